@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"time"
+)
+
+// Config is everything that config.hcl can say, complete with defaults.
+type Config struct {
+	Socket    SocketConfig
+	Queue     QueueConfig
+	Results   ResultsConfig
+	Executors []ExecutorConfig
+	Pools     []PoolConfig
+	Limits    LimitsConfig
+	Log       LogConfig
+}
+
+// SocketConfig is where clients connect.
+type SocketConfig struct {
+	// Path of the Unix socket.
+	Path string
+	// Mode of the socket file.
+	Mode uint32
+	// Group that owns the socket file; empty keeps the daemon's own.
+	Group string
+}
+
+// QueueConfig bounds the input queue.
+type QueueConfig struct {
+	// MaxTasks is how many tasks may wait, over all pools.
+	MaxTasks int
+}
+
+// ResultsConfig bounds the result store.
+type ResultsConfig struct {
+	// TTL is how long a result is kept after the task's end.
+	TTL time.Duration
+	// Max is how many results are kept; the oldest go first.
+	Max int
+}
+
+// ExecutorConfig names an executor program.
+type ExecutorConfig struct {
+	Name string
+	// Command is a path or a file name, which is looked for beside the daemon,
+	// in ../libexec/cpulb and in PATH.
+	Command string
+	// SHA256 of the program in hex; empty accepts any.
+	SHA256 string
+	// Env is added to the scrubbed environment of its workers.
+	Env map[string]string
+}
+
+// PoolConfig is a group of like workers.
+type PoolConfig struct {
+	Name     string
+	Executor string
+	// TaskTypes that the pool serves.
+	TaskTypes []string
+	// Workers is how many processes; 0 means one for each core.
+	Workers int
+	// Threads is how many slots each worker has.
+	Threads int
+	// Pin fixes each worker to one core before it is executed; an unpinned
+	// worker may run on all of the pool's cores.
+	Pin bool
+	// Cores is the kernel's list format, "0-3,8"; empty means all that the
+	// daemon may use.
+	Cores string
+}
+
+// LimitsConfig bounds what one caller or one task may take.
+type LimitsConfig struct {
+	// BodyBytes bounds a request body and a line of the stream.
+	BodyBytes int64
+	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
+	ResultBytes int64
+	OutputBytes int64
+	// StartTimeout is how long a worker may take from exec to ready.
+	StartTimeout time.Duration
+	// CancelGrace is how long a stopped task has to end.
+	CancelGrace time.Duration
+	// DrainTimeout is how long running tasks have when the daemon stops.
+	DrainTimeout time.Duration
+}
+
+// LogConfig is where the daemon's log goes: always stderr.
+type LogConfig struct {
+	// Level is trace, debug, info, warn or error.
+	Level string
+	// Format is text or json.
+	Format string
+}

@@ -1,0 +1,59 @@
+package task
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// EventKind names what an Event tells.
+type EventKind string
+
+// The kinds of event, as on the API.
+const (
+	EventState    EventKind = "state"
+	EventPartial  EventKind = "partial"
+	EventProgress EventKind = "progress"
+	EventLog      EventKind = "log"
+	EventResult   EventKind = "result"
+)
+
+// Event is one thing that happened to a task. Only the fields of its kind are
+// set; Result is the last event of every task.
+type Event struct {
+	Kind   EventKind `json:"event"`
+	ID     ID        `json:"task_id"`
+	Cursor Cursor    `json:"cursor"`
+	// Status is set for EventState.
+	Status *Status `json:"status,omitempty"`
+	// Value is set for EventPartial.
+	Value json.RawMessage `json:"value,omitempty"`
+	// Fraction, 0 to 1, is set for EventProgress.
+	Fraction *float64 `json:"fraction,omitempty"`
+	// Level is set for EventLog; Message for EventLog and EventProgress.
+	Level   string `json:"level,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Result is set for EventResult.
+	Result *Result `json:"result,omitempty"`
+}
+
+// Cursor is an event's place among those of its task: "attempt.seq".
+type Cursor struct {
+	Attempt int
+	Seq     uint64
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Cursor) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d.%d", c.Attempt, c.Seq), nil
+}
+
+// Watcher is told what becomes of a task. Its calls come from the engine's own
+// goroutines, one at a time for one task, and must not block: a watcher that
+// writes to a client queues for it.
+type Watcher interface {
+	// TaskEvent hands over ev, which the watcher must not change. The last one
+	// has Kind EventResult.
+	TaskEvent(ev *Event)
+	// Verbose reports whether the watcher wants more than the result.
+	Verbose() bool
+}

@@ -1,0 +1,71 @@
+package task
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Result is how a task ended. Status is terminal.
+type Result struct {
+	ID     ID     `json:"task_id"`
+	Status Status `json:"status"`
+	// Data is what the script returned, as JSON text; null unless completed.
+	Data  json.RawMessage `json:"data"`
+	Error *Error          `json:"error"`
+	// Stdout and Stderr are what the script printed; Truncated says that some
+	// of it was dropped at limits.output_size.
+	Stdout    string `json:"stdout"`
+	Stderr    string `json:"stderr"`
+	Truncated bool   `json:"truncated"`
+	// Attempts counts the times it was handed to a worker.
+	Attempts int `json:"attempts"`
+	// Worker is where the last attempt ran; nil if there was none.
+	Worker      *Worker    `json:"worker"`
+	SubmittedAt time.Time  `json:"submitted_at"`
+	StartedAt   *time.Time `json:"started_at"`
+	FinishedAt  time.Time  `json:"finished_at"`
+	// QueueSeconds is from submission to the last start, RunSeconds from there
+	// to the end.
+	QueueSeconds float64 `json:"queue_seconds"`
+	RunSeconds   float64 `json:"run_seconds"`
+}
+
+// Error says why a task did not complete.
+type Error struct {
+	// Type is the error's name in the script's language, e.g. "ValueError".
+	Type      string `json:"type"`
+	Message   string `json:"message"`
+	Traceback string `json:"traceback,omitempty"`
+	// Code is a stable name of the kind of failure, e.g. "exception",
+	// "script_syntax", "worker_lost".
+	Code string `json:"code"`
+}
+
+// Worker is where an attempt ran.
+type Worker struct {
+	// ID names the worker within the daemon, e.g. "cpu-0".
+	ID       string `json:"id"`
+	Executor string `json:"executor"`
+	Pool     string `json:"pool"`
+	PID      int    `json:"pid"`
+	// Core is the CPU it is pinned to, -1 if it is not pinned to one.
+	Core int `json:"core"`
+	Slot int `json:"slot"`
+}
+
+// View is what the API shows of a task that may not have ended.
+type View struct {
+	ID          ID                `json:"task_id"`
+	Status      Status            `json:"status"`
+	ScriptPath  string            `json:"script_path"`
+	Function    string            `json:"function"`
+	Type        Type              `json:"task_type"`
+	Pool        string            `json:"pool"`
+	Priority    int               `json:"priority"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Attempts    int               `json:"attempts"`
+	Worker      *Worker           `json:"worker"`
+	SubmittedAt time.Time         `json:"submitted_at"`
+	StartedAt   *time.Time        `json:"started_at"`
+	FinishedAt  *time.Time        `json:"finished_at"`
+}

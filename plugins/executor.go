@@ -1,0 +1,140 @@
+// Package plugins is the executor contract, both sides of it: what an executor
+// implements (Executor, Slot) and serves with Serve, and what the daemon holds
+// of a running executor (Client, Conn). The wire is proto/executor.proto; this
+// package is the only one to speak it.
+//
+// Guarantees to an executor: Configure comes once and before any slot; a slot's
+// OpenSlot, Run and Close are all called on one OS thread that is that slot's
+// own; a task is run at most once per (slot, seq); Cancel may come from any
+// goroutine, before, during and after the Run that it means.
+package plugins
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// Executor runs scripts in a worker process.
+type Executor interface {
+	// Describe says what the executor is. It is called before Configure and must
+	// start nothing.
+	Describe() Description
+	// Configure makes the executor ready to open slots. It returns the runtime
+	// that now runs, e.g. "CPython 3.11.2". An error matching ErrBadSetting
+	// blames the configuration.
+	Configure(ctx context.Context, c Configuration) (runtime string, err error)
+	// OpenSlot is called on the slot's own locked OS thread.
+	OpenSlot(index int) (Slot, error)
+	// Health returns once tasks can make progress, with the time it took to get
+	// the interpreter's lock (0 where there is none).
+	Health(ctx context.Context) (lockWait time.Duration, err error)
+}
+
+// Slot runs one task at a time on one OS thread.
+type Slot interface {
+	// Run runs t to its end and says how it ended; it never panics for what a
+	// script did. t and its Params are valid until Run returns. The Outcome's
+	// Data is valid until the next call on the slot.
+	Run(t *Task, emit Emitter) Outcome
+	// Cancel asks the task with this seq to stop, if it is the one that runs. It
+	// is called from any goroutine and returns without waiting for the task.
+	Cancel(seq uint64, reason StopReason)
+	// Close frees what the slot holds; no Run follows.
+	Close()
+}
+
+// Emitter takes what a script gives before its end. It is safe to call from any
+// thread during Run, and blocks only on the daemon's buffer for this task. Calls
+// after Run has returned are dropped.
+type Emitter interface {
+	Partial(value []byte)
+	Progress(fraction float64, message string)
+	Log(level, message string)
+}
+
+// Description is what an executor says of itself.
+type Description struct {
+	Name    string
+	Version string
+	// CanCancel and HasEvents are the capabilities of the wire contract.
+	CanCancel bool
+	HasEvents bool
+}
+
+// Configuration is what the daemon tells a worker before it opens slots.
+type Configuration struct {
+	// WorkerID is as operators see it, e.g. "cpu-0".
+	WorkerID string
+	Pool     string
+	Slots    int
+	// RuntimeDir is the worker's private folder.
+	RuntimeDir string
+	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
+	ResultBytes int64
+	OutputBytes int64
+	// Settings are the executor's own, from its block in config.hcl.
+	Settings map[string]string
+}
+
+// Task is one attempt at a task, as a slot sees it.
+type Task struct {
+	Seq         uint64
+	ID          string
+	ScriptPath  string
+	Function    string
+	Type        task.Type
+	Attempt     int
+	Deadline    time.Time // zero: none
+	Labels      map[string]string
+	Traceparent string
+	// Params is JSON text.
+	Params []byte
+}
+
+// Outcome is how one attempt ended.
+type Outcome struct {
+	// Status is Completed, Failed, Cancelled or TimedOut.
+	Status task.Status
+	// Data is JSON text when Status is Completed.
+	Data  json.RawMessage
+	Error *task.Error
+	// Stdout and Stderr are valid UTF-8.
+	Stdout, Stderr string
+	Truncated      bool
+	// RunTime is wall time in user code, CPUTime the thread's CPU time there.
+	RunTime, CPUTime time.Duration
+}
+
+// StopReason says why a running task is asked to stop.
+type StopReason int
+
+// The reasons to stop a task.
+const (
+	StopCancelled StopReason = iota + 1
+	StopTimedOut
+)
+
+// Claim says who won a task: the slot's thread or whoever took it back.
+type Claim int
+
+// The answers to Recall and Cancel.
+const (
+	// Claimed: the slot's thread has it; its Result is or will be on the slot.
+	Claimed Claim = iota + 1
+	// Recalled: it was taken back unread; no event of it follows.
+	Recalled
+)
+
+// Stats is what a worker reports of itself.
+type Stats struct {
+	SlotsBusy int
+	TasksDone uint64
+	RSSBytes  int64
+	// CPUsAllowed is the kernel's list for all threads, e.g. "1"; lists that
+	// differ are joined by ";".
+	CPUsAllowed string
+	Threads     int
+}
