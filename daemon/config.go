@@ -1,10 +1,9 @@
 package daemon
 
-import (
-	"time"
-)
+import "time"
 
-// Config is everything that config.hcl can say, complete with defaults.
+// Config is everything that config.hcl can say, complete with defaults. Get one
+// from DefaultConfig or LoadConfig; it is not changed afterwards.
 type Config struct {
 	Socket    SocketConfig
 	Queue     QueueConfig
@@ -90,4 +89,25 @@ type LogConfig struct {
 	Level string
 	// Format is text or json.
 	Format string
+}
+
+// DefaultConfig returns what holds without a file: one pinned Python worker a
+// core for CPU-bound tasks and one process of many threads for I/O-bound ones.
+// The config.hcl at the root of the repository says the same, with comments.
+func DefaultConfig() *Config {
+	return &Config{
+		Socket:    SocketConfig{Path: "/run/cpulb/cpulb.sock", Mode: 0o660},
+		Queue:     QueueConfig{MaxTasks: 100_000},
+		Results:   ResultsConfig{TTL: time.Hour, Max: 100_000},
+		Executors: []ExecutorConfig{{Name: "python", Command: "cpulb-python"}},
+		Pools: []PoolConfig{
+			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
+			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 32},
+		},
+		Limits: LimitsConfig{
+			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20,
+			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, DrainTimeout: 30 * time.Second,
+		},
+		Log: LogConfig{Level: "info", Format: "text"},
+	}
 }

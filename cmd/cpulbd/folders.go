@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// workersPath returns where the workers' sockets are to be: in the unit's
+// RuntimeDirectory= when systemd made one, else beside the socket. With a -socket
+// of its own a daemon never shares the folder of the unit that it happens to run
+// in.
+func (o *options) workersPath(socket string) string {
+	first, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	if first != "" && o.socket == "" {
+		return filepath.Join(first, "workers")
+	}
+	return socket + ".d"
+}
+
+// workersFolder is the folder for the workers' sockets, locked: a daemon that
+// still drains has given up its socket already, and one that starts meanwhile
+// must not empty the folder under it.
+type workersFolder struct {
+	path string
+	lock *os.File
+}
+
+// errFolderMoved: the folder was removed between opening and locking it.
+var errFolderMoved = errors.New("the folder was removed meanwhile")
+
+// claimFolder makes an empty folder for this process and user alone. What a
+// killed daemon left there is removed; the lock of a killed one is gone with it.
+func claimFolder(path string) (*workersFolder, error) {
+	for {
+		f, err := lockFolder(path)
+		if errors.Is(err, errFolderMoved) {
+			continue // its last owner has just finished; make it anew
+		}
+		if err == nil {
+			err = f.empty()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("folder for the workers: %w", err)
+		}
+		return f, nil
+	}
+}
+
+func lockFolder(path string) (*workersFolder, error) {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	// Neither follow nor trust what somebody else put there: the socket may stand
+	// in a folder like /tmp, where anyone may write.
+	lock, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errFolderMoved
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; it is in the way", err)
+	}
+	f := &workersFolder{path: path, lock: lock}
+	if err := f.secure(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *workersFolder) secure() error {
+	info, err := f.lock.Stat()
+	if err != nil {
+		return err
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is in the way: it does not belong to uid %d", f.path, os.Geteuid())
+	}
+	if err := syscall.Flock(int(f.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%s is in use: another cpulbd runs there or has not quite stopped: %w", f.path, err)
+	}
+	now, err := os.Lstat(f.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, now) {
+		return errFolderMoved
+	}
+	if err != nil {
+		return err
+	}
+	return f.lock.Chmod(0o700)
+}
+
+func (f *workersFolder) empty() error {
+	entries, err := os.ReadDir(f.path)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(f.path, e.Name())))
+	}
+	return err
+}
+
+// remove ends the claim; whatever the workers left goes with it.
+func (f *workersFolder) remove() {
+	_ = os.RemoveAll(f.path) // the next start tries again
+	f.lock.Close()
+}
+
+// stateFolder makes the folder for what outlives the daemon. Nothing is kept
+// there yet, so only one that is asked for by name is made.
+func (o *options) stateFolder() error {
+	if o.stateDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(o.stateDir, 0o700); err != nil {
+		return fmt.Errorf("-state-dir: %w", err)
+	}
+	return nil
+}

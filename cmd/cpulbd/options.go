@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"cpulb/daemon"
+)
+
+const (
+	defaultConfig   = "/etc/cpulb/config.hcl"
+	defaultStateDir = "/var/lib/cpulb"
+)
+
+// options are the command line's.
+type options struct {
+	config      string
+	socket      string
+	stateDir    string
+	private     bool
+	checkConfig bool
+	version     bool
+}
+
+func parseOptions(args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("cpulbd", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.config, "config", "", "configuration `file`; default "+defaultConfig+" if it exists, else the built-in default")
+	f.StringVar(&o.socket, "socket", "", "`path` of the socket, instead of the configuration's and systemd's")
+	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon; default $STATE_DIRECTORY, else "+defaultStateDir)
+	f.BoolVar(&o.private, "private", false, "serve the daemon's own user alone, who may also administer: for tests and demonstrations")
+	f.BoolVar(&o.checkConfig, "check-config", false, "tell what is wrong with the configuration and exit")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		err := fmt.Errorf("cpulbd takes no arguments beside its flags, but was given %q", f.Args())
+		fmt.Fprintln(stderr, err)
+		return nil, err
+	}
+	return o, nil
+}
+
+// load reads the configuration and lays the command line over it.
+func (o *options) load() (*daemon.Config, error) {
+	if o.config == "" {
+		if _, err := os.Stat(defaultConfig); err == nil {
+			o.config = defaultConfig
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("configuration: %w", err)
+		}
+	}
+	c := daemon.DefaultConfig()
+	if o.config != "" {
+		var err error
+		if c, err = daemon.LoadConfig(o.config); err != nil {
+			return nil, err
+		}
+	}
+	return c, o.override(c)
+}
+
+func (o *options) override(c *daemon.Config) error {
+	if o.socket != "" {
+		path, err := filepath.Abs(o.socket)
+		if err != nil {
+			return fmt.Errorf("-socket: %w", err)
+		}
+		c.Socket.Path = path
+	}
+	if o.private {
+		c.Socket.Mode, c.Socket.Group = 0o600, ""
+	}
+	return nil
+}
+
+// source says where the configuration came from.
+func (o *options) source() string {
+	if o.config == "" {
+		return "the built-in default"
+	}
+	return o.config
+}

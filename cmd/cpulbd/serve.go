@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cpulb/daemon"
+	"cpulb/ipc"
+	"cpulb/systemd"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/oklog/run"
+)
+
+// answerGrace is how long clients have, once the last task has ended, to be sent
+// their answers before their connections are closed.
+const answerGrace = 2 * time.Second
+
+// serve runs the daemon until a signal or a failure ends it. What it sets up is
+// taken down in the opposite order, by the deferred calls and by the group.
+func serve(o *options, c *daemon.Config, stderr io.Writer) error {
+	signals := catchSignals()
+	defer signals.release()
+	log := newLog(c.Log, stderr)
+	manager, err := systemd.NewNotifier()
+	if err != nil {
+		return err
+	}
+	if err := o.stateFolder(); err != nil {
+		return err
+	}
+	listener, err := o.listen(c.Socket, log)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	folder, err := claimFolder(o.workersPath(c.Socket.Path))
+	if err != nil {
+		return err
+	}
+	defer folder.remove()
+	engine, err := start(signals.stop, c, folder.path, log)
+	if err != nil {
+		if signals.stop.Err() != nil {
+			log.Info("stopped while starting", "reason", err)
+			return nil
+		}
+		return err
+	}
+	return (&service{config: c, log: log, signals: signals, manager: manager, engine: engine,
+		server: ipc.NewServer(engine, ipc.Options{BodyBytes: c.Limits.BodyBytes, Logger: log.Named("ipc")})}).run(listener)
+}
+
+func newLog(c daemon.LogConfig, stderr io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Name: "cpulbd", Level: hclog.LevelFromString(c.Level), Output: stderr,
+		JSONFormat: c.Format == "json", DisableTime: os.Getenv("JOURNAL_STREAM") != ""}) // the journal adds its own
+}
+
+// listen takes the socket of systemd's socket unit, if there is one and -socket
+// names no other, or makes its own.
+func (o *options) listen(c daemon.SocketConfig, log hclog.Logger) (net.Listener, error) {
+	l, err := systemd.Listener()
+	if err != nil {
+		return nil, err
+	}
+	if l != nil && o.socket == "" && !o.private {
+		log.Debug("listening on the socket unit's socket", "path", l.Addr())
+		return l, nil
+	}
+	if l != nil {
+		l.Close()
+	}
+	return ipc.Listen(ipc.ListenConfig{Path: c.Path, Mode: os.FileMode(c.Mode), Group: c.Group})
+}
+
+// start returns an engine of which every pool has a ready worker.
+func start(ctx context.Context, c *daemon.Config, folder string, log hclog.Logger) (*daemon.Engine, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("own program file: %w", err)
+	}
+	engine, err := daemon.New(daemon.Options{Config: c, RuntimeDir: folder, BinDir: filepath.Dir(self),
+		Version: version(), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := engine.Start(ctx); err != nil {
+		return nil, err
+	}
+	return engine, nil
+}
+
+// service is the daemon once it can run tasks.
+type service struct {
+	config  *daemon.Config
+	log     hclog.Logger
+	signals *stopSignals
+	manager *systemd.Notifier
+	engine  *daemon.Engine
+	server  *ipc.Server
+}
+
+// run serves until the first of the group's members returns, then interrupts them
+// in the order in which they were added: tasks and connections end while the
+// watchdog is still fed.
+func (s *service) run(listener net.Listener) error {
+	alive, endWatch := context.WithCancel(context.Background())
+	var g run.Group
+	interrupted := make(chan struct{})
+	g.Add(func() error {
+		select {
+		case <-s.signals.stop.Done():
+		case <-interrupted:
+		}
+		return nil
+	}, func(error) { close(interrupted) })
+	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
+	g.Add(func() error { return s.manager.KeepAlive(alive, s.probe) }, func(error) { endWatch() })
+	s.ready(listener)
+	err := g.Run()
+	s.log.Info("stopped")
+	return err
+}
+
+func (s *service) accept(listener net.Listener) error {
+	if err := s.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("socket: %w", err)
+	}
+	return nil
+}
+
+// probe passes through the engine's lock, on which a stuck daemon would hang.
+// That a pool has no worker is no reason to restart the daemon.
+func (s *service) probe() { _ = s.engine.Ready() }
+
+func (s *service) ready(listener net.Listener) {
+	text := fmt.Sprintf("ready: %d pools on %s", len(s.config.Pools), listener.Addr())
+	s.log.Info("ready", "pools", len(s.config.Pools), "socket", listener.Addr().String(), "version", version())
+	s.tell(s.manager.Ready(text))
+}
+
+// drain ends everything: nothing new is accepted, running tasks have until
+// limits.drain_timeout or a second signal, workers stop, and clients are answered.
+func (s *service) drain() {
+	s.log.Info("stopping", "drain_timeout", s.config.Limits.DrainTimeout)
+	s.tell(s.manager.Stopping("stopping: running tasks are given " + s.config.Limits.DrainTimeout.String()))
+	tasks, cancel := context.WithTimeout(s.signals.hurry, s.config.Limits.DrainTimeout)
+	defer cancel()
+	// The connections outlive the tasks, so that how a task ended is still told.
+	connections, hangUp := context.WithCancel(context.Background())
+	defer hangUp()
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		if err := s.server.Shutdown(connections); err != nil {
+			s.log.Warn("clients were cut off", "error", err)
+		}
+	})
+	s.engine.Stop(tasks)
+	defer time.AfterFunc(answerGrace, hangUp).Stop()
+	clients.Wait()
+}
+
+// tell logs what could not be told to systemd; it is no reason to stop.
+func (s *service) tell(err error) {
+	if err != nil {
+		s.log.Warn("systemd was not told", "error", err)
+	}
+}

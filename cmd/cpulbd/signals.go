@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// stopSignals turns SIGTERM and SIGINT into contexts: stop is done at the first
+// of them, hurry at the second.
+type stopSignals struct {
+	stop, hurry context.Context
+	// release gives the signals back their usual meaning and ends both contexts.
+	release func()
+}
+
+func catchSignals() *stopSignals {
+	stop, stopNow := context.WithCancel(context.Background())
+	hurry, hurryNow := context.WithCancel(context.Background())
+	arrived := make(chan os.Signal, 2)
+	signal.Notify(arrived, syscall.SIGTERM, syscall.SIGINT)
+	var watcher sync.WaitGroup
+	released := make(chan struct{})
+	watcher.Go(func() {
+		for _, act := range []func(){stopNow, hurryNow} {
+			select {
+			case <-arrived:
+				act()
+			case <-released:
+				return
+			}
+		}
+	})
+	return &stopSignals{stop: stop, hurry: hurry, release: func() {
+		signal.Stop(arrived)
+		close(released)
+		watcher.Wait()
+		stopNow()
+		hurryNow()
+	}}
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// assertNothingIn fails the test if a daemon left anything beside its
+// configuration file.
+func assertNothingIn(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, "cpulb.sock") && !strings.HasSuffix(name, ".lock") {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+	if pids := processesOf(t, programs); len(pids) > 0 {
+		t.Errorf("processes %v were left behind", pids)
+	}
+}
+
+// executor is a configuration whose one pool runs this program.
+func executor(command string) string {
+	return "executor \"python\" {\n  command = \"" + command + "\"\n}\n" + onePool
+}
+
+// Each failure ends the start with status 1, says what is wrong, and leaves
+// nothing behind.
+func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
+	scripts := t.TempDir()
+	garbage := writeFile(t, filepath.Join(scripts, "garbage"), "#!/bin/sh\necho this is not a handshake\n", 0o755)
+	silent := writeFile(t, filepath.Join(scripts, "silent"), "#!/bin/sh\nexit 3\n", 0o755)
+	plain := writeFile(t, filepath.Join(scripts, "plain"), "no program\n", 0o644)
+	for _, c := range []struct {
+		name, config string
+		want         []string
+	}{
+		{"unknown key", "queue {\n  size = 3\n}\n", []string{`config.hcl:2:3: unknown key "size" in queue (allowed: max_tasks)`}},
+		{"no such program", executor("cpulb-none"), []string{`"python"`, "cpulb-none"}},
+		{"no such file", executor("/nowhere/cpulb-none"), []string{"/nowhere/cpulb-none"}},
+		{"not executable", executor(plain), []string{plain}},
+		{"ends at once", executor("/bin/true"), []string{"/bin/true"}},
+		{"fails at once", executor(silent), []string{silent}},
+		{"prints garbage", executor(garbage), []string{garbage}},
+		{"wrong sum", strings.Replace(executor("cpulb-python"), "\n}", "\n  sha256 = \""+strings.Repeat("0", 64)+"\"\n}", 1),
+			[]string{"cpulb-python", "sha256"}},
+		{"no such group", "socket {\n  group = \"no-such-group\"\n}\n" + onePool, []string{"no-such-group"}},
+		{"a core that is not there", strings.Replace(onePool, "\n}", "\n  cores = \"1023\"\n}", 1), []string{`"all"`, "1023"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := shortDir(t)
+			status, log := launch(t, dir, c.config).exit()
+			if status != 1 {
+				t.Errorf("status %d, want 1", status)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(log, want) {
+					t.Errorf("no %q in:\n%s", want, log)
+				}
+			}
+			assertNothingIn(t, dir)
+		})
+	}
+}
+
+func TestSecondDaemonOnALiveSocketIsRefused(t *testing.T) {
+	dir := shortDir(t)
+	first := launch(t, dir, onePool).ready()
+	status, log := launch(t, dir, onePool).exit()
+	if status != 1 || !strings.Contains(log, first.socket) {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	if got := first.get("/readyz"); got != 200 {
+		t.Errorf("the first answers %d now", got)
+	}
+}
+
+// A daemon that drains has no socket any more, and its workers still run.
+func TestWorkersOfADaemonThatDrainsAreLeftAlone(t *testing.T) {
+	dir := shortDir(t)
+	first := launch(t, dir, onePool).ready()
+	task := startLongTask(t, dir, first)
+	first.signal(syscall.SIGTERM)
+	first.await("cpulbd: stopping:")
+	if status, log := launch(t, dir, onePool).exit(); status != 1 {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	task.end(t)
+	if status, log := first.exit(); status != 0 {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	assertNothingIn(t, dir)
+}
+
+func TestWhatSomebodyElsePutInTheWayIsNotTouched(t *testing.T) {
+	dir := shortDir(t)
+	elsewhere := t.TempDir()
+	precious := writeFile(t, filepath.Join(elsewhere, "precious"), "", 0o600)
+	if err := os.Symlink(elsewhere, filepath.Join(dir, "cpulb.sock.d")); err != nil {
+		t.Fatal(err)
+	}
+	status, log := launch(t, dir, onePool).exit()
+	if status != 1 || !strings.Contains(log, "in the way") {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPrivateSocketIsForItsUserAlone(t *testing.T) {
+	dir := shortDir(t)
+	p := launch(t, dir, onePool, "-private").ready()
+	info, err := os.Stat(p.socket)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestStateFolderIsMadeForItsUserAlone(t *testing.T) {
+	dir := shortDir(t)
+	state := filepath.Join(dir, "a", "state")
+	launch(t, dir, onePool, "-state-dir", state).ready()
+	if info, err := os.Stat(state); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestStateFolderThatCannotBeMadeIsNamed(t *testing.T) {
+	dir := shortDir(t)
+	file := writeFile(t, filepath.Join(dir, "file"), "", 0o600)
+	status, log := launch(t, dir, onePool, "-state-dir", filepath.Join(file, "state")).exit()
+	if status != 1 || !strings.Contains(log, "-state-dir: ") || !strings.Contains(log, file) {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+}

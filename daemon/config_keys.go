@@ -1,0 +1,202 @@
+package daemon
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cpulb/balancer"
+	"cpulb/daemon/task"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// configBlock is one kind of block, configKey one key of a block. The tables
+// below are the only authority on what a file may say: the decoder, its error
+// messages and the test of docs/configuration.md follow them.
+type configBlock struct {
+	name string
+	// named blocks take one name and may come several times.
+	named bool
+	keys  func(name string) []configKey
+}
+
+type configKey struct {
+	name     string
+	required bool
+	// set stores the value or says what is allowed instead.
+	set func(cty.Value) error
+}
+
+func (d *configDecoder) blocks() []configBlock {
+	return []configBlock{
+		{name: "socket", keys: d.socketKeys},
+		{name: "queue", keys: d.queueKeys},
+		{name: "results", keys: d.resultsKeys},
+		{name: "executor", named: true, keys: d.executorKeys},
+		{name: "pool", named: true, keys: d.poolKeys},
+		{name: "limits", keys: d.limitsKeys},
+		{name: "log", keys: d.logKeys},
+	}
+}
+
+func (d *configDecoder) socketKeys(string) []configKey {
+	c := &d.config.Socket
+	return []configKey{
+		{name: "path", set: setText(&c.Path, socketPath)},
+		{name: "mode", set: setMode(&c.Mode)},
+		{name: "group", set: setText(&c.Group, nil)},
+	}
+}
+
+func (d *configDecoder) queueKeys(string) []configKey {
+	return []configKey{{name: "max_tasks", set: setCount(&d.config.Queue.MaxTasks, 1, 100_000_000)}}
+}
+
+func (d *configDecoder) resultsKeys(string) []configKey {
+	c := &d.config.Results
+	return []configKey{
+		{name: "ttl", set: setDuration(&c.TTL, true)},
+		{name: "max", set: setCount(&c.Max, 1, 100_000_000)},
+	}
+}
+
+func (d *configDecoder) executorKeys(name string) []configKey {
+	c := &ExecutorConfig{Name: name}
+	d.executors = append(d.executors, c)
+	return []configKey{
+		{name: "command", required: true, set: setText(&c.Command, executorCommand)},
+		{name: "sha256", set: setText(&c.SHA256, sha256Hex)},
+		{name: "env", set: setEnvironment(&c.Env)},
+	}
+}
+
+func (d *configDecoder) poolKeys(name string) []configKey {
+	c := &PoolConfig{Name: name, Threads: 1, Pin: true}
+	d.pools = append(d.pools, c)
+	return []configKey{
+		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
+		{name: "task_types", required: true, set: setSubset(&c.TaskTypes, task.Types())},
+		{name: "workers", set: setWorkers(&c.Workers)},
+		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
+		{name: "pin", set: setBoolean(&c.Pin)},
+		{name: "cores", set: setCores(&c.Cores)},
+	}
+}
+
+func (d *configDecoder) limitsKeys(string) []configKey {
+	c := &d.config.Limits
+	return []configKey{
+		{name: "body_size", set: setSize(&c.BodyBytes)},
+		{name: "result_size", set: setSize(&c.ResultBytes)},
+		{name: "output_size", set: setSize(&c.OutputBytes)},
+		{name: "start_timeout", set: setDuration(&c.StartTimeout, true)},
+		{name: "cancel_grace", set: setDuration(&c.CancelGrace, false)},
+		{name: "drain_timeout", set: setDuration(&c.DrainTimeout, false)},
+	}
+}
+
+func (d *configDecoder) logKeys(string) []configKey {
+	c := &d.config.Log
+	return []configKey{
+		{name: "level", set: setOneOf(&c.Level, "trace", "debug", "info", "warn", "error")},
+		{name: "format", set: setOneOf(&c.Format, "text", "json")},
+	}
+}
+
+// maxSocketPath is what sockaddr_un holds beside its terminating NUL.
+const maxSocketPath = 107
+
+func socketPath(s string) error {
+	if !filepath.IsAbs(s) || strings.ContainsRune(s, 0) || len(s) > maxSocketPath {
+		return fmt.Errorf("%.128q must be an absolute path of at most %d bytes", s, maxSocketPath)
+	}
+	return nil
+}
+
+func executorCommand(s string) error {
+	if s == "" || strings.ContainsRune(s, 0) || strings.ContainsRune(s, '/') && !filepath.IsAbs(s) {
+		return fmt.Errorf("%.128q must be a file name, which is looked for beside the daemon, in ../libexec/cpulb and in PATH, "+
+			"or an absolute path", s)
+	}
+	return nil
+}
+
+func sha256Hex(s string) error {
+	if sum, err := hex.DecodeString(s); s != "" && (err != nil || len(sum) != 32) {
+		return fmt.Errorf("%.80q must be 64 hexadecimal digits, as sha256sum prints them", s)
+	}
+	return nil
+}
+
+func notEmpty(s string) error {
+	if s == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+// validName reports whether s can name an executor or a pool. Names become parts
+// of folder and socket names, so they are short and plain.
+func validName(s string) bool {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-'
+	}
+	return s != "" && len(s) <= 32 && s[0] >= 'a' && s[0] <= 'z' &&
+		!slices.ContainsFunc([]rune(s), func(r rune) bool { return !plain(r) })
+}
+
+// setMode takes file permissions as a string of octal digits: HCL has no octal
+// numbers, and 0660 would silently be decimal.
+func setMode(to *uint32) func(cty.Value) error {
+	return func(v cty.Value) error {
+		const allowed = `must be a string of octal digits such as "0660" that lets the owner read and write`
+		s, err := asString(v)
+		if err != nil {
+			return errors.New(allowed)
+		}
+		n, err := strconv.ParseUint(s, 8, 32)
+		if err != nil || n > 0o777 || n&0o600 != 0o600 {
+			return fmt.Errorf("%.64q %s", s, allowed)
+		}
+		*to = uint32(n)
+		return nil
+	}
+}
+
+// setWorkers takes "auto", stored as 0, or a number of processes.
+func setWorkers(to *int) func(cty.Value) error {
+	return func(v cty.Value) error {
+		if s, err := asString(v); err == nil && s == "auto" {
+			*to = 0
+			return nil
+		}
+		if err := setCount(to, 1, 1024)(v); err != nil {
+			return errors.New(`must be "auto", one for each core, or a whole number from 1 to 1024`)
+		}
+		return nil
+	}
+}
+
+// setCores takes "auto", stored as "", or a list of CPUs.
+func setCores(to *string) func(cty.Value) error {
+	return func(v cty.Value) error {
+		s, err := asString(v)
+		if err != nil {
+			return errors.New(`must be "auto" or a list of CPUs such as "0-3,8"`)
+		}
+		if s == "auto" {
+			*to = ""
+			return nil
+		}
+		if _, err := balancer.ParseCPUs(s); err != nil {
+			return fmt.Errorf(`%w, nor is it "auto"`, err)
+		}
+		*to = s
+		return nil
+	}
+}

@@ -1,0 +1,248 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// maxConfigBytes bounds a configuration file; a larger one is surely not one.
+const maxConfigBytes = 1 << 20
+
+// ConfigError is one thing that is wrong with a configuration file. LoadConfig
+// joins as many as it finds; errors.As finds the first.
+type ConfigError struct {
+	File string
+	// Line and Column count from 1.
+	Line, Column int
+	// Problem says what is wrong.
+	Problem string
+	// Allowed lists what would be right, if there is a list.
+	Allowed []string
+}
+
+func (e *ConfigError) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
+	if len(e.Allowed) > 0 {
+		text += " (allowed: " + strings.Join(e.Allowed, ", ") + ")"
+	}
+	return text
+}
+
+// LoadConfig reads the HCL file at path over the defaults: a key that the file
+// does not set keeps its default. A file with any executor block replaces the
+// built-in executors, one with any pool block the built-in pools. The error
+// names every problem found, one to a line, not only the first.
+func LoadConfig(path string) (*Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxConfigBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if len(text) > maxConfigBytes {
+		return nil, fmt.Errorf("configuration: %s is larger than 1 MiB", path)
+	}
+	return decodeConfig(path, text)
+}
+
+func decodeConfig(file string, text []byte) (*Config, error) {
+	parsed, diags := hclsyntax.ParseConfig(text, file, hcl.InitialPos)
+	d := newConfigDecoder(file)
+	if diags.HasErrors() { // what the file says past a syntax error is anyone's guess
+		d.report(diags)
+		return nil, d.err()
+	}
+	d.topLevel(parsed.Body.(*hclsyntax.Body)) // hclsyntax's parser documents this type
+	d.check()
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return d.config, nil
+}
+
+// configDecoder walks one file, fills in config and collects what is wrong.
+type configDecoder struct {
+	file   string
+	config *Config
+	errs   []*ConfigError
+	// at is where a named block or a key of one stands, e.g. "pool cpu" and
+	// "pool cpu.executor", for what can be checked only at the end.
+	at map[string]hcl.Range
+	// executors and pools are the file's own, which replace the built-in ones.
+	executors []*ExecutorConfig
+	pools     []*PoolConfig
+}
+
+func newConfigDecoder(file string) *configDecoder {
+	return &configDecoder{file: file, config: DefaultConfig(), at: map[string]hcl.Range{}}
+}
+
+// topLevel decodes the top level, which consists of blocks alone.
+func (d *configDecoder) topLevel(body *hclsyntax.Body) {
+	kinds := d.blocks()
+	for _, a := range body.Attributes {
+		d.fail(a.NameRange, fmt.Sprintf("key %q stands outside of any block", a.Name), blockNames(kinds)...)
+	}
+	for _, b := range body.Blocks {
+		i := slices.IndexFunc(kinds, func(k configBlock) bool { return k.name == b.Type })
+		if i < 0 {
+			d.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), blockNames(kinds)...)
+			continue
+		}
+		d.block(b, kinds[i])
+	}
+	if len(d.executors) > 0 {
+		d.config.Executors = flat(d.executors)
+	}
+	if len(d.pools) > 0 {
+		d.config.Pools = flat(d.pools)
+	}
+}
+
+func (d *configDecoder) block(b *hclsyntax.Block, kind configBlock) {
+	name := kind.name
+	label, ok := d.label(b, kind)
+	if !ok {
+		return
+	}
+	if kind.named {
+		name += " " + label
+	}
+	if first, again := d.at[name]; again {
+		d.fail(b.TypeRange, fmt.Sprintf("a second block %s; the first is on line %d", name, first.Start.Line))
+		return
+	}
+	d.at[name] = b.DefRange()
+	keys := kind.keys(label)
+	for _, inner := range b.Body.Blocks {
+		d.fail(inner.TypeRange, fmt.Sprintf("%s has no block %q", kind.name, inner.Type), keyNames(keys)...)
+	}
+	for _, a := range b.Body.Attributes {
+		d.key(a, kind, name, keys)
+	}
+	for _, k := range keys {
+		if _, set := b.Body.Attributes[k.name]; k.required && !set {
+			d.fail(b.DefRange(), fmt.Sprintf("%s lacks the key %q", name, k.name))
+		}
+	}
+}
+
+// label checks that a block has a name just when its kind wants one.
+func (d *configDecoder) label(b *hclsyntax.Block, kind configBlock) (string, bool) {
+	switch {
+	case !kind.named && len(b.Labels) > 0:
+		d.fail(b.LabelRanges[0], fmt.Sprintf("block %s takes no name", kind.name))
+		return "", false
+	case !kind.named:
+		return "", true
+	case len(b.Labels) != 1:
+		d.fail(b.TypeRange, fmt.Sprintf("block %s takes one name, as in: %s \"a-name\" { … }", kind.name, kind.name))
+		return "", false
+	case !validName(b.Labels[0]):
+		d.fail(b.LabelRanges[0], fmt.Sprintf("%s name %.64q must be 1 to 32 of a-z, 0-9, \"_\" and \"-\", a letter first",
+			kind.name, b.Labels[0]))
+		return "", false
+	}
+	return b.Labels[0], true
+}
+
+func (d *configDecoder) key(a *hclsyntax.Attribute, kind configBlock, block string, keys []configKey) {
+	i := slices.IndexFunc(keys, func(k configKey) bool { return k.name == a.Name })
+	if i < 0 {
+		d.fail(a.NameRange, fmt.Sprintf("unknown key %q in %s", a.Name, kind.name), keyNames(keys)...)
+		return
+	}
+	d.at[block+"."+a.Name] = a.Expr.Range()
+	value, diags := a.Expr.Value(nil) // nil: neither variables nor functions
+	if diags.HasErrors() {
+		d.report(diags)
+		return
+	}
+	if err := keys[i].set(value); err != nil {
+		d.fail(a.Expr.Range(), fmt.Sprintf("%s.%s: %s", kind.name, a.Name, err))
+	}
+}
+
+func (d *configDecoder) fail(at hcl.Range, problem string, allowed ...string) {
+	// The zero range stands for the file as a whole.
+	d.errs = append(d.errs, &ConfigError{File: d.file, Line: max(at.Start.Line, 1), Column: max(at.Start.Column, 1),
+		Problem: problem, Allowed: allowed})
+}
+
+func (d *configDecoder) report(diags hcl.Diagnostics) {
+	for _, g := range diags {
+		var at hcl.Range
+		if g.Subject != nil {
+			at = *g.Subject
+		}
+		d.fail(at, g.Summary+": "+g.Detail)
+	}
+}
+
+// err joins what was found in the order of the file; attributes come as a map.
+func (d *configDecoder) err() error {
+	slices.SortStableFunc(d.errs, func(a, b *ConfigError) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Problem, b.Problem))
+	})
+	var all []error
+	for _, e := range d.errs {
+		all = append(all, e)
+	}
+	return errors.Join(all...)
+}
+
+func flat[T any](pointers []*T) []T {
+	var values []T
+	for _, p := range pointers {
+		values = append(values, *p)
+	}
+	return values
+}
+
+func blockNames(kinds []configBlock) []string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+func keyNames(keys []configKey) []string {
+	var names []string
+	for _, k := range keys {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// check finds what only shows when the whole file is known.
+func (d *configDecoder) check() {
+	executors := map[string]bool{}
+	for _, x := range d.config.Executors {
+		executors[x.Name] = true
+	}
+	names := slices.Sorted(maps.Keys(executors))
+	for _, p := range d.config.Pools {
+		if p.Executor == "" || executors[p.Executor] { // an absent one has been reported
+			continue
+		}
+		at, ok := d.at["pool "+p.Name+".executor"]
+		problem := fmt.Sprintf("pool %q: no executor %q is configured", p.Name, p.Executor)
+		if !ok {
+			problem += "; the pool is a built-in one, as the file has no pool block"
+		}
+		d.fail(at, problem, names...)
+	}
+}

@@ -1,0 +1,205 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// slot is the daemon's end of one thread of a worker; it implements
+// plugins.Handler. Engine.mu guards current, lease and seq. A slot lives as long
+// as its process.
+type slot struct {
+	seat    *seat
+	conn    *plugins.Conn
+	lost    chan struct{}
+	current *record
+	lease   balancer.Lease
+	seq     uint64
+}
+
+func (s *slot) engine() *Engine { return s.seat.pool.engine }
+
+// of returns the task that seq means, nil if it is not the slot's any more.
+func (s *slot) of(seq uint64) *record {
+	if s.current == nil || s.seq != seq {
+		return nil
+	}
+	return s.current
+}
+
+// Started implements plugins.Handler.
+func (s *slot) Started(seq uint64) {
+	s.event(seq, task.EventState, func(r *record, _ *task.Event) bool {
+		r.startedAt = time.Now()
+		return r.state.Move(task.Queued, task.Running) == nil
+	})
+}
+
+// Partial implements plugins.Handler.
+func (s *slot) Partial(seq, _ uint64, value []byte) {
+	s.event(seq, task.EventPartial, func(_ *record, ev *task.Event) bool { ev.Value = value; return true })
+}
+
+// Progress implements plugins.Handler.
+func (s *slot) Progress(seq uint64, fraction float64, message string) {
+	s.event(seq, task.EventProgress, func(_ *record, ev *task.Event) bool {
+		ev.Fraction, ev.Message = &fraction, message
+		return true
+	})
+}
+
+// Log implements plugins.Handler.
+func (s *slot) Log(seq uint64, level, message string) {
+	s.event(seq, task.EventLog, func(_ *record, ev *task.Event) bool {
+		ev.Level, ev.Message = level, message
+		return true
+	})
+}
+
+// event applies one event of the running task and tells its verbose watchers.
+func (s *slot) event(seq uint64, kind task.EventKind, apply func(*record, *task.Event) bool) {
+	e := s.engine()
+	e.mu.Lock()
+	r := s.of(seq)
+	if r == nil {
+		e.mu.Unlock()
+		return
+	}
+	var n notices
+	if ev := (&task.Event{}); apply(r, ev) && len(r.watchers) > 0 {
+		full := r.event(kind)
+		full.Value, full.Fraction, full.Level, full.Message = ev.Value, ev.Fraction, ev.Level, ev.Message
+		n = r.tell(full)
+	}
+	e.mu.Unlock()
+	n.send()
+}
+
+// Ended implements plugins.Handler: the slot is free again, and gets its next
+// task before anyone is told of this one, so that it idles as little as it can.
+func (s *slot) Ended(seq uint64, o plugins.Outcome) {
+	e := s.engine()
+	e.mu.Lock()
+	r := s.of(seq)
+	if r == nil {
+		e.mu.Unlock()
+		return
+	}
+	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated})
+	send := s.release()
+	e.mu.Unlock()
+	send.now()
+	n.send()
+}
+
+// Skipped implements plugins.Handler: the worker drains, the task waits for
+// another.
+func (s *slot) Skipped(seq uint64) {
+	e := s.engine()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := s.of(seq); r != nil {
+		s.requeue(r)
+		s.current = nil
+	}
+}
+
+// Lost implements plugins.Handler. A worker without one of its slots is of no
+// use; its end is the seat's to deal with.
+func (s *slot) Lost(error) {
+	s.engine().mu.Lock()
+	defer s.engine().mu.Unlock()
+	close(s.lost)
+	if process := s.seat.process; process != nil { // nil: it is still being started
+		go process.Kill()
+	}
+}
+
+// release frees the slot and finds work for it. Engine.mu is held.
+func (s *slot) release() deliveries {
+	s.current = nil
+	s.seat.pool.balancer.Release(s.lease)
+	s.engine().checkIdle()
+	return s.seat.pool.dispatch()
+}
+
+// requeue puts a task that did not end back to the front. Engine.mu is held.
+func (s *slot) requeue(r *record) {
+	if r.guard != nil {
+		r.guard.Stop()
+	}
+	if r.state.Load() == task.Running {
+		_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
+	}
+	r.slot, r.worker, r.startedAt = nil, nil, time.Time{}
+	r.item = s.engine().queue.Return(s.seat.pool.lane, r.task.Priority, r)
+}
+
+// abandon deals with the task of a slot whose process is dead. Engine.mu is held.
+func (s *slot) abandon(exit string) notices {
+	r := s.current
+	s.current = nil
+	if r == nil {
+		return nil
+	}
+	if r.state.Load() != task.Running || s.seat.blameless {
+		s.requeue(r)
+		return nil
+	}
+	r.deaths++
+	if r.deaths < 2 {
+		s.requeue(r)
+		return nil
+	}
+	return s.engine().finish(r, task.Failed, ended{err: &task.Error{Type: "WorkerLost", Code: "worker_lost",
+		Message: fmt.Sprintf("worker %s died while it ran this task (%s), the second time", s.seat.spec.ID, exit)}})
+}
+
+// cancel asks the worker to stop a task that it has been sent.
+func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.engine().options.Config.Limits.CancelGrace)
+	defer cancel()
+	claim, err := s.seat.process.Cancel(ctx, s.lease.Slot, seq, reason)
+	if err != nil || claim != plugins.Recalled {
+		return // claimed: its Result comes; an error: the guard or the worker's end does
+	}
+	e := s.engine()
+	e.mu.Lock()
+	var n notices
+	var send deliveries
+	if s.of(seq) == r {
+		n = e.finish(r, task.Cancelled, cancelled())
+		send = s.release()
+	}
+	e.mu.Unlock()
+	send.now()
+	n.send()
+}
+
+// overdue ends a task that did not stop within its grace, and its worker with
+// it. The neighbours run again, without blame.
+func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
+	e := s.engine()
+	e.mu.Lock()
+	if s.of(seq) != r {
+		e.mu.Unlock()
+		return
+	}
+	status, end := task.Cancelled, cancelled()
+	if reason == plugins.StopTimedOut {
+		status = task.TimedOut
+		end.err = &task.Error{Type: "TaskTimeout", Code: "timed_out",
+			Message: fmt.Sprintf("the task did not stop within its timeout of %s and the grace", time.Duration(r.task.Timeout))}
+	}
+	n := e.finish(r, status, end)
+	s.current = nil
+	s.seat.blameless = true
+	e.mu.Unlock()
+	n.send()
+	s.seat.process.Kill()
+}

@@ -1,0 +1,89 @@
+// What the C half of the package shares. Functions that need the GIL say so;
+// all others are called without it and take it themselves.
+#ifndef EMBEDPY_H
+#define EMBEDPY_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { EP_MAX_VALUES = 16, EP_SCRATCH = 4096, EP_ERROR = 2048, EP_MAX_INTERRUPTS = 4 };
+
+typedef enum { EP_NONE, EP_STR, EP_BYTES, EP_INT, EP_FLOAT } ep_kind;
+
+// One argument or one result. data points to size bytes that belong to somebody
+// else: as an argument to the caller, as a result to thread->held.
+typedef struct {
+	ep_kind kind;
+	int64_t integer;
+	double real;
+	const void *data;
+	size_t size;
+} ep_value;
+
+// A thread that may call Python. It is made once per OS thread, used by that
+// thread alone except where a field says otherwise, and never freed: capsules
+// that Python code holds point to it.
+typedef struct {
+	PyThreadState *state;  // saved while the thread is outside Python
+	unsigned long ident;   // as PyThreadState_SetAsyncExc names the thread
+	PyObject *held;        // what the last call returned; owns the results' memory
+	// Written by any thread without the GIL: key << 8 | reason.
+	_Atomic uint64_t flag;
+
+	// The fields up to the next blank line are read and written with the GIL
+	// held only, and by the interrupting threads too.
+	uint64_t region;              // key of the region the thread is in, 0: none
+	uint64_t wanted;              // key that is to be interrupted
+	unsigned wanted_mask;         // with which interrupts, bit by index
+	unsigned sent_mask;           // interrupts sent into this region
+	PyObject *last_sent;          // borrowed from ep_interrupts
+	int flag_seen;                // the region's code has seen its flag
+	int was_interrupted;          // an interrupt was raised in the last region
+
+	int64_t wall_ns, cpu_ns;      // of the last region
+	int64_t cpu_mark;             // thread CPU time when the last region ended
+	ep_value args[EP_MAX_VALUES];
+	ep_value results[EP_MAX_VALUES];
+	char scratch[EP_SCRATCH];     // the caller's small arguments
+	char error[EP_ERROR];         // why the last call failed, NUL-terminated UTF-8
+} ep_thread;
+
+// init.c
+int ep_start(const char *executable, char *error, size_t error_size);
+void ep_library_path(char *path, size_t size);
+
+// load.c
+int ep_load(ep_thread *t, const char *name, const char *file, const char *source);
+PyObject *ep_attr(ep_thread *t, const char *module, const char *name);
+PyObject *ep_member(ep_thread *t, PyObject *object, const char *name);
+void ep_release(ep_thread *t, PyObject *object);
+
+// thread.c
+ep_thread *ep_thread_main(void);
+ep_thread *ep_thread_open(int own_cwd);
+void ep_thread_close(ep_thread *t);
+int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, int args);
+PyObject *ep_thread_make(ep_thread *t, PyObject *callable, int args);
+int64_t ep_heartbeat(ep_thread *t);
+int64_t ep_clock_ns(int clock);
+
+// value.c; all with the GIL held
+PyObject *ep_args(ep_thread *t, int count);
+int ep_results(ep_thread *t, PyObject *value);
+void ep_error_take(ep_thread *t, const char *what);
+
+// interrupt.c
+extern PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
+int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
+void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
+void ep_region_leave(ep_thread *t);                   // GIL held
+
+// module.c
+PyObject *ep_module_init(void);
+extern _Thread_local ep_thread *ep_current;
+extern uintptr_t ep_owner;  // Go's handle of the interpreter, set before ep_start
+
+#endif

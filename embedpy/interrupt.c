@@ -1,0 +1,65 @@
+// Interrupts: asynchronous exceptions that reach exactly the region they were
+// meant for.
+//
+// Entering and leaving a region and sending an interrupt all happen with the GIL
+// held, and none of them runs Python code in between. So an interrupt is sent
+// only while its region is open, and leaving takes back one that has been sent
+// but not yet raised: it can't reach whatever the thread runs next.
+#include "embedpy.h"
+
+PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
+
+static void send(ep_thread *t, unsigned which)
+{
+	if (which >= EP_MAX_INTERRUPTS || !ep_interrupts[which] || (t->sent_mask & 1u << which))
+		return;
+	t->sent_mask |= 1u << which;
+	t->last_sent = ep_interrupts[which];
+	PyThreadState_SetAsyncExc(t->ident, t->last_sent);
+}
+
+// ep_interrupt raises interrupt which in t's region of that key, once; if the
+// region has not begun, at its beginning. It returns 1 if the region is open. It
+// waits for the GIL as long as that takes.
+int ep_interrupt(ep_thread *t, uint64_t region, unsigned which)
+{
+	PyGILState_STATE gil = PyGILState_Ensure();
+	int open = t->region == region;
+
+	if (t->wanted != region) {
+		t->wanted = region;
+		t->wanted_mask = 0;
+	}
+	t->wanted_mask |= 1u << which;
+	if (open)
+		send(t, which);
+	PyGILState_Release(gil);
+	return open;
+}
+
+void ep_region_enter(ep_thread *t, uint64_t region)
+{
+	t->region = region;
+	t->sent_mask = 0;
+	t->last_sent = NULL;
+	t->flag_seen = 0;
+	t->was_interrupted = 0;
+	for (unsigned which = 0; t->wanted == region && which < EP_MAX_INTERRUPTS; which++)
+		if (t->wanted_mask & 1u << which)
+			send(t, which);
+}
+
+void ep_region_leave(ep_thread *t)
+{
+	Py_ssize_t before;
+
+	t->region = 0;
+	if (!t->last_sent)
+		return;
+	// CPython does not say whether it has raised what it was sent. While it has
+	// not, it holds a reference to the class, and lets go of it here; nothing
+	// else can change the count while the GIL is held.
+	before = Py_REFCNT(t->last_sent);
+	PyThreadState_SetAsyncExc(t->ident, NULL);
+	t->was_interrupted = Py_REFCNT(t->last_sent) == before;
+}

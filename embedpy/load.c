@@ -1,0 +1,62 @@
+// Modules that come from memory, and what is found in them.
+#include "embedpy.h"
+
+// ep_load runs source as the module name, which it adds to sys.modules; file is
+// what tracebacks show. It returns 0, or -1 with the reason in t->error.
+int ep_load(ep_thread *t, const char *name, const char *file, const char *source)
+{
+	PyObject *code, *module = NULL;
+
+	PyEval_RestoreThread(t->state);
+	code = Py_CompileString(source, file, Py_file_input);
+	if (code)
+		module = PyImport_ExecCodeModuleEx(name, code, file);
+	if (!module)
+		ep_error_take(t, name);
+	Py_XDECREF(code);
+	t->state = PyEval_SaveThread();
+	// sys.modules keeps the module alive; only whether it is there is asked.
+	if (!module)
+		return -1;
+	ep_release(t, module);
+	return 0;
+}
+
+// ep_attr returns a new reference to module.name, importing the module if need
+// be; NULL with the reason in t->error.
+PyObject *ep_attr(ep_thread *t, const char *module, const char *name)
+{
+	PyObject *from, *object = NULL;
+
+	PyEval_RestoreThread(t->state);
+	from = PyImport_ImportModule(module);
+	if (from)
+		object = PyObject_GetAttrString(from, name);
+	if (!object)
+		ep_error_take(t, name);
+	Py_XDECREF(from);
+	t->state = PyEval_SaveThread();
+	return object;
+}
+
+// ep_release gives up one reference.
+void ep_release(ep_thread *t, PyObject *object)
+{
+	PyEval_RestoreThread(t->state);
+	Py_XDECREF(object);
+	t->state = PyEval_SaveThread();
+}
+
+// ep_member returns a new reference to object.name; NULL with the reason in
+// t->error.
+PyObject *ep_member(ep_thread *t, PyObject *object, const char *name)
+{
+	PyObject *member;
+
+	PyEval_RestoreThread(t->state);
+	member = PyObject_GetAttrString(object, name);
+	if (!member)
+		ep_error_take(t, name);
+	t->state = PyEval_SaveThread();
+	return member;
+}

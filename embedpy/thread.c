@@ -1,0 +1,144 @@
+// Threads that call Python: one thread state per OS thread for as long as the
+// thread lives, saved between calls.
+#define _GNU_SOURCE
+#include "embedpy.h"
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+_Thread_local ep_thread *ep_current;
+
+int64_t ep_clock_ns(int clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// attach makes the record of the calling thread, which holds the GIL, and
+// releases the GIL.
+static ep_thread *attach(void)
+{
+	ep_thread *t = calloc(1, sizeof *t);
+
+	if (t) {
+		t->ident = PyThread_get_thread_ident();
+		t->cpu_mark = ep_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		ep_current = t;
+		t->state = PyEval_SaveThread();
+	}
+	return t;
+}
+
+// ep_thread_main makes the record of the thread that has just run ep_start.
+ep_thread *ep_thread_main(void) { return attach(); }
+
+// ep_thread_open makes the calling thread one that can call Python. NULL means
+// no memory. With own_cwd the thread gets a working directory and a umask of its
+// own, as far as the kernel allows; threads and processes it starts inherit them.
+ep_thread *ep_thread_open(int own_cwd)
+{
+	if (own_cwd)
+		(void)unshare(CLONE_FS);
+	// By way of PyGILState, so that extension modules which use it on this
+	// thread find this state instead of making a second one.
+	(void)PyGILState_Ensure();
+	return attach();
+}
+
+// ep_thread_close ends the thread's state. The record stays: see ep_thread.
+void ep_thread_close(ep_thread *t)
+{
+	PyEval_RestoreThread(t->state);
+	Py_CLEAR(t->held);
+	t->ident = 0;
+	t->state = NULL;
+	PyGILState_Release(PyGILState_UNLOCKED);
+}
+
+// rescue_call hands the exception that is set to rescue and returns its answer.
+static PyObject *rescue_call(PyObject *rescue)
+{
+	PyObject *type, *value, *trace, *answer;
+
+	PyErr_Fetch(&type, &value, &trace);
+	PyErr_NormalizeException(&type, &value, &trace);
+	if (trace)
+		PyException_SetTraceback(value, trace);
+	answer = PyObject_CallFunctionObjArgs(rescue, value, NULL);
+	Py_XDECREF(type);
+	Py_XDECREF(value);
+	Py_XDECREF(trace);
+	return answer;
+}
+
+static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callable, PyObject *args)
+{
+	int64_t begin = ep_clock_ns(CLOCK_MONOTONIC), cpu;
+	PyObject *value;
+
+	ep_region_enter(t, region);
+	value = PyObject_Call(callable, args, NULL);
+	ep_region_leave(t);
+	t->wall_ns = ep_clock_ns(CLOCK_MONOTONIC) - begin;
+	// One reading per region: the clock is a system call. What the thread did
+	// since the last region, to get this one's arguments, counts for this one.
+	cpu = ep_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	t->cpu_ns = cpu - t->cpu_mark;
+	t->cpu_mark = cpu;
+	return value;
+}
+
+// ep_thread_call calls callable with the first args values of t->args and
+// returns the number of t->results, or -1 with the reason in t->error. With
+// region != 0 the call is an interruptible region of that key. An exception that
+// leaves callable goes to rescue, if there is one, after the region has ended.
+int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, int args)
+{
+	PyObject *list, *value = NULL;
+	int count;
+
+	PyEval_RestoreThread(t->state);
+	Py_CLEAR(t->held);
+	list = ep_args(t, args);
+	if (list) {
+		value = region ? call_in_region(t, region, callable, list) : PyObject_Call(callable, list, NULL);
+		Py_DECREF(list);
+		if (!value && rescue)
+			value = rescue_call(rescue);
+	}
+	count = value ? ep_results(t, value) : -1;
+	if (count < 0)
+		ep_error_take(t, "call");
+	t->state = PyEval_SaveThread();
+	return count;
+}
+
+// ep_thread_make is ep_thread_call for a result that is kept as an object: it
+// returns a new reference, or NULL with the reason in t->error.
+PyObject *ep_thread_make(ep_thread *t, PyObject *callable, int args)
+{
+	PyObject *list, *value = NULL;
+
+	PyEval_RestoreThread(t->state);
+	list = ep_args(t, args);
+	if (list) {
+		value = PyObject_Call(callable, list, NULL);
+		Py_DECREF(list);
+	}
+	if (!value)
+		ep_error_take(t, "call");
+	t->state = PyEval_SaveThread();
+	return value;
+}
+
+// ep_heartbeat takes and releases the GIL and returns how long that took.
+int64_t ep_heartbeat(ep_thread *t)
+{
+	int64_t begin = ep_clock_ns(CLOCK_MONOTONIC);
+
+	PyEval_RestoreThread(t->state);
+	t->state = PyEval_SaveThread();
+	return ep_clock_ns(CLOCK_MONOTONIC) - begin;
+}

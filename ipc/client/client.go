@@ -1,0 +1,140 @@
+// Package client is the Go client of cpulbd: one call at a time over HTTP
+// (Client), or pipelined over one connection (Stream).
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// DefaultSocket is where cpulbd listens unless it is told otherwise.
+const DefaultSocket = "/run/cpulb/cpulb.sock"
+
+// ErrNotEnded is returned by Result when the task had not ended in time.
+var ErrNotEnded = errors.New("the task has not ended yet")
+
+// ErrNoDaemon is matched when nobody answers on the socket.
+var ErrNoDaemon = errors.New("no daemon answers")
+
+// Problem is an error that the daemon answered with. Decide by Code.
+type Problem struct {
+	Title   string   `json:"title"`
+	Status  int      `json:"status"`
+	Detail  string   `json:"detail"`
+	Code    string   `json:"code"`
+	Field   string   `json:"field"`
+	Allowed []string `json:"allowed"`
+}
+
+func (p *Problem) Error() string { return p.Detail + " [" + p.Code + "]" }
+
+// Client calls one daemon. It is safe for concurrent use.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// New returns a Client of the daemon on socket; it connects when first used.
+func New(socket string) *Client {
+	c := &Client{socket: socket}
+	c.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return c.dial(ctx)
+	}}}
+	return c
+}
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)
+	}
+	return conn, err
+}
+
+// Submit hands t to the daemon and returns once it has been accepted.
+func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
+	var v task.View
+	body, err := json.Marshal(t)
+	if err != nil {
+		return v, fmt.Errorf("task: %w", err)
+	}
+	_, err = c.call(ctx, http.MethodPost, "/v1/tasks", body, &v)
+	return v, err
+}
+
+// Task returns the task as it stands.
+func (c *Client) Task(ctx context.Context, id task.ID) (task.View, error) {
+	var v task.View
+	_, err := c.call(ctx, http.MethodGet, "/v1/tasks/"+id.String(), nil, &v)
+	return v, err
+}
+
+// Cancel stops a task.
+func (c *Client) Cancel(ctx context.Context, id task.ID) (task.View, error) {
+	var v task.View
+	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v)
+	return v, err
+}
+
+// Result waits at most timeout for the task's end; ErrNotEnded says that it was
+// too short.
+func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (*task.Result, error) {
+	var r task.Result
+	path := "/v1/tasks/" + id.String() + "/result?timeout=" + url.QueryEscape(timeout.String())
+	status, err := c.call(ctx, http.MethodGet, path, nil, &r)
+	if err == nil && status == http.StatusAccepted {
+		return nil, fmt.Errorf("%w: it is %s", ErrNotEnded, r.Status)
+	}
+	return &r, err
+}
+
+// Status returns the daemon's status as JSON.
+func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
+	var raw json.RawMessage
+	_, err := c.call(ctx, http.MethodGet, "/v1/status", nil, &raw)
+	return raw, err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the URL is made up, and says nothing
+		}
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, fmt.Errorf("answer: %w", err)
+	}
+	if resp.StatusCode >= 400 {
+		p := &Problem{Status: resp.StatusCode, Detail: resp.Status}
+		_ = json.Unmarshal(text, p) // one that is no problem+json keeps its status line
+		return resp.StatusCode, p
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return 0, fmt.Errorf("answer: %w", err)
+	}
+	return resp.StatusCode, nil
+}

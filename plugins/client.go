@@ -1,0 +1,103 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cpulb/plugins/proto"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Plugins is the plugin set with which the daemon starts go-plugin's client; the
+// dispensed value is a *Client.
+func Plugins() plugin.PluginSet { return plugin.PluginSet{PluginName: &glue{}} }
+
+// Client is the daemon's end of the control plane.
+type Client struct{ rpc proto.ExecutorClient }
+
+// Describe returns what the executor says of itself and the CPUs on which the
+// kernel lets it run. It fails when the executor speaks another slot protocol.
+func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed string, err error) {
+	r, err := c.rpc.Describe(ctx, &proto.DescribeRequest{})
+	if err != nil {
+		return d, "", fmt.Errorf("describe: %w", err)
+	}
+	if r.SlotProtocol != slotProtocol {
+		return d, "", fmt.Errorf("the executor speaks slot protocol %d, this daemon %d", r.SlotProtocol, slotProtocol)
+	}
+	d = Description{Name: r.Name, Version: r.Version}
+	for _, capability := range r.Capabilities {
+		d.CanCancel = d.CanCancel || capability == proto.Capability_CAPABILITY_CANCEL
+		d.HasEvents = d.HasEvents || capability == proto.Capability_CAPABILITY_EVENTS
+	}
+	return d, r.CpusAllowed, nil
+}
+
+// Configure makes the worker ready and opens its slots, each with the Handler
+// that handler returns for it. It returns the runtime that now runs. An error
+// that blames a setting matches ErrBadSetting.
+func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (runtime string, slots []*Conn, err error) {
+	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{WorkerId: cfg.WorkerID, Pool: cfg.Pool, Slots: uint32(cfg.Slots),
+		RuntimeDir: cfg.RuntimeDir, Settings: cfg.Settings,
+		Limits: &proto.Limits{ResultBytes: uint64(cfg.ResultBytes), OutputBytes: uint64(cfg.OutputBytes)}})
+	if status.Code(err) == codes.InvalidArgument {
+		return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, status.Convert(err).Message())
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("configure: %w", err)
+	}
+	for i := range cfg.Slots {
+		conn, err := openConn(ctx, r.SlotSocket, i, uint64(cfg.ResultBytes), handler(i))
+		if err != nil {
+			return "", nil, err
+		}
+		slots = append(slots, conn)
+	}
+	return r.Runtime, slots, nil
+}
+
+// Cancel asks for a task to stop; see the contract.
+func (c *Client) Cancel(ctx context.Context, slot int, seq uint64, reason StopReason) (Claim, error) {
+	r, err := c.rpc.Cancel(ctx, &proto.CancelRequest{Slot: uint32(slot), Seq: seq, Reason: proto.StopReason(reason)})
+	return Claim(r.GetClaim()), err
+}
+
+// Recall takes an unclaimed task back; see the contract.
+func (c *Client) Recall(ctx context.Context, slot int, seq uint64) (Claim, error) {
+	r, err := c.rpc.Recall(ctx, &proto.RecallRequest{Slot: uint32(slot), Seq: seq})
+	return Claim(r.GetClaim()), err
+}
+
+// Drain makes the worker take nothing more and waits for what runs, as long as
+// ctx allows.
+func (c *Client) Drain(ctx context.Context) error {
+	_, err := c.rpc.Drain(ctx, &proto.DrainRequest{})
+	if status.Code(err) == codes.DeadlineExceeded || errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Stats returns the worker's own figures.
+func (c *Client) Stats(ctx context.Context) (Stats, error) {
+	r, err := c.rpc.Stats(ctx, &proto.StatsRequest{})
+	if err != nil {
+		return Stats{}, fmt.Errorf("stats: %w", err)
+	}
+	return Stats{SlotsBusy: int(r.SlotsBusy), TasksDone: r.TasksDone, RSSBytes: int64(r.RssBytes), CPUsAllowed: r.CpusAllowed,
+		Threads: int(r.Threads)}, nil
+}
+
+// Health returns once tasks can make progress there.
+func (c *Client) Health(ctx context.Context) (lockWait time.Duration, err error) {
+	r, err := c.rpc.Health(ctx, &proto.HealthRequest{})
+	if err != nil {
+		return 0, fmt.Errorf("health: %w", err)
+	}
+	return time.Duration(r.LockWaitNs), nil
+}

@@ -1,0 +1,128 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins/outbox"
+	"cpulb/plugins/proto"
+)
+
+// Handler is told what comes up one slot. Its calls come from the slot's reader
+// goroutine, one at a time, and must not block: they hold up the slot.
+type Handler interface {
+	Started(seq uint64)
+	// Ended hands over o, whose Data is the callee's own.
+	Ended(seq uint64, o Outcome)
+	Skipped(seq uint64)
+	Partial(seq, number uint64, value []byte)
+	Progress(seq uint64, fraction float64, message string)
+	Log(seq uint64, level, message string)
+	// Lost is the last call: the connection has ended.
+	Lost(err error)
+}
+
+// Conn is the daemon's end of one slot.
+type Conn struct {
+	conn net.Conn
+	out  *outbox.Outbox
+}
+
+// openConn connects to a slot and starts reading it.
+func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h Handler) (*Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
+	}
+	out, err := outbox.New(conn, 0)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	c := &Conn{conn: conn, out: out}
+	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
+	if err == nil {
+		err = out.Write(hello)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
+	}
+	go c.read(newFrameReader(conn, maxPayload), h)
+	return c, nil
+}
+
+// Send queues t, whose Seq follows the last one's, and returns without waiting.
+// Params of 64 KiB and more are handed over, not copied. An error means that the
+// connection has failed; Handler.Lost follows or has been called.
+func (c *Conn) Send(t *Task) error {
+	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
+		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, PayloadLength: uint64(len(t.Params))}
+	if !t.Deadline.IsZero() {
+		m.DeadlineUnixNs = t.Deadline.UnixNano()
+	}
+	var room [512]byte
+	header, err := appendFrame(room[:0], m)
+	if err != nil {
+		return err
+	}
+	return c.out.Write(header, t.Params)
+}
+
+// Close ends the connection.
+func (c *Conn) Close() { c.conn.Close() }
+
+func (c *Conn) read(f *frameReader, h Handler) {
+	var err error
+	for err == nil {
+		err = c.event(f, h)
+	}
+	c.conn.Close()
+	h.Lost(err)
+}
+
+func (c *Conn) event(f *frameReader, h Handler) error {
+	var ev proto.Event
+	if err := f.next(&ev); err != nil {
+		return err
+	}
+	payload, err := f.payload(ev.PayloadLength)
+	if err != nil {
+		return err
+	}
+	switch k := ev.Kind.(type) {
+	case *proto.Event_Started:
+		h.Started(ev.Seq)
+	case *proto.Event_Result:
+		h.Ended(ev.Seq, outcome(k.Result, payload))
+	case *proto.Event_Skipped:
+		h.Skipped(ev.Seq)
+	case *proto.Event_Partial:
+		h.Partial(ev.Seq, k.Partial.Number, payload)
+	case *proto.Event_Progress:
+		h.Progress(ev.Seq, k.Progress.Fraction, k.Progress.Message)
+	case *proto.Event_Log:
+		h.Log(ev.Seq, k.Log.Level, k.Log.Message)
+	}
+	return nil // an event of a kind that we don't know is a newer executor's
+}
+
+func outcome(r *proto.Result, data []byte) Outcome {
+	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
+		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs)}
+	switch r.Outcome {
+	case proto.Outcome_OUTCOME_COMPLETED:
+		o.Status = task.Completed
+	case proto.Outcome_OUTCOME_CANCELLED:
+		o.Status = task.Cancelled
+	case proto.Outcome_OUTCOME_TIMED_OUT:
+		o.Status = task.TimedOut
+	}
+	if e := r.Error; e != nil {
+		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
+	}
+	return o
+}

@@ -1,0 +1,82 @@
+package plugins
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// maxHeader bounds the header of a frame, in bytes. Output and tracebacks travel
+// in it, which is why it is not smaller; payloads have a bound of their own.
+const maxHeader = 16 << 20
+
+// ErrFrame is matched by what a peer sent that is not the slot protocol.
+var ErrFrame = errors.New("not a frame of the slot protocol")
+
+// appendFrame appends the length and the header of a message to dst; the payload
+// follows it on the wire.
+func appendFrame(dst []byte, m proto.Message) ([]byte, error) {
+	size := proto.Size(m)
+	if size > maxHeader {
+		return dst, fmt.Errorf("%w: a header of %d bytes, the most is %d", ErrFrame, size, maxHeader)
+	}
+	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(binary.AppendUvarint(dst, uint64(size)), m)
+}
+
+// frameReader reads frames; it is for one goroutine.
+type frameReader struct {
+	r          *bufio.Reader
+	header     []byte
+	maxPayload uint64
+}
+
+func newFrameReader(r io.Reader, maxPayload uint64) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, 64<<10), maxPayload: maxPayload}
+}
+
+// next reads the header of the next frame into m. io.EOF is the end between two
+// frames; anything else that ends early is io.ErrUnexpectedEOF.
+func (f *frameReader) next(m proto.Message) error {
+	size, err := binary.ReadUvarint(f.r)
+	if err != nil {
+		return err
+	}
+	if size > maxHeader {
+		return fmt.Errorf("%w: a header of %d bytes, the most is %d", ErrFrame, size, maxHeader)
+	}
+	if uint64(cap(f.header)) < size {
+		f.header = make([]byte, size)
+	}
+	f.header = f.header[:size]
+	if _, err := io.ReadFull(f.r, f.header); err != nil {
+		return unexpected(err)
+	}
+	if err := proto.Unmarshal(f.header, m); err != nil {
+		return fmt.Errorf("%w: %w", ErrFrame, err)
+	}
+	return nil
+}
+
+// payload reads the n bytes that follow the last header into a new slice.
+func (f *frameReader) payload(n uint64) ([]byte, error) {
+	if n > f.maxPayload {
+		return nil, fmt.Errorf("%w: a payload of %d bytes, the most is %d", ErrFrame, n, f.maxPayload)
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	p := make([]byte, n)
+	_, err := io.ReadFull(f.r, p)
+	return p, unexpected(err)
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

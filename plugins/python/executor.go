@@ -1,0 +1,136 @@
+// Package python is the executor that runs Python scripts in an embedded
+// CPython: the contract of package plugins over embedpy. Half of it is Python, in
+// runtime/, which is part of the binary.
+//
+// Guarantees. Whatever a script does short of ending the process is an Outcome of
+// its own task: an exception, sys.exit, a value that is no JSON, a file that is
+// not there. What a task prints is in its own Outcome. A stop reaches the task it
+// was meant for or none.
+//
+// Not guaranteed. A script that waits outside Python (a sleep, a lock, a long C
+// call) does not notice a stop before it is back; os._exit and a crash in a C
+// extension end the worker. Tasks of one worker share the interpreter, its
+// modules, environ and locale.
+package python
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cpulb/embedpy"
+	"cpulb/plugins"
+)
+
+// defaultInterruptAfter is how long a script that is cancelled may watch
+// context.cancelled before it is interrupted.
+const defaultInterruptAfter = 50 * time.Millisecond
+
+// Executor implements plugins.Executor. A process can configure one.
+type Executor struct {
+	version        string
+	conf           plugins.Configuration
+	interruptAfter time.Duration
+	interp         *embedpy.Interpreter
+	newSlot        *embedpy.Object // the Python class Slot
+	stopAwaiting   *embedpy.Object // the Python function stop
+	slots          []atomic.Pointer[slot]
+}
+
+// New returns the executor; version is the program's own.
+func New(version string) *Executor { return &Executor{version: version} }
+
+// Describe implements plugins.Executor.
+func (e *Executor) Describe() plugins.Description {
+	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true}
+}
+
+// Configure implements plugins.Executor. Its settings are "interrupt_after", the
+// time between a cancel's flag and its exception, and "executable", the python
+// whose installation or venv is to be in force.
+func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string, error) {
+	start, err := e.settings(c.Settings)
+	if err != nil {
+		return "", err
+	}
+	e.conf = c
+	e.slots = make([]atomic.Pointer[slot], c.Slots)
+	start.Posted = e.posted
+	if e.interp, err = embedpy.Start(start); err != nil {
+		return "", err
+	}
+	if err := loadRuntime(e.interp); err != nil {
+		return "", err
+	}
+	if e.newSlot, err = e.attr("Slot"); err != nil {
+		return "", err
+	}
+	if e.stopAwaiting, err = e.attr("stop"); err != nil {
+		return "", err
+	}
+	return "CPython " + e.interp.Version(), nil
+}
+
+func (e *Executor) settings(given map[string]string) (start embedpy.Config, err error) {
+	e.interruptAfter = defaultInterruptAfter
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		value := given[name]
+		switch name {
+		case "executable":
+			start.Executable = value
+		case "interrupt_after":
+			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
+				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
+			}
+		default:
+			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
+				name, strings.Join([]string{"executable", "interrupt_after"}, ", "))
+		}
+	}
+	return start, nil
+}
+
+// attr finds what the runtime's slot module defines.
+func (e *Executor) attr(name string) (found *embedpy.Object, err error) {
+	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { found, err = t.Attr("cpulb.slot", name) })
+	if doErr != nil {
+		return nil, doErr
+	}
+	return found, err
+}
+
+// OpenSlot implements plugins.Executor.
+func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
+	if index < 0 || index >= len(e.slots) {
+		return nil, fmt.Errorf("slot %d is not one of %d", index, len(e.slots))
+	}
+	s, err := openSlot(e, index)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %w", index, err)
+	}
+	e.slots[index].Store(s)
+	return s, nil
+}
+
+// Health implements plugins.Executor: the lock is CPython's GIL.
+func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
+	wait, err := e.interp.Heartbeat(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("the GIL could not be taken: %w", err)
+	}
+	return wait, nil
+}
+
+// posted gives an event to the slot that it is of, on whichever thread the
+// script has sent it from.
+func (e *Executor) posted(p embedpy.Post) {
+	if p.Channel < uint64(len(e.slots)) {
+		if s := e.slots[p.Channel].Load(); s != nil {
+			s.posted(p)
+		}
+	}
+}

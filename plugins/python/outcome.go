@@ -1,0 +1,121 @@
+package python
+
+import (
+	"context"
+	"fmt"
+
+	"cpulb/daemon/task"
+	"cpulb/embedpy"
+	"cpulb/plugins"
+)
+
+// The results of the runtime's Slot.run when there is more than data.
+const (
+	resultStatus = iota
+	resultData
+	resultType
+	resultMessage
+	resultTraceback
+	resultCode
+	resultStdout
+	resultStderr
+	resultTruncated
+	resultCount
+)
+
+// outcome puts together what the runtime returned, what the region met and why
+// the task was to stop. A stop that the script did not notice before its main
+// returned did not stop it.
+func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) plugins.Outcome {
+	report := s.thread.Report()
+	var o plugins.Outcome
+	switch {
+	case err != nil:
+		o = failed("executor", "ExecutorError", err.Error())
+	case r.Len() == 1:
+		o = plugins.Outcome{Status: task.Completed, Data: r.Bytes(0)}
+	case r.Len() == resultCount:
+		o = decode(r)
+	default:
+		o = failed("executor", "ExecutorError", fmt.Sprintf("the runtime returned %d values", r.Len()))
+	}
+	if reason != 0 && (report.Interrupted || report.FlagSeen) {
+		o = stopAs(o, reason)
+	}
+	if limit := s.executor.conf.ResultBytes; limit > 0 && int64(len(o.Data)) > limit {
+		o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
+			Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), limit)}
+		o.Data = nil
+	}
+	o.RunTime, o.CPUTime = report.Wall, report.CPU
+	return o
+}
+
+func decode(r embedpy.Results) plugins.Outcome {
+	o := plugins.Outcome{Status: statusOf(r.Int(resultStatus)), Stdout: r.String(resultStdout), Stderr: r.String(resultStderr),
+		Truncated: r.Int(resultTruncated) != 0}
+	if o.Status == task.Completed {
+		o.Data = r.Bytes(resultData)
+		return o
+	}
+	o.Error = &task.Error{Type: r.String(resultType), Message: r.String(resultMessage),
+		Traceback: r.String(resultTraceback), Code: r.String(resultCode)}
+	if o.Status != task.Failed && o.Error.Message == "" {
+		o.Error.Message = stopMessage(o.Status)
+	}
+	return o
+}
+
+// statusOf reads the statuses of slot.py; those of a stop are the reasons' own.
+func statusOf(n int64) task.Status {
+	switch n {
+	case 0:
+		return task.Completed
+	case int64(plugins.StopCancelled):
+		return task.Cancelled
+	case int64(plugins.StopTimedOut):
+		return task.TimedOut
+	}
+	return task.Failed
+}
+
+// stopAs makes o, however the script ended once it knew, the end of a stopped task.
+func stopAs(o plugins.Outcome, reason plugins.StopReason) plugins.Outcome {
+	end := stopped(reason)
+	end.Stdout, end.Stderr, end.Truncated = o.Stdout, o.Stderr, o.Truncated
+	if o.Error != nil {
+		end.Error.Traceback = o.Error.Traceback
+	}
+	return end
+}
+
+// stopped is the end of a task that never began or knew that it was to stop.
+func stopped(reason plugins.StopReason) plugins.Outcome {
+	if reason == plugins.StopTimedOut {
+		return plugins.Outcome{Status: task.TimedOut,
+			Error: &task.Error{Type: "TaskTimeout", Message: stopMessage(task.TimedOut), Code: "timed_out"}}
+	}
+	return plugins.Outcome{Status: task.Cancelled,
+		Error: &task.Error{Type: "TaskCancelled", Message: stopMessage(task.Cancelled), Code: "cancelled"}}
+}
+
+func stopMessage(s task.Status) string {
+	if s == task.TimedOut {
+		return "the task's timeout has passed"
+	}
+	return "the task was cancelled"
+}
+
+func failed(code, kind, message string) plugins.Outcome {
+	return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: code}}
+}
+
+// stopCoroutine cancels the coroutine of that task, if it has one, and reports
+// whether it has. It waits for the GIL.
+func (e *Executor) stopCoroutine(slot int, seq uint64) (found bool) {
+	_ = e.interp.Do(context.Background(), func(t *embedpy.Thread) {
+		r, err := t.Call(e.stopAwaiting, embedpy.Int(int64(slot)), embedpy.Int(int64(seq)))
+		found = err == nil && r.Len() == 1 && r.Int(0) != 0
+	})
+	return found
+}

@@ -1,0 +1,36 @@
+package python
+
+import (
+	"embed"
+	"fmt"
+
+	"cpulb/embedpy"
+)
+
+//go:embed runtime/*.py
+var runtimeFiles embed.FS
+
+// runtimeModules lists the runtime's modules in the order in which they load:
+// each imports only those before it.
+func runtimeModules() []string {
+	return []string{"cpulb", "errors", "output", "values", "context", "report", "scripts", "slot", "process"}
+}
+
+// loadRuntime brings the Python half of this package up. Its files carry names
+// by which a traceback tells them from the script's.
+func loadRuntime(in *embedpy.Interpreter) error {
+	for _, name := range runtimeModules() {
+		source, err := runtimeFiles.ReadFile("runtime/" + name + ".py")
+		if err != nil {
+			return err
+		}
+		module := "cpulb." + name
+		if name == "cpulb" {
+			module = name
+		}
+		if err := in.Load(module, "<cpulb>/"+name+".py", string(source)); err != nil {
+			return fmt.Errorf("runtime module %s: %w", module, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,18 @@
+"""Failures of a task that are not its script's exceptions."""
+
+
+class Refusal(Exception):
+    """The task can't be run: code is the stable name of the reason, kind the error's type."""
+
+    def __init__(self, code, kind, message):
+        super().__init__(message)
+        self.code = code
+        self.kind = kind
+
+
+class BadValue(TypeError):
+    """A value that JSON can't hold; the message names where in it."""
+
+
+class TooLarge(Exception):
+    """What the task gave back passes limits.result_size."""

@@ -1,0 +1,48 @@
+"""How a failure looks to the one who wrote the script."""
+
+import re
+import traceback
+
+MESSAGE_BYTES = 16 << 10
+TRACEBACK_BYTES = 64 << 10
+OWN_FILES = ("<cpulb>/", "<frozen importlib")
+
+_package = re.compile(r"\b_cpulb_[0-9a-f]{12}_\d+\.")
+
+
+def describe(exc):
+    """Return message and traceback of exc, the latter from the script's first frame."""
+    try:
+        message = str(exc)
+    except BaseException as error:
+        message = "the exception can't be shown: its __str__ raised %s" % type(error).__name__
+    try:
+        shown = traceback.TracebackException(type(exc), exc, exc.__traceback__)
+        _strip(shown, set())
+        trace = "".join(shown.format())
+    except Exception as error:
+        trace = "the traceback can't be shown: %s" % type(error).__name__
+    return clean(message, MESSAGE_BYTES), clean(trace, TRACEBACK_BYTES)
+
+
+def _strip(shown, seen):
+    """Remove the runtime's own frames from an exception and those it came from."""
+    if shown is None or id(shown) in seen:
+        return
+    seen.add(id(shown))
+    if shown.stack is not None:
+        kept = [f for f in shown.stack if not f.filename.startswith(OWN_FILES)]
+        shown.stack = traceback.StackSummary.from_list(kept) if kept else None
+    _strip(shown.__cause__, seen)
+    _strip(shown.__context__, seen)
+    for inner in getattr(shown, "exceptions", None) or ():
+        _strip(inner, seen)
+
+
+def clean(text, limit):
+    """UTF-8 within the limit, without the names that folders have inside the worker."""
+    data = _package.sub("", text).encode("utf-8", "backslashreplace")
+    if len(data) <= limit:
+        return data
+    half = limit // 2
+    return (data[:half].decode("utf-8", "ignore") + "\n… cut …\n" + data[-half:].decode("utf-8", "ignore")).encode()

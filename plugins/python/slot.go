@@ -1,0 +1,239 @@
+package python
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cpulb/embedpy"
+	"cpulb/plugins"
+)
+
+// slot implements plugins.Slot on one Python thread. A task's seq is the key of
+// the region that it runs in.
+type slot struct {
+	executor *Executor
+	index    int
+	thread   *embedpy.Thread
+	// The bound methods run and broken of the Python Slot.
+	self, run, broken *embedpy.Object
+	attempt           atomic.Pointer[attempt]
+	stops             stops
+}
+
+// attempt is where the events of the task that runs go.
+type attempt struct {
+	seq  uint64
+	emit plugins.Emitter
+}
+
+func openSlot(e *Executor, index int) (*slot, error) {
+	thread, err := e.interp.OpenThread()
+	if err != nil {
+		return nil, err
+	}
+	s := &slot{executor: e, index: index, thread: thread}
+	s.stops.stop = s.stop
+	if err := s.bind(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// bind makes the Python half of the slot.
+func (s *slot) bind() (err error) {
+	c := s.executor.conf
+	s.self, err = s.thread.Make(s.executor.newSlot, embedpy.Int(int64(s.index)), embedpy.Str(c.WorkerID),
+		embedpy.Int(c.ResultBytes), embedpy.Int(c.OutputBytes))
+	if err != nil {
+		return err
+	}
+	if s.run, err = s.thread.Member(s.self, "run"); err != nil {
+		return err
+	}
+	s.broken, err = s.thread.Member(s.self, "broken")
+	return err
+}
+
+// Run implements plugins.Slot.
+func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	labels, err := labelsJSON(t.Labels)
+	if err != nil {
+		return failed("executor", "ValueError", fmt.Sprintf("labels: %v", err))
+	}
+	if reason := s.stops.begin(t.Seq, t.Deadline); reason != 0 {
+		return stopped(reason)
+	}
+	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
+	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken,
+		embedpy.Text(t.Params), embedpy.Str(t.ScriptPath), embedpy.Str(t.Function),
+		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
+		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels), embedpy.Str(t.Traceparent))
+	s.attempt.Store(nil)
+	reason := s.stops.end()
+	return s.outcome(results, err, reason)
+}
+
+// Cancel implements plugins.Slot.
+func (s *slot) Cancel(seq uint64, reason plugins.StopReason) { s.stops.request(seq, reason) }
+
+// Close implements plugins.Slot.
+func (s *slot) Close() {
+	for _, o := range []*embedpy.Object{s.run, s.broken, s.self} {
+		if o != nil {
+			s.thread.Release(o)
+		}
+	}
+	s.thread.Close()
+}
+
+// stop takes the first steps of the ladder: the flag that the script can see,
+// the coroutine's cancellation where it awaits, then the exception. It returns at
+// once.
+func (s *slot) stop(seq uint64, reason plugins.StopReason) {
+	s.thread.Flag(seq, uint8(reason))
+	go func() {
+		awaits := s.executor.stopCoroutine(s.index, seq)
+		if reason == plugins.StopCancelled || awaits {
+			time.AfterFunc(s.executor.interruptAfter, func() { s.interrupt(seq, reason) })
+			return
+		}
+		s.interrupt(seq, reason)
+	}()
+}
+
+// interrupt waits for the GIL. The runtime's interrupts are in the order of the
+// reasons.
+func (s *slot) interrupt(seq uint64, reason plugins.StopReason) {
+	s.thread.Interrupt(seq, int(reason-plugins.StopCancelled))
+}
+
+// The kinds and levels of the runtime's events, as context.py has them.
+const (
+	kindPartial  = 1
+	kindProgress = 2
+	kindLog      = 3
+)
+
+func (s *slot) posted(p embedpy.Post) {
+	a := s.attempt.Load()
+	if a == nil || a.seq != p.Key {
+		return // a thread that has outlived its task
+	}
+	switch p.Kind {
+	case kindPartial:
+		a.emit.Partial(p.Text)
+	case kindProgress:
+		a.emit.Progress(p.Number, string(p.Text))
+	case kindLog:
+		a.emit.Log(levelName(p.Number), string(p.Text))
+	}
+}
+
+func levelName(number float64) string {
+	switch {
+	case number < 20:
+		return "debug"
+	case number < 30:
+		return "info"
+	case number < 40:
+		return "warning"
+	}
+	return "error"
+}
+
+func labelsJSON(labels map[string]string) ([]byte, error) {
+	if len(labels) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(labels)
+}
+
+func deadlineNanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// stops keeps which task of a slot runs, and whether and why it is to stop.
+type stops struct {
+	stop func(seq uint64, reason plugins.StopReason) // called without the lock
+
+	mu       sync.Mutex
+	seq      uint64 // of the task that runs, or ran last
+	running  bool
+	deadline time.Time
+	reason   plugins.StopReason // why seq is to stop; the first to ask decides
+	earlySeq uint64             // a task that was stopped before its begin
+	early    plugins.StopReason
+	timer    *time.Timer
+}
+
+// begin opens the task with that seq, unless it has been stopped already: then it
+// says why.
+func (s *stops) begin(seq uint64, deadline time.Time) plugins.StopReason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq = seq
+	if s.earlySeq == seq {
+		return s.early
+	}
+	s.running, s.reason, s.deadline = true, 0, deadline
+	if deadline.IsZero() {
+		return 0
+	}
+	left := time.Until(deadline)
+	if left <= 0 {
+		s.running = false
+		return plugins.StopTimedOut
+	}
+	if s.timer == nil {
+		s.timer = time.AfterFunc(left, s.expired)
+	} else {
+		s.timer.Reset(left)
+	}
+	return 0
+}
+
+// end closes the task and returns why it was to stop, 0 if it was not.
+func (s *stops) end() plugins.StopReason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = false
+	if !s.deadline.IsZero() {
+		s.timer.Stop()
+	}
+	return s.reason
+}
+
+// expired is the timer's. It may come late, for a task that has ended, and then
+// finds another one or none.
+func (s *stops) expired() {
+	s.mu.Lock()
+	due := s.running && !s.deadline.IsZero() && !time.Now().Before(s.deadline)
+	seq := s.seq
+	s.mu.Unlock()
+	if due {
+		s.request(seq, plugins.StopTimedOut)
+	}
+}
+
+// request stops the task with that seq if it runs or is still to begin.
+func (s *stops) request(seq uint64, reason plugins.StopReason) {
+	s.mu.Lock()
+	runs := s.running && s.seq == seq
+	switch {
+	case runs && s.reason == 0:
+		s.reason = reason
+	case seq > s.seq:
+		s.earlySeq, s.early = seq, reason
+	}
+	s.mu.Unlock()
+	if runs {
+		s.stop(seq, reason)
+	}
+}

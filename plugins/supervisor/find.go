@@ -1,0 +1,43 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNotFound is matched when an executor's program is nowhere to be found.
+var ErrNotFound = errors.New("executor program not found")
+
+// Find returns the absolute path of an executor's program. A command with a
+// slash is that file; a bare name is looked for in binDir, in ../libexec/cpulb
+// beside it, and in PATH.
+func Find(command, binDir string) (string, error) {
+	if strings.Contains(command, "/") {
+		return absolute(command)
+	}
+	places := []string{binDir, filepath.Join(binDir, "../libexec/cpulb")}
+	for _, dir := range places {
+		if path, err := absolute(filepath.Join(dir, command)); err == nil {
+			return path, nil
+		}
+	}
+	if path, err := exec.LookPath(command); err == nil {
+		return filepath.Abs(path)
+	}
+	return "", fmt.Errorf("%w: %q is not in %s nor in PATH", ErrNotFound, command, strings.Join(places, ", "))
+}
+
+func absolute(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrNotFound, err)
+	case info.IsDir() || info.Mode()&0o111 == 0:
+		return "", fmt.Errorf("%w: %s is not an executable file", ErrNotFound, path)
+	}
+	return filepath.Abs(path)
+}

@@ -1,0 +1,170 @@
+package systemd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// onePool starts quickly: one worker for everything.
+const onePool = `pool "all" {
+  executor   = "python"
+  task_types = ["cpu_bound", "io_bound"]
+  workers    = 1
+}
+`
+
+// install boots a box with the product installed as a package would, and this
+// configuration.
+func install(t *testing.T, config string) *box {
+	t.Helper()
+	files := map[string]string{
+		"usr/lib/systemd/system/cpulbd.service": "cpulbd.service",
+		"usr/lib/systemd/system/cpulbd.socket":  "cpulbd.socket",
+		"usr/lib/sysusers.d/cpulb.conf":         "cpulb.sysusers",
+		"etc/cpulb/config.hcl":                  filepath.Join(t.TempDir(), "config.hcl"),
+		"usr/bin/cpulbd":                        build(t, "cpulbd", "0"),
+		"usr/libexec/cpulb/cpulb-python":        build(t, "cpulb-python", "1"),
+	}
+	if err := os.WriteFile(files["etc/cpulb/config.hcl"], []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return bootBox(t, files)
+}
+
+// build returns the path of a program of this module, built for this test; all
+// but the first time the go command only links it.
+func build(t *testing.T, name, cgo string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "cpulb/cmd/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	return path
+}
+
+// path is where a path of the box is to be found from outside.
+func (b *box) path(inside string) string {
+	return filepath.Join("/proc", strconv.Itoa(b.init), "root", inside)
+}
+
+// ask sends a request over the clients' socket and returns the answer's body.
+func (b *box) ask(t *testing.T, method, path, body string) (int, []byte) {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", b.path("run/cpulb/cpulb.sock"))
+	}}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://cpulb"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, b.journal(t))
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, text
+}
+
+// runScript has the daemon run a script and returns what its main returned.
+func (b *box) runScript(t *testing.T, text string) map[string]any {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, "script.py"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, body := b.ask(t, "POST", "/v1/tasks?wait=1m", `{"script_path": "/srv/box/script.py"}`)
+	var result struct {
+		Status string
+		Data   map[string]any
+	}
+	if err := json.Unmarshal(body, &result); err != nil || status != 200 || result.Status != "completed" {
+		t.Fatalf("%d %s\n%s", status, body, b.journal(t))
+	}
+	return result.Data
+}
+
+// processes returns the box's processes that run a program of the product.
+func (b *box) processes(t *testing.T) []string {
+	t.Helper()
+	links, err := filepath.Glob(b.path("proc/[0-9]*/exe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, link := range links {
+		program, err := os.Readlink(link)
+		if err == nil && strings.Contains(filepath.Base(program), "cpulb") {
+			found = append(found, program)
+		}
+	}
+	return found
+}
+
+// kill sends SIGKILL to the service's main process and returns when it has ended.
+func (b *box) kill(t *testing.T) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(b.outsidePID(t, b.show(t, "MainPID")), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EINTR) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// outsidePID finds the process that has this pid in the box's namespace.
+func (b *box) outsidePID(t *testing.T, inside string) int {
+	t.Helper()
+	namespace := func(pid string) string {
+		link, _ := os.Readlink("/proc/" + pid + "/ns/pid") // "" if it ended
+		return link
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		status, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		if err != nil || namespace(e.Name()) != namespace(strconv.Itoa(b.init)) {
+			continue
+		}
+		lines := strings.Split(string(status), "\n")
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "NSpid:") })
+		if fields := strings.Fields(lines[max(i, 0)]); fields[len(fields)-1] == inside {
+			pid, _ := strconv.Atoi(e.Name())
+			return pid
+		}
+	}
+	t.Fatal(fmt.Errorf("no process has pid %s in the box", inside))
+	return 0
+}

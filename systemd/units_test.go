@@ -1,0 +1,168 @@
+package systemd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSystemdFindsNothingWrongWithTheUnits(t *testing.T) {
+	b := install(t, onePool)
+	out, err := b.try(t, "systemd-analyze", "verify", "--recursive-errors=no",
+		"/usr/lib/systemd/system/cpulbd.service", "/usr/lib/systemd/system/cpulbd.socket")
+	if err != nil || out != "" { // it succeeds with warnings, too
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The worker waits at a gate before it begins, and systemctl start waits with it.
+func TestStartReturnsWhenTheDaemonIsReadyAndNotBefore(t *testing.T) {
+	b := install(t, "executor \"python\" {\n  command = \"/srv/box/gated\"\n}\n"+onePool)
+	gate := filepath.Join(b.dir, "gate")
+	if err := unix.Mkfifo(gate, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\nread line </srv/box/gate\nexec /usr/libexec/cpulb/cpulb-python\n"
+	if err := os.WriteFile(filepath.Join(b.dir, "gated"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan string, 1)
+	go func() {
+		out, err := b.try(t, "systemctl", "start", "cpulbd.service")
+		if err != nil {
+			out += err.Error()
+		}
+		started <- out
+	}()
+	open, err := os.OpenFile(gate, os.O_WRONLY, 0) // waits for the worker
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.show(t, "ActiveState"); got != "activating" {
+		t.Errorf("the state is %s before the worker is ready", got)
+	}
+	select {
+	case out := <-started:
+		t.Errorf("systemctl start returned before the worker was ready: %s", out)
+	default:
+	}
+	if _, err := open.WriteString("go\n"); err != nil {
+		t.Fatal(err)
+	}
+	open.Close()
+	if out := <-started; out != "" {
+		t.Fatalf("systemctl start: %s\n%s", out, b.journal(t))
+	}
+	if got := b.show(t, "ActiveState"); got != "active" {
+		t.Errorf("the state is %s", got)
+	}
+	if got := b.show(t, "StatusText"); !strings.HasPrefix(got, "ready: ") {
+		t.Errorf("the status is %q", got)
+	}
+}
+
+func TestFirstClientOfTheSocketStartsTheDaemon(t *testing.T) {
+	b := install(t, onePool)
+	b.run(t, "systemctl", "start", "cpulbd.socket")
+	if got := b.show(t, "ActiveState"); got != "inactive" {
+		t.Fatalf("the service is %s before any client", got)
+	}
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	if got := b.show(t, "ActiveState"); got != "active" {
+		t.Errorf("the service is %s", got)
+	}
+	if got := b.run(t, "stat", "-c", "%a %U %G", "/run/cpulb/cpulb.sock"); got != "660 root cpulb" {
+		t.Errorf("the socket is %s", got)
+	}
+}
+
+func TestStopIsInOrderAndLeavesNothing(t *testing.T) {
+	b := install(t, onePool)
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	b.run(t, "systemctl", "stop", "cpulbd.socket", "cpulbd.service")
+	if result, status := b.show(t, "Result"), b.show(t, "ExecMainStatus"); result != "success" || status != "0" {
+		t.Errorf("%s, status %s\n%s", result, status, b.journal(t))
+	}
+	if left := b.processes(t); len(left) > 0 {
+		t.Errorf("%q still run", left)
+	}
+	for _, path := range []string{"run/cpulb/cpulb.sock", "run/cpulbd"} {
+		if _, err := os.Lstat(b.path(path)); !os.IsNotExist(err) {
+			t.Errorf("/%s: %v", path, err)
+		}
+	}
+	if log := b.journal(t); !strings.Contains(log, "stopping") || !strings.Contains(log, "stopped") {
+		t.Errorf("the journal does not tell of the stop:\n%s", log)
+	}
+}
+
+func TestClientDuringARestartAfterAKillIsAnswered(t *testing.T) {
+	b := install(t, onePool)
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	b.kill(t)
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	if got := b.show(t, "NRestarts"); got != "1" {
+		t.Errorf("%s restarts", got)
+	}
+}
+
+func TestDaemonThatHangsIsRestarted(t *testing.T) {
+	b := install(t, onePool)
+	dropIn := b.path("etc/systemd/system/cpulbd.service.d")
+	if err := os.MkdirAll(dropIn, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dropIn, "test.conf"), []byte("[Service]\nWatchdogSec=1s\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t, "systemctl", "daemon-reload")
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	b.run(t, "systemctl", "kill", "--kill-whom=main", "--signal=SIGSTOP", "cpulbd.service")
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 { // by the next one
+		t.Errorf("%d %s", status, body)
+	}
+	if got := b.show(t, "NRestarts"); got != "1" {
+		t.Errorf("%s restarts", got)
+	}
+}
+
+func TestStartWithABadConfigurationFailsAndTheJournalSaysWhy(t *testing.T) {
+	b := install(t, "log {\n  colour = true\n}\n")
+	if out, err := b.try(t, "systemctl", "start", "cpulbd.service"); err == nil {
+		t.Errorf("it started: %s", out)
+	}
+	const want = `/etc/cpulb/config.hcl:2:3: unknown key "colour" in log (allowed: level, format)`
+	if log := b.journal(t); !strings.Contains(log, want) {
+		t.Errorf("no %q in:\n%s", want, log)
+	}
+}
+
+const surroundings = `import os, pwd, tempfile
+
+def main(params):
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(b"x")
+    return {"user": pwd.getpwuid(os.getuid()).pw_name, "environment": sorted(os.environ)}
+`
+
+func TestScriptRunsAsTheServicesUserAndSeesNothingOfSystemd(t *testing.T) {
+	b := install(t, onePool)
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	data := b.runScript(t, surroundings)
+	if data["user"] != "cpulb" {
+		t.Errorf("it ran as %v", data["user"])
+	}
+	for _, name := range data["environment"].([]any) {
+		switch name := name.(string); {
+		case strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "WATCHDOG_"), name == "NOTIFY_SOCKET":
+			t.Errorf("the script could see %s", name)
+		}
+	}
+}
