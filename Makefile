@@ -1,64 +1,98 @@
-# Build, demonstrate and test cpulb. `make help` lists the targets.
+# Two commands suffice on a fresh Debian 12 with Go, git and make:
+#
+#     make demo      make test
+#
+# Both install what is missing through apt, as root or with sudo.
 
-SHELL := /bin/bash
-# Debian's python3-config, pkg-config and python3 before any other build of them;
-# Go's usual place after everything.
-export PATH := /usr/bin:$(PATH):/usr/local/go/bin
-PYTHON := /usr/bin/python3
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -ldflags "-X main.version=$(VERSION)"
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Go may be installed where a fresh shell's PATH does not look.
+export PATH := $(PATH):/usr/local/go/bin
+GO          ?= go
+# The interpreter that belongs to the libpython that is linked; a python3 earlier
+# in PATH may be another build.
+PYTHON      := $(firstword $(wildcard /usr/bin/python3) python3)
+
+# In a copy without git, and in a checkout that git distrusts, Go must not ask it.
+IN_GIT      := $(shell git status --porcelain >/dev/null 2>&1 && echo yes)
+VERSION     ?= $(if $(IN_GIT),$(shell git describe --tags --always --dirty),dev)
+BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) -ldflags '-X main.version=$(VERSION)'
+
+PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
-TOOLS := $(CURDIR)/.cache/bin
+STATICCHECK        := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TOOLS              := $(CURDIR)/.cache/bin
+
 FUZZTIME ?= 10s
 
-.DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench fuzz tools generate check clean
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+.PHONY: setup
+setup: ## Install what building needs (python3-dev, pkg-config, a C compiler), if it is missing
+	@.ci/setup build
 
-setup: ## Install what is missing: python3-dev, pkg-config, a C compiler
-	@.ci/setup
+.PHONY: build
+build: setup ## Build bin/cpulbd, bin/cpulb and bin/cpulb-python
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulbd ./cmd/cpulb
+	CGO_ENABLED=1 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulb-python
 
-build: setup ## Build cpulbd, cpulb and cpulb-python into bin/
-	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/cpulbd ./cmd/cpulbd
-	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/cpulb ./cmd/cpulb
-	CGO_ENABLED=1 go build $(LDFLAGS) -o bin/cpulb-python ./cmd/cpulb-python
-
+.PHONY: demo
 demo: build ## Run the examples on a private daemon and show where each ran
-	$(PYTHON) examples/demo.py bin
+	@$(PYTHON) examples/demo.py --bin bin
 
-test: build ## Run all tests
-	go test -race -timeout 480s ./...
-	GOEXPERIMENT=cgocheck2 go test -count=1 ./embedpy/... ./plugins/python/...
-	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python $(PYTHON) -m unittest discover -s ipc/python/tests
+.PHONY: test
+test: build ## Run all tests: Go with the race detector, cgo with its checks, the Python client
+	$(GO) test -race ./...
+	GOEXPERIMENT=cgocheck2 $(GO) test ./embedpy/... ./plugins/python/...
+	@$(MAKE) --no-print-directory test-python
 
-bench: build ## Measure round trips, throughput, memory and start-up
-	go run ./bench/latency -bin bin
+.PHONY: test-python
+test-python: build ## Run the Python client's tests alone
+	cd ipc/python && CPULB_BIN=$(CURDIR)/bin PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -W error::ResourceWarning -m unittest discover -s tests -t .
 
-fuzz: ## Fuzz what parses foreign bytes, FUZZTIME (10s) for each target
-	@go list ./... | while read -r package; do \
-	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
-	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
-	  done; done
+.PHONY: bench
+bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
+	$(GO) run ./bench/latency -bin bin
 
-tools:
-	@command -v protoc >/dev/null || .ci/setup protobuf-compiler
-	@GOBIN=$(TOOLS) go install $(PROTOC_GEN_GO)
-	@GOBIN=$(TOOLS) go install $(PROTOC_GEN_GO_GRPC)
+.PHONY: fuzz
+fuzz: setup ## Fuzz everything that parses foreign bytes, FUZZTIME (10s) each
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's/^(.*)\/[^/]+:[0-9]+:func /\1 /' | sort | \
+	while read -r package name; do \
+	    echo "== $$package $$name"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$package"; \
+	done
 
-generate: tools ## Generate code from executor.proto
-	PATH=$(TOOLS):$$PATH go generate ./plugins/proto
+.PHONY: fuzz-long
+fuzz-long: ## The same, ten minutes each
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
-check: setup tools ## Check format, vet, lint, generated code and go.mod
-	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted: $$files"; exit 1; }
-	go vet ./...
-	go run $(STATICCHECK) ./...
-	@before=$$(cat plugins/proto/*.pb.go | sha256sum); PATH=$(TOOLS):$$PATH go generate ./plugins/proto; \
-	  [ "$$before" = "$$(cat plugins/proto/*.pb.go | sha256sum)" ] || { echo "generated code was not in sync with executor.proto"; exit 1; }
-	go mod tidy -diff
+.PHONY: generate
+generate: ## Generate plugins/proto/*.pb.go from executor.proto
+	@.ci/setup generate
+	@mkdir -p $(TOOLS)
+	@GOBIN=$(TOOLS) $(GO) install $(PROTOC_GEN_GO)
+	@GOBIN=$(TOOLS) $(GO) install $(PROTOC_GEN_GO_GRPC)
+	PATH="$(TOOLS):$$PATH" $(GO) generate ./plugins/proto
 
+.PHONY: lint
+lint: setup ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: check
+check: lint ## lint, generated code in sync with its source, go.mod tidy
+	@.ci/generated-in-sync
+	$(GO) mod tidy -diff
+
+.PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin .cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,7 @@
 socket {
   path  = "/run/cpulb/cpulb.sock"
   mode  = "0660"
-  group = "" # name or number; empty: the daemon's own group
+  group = "" # a name; empty: the daemon's own group
 }
 
 # Tasks that wait for a worker, over all pools. When it is full, a new task is

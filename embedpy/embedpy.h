@@ -44,7 +44,8 @@ typedef struct {
 	int was_interrupted;          // an interrupt was raised in the last region
 
 	int64_t wall_ns, cpu_ns;      // of the last region
-	int64_t cpu_mark;             // thread CPU time when the last region ended
+	int64_t cpu_mark;             // thread CPU time accounted so far
+	int64_t cpu_read;             // when the thread CPU clock was last read
 	ep_value args[EP_MAX_VALUES];
 	ep_value results[EP_MAX_VALUES];
 	char scratch[EP_SCRATCH];     // the caller's small arguments

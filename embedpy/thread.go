@@ -99,8 +99,9 @@ func (t *Thread) call(key uint64, callable *Object, rescue *C.PyObject, args []V
 
 // Report is what the last region of a thread took and met.
 type Report struct {
-	// Wall is the time in the region; CPU is the thread's since the region
-	// before it ended, so fetching the arguments is part of it.
+	// Wall is the time in the region. CPU is the thread's CPU time in it: true
+	// to 1 ms, and never above Wall. A region shorter than 100 µs may be taken to
+	// have been on the CPU throughout.
 	Wall, CPU time.Duration
 	// Interrupted: an interrupt was raised in it. An interrupt that came too
 	// late to be raised does not count.

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,9 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,47 +24,77 @@ var ErrInUse = errors.New("another daemon listens")
 type ListenConfig struct {
 	Path string
 	Mode os.FileMode
-	// Group owns the socket; empty keeps the daemon's.
+	// Group owns the socket, by name or number; empty keeps the daemon's.
 	Group string
 }
 
-// maxPath is what a Unix socket's path may have (unix(7)).
-const maxPath = 107
+const (
+	// maxPathBytes is what a Unix socket's path may have (unix(7)).
+	maxPathBytes = 107
+	// dialTimeout bounds the question whether somebody answers.
+	dialTimeout = time.Second
+)
 
 // Listen makes the socket. A socket that nobody answers on is replaced; one that
-// is in use, or a file that is no socket, is left alone and an error. Closing
-// the listener removes the socket.
+// is in use, or a file that is no socket, is left alone and an error. Nobody but
+// the daemon's user can connect before group and mode are set. Closing the
+// listener removes the socket, unless somebody else's has taken its place.
 func Listen(c ListenConfig) (net.Listener, error) {
-	if len(c.Path) > maxPath {
-		return nil, fmt.Errorf("socket path %s has %d bytes, the most is %d", c.Path, len(c.Path), maxPath)
+	if err := checkPath(c.Path); err != nil {
+		return nil, err
 	}
 	gid, err := groupID(c.Group)
 	if err != nil {
 		return nil, err
 	}
-	// Checking, removing and binding must be one step against another daemon that
-	// does the same: the folder's lock makes them one, and leaves no file behind.
-	dir, err := os.Open(filepath.Dir(c.Path))
+	dir, err := lockFolder(filepath.Dir(c.Path))
 	if err != nil {
-		return nil, fmt.Errorf("socket folder: %w", err)
+		return nil, err
 	}
-	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir.Name(), err)
-	}
+	defer dir.Close() // and with it the lock
 	if err := removeStale(c.Path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", c.Path)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if err := errors.Join(os.Chown(c.Path, -1, gid), os.Chmod(c.Path, c.Mode)); err != nil {
-		return nil, errors.Join(fmt.Errorf("socket owner and mode: %w", err), l.Close())
-	}
-	return l, nil
+	return bind(c, gid)
 }
 
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return errors.New("socket path is empty")
+	case strings.HasPrefix(path, "@"):
+		return fmt.Errorf("socket path %s names an abstract socket, which has no owner and no mode; give a file's path", path)
+	case len(path) > maxPathBytes:
+		return fmt.Errorf("socket path %s has %d bytes, the most is %d", path, len(path), maxPathBytes)
+	}
+	return nil
+}
+
+// lockFolder makes looking, removing and binding one step against another daemon
+// that does the same. The lock is on the folder itself, so it leaves no file
+// behind. It is waited for: every holder lets go at once.
+func lockFolder(path string) (*os.File, error) {
+	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("socket folder %s does not exist; make it first, for the daemon's user: %w", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("socket folder: %w", err)
+	}
+	for {
+		err = unix.Flock(int(dir.Fd()), unix.LOCK_EX)
+		if err == nil {
+			return dir, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			dir.Close()
+			return nil, fmt.Errorf("lock socket folder %s: %w", path, err)
+		}
+	}
+}
+
+// removeStale removes the socket of a daemon that is dead. Only a refused
+// connection proves that; in doubt the socket is left alone.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -71,24 +105,95 @@ func removeStale(path string) error {
 	case info.Mode().Type() != os.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket; it is left alone", path)
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := net.DialTimeout("unix", path, dialTimeout)
 	if err == nil {
 		conn.Close()
+	}
+	var timeout net.Error
+	switch {
+	case err == nil, errors.Is(err, unix.EAGAIN), errors.As(err, &timeout) && timeout.Timeout():
+		// A full backlog and a slow answer are a daemon's that lives.
 		return fmt.Errorf("%w on %s", ErrInUse, path)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return os.Remove(path)
+	case errors.Is(err, os.ErrNotExist):
+		return nil // its daemon has just removed it
+	default:
+		return fmt.Errorf("whether a daemon listens on %s can't be told, so it is left alone: %w", path, err)
 	}
-	if !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("%w on %s, or it can't be told: %w", ErrInUse, path, err)
-	}
-	return os.Remove(path)
 }
 
+// bind creates the socket for its owner alone, and opens it to others only once
+// it has its group: between bind(2) and chmod(2) nobody slips in.
+func bind(c ListenConfig, gid int) (net.Listener, error) {
+	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		// Linux takes the mode of the file from that of the descriptor.
+		return errors.Join(raw.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }), err)
+	}}
+	l, err := private.Listen(context.Background(), "unix", c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if gid >= 0 {
+		err = os.Chown(c.Path, -1, gid)
+	}
+	if err == nil {
+		err = os.Chmod(c.Path, c.Mode)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("socket's group and mode: %w", err), l.Close())
+	}
+	return own(l.(*net.UnixListener), c.Path) // what net documents for "unix"
+}
+
+// listener removes its socket when it is closed, and never another's.
+type listener struct {
+	*net.UnixListener
+	path string
+	made os.FileInfo
+	once sync.Once
+}
+
+func own(l *net.UnixListener, path string) (net.Listener, error) {
+	made, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
+	}
+	l.SetUnlinkOnClose(false)
+	return &listener{UnixListener: l, path: path, made: made}, nil
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.once.Do(l.remove)
+	return l.UnixListener.Close()
+}
+
+// remove comes before the descriptor is closed: as long as it is open, no other
+// file can have its inode's number.
+func (l *listener) remove() {
+	dir, err := lockFolder(filepath.Dir(l.path))
+	if err != nil {
+		return // the folder is gone, and the socket with it
+	}
+	defer dir.Close()
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
+		_ = os.Remove(l.path) // what stays is stale, and the next daemon replaces it
+	}
+}
+
+// groupID returns -1 for the empty name.
 func groupID(name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
+	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return 0, fmt.Errorf("socket group: %w", err)
+		return 0, fmt.Errorf("socket group %q: %w", name, err)
 	}
 	return strconv.Atoi(g.Gid)
 }

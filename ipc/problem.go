@@ -3,10 +3,7 @@ package ipc
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"cpulb/daemon/task"
@@ -25,84 +22,117 @@ type Problem struct {
 	Allowed []string `json:"allowed,omitempty"`
 }
 
-// routeError is a path that the API does not have.
-type routeError string
+// The stable codes. docs/api.md explains each, and a test holds it to this list.
+const (
+	codeInvalidJSON       = "invalid_json"
+	codeInvalidTask       = "invalid_task"
+	codeScriptNotFound    = "script_not_found"
+	codeScriptIsDirectory = "script_is_directory"
+	codeScriptNotReadable = "script_not_readable"
+	codeNoSuchPool        = "no_such_pool"
+	codeBadQuery          = "bad_query"
+	codeTaskNotFound      = "task_not_found"
+	codeNoSuchRoute       = "no_such_route"
+	codeMethodNotAllowed  = "method_not_allowed"
+	codeTaskConflict      = "task_conflict"
+	codeResultEvicted     = "result_evicted"
+	codeBodyTooLarge      = "body_too_large"
+	codeUpgradeRequired   = "upgrade_required"
+	codeQueueFull         = "queue_full"
+	codeDraining          = "draining"
+	codeNotReady          = "not_ready"
+	codeInternal          = "internal"
+)
 
-func (e routeError) Error() string {
-	return fmt.Sprintf("there is nothing at %q; see docs/api.md", string(e))
+// kind is what all problems of one code have in common.
+type kind struct {
+	code   string
+	status int
+	title  string
 }
 
-// methodError is a method that a path does not take.
-type methodError struct {
-	method, path string
-	handlers     map[string]http.HandlerFunc
+// kinds is the only authority on which problems there are.
+func kinds() []kind {
+	return []kind{
+		{codeInvalidJSON, http.StatusBadRequest, "Not JSON"},
+		{codeInvalidTask, http.StatusBadRequest, "The task can't be accepted"},
+		{codeScriptNotFound, http.StatusBadRequest, "No such script"},
+		{codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
+		{codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
+		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
+		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
+		{codeTaskNotFound, http.StatusNotFound, "No such task"},
+		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
+		{codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
+		{codeTaskConflict, http.StatusConflict, "Task id is taken"},
+		{codeResultEvicted, http.StatusGone, "Result no longer kept"},
+		{codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
+		{codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
+		{codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
+		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
+		{codeInternal, http.StatusInternalServerError, "Internal error"},
+	}
 }
 
-func (e methodError) Error() string {
-	return fmt.Sprintf("%s does not take %s, but %s", e.path, e.method, strings.Join(e.allowed(), ", "))
+// requestError is something wrong with a request rather than with its task.
+type requestError struct {
+	code, field, detail string
+	allowed             []string
 }
 
-func (e methodError) allowed() []string { return slices.Sorted(maps.Keys(e.handlers)) }
-
-// sizeError is a body or a line over its bound.
-type sizeError struct{ limit int64 }
-
-func (e sizeError) Error() string {
-	return fmt.Sprintf("larger than limits.body_size, which is %d bytes", e.limit)
-}
-
-// queryError is a bad parameter in the URL.
-type queryError struct{ name, problem string }
-
-func (e queryError) Error() string { return e.name + ": " + e.problem }
+func (e *requestError) Error() string { return e.detail }
 
 // problemFor words err for the client who caused it.
-func problemFor(err error) Problem {
-	p := Problem{Type: "about:blank", Detail: err.Error()}
-	set := func(status int, code, title string) Problem {
-		p.Status, p.Code, p.Title = status, code, title
-		return p
-	}
+func problemFor(err error) *Problem {
+	p := &Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
 	var field *task.FieldError
-	var route routeError
-	var method methodError
-	var size sizeError
-	var query queryError
+	var request *requestError
 	switch {
 	case errors.As(err, &field):
 		p.Field, p.Allowed = field.Field, field.Allowed
-		if field.Code == "" {
-			return set(http.StatusBadRequest, "invalid_task", "The task can't be accepted")
+	case errors.As(err, &request):
+		p.Field, p.Allowed = request.field, request.allowed
+	}
+	p.Status, p.Title = http.StatusBadRequest, "Bad request" // a FieldError's code that is not in the list
+	for _, k := range kinds() {
+		if k.code == p.Code {
+			p.Status, p.Title = k.status, k.title
 		}
-		return set(http.StatusBadRequest, field.Code, "The task can't be accepted")
-	case errors.As(err, &size):
-		return set(http.StatusRequestEntityTooLarge, "body_too_large", "Too large")
-	case errors.As(err, &query):
-		p.Field = query.name
-		return set(http.StatusBadRequest, "bad_query", "Bad query parameter")
-	case errors.As(err, &route):
-		return set(http.StatusNotFound, "no_such_route", "No such route")
-	case errors.As(err, &method):
-		p.Allowed = method.allowed()
-		return set(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed")
+	}
+	return p
+}
+
+func codeFor(err error) string {
+	var field *task.FieldError
+	var request *requestError
+	switch {
+	case errors.As(err, &field) && field.Code != "":
+		return field.Code
+	case errors.As(err, &request):
+		return request.code
+	case errors.Is(err, task.ErrInvalid):
+		return codeInvalidTask
 	case errors.Is(err, task.ErrNotFound):
-		return set(http.StatusNotFound, "task_not_found", "No such task")
+		return codeTaskNotFound
 	case errors.Is(err, task.ErrEvicted):
-		return set(http.StatusGone, "result_evicted", "Result no longer kept")
+		return codeResultEvicted
 	case errors.Is(err, task.ErrConflict):
-		return set(http.StatusConflict, "task_conflict", "Task id is taken")
+		return codeTaskConflict
 	case errors.Is(err, task.ErrQueueFull):
-		return set(http.StatusTooManyRequests, "queue_full", "Queue is full")
+		return codeQueueFull
 	case errors.Is(err, task.ErrDraining):
-		return set(http.StatusServiceUnavailable, "draining", "Not accepting tasks")
+		return codeDraining
 	default:
-		return set(http.StatusInternalServerError, "internal", "Internal error")
+		return codeInternal
 	}
 }
 
-func writeProblem(w http.ResponseWriter, p Problem) {
-	if p.Type == "" {
-		p.Type = "about:blank"
+// fail answers with the problem that err is. One of our own is also logged.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	p := problemFor(err)
+	if p.Code == codeInternal {
+		s.options.Logger.Error("request failed", "error", err)
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -114,6 +144,9 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 		w.Header().Set("Retry-After", "1")
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", strings.Join(p.Allowed, ", "))
+	case http.StatusUpgradeRequired:
+		w.Header().Set("Upgrade", upgradeName)
+		w.Header().Set("Connection", "Upgrade")
 	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(text, '\n')) // an error: the client has gone

@@ -1,18 +1,26 @@
 // Package ipc is the socket API: HTTP/1.1 with JSON on a Unix socket, and the
 // upgraded NDJSON stream. It translates between clients and the engine and keeps
-// nothing of its own but connections.
+// nothing of its own but connections. docs/api.md describes the calls.
 //
-// Guarantees: every error is an RFC 9457 problem with a stable code; no client,
-// however slow, delays another or a worker; a body or a line over the bound
-// costs only its sender. docs/api.md describes the calls.
+// Guarantees: every error of a call is an RFC 9457 problem with a stable code; a
+// client, however slow, delays neither another nor a worker; a body or a line
+// over the bound costs only its sender; what waits for one client is bounded.
+//
+// It does not guarantee that an answer arrives: a client whose connection ends
+// finds its tasks and their results by id. What is no HTTP at all is answered by
+// net/http, in plain text.
 package ipc
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +32,8 @@ import (
 
 // Engine is what the API needs of the daemon.
 type Engine interface {
-	// Submit accepts t; w, which may be nil, is told of what follows.
+	// Submit accepts t; w, which may be nil, is told of what follows, perhaps
+	// before Submit returns.
 	Submit(t *task.Task, w task.Watcher) (task.View, error)
 	View(id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
@@ -39,14 +48,19 @@ type Engine interface {
 type Options struct {
 	// BodyBytes bounds a request's body and a line of a stream.
 	BodyBytes int64
-	Logger    hclog.Logger
+	// BacklogBytes bounds what waits for one stream's client, who is cut off
+	// beyond it. It must exceed the largest result; 0 means 64 MiB more than
+	// BodyBytes.
+	BacklogBytes int64
+	Logger       hclog.Logger
 }
 
-// Times after which an idle or slow client loses its connection.
+// Bounds on clients that are idle, slow or verbose.
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	headerBytes   = 16 << 10
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	headerBytes     = 16 << 10
+	backlogHeadroom = 64 << 20
 )
 
 // Server serves the API on one listener.
@@ -62,44 +76,42 @@ type Server struct {
 
 // NewServer returns a Server for engine; Serve starts it.
 func NewServer(engine Engine, o Options) *Server {
+	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
 	s := &Server{engine: engine, options: o, streams: map[*stream]struct{}{}}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 
-// Serve answers on l until Shutdown; then it returns http.ErrServerClosed.
+// Serve answers on l, which it closes, until Shutdown; then it returns
+// http.ErrServerClosed.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 
-// Shutdown stops accepting, tells streams to go away, and waits until every
-// client has been answered or ctx is done; then it cuts off the rest.
+// Shutdown stops accepting and tells streams to go away. It returns once every
+// request has been answered and every stream has had the results of its tasks,
+// or when ctx is done; then the rest is cut off and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.ending = true
-	streams := s.open()
+	streams := slices.Collect(maps.Keys(s.streams))
 	s.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, st := range streams {
-		st.goAway("the daemon is stopping")
+		st.goAway(reasonStopping)
+		wg.Go(func() { st.end(ctx) })
 	}
 	err := s.http.Shutdown(ctx)
-	for _, st := range streams {
-		st.end(ctx)
-	}
+	wg.Wait()
 	return errors.Join(err, s.http.Close())
 }
 
-// open returns the streams. s.mu is held.
-func (s *Server) open() []*stream {
-	var all []*stream
-	for st := range s.streams {
-		all = append(all, st)
-	}
-	return all
-}
-
+// routes lists every path and what it takes.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	methods := map[string]map[string]http.HandlerFunc{
+	for path, handlers := range map[string]map[string]http.HandlerFunc{
 		"/v1/tasks":                  {"POST": s.postTask},
 		"/v1/tasks/{task_id}":        {"GET": s.getTask, "DELETE": s.deleteTask},
 		"/v1/tasks/{task_id}/result": {"GET": s.getResult},
@@ -107,46 +119,29 @@ func (s *Server) routes() http.Handler {
 		"/v1/status":                 {"GET": s.getStatus},
 		"/healthz":                   {"GET": s.getHealth},
 		"/readyz":                    {"GET": s.getReady},
+	} {
+		for method, handler := range handlers {
+			mux.HandleFunc(method+" "+path, handler)
+		}
+		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
 	}
-	for path, handlers := range methods {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if h, ok := handlers[r.Method]; ok {
-				h(w, r)
-				return
-			}
-			writeProblem(w, problemFor(methodError{r.Method, path, handlers}))
-		})
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, problemFor(routeError(r.URL.Path)))
+	mux.HandleFunc("/", s.noRoute)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would redirect, in HTML
+			s.noRoute(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
 	})
-	return mux
 }
 
-func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, s.engine.Status(r.Context()))
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, &requestError{code: codeNoSuchRoute, detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md lists what there is", r.URL.Path)})
 }
 
-// getHealth says that the daemon's own loops live: answering proves it.
-func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
-	if err := s.engine.Ready(); err != nil {
-		writeProblem(w, Problem{Title: "Not ready", Status: http.StatusServiceUnavailable, Code: "not_ready", Detail: err.Error()})
-		return
+func (s *Server) otherMethod(allowed []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, &requestError{code: codeMethodNotAllowed, field: "method", allowed: allowed,
+			detail: fmt.Sprintf("%.128s does not take %.16s", r.URL.Path, r.Method)})
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		writeProblem(w, problemFor(err))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // an error: the client has gone
 }

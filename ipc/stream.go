@@ -2,86 +2,105 @@ package ipc
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins/outbox"
 )
 
-// streamBytes bounds what waits for a client that reads slower than its tasks
-// end, beyond one line of the largest size. A client over it is cut off; its
-// results are found by id.
-const streamBytes = 64 << 20
+const (
+	upgradeName = "cpulb"
+	switching   = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgradeName + "\r\n\r\n"
+
+	opSubmit = "submit"
+	opCancel = "cancel"
+
+	reasonStopping = "the daemon is stopping"
+	reasonBacklog  = "too much waits to be read here; results are found by task_id"
+	// farewellTimeout is how long a client that was cut off has to read what had
+	// been queued for it, and why it ends.
+	farewellTimeout = 5 * time.Second
+)
 
 // stream is one upgraded connection; it watches the tasks submitted on it.
+//
+// Lines to the client go through the outbox, which never blocks: the engine's
+// goroutine that ends a task writes the result itself when the socket has room.
 type stream struct {
 	server *Server
 	conn   net.Conn
 	out    *outbox.Outbox
-	once   sync.Once
-	gone   chan struct{} // closed when reading has ended
-}
+	// cut is set when the client lets too much gather: nothing more is queued.
+	cut  atomic.Bool
+	gone chan struct{} // closed when the connection has ended
 
-// verbose is a stream as the watcher of a task of which every event is wanted.
-type verbose struct{ *stream }
-
-func (verbose) Verbose() bool { return true }
-
-// command is one line from the client.
-type command struct {
-	Op     string          `json:"op"`
-	Task   json.RawMessage `json:"task"`
-	TaskID string          `json:"task_id"`
-	Events bool            `json:"events"`
-}
-
-// notice is one line to the client that is not a task.Event.
-type notice struct {
-	Event   string   `json:"event"`
-	TaskID  *string  `json:"task_id,omitempty"`
-	Status  string   `json:"status,omitempty"`
-	Line    int      `json:"line,omitempty"`
-	Reason  string   `json:"reason,omitempty"`
-	Problem *Problem `json:"problem,omitempty"`
+	mu       sync.Mutex
+	watching int           // tasks of which the result has not been queued
+	settled  chan struct{} // made when somebody waits for watching to be 0
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "cpulb") || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
-		writeProblem(w, Problem{Title: "Upgrade required", Status: http.StatusUpgradeRequired, Code: "upgrade_required",
-			Detail: "POST /v1/stream needs the headers \"Connection: Upgrade\" and \"Upgrade: cpulb\""})
+	if err := checkUpgrade(r); err != nil {
+		s.fail(w, err)
 		return
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		writeProblem(w, problemFor(err))
+		s.fail(w, err)
 		return
 	}
 	defer conn.Close()
-	out, err := outbox.New(conn, int(s.options.BodyBytes)+streamBytes)
+	out, err := outbox.New(conn, int(s.options.BacklogBytes))
 	if err != nil {
 		s.options.Logger.Error("stream refused", "error", err)
 		return
 	}
-	st := &stream{server: s, conn: conn, out: out, gone: make(chan struct{})}
-	if err := out.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n")); err != nil {
-		return
+	// What the client sent ahead of the 101 is in rw's small buffer.
+	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
+	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
+	(&stream{server: s, conn: conn, out: out, gone: make(chan struct{})}).run(in)
+}
+
+func checkUpgrade(r *http.Request) error {
+	if err := query(r); err != nil {
+		return err
 	}
-	if !s.track(st) {
-		st.goAway("the daemon is stopping")
-		return
+	if !strings.EqualFold(r.Header.Get("Upgrade"), upgradeName) || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
+		return &requestError{code: codeUpgradeRequired,
+			detail: `POST /v1/stream takes the headers "Connection: Upgrade" and "Upgrade: cpulb"`}
 	}
-	defer s.forget(st)
+	if r.ContentLength != 0 {
+		return &requestError{code: codeInvalidTask, field: "body", detail: "the request has a body; lines are sent after its headers, without Content-Length or Transfer-Encoding"}
+	}
+	return nil
+}
+
+// run serves the connection until it ends. Its tasks go on without it.
+func (st *stream) run(r *bufio.Reader) {
 	defer close(st.gone)
-	st.serve(rw.Reader)
+	st.write([]byte(switching))
+	if st.server.track(st) {
+		defer st.server.forget(st)
+		st.serve(&lines{r: r, limit: st.server.options.BodyBytes})
+	} else {
+		st.goAway(reasonStopping)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+	defer cancel()
+	// Errors from here on: the client has gone, or does not read.
+	if err := st.out.Flush(ctx); err == nil && st.cut.Load() {
+		_ = st.out.Write(encodeGoAway(reasonBacklog))
+		_ = st.out.Flush(ctx)
+	}
+	st.conn.Close()
 }
 
 // track remembers st for Shutdown; false when that has begun.
@@ -100,168 +119,173 @@ func (s *Server) forget(st *stream) {
 	delete(s.streams, st)
 }
 
-// serve reads lines until the client ends. The tasks go on without it.
-func (st *stream) serve(r *bufio.Reader) {
-	for line := 1; ; line++ {
-		text, err := readLine(r, st.server.options.BodyBytes)
-		var size sizeError
+// serve carries out lines until the client ends or is cut off.
+func (st *stream) serve(in *lines) {
+	for !st.cut.Load() {
+		text, err := in.next()
 		switch {
-		case errors.As(err, &size):
-			st.reject(nil, line, err)
+		case tooLong(err):
+			st.reject(nil, in.number, err)
 		case err != nil:
 			return
-		case len(bytes.TrimSpace(text)) > 0:
-			st.command(text, line)
+		default:
+			st.command(text, in.number)
 		}
 	}
-}
-
-// readLine returns the next line, valid until the next call. One over limit is
-// read to its end in bounded memory and answered by a sizeError.
-func readLine(r *bufio.Reader, limit int64) ([]byte, error) {
-	text, err := r.ReadSlice('\n')
-	if err == nil {
-		return text, nil // the usual line: within the buffer, and not copied
-	}
-	line := bytes.Clone(text)
-	for err == bufio.ErrBufferFull {
-		text, err = r.ReadSlice('\n')
-		if int64(len(line)+len(text)) > limit+1 { // the newline is not counted
-			return nil, skipLine(r, err, limit)
-		}
-		line = append(line, text...)
-	}
-	return line, err
-}
-
-func skipLine(r *bufio.Reader, err error, limit int64) error {
-	for err == bufio.ErrBufferFull {
-		_, err = r.ReadSlice('\n')
-	}
-	if err == io.EOF {
-		return err
-	}
-	return errors.Join(sizeError{limit}, err)
 }
 
 func (st *stream) command(text []byte, line int) {
-	var c command
-	if err := json.Unmarshal(text, &c); err != nil {
-		st.reject(nil, line, &task.FieldError{Field: "line", Code: "invalid_json", Problem: err.Error()})
-		return
+	c, err := decodeCommand(text)
+	if err == nil && c.Op == opSubmit {
+		err = st.submit(&c)
+	} else if err == nil {
+		err = st.cancel(c.TaskID)
 	}
-	switch c.Op {
-	case "submit":
-		st.submit(&c, line)
-	case "cancel":
-		id, err := task.ParseID(c.TaskID)
-		if err != nil {
-			err = fmt.Errorf("%w: %.64q is not a UUID", task.ErrNotFound, c.TaskID)
-		} else {
-			_, err = st.server.engine.Cancel(id)
-		}
-		if err != nil {
-			st.reject(&c.TaskID, line, err)
-		}
-	default:
-		st.reject(nil, line, &task.FieldError{Field: "op", Problem: fmt.Sprintf("unknown op %.64q", c.Op), Allowed: []string{"submit", "cancel"}})
+	if err != nil {
+		st.reject(c.namedID(), line, err)
 	}
+}
+
+func (st *stream) cancel(text string) error {
+	id, err := idFrom(text)
+	if err == nil {
+		_, err = st.server.engine.Cancel(id)
+	}
+	return err
 }
 
 // submit dispatches the task before it writes anything, so that the worker runs
-// while the client is answered; the cork keeps accepted before the result.
-func (st *stream) submit(c *command, line int) {
+// while the client is answered.
+func (st *stream) submit(c *command) error {
 	t, err := task.Decode(c.Task)
 	if err != nil {
-		st.reject(idIn(c.Task), line, err)
-		return
+		return err
 	}
-	id := t.ID.String()
-	var w task.Watcher = st
-	if c.Events {
-		w = verbose{st}
-	}
-	first := &gate{Watcher: w}
-	view, err := st.server.engine.Submit(t, first)
+	w := &watch{stream: st, verbose: c.Events}
+	st.watches(1)
+	view, err := st.server.engine.Submit(t, w)
 	if err != nil {
-		st.reject(&id, line, err)
-		return
+		st.watches(-1)
+		return err
 	}
-	st.send(notice{Event: "accepted", TaskID: &id, Status: view.Status.String()})
-	first.open()
+	w.accept(encodeAccepted(t.ID, view.Status))
+	return nil
 }
 
-// gate holds a task's events back until its acceptance has been written.
-type gate struct {
-	task.Watcher
-	mu   sync.Mutex
-	wide bool
-	held []*task.Event
-}
-
-// TaskEvent implements task.Watcher.
-func (g *gate) TaskEvent(ev *task.Event) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.wide {
-		g.held = append(g.held, ev)
-		return
+// watches notes tasks that begin or end to be watched.
+func (st *stream) watches(change int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.watching += change
+	if st.watching == 0 && st.settled != nil {
+		close(st.settled)
+		st.settled = nil
 	}
-	g.Watcher.TaskEvent(ev)
 }
 
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.wide = true
-	for _, ev := range g.held {
-		g.Watcher.TaskEvent(ev)
+// settle returns a channel that is closed once no task is watched.
+func (st *stream) settle() <-chan struct{} {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	settled := make(chan struct{})
+	if st.watching == 0 {
+		close(settled)
+		return settled
 	}
-	g.held = nil
+	st.settled = settled // Shutdown alone waits, and once
+	return settled
 }
-
-// idIn finds the id that a refused task named, for its sender to know it by.
-func idIn(text []byte) *string {
-	var named struct {
-		ID *string `json:"task_id"`
-	}
-	_ = json.Unmarshal(text, &named) // a text that is no JSON names none
-	return named.ID
-}
-
-// Verbose implements task.Watcher.
-func (st *stream) Verbose() bool { return false }
-
-// TaskEvent implements task.Watcher; it queues and does not block.
-func (st *stream) TaskEvent(ev *task.Event) { st.send(ev) }
 
 func (st *stream) reject(id *string, line int, err error) {
 	p := problemFor(err)
-	st.send(notice{Event: "rejected", TaskID: id, Line: line, Problem: &p})
+	if p.Code == codeInternal {
+		st.server.options.Logger.Error("line failed", "error", err)
+	}
+	st.write(append(appendJSON(nil, struct {
+		Event   string   `json:"event"`
+		TaskID  *string  `json:"task_id"`
+		Line    int      `json:"line"`
+		Problem *Problem `json:"problem"`
+	}{"rejected", id, line, p}), '\n'))
 }
 
-// send queues one line. encoding/json compacts raw data, so it is one line. A
-// client that lets too much gather is cut off.
-func (st *stream) send(v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		st.server.options.Logger.Error("line not encoded", "error", err)
+// write queues one line, in pieces. A client that lets too much gather is cut off.
+func (st *stream) write(pieces ...[]byte) {
+	if st.cut.Load() {
 		return
 	}
-	if err := st.out.Write(append(text, '\n')); errors.Is(err, outbox.ErrFull) {
-		st.once.Do(func() {
-			st.server.options.Logger.Warn("stream cut off: the client does not read", "bytes", streamBytes)
-			st.conn.Close()
-		})
+	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) && st.cut.CompareAndSwap(false, true) {
+		st.server.options.Logger.Warn("stream cut off: its client does not read", "backlog_bytes", st.server.options.BacklogBytes)
+		_ = st.conn.SetReadDeadline(time.Unix(1, 0)) // wakes run, which says goodbye
 	}
+}
+
+func encodeGoAway(reason string) []byte {
+	return append(appendJSON(nil, struct {
+		Event  string `json:"event"`
+		Reason string `json:"reason"`
+	}{"goaway", reason}), '\n')
 }
 
 // goAway tells the client that the connection will end.
-func (st *stream) goAway(reason string) { st.send(notice{Event: "goaway", Reason: reason}) }
+func (st *stream) goAway(reason string) { st.write(encodeGoAway(reason)) }
 
-// end closes the connection once what is queued has been written or ctx is done.
+// end closes the connection once the results of its tasks have been written, or
+// the client has gone, or ctx is done.
 func (st *stream) end(ctx context.Context) {
-	_ = st.out.Flush(ctx) // too late or the client has gone: closed all the same
+	select {
+	case <-st.settle():
+		_ = st.out.Flush(ctx) // too late, or the client has gone: closed all the same
+	case <-st.gone:
+	case <-ctx.Done():
+	}
 	st.conn.Close()
 	<-st.gone
+}
+
+// watch passes a task's events to its stream, but none before the line that says
+// that the task was accepted: a short task may end before Submit returns.
+type watch struct {
+	stream  *stream
+	verbose bool
+
+	mu       sync.Mutex
+	accepted bool
+	held     []*task.Event
+}
+
+// Verbose implements task.Watcher.
+func (w *watch) Verbose() bool { return w.verbose }
+
+// TaskEvent implements task.Watcher; it queues and does not block.
+func (w *watch) TaskEvent(ev *task.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.accepted {
+		w.held = append(w.held, ev)
+		return
+	}
+	w.pass(ev)
+}
+
+func (w *watch) accept(line []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.accepted = true
+	w.stream.out.Cork() // with what came meanwhile it is one write
+	w.stream.write(line)
+	for _, ev := range w.held {
+		w.pass(ev)
+	}
+	w.held = nil
+	w.stream.out.Uncork()
+}
+
+func (w *watch) pass(ev *task.Event) {
+	if !w.stream.cut.Load() {
+		w.stream.write(encodeEvent(ev)...)
+	}
+	if ev.Kind == task.EventResult {
+		w.stream.watches(-1)
+	}
 }

@@ -2,10 +2,12 @@ package ipc
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 
 	"cpulb/daemon/task"
@@ -15,23 +17,19 @@ import (
 const maxWait = 24 * time.Hour
 
 func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
-	wait, err := durationOf(r, "wait")
+	wait, err := duration(r, "wait")
 	if err != nil {
-		writeProblem(w, problemFor(err))
+		s.fail(w, err)
 		return
 	}
 	t, err := s.readTask(r)
 	if err != nil {
-		writeProblem(w, problemFor(err))
+		s.fail(w, err)
 		return
 	}
 	view, err := s.engine.Submit(t, nil)
-	if err != nil {
-		writeProblem(w, problemFor(err))
-		return
-	}
-	if wait <= 0 {
-		writeJSON(w, http.StatusAccepted, view)
+	if err != nil || wait == 0 {
+		s.answer(w, http.StatusAccepted, view, err)
 		return
 	}
 	s.answerResult(w, r, t.ID, wait)
@@ -40,47 +38,66 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 func (s *Server) readTask(r *http.Request) (*task.Task, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.options.BodyBytes+1))
 	if err != nil {
-		return nil, &task.FieldError{Field: "body", Code: "invalid_json", Problem: "could not be read: " + err.Error()}
+		return nil, &task.FieldError{Field: "body", Code: codeInvalidJSON, Problem: "could not be read: " + err.Error()}
 	}
 	if int64(len(body)) > s.options.BodyBytes {
-		return nil, sizeError{s.options.BodyBytes}
+		return nil, tooLarge(s.options.BodyBytes)
 	}
 	return task.Decode(body)
+}
+
+func tooLarge(limit int64) error {
+	return &requestError{code: codeBodyTooLarge, detail: fmt.Sprintf("larger than limits.body_size, which is %d bytes", limit)}
 }
 
 func (s *Server) getTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
 		view, err := s.engine.View(id)
-		answer(w, http.StatusOK, view, err)
+		s.answer(w, http.StatusOK, view, err)
 	})
 }
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
 		view, err := s.engine.Cancel(id)
-		answer(w, http.StatusAccepted, view, err)
+		s.answer(w, http.StatusAccepted, view, err)
 	})
 }
 
-func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
-	s.withTask(w, r, func(id task.ID) {
-		wait, err := durationOf(r, "timeout")
-		if err != nil {
-			writeProblem(w, problemFor(err))
-			return
-		}
-		s.answerResult(w, r, id, wait)
-	})
-}
-
-// withTask calls f with the id in the path. One that is no id is no task's.
+// withTask calls f with the id in the path, for a call that takes no query.
 func (s *Server) withTask(w http.ResponseWriter, r *http.Request, f func(task.ID)) {
-	id, err := task.ParseID(r.PathValue("task_id"))
+	id, err := idFrom(r.PathValue("task_id"))
+	if err == nil {
+		err = query(r)
+	}
 	if err != nil {
-		writeProblem(w, problemFor(fmt.Errorf("%w: %.64q is not a UUID", task.ErrNotFound, r.PathValue("task_id"))))
+		s.fail(w, err)
 		return
 	}
 	f(id)
+}
+
+func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
+	id, err := idFrom(r.PathValue("task_id"))
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	wait, err := duration(r, "timeout")
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answerResult(w, r, id, wait)
+}
+
+// idFrom reads a task's id. What is no id is no task's.
+func idFrom(text string) (task.ID, error) {
+	id, err := task.ParseID(text)
+	if err != nil {
+		return id, fmt.Errorf("%w: %.64q is not a UUID", task.ErrNotFound, text)
+	}
+	return id, nil
 }
 
 // answerResult answers with the Result, or with the task's view when it has not
@@ -89,31 +106,75 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	result, err := s.engine.Result(ctx, id)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		view, err := s.engine.View(id)
-		answer(w, http.StatusAccepted, view, err)
+	if err == nil {
+		s.writeResult(w, result)
 		return
 	}
-	answer(w, http.StatusOK, result, err)
+	if ctx.Err() == nil {
+		s.fail(w, err)
+		return
+	}
+	view, err := s.engine.View(id)
+	if err == nil && view.Status.Terminal() { // it ended just now
+		if result, err = s.engine.Result(context.WithoutCancel(ctx), id); err == nil {
+			s.writeResult(w, result)
+			return
+		}
+	}
+	s.answer(w, http.StatusAccepted, view, err)
 }
 
-func answer(w http.ResponseWriter, status int, v any, err error) {
+func (s *Server) writeResult(w http.ResponseWriter, r *task.Result) {
+	w.Header().Set("Content-Type", "application/json")
+	head, data, tail := encodeResult(nil, r)
+	for _, piece := range [][]byte{head, data, append(tail, '\n')} {
+		_, _ = w.Write(piece) // an error: the client has gone
+	}
+}
+
+// answer writes v as JSON, or the problem that err is.
+func (s *Server) answer(w http.ResponseWriter, status int, v any, err error) {
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(v)
+	}
 	if err != nil {
-		writeProblem(w, problemFor(err))
+		s.fail(w, err)
 		return
 	}
-	writeJSON(w, status, v)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // an error: the client has gone
 }
 
-// durationOf reads a duration from the URL; absent means 0.
-func durationOf(r *http.Request, name string) (time.Duration, error) {
+// query refuses parameters other than those allowed, so that a misspelt one is
+// not taken for absent.
+func query(r *http.Request, allowed ...string) error {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &requestError{code: codeBadQuery, detail: "the query can't be read: " + err.Error()}
+	}
+	for name := range values {
+		if !slices.Contains(allowed, name) {
+			return &requestError{code: codeBadQuery, field: name, detail: fmt.Sprintf("unknown query parameter %.64q", name), allowed: allowed}
+		}
+	}
+	return nil
+}
+
+// duration reads the one parameter that a call takes; absent means 0.
+func duration(r *http.Request, name string) (time.Duration, error) {
+	if err := query(r, name); err != nil {
+		return 0, err
+	}
 	text := r.URL.Query().Get(name)
 	if text == "" {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > maxWait {
-		return 0, queryError{name, fmt.Sprintf("%.64q is not a duration such as \"30s\", from 0 to %s", text, maxWait)}
+		return 0, &requestError{code: codeBadQuery, field: name,
+			detail: fmt.Sprintf("%s: %.64q is not a duration such as \"30s\", from 0 to %s", name, text, maxWait)}
 	}
 	return d, nil
 }

@@ -1,5 +1,10 @@
 // Package client is the Go client of cpulbd: one call at a time over HTTP
 // (Client), or pipelined over one connection (Stream).
+//
+// Guarantees: what the daemon refuses is a *Problem with its stable code; that
+// nobody answers on the socket is ErrNoDaemon. Tasks carry their id from the
+// start, so a call that failed on the way can be made again without running a
+// task twice. It does not reconnect a Stream.
 package client
 
 import (
@@ -28,17 +33,25 @@ var ErrNotEnded = errors.New("the task has not ended yet")
 // ErrNoDaemon is matched when nobody answers on the socket.
 var ErrNoDaemon = errors.New("no daemon answers")
 
-// Problem is an error that the daemon answered with. Decide by Code.
+// Problem is an error that the daemon answered with; find it with errors.As and
+// decide by Code.
 type Problem struct {
-	Title   string   `json:"title"`
-	Status  int      `json:"status"`
-	Detail  string   `json:"detail"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Code is one of the table in docs/api.md; empty if whoever answered is no
+	// cpulbd.
 	Code    string   `json:"code"`
 	Field   string   `json:"field"`
 	Allowed []string `json:"allowed"`
 }
 
-func (p *Problem) Error() string { return p.Detail + " [" + p.Code + "]" }
+func (p *Problem) Error() string {
+	if p.Code == "" {
+		return p.Detail
+	}
+	return p.Detail + " [" + p.Code + "]"
+}
 
 // Client calls one daemon. It is safe for concurrent use.
 type Client struct {
@@ -60,13 +73,17 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("%s may not be used by this user: is it in the socket's group? %w", c.socket, err)
 	}
 	return conn, err
 }
 
-// Submit hands t to the daemon and returns once it has been accepted.
+// Submit hands t to the daemon and returns once it has been accepted. t needs an
+// ID (task.NewID).
 func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
 	var v task.View
 	body, err := json.Marshal(t)
@@ -84,23 +101,26 @@ func (c *Client) Task(ctx context.Context, id task.ID) (task.View, error) {
 	return v, err
 }
 
-// Cancel stops a task.
+// Cancel stops a task; Result tells when it has ended.
 func (c *Client) Cancel(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
 	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v)
 	return v, err
 }
 
-// Result waits at most timeout for the task's end; ErrNotEnded says that it was
-// too short.
+// Result waits at most timeout, of up to 24 hours, for the task's end;
+// ErrNotEnded says that it was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (*task.Result, error) {
 	var r task.Result
 	path := "/v1/tasks/" + id.String() + "/result?timeout=" + url.QueryEscape(timeout.String())
 	status, err := c.call(ctx, http.MethodGet, path, nil, &r)
-	if err == nil && status == http.StatusAccepted {
+	if err != nil {
+		return nil, err
+	}
+	if status == http.StatusAccepted { // it is a view, which has a status too
 		return nil, fmt.Errorf("%w: it is %s", ErrNotEnded, r.Status)
 	}
-	return &r, err
+	return &r, nil
 }
 
 // Status returns the daemon's status as JSON.
@@ -115,6 +135,9 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	if err != nil {
 		return 0, err
 	}
+	// Not sent: tells net/http that a call on a connection that turns out to be
+	// dead can be made again, which the task's id makes safe.
+	req.Header["Idempotency-Key"] = nil
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -128,13 +151,17 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	if err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
-	if resp.StatusCode >= 400 {
-		p := &Problem{Status: resp.StatusCode, Detail: resp.Status}
-		_ = json.Unmarshal(text, p) // one that is no problem+json keeps its status line
-		return resp.StatusCode, p
+	if resp.StatusCode >= http.StatusBadRequest {
+		return resp.StatusCode, problemIn(resp, text)
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
 	return resp.StatusCode, nil
+}
+
+func problemIn(resp *http.Response, text []byte) *Problem {
+	p := &Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
+	_ = json.Unmarshal(text, p) // one that is no problem+json keeps its status line
+	return p
 }

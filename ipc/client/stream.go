@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -18,19 +19,38 @@ import (
 // ended. Tasks that were accepted go on and are found by id.
 var ErrStreamEnded = errors.New("the stream has ended")
 
+// ErrUnderWay is returned for a task that this Stream waits for already.
+var ErrUnderWay = errors.New("the task is under way on this stream")
+
+const (
+	readBuffer = 64 << 10
+	// unsentBytes bounds what Submit queues before it waits for the daemon to read.
+	unsentBytes = 256 << 20
+	upgrade     = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
+)
+
 // Stream submits many tasks over one connection without waiting for each. It is
 // safe for concurrent use.
 type Stream struct {
 	conn net.Conn
 	out  *outbox.Outbox
+	// sending keeps the numbers of lines in the order of the lines. It is taken
+	// before mu.
+	sending sync.Mutex
 
 	mu      sync.Mutex
-	waiting map[string]chan answer
+	lines   int // written so far
+	waiting map[task.ID]*Pending
+	goaway  string
 	err     error
 }
 
-// answer is how a task's wait on a Stream ends.
-type answer struct {
+// Pending is a task submitted on a Stream.
+type Pending struct {
+	ID     task.ID
+	stream *Stream
+	line   int
+	done   chan struct{} // closed once result or err is set
 	result *task.Result
 	err    error
 }
@@ -38,9 +58,11 @@ type answer struct {
 // line is one line from the daemon.
 type line struct {
 	Event   string       `json:"event"`
-	TaskID  string       `json:"task_id"`
+	TaskID  *task.ID     `json:"task_id"`
+	Line    int          `json:"line"`
 	Result  *task.Result `json:"result"`
 	Problem *Problem     `json:"problem"`
+	Reason  string       `json:"reason"`
 }
 
 // OpenStream connects and upgrades. ctx bounds the opening, not the Stream.
@@ -50,25 +72,36 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	_, err = conn.Write([]byte("POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"))
-	r := bufio.NewReaderSize(conn, 64<<10)
-	var resp *http.Response
-	if err == nil {
-		resp, err = http.ReadResponse(r, nil)
-	}
-	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		err = fmt.Errorf("the daemon did not upgrade: %s", resp.Status)
-	}
-	var out *outbox.Outbox
-	if err == nil {
-		out, err = outbox.New(conn, 0)
+	s, err := open(conn)
+	if !stop() {
+		err = ctx.Err() // and whatever else went wrong, this was first
 	}
 	if err != nil {
 		conn.Close()
-		return nil, errors.Join(err, ctx.Err())
+		return nil, err
 	}
-	s := &Stream{conn: conn, out: out, waiting: map[string]chan answer{}}
+	return s, nil
+}
+
+func open(conn net.Conn) (*Stream, error) {
+	if _, err := conn.Write([]byte(upgrade)); err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	r := bufio.NewReaderSize(conn, readBuffer)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body) // as much as there is
+		return nil, problemIn(resp, text)
+	}
+	out, err := outbox.New(conn, unsentBytes)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{conn: conn, out: out, waiting: map[task.ID]*Pending{}}
 	go s.read(r)
 	return s, nil
 }
@@ -78,6 +111,21 @@ func (s *Stream) Close() error { return s.conn.Close() }
 
 // Do runs t and returns its Result. When ctx ends first the task goes on.
 func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
+	p, err := s.Submit(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.Result(ctx)
+	if err != nil && ctx.Err() != nil {
+		p.Forget()
+	}
+	return r, err
+}
+
+// Submit sends t, which needs an ID, and returns without waiting for an answer.
+// It waits, until ctx is done, only while the daemon reads slower than is sent.
+// A task that the daemon refuses has a *Problem for its Result.
+func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
 	text, err := json.Marshal(struct {
 		Op   string     `json:"op"`
 		Task *task.Task `json:"task"`
@@ -85,36 +133,90 @@ func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("task: %w", err)
 	}
-	id := t.ID.String()
-	ended := make(chan answer, 1)
+	p := &Pending{ID: t.ID, stream: s, done: make(chan struct{})}
+	if err := s.send(ctx, append(text, '\n'), p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Cancel asks the daemon to stop a task, of whose end its Pending tells.
+func (s *Stream) Cancel(ctx context.Context, id task.ID) error {
+	return s.send(ctx, fmt.Appendf(nil, `{"op":"cancel","task_id":"%s"}`+"\n", id), nil)
+}
+
+// send queues one line. p, which may be nil, waits for the answer.
+func (s *Stream) send(ctx context.Context, text []byte, p *Pending) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if err := s.expect(p); err != nil {
+		return err
+	}
+	err := s.out.Write(text)
+	for errors.Is(err, outbox.ErrFull) {
+		if err = s.out.Flush(ctx); err == nil {
+			err = s.out.Write(text)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil:
+		err = fmt.Errorf("%w: %w", ErrStreamEnded, err)
+	}
+	s.unexpect(p)
+	return err
+}
+
+// expect counts a line and notes who waits for its answer.
+func (s *Stream) expect(p *Pending) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
-		s.mu.Unlock()
-		return nil, s.err
+		return s.err
 	}
-	if _, taken := s.waiting[id]; taken {
-		s.mu.Unlock()
-		return nil, fmt.Errorf("task %s is under way on this stream", id)
+	if p != nil {
+		if _, taken := s.waiting[p.ID]; taken {
+			return fmt.Errorf("%w: %s", ErrUnderWay, p.ID)
+		}
+		s.waiting[p.ID] = p
+		p.line = s.lines + 1
 	}
-	s.waiting[id] = ended
-	s.mu.Unlock()
-	if err := s.out.Write(append(text, '\n')); err != nil {
-		s.forget(id)
-		return nil, fmt.Errorf("%w: %w", ErrStreamEnded, err)
+	s.lines++
+	return nil
+}
+
+// unexpect takes back an expect of which the line was not sent.
+func (s *Stream) unexpect(p *Pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines--
+	if p != nil {
+		delete(s.waiting, p.ID)
 	}
+}
+
+// Done is closed once the task has ended, was refused, or the stream has ended.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Result waits for the task's end. Errors: a *Problem when the daemon refused the
+// task, ErrStreamEnded, or ctx's; after the last it can be called again.
+func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 	select {
-	case a := <-ended:
-		return a.result, a.err
+	case <-p.done:
+		return p.result, p.err
 	case <-ctx.Done():
-		s.forget(id)
 		return nil, ctx.Err()
 	}
 }
 
-func (s *Stream) forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.waiting, id)
+// Forget ends the wait for a task whose Result nobody wants. The task goes on.
+func (p *Pending) Forget() {
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	if p.stream.waiting[p.ID] == p {
+		delete(p.stream.waiting, p.ID)
+	}
 }
 
 func (s *Stream) read(r *bufio.Reader) {
@@ -122,38 +224,62 @@ func (s *Stream) read(r *bufio.Reader) {
 	for {
 		var l line
 		if err := dec.Decode(&l); err != nil {
-			s.fail(fmt.Errorf("%w: %w", ErrStreamEnded, err))
+			s.fail(err)
 			return
 		}
-		switch l.Event {
-		case "result":
-			s.answer(l.TaskID, answer{result: l.Result})
-		case "rejected":
-			if l.Problem == nil {
-				l.Problem = &Problem{Detail: "rejected without a reason"}
-			}
-			s.answer(l.TaskID, answer{err: l.Problem})
-		}
+		s.mu.Lock()
+		s.take(&l)
+		s.mu.Unlock()
 	}
 }
 
-func (s *Stream) answer(id string, a answer) {
-	s.mu.Lock()
-	ended := s.waiting[id]
-	delete(s.waiting, id)
-	s.mu.Unlock()
-	if ended != nil {
-		ended <- a
+// take deals with one line. s.mu is held.
+func (s *Stream) take(l *line) {
+	switch l.Event {
+	case "result":
+		s.settle(s.pending(l), l.Result, nil)
+	case "rejected":
+		if l.Problem == nil {
+			l.Problem = &Problem{Detail: "refused without a reason"}
+		}
+		s.settle(s.pending(l), nil, l.Problem)
+	case "goaway":
+		s.goaway = l.Reason
 	}
+}
+
+// pending finds whom l is for. A line that the daemon could not read has no id,
+// but a number.
+func (s *Stream) pending(l *line) *Pending {
+	if l.TaskID != nil {
+		return s.waiting[*l.TaskID]
+	}
+	for _, p := range s.waiting {
+		if p.line == l.Line {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Stream) settle(p *Pending, r *task.Result, err error) {
+	if p == nil {
+		return
+	}
+	p.result, p.err = r, err
+	delete(s.waiting, p.ID)
+	close(p.done)
 }
 
 func (s *Stream) fail(err error) {
 	s.conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err = err
-	for id, ended := range s.waiting {
-		ended <- answer{err: err}
-		delete(s.waiting, id)
+	s.err = fmt.Errorf("%w: %w", ErrStreamEnded, err)
+	if s.goaway != "" {
+		s.err = fmt.Errorf("%w: %s", ErrStreamEnded, s.goaway)
+	}
+	for _, p := range s.waiting {
+		s.settle(p, nil, s.err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,7 @@ type Process struct {
 // Start starts a worker and returns once its slots are open. handler is called
 // once for each slot. An error leaves no process and no folder.
 func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) plugins.Handler) (*Process, error) {
-	dir, err := l.folder(spec.ID)
+	dir, err := l.folder()
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +123,14 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 // two random names to the folder's.
 const (
 	maxSocketPath    = 107
-	pluginSocketPath = 50
+	pluginSocketPath = 39 // "/plugin-dir" and "/plugin", each with up to ten digits, and the NUL
 )
 
-// folder makes a worker's private folder.
-func (l *Launcher) folder(id string) (string, error) {
+// folder makes a worker's private folder; its name is short, see maxSocketPath.
+func (l *Launcher) folder() (string, error) {
 	l.mu.Lock()
 	l.starts++
-	dir := filepath.Join(l.dir, fmt.Sprintf("%s-%d", id, l.starts))
+	dir := filepath.Join(l.dir, strconv.Itoa(l.starts))
 	l.mu.Unlock()
 	if n := len(dir) + pluginSocketPath; n > maxSocketPath {
 		return "", fmt.Errorf("runtime folder %s is %d bytes too long for Unix sockets in it", dir, n-maxSocketPath)

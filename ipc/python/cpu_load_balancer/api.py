@@ -5,8 +5,8 @@ import http.client
 import json
 from typing import Any, Tuple
 
-from .exceptions import EngineUnavailableError, ProtocolError, error_from
-from .stream import dial
+from .connection import connect
+from .exceptions import ConnectionLostError, from_problem
 
 
 class _Connection(http.client.HTTPConnection):
@@ -15,7 +15,8 @@ class _Connection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = dial(self._path, self.timeout)
+        self.sock = connect(self._path)
+        self.sock.settimeout(self.timeout)
 
 
 def call(path: str, method: str, url: str, timeout: float) -> Tuple[int, Any]:
@@ -26,16 +27,14 @@ def call(path: str, method: str, url: str, timeout: float) -> Tuple[int, Any]:
         connection.request(method, url)
         response = connection.getresponse()
         text = response.read()
-    except EngineUnavailableError:
-        raise
     except (OSError, http.client.HTTPException) as e:
-        raise EngineUnavailableError("%s %s at %s: %s" % (method, url, path, e or type(e).__name__), "connection_lost") from e
+        raise ConnectionLostError("%s %s at %s: %s" % (method, url, path, e or type(e).__name__), "connection_lost") from e
     finally:
         connection.close()
     try:
         answer = json.loads(text)
     except ValueError as e:
-        raise ProtocolError("%s %s at %s: %d without JSON" % (method, url, path, response.status)) from e
+        raise ConnectionLostError("%s %s at %s: %d without JSON" % (method, url, path, response.status), "bad_answer") from e
     if response.status >= 400:
-        raise error_from(answer)
+        raise from_problem(answer)
     return response.status, answer

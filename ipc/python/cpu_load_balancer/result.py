@@ -1,110 +1,95 @@
-"""How a task ended."""
-from __future__ import annotations
+"""Result: how a task ended."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional, Union
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from .enums import TaskStatus
-from .exceptions import TaskFailedError
+
+
+def _known(cls, values):
+    """Return those of values that are fields of cls: a newer daemon may send more."""
+    names = {f.name for f in fields(cls)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 @dataclass
-class Failure:
-    """Why a task did not complete."""
+class TaskError:
+    """Why a task did not complete. code is a stable name of the kind of failure."""
 
-    #: The error's name in the script's language, e.g. "ValueError".
     type: str
     message: str
-    #: Stable name of the kind of failure, e.g. "exception" or "worker_lost".
     code: str = "exception"
     traceback: str = ""
 
-    def __str__(self) -> str:
-        return "%s: %s" % (self.type, self.message) if self.type else self.message
-
-    @classmethod
-    def from_dict(cls, d: Dict[str, Any]) -> "Failure":
-        """Read the API's form; fields of a newer daemon are ignored."""
-        return cls(d.get("type", ""), d.get("message", ""), d.get("code", ""), d.get("traceback", ""))
+    def __str__(self):
+        return f"{self.type}: {self.message}" if self.type else self.message
 
 
 @dataclass
-class WorkerInfo:
-    """Where the last attempt ran. core is -1 if the worker is not pinned to one."""
+class Worker:
+    """Where the last attempt ran; core is -1 for a worker that is not pinned."""
 
-    id: str
+    id: str = ""
     executor: str = ""
     pool: str = ""
     pid: int = 0
     core: int = -1
     slot: int = 0
 
-    @classmethod
-    def from_dict(cls, d: Dict[str, Any]) -> "WorkerInfo":
-        """Read the API's form; fields of a newer daemon are ignored."""
-        return cls(d.get("id", ""), d.get("executor", ""), d.get("pool", ""), d.get("pid", 0), d.get("core", -1), d.get("slot", 0))
-
 
 @dataclass
 class Result:
-    """A task's end. Points in time are RFC 3339 text, as the daemon wrote them."""
+    """How a task ended. data is what the script returned; error is None when it
+    completed. Times of day are RFC 3339 text, as the daemon wrote them."""
 
     task_id: str
     status: TaskStatus
-    #: What the script returned; None unless the task completed.
     data: Any = None
-    error: Optional[Failure] = None
+    error: TaskError | None = None
     stdout: str = ""
     stderr: str = ""
-    #: Some of stdout or stderr was dropped at limits.output_size.
     truncated: bool = False
     attempts: int = 0
-    worker: Optional[WorkerInfo] = None
-    submitted_at: Optional[str] = None
-    started_at: Optional[str] = None
-    finished_at: Optional[str] = None
+    worker: Worker | None = None
+    submitted_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
     queue_seconds: float = 0.0
     run_seconds: float = 0.0
 
-    @classmethod
-    def success(cls, task_id: str, data: Any = None) -> "Result":
-        """Make the Result of a task that completed."""
-        return cls(task_id, TaskStatus.COMPLETED, data)
-
-    @classmethod
-    def failed(cls, task_id: str, error: Union[str, BaseException, Failure]) -> "Result":
-        """Make the Result of a task that failed."""
-        if isinstance(error, BaseException):
-            error = Failure(type(error).__name__, str(error))
-        elif isinstance(error, str):
-            error = Failure("", error)
-        return cls(task_id, TaskStatus.FAILED, None, error)
-
     @property
-    def is_success(self) -> bool:
+    def is_success(self):
         """Whether the task completed."""
         return self.status is TaskStatus.COMPLETED
 
-    def raise_for_error(self) -> "Result":
-        """Return self if the task completed, else raise TaskFailedError."""
-        if self.is_success:
-            return self
-        error = self.error or Failure("", self.status.value, self.status.value)
-        raise TaskFailedError("task %s %s: %s" % (self.task_id, self.status.value, error), error.code or None)
-
-    def to_dict(self) -> Dict[str, Any]:
-        """Return the Result in the API's form."""
-        d = asdict(self)
-        d["status"] = self.status.value
-        return d
+    @classmethod
+    def success(cls, task_id, data):
+        """Return the Result of a task that returned data."""
+        return cls(task_id, TaskStatus.COMPLETED, data)
 
     @classmethod
-    def from_dict(cls, d: Dict[str, Any]) -> "Result":
-        """Read the API's form; fields of a newer daemon are ignored."""
-        get, error, worker = d.get, d.get("error"), d.get("worker")
-        return cls(
-            d["task_id"], TaskStatus(d["status"]), get("data"), Failure.from_dict(error) if error else None,
-            get("stdout", ""), get("stderr", ""), get("truncated", False), get("attempts", 0),
-            WorkerInfo.from_dict(worker) if worker else None, get("submitted_at"), get("started_at"),
-            get("finished_at"), get("queue_seconds", 0.0), get("run_seconds", 0.0),
-        )
+    def failed(cls, task_id, error):
+        """Return the Result of a task that failed. error is text, an exception or
+        a TaskError."""
+        if isinstance(error, BaseException):
+            error = TaskError(type(error).__name__, str(error))
+        elif not isinstance(error, TaskError):
+            error = TaskError("Error", str(error))
+        return cls(task_id, TaskStatus.FAILED, error=error)
+
+    def to_dict(self):
+        """Return the Result in the shape of the socket API."""
+        wire = asdict(self)
+        wire["status"] = self.status.value
+        return wire
+
+    @classmethod
+    def from_dict(cls, wire):
+        """Return the Result that wire, of the socket API, describes."""
+        known = _known(cls, wire)
+        known["status"] = TaskStatus(known["status"])
+        if known.get("error") is not None:
+            known["error"] = TaskError(**_known(TaskError, known["error"]))
+        if known.get("worker") is not None:
+            known["worker"] = Worker(**_known(Worker, known["worker"]))
+        return cls(**known)

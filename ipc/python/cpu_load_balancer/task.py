@@ -1,99 +1,65 @@
-"""What a caller wants to have run."""
-from __future__ import annotations
+"""Task: what is to be run."""
 
 import json
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Union
+from typing import Any
 
 from .enums import TaskType
-from .exceptions import InvalidTaskError
-
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+from .exceptions import SubmissionError
 
 
-def new_task_id() -> str:
-    """Return a fresh UUIDv7 (RFC 9562), which sorts by time of creation."""
-    tail = int.from_bytes(os.urandom(10), "big")
-    number = (time.time_ns() // 1_000_000) << 80 | tail
-    number = number & ~(0xF << 76) | 0x7 << 76  # version
-    number = number & ~(0x3 << 62) | 0x2 << 62  # variant
-    text = "%032x" % number
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+def new_id():
+    """Return a UUIDv7 (RFC 9562) as text: it sorts by milliseconds of creation."""
+    stamp = time.time_ns() // 1_000_000 & (1 << 48) - 1
+    chance = int.from_bytes(os.urandom(10), "big")
+    bits = stamp << 80 | 7 << 76 | (chance >> 68) << 64 | 2 << 62 | chance & (1 << 62) - 1
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Task:
-    """A task; make it with create(). Its id is its own from the start, so that
-    sending it twice runs it once."""
+    """One run of a script. Make it with create. The id is made before sending,
+    so sending a task again is safe: it is the same task."""
 
     task_id: str
     script_path: str
     params: Any = field(default_factory=dict)
     task_type: TaskType = TaskType.CPU_BOUND
+    timeout: float | None = None  # seconds, of one attempt, from its start
+    pool: str | None = None
     function: str = "main"
-    pool: Optional[str] = None
-    executor: Optional[str] = None
     priority: int = 5
-    timeout: Optional[float] = None
-    labels: Optional[Dict[str, str]] = None
-    traceparent: Optional[str] = None
+    labels: dict[str, str] | None = None
 
     @classmethod
-    def create(
-        cls,
-        script_path: Union[str, "os.PathLike[str]"],
-        params: Any = None,
-        task_type: Union[TaskType, str] = TaskType.CPU_BOUND,
-        *,
-        function: str = "main",
-        pool: Optional[str] = None,
-        executor: Optional[str] = None,
-        priority: int = 5,
-        timeout: Optional[float] = None,
-        labels: Optional[Dict[str, str]] = None,
-        traceparent: Optional[str] = None,
-        task_id: Optional[str] = None,
-    ) -> "Task":
-        """Make a task that calls ``function(params, context)`` of a script.
+    def create(cls, script_path, params=None, task_type=TaskType.CPU_BOUND, timeout=None, pool=None,
+               function="main", priority=5, labels=None):
+        """Return a task with a fresh id. script_path becomes absolute, seen from
+        the caller's working directory; params is any JSON value, timeout is in
+        seconds, priority is 0 to 9 with 9 first. A task_type that does not exist
+        is a ValueError; all else is checked by the daemon."""
+        return cls(new_id(), os.path.abspath(os.fsdecode(script_path)), {} if params is None else params,
+                   TaskType(task_type), timeout, pool, function, priority, labels)
 
-        script_path is resolved against the working directory now. params is
-        anything that JSON can express; None means {}. timeout bounds one attempt
-        in seconds, from its start. priority is 0 to 9, 9 first. Raises
-        InvalidTaskError for a task type that does not exist.
-        """
-        try:
-            task_type = TaskType(task_type)
-        except ValueError:
-            allowed = [t.value for t in TaskType]
-            raise InvalidTaskError(
-                "task_type: unknown task type %r (allowed: %s)" % (task_type, ", ".join(allowed)),
-                problem={"field": "task_type", "allowed": allowed},
-            ) from None
-        return cls(
-            task_id or new_task_id(), os.path.abspath(os.fspath(script_path)), {} if params is None else params,
-            task_type, function, pool, executor, priority, timeout, labels, traceparent,
-        )
-
-    def to_dict(self) -> Dict[str, Any]:
-        """Return the task as the socket API takes it."""
-        d: Dict[str, Any] = {
-            "task_id": self.task_id, "script_path": self.script_path, "function": self.function,
-            "params": self.params, "task_type": self.task_type.value, "priority": self.priority,
-        }
+    def to_dict(self):
+        """Return the task as the socket API takes it; what is not set is absent."""
+        wire = {"task_id": self.task_id, "script_path": self.script_path, "function": self.function,
+                "params": self.params, "task_type": TaskType(self.task_type).value, "priority": self.priority}
         if self.timeout is not None:
-            d["timeout"] = "%dns" % round(self.timeout * 1e9)
-        for name in ("pool", "executor", "labels", "traceparent"):
-            value = getattr(self, name)
-            if value:
-                d[name] = value
-        return d
+            wire["timeout"] = f"{self.timeout:.9f}s"
+        if self.pool is not None:
+            wire["pool"] = self.pool
+        if self.labels:
+            wire["labels"] = self.labels
+        return wire
 
-    def to_json(self) -> str:
-        """Return to_dict() as one line of JSON, ASCII only; InvalidTaskError says
-        why it can't be."""
+    def to_json(self):
+        """Return to_dict as one line of JSON. SubmissionError when a part of it,
+        most likely of params, has no JSON form."""
         try:
-            return _encode(self.to_dict())
-        except (TypeError, ValueError, OverflowError, RecursionError) as e:
-            raise InvalidTaskError("params: not JSON: %s" % e, "invalid_json", {"field": "params"}) from e
+            return json.dumps(self.to_dict(), separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error

@@ -1,11 +1,13 @@
 """How a failure looks to the one who wrote the script."""
 
+import os
 import re
 import traceback
 
 MESSAGE_BYTES = 16 << 10
 TRACEBACK_BYTES = 64 << 10
 OWN_FILES = ("<cpulb>/", "<frozen importlib")
+STDLIB = os.path.dirname(os.__file__) + os.sep
 
 _package = re.compile(r"\b_cpulb_[0-9a-f]{12}_\d+\.")
 
@@ -19,6 +21,7 @@ def describe(exc):
     try:
         shown = traceback.TracebackException(type(exc), exc, exc.__traceback__)
         _strip(shown, set())
+        _start_in_script(shown)
         trace = "".join(shown.format())
     except Exception as error:
         trace = "the traceback can't be shown: %s" % type(error).__name__
@@ -37,6 +40,15 @@ def _strip(shown, seen):
     _strip(shown.__context__, seen)
     for inner in getattr(shown, "exceptions", None) or ():
         _strip(inner, seen)
+
+
+def _start_in_script(shown):
+    """Drop the library's frames above the script's first: asyncio's, when it runs a coroutine."""
+    frames = list(shown.stack or ())
+    for i, frame in enumerate(frames):
+        if not frame.filename.startswith(STDLIB) or "-packages" in frame.filename:
+            shown.stack = traceback.StackSummary.from_list(frames[i:])
+            return
 
 
 def clean(text, limit):

@@ -198,8 +198,8 @@ class Scripts:
             folder = self._folder(os.path.dirname(real))
         name = "%s.%s" % (folder.name, module_name(os.path.basename(real)))
         folder.scripts.setdefault(name, real)
-        module = importlib.import_module(name)
-        return Entry(path, folder, folder.seen[real], *entry_point(module, path, function))
+        builtins.__import__(name)
+        return Entry(path, folder, folder.seen[real], *entry_point(sys.modules[name], path, function))
 
     def _folder(self, path):
         with self.lock:

@@ -79,8 +79,10 @@ class Slot:
         coroutine = value if type(value) is types.CoroutineType else self.drain_async(value, context)
         try:
             result = self.runner.run(self.awaited(coroutine, context))
-        except BaseException:
+        except BaseException as exc:
             self.drop_runner()  # it may have been left in the middle of its loop
+            if isinstance(exc, asyncio.CancelledError):
+                context.check_cancelled()  # stop()'s doing, if it raises
             raise
         finally:
             awaiting.pop((self.index, context._task[0]), None)
@@ -119,11 +121,8 @@ class Slot:
         """Await the task's coroutine within stop()'s reach, then end what it left behind."""
         awaiting[self.index, context._task[0]] = asyncio.get_running_loop(), asyncio.current_task()
         try:
-            context.check_cancelled()
+            context.check_cancelled()  # a stop() that came before could not find us
             return await coroutine
-        except asyncio.CancelledError:
-            context.check_cancelled()
-            raise
         finally:
             coroutine.close()
             left = asyncio.all_tasks() - {asyncio.current_task()}

@@ -1,0 +1,40 @@
+"""connect: a socket to the daemon, with errors that say what to do."""
+
+import errno
+import os
+import socket
+import time
+
+from .exceptions import ConnectionLostError
+
+DEFAULT_SOCKET = "/run/cpulb/cpulb.sock"
+
+_HINTS = {
+    errno.ENOENT: "there is no such socket; is cpulbd running?",
+    errno.ECONNREFUSED: "nobody listens there; is cpulbd running?",
+    errno.EACCES: "not permitted; clients must be in the socket's group",
+}
+
+
+def socket_path(path=None):
+    """Return path, else CPULB_SOCKET, else the packaged default."""
+    return os.fspath(path or os.environ.get("CPULB_SOCKET") or DEFAULT_SOCKET)
+
+
+def connect(path):
+    """Return a blocking socket that is connected to path, or raise
+    ConnectionLostError with code "no_daemon"."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        connection.close()
+        reason = _HINTS.get(error.errno) or error.strerror or str(error)
+        raise ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon") from error
+    return connection
+
+
+def remaining(deadline):
+    """Return the seconds until deadline, of time.monotonic(), at least 0; None
+    for no deadline."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

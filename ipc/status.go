@@ -1,0 +1,30 @@
+package ipc
+
+import (
+	"errors"
+	"net/http"
+
+	"cpulb/daemon/task"
+)
+
+func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
+	if err := query(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, http.StatusOK, s.engine.Status(r.Context()), nil)
+}
+
+// getHealth says that the daemon's own loops live: answering proves it.
+func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, http.StatusOK, map[string]string{"status": "ok"}, nil)
+}
+
+// getReady says whether a task would run now.
+func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
+	err := s.engine.Ready()
+	if err != nil && !errors.Is(err, task.ErrDraining) {
+		err = &requestError{code: codeNotReady, detail: err.Error()}
+	}
+	s.answer(w, http.StatusOK, map[string]string{"status": "ready"}, err)
+}

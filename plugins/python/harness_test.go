@@ -1,0 +1,157 @@
+package python
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+const (
+	testSlots       = 128
+	testResultBytes = 200_000
+	testOutputBytes = 10_000
+)
+
+// theWorker is the one interpreter that a process can have.
+var theWorker = sync.OnceValues(func() (*worker, error) {
+	e := New("test")
+	version, err := e.Configure(context.Background(), plugins.Configuration{WorkerID: "test-0", Pool: "test", Slots: testSlots,
+		ResultBytes: testResultBytes, OutputBytes: testOutputBytes})
+	return &worker{Executor: e, runtime: version}, err
+})
+
+type worker struct {
+	*Executor
+	runtime string
+	opened  atomic.Int64
+}
+
+func startWorker(t testing.TB) *worker {
+	t.Helper()
+	w, err := theWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// testSlot is a slot on an OS thread of its own, as plugins.Serve has it.
+type testSlot struct {
+	plugins.Slot
+	work chan func()
+	seq  uint64
+}
+
+func openTestSlot(t testing.TB) *testSlot {
+	t.Helper()
+	w := startWorker(t)
+	s := &testSlot{work: make(chan func())}
+	opened, closed := make(chan error), make(chan struct{})
+	go func() {
+		defer close(closed)
+		runtime.LockOSThread()
+		var err error
+		s.Slot, err = w.OpenSlot(int(w.opened.Add(1) - 1))
+		opened <- err
+		if err != nil {
+			return
+		}
+		for f := range s.work {
+			f()
+		}
+		s.Close()
+	}()
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { close(s.work); <-closed })
+	return s
+}
+
+func script(name string) string {
+	path, err := filepath.Abs(filepath.Join("testdata", name))
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// task returns the slot's next task.
+func (s *testSlot) task(path, params string) *plugins.Task {
+	s.seq++
+	return &plugins.Task{Seq: s.seq, ID: fmt.Sprintf("task-%d", s.seq), ScriptPath: path, Function: "main", Type: task.CPUBound,
+		Attempt: 1, Params: []byte(params)}
+}
+
+// start runs k and returns at once.
+func (s *testSlot) start(k *plugins.Task, emit plugins.Emitter) <-chan plugins.Outcome {
+	done := make(chan plugins.Outcome, 1)
+	s.work <- func() {
+		o := s.Run(k, emit)
+		o.Data = append(json.RawMessage(nil), o.Data...)
+		done <- o
+	}
+	return done
+}
+
+// run runs the script with that params text.
+func (s *testSlot) run(path, params string) plugins.Outcome {
+	return <-s.start(s.task(path, params), newEvents())
+}
+
+// events records what a script sends; begun is closed by its first progress.
+type events struct {
+	mu    sync.Mutex
+	all   []string
+	begun chan struct{}
+	once  sync.Once
+}
+
+func newEvents() *events { return &events{begun: make(chan struct{})} }
+
+func (e *events) add(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, fmt.Sprintf(format, args...))
+}
+
+func (e *events) Partial(value []byte) { e.add("partial %s", value) }
+func (e *events) Progress(fraction float64, message string) {
+	e.add("progress %g %s", fraction, message)
+	e.once.Do(func() { close(e.begun) })
+}
+func (e *events) Log(level, message string) { e.add("log %s %s", level, message) }
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantData(t *testing.T, o plugins.Outcome, want string) {
+	t.Helper()
+	if o.Status != task.Completed || string(o.Data) != want {
+		t.Fatalf("%v %s, %+v; want completed %s", o.Status, o.Data, o.Error, want)
+	}
+}
+
+func wantError(t *testing.T, o plugins.Outcome, status task.Status, code string) *task.Error {
+	t.Helper()
+	if o.Error == nil {
+		t.Fatalf("%v %s without an error, want %v with code %s", o.Status, o.Data, status, code)
+	}
+	if o.Status != status || o.Error.Code != code || len(o.Data) != 0 {
+		t.Fatalf("%v %+v data %s, want %v with code %s", o.Status, o.Error, o.Data, status, code)
+	}
+	return o.Error
+}

@@ -1,0 +1,4 @@
+def main(params, context):
+    context.progress(0, "begun")
+    while True:
+        pass

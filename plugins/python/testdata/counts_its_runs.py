@@ -1,0 +1,7 @@
+runs = 0
+
+
+def main(params, context):
+    global runs
+    runs += 1
+    return runs

@@ -1,0 +1,6 @@
+import sys
+
+
+def main(params, context):
+    print("before")
+    sys.exit(3)

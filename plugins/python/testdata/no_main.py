@@ -1,0 +1,2 @@
+def other(params, context):
+    return "other"

@@ -1,0 +1,3 @@
+def main(params, context):
+    print("a\udc80b")
+    return "\ud800"

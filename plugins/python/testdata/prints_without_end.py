@@ -1,0 +1,4 @@
+def main(params, context):
+    for _ in range(params["lines"]):
+        print("ğ" * 1000)
+    return "done"

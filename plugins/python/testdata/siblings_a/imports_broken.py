@@ -1,0 +1,5 @@
+import broken
+
+
+def main(params, context):
+    return 1

@@ -1,0 +1,5 @@
+def main(params, context):
+    total = 0
+    for i in range(params["rounds"]):
+        total += i
+    return params["id"]

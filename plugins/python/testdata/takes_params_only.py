@@ -1,0 +1,2 @@
+def main(params):
+    return {"value": params["value"] * 2}

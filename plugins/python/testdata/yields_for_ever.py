@@ -1,0 +1,3 @@
+def main(params, context):
+    while True:
+        yield "x" * 1000
