@@ -44,7 +44,7 @@ build: setup ## Build bin/cpulbd, bin/cpulb and bin/cpulb-python
 
 .PHONY: demo
 demo: build ## Run the examples on a private daemon and show where each ran
-	@$(PYTHON) examples/demo.py --bin bin
+	@$(PYTHON) examples/demo.py bin
 
 .PHONY: test
 test: build ## Run all tests: Go with the race detector, cgo with its checks, the Python client

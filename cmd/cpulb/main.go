@@ -1,4 +1,7 @@
 // Command cpulb runs Python scripts through cpulbd, and looks after the daemon.
+//
+// What a script returns goes to stdout as JSON; everything else, its own output
+// included, goes to stderr. The exit code says how it ended.
 package main
 
 import (
@@ -26,12 +29,17 @@ const (
 	exitNotYet = 3 // result: the task has not ended
 )
 
+const description = `Runs Python scripts through cpulbd.
+
+Exit codes: 0 done; 1 the task failed, was cancelled or refused, or no daemon answers (stderr says what);
+2 wrong usage; 3 the task has not ended yet (result).`
+
 // arguments is the command line.
 type arguments struct {
 	Socket  string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr."`
+	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr. Ctrl-C cancels the task."`
 	Submit submitCommand `cmd:"" help:"Hand a script to the daemon and print the task's id."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 when it has not ended."`
 	Cancel cancelCommand `cmd:"" help:"Stop a task."`
@@ -49,9 +57,14 @@ type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// usageError is a mistake in the command line that its grammar can't show.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], &terminal{os.Stdin, os.Stdout, os.Stderr}))
 }
 
@@ -59,31 +72,36 @@ func main() {
 func run(ctx context.Context, args []string, t *terminal) int {
 	var a arguments
 	code := -1
-	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Writers(t.out, t.err), kong.Exit(func(c int) { code = c }),
-		kong.Description("Runs Python scripts through cpulbd. Exit codes: 0 completed, 1 failed (the error is on stderr), 2 wrong usage, 3 not ended yet."),
-		kong.Vars{"version": version, "socket": client.DefaultSocket}, kong.UsageOnError())
+	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
+		kong.Exit(func(c int) { code = c }), kong.Vars{"version": version, "socket": client.DefaultSocket, "grace": waitGrace.String()})
 	if err != nil {
-		fmt.Fprintln(t.err, "cpulb:", err)
-		return exitUsage
+		return t.report(err)
 	}
 	command, err := parser.Parse(args)
 	if code >= 0 { // --help or --version has been printed
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(t.err, "cpulb: %v (see cpulb --help)\n", err)
-		return exitUsage
+		return t.report(usageError{err})
 	}
 	c := client.New(a.Socket)
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(c, t)
+	return t.report(command.Run(c, t))
+}
+
+// report says what went wrong, if anything did, and returns the exit code.
+func (t *terminal) report(err error) int {
 	var e exit
+	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &e):
 		return int(e)
+	case errors.As(err, &usage):
+		fmt.Fprintf(t.err, "cpulb: %v (see cpulb --help)\n", err)
+		return exitUsage
 	default:
 		fmt.Fprintln(t.err, "cpulb:", err)
 		return exitFailed

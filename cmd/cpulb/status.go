@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
 
@@ -25,11 +29,27 @@ type status struct {
 		UptimeSeconds float64        `json:"uptime_seconds"`
 		Tasks         map[string]int `json:"tasks"`
 	} `json:"engine"`
-	Components map[string]struct {
-		Health  string         `json:"health"`
-		Reason  string         `json:"reason"`
-		Metrics map[string]any `json:"metrics"`
-	} `json:"components"`
+	Components map[string]component `json:"components"`
+}
+
+type component struct {
+	Health  string                     `json:"health"`
+	Reason  string                     `json:"reason"`
+	Metrics map[string]json.RawMessage `json:"metrics"`
+}
+
+type worker struct {
+	ID          string `json:"id"`
+	Runtime     string `json:"runtime"`
+	PID         int    `json:"pid"`
+	Core        int    `json:"core"`
+	CPUsAllowed string `json:"cpus_allowed"`
+	State       string `json:"state"`
+	Slots       int    `json:"slots"`
+	SlotsBusy   int    `json:"slots_busy"`
+	TasksDone   uint64 `json:"tasks_done"`
+	Restarts    int    `json:"restarts"`
+	RSSBytes    int64  `json:"rss_bytes"`
 }
 
 // Run implements the command.
@@ -46,36 +66,73 @@ func (s *statusCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	if err := json.Unmarshal(raw, &st); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	st.print(w)
+	return st.print(t.out)
+}
+
+func (st *status) print(out io.Writer) error {
+	st.printEngine(out)
+	if err := st.printComponents(out); err != nil {
+		return err
+	}
+	return st.printWorkers(out)
+}
+
+func (st *status) printEngine(out io.Writer) {
+	e := st.Engine
+	state := "running"
+	if !e.IsRunning {
+		state = "not running"
+	}
+	uptime := time.Duration(e.UptimeSeconds * float64(time.Second)).Round(time.Second)
+	fmt.Fprintf(out, "cpulbd %s, %s, pid %d, up %s\n", e.Version, state, e.PID, uptime)
+	var counts []string
+	for _, s := range task.Statuses() {
+		counts = append(counts, fmt.Sprintf("%s %d", strings.ReplaceAll(s.String(), "_", " "), e.Tasks[s.String()]))
+	}
+	fmt.Fprintf(out, "tasks: %s\n\n", strings.Join(counts, ", "))
+}
+
+func (st *status) printComponents(out io.Writer) error {
+	w := table(out)
+	fmt.Fprintln(w, "COMPONENT\tHEALTH\tFIGURES")
+	for _, name := range slices.Sorted(maps.Keys(st.Components)) {
+		c := st.Components[name]
+		var figures []string
+		for _, key := range slices.Sorted(maps.Keys(c.Metrics)) {
+			if number := string(c.Metrics[key]); isNumber(number) {
+				figures = append(figures, key+" "+number)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, strings.TrimSuffix(c.Health+": "+c.Reason, ": "), strings.Join(figures, ", "))
+	}
+	fmt.Fprintln(w)
 	return w.Flush()
 }
 
-func (st *status) print(w *tabwriter.Writer) {
-	e := st.Engine
-	uptime := time.Duration(e.UptimeSeconds * float64(time.Second)).Round(time.Second)
-	fmt.Fprintf(w, "cpulbd %s\tpid %d\tup %s\trunning: %v\n", e.Version, e.PID, uptime, e.IsRunning)
-	fmt.Fprint(w, "tasks")
-	for _, name := range []string{"pending", "queued", "running", "completed", "failed", "cancelled", "timed_out"} {
-		fmt.Fprintf(w, "\t%s %d", name, e.Tasks[name])
-	}
-	fmt.Fprint(w, "\n\nCOMPONENT\tHEALTH\tFIGURES\n")
-	for _, name := range slices.Sorted(maps.Keys(st.Components)) {
-		c := st.Components[name]
-		fmt.Fprintf(w, "%s\t%s\t", name, c.Health)
-		for _, key := range slices.Sorted(maps.Keys(c.Metrics)) {
-			if n, ok := c.Metrics[key].(float64); ok {
-				fmt.Fprintf(w, "%s %.0f  ", key, n)
-			}
-		}
-		fmt.Fprintln(w, c.Reason)
-	}
-	workers, _ := st.Components["process_pool"].Metrics["workers"].([]any)
-	fmt.Fprint(w, "\nWORKER\tPID\tSTATE\tCORE\tMAY RUN ON\tBUSY\tDONE\tRESTARTS\tRSS MIB\tRUNTIME\n")
-	for _, x := range workers {
-		v, _ := x.(map[string]any)
-		rss, _ := v["rss_bytes"].(float64)
-		fmt.Fprintf(w, "%v\t%v\t%v\t%v\t%v\t%v/%v\t%v\t%v\t%.1f\t%v\n", v["id"], v["pid"], v["state"], v["core"], v["cpus_allowed"],
-			v["slots_busy"], v["slots"], v["tasks_done"], v["restarts"], rss/(1<<20), v["runtime"])
-	}
+// isNumber tells figures from the lists beside them.
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
+
+func (st *status) printWorkers(out io.Writer) error {
+	var workers []worker
+	if raw := st.Components["process_pool"].Metrics["workers"]; raw != nil {
+		if err := json.Unmarshal(raw, &workers); err != nil {
+			return fmt.Errorf("status: workers: %w", err)
+		}
+	}
+	w := table(out)
+	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tRSS\tRUNTIME")
+	for _, v := range workers {
+		core := "-" // not pinned to one
+		if v.Core >= 0 {
+			core = strconv.Itoa(v.Core)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
+			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, float64(v.RSSBytes)/(1<<20), v.Runtime)
+	}
+	return w.Flush()
+}
+
+func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -96,6 +97,7 @@ func launch(t *testing.T, dir, config string, flags ...string) *daemonProcess {
 	p := &daemonProcess{t: t, socket: filepath.Join(dir, "cpulb.sock"), ended: make(chan error, 1), news: make(chan struct{})}
 	file := writeFile(t, filepath.Join(dir, "config.hcl"), config, 0o600)
 	p.cmd = exec.Command(filepath.Join(programs, "cpulbd"), append([]string{"-config", file, "-socket", p.socket}, flags...)...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the test binary is ended
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

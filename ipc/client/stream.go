@@ -147,6 +147,9 @@ func (s *Stream) Cancel(ctx context.Context, id task.ID) error {
 
 // send queues one line. p, which may be nil, waits for the answer.
 func (s *Stream) send(ctx context.Context, text []byte, p *Pending) error {
+	if len(text) > unsentBytes {
+		return fmt.Errorf("the task has %d bytes as JSON, a Stream sends at most %d", len(text), unsentBytes)
+	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if err := s.expect(p); err != nil {
@@ -237,22 +240,28 @@ func (s *Stream) read(r *bufio.Reader) {
 func (s *Stream) take(l *line) {
 	switch l.Event {
 	case "result":
-		s.settle(s.pending(l), l.Result, nil)
+		if l.TaskID != nil && l.Result != nil {
+			s.settle(s.waiting[*l.TaskID], l.Result, nil)
+		}
 	case "rejected":
 		if l.Problem == nil {
 			l.Problem = &Problem{Detail: "refused without a reason"}
 		}
-		s.settle(s.pending(l), nil, l.Problem)
+		s.settle(s.refused(l), nil, l.Problem)
 	case "goaway":
 		s.goaway = l.Reason
 	}
 }
 
-// pending finds whom l is for. A line that the daemon could not read has no id,
-// but a number.
-func (s *Stream) pending(l *line) *Pending {
+// refused finds whose submission was refused, by the number of its line: of a
+// line that could not be read the daemon knows no id, and a refused cancel has
+// the id of a task that may well be under way.
+func (s *Stream) refused(l *line) *Pending {
 	if l.TaskID != nil {
-		return s.waiting[*l.TaskID]
+		if p := s.waiting[*l.TaskID]; p != nil && p.line == l.Line {
+			return p
+		}
+		return nil
 	}
 	for _, p := range s.waiting {
 		if p.line == l.Line {
@@ -262,6 +271,7 @@ func (s *Stream) pending(l *line) *Pending {
 	return nil
 }
 
+// settle ends the wait of p, which may be nil.
 func (s *Stream) settle(p *Pending, r *task.Result, err error) {
 	if p == nil {
 		return

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// taskFlags describe a task; run and submit share them.
+type taskFlags struct {
+	Script   string            `arg:"" help:"Python script with a function main(params, context)."`
+	Params   string            `help:"What main gets: JSON text, @FILE, or - for stdin." default:"{}" placeholder:"JSON|@FILE|-"`
+	Type     string            `help:"cpu for work that computes, io for work that waits." enum:"cpu,io" default:"cpu"`
+	Pool     string            `help:"Pool to run in; the daemon chooses by type if none is named." placeholder:"NAME"`
+	Function string            `help:"Function to call." default:"main" placeholder:"NAME"`
+	Timeout  time.Duration     `help:"How long the script may run, from its start, e.g. 30s; without it, as long as it likes. run waits for the result that long and ${grace} more, then cancels the task." placeholder:"DURATION"`
+	Label    map[string]string `help:"Label of the task; may be repeated." placeholder:"KEY=VALUE" mapsep:"none"`
+}
+
+// task checks what can be checked here. Whether the script can be run is for the
+// daemon to say, whose user is another.
+func (f *taskFlags) task(in io.Reader) (*task.Task, error) {
+	path, err := filepath.Abs(f.Script)
+	if err != nil {
+		return nil, fmt.Errorf("script: %w", err)
+	}
+	params, err := f.params(in)
+	if err != nil {
+		return nil, err
+	}
+	t := &task.Task{ID: task.NewID(), ScriptPath: path, Function: f.Function, Params: params, Type: task.CPUBound, Pool: f.Pool,
+		Priority: task.DefaultPriority, Timeout: task.Duration(f.Timeout), Labels: f.Label}
+	if f.Type == "io" {
+		t.Type = task.IOBound
+	}
+	if err := t.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return t, nil
+}
+
+func (f *taskFlags) params(in io.Reader) (json.RawMessage, error) {
+	text, from := []byte(f.Params), "--params"
+	var err error
+	switch name, isFile := strings.CutPrefix(f.Params, "@"); {
+	case f.Params == "-":
+		from = "stdin"
+		text, err = io.ReadAll(in)
+	case isFile:
+		from = name
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, usageError{fmt.Errorf("params: %w", err)}
+	}
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
+		return nil, usageError{fmt.Errorf("params: %s is not JSON: %w", from, err)}
+	}
+	return text, nil
+}
+
+func parseID(text string) (task.ID, error) {
+	id, err := task.ParseID(text)
+	if err != nil {
+		return id, usageError{err}
+	}
+	return id, nil
+}
+
+// show prints a result: the data on stdout, all else on stderr.
+func show(r *task.Result, t *terminal) error {
+	fmt.Fprint(t.err, r.Stdout, r.Stderr)
+	if r.Truncated {
+		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
+	}
+	if r.Status == task.Completed {
+		_, err := fmt.Fprintln(t.out, string(r.Data))
+		return err
+	}
+	fmt.Fprintf(t.err, "cpulb: the task %s\n", ending(r.Status))
+	if e := r.Error; e != nil {
+		if e.Traceback != "" {
+			fmt.Fprintln(t.err, strings.TrimRight(e.Traceback, "\n"))
+		}
+		fmt.Fprintf(t.err, "%s: %s [%s]\n", e.Type, e.Message, e.Code)
+	}
+	return exit(exitFailed)
+}
+
+func ending(s task.Status) string {
+	switch s {
+	case task.Cancelled:
+		return "was cancelled"
+	case task.TimedOut:
+		return "ran out of time"
+	default:
+		return s.String()
+	}
+}
