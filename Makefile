@@ -44,7 +44,7 @@ build: setup ## Build bin/cpulbd, bin/cpulb and bin/cpulb-python
 
 .PHONY: demo
 demo: build ## Run the examples on a private daemon and show where each ran
-	@$(PYTHON) examples/demo.py bin
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
 
 .PHONY: test
 test: build ## Run all tests: Go with the race detector, cgo with its checks, the Python client
@@ -54,7 +54,8 @@ test: build ## Run all tests: Go with the race detector, cgo with its checks, th
 
 .PHONY: test-python
 test-python: build ## Run the Python client's tests alone
-	cd ipc/python && CPULB_BIN=$(CURDIR)/bin PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -W error::ResourceWarning -m unittest discover -s tests -t .
+	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON) -W error::ResourceWarning -m unittest discover -s ipc/python/tests
 
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor

@@ -54,6 +54,9 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 	for i := range cfg.Slots {
 		conn, err := openConn(ctx, r.SlotSocket, i, uint64(cfg.ResultBytes), handler(i))
 		if err != nil {
+			for _, open := range slots {
+				open.Close()
+			}
 			return "", nil, err
 		}
 		slots = append(slots, conn)

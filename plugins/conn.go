@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
-	"cpulb/daemon/task"
 	"cpulb/plugins/outbox"
 	"cpulb/plugins/proto"
 )
@@ -59,17 +57,20 @@ func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h H
 // Params of 64 KiB and more are handed over, not copied. An error means that the
 // connection has failed; Handler.Lost follows or has been called.
 func (c *Conn) Send(t *Task) error {
-	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
-		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, PayloadLength: uint64(len(t.Params))}
-	if !t.Deadline.IsZero() {
-		m.DeadlineUnixNs = t.Deadline.UnixNano()
-	}
 	var room [512]byte
-	header, err := appendFrame(room[:0], m)
+	header, err := appendFrame(room[:0], taskHeader(t))
 	if err != nil {
 		return err
 	}
 	return c.out.Write(header, t.Params)
+}
+
+// CloseRead ends the reading after what has arrived by now. Without it a process
+// that inherited the worker's end, and outlived it, would put off Handler.Lost.
+func (c *Conn) CloseRead() {
+	if u, ok := c.conn.(*net.UnixConn); ok {
+		_ = u.CloseRead() // an error: it has ended already
+	}
 }
 
 // Close ends the connection.
@@ -108,21 +109,4 @@ func (c *Conn) event(f *frameReader, h Handler) error {
 		h.Log(ev.Seq, k.Log.Level, k.Log.Message)
 	}
 	return nil // an event of a kind that we don't know is a newer executor's
-}
-
-func outcome(r *proto.Result, data []byte) Outcome {
-	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
-		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs)}
-	switch r.Outcome {
-	case proto.Outcome_OUTCOME_COMPLETED:
-		o.Status = task.Completed
-	case proto.Outcome_OUTCOME_CANCELLED:
-		o.Status = task.Cancelled
-	case proto.Outcome_OUTCOME_TIMED_OUT:
-		o.Status = task.TimedOut
-	}
-	if e := r.Error; e != nil {
-		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
-	}
-	return o
 }

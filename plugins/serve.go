@@ -1,22 +1,16 @@
 package plugins
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"cpulb/plugins/proto"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,10 +18,6 @@ import (
 
 // ErrBadSetting is matched by a Configure error that blames the configuration.
 var ErrBadSetting = errors.New("bad setting")
-
-// LifelineEnv names the variable with the number of an inherited descriptor that
-// reaches its end when the daemon is gone, however it went.
-const LifelineEnv = "CPULB_LIFELINE_FD"
 
 // PluginName is the executor's name in go-plugin's plugin set.
 const PluginName = "executor"
@@ -44,6 +34,8 @@ const slotProtocol = 1
 // function of an executor and does not return before.
 func Serve(e Executor) {
 	log := hclog.New(&hclog.LoggerOptions{Name: e.Describe().Name, Level: hclog.Debug, JSONFormat: true, Output: ownStderr()})
+	nameProcess()
+	closeProgram()
 	watchLifeline(log)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake(),
@@ -51,37 +43,6 @@ func Serve(e Executor) {
 		GRPCServer:      plugin.DefaultGRPCServer,
 		Logger:          log,
 	})
-}
-
-// ownStderr returns a descriptor of our own for the log, because descriptor 2
-// becomes the scripts' in Configure.
-func ownStderr() *os.File {
-	fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return os.Stderr
-	}
-	return os.NewFile(uintptr(fd), "log")
-}
-
-// watchLifeline kills the whole process group, this process included, when the
-// daemon has gone: scripts and their children must not outlive it.
-func watchLifeline(log hclog.Logger) {
-	fd, err := strconv.Atoi(os.Getenv(LifelineEnv))
-	if err != nil {
-		return // started by hand: go-plugin will say so
-	}
-	unix.CloseOnExec(fd)
-	go func() {
-		var b [1]byte
-		for {
-			n, err := unix.Read(fd, b[:])
-			if err == unix.EINTR || n > 0 {
-				continue
-			}
-			log.Warn("the daemon has gone", "error", err)
-			_ = unix.Kill(0, unix.SIGKILL)
-		}
-	}()
 }
 
 // glue joins the contract to go-plugin.
@@ -107,14 +68,16 @@ type worker struct {
 	executor   Executor
 	log        hclog.Logger
 	configured atomic.Bool
-	slots      []*slotServer
-	draining   atomic.Bool
-	busy       atomic.Int64
-	done       atomic.Uint64
+	// resultBytes is Configuration.ResultBytes.
+	resultBytes int64
+	slots       []*slotServer
+	gate        gate
+	busy        atomic.Int64 // slots in user code
+	done        atomic.Uint64
 }
 
 // maxParams bounds the params of one task; the daemon has its own, lower bound.
-func (w *worker) maxParams() uint64 { return 1 << 32 }
+const maxParams = 1 << 32
 
 // Describe implements proto.ExecutorServer.
 func (w *worker) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeResponse, error) {
@@ -138,7 +101,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	if !w.configured.CompareAndSwap(false, true) {
 		return nil, status.Error(codes.FailedPrecondition, "configured already")
 	}
-	if err := w.redirectOutput(); err != nil {
+	if err := redirectOutput(); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	scrub()
@@ -150,6 +113,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	case err != nil:
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	w.resultBytes = int64(r.GetLimits().GetResultBytes())
 	for i := range r.Slots {
 		w.slots = append(w.slots, &slotServer{worker: w, index: int(i)})
 	}
@@ -162,43 +126,11 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	return &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}, nil
 }
 
-// redirectOutput moves descriptors 1 and 2 away from go-plugin, whose drain ends
-// for ever at a line of 64 KiB, to a pipe that is drained at any length. What
-// comes there was written past sys.stdout, so no task can be named for it.
-func (w *worker) redirectOutput() error {
-	r, out, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("pipe: %w", err)
+// task returns the slot, for a seq that can be one of its tasks.
+func (w *worker) task(index uint32, seq uint64) (*slotServer, error) {
+	if seq == 0 {
+		return nil, status.Error(codes.InvalidArgument, "seq: the first is 1")
 	}
-	defer out.Close()
-	for fd := 1; fd <= 2; fd++ {
-		if err := unix.Dup3(int(out.Fd()), fd, 0); err != nil {
-			return fmt.Errorf("dup: %w", err)
-		}
-	}
-	go func() {
-		lines := bufio.NewReaderSize(r, 8<<10)
-		for {
-			line, more, err := lines.ReadLine()
-			if err != nil {
-				return
-			}
-			w.log.Info("output outside any task", "text", strings.ToValidUTF8(string(line), "\uFFFD"), "cut", more)
-		}
-	}()
-	return nil
-}
-
-// scrub hides from scripts what was meant for us.
-func scrub() {
-	h := Handshake()
-	for _, name := range []string{LifelineEnv, h.MagicCookieKey, "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS",
-		"PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_UNIX_SOCKET_GROUP", "PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC"} {
-		os.Unsetenv(name)
-	}
-}
-
-func (w *worker) slot(index uint32) (*slotServer, error) {
 	if int(index) >= len(w.slots) {
 		return nil, status.Errorf(codes.InvalidArgument, "slot: %d is not one of %d", index, len(w.slots))
 	}
@@ -207,7 +139,7 @@ func (w *worker) slot(index uint32) (*slotServer, error) {
 
 // Cancel implements proto.ExecutorServer.
 func (w *worker) Cancel(_ context.Context, r *proto.CancelRequest) (*proto.CancelResponse, error) {
-	s, err := w.slot(r.Slot)
+	s, err := w.task(r.Slot, r.Seq)
 	if err != nil {
 		return nil, err
 	}
@@ -220,17 +152,21 @@ func (w *worker) Cancel(_ context.Context, r *proto.CancelRequest) (*proto.Cance
 
 // Recall implements proto.ExecutorServer.
 func (w *worker) Recall(_ context.Context, r *proto.RecallRequest) (*proto.RecallResponse, error) {
-	s, err := w.slot(r.Slot)
+	s, err := w.task(r.Slot, r.Seq)
 	if err != nil {
 		return nil, err
 	}
-	return &proto.RecallResponse{Claim: proto.Claim(s.claims.recall(r.Seq))}, nil
+	claim, _ := s.claims.recall(r.Seq)
+	return &proto.RecallResponse{Claim: proto.Claim(claim)}, nil
 }
 
 // Drain implements proto.ExecutorServer.
 func (w *worker) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.DrainResponse, error) {
-	w.draining.Store(true)
-	return &proto.DrainResponse{StillRunning: uint32(w.waitIdle(ctx))}, nil
+	select {
+	case <-w.gate.close():
+	case <-ctx.Done():
+	}
+	return &proto.DrainResponse{StillRunning: uint32(w.gate.count())}, nil
 }
 
 // Stats implements proto.ExecutorServer.

@@ -23,9 +23,8 @@ type box struct {
 // less than a second.
 const bootTimeout = 60 * time.Second
 
-// bootBox boots a systemd over whose root the files of root are laid, each at its
-// path, and stops it when the test ends.
-func bootBox(t *testing.T, root map[string]string) *box {
+// needBox skips the test, saying why, where no box can run.
+func needBox(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{"/usr/lib/systemd/systemd", "/usr/bin/unshare", "/usr/bin/nsenter", "/usr/bin/setpriv"} {
 		if _, err := os.Stat(tool); err != nil {
@@ -35,9 +34,16 @@ func bootBox(t *testing.T, root map[string]string) *box {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to boot a systemd in its own namespaces")
 	}
-	if out, err := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--cgroup", "--net", "true").CombinedOutput(); err != nil {
+	try := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--cgroup", "--net", "true")
+	if out, err := try.CombinedOutput(); err != nil {
 		t.Skipf("needs namespaces, which this machine refuses: %v: %s", err, out)
 	}
+}
+
+// bootBox boots a systemd over whose root the files of root are laid, each at its
+// path, and stops it when the test ends. Call needBox first.
+func bootBox(t *testing.T, root map[string]string) *box {
+	t.Helper()
 	b := &box{dir: t.TempDir()}
 	for path, source := range root {
 		b.copyIn(t, source, path)
@@ -67,7 +73,12 @@ func (b *box) boot(t *testing.T) {
 	}
 	defer booted.Close()
 	cmd := exec.Command("testdata/box.sh", "boot", b.dir)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	console, err := os.Create(filepath.Join(b.dir, "console"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer console.Close()
+	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // the box ends with the test, however that ends
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -82,7 +93,8 @@ func (b *box) boot(t *testing.T) {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid))
 	b.init, _ = strconv.Atoi(strings.TrimSpace(string(children)))
 	if err != nil || b.init == 0 {
-		t.Fatalf("the box did not boot: %v", err)
+		said, _ := os.ReadFile(console.Name())
+		t.Fatalf("the box did not boot: %v\n%s", err, said)
 	}
 }
 

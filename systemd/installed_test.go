@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,13 +32,18 @@ const onePool = `pool "all" {
 // configuration.
 func install(t *testing.T, config string) *box {
 	t.Helper()
+	needBox(t)
+	built, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := map[string]string{
 		"usr/lib/systemd/system/cpulbd.service": "cpulbd.service",
 		"usr/lib/systemd/system/cpulbd.socket":  "cpulbd.socket",
 		"usr/lib/sysusers.d/cpulb.conf":         "cpulb.sysusers",
 		"etc/cpulb/config.hcl":                  filepath.Join(t.TempDir(), "config.hcl"),
-		"usr/bin/cpulbd":                        build(t, "cpulbd", "0"),
-		"usr/libexec/cpulb/cpulb-python":        build(t, "cpulb-python", "1"),
+		"usr/bin/cpulbd":                        filepath.Join(built, "cpulbd"),
+		"usr/libexec/cpulb/cpulb-python":        filepath.Join(built, "cpulb-python"),
 	}
 	if err := os.WriteFile(files["etc/cpulb/config.hcl"], []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -45,17 +51,30 @@ func install(t *testing.T, config string) *box {
 	return bootBox(t, files)
 }
 
-// build returns the path of a program of this module, built for this test; all
-// but the first time the go command only links it.
-func build(t *testing.T, name, cgo string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "cpulb/cmd/"+name)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
+// programsFolder is where programs builds; "" until it does.
+var programsFolder string
+
+// programs builds the daemon and its executor, once for all tests.
+var programs = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "cpulb-programs")
+	if err != nil {
+		return "", err
 	}
-	return path
+	programsFolder = folder
+	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb-python": "1"} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(folder, name), "cpulb/cmd/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	return folder, nil
+})
+
+func removePrograms() {
+	if programsFolder != "" {
+		os.RemoveAll(programsFolder)
+	}
 }
 
 // path is where a path of the box is to be found from outside.
@@ -120,24 +139,38 @@ func (b *box) processes(t *testing.T) []string {
 	return found
 }
 
-// kill sends SIGKILL to the service's main process and returns when it has ended.
-func (b *box) kill(t *testing.T) {
+// mainProcess is a hold on the service's main process that no other can take over.
+type mainProcess struct {
+	t  *testing.T
+	fd int
+}
+
+func (b *box) mainProcess(t *testing.T) *mainProcess {
 	t.Helper()
 	fd, err := unix.PidfdOpen(b.outsidePID(t, b.show(t, "MainPID")), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return &mainProcess{t, fd}
+}
+
+func (p *mainProcess) signal(s unix.Signal) {
+	p.t.Helper()
+	if err := unix.PidfdSendSignal(p.fd, s, nil, 0); err != nil {
+		p.t.Fatal(err)
 	}
+}
+
+func (p *mainProcess) awaitEnd() {
+	p.t.Helper()
 	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, -1)
 		if err == nil {
 			return
 		}
 		if !errors.Is(err, unix.EINTR) {
-			t.Fatal(err)
+			p.t.Fatal(err)
 		}
 	}
 }

@@ -17,7 +17,9 @@ import (
 // as descriptors from 3 on, and LISTEN_PID names a process that must exist first.
 func TestMain(m *testing.M) {
 	if os.Getenv("CPULB_TEST_SERVICE") == "" {
-		os.Exit(m.Run())
+		status := m.Run()
+		removePrograms()
+		os.Exit(status)
 	}
 	os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	if err := acceptOne(); err != nil {

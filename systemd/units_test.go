@@ -104,7 +104,9 @@ func TestStopIsInOrderAndLeavesNothing(t *testing.T) {
 func TestClientDuringARestartAfterAKillIsAnswered(t *testing.T) {
 	b := install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
-	b.kill(t)
+	main := b.mainProcess(t)
+	main.signal(unix.SIGKILL)
+	main.awaitEnd()
 	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
@@ -124,8 +126,10 @@ func TestDaemonThatHangsIsRestarted(t *testing.T) {
 	}
 	b.run(t, "systemctl", "daemon-reload")
 	b.run(t, "systemctl", "start", "cpulbd.service")
-	b.run(t, "systemctl", "kill", "--kill-whom=main", "--signal=SIGSTOP", "cpulbd.service")
-	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 { // by the next one
+	main := b.mainProcess(t)
+	main.signal(unix.SIGSTOP)
+	main.awaitEnd() // systemd has missed the signs of life
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
 	if got := b.show(t, "NRestarts"); got != "1" {

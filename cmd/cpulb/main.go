@@ -39,7 +39,7 @@ type arguments struct {
 	Socket  string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr. Ctrl-C cancels the task."`
+	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr. Exits with 0, or with 1 and the error and its traceback on stderr. Ctrl-C cancels the task."`
 	Submit submitCommand `cmd:"" help:"Hand a script to the daemon and print the task's id."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 when it has not ended."`
 	Cancel cancelCommand `cmd:"" help:"Stop a task."`

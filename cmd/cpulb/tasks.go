@@ -14,7 +14,7 @@ const (
 	// waitGrace is what run waits beyond the task's timeout: for its turn, and for
 	// a script that is slow to stop.
 	waitGrace = 10 * time.Second
-	// longWait is one wait for a task that has no timeout.
+	// longWait is the longest single wait; the daemon bounds it, too.
 	longWait = time.Hour
 	// cancelTimeout bounds the cancel of a task that nobody waits for any more.
 	cancelTimeout = 5 * time.Second
@@ -48,12 +48,14 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 
 // await waits for x's end, without bound if x has none.
 func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
-	if x.Timeout > 0 {
-		return c.Result(ctx, x.ID, time.Duration(x.Timeout)+waitGrace)
-	}
+	submitted, bound := time.Now(), time.Duration(x.Timeout)+waitGrace
 	for {
-		result, err := c.Result(ctx, x.ID, longWait)
-		if !errors.Is(err, client.ErrNotEnded) {
+		wait := longWait
+		if x.Timeout > 0 {
+			wait = min(longWait, max(0, bound-time.Since(submitted)))
+		}
+		result, err := c.Result(ctx, x.ID, wait)
+		if !errors.Is(err, client.ErrNotEnded) || wait < longWait {
 			return result, err
 		}
 	}

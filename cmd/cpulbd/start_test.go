@@ -50,7 +50,7 @@ func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 		{"fails at once", executor(silent), []string{silent}},
 		{"prints garbage", executor(garbage), []string{garbage}},
 		{"wrong sum", strings.Replace(executor("cpulb-python"), "\n}", "\n  sha256 = \""+strings.Repeat("0", 64)+"\"\n}", 1),
-			[]string{"cpulb-python", "sha256"}},
+			[]string{"cpulb-python", "another SHA-256"}},
 		{"no such group", "socket {\n  group = \"no-such-group\"\n}\n" + onePool, []string{"no-such-group"}},
 		{"a core that is not there", strings.Replace(onePool, "\n}", "\n  cores = \"1023\"\n}", 1), []string{`"all"`, "1023"}},
 	} {

@@ -28,6 +28,9 @@ var ErrClosed = errors.New("outbox is closed")
 // large is the size from which a buffer is taken over instead of copied.
 const large = 64 << 10
 
+// maxVec is how many buffers the kernel takes in one writev (IOV_MAX).
+const maxVec = 1024
+
 // Outbox queues bytes for one connection. It is safe for concurrent use.
 type Outbox struct {
 	conn net.Conn
@@ -40,15 +43,16 @@ type Outbox struct {
 	queued  int
 	corks   int
 	writing bool
-	err     error
-	empty   *sync.Cond
+	closed  bool
+	err     error // that ended writing
+	idle    *sync.Cond
 }
 
 // New returns an Outbox for conn, which holds at most max bytes; 0 means without
 // bound. conn stays the caller's to close.
 func New(conn net.Conn, max int) (*Outbox, error) {
 	o := &Outbox{conn: conn, max: max}
-	o.empty = sync.NewCond(&o.mu)
+	o.idle = sync.NewCond(&o.mu)
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil, errors.New("outbox: the connection has no descriptor")
@@ -68,10 +72,12 @@ func (o *Outbox) Write(bufs ...[]byte) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil {
+	switch {
+	case o.err != nil:
 		return o.err
-	}
-	if o.max > 0 && o.queued+n > o.max {
+	case o.closed:
+		return ErrClosed
+	case o.max > 0 && o.queued+n > o.max:
 		return ErrFull
 	}
 	for _, b := range bufs {
@@ -143,7 +149,7 @@ func (o *Outbox) rested(err error) {
 	if len(o.queue) == 0 {
 		o.queued = 0
 	}
-	o.empty.Broadcast()
+	o.idle.Broadcast()
 }
 
 // attempt writes once without blocking and returns what is left.
@@ -154,7 +160,7 @@ func (o *Outbox) attempt(bufs net.Buffers) (net.Buffers, error) {
 		if len(bufs) == 1 {
 			n, err = unix.Write(int(fd), bufs[0])
 		} else {
-			n, err = unix.Writev(int(fd), bufs)
+			n, err = unix.Writev(int(fd), bufs[:min(len(bufs), maxVec)])
 		}
 		return true // also when it would block: the goroutine waits, not we
 	}
@@ -206,13 +212,13 @@ func (o *Outbox) Flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.empty.Broadcast()
+		o.idle.Broadcast()
 	})
 	defer stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for (o.writing || len(o.queue) > 0) && o.err == nil && ctx.Err() == nil {
-		o.empty.Wait()
+		o.idle.Wait()
 	}
 	if o.err != nil {
 		return o.err
@@ -220,12 +226,10 @@ func (o *Outbox) Flush(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close refuses further Writes. What is queued is still written if the
-// connection lives.
+// Close refuses further Writes with ErrClosed. What is queued is still written,
+// as long as the connection lives; Flush waits for it.
 func (o *Outbox) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err == nil && !o.writing && len(o.queue) == 0 {
-		o.err = ErrClosed
-	}
+	o.closed = true
 }

@@ -146,6 +146,7 @@ func TestHeartbeatTakesTheLock(t *testing.T) {
 		// The select may take either branch when both are ready.
 		t.Log("the lock was free at once")
 	}
+	t.Log(w.runtime)
 	if !strings.HasPrefix(w.runtime, "CPython 3.") {
 		t.Errorf("runtime %q", w.runtime)
 	}

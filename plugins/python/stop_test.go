@@ -103,7 +103,7 @@ func stopAtRandom(t *testing.T, s *testSlot, rounds int) {
 	stopped, scripts := 0, []string{"stress_of_stops.py", "stress_of_stops.py", "awaits.py"}
 	for i := range rounds {
 		name := scripts[random.IntN(len(scripts))]
-		params, want := fmt.Sprintf(`{"rounds": %d, "id": %d}`, random.IntN(3000), i), fmt.Sprint(i)
+		params, want := fmt.Sprintf(`{"rounds": %d, "id": %d}`, random.IntN(20000), i), fmt.Sprint(i)
 		if name == "awaits.py" {
 			params, want = fmt.Sprintf("[%d]", i), fmt.Sprintf("[%d]", 2*i)
 		}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +22,12 @@ func Find(command, binDir string) (string, error) {
 	}
 	places := []string{binDir, filepath.Join(binDir, "../libexec/cpulb")}
 	for _, dir := range places {
-		if path, err := absolute(filepath.Join(dir, command)); err == nil {
+		path, err := absolute(filepath.Join(dir, command))
+		if err == nil {
 			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err // it is there, and can't be meant otherwise
 		}
 	}
 	if path, err := exec.LookPath(command); err == nil {
@@ -36,7 +41,7 @@ func absolute(path string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", ErrNotFound, err)
-	case info.IsDir() || info.Mode()&0o111 == 0:
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
 		return "", fmt.Errorf("%w: %s is not an executable file", ErrNotFound, path)
 	}
 	return filepath.Abs(path)

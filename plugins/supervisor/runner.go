@@ -1,10 +1,7 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,23 +12,17 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
-	"cpulb/plugins"
-
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 )
-
-// ErrHash is matched when a program is not the one that the configuration names.
-var ErrHash = errors.New("executor program has another SHA-256")
-
-// maxHandshake bounds the first line of a program's stdout; go-plugin's own is
-// far shorter, and a foreign program may print without end.
-const maxHandshake = 4 << 10
 
 // Descriptors that a worker inherits beside 0 to 2, in exec.Cmd.ExtraFiles.
 const (
 	lifelineFD = 3
 	programFD  = 4
+	outputFD   = 5
 )
 
 // process is the operating system's side of a worker. It implements go-plugin's
@@ -39,19 +30,23 @@ const (
 type process struct {
 	spec     Spec
 	spawner  *spawner
+	log      hclog.Logger
 	cmd      *exec.Cmd
 	lifeline *os.File // our end; closing it, or dying, ends the worker
 	stdout   *io.PipeReader
-	stderr   *os.File
-	last     *tail
-	reaped   chan struct{}
+	// The read ends of the worker's pipes; reap bounds how long they are read.
+	stdoutPipe, stderr, output *os.File
+	last                       *tail
+	logging                    sync.WaitGroup // the goroutine that reads output
+	reaped                     chan struct{}
 
-	killing sync.Mutex // held to signal, and to reap: never a signal to a reused pid
+	signals sync.Mutex // held to signal, and to reap: never a signal to a reused pid
 	exited  bool
+	killed  bool // by us, while it lived
 }
 
-func newProcess(spec Spec, s *spawner, env []string) *process {
-	p := &process{spec: spec, spawner: s, last: &tail{}, reaped: make(chan struct{})}
+func newProcess(spec Spec, s *spawner, log hclog.Logger, env []string) *process {
+	p := &process{spec: spec, spawner: s, log: log, last: &tail{}, reaped: make(chan struct{})}
 	p.cmd = exec.Command("/proc/self/fd/" + strconv.Itoa(programFD))
 	p.cmd.Args = []string{spec.Command}
 	p.cmd.Dir = "/"
@@ -60,93 +55,69 @@ func newProcess(spec Spec, s *spawner, env []string) *process {
 	return p
 }
 
-// environment is what of ours a worker inherits, and the thread counts that keep
-// numerical libraries from starting more threads than the worker has CPUs.
-func environment(spec Spec) []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		inherited := []string{"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "TMPDIR"}
-		if slices.Contains(inherited, name) || strings.HasPrefix(name, "LC_") {
-			env = append(env, kv)
+// started tells whether there is, or was, a process.
+func (p *process) started() bool { return p != nil && p.cmd.Process != nil }
+
+// pipes are the four between us and a worker, each with the end that stays here
+// and the one that goes there.
+type pipes struct{ lifeline, stdout, stderr, output struct{ ours, theirs *os.File } }
+
+func newPipes() (*pipes, error) {
+	var p pipes
+	var err error
+	if p.lifeline.theirs, p.lifeline.ours, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	for _, up := range []*struct{ ours, theirs *os.File }{&p.stdout, &p.stderr, &p.output} {
+		if up.ours, up.theirs, err = os.Pipe(); err != nil {
+			p.close(p.ours())
+			p.close(p.theirs())
+			return nil, err
 		}
 	}
-	cpus := strconv.Itoa(max(1, len(spec.CPUs)))
-	for _, name := range []string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"} {
-		env = append(env, name+"="+cpus)
+	return &p, nil
+}
+
+func (p *pipes) ours() []*os.File {
+	return []*os.File{p.lifeline.ours, p.stdout.ours, p.stderr.ours, p.output.ours}
+}
+
+func (p *pipes) theirs() []*os.File {
+	return []*os.File{p.lifeline.theirs, p.stdout.theirs, p.stderr.theirs, p.output.theirs}
+}
+
+func (p *pipes) close(ends []*os.File) {
+	for _, f := range ends {
+		f.Close() // of nil, where a pipe couldn't be made, it is harmless
 	}
-	env = append(env, "MALLOC_ARENA_MAX=2", plugins.LifelineEnv+"="+strconv.Itoa(lifelineFD))
-	for name, value := range spec.Env {
-		env = append(env, name+"="+value)
-	}
-	return env
 }
 
 // Start implements runner.Runner: it executes the very file that it has hashed.
 func (p *process) Start(context.Context) error {
-	program, err := os.Open(p.spec.Command)
+	program, err := openProgram(p.spec.Command, p.spec.SHA256)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
+		return err
 	}
 	defer program.Close()
-	if err := checkHash(program, p.spec.SHA256); err != nil {
-		return err
-	}
-	life, ours, err := os.Pipe()
+	pipes, err := newPipes()
 	if err != nil {
-		return err
+		return fmt.Errorf("pipe: %w", err)
 	}
-	defer life.Close()
-	outR, outW, err := os.Pipe()
-	if err != nil {
-		return errors.Join(err, ours.Close())
-	}
-	defer outW.Close()
-	errR, errW, err := os.Pipe()
-	if err != nil {
-		return errors.Join(err, ours.Close(), outR.Close())
-	}
-	defer errW.Close()
-	p.cmd.Stdout, p.cmd.Stderr = outW, errW
-	p.cmd.ExtraFiles = []*os.File{life, program}
+	defer pipes.close(pipes.theirs())
+	p.cmd.Stdout, p.cmd.Stderr = pipes.stdout.theirs, pipes.stderr.theirs
+	p.cmd.ExtraFiles = []*os.File{lifelineFD - 3: pipes.lifeline.theirs, programFD - 3: program, outputFD - 3: pipes.output.theirs}
 	if err := p.spawner.start(p.cmd, p.spec.CPUs); err != nil {
-		return errors.Join(fmt.Errorf("start %s: %w", p.spec.Command, err), ours.Close(), outR.Close(), errR.Close())
+		pipes.close(pipes.ours())
+		if errors.Is(err, unix.ENOEXEC) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT) {
+			err = fmt.Errorf("%w: %w", ErrNotExecutor, err) // no program, or its #! names none
+		}
+		return err
 	}
-	p.lifeline, p.stderr = ours, errR
-	p.stdout = forwardHandshake(outR)
+	p.lifeline, p.stdoutPipe, p.stderr, p.output = pipes.lifeline.ours, pipes.stdout.ours, pipes.stderr.ours, pipes.output.ours
+	p.stdout = forwardHandshake(p.stdoutPipe)
+	p.logging.Go(func() { logOutput(p.output, p.log, p.last) })
 	go p.reap()
 	return nil
-}
-
-func checkHash(f *os.File, want string) error {
-	if want == "" {
-		return nil
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); !strings.EqualFold(got, want) {
-		return fmt.Errorf("%w: %s has %s, the configuration names %s", ErrHash, f.Name(), got, want)
-	}
-	return nil
-}
-
-// forwardHandshake passes the first line on and drains the rest at any length, so
-// that no program can block on a full pipe.
-func forwardHandshake(r *os.File) *io.PipeReader {
-	pr, pw := io.Pipe()
-	go func() {
-		defer r.Close()
-		lines := bufio.NewReaderSize(r, maxHandshake)
-		line, err := lines.ReadSlice('\n')
-		if err == nil || len(line) > 0 && errors.Is(err, io.EOF) {
-			_, _ = pw.Write(line) // an error: nobody reads the handshake any more
-		}
-		pw.Close()
-		_, _ = io.Copy(io.Discard, lines)
-	}()
-	return pr
 }
 
 // reap waits for the worker's end without letting go of its pid, kills what it
@@ -158,37 +129,52 @@ func (p *process) reap() {
 			break
 		}
 	}
-	p.killing.Lock()
+	p.signals.Lock()
 	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
 	p.exited = true
 	_ = p.cmd.Wait() // how it ended is in ProcessState
-	p.killing.Unlock()
+	p.signals.Unlock()
 	p.lifeline.Close()
+	for _, f := range []*os.File{p.stdoutPipe, p.stderr, p.output} {
+		_ = f.SetReadDeadline(time.Now().Add(afterlife)) // an error: it is closed already
+	}
 	close(p.reaped)
 }
 
 // kill ends the whole process group at once; it does not wait.
 func (p *process) kill() {
-	p.killing.Lock()
-	defer p.killing.Unlock()
+	p.signals.Lock()
+	defer p.signals.Unlock()
 	if !p.exited {
+		p.killed = true
 		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
 	}
 }
 
-// Wait implements runner.Runner.
+// endedItself says how the process ended, unless it was we who ended it. It is
+// for after its end.
+func (p *process) endedItself() (how string, ok bool) {
+	p.signals.Lock()
+	defer p.signals.Unlock()
+	if p.killed {
+		return "", false
+	}
+	return p.cmd.ProcessState.String(), true
+}
+
+// Wait implements runner.Runner. How the process ended is not reported through
+// go-plugin, which would log even the end that we asked for as an error.
 func (p *process) Wait(context.Context) error {
 	<-p.reaped
-	if !p.cmd.ProcessState.Success() {
-		return errors.New(p.cmd.ProcessState.String())
-	}
 	return nil
 }
 
 // Kill implements runner.Runner.
 func (p *process) Kill(context.Context) error {
-	p.kill()
-	<-p.reaped
+	if p.started() {
+		p.kill()
+		<-p.reaped
+	}
 	return nil
 }
 
@@ -206,8 +192,13 @@ func (p *process) Stderr() io.ReadCloser {
 // Name implements runner.Runner.
 func (p *process) Name() string { return p.spec.Command }
 
-// ID implements runner.Runner.
-func (p *process) ID() string { return strconv.Itoa(p.cmd.Process.Pid) }
+// ID implements runner.Runner; go-plugin takes an empty one for no process.
+func (p *process) ID() string {
+	if !p.started() {
+		return ""
+	}
+	return strconv.Itoa(p.cmd.Process.Pid)
+}
 
 // Diagnose implements runner.Runner.
 func (p *process) Diagnose(context.Context) string { return strings.Join(p.last.lines(), "\n") }
@@ -220,36 +211,4 @@ func (p *process) PluginToHost(network, address string) (string, string, error) 
 // HostToPlugin implements runner.AddrTranslator.
 func (p *process) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// tailBytes and tailLines bound what is kept of a worker's stderr.
-const (
-	tailBytes = 8 << 10
-	tailLines = 20
-)
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	if over := len(t.text) - tailBytes; over > 0 {
-		t.text = append(t.text[:0], t.text[over:]...)
-	}
-	return len(b), nil
-}
-
-func (t *tail) lines() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.text) == 0 {
-		return nil
-	}
-	lines := strings.Split(strings.TrimRight(string(t.text), "\n"), "\n")
-	return lines[max(0, len(lines)-tailLines):]
 }

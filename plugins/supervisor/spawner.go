@@ -35,10 +35,16 @@ func newSpawner() *spawner {
 // to other goroutines.
 func (s *spawner) run() {
 	runtime.LockOSThread()
+	var daemons unix.CPUSet
+	err := unix.SchedGetaffinity(0, &daemons)
 	for {
 		select {
 		case r := <-s.requests:
-			r.reply <- spawn(r.cmd, r.cpus)
+			if err != nil {
+				r.reply <- fmt.Errorf("sched_getaffinity: %w", err)
+				continue
+			}
+			r.reply <- spawn(r.cmd, mask(r.cpus, daemons))
 		case <-s.done:
 			return
 		}
@@ -58,19 +64,20 @@ func (s *spawner) start(cmd *exec.Cmd, cpus []int) error {
 
 func (s *spawner) close() { close(s.done) }
 
-func spawn(cmd *exec.Cmd, cpus []int) error {
+func mask(cpus []int, daemons unix.CPUSet) *unix.CPUSet {
 	if len(cpus) == 0 {
-		return cmd.Start()
+		return &daemons
 	}
-	var before, wanted unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		return fmt.Errorf("sched_getaffinity: %w", err)
-	}
+	var m unix.CPUSet
 	for _, cpu := range cpus {
-		wanted.Set(cpu)
+		m.Set(cpu)
 	}
-	if err := unix.SchedSetaffinity(0, &wanted); err != nil {
-		return fmt.Errorf("sched_setaffinity to %v: %w", cpus, err)
+	return &m
+}
+
+func spawn(cmd *exec.Cmd, cpus *unix.CPUSet) error {
+	if err := unix.SchedSetaffinity(0, cpus); err != nil {
+		return fmt.Errorf("sched_setaffinity: %w", err)
 	}
-	return errors.Join(cmd.Start(), unix.SchedSetaffinity(0, &before))
+	return cmd.Start()
 }

@@ -98,20 +98,24 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 	ctx, cancel := context.WithTimeout(ctx, spec.StartTimeout)
 	defer cancel()
 	p := &Process{dir: dir, done: make(chan struct{})}
+	log := l.log.Named(spec.ID)
 	p.plugin = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugins.Handshake(),
 		Plugins:          plugins.Plugins(),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		Logger:           l.log.Named(spec.ID),
+		Logger:           log,
 		SkipHostEnv:      true,
-		StartTimeout:     spec.StartTimeout,
+		StartTimeout:     spec.StartTimeout + time.Minute, // ours decides, see tie
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			p.os = newProcess(spec, l.spawner, cmd.Env)
-			return p.os, nil
+			p.os = newProcess(spec, l.spawner, log, cmd.Env)
+			return tied{p.os, ctx}, nil
 		},
 	})
-	if err := p.open(ctx, spec, handler); err != nil {
+	if err = p.open(ctx, spec, handler); err == nil && !p.os.untie() {
+		err = context.Cause(ctx) // at the last moment
+	}
+	if err != nil {
 		p.discard()
 		return nil, p.explain(ctx, spec, err)
 	}

@@ -1,0 +1,80 @@
+package plugins
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"cpulb/plugins/proto"
+
+	"golang.org/x/sys/unix"
+)
+
+// helloTimeout is how long a new connection may take to say which slot it is.
+const helloTimeout = 10 * time.Second
+
+// accept binds each connection to the slot that its Hello names, until every slot
+// has its own.
+func (w *worker) accept(l *net.UnixListener) {
+	defer l.Close()
+	for bound := 0; bound < len(w.slots); {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			w.log.Error("slots can't be accepted", "error", err)
+			return
+		}
+		if err := w.bind(conn); err != nil {
+			w.log.Error("slot connection refused", "error", err)
+			continue
+		}
+		bound++
+	}
+}
+
+// bind reads the Hello and gives the descriptor, made blocking, to the slot's
+// thread.
+func (w *worker) bind(conn *net.UnixConn) error {
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return err
+	}
+	var hello proto.Hello
+	// Byte by byte, so that no byte of a Task is taken with it.
+	if err := newFrameReader(oneByteReader{conn}, 0).next(&hello); err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	if int(hello.Slot) >= len(w.slots) || w.slots[hello.Slot].bound {
+		return fmt.Errorf("%w: slot %d is none of %d or taken", ErrFrame, hello.Slot, len(w.slots))
+	}
+	fd, err := blockingDuplicate(conn)
+	if err != nil {
+		return fmt.Errorf("slot descriptor: %w", err)
+	}
+	w.slots[hello.Slot].bound = true
+	go w.slots[hello.Slot].run(fd)
+	return nil
+}
+
+// blockingDuplicate takes conn's socket out of Go's poller: one thread reads it
+// and has nothing else to do. conn can only be closed afterwards, because
+// blocking belongs to the socket, not to the descriptor.
+func blockingDuplicate(conn *net.UnixConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	cerr := raw.Control(func(p uintptr) {
+		if fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			err = unix.SetNonblock(fd, false)
+		}
+	})
+	if cerr != nil {
+		return -1, cerr
+	}
+	return fd, err
+}
+
+type oneByteReader struct{ r io.Reader }
+
+func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }

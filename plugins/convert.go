@@ -1,0 +1,66 @@
+package plugins
+
+import (
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins/proto"
+)
+
+func newTask(m *proto.Task, params []byte) *Task {
+	t := &Task{Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
+		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Params: params}
+	if m.DeadlineUnixNs != 0 {
+		t.Deadline = time.Unix(0, m.DeadlineUnixNs)
+	}
+	return t
+}
+
+func taskHeader(t *Task) *proto.Task {
+	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
+		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, PayloadLength: uint64(len(t.Params))}
+	if !t.Deadline.IsZero() {
+		m.DeadlineUnixNs = t.Deadline.UnixNano()
+	}
+	return m
+}
+
+func resultEvent(seq uint64, o *Outcome) *proto.Event {
+	r := &proto.Result{Outcome: proto.Outcome_OUTCOME_FAILED, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
+		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime)}
+	switch o.Status {
+	case task.Completed:
+		r.Outcome = proto.Outcome_OUTCOME_COMPLETED
+	case task.Cancelled:
+		r.Outcome = proto.Outcome_OUTCOME_CANCELLED
+	case task.TimedOut:
+		r.Outcome = proto.Outcome_OUTCOME_TIMED_OUT
+	}
+	if e := o.Error; e != nil {
+		r.Error = &proto.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
+	}
+	return &proto.Event{Seq: seq, PayloadLength: uint64(len(o.Data)), Kind: &proto.Event_Result{Result: r}}
+}
+
+func outcome(r *proto.Result, data []byte) Outcome {
+	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
+		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs)}
+	switch r.Outcome {
+	case proto.Outcome_OUTCOME_COMPLETED:
+		o.Status = task.Completed
+	case proto.Outcome_OUTCOME_CANCELLED:
+		o.Status = task.Cancelled
+	case proto.Outcome_OUTCOME_TIMED_OUT:
+		o.Status = task.TimedOut
+	}
+	if e := r.Error; e != nil {
+		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
+	}
+	return o
+}
+
+// executorFailed is the Outcome of a task that the executor, not the script, has
+// failed.
+func executorFailed(kind, message string) Outcome {
+	return Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: "executor"}}
+}

@@ -1,0 +1,114 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+)
+
+// A worker inherits three descriptors beside 0 to 2; the daemon names each in an
+// environment variable.
+const (
+	// LifelineEnv: a pipe that reaches its end when the daemon is gone, however it
+	// went.
+	LifelineEnv = "CPULB_LIFELINE_FD"
+	// ProgramEnv: the program's own file, by which the kernel executed it. Only a
+	// script with a #! line needs it, until its interpreter has read it.
+	ProgramEnv = "CPULB_PROGRAM_FD"
+	// OutputEnv: a pipe for what is written to descriptors 1 and 2 once the
+	// handshake is done. The daemon drains it at any length and keeps its last
+	// lines, which are often a crash's only words.
+	OutputEnv = "CPULB_OUTPUT_FD"
+)
+
+var errNoDescriptor = errors.New("a descriptor that the daemon has to pass is missing")
+
+// inherited takes over the descriptor that a variable names, so that nothing that
+// scripts start inherits it again.
+func inherited(name string) (fd int, err error) {
+	fd, err = strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		return -1, fmt.Errorf("%w: %s: %w", errNoDescriptor, name, err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+		return -1, fmt.Errorf("%w: %s: %w", errNoDescriptor, name, err)
+	}
+	return fd, nil
+}
+
+// ownStderr returns a descriptor of our own for the log, because descriptor 2
+// becomes the scripts' in Configure. Go's last words on a crash go there, too.
+func ownStderr() *os.File {
+	fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.Stderr
+	}
+	f := os.NewFile(uintptr(fd), "log")
+	_ = debug.SetCrashOutput(f, debug.CrashOptions{}) // without it they go to descriptor 2
+	return f
+}
+
+// nameProcess gives the process the name of its program, which it lost by being
+// executed through a descriptor: ps and top would show that one's number.
+func nameProcess() {
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // cosmetic
+}
+
+// closeProgram closes our own file, which has been executed.
+func closeProgram() {
+	if fd, err := inherited(ProgramEnv); err == nil {
+		_ = unix.Close(fd)
+	}
+}
+
+// watchLifeline kills the whole process group, this process included, when the
+// daemon has gone: scripts and their children must not outlive it.
+func watchLifeline(log hclog.Logger) {
+	fd, err := inherited(LifelineEnv)
+	if err != nil {
+		return // started by hand: go-plugin will say so
+	}
+	_ = unix.SetNonblock(fd, false) // else the loop below would spin
+	go func() {
+		var b [1]byte
+		for {
+			n, err := unix.Read(fd, b[:])
+			if err == unix.EINTR || err == unix.EAGAIN || n > 0 {
+				continue
+			}
+			log.Warn("the daemon has gone", "error", err)
+			_ = unix.Kill(0, unix.SIGKILL)
+		}
+	}()
+}
+
+// redirectOutput moves descriptors 1 and 2 away from go-plugin, whose drain ends
+// for ever at a line of 64 KiB. What comes there was written past sys.stdout, so
+// no task can be named for it.
+func redirectOutput() error {
+	out, err := inherited(OutputEnv)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(out)
+	for fd := 1; fd <= 2; fd++ {
+		if err := unix.Dup3(out, fd, 0); err != nil {
+			return fmt.Errorf("dup: %w", err)
+		}
+	}
+	return nil
+}
+
+// scrub hides from scripts what was meant for us.
+func scrub() {
+	for _, name := range []string{LifelineEnv, ProgramEnv, OutputEnv, Handshake().MagicCookieKey, "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT",
+		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_UNIX_SOCKET_GROUP", "PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC"} {
+		_ = os.Unsetenv(name)
+	}
+}
