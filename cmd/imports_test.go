@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"bench/latency":        {"daemon/task", "ipc/client"},
 	"ipc":                  {"daemon", "daemon/task", "plugins/outbox"},
 	"ipc/client":           {"daemon/task", "plugins/outbox"},
+	"ipc/ipctest":          {"daemon", "daemon/task", "ipc"},
 	"daemon":               {"balancer", "daemon/queue", "daemon/task", "plugins", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins", "plugins/proto", "plugins/outbox"},
 	"plugins/python":       {"daemon/task", "embedpy", "plugins", "plugins/proto"},
@@ -42,6 +43,8 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"ipc":                {"ipc/ipctest"},
+	"ipc/client":         {"ipc", "ipc/ipctest"},
 	"plugins/python":     {"plugins/executortest"},
 	"plugins/supervisor": {"plugins/executortest", "daemon/task"},
 }

@@ -103,15 +103,16 @@ type deliveries []delivery
 func (d deliveries) now() {
 	for _, x := range d {
 		if err := x.slot.conn.Send(x.task); err != nil {
-			go x.slot.seat.process.Kill()
+			go x.slot.process.Kill()
 		}
 	}
 }
 
-// dispatch gives waiting tasks to free slots. Engine.mu is held.
+// dispatch gives waiting tasks to free slots, unless the engine drains.
+// Engine.mu is held.
 func (p *pool) dispatch() deliveries {
 	var send deliveries
-	for p.engine.queue.LaneLen(p.lane) > 0 {
+	for !p.engine.draining && p.engine.queue.LaneLen(p.lane) > 0 {
 		lease, ok := p.balancer.Acquire()
 		if !ok {
 			break

@@ -37,6 +37,8 @@ type ended struct {
 	err            *task.Error
 	stdout, stderr string
 	truncated      bool
+	// run is the time in the script as the worker measured it; 0 if it did not.
+	run time.Duration
 }
 
 // watch adds w, which may be nil; a task that has ended tells it at once.
@@ -166,6 +168,14 @@ func (r *record) makeResult(status task.Status, end ended) *task.Result {
 		return res
 	}
 	started := r.startedAt
+	if end.run > 0 {
+		// The worker's clock is the better one: its Started may have been read
+		// together with its Result.
+		started = res.FinishedAt.Add(-end.run)
+		if started.Before(r.submitted) {
+			started = r.submitted
+		}
+	}
 	res.StartedAt = &started
 	res.QueueSeconds = started.Sub(r.submitted).Seconds()
 	res.RunSeconds = res.FinishedAt.Sub(started).Seconds()

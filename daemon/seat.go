@@ -37,16 +37,16 @@ func (s *seat) start(ctx context.Context) error {
 	e := s.pool.engine
 	slots := make([]*slot, s.spec.Slots)
 	for i := range slots {
-		slots[i] = &slot{seat: s, lost: make(chan struct{})}
+		slots[i] = &slot{seat: s, index: i, lost: make(chan struct{})}
 	}
 	process, err := e.launcher.Start(ctx, s.spec, func(i int) plugins.Handler { return slots[i] })
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", s.spec.ID, err)
 	}
-	for i := range slots {
-		slots[i].conn = process.Slot(i)
-	}
 	e.mu.Lock()
+	for i := range slots {
+		slots[i].process, slots[i].conn = process, process.Slot(i)
+	}
 	s.process, s.slots, s.blameless = process, slots, false
 	s.entry = s.pool.balancer.Add(s.spec.Slots)
 	s.pool.entries[s.entry] = s

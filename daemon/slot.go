@@ -8,13 +8,18 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
 )
 
 // slot is the daemon's end of one thread of a worker; it implements
 // plugins.Handler. Engine.mu guards current, lease and seq. A slot lives as long
 // as its process.
 type slot struct {
-	seat    *seat
+	seat  *seat
+	index int
+	// process and conn are set, under Engine.mu, before the slot gets its first
+	// task, and do not change.
+	process *supervisor.Process
 	conn    *plugins.Conn
 	lost    chan struct{}
 	current *record
@@ -90,7 +95,7 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 		e.mu.Unlock()
 		return
 	}
-	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated})
+	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime})
 	send := s.release()
 	e.mu.Unlock()
 	send.now()
@@ -115,8 +120,8 @@ func (s *slot) Lost(error) {
 	s.engine().mu.Lock()
 	defer s.engine().mu.Unlock()
 	close(s.lost)
-	if process := s.seat.process; process != nil { // nil: it is still being started
-		go process.Kill()
+	if s.process != nil { // nil: it is still being started
+		go s.process.Kill()
 	}
 }
 
@@ -164,7 +169,7 @@ func (s *slot) abandon(exit string) notices {
 func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.engine().options.Config.Limits.CancelGrace)
 	defer cancel()
-	claim, err := s.seat.process.Cancel(ctx, s.lease.Slot, seq, reason)
+	claim, err := s.process.Cancel(ctx, s.index, seq, reason)
 	if err != nil || claim != plugins.Recalled {
 		return // claimed: its Result comes; an error: the guard or the worker's end does
 	}
@@ -201,5 +206,5 @@ func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
 	s.seat.blameless = true
 	e.mu.Unlock()
 	n.send()
-	s.seat.process.Kill()
+	s.process.Kill()
 }

@@ -40,8 +40,9 @@ typedef struct {
 	unsigned wanted_mask;         // with which interrupts, bit by index
 	unsigned sent_mask;           // interrupts sent into this region
 	PyObject *last_sent;          // borrowed from ep_interrupts
+	int shields;                  // interrupts wait while it is above 0
 	int flag_seen;                // the region's code has seen its flag
-	int was_interrupted;          // an interrupt was raised in the last region
+	int was_interrupted;          // an interrupt was raised in this region
 
 	int64_t wall_ns, cpu_ns;      // of the last region
 	int64_t cpu_mark;             // thread CPU time accounted so far
@@ -81,6 +82,7 @@ extern PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
 int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
 void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
+PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
 // module.c
 PyObject *ep_module_init(void);

@@ -9,13 +9,44 @@
 
 PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
 
+// send raises interrupt which in t, unless it has been raised in this region or
+// must wait behind a shield.
 static void send(ep_thread *t, unsigned which)
 {
-	if (which >= EP_MAX_INTERRUPTS || !ep_interrupts[which] || (t->sent_mask & 1u << which))
+	if (which >= EP_MAX_INTERRUPTS || !ep_interrupts[which] || t->shields > 0 || (t->sent_mask & 1u << which))
 		return;
 	t->sent_mask |= 1u << which;
 	t->last_sent = ep_interrupts[which];
 	PyThreadState_SetAsyncExc(t->ident, t->last_sent);
+}
+
+static void send_wanted(ep_thread *t)
+{
+	for (unsigned which = 0; t->region && t->wanted == t->region && which < EP_MAX_INTERRUPTS; which++)
+		if (t->wanted_mask & 1u << which)
+			send(t, which);
+}
+
+// take_back takes back an interrupt that has been sent but not yet raised, or
+// notes that it has been raised.
+static void take_back(ep_thread *t)
+{
+	Py_ssize_t before;
+
+	if (!t->last_sent)
+		return;
+	// CPython does not say whether it has raised what it was sent. While it has
+	// not, it holds a reference to the class, and lets go of it here; nothing
+	// else can change the count while the GIL is held.
+	before = Py_REFCNT(t->last_sent);
+	PyThreadState_SetAsyncExc(t->ident, NULL);
+	if (Py_REFCNT(t->last_sent) == before)
+		t->was_interrupted = 1;
+	else
+		for (unsigned which = 0; which < EP_MAX_INTERRUPTS; which++)
+			if (ep_interrupts[which] == t->last_sent)
+				t->sent_mask &= ~(1u << which);
+	t->last_sent = NULL;
 }
 
 // ep_interrupt raises interrupt which in t's region of that key, once; if the
@@ -44,22 +75,28 @@ void ep_region_enter(ep_thread *t, uint64_t region)
 	t->last_sent = NULL;
 	t->flag_seen = 0;
 	t->was_interrupted = 0;
-	for (unsigned which = 0; t->wanted == region && which < EP_MAX_INTERRUPTS; which++)
-		if (t->wanted_mask & 1u << which)
-			send(t, which);
+	send_wanted(t);
 }
 
 void ep_region_leave(ep_thread *t)
 {
-	Py_ssize_t before;
-
+	take_back(t);
 	t->region = 0;
-	if (!t->last_sent)
-		return;
-	// CPython does not say whether it has raised what it was sent. While it has
-	// not, it holds a reference to the class, and lets go of it here; nothing
-	// else can change the count while the GIL is held.
-	before = Py_REFCNT(t->last_sent);
-	PyThreadState_SetAsyncExc(t->ident, NULL);
-	t->was_interrupted = Py_REFCNT(t->last_sent) == before;
+}
+
+// ep_shielded calls callable so that no interrupt is raised in it; one that comes
+// meanwhile is raised when it has returned. t may be NULL, for a thread that can't
+// be interrupted anyway.
+PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args)
+{
+	PyObject *value;
+
+	if (!t)
+		return PyObject_Call(callable, args, NULL);
+	if (t->shields++ == 0)
+		take_back(t);
+	value = PyObject_Call(callable, args, NULL);
+	if (--t->shields == 0)
+		send_wanted(t);
+	return value;
 }

@@ -108,10 +108,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(err, s.http.Close())
 }
 
-// routes lists every path and what it takes.
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	for path, handlers := range map[string]map[string]http.HandlerFunc{
+// calls lists every path, the methods that it takes, and who answers them.
+func (s *Server) calls() map[string]map[string]http.HandlerFunc {
+	return map[string]map[string]http.HandlerFunc{
 		"/v1/tasks":                  {"POST": s.postTask},
 		"/v1/tasks/{task_id}":        {"GET": s.getTask, "DELETE": s.deleteTask},
 		"/v1/tasks/{task_id}/result": {"GET": s.getResult},
@@ -119,7 +118,12 @@ func (s *Server) routes() http.Handler {
 		"/v1/status":                 {"GET": s.getStatus},
 		"/healthz":                   {"GET": s.getHealth},
 		"/readyz":                    {"GET": s.getReady},
-	} {
+	}
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for path, handlers := range s.calls() {
 		for method, handler := range handlers {
 			mux.HandleFunc(method+" "+path, handler)
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	testSlots       = 128
+	testSlots       = 1024
 	testResultBytes = 200_000
 	testOutputBytes = 10_000
 )

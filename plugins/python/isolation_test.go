@@ -120,12 +120,17 @@ func untilData(t *testing.T, s *testSlot, path, want string) {
 
 func TestUnchangedScriptIsLoadedOnce(t *testing.T) {
 	a, b := openTestSlot(t), openTestSlot(t)
-	link := filepath.Join(t.TempDir(), "link.py")
-	if err := os.Symlink(script("counts_its_runs.py"), link); err != nil {
+	source, err := os.ReadFile(script("counts_its_runs.py"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	wantData(t, a.run(script("counts_its_runs.py"), `1`), "1")
-	wantData(t, b.run(script("counts_its_runs.py"), `1`), "2")
+	path, link := filepath.Join(t.TempDir(), "script.py"), filepath.Join(t.TempDir(), "link.py")
+	writeFile(t, path, string(source))
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	wantData(t, a.run(path, `1`), "1")
+	wantData(t, b.run(path, `1`), "2")
 	wantData(t, a.run(link, `1`), "3")
 }
 

@@ -3,6 +3,7 @@ package python
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -129,4 +130,23 @@ func stopAtRandom(t *testing.T, s *testSlot, rounds int) {
 		}
 	}
 	t.Logf("%d of %d tasks were stopped", stopped, rounds)
+}
+
+// TestStopLeavesNoLibraryHalfImported stops a task in the midst of an import that
+// every other task of the worker would share.
+func TestStopLeavesNoLibraryHalfImported(t *testing.T) {
+	s := openTestSlot(t)
+	dir := t.TempDir()
+	gate := filepath.Join(dir, "gate")
+	writeFile(t, filepath.Join(dir, "slow_library_of_the_test.py"),
+		fmt.Sprintf("import os\nwhile not os.path.exists(%q):\n    pass\nDONE = 1\n", gate))
+	params := fmt.Sprintf(`{"folder": %q}`, dir)
+	k, got := s.task(script("imports_a_slow_library.py"), params), newEvents()
+	done := s.start(k, got)
+	<-got.begun
+	s.Cancel(k.Seq, plugins.StopCancelled)
+	s.Slot.(*slot).interrupt(k.Seq, plugins.StopCancelled)
+	writeFile(t, gate, "")
+	wantError(t, <-done, task.Cancelled, "cancelled")
+	wantData(t, s.run(script("imports_a_slow_library.py"), params), "1")
 }

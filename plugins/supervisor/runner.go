@@ -43,6 +43,8 @@ type process struct {
 	signals sync.Mutex // held to signal, and to reap: never a signal to a reused pid
 	exited  bool
 	killed  bool // by us, while it lived
+
+	untie func() bool // set by tied.Start
 }
 
 func newProcess(spec Spec, s *spawner, log hclog.Logger, env []string) *process {
@@ -60,7 +62,9 @@ func (p *process) started() bool { return p != nil && p.cmd.Process != nil }
 
 // pipes are the four between us and a worker, each with the end that stays here
 // and the one that goes there.
-type pipes struct{ lifeline, stdout, stderr, output struct{ ours, theirs *os.File } }
+type pipes struct {
+	lifeline, stdout, stderr, output struct{ ours, theirs *os.File }
+}
 
 func newPipes() (*pipes, error) {
 	var p pipes
@@ -90,6 +94,22 @@ func (p *pipes) close(ends []*os.File) {
 	for _, f := range ends {
 		f.Close() // of nil, where a pipe couldn't be made, it is harmless
 	}
+}
+
+// tied is a process whose life ends with a context, until it is untied: go-plugin
+// waits for a program with a time limit only, deaf to whoever asked for the start.
+type tied struct {
+	*process
+	ctx context.Context
+}
+
+// Start implements runner.Runner.
+func (t tied) Start(ctx context.Context) error {
+	if err := t.process.Start(ctx); err != nil {
+		return err
+	}
+	t.untie = context.AfterFunc(t.ctx, t.kill)
+	return nil
 }
 
 // Start implements runner.Runner: it executes the very file that it has hashed.

@@ -52,7 +52,7 @@ type Spec struct {
 	Env                      map[string]string
 	Settings                 map[string]string
 	ResultBytes, OutputBytes int64
-	// StartTimeout bounds the time from exec to open slots.
+	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
 }
 
@@ -105,7 +105,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           log,
 		SkipHostEnv:      true,
-		StartTimeout:     spec.StartTimeout + time.Minute, // ours decides, see tie
+		StartTimeout:     spec.StartTimeout + time.Minute, // ctx decides, see tied
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			p.os = newProcess(spec, l.spawner, log, cmd.Env)
@@ -113,7 +113,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 		},
 	})
 	if err = p.open(ctx, spec, handler); err == nil && !p.os.untie() {
-		err = context.Cause(ctx) // at the last moment
+		err = errors.New("the time was over at the last moment")
 	}
 	if err != nil {
 		p.discard()
@@ -163,31 +163,38 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 	return err
 }
 
-// explain words an error of Start for operators.
+// explain words an error of Start for operators. The process, if there was one,
+// has been reaped.
 func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
 	if errors.Is(err, ErrHash) || errors.Is(err, ErrNotFound) || errors.Is(err, plugins.ErrBadSetting) {
 		return fmt.Errorf("%s: %w", spec.Command, err)
 	}
-	text := ""
-	if p.os != nil && p.os.cmd.ProcessState != nil {
-		text = "; it ended with " + p.os.cmd.ProcessState.String()
+	var last string
+	if p.os.started() {
 		if lines := p.os.last.lines(); len(lines) > 0 {
-			text += ", its last words: " + strings.Join(lines, " | ")
+			last = "; its last words: " + strings.Join(lines, " | ")
+		}
+		if how, ok := p.os.endedItself(); ok {
+			return fmt.Errorf("%w: %s ended with %s%s: %w", ErrNotExecutor, spec.Command, how, last, err)
 		}
 	}
-	if ctx.Err() == context.DeadlineExceeded {
-		return fmt.Errorf("%w: %s after %s%s: %w", ErrStartTimeout, spec.Command, spec.StartTimeout, text, err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %s took more than %s%s: %w", ErrStartTimeout, spec.Command, spec.StartTimeout, last, err)
 	}
-	return fmt.Errorf("%s%s: %w", spec.Command, text, err)
+	if cause := context.Cause(ctx); cause != nil {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return fmt.Errorf("%s%s: %w", spec.Command, last, err)
 }
 
 // discard ends the process, if there is one, and removes its folder.
 func (p *Process) discard() {
-	if p.os != nil && p.os.cmd.Process != nil {
+	if p.os.started() {
 		p.os.kill()
 		<-p.os.reaped
+		p.plugin.Kill() // waits for nothing: the process has ended
+		p.os.logging.Wait()
 	}
-	p.plugin.Kill() // does not wait: the process has ended
 	for _, s := range p.slots {
 		s.Close()
 	}
@@ -197,8 +204,12 @@ func (p *Process) discard() {
 // afterwards cleans up after the worker, however it ends.
 func (p *Process) afterwards() {
 	<-p.os.reaped
+	for _, s := range p.slots {
+		s.CloseRead() // what it wrote is still read
+	}
 	p.plugin.Kill()
-	_ = os.RemoveAll(p.dir)
+	p.os.logging.Wait()
+	_ = os.RemoveAll(p.dir) // what can't be removed goes with the runtime folder
 	close(p.done)
 }
 

@@ -1,13 +1,13 @@
 """Engine: the client's view of the daemon."""
 
+import re
 import threading
 import time
-from urllib.parse import quote
 
 from .api import call
 from .connection import remaining, socket_path
 from .exceptions import (ConnectionLostError, ResultTimeoutError, SubmissionError,
-                         from_problem)
+                         TaskNotFoundError, from_problem)
 from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
@@ -119,12 +119,14 @@ class Engine:
             return None  # the daemon may be back, or have only this connection ended
 
     def _asked(self, task_id, deadline):
+        if not re.fullmatch("[0-9A-Fa-f-]{36}", str(task_id)):
+            raise TaskNotFoundError(f"{task_id!r} is not a task's id, which is a UUID")
         while True:
             if self._closed:
                 raise ConnectionLostError("this Engine has been closed", "closed")
             left = remaining(deadline)
             wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-            target = f"/v1/tasks/{quote(str(task_id), safe='')}/result?timeout={wait:.6f}s"
+            target = f"/v1/tasks/{task_id}/result?timeout={wait:.6f}s"
             status, body = call(self.socket, "GET", target, wait + _ANSWER_SECONDS)
             if status == 200:
                 return body

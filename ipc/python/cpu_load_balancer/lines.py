@@ -10,6 +10,7 @@ _CHUNK_BYTES = 64 << 10
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
+_LONGEST_POLL_MILLISECONDS = 1 << 30
 
 
 class Lines:
@@ -53,7 +54,7 @@ class Lines:
     def receive(self, timeout):
         """Return the lines that came, decoded; none after timeout seconds (None:
         wait for ever) or when no line is complete yet. EOFError at the end."""
-        if timeout is not None and not self._poll.poll(timeout * 1000):
+        if timeout is not None and not self._poll.poll(min(timeout * 1000, _LONGEST_POLL_MILLISECONDS)):
             return []
         chunk = self._socket.recv(_CHUNK_BYTES)
         if not chunk:

@@ -37,7 +37,7 @@ class PrivateDaemon:
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self.stop = weakref.finalize(self, _stop, self._process, self.folder)
+        self.stop = weakref.finalize(self, _stop, self._process, self.folder, os.getpid())
         try:
             self._await_ready()
         except BaseException:
@@ -79,7 +79,9 @@ def _find(bin_dir):
     return program
 
 
-def _stop(process, folder):
+def _stop(process, folder, owner):
+    if os.getpid() != owner:
+        return  # a forked child that ends; the daemon is its parent's
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)

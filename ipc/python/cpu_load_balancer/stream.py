@@ -48,8 +48,10 @@ class Stream:
                 self._expected.add(task_id)
             try:
                 self._lines.send('{"op":"submit","task":' + text + "}")
-            except OSError as error:
-                self._fail(ConnectionLostError(f"sending failed: {error}"))
+            except BaseException as error:  # also an interrupt may leave half a line behind
+                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
+                if not isinstance(error, OSError):
+                    raise
         try:
             return self._wait(task_id, self._take_answer, time.monotonic() + timeout)
         finally:

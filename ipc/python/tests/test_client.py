@@ -1,6 +1,9 @@
 """The client against a real, private daemon."""
 
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -133,6 +136,23 @@ class WithDaemon(unittest.TestCase):
             with self.assertRaises(TaskNotFoundError):
                 self.engine.get_result(task_id, 1)
 
+    def test_interrupt_while_waiting_loses_nothing(self):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        task_id, release = self.waiting_task()
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        self.assertRaises(KeyboardInterrupt, self.engine.get_result, task_id, 60)
+        release()
+        self.assertEqual(self.engine.get_result(task_id, 60).data, "released")
+
+    def test_timeout_of_years_is_no_overflow(self):
+        task_id, release = self.waiting_task()
+        release()
+        self.assertEqual(self.engine.get_result(task_id, 1e9).data, "released")
+
     def test_status_lists_components(self):
         status = self.engine.get_status()
         self.assertTrue(status["engine"]["is_running"])
@@ -158,6 +178,20 @@ class WithoutDaemon(unittest.TestCase):
         self.assertFalse(os.path.exists(os.path.dirname(engine.socket)))
         self.assertRaises(ProcessLookupError, os.kill, engine.daemon_pid, 0)
         self.assertRaises(ConnectionLostError, engine.submit_task, Task.create("x.py"))
+
+    def test_forked_child_that_ends_leaves_the_daemon_alone(self):
+        program = """
+import os, sys
+from cpu_load_balancer import Engine
+with Engine.private(sys.argv[1]) as engine:
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)  # leaves the with block and runs what is due at exit
+    os.waitpid(child, 0)
+    print(engine.get_status()["engine"]["is_running"])
+"""
+        done = subprocess.run([sys.executable, "-c", program, BIN], capture_output=True, text=True, check=False)
+        self.assertEqual((done.stdout, done.returncode), ("True\n", 0), done.stderr)
 
     def test_ids_are_version_7_and_paths_absolute(self):
         task = Task.create("x.py")

@@ -1,10 +1,13 @@
 """What is set up once in a worker, before any slot."""
 
+import _frozen_importlib
+import importlib
 import os
 import sys
 
 import _embedpy
 from cpulb import TaskCancelled, TaskTimeout, output
+from cpulb.scripts import PREFIX
 
 
 def refuse_fork(*args, **kwargs):
@@ -12,7 +15,26 @@ def refuse_fork(*args, **kwargs):
                        "with the start method 'spawn'")
 
 
+def shield_imports():
+    """Let no interrupt strike inside the import of a library.
+
+    A module whose import breaks off stays half made for every later task, with
+    submodules in sys.modules that their package does not know of. Scripts and the
+    modules beside them can be interrupted: their folder is loaded afresh then.
+    """
+    find_and_load = _frozen_importlib._find_and_load  # both imports, C's and importlib's, look it up there
+
+    def shielded(name, import_):
+        if name.startswith(PREFIX):
+            return find_and_load(name, import_)
+        return _embedpy.shielded(find_and_load, name, import_)
+
+    _frozen_importlib._find_and_load = shielded
+
+
 def install():
+    importlib.invalidate_caches()  # imports what it needs, which no task should wait for
+    shield_imports()
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
     output.install()
     sys.argv = [""]

@@ -23,6 +23,7 @@ from importlib.machinery import PathFinder, SourceFileLoader
 from time import monotonic_ns
 
 from _embedpy import signature
+from cpulb import TaskCancelled
 from cpulb.errors import Refusal
 
 PREFIX = "_cpulb_"
@@ -198,7 +199,11 @@ class Scripts:
             folder = self._folder(os.path.dirname(real))
         name = "%s.%s" % (folder.name, module_name(os.path.basename(real)))
         folder.scripts.setdefault(name, real)
-        builtins.__import__(name)
+        try:
+            builtins.__import__(name)
+        except TaskCancelled:
+            self.retire(folder)  # modules may be half made
+            raise
         return Entry(path, folder, folder.seen[real], *entry_point(sys.modules[name], path, function))
 
     def _folder(self, path):

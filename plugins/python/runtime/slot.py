@@ -75,7 +75,7 @@ class Slot:
         if type(value) is types.GeneratorType:
             return self.drain(value, context)
         if self.runner is None:
-            self.runner = asyncio.Runner()
+            _embedpy.shielded(self.open_runner)
         coroutine = value if type(value) is types.CoroutineType else self.drain_async(value, context)
         try:
             result = self.runner.run(self.awaited(coroutine, context))
@@ -130,11 +130,22 @@ class Slot:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
+    def open_runner(self):
+        # Whole or not at all: a loop that is half made complains when it is
+        # collected, in the output of whichever task runs then.
+        self.runner = asyncio.Runner()
+        self.runner.get_loop()
+
     def drop_runner(self):
         runner, self.runner = self.runner, None
-        if runner is not None:
+        if runner is None:
+            return
+        loop = runner.get_loop()
+        try:
             with contextlib.suppress(Exception):
-                runner.close()
+                runner.close()  # ends what the coroutine has left, so it can be interrupted
+        finally:
+            _embedpy.shielded(loop.close)
 
     def failed(self, exc):
         kind = type(exc).__name__

@@ -1,0 +1,63 @@
+package ipc
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func readDocs(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// docs/api.md lists the problems in a table of code, status and meaning.
+func TestTheDocumentedProblemsAreThoseOfTheCode(t *testing.T) {
+	var documented, known []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d{3}) \\| .+ \\|$").FindAllStringSubmatch(readDocs(t), -1) {
+		documented = append(documented, row[1]+" "+row[2])
+	}
+	for _, k := range kinds() {
+		known = append(known, fmt.Sprint(k.code, " ", k.status))
+		if http.StatusText(k.status) == "" || k.title == "" {
+			t.Errorf("%s: status %d, title %q", k.code, k.status, k.title)
+		}
+	}
+	if !slices.Equal(documented, known) {
+		t.Errorf("documented:\n%s\nin the code:\n%s", strings.Join(documented, "\n"), strings.Join(known, "\n"))
+	}
+}
+
+// Every call has its heading "### METHOD /path" and a curl example under it.
+func TestEveryCallIsDocumentedWithAnExample(t *testing.T) {
+	var documented []string
+	sections := strings.Split(readDocs(t), "\n### ")
+	for _, s := range sections[1:] {
+		heading, _, _ := strings.Cut(s, "\n")
+		if call := regexp.MustCompile("^`([A-Z]+ /[^ `?]*)").FindStringSubmatch(heading); call != nil {
+			documented = append(documented, call[1])
+			if !strings.Contains(s, "curl ") && !strings.Contains(s, "socat ") {
+				t.Errorf("%s has no example", call[1])
+			}
+		}
+	}
+	var known []string
+	for path, handlers := range (&Server{}).calls() {
+		for method := range handlers {
+			known = append(known, method+" "+path)
+		}
+	}
+	slices.Sort(documented)
+	slices.Sort(known)
+	if !slices.Equal(documented, known) {
+		t.Errorf("documented:\n%s\nserved:\n%s", strings.Join(documented, "\n"), strings.Join(known, "\n"))
+	}
+}
