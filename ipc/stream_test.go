@@ -232,8 +232,13 @@ func TestOverlongLineIsSkippedAndReported(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{BodyBytes: limit})
 			s := open(t, socket)
-			go s.send(`{"op":"submit","task":{"params":"` + strings.Repeat("x", 4<<20) + "\"}}\n" +
-				strings.Repeat(" ", int(limit)-2) + "{}\n" + `{"op":"submit","task":{"script_path":"/echo.py"}}` + "\n")
+			lines := `{"op":"submit","task":{"params":"` + strings.Repeat("x", 4<<20) + "\"}}\n" +
+				strings.Repeat(" ", int(limit)-2) + "{}\n" + `{"op":"submit","task":{"script_path":"/echo.py"}}` + "\n"
+			go func() { // meanwhile the answers are read
+				if _, err := io.WriteString(s.conn, lines); err != nil {
+					t.Errorf("send: %v", err)
+				}
+			}()
 			if ev := s.expect("rejected"); ev.Line != 1 || ev.TaskID != nil || ev.Problem["code"] != "body_too_large" {
 				t.Errorf("overlong: %+v", ev)
 			}

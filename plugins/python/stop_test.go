@@ -138,9 +138,10 @@ func TestStopLeavesNoLibraryHalfImported(t *testing.T) {
 	s := openTestSlot(t)
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
-	writeFile(t, filepath.Join(dir, "slow_library_of_the_test.py"),
+	library := fmt.Sprint("slow_library_", s.Slot.(*slot).index) // that no test has imported yet
+	writeFile(t, filepath.Join(dir, library+".py"),
 		fmt.Sprintf("import os\nwhile not os.path.exists(%q):\n    pass\nDONE = 1\n", gate))
-	params := fmt.Sprintf(`{"folder": %q}`, dir)
+	params := fmt.Sprintf(`{"folder": %q, "library": %q}`, dir, library)
 	k, got := s.task(script("imports_a_slow_library.py"), params), newEvents()
 	done := s.start(k, got)
 	<-got.begun

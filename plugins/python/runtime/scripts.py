@@ -63,6 +63,7 @@ class Folder:
         self.seen = {}       # file -> signature when it was read
         self.top_level = {}  # name -> whether it is a file of this folder
         self.stale = False
+        self.loading = 0     # tasks that are loading a script of it
         self.builtins = dict(builtins.__dict__, __import__=self.import_)
         package = importlib.util.module_from_spec(
             importlib.machinery.ModuleSpec(name, None, is_package=True))
@@ -193,10 +194,17 @@ class Scripts:
     def _load(self, path, function):
         readable(path)
         real = os.path.realpath(path)
-        folder = self._folder(os.path.dirname(real))
-        if folder.changed(*(real,) if real in folder.seen else ()):
+        folder = self.current.get(os.path.dirname(real))
+        if folder is not None and folder.changed(*(real,) if real in folder.seen else ()):
             self.retire(folder)
-            folder = self._folder(os.path.dirname(real))
+        folder = self._enter(os.path.dirname(real))
+        try:
+            return self._load_in(folder, path, real, function)
+        finally:
+            with self.lock:
+                folder.loading -= 1
+
+    def _load_in(self, folder, path, real, function):
         name = "%s.%s" % (folder.name, module_name(os.path.basename(real)))
         folder.scripts.setdefault(name, real)
         try:
@@ -206,7 +214,8 @@ class Scripts:
             raise
         return Entry(path, folder, folder.seen[real], *entry_point(sys.modules[name], path, function))
 
-    def _folder(self, path):
+    def _enter(self, path):
+        """Return the newest generation of a folder, which stays while it is being loaded."""
         with self.lock:
             folder = self.current.get(path)
             if folder is None:
@@ -216,6 +225,7 @@ class Scripts:
                 folder = Folder(path, name)
                 self.by_name[name] = folder
                 self.current[path] = folder
+            folder.loading += 1
             return folder
 
     def retire(self, folder):
@@ -225,12 +235,12 @@ class Scripts:
             if self.current.get(folder.path) is not folder:
                 return
             del self.current[folder.path]
-            # The generation before this one has had its time to end: a task that
-            # still runs in it can no longer import what it has not yet.
-            number = self.count[folder.path] - 1
-            before = self.by_name.pop("%s_%d" % (folder.name.rpartition("_")[0], number), None)
-            if before is not None:
-                before.forget()
+            # Generations before this one have had their time to end: a task that
+            # still runs in one can no longer import what it has not yet.
+            for name, old in tuple(self.by_name.items()):
+                if old.path == folder.path and old is not folder and not old.loading:
+                    del self.by_name[name]
+                    old.forget()
 
 
 def module_name(file):

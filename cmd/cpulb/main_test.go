@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cpulb/daemon"
+	"cpulb/daemon/task"
+	"cpulb/ipc"
+	"cpulb/ipc/ipctest"
+)
+
+// outcome is what a command left.
+type outcome struct {
+	code        int
+	stdout, err string
+}
+
+// cpulb runs one command line against the daemon on socket.
+func cpulb(ctx context.Context, stdin string, args ...string) outcome {
+	var out, err bytes.Buffer
+	code := run(ctx, args, &terminal{strings.NewReader(stdin), &out, &err})
+	return outcome{code, out.String(), err.String()}
+}
+
+func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	t.Setenv("CPULB_SOCKET", socket)
+	file := filepath.Join(t.TempDir(), "params.json")
+	if err := os.WriteFile(file, []byte(`{"from":"file"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const unknown = "01890000-0000-7000-8000-000000000000"
+	for _, c := range []struct {
+		args   []string
+		stdin  string
+		code   int
+		stdout string   // all of it
+		stderr []string // parts of it; none means empty
+	}{
+		{[]string{"run", "/echo.py"}, "", 0, "{}\n", nil},
+		{[]string{"run", "/echo.py", "--params", `{"a": [1.50]}`}, "", 0, "{\"a\":[1.50]}\n", nil},
+		{[]string{"run", "/echo.py", "--params", "@" + file}, "", 0, "{\"from\":\"file\"}\n", nil},
+		{[]string{"run", "/echo.py", "--params", "-", "--timeout", "30s"}, `"stdin"`, 0, "\"stdin\"\n", nil},
+		{[]string{"run", "/raises.py"}, "", 1, "", []string{"before\n", "oops\n", "the task failed", "raises.py, line 2", "ValueError: too small [exception]"}},
+		{[]string{"run", "/missing.py"}, "", 1, "", []string{"/missing.py", "does not exist", "[script_not_found]"}},
+		{[]string{"run", "/full.py"}, "", 1, "", []string{"queue is full"}},
+		{[]string{"--socket", "/nonexistent/s", "run", "/echo.py"}, "", 1, "", []string{"/nonexistent/s", "is cpulbd running?"}},
+		{[]string{"run"}, "", 2, "", []string{"<script>", "--help"}},
+		{[]string{"dance"}, "", 2, "", []string{"dance", "--help"}},
+		{[]string{"run", "/echo.py", "--params", "{oops"}, "", 2, "", []string{"--params is not JSON"}},
+		{[]string{"run", "/echo.py", "--params", "@/nonexistent"}, "", 2, "", []string{"/nonexistent"}},
+		{[]string{"run", "/echo.py", "--params", "-"}, "", 2, "", []string{"stdin is not JSON"}},
+		{[]string{"run", "/echo.py", "--type", "gpu"}, "", 2, "", []string{"cpu", "io", "gpu"}},
+		{[]string{"run", "/echo.py", "--timeout", "soon"}, "", 2, "", []string{"soon"}},
+		{[]string{"run", "/echo.py", "--timeout=-1s"}, "", 2, "", []string{"negative"}},
+		{[]string{"result", "banana"}, "", 2, "", []string{"banana", "not a UUID"}},
+		{[]string{"result", unknown}, "", 1, "", []string{"[task_not_found]"}},
+		{[]string{"cancel", unknown}, "", 1, "", []string{"[task_not_found]"}},
+	} {
+		got := cpulb(t.Context(), c.stdin, c.args...)
+		if got.code != c.code || got.stdout != c.stdout || (len(c.stderr) == 0) != (got.err == "") {
+			t.Errorf("cpulb %s: %+v; want %d and %q", strings.Join(c.args, " "), got, c.code, c.stdout)
+		}
+		for _, part := range c.stderr {
+			if !strings.Contains(got.err, part) {
+				t.Errorf("cpulb %s: stderr %q lacks %q", strings.Join(c.args, " "), got.err, part)
+			}
+		}
+	}
+}
+
+func TestHelpStatesTheExitCodes(t *testing.T) {
+	if got := cpulb(t.Context(), "", "--help"); got.code != 0 || !strings.Contains(got.stdout, "Exit codes: 0") {
+		t.Errorf("%+v", got)
+	}
+	if got := cpulb(t.Context(), "", "run", "--help"); got.code != 0 || !strings.Contains(got.stdout, "traceback on stderr") {
+		t.Errorf("%+v", got)
+	}
+	if got := cpulb(t.Context(), "", "--version"); got.code != 0 || got.stdout != version+"\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFlagsReachTheTask(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{})
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := cpulb(t.Context(), "", "--socket", socket, "submit", "x.py", "--type=io", "--pool=special", "--function=go", "--timeout=90s",
+		"--label", "who=me;you", "--label", "why=a=b")
+	if got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	x := engine.Last()
+	if x.ScriptPath != filepath.Join(here, "x.py") || x.Type != task.IOBound || x.Pool != "special" || x.Function != "go" ||
+		fmt.Sprint(x.Timeout) != fmt.Sprint(task.Duration(90e9)) || x.Labels["who"] != "me;you" || x.Labels["why"] != "a=b" {
+		t.Fatalf("%+v", x)
+	}
+	if got.stdout != x.ID.String()+"\n" {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestASubmittedTaskIsFollowedByItsID(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{})
+	t.Setenv("CPULB_SOCKET", socket)
+	id := strings.TrimSpace(cpulb(t.Context(), "", "submit", ipctest.Held).stdout)
+	if got := cpulb(t.Context(), "", "result", id, "--timeout", "1ms"); got.code != 3 || got.stdout != "" || !strings.Contains(got.err, "not ended yet: it is running") {
+		t.Fatalf("early: %+v", got)
+	}
+	if got := cpulb(t.Context(), "", "cancel", id); got != (outcome{}) {
+		t.Fatalf("cancel: %+v", got)
+	}
+	if got := cpulb(t.Context(), "", "result", id); got.code != 1 || !strings.Contains(got.err, "was cancelled") {
+		t.Fatalf("late: %+v", got)
+	}
+}
+
+func TestAnInterruptCancelsTheTask(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{})
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		defer interrupt()
+		_ = engine.AwaitTasks(t.Context(), 1)
+	}()
+	got := cpulb(ctx, "", "--socket", socket, "run", ipctest.Held)
+	if got.code != 1 || !strings.Contains(got.err, "interrupted") {
+		t.Fatalf("%+v", got)
+	}
+	if v, err := engine.View(engine.Last().ID); err != nil || v.Status != task.Cancelled {
+		t.Fatalf("the task: %+v %v", v, err)
+	}
+}
+
+func TestStatusIsATableForPeopleAndJSONForPrograms(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	t.Setenv("CPULB_SOCKET", socket)
+	got := cpulb(t.Context(), "", "status")
+	fields := func(line string) string { return strings.Join(strings.Fields(line), " ") }
+	var lines []string
+	for line := range strings.Lines(got.stdout) {
+		lines = append(lines, fields(line))
+	}
+	for _, want := range []string{
+		"cpulbd 1.2.3, running, pid 77, up 1m1s",
+		"process_pool degraded: worker cpu-1 is starting total_workers 2",
+		"cpu-0 4242 ready 1 1 1/1 12345678 3 10.0 MiB CPython 3.11.2",
+		"io-0 4243 starting - 0-1 0/8 0 0 0.0 MiB",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("%q is not in\n%s", want, got.stdout)
+		}
+	}
+	if got := cpulb(t.Context(), "", "status", "--json"); got.code != 0 || !json.Valid([]byte(got.stdout)) {
+		t.Errorf("--json: %+v", got)
+	}
+}
+
+// The table knows the daemon's fields by their JSON names only.
+func TestTheTableKnowsTheDaemonsNames(t *testing.T) {
+	text, err := json.Marshal(daemon.WorkerStatus{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var theirs, ours map[string]any
+	mine, _ := json.Marshal(worker{})
+	if err := json.Unmarshal(text, &theirs); err != nil {
+		t.Fatal(err)
+	}
+	_ = json.Unmarshal(mine, &ours)
+	for name := range ours {
+		if _, ok := theirs[name]; !ok {
+			t.Errorf("the daemon has no %q", name)
+		}
+	}
+}

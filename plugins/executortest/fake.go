@@ -1,0 +1,226 @@
+// Package executortest holds what executors are tested with: Run, the suite that
+// every executor has to pass in a process of its own, a Recorder for what comes
+// up a slot, and Fake, an executor in Go whose scripts are the suite's behaviours.
+//
+// The suite tests the contract (plugins.Executor, executor.proto) through real
+// slots and control calls. It does not test what only one language has, such as
+// tracebacks.
+package executortest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// Fake is an executor whose scripts are built in; FakeScripts are their paths.
+type Fake struct{}
+
+// FakeScripts returns the Fake's script for each Behaviour.
+func FakeScripts() map[Behaviour]string {
+	scripts := map[Behaviour]string{}
+	for b := range fakeScripts() {
+		scripts[b] = "/" + string(b)
+	}
+	return scripts
+}
+
+func fakeScripts() map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter) plugins.Outcome {
+	return map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter) plugins.Outcome{
+		Echo: (*fakeSlot).echo, Fails: (*fakeSlot).fails, Panics: (*fakeSlot).panics, Events: (*fakeSlot).events,
+		BlocksUntilStopped: (*fakeSlot).block, StrayOutput: (*fakeSlot).strayOutput, Crashes: (*fakeSlot).crashes,
+		SpawnsChild: (*fakeSlot).spawnsChild, ChildEscapes: (*fakeSlot).childEscapes, Environment: (*fakeSlot).environment,
+		HugeResult: (*fakeSlot).hugeResult, LateEvents: (*fakeSlot).lateEvents, NotText: (*fakeSlot).notText,
+	}
+}
+
+// Describe implements plugins.Executor.
+func (Fake) Describe() plugins.Description {
+	return plugins.Description{Name: "fake", Version: "1", CanCancel: true, HasEvents: true}
+}
+
+// Configure implements plugins.Executor. Its settings make it fail: "refuse" as
+// bad, "die" as a runtime does that can't start.
+func (Fake) Configure(_ context.Context, c plugins.Configuration) (string, error) {
+	if text := c.Settings["refuse"]; text != "" {
+		return "", fmt.Errorf("%w: refuse: %s", plugins.ErrBadSetting, text)
+	}
+	if text := c.Settings["die"]; text != "" {
+		fmt.Fprintln(os.Stderr, "not for the log: go-plugin has taken os.Stderr")
+		_, _ = syscall.Write(2, []byte(text+"\n"))
+		os.Exit(7)
+	}
+	return "fake runtime", nil
+}
+
+// OpenSlot implements plugins.Executor.
+func (Fake) OpenSlot(int) (plugins.Slot, error) {
+	return &fakeSlot{stops: map[uint64]plugins.StopReason{}, changed: make(chan struct{})}, nil
+}
+
+// Health implements plugins.Executor.
+func (Fake) Health(ctx context.Context) (time.Duration, error) { return 0, ctx.Err() }
+
+type fakeSlot struct {
+	late sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   uint64 // the seq that ran last
+	stops   map[uint64]plugins.StopReason
+	changed chan struct{} // closed and replaced when stops changes
+}
+
+// Run implements plugins.Slot.
+func (s *fakeSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended = t.Seq
+		delete(s.stops, t.Seq)
+	}()
+	run, ok := fakeScripts()[Behaviour(strings.TrimPrefix(t.ScriptPath, "/"))]
+	if !ok {
+		return failed("FileNotFoundError", t.ScriptPath, "script_not_found")
+	}
+	return run(s, t, emit)
+}
+
+// Cancel implements plugins.Slot. It may come before the Run that it means.
+func (s *fakeSlot) Cancel(seq uint64, reason plugins.StopReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq > s.ended {
+		s.stops[seq] = reason
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
+// Close implements plugins.Slot.
+func (s *fakeSlot) Close() { s.late.Wait() }
+
+func failed(kind, message, code string) plugins.Outcome {
+	return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: code}}
+}
+
+func completed(data any) plugins.Outcome {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return failed("TypeError", err.Error(), "bad_return_value")
+	}
+	return plugins.Outcome{Status: task.Completed, Data: text}
+}
+
+func (s *fakeSlot) echo(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
+	return plugins.Outcome{Status: task.Completed, Data: t.Params, Stdout: t.ID + "\n"}
+}
+
+func (s *fakeSlot) fails(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	return failed("ValueError", "as asked", "exception")
+}
+
+func (s *fakeSlot) panics(*plugins.Task, plugins.Emitter) plugins.Outcome { panic("as asked") }
+
+func (s *fakeSlot) events(_ *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	emit.Progress(0.5, "half way")
+	emit.Log("info", "hello")
+	for i := range 3 {
+		emit.Partial(fmt.Append(nil, i+1))
+	}
+	return completed(nil)
+}
+
+func (s *fakeSlot) block(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
+	for {
+		s.mu.Lock()
+		reason, changed := s.stops[t.Seq], s.changed
+		s.mu.Unlock()
+		switch reason {
+		case plugins.StopCancelled:
+			return plugins.Outcome{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Code: "cancelled"}}
+		case plugins.StopTimedOut:
+			return plugins.Outcome{Status: task.TimedOut, Error: &task.Error{Type: "TaskTimeout", Code: "timed_out"}}
+		}
+		<-changed
+	}
+}
+
+// strayOutput writes one line of 1 MB past every stream that a runtime has.
+func (s *fakeSlot) strayOutput(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	line := []byte(strings.Repeat("x", 1_000_000) + "\n")
+	for fd := 1; fd <= 2; fd++ {
+		for rest := line; len(rest) > 0; {
+			n, err := syscall.Write(fd, rest)
+			if err != nil && !errors.Is(err, syscall.EINTR) {
+				return failed("OSError", fmt.Sprintf("descriptor %d: %v", fd, err), "exception")
+			}
+			rest = rest[max(n, 0):]
+		}
+	}
+	return completed(len(line))
+}
+
+func (s *fakeSlot) crashes(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	_, _ = syscall.Write(2, []byte("last words of a crash\n"))
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func (s *fakeSlot) spawnsChild(*plugins.Task, plugins.Emitter) plugins.Outcome { return spawn(false) }
+
+func (s *fakeSlot) childEscapes(*plugins.Task, plugins.Emitter) plugins.Outcome { return spawn(true) }
+
+// spawn starts a child that stays and returns its pid. It inherits descriptors 1
+// and 2.
+func spawn(leave bool) plugins.Outcome {
+	child := exec.Command("sleep", "1000")
+	child.Stdout, child.Stderr = os.NewFile(1, "1"), os.NewFile(2, "2")
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: leave}
+	if err := child.Start(); err != nil {
+		return failed("OSError", err.Error(), "exception")
+	}
+	return completed(child.Process.Pid)
+}
+
+func (s *fakeSlot) environment(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	env := map[string]string{}
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	return completed(env)
+}
+
+func (s *fakeSlot) hugeResult(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	return completed(strings.Repeat("x", SuiteResultBytes))
+}
+
+// lateEvents goes on to emit after it has returned.
+func (s *fakeSlot) lateEvents(_ *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	var begun sync.WaitGroup
+	begun.Add(1)
+	s.late.Go(func() {
+		for i := range 200 {
+			emit.Partial([]byte("1"))
+			if i == 0 {
+				begun.Done()
+			}
+		}
+	})
+	begun.Wait()
+	return completed(nil)
+}
+
+func (s *fakeSlot) notText(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	return plugins.Outcome{Status: task.Completed, Data: []byte("1"), Stdout: "\xff"}
+}

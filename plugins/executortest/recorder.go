@@ -1,0 +1,150 @@
+package executortest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cpulb/plugins"
+)
+
+// Event is one call of a plugins.Handler; fields that its Kind has not are zero.
+type Event struct {
+	Kind     string // "started", "ended", "skipped", "partial", "progress", "log" or "lost"
+	Seq      uint64
+	Outcome  plugins.Outcome
+	Number   uint64
+	Value    string
+	Fraction float64
+	Level    string
+	Err      error
+}
+
+// String names the event without its content.
+func (e Event) String() string {
+	if e.Kind == "lost" {
+		return "lost"
+	}
+	return fmt.Sprintf("%s %d", e.Kind, e.Seq)
+}
+
+// Recorder is a plugins.Handler that keeps what it is told.
+type Recorder struct {
+	mu      sync.Mutex
+	events  []Event
+	changed chan struct{} // closed and replaced with each event
+}
+
+// NewRecorder returns an empty Recorder.
+func NewRecorder() *Recorder { return &Recorder{changed: make(chan struct{})} }
+
+func (r *Recorder) add(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Started implements plugins.Handler.
+func (r *Recorder) Started(seq uint64) { r.add(Event{Kind: "started", Seq: seq}) }
+
+// Ended implements plugins.Handler.
+func (r *Recorder) Ended(seq uint64, o plugins.Outcome) {
+	r.add(Event{Kind: "ended", Seq: seq, Outcome: o})
+}
+
+// Skipped implements plugins.Handler.
+func (r *Recorder) Skipped(seq uint64) { r.add(Event{Kind: "skipped", Seq: seq}) }
+
+// Partial implements plugins.Handler.
+func (r *Recorder) Partial(seq, number uint64, value []byte) {
+	r.add(Event{Kind: "partial", Seq: seq, Number: number, Value: string(value)})
+}
+
+// Progress implements plugins.Handler.
+func (r *Recorder) Progress(seq uint64, fraction float64, message string) {
+	r.add(Event{Kind: "progress", Seq: seq, Fraction: fraction, Value: message})
+}
+
+// Log implements plugins.Handler.
+func (r *Recorder) Log(seq uint64, level, message string) {
+	r.add(Event{Kind: "log", Seq: seq, Level: level, Value: message})
+}
+
+// Lost implements plugins.Handler.
+func (r *Recorder) Lost(err error) { r.add(Event{Kind: "lost", Err: err}) }
+
+// Events returns what has been recorded so far.
+func (r *Recorder) Events() []Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Event(nil), r.events...)
+}
+
+// patience is how long Wait waits before it gives a test up as hanging.
+const patience = time.Minute
+
+// Wait returns the first event of that kind and seq. It fails the test when the
+// slot is lost meanwhile, or nothing comes.
+func (r *Recorder) Wait(t testing.TB, kind string, seq uint64) Event {
+	t.Helper()
+	return r.wait(t, fmt.Sprintf("%s %d", kind, seq), func(e Event) bool { return e.Kind == kind && e.Seq == seq })
+}
+
+// WaitAnswered returns the event that answers seq: its Result or its refusal.
+func (r *Recorder) WaitAnswered(t testing.TB, seq uint64) Event {
+	t.Helper()
+	return r.wait(t, fmt.Sprintf("an answer to %d", seq),
+		func(e Event) bool { return e.Seq == seq && (e.Kind == "ended" || e.Kind == "skipped") })
+}
+
+// WaitLost waits for the end of the slot.
+func (r *Recorder) WaitLost(t testing.TB) {
+	t.Helper()
+	r.wait(t, "the end of the slot", func(e Event) bool { return e.Kind == "lost" })
+}
+
+func (r *Recorder) wait(t testing.TB, what string, is func(Event) bool) Event {
+	t.Helper()
+	giveUp := time.After(patience)
+	for {
+		r.mu.Lock()
+		events, changed := r.events, r.changed
+		r.mu.Unlock()
+		for _, e := range events {
+			if is(e) {
+				return e
+			}
+			if e.Kind == "lost" {
+				t.Fatalf("the slot was lost (%v) before %s; recorded: %s", e.Err, what, names(events))
+			}
+		}
+		select {
+		case <-changed:
+		case <-giveUp:
+			t.Fatalf("%s did not come; recorded: %s", what, names(events))
+		}
+	}
+}
+
+// Of returns the names of the events that have come for seq, in order.
+func (r *Recorder) Of(seq uint64) string {
+	var of []Event
+	for _, e := range r.Events() {
+		if e.Seq == seq && e.Kind != "lost" {
+			of = append(of, e)
+		}
+	}
+	return names(of)
+}
+
+func names(events []Event) string {
+	var all []string
+	for _, e := range events {
+		all = append(all, e.String())
+	}
+	return strings.Join(all, ", ")
+}
