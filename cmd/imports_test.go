@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"cmd/cpulb":          {"daemon", "ipc", "ipc/ipctest"},
 	"ipc":                {"ipc/ipctest"},
 	"ipc/client":         {"ipc", "ipc/ipctest"},
 	"plugins/python":     {"plugins/executortest"},
@@ -92,7 +93,7 @@ func against(all []imported) []string {
 		}
 		tests := slices.Concat(may, forTests[name], []string{name})
 		wrong = append(wrong, beyond(name, p.Imports, may)...)
-		wrong = append(wrong, beyond(name+"'s tests", slices.Concat(p.TestImports, p.XTestImports), tests)...)
+		wrong = append(wrong, beyond("a test of "+name, slices.Concat(p.TestImports, p.XTestImports), tests)...)
 		if len(p.CgoFiles) > 0 && name != "embedpy" {
 			wrong = append(wrong, name+" uses cgo, which only embedpy may")
 		}

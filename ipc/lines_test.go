@@ -63,3 +63,23 @@ func FuzzCommand(f *testing.F) {
 		}
 	})
 }
+
+// The short cut for the most frequent line must not change what a line means.
+func FuzzBareTask(f *testing.F) {
+	for _, seed := range []string{`{"script_path":"/x.py"}`, `{}}`, `{},"events":true`, `{},"op":"cancel"`, ` [1] `, ``, `{"a":{}},"task":{}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, inner []byte) {
+		for _, prefix := range []string{`{"op":"submit","task":`, `{"op": "submit", "task": `} {
+			line := bytes.Join([][]byte{[]byte(prefix), inner, []byte("}")}, nil)
+			got := bareTask(line)
+			if got == nil {
+				continue
+			}
+			var want map[string]json.RawMessage
+			if err := json.Unmarshal(line, &want); err != nil || len(want) != 2 || !bytes.Equal(bytes.TrimSpace(got), want["task"]) {
+				t.Fatalf("%q: %q, decoded %q %v", line, got, want, err)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,9 @@ const (
 	readBuffer = 64 << 10
 	// unsentBytes bounds what Submit queues before it waits for the daemon to read.
 	unsentBytes = 256 << 20
-	upgrade     = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
+	// accepted begins the lines that daemons send most.
+	accepted = `{"event":"accepted",`
+	upgrade  = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
 )
 
 // Stream submits many tasks over one connection without waiting for each. It is
@@ -223,10 +226,16 @@ func (p *Pending) Forget() {
 }
 
 func (s *Stream) read(r *bufio.Reader) {
-	dec := json.NewDecoder(r)
 	for {
+		text, err := readLine(r)
+		if err == nil && bytes.HasPrefix(text, []byte(accepted)) {
+			continue // every task has one, and nobody waits for it
+		}
 		var l line
-		if err := dec.Decode(&l); err != nil {
+		if err == nil {
+			err = json.Unmarshal(text, &l)
+		}
+		if err != nil {
 			s.fail(err)
 			return
 		}
@@ -234,6 +243,20 @@ func (s *Stream) read(r *bufio.Reader) {
 		s.take(&l)
 		s.mu.Unlock()
 	}
+}
+
+// readLine returns the next line, valid until the next call.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	text, err := r.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return text, err
+	}
+	long := bytes.Clone(text)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		text, err = r.ReadSlice('\n')
+		long = append(long, text...)
+	}
+	return long, err
 }
 
 // take deals with one line. s.mu is held.

@@ -1,6 +1,6 @@
 def main(params, context):
-    context.progress(0, "begun")
     try:
+        context.progress(0, "begun")  # within: the stop may strike as soon as this is seen
         while True:
             context.check_cancelled()
     finally:
