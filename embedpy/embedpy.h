@@ -82,6 +82,7 @@ extern PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
 int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
 void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
+PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
 // module.c

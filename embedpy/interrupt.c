@@ -100,3 +100,21 @@ PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args)
 		send_wanted(t);
 	return value;
 }
+
+// ep_unshielded calls callable, within shields, so that interrupts are raised in
+// it as if there were none.
+PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args)
+{
+	PyObject *value;
+	int shields;
+
+	if (!t || t->shields == 0)
+		return PyObject_Call(callable, args, NULL);
+	shields = t->shields;
+	t->shields = 0;
+	send_wanted(t);
+	value = PyObject_Call(callable, args, NULL);
+	take_back(t);
+	t->shields = shields;
+	return value;
+}

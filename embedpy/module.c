@@ -39,22 +39,29 @@ static PyObject *mod_flagged(PyObject *self, PyObject *args)
 	return PyLong_FromLong((long)(flag & 0xff));
 }
 
-// shielded(callable, *args) calls callable with interrupts held back.
-static PyObject *mod_shielded(PyObject *self, PyObject *args)
+typedef PyObject *(*caller)(ep_thread *t, PyObject *callable, PyObject *args);
+
+static PyObject *call_by(caller call, PyObject *args)
 {
 	PyObject *rest, *value;
 
 	if (PyTuple_Size(args) < 1) {
-		PyErr_SetString(PyExc_TypeError, "shielded: what is to be called?");
+		PyErr_SetString(PyExc_TypeError, "what is to be called?");
 		return NULL;
 	}
 	rest = PyTuple_GetSlice(args, 1, PyTuple_Size(args));
 	if (!rest)
 		return NULL;
-	value = ep_shielded(ep_current, PyTuple_GetItem(args, 0), rest);
+	value = call(ep_current, PyTuple_GetItem(args, 0), rest);
 	Py_DECREF(rest);
 	return value;
 }
+
+// shielded(callable, *args) calls callable with interrupts held back.
+static PyObject *mod_shielded(PyObject *self, PyObject *args) { return call_by(ep_shielded, args); }
+
+// unshielded(callable, *args) lets them through again, within shielded.
+static PyObject *mod_unshielded(PyObject *self, PyObject *args) { return call_by(ep_unshielded, args); }
 
 // set_interrupts(*classes) says what the interrupts raise, by index.
 static PyObject *mod_set_interrupts(PyObject *self, PyObject *args)
@@ -115,6 +122,7 @@ static PyMethodDef methods[] = {
 	{"thread", mod_thread, METH_NOARGS, NULL},
 	{"flagged", mod_flagged, METH_VARARGS, NULL},
 	{"shielded", mod_shielded, METH_VARARGS, NULL},
+	{"unshielded", mod_unshielded, METH_VARARGS, NULL},
 	{"set_interrupts", mod_set_interrupts, METH_VARARGS, NULL},
 	{"post", mod_post, METH_VARARGS, NULL},
 	{"signature", mod_signature, METH_O, NULL},

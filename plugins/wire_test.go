@@ -4,36 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"sync"
 	"testing"
 
 	"cpulb/plugins/proto"
 )
-
-func TestARecalledTaskNeverRunsAndAClaimedOneIsNeverRecalled(t *testing.T) {
-	var c claims
-	for seq := uint64(1); seq <= 5000; seq++ {
-		var claimed bool
-		var answer Claim
-		var wg sync.WaitGroup
-		wg.Go(func() { claimed = c.claim(seq) })
-		wg.Go(func() { answer, _ = c.recall(seq) })
-		wg.Wait()
-		if claimed != (answer == Claimed) {
-			t.Fatalf("seq %d: claimed is %v, recall answered %v", seq, claimed, answer)
-		}
-	}
-}
-
-func TestAnOldSeqIsAnsweredAsClaimed(t *testing.T) {
-	var c claims
-	for seq := uint64(1); seq <= Window+1; seq++ {
-		c.claim(seq)
-	}
-	if claim, _ := c.recall(1); claim != Claimed {
-		t.Fatal("a task that ended long ago was recalled")
-	}
-}
 
 func TestAFrameArrivesAsItWasSent(t *testing.T) {
 	payload := bytes.Repeat([]byte("x"), 200_000)

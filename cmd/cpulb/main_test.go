@@ -49,7 +49,7 @@ func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
 		{[]string{"run", "/echo.py", "--params", `{"a": [1.50]}`}, "", 0, "{\"a\":[1.50]}\n", nil},
 		{[]string{"run", "/echo.py", "--params", "@" + file}, "", 0, "{\"from\":\"file\"}\n", nil},
 		{[]string{"run", "/echo.py", "--params", "-", "--timeout", "30s"}, `"stdin"`, 0, "\"stdin\"\n", nil},
-		{[]string{"run", "/raises.py"}, "", 1, "", []string{"before\n", "oops\n", "the task failed", "raises.py, line 2", "ValueError: too small [exception]"}},
+		{[]string{"run", "/raises.py"}, "", 1, "", []string{"before\n", "oops\n", "the task failed [exception]", "raises.py, line 2", "ValueError: too small"}},
 		{[]string{"run", "/missing.py"}, "", 1, "", []string{"/missing.py", "does not exist", "[script_not_found]"}},
 		{[]string{"run", "/full.py"}, "", 1, "", []string{"queue is full"}},
 		{[]string{"--socket", "/nonexistent/s", "run", "/echo.py"}, "", 1, "", []string{"/nonexistent/s", "is cpulbd running?"}},

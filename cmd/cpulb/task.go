@@ -83,14 +83,26 @@ func show(r *task.Result, t *terminal) error {
 		_, err := fmt.Fprintln(t.out, string(r.Data))
 		return err
 	}
-	fmt.Fprintf(t.err, "cpulb: the task %s\n", ending(r.Status))
-	if e := r.Error; e != nil {
-		if e.Traceback != "" {
-			fmt.Fprintln(t.err, strings.TrimRight(e.Traceback, "\n"))
-		}
-		fmt.Fprintf(t.err, "%s: %s [%s]\n", e.Type, e.Message, e.Code)
-	}
+	t.explain(r)
 	return exit(exitFailed)
+}
+
+// explain says why a task did not complete. Most tracebacks end with the error
+// itself, which is then not said twice.
+func (t *terminal) explain(r *task.Result) {
+	if r.Error == nil {
+		fmt.Fprintf(t.err, "cpulb: the task %s\n", ending(r.Status))
+		return
+	}
+	fmt.Fprintf(t.err, "cpulb: the task %s [%s]\n", ending(r.Status), r.Error.Code)
+	said := r.Error.Type + ": " + r.Error.Message
+	traceback := strings.TrimRight(r.Error.Traceback, "\n")
+	if traceback != "" {
+		fmt.Fprintln(t.err, traceback)
+	}
+	if !strings.HasSuffix(traceback, said) {
+		fmt.Fprintln(t.err, said)
+	}
 }
 
 func ending(s task.Status) string {

@@ -176,13 +176,17 @@ func (s *fakeSlot) crashes(*plugins.Task, plugins.Emitter) plugins.Outcome {
 	select {}
 }
 
-func (s *fakeSlot) spawnsChild(*plugins.Task, plugins.Emitter) plugins.Outcome { return spawn(false) }
+func (s *fakeSlot) spawnsChild(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	return spawnChild(false)
+}
 
-func (s *fakeSlot) childEscapes(*plugins.Task, plugins.Emitter) plugins.Outcome { return spawn(true) }
+func (s *fakeSlot) childEscapes(*plugins.Task, plugins.Emitter) plugins.Outcome { return Escape() }
 
-// spawn starts a child that stays and returns its pid. It inherits descriptors 1
-// and 2.
-func spawn(leave bool) plugins.Outcome {
+// Escape starts a process that stays, in a session of its own, with our
+// descriptors 1 and 2, and returns its pid. The caller has to see to its end.
+func Escape() plugins.Outcome { return spawnChild(true) }
+
+func spawnChild(leave bool) plugins.Outcome {
 	child := exec.Command("sleep", "1000")
 	child.Stdout, child.Stderr = os.NewFile(1, "1"), os.NewFile(2, "2")
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: leave}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -23,19 +24,15 @@ const afterlife = time.Second
 
 // forwardHandshake passes the first line on and drains the rest at any length, so
 // that no program can block on a full pipe.
-func forwardHandshake(r *os.File) *io.PipeReader {
-	pr, pw := io.Pipe()
-	go func() {
-		defer r.Close()
-		lines := bufio.NewReaderSize(r, maxHandshake)
-		line, err := lines.ReadSlice('\n')
-		if err == nil || len(line) > 0 && errors.Is(err, io.EOF) {
-			_, _ = pw.Write(line) // an error: nobody reads the handshake any more
-		}
-		pw.Close()
-		_, _ = io.Copy(io.Discard, lines)
-	}()
-	return pr
+func forwardHandshake(r *os.File, to *io.PipeWriter) {
+	defer r.Close()
+	lines := bufio.NewReaderSize(r, maxHandshake)
+	line, err := lines.ReadSlice('\n')
+	if err == nil || len(line) > 0 && errors.Is(err, io.EOF) {
+		_, _ = to.Write(line) // an error: nobody reads the handshake any more
+	}
+	to.Close()
+	_, _ = io.Copy(io.Discard, lines)
 }
 
 // logOutput logs what comes from descriptors 1 and 2 of a configured worker, in
@@ -86,12 +83,36 @@ func (t *tail) add(b []byte) {
 	}
 }
 
+// lines returns the last lines that say something. Of the executor's own log the
+// messages are left, and nothing of its debugging.
 func (t *tail) lines() []string {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.text) == 0 {
-		return nil
+	text := strings.ToValidUTF8(string(t.text), "\uFFFD")
+	t.mu.Unlock()
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = message(strings.TrimRight(line, "\r\n")); line != "" {
+			lines = append(lines, line)
+		}
 	}
-	lines := strings.Split(strings.ToValidUTF8(strings.TrimRight(string(t.text), "\n"), "\uFFFD"), "\n")
 	return lines[max(0, len(lines)-tailLines):]
+}
+
+// message is what a line says, "" for one that only serves to debug.
+func message(line string) string {
+	var entry struct {
+		Level   string `json:"@level"`
+		Message string `json:"@message"`
+		Error   string `json:"error"`
+	}
+	if json.Unmarshal([]byte(line), &entry) != nil || entry.Level == "" {
+		return line
+	}
+	switch {
+	case entry.Level == "trace" || entry.Level == "debug":
+		return ""
+	case entry.Error != "":
+		return entry.Message + ": " + entry.Error
+	}
+	return entry.Message
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -37,7 +36,7 @@ type process struct {
 	// The read ends of the worker's pipes; reap bounds how long they are read.
 	stdoutPipe, stderr, output *os.File
 	last                       *tail
-	logging                    sync.WaitGroup // the goroutine that reads output
+	reading                    sync.WaitGroup // the goroutines that read stdout and output
 	reaped                     chan struct{}
 
 	signals sync.Mutex // held to signal, and to reap: never a signal to a reused pid
@@ -134,8 +133,10 @@ func (p *process) Start(context.Context) error {
 		return err
 	}
 	p.lifeline, p.stdoutPipe, p.stderr, p.output = pipes.lifeline.ours, pipes.stdout.ours, pipes.stderr.ours, pipes.output.ours
-	p.stdout = forwardHandshake(p.stdoutPipe)
-	p.logging.Go(func() { logOutput(p.output, p.log, p.last) })
+	r, w := io.Pipe()
+	p.stdout = r
+	p.reading.Go(func() { forwardHandshake(p.stdoutPipe, w) })
+	p.reading.Go(func() { logOutput(p.output, p.log, p.last) })
 	go p.reap()
 	return nil
 }
@@ -161,6 +162,13 @@ func (p *process) reap() {
 	close(p.reaped)
 }
 
+// finish waits until the pipes have been read to their end. It is for after reaped
+// and go-plugin's end.
+func (p *process) finish() {
+	p.reading.Wait()
+	p.stderr.Close()
+}
+
 // kill ends the whole process group at once; it does not wait.
 func (p *process) kill() {
 	p.signals.Lock()
@@ -176,7 +184,8 @@ func (p *process) kill() {
 func (p *process) endedItself() (how string, ok bool) {
 	p.signals.Lock()
 	defer p.signals.Unlock()
-	if p.killed {
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if p.killed && ok && status.Signal() == syscall.SIGKILL {
 		return "", false
 	}
 	return p.cmd.ProcessState.String(), true
@@ -220,8 +229,8 @@ func (p *process) ID() string {
 	return strconv.Itoa(p.cmd.Process.Pid)
 }
 
-// Diagnose implements runner.Runner.
-func (p *process) Diagnose(context.Context) string { return strings.Join(p.last.lines(), "\n") }
+// Diagnose implements runner.Runner. Start's errors tell the last words anyway.
+func (p *process) Diagnose(context.Context) string { return "" }
 
 // PluginToHost implements runner.AddrTranslator: both share the file system.
 func (p *process) PluginToHost(network, address string) (string, string, error) {

@@ -148,34 +148,42 @@ func (l *Launcher) folder() (string, error) {
 func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins.Handler) error {
 	rpc, err := p.plugin.Client()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotExecutor, err)
+		return notExecutor(err)
 	}
 	raw, err := rpc.Dispense(plugins.PluginName)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotExecutor, err)
+		return notExecutor(err)
 	}
 	p.client = raw.(*plugins.Client)
 	if p.description, p.cpus, err = p.client.Describe(ctx); err != nil {
-		return err
+		return notExecutor(err)
 	}
 	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots,
 		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, Settings: spec.Settings}, handler)
 	return err
 }
 
+// notExecutor blames the program, on one line where go-plugin uses several, unless
+// err names the blame already.
+func notExecutor(err error) error {
+	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor} {
+		if errors.Is(err, named) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrNotExecutor, strings.Join(strings.Fields(err.Error()), " "))
+}
+
 // explain words an error of Start for operators. The process, if there was one,
 // has been reaped.
 func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
-	if errors.Is(err, ErrHash) || errors.Is(err, ErrNotFound) || errors.Is(err, plugins.ErrBadSetting) {
-		return fmt.Errorf("%s: %w", spec.Command, err)
-	}
 	var last string
 	if p.os.started() {
 		if lines := p.os.last.lines(); len(lines) > 0 {
 			last = "; its last words: " + strings.Join(lines, " | ")
 		}
 		if how, ok := p.os.endedItself(); ok {
-			return fmt.Errorf("%w: %s ended with %s%s: %w", ErrNotExecutor, spec.Command, how, last, err)
+			return fmt.Errorf("%s ended with %s%s: %w", spec.Command, how, last, notExecutor(err))
 		}
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -193,7 +201,7 @@ func (p *Process) discard() {
 		p.os.kill()
 		<-p.os.reaped
 		p.plugin.Kill() // waits for nothing: the process has ended
-		p.os.logging.Wait()
+		p.os.finish()
 	}
 	for _, s := range p.slots {
 		s.Close()
@@ -208,7 +216,7 @@ func (p *Process) afterwards() {
 		s.CloseRead() // what it wrote is still read
 	}
 	p.plugin.Kill()
-	p.os.logging.Wait()
+	p.os.finish()
 	_ = os.RemoveAll(p.dir) // what can't be removed goes with the runtime folder
 	close(p.done)
 }

@@ -7,7 +7,6 @@ import sys
 
 import _embedpy
 from cpulb import TaskCancelled, TaskTimeout, output
-from cpulb.scripts import PREFIX
 
 
 def refuse_fork(*args, **kwargs):
@@ -16,17 +15,16 @@ def refuse_fork(*args, **kwargs):
 
 
 def shield_imports():
-    """Let no interrupt strike inside the import of a library.
+    """Let no interrupt strike inside an import.
 
-    A module whose import breaks off stays half made for every later task, with
-    submodules in sys.modules that their package does not know of. Scripts and the
-    modules beside them can be interrupted: their folder is loaded afresh then.
+    A library whose import breaks off stays half made for every later task, with
+    submodules in sys.modules that their package does not know of. The code of
+    scripts and of the modules beside them can be interrupted all the same (see
+    Loader in scripts.py): their folder is loaded afresh then.
     """
     find_and_load = _frozen_importlib._find_and_load  # both imports, C's and importlib's, look it up there
 
     def shielded(name, import_):
-        if name.startswith(PREFIX):
-            return find_and_load(name, import_)
         return _embedpy.shielded(find_and_load, name, import_)
 
     _frozen_importlib._find_and_load = shielded

@@ -22,7 +22,7 @@ import threading
 from importlib.machinery import PathFinder, SourceFileLoader
 from time import monotonic_ns
 
-from _embedpy import signature
+from _embedpy import signature, unshielded
 from cpulb import TaskCancelled
 from cpulb.errors import Refusal
 
@@ -49,7 +49,12 @@ class Loader(SourceFileLoader):
 
     def exec_module(self, module):
         module.__dict__["__builtins__"] = self.folder.builtins
-        super().exec_module(module)
+        try:
+            unshielded(super().exec_module, module)
+        except TaskCancelled:
+            # Before anyone who waits for this module goes on with half of it.
+            self.folder.broken = True
+            raise
 
 
 class Folder:
@@ -63,6 +68,7 @@ class Folder:
         self.seen = {}       # file -> signature when it was read
         self.top_level = {}  # name -> whether it is a file of this folder
         self.stale = False
+        self.broken = False  # an interrupt has left some of its modules half made
         self.loading = 0     # tasks that are loading a script of it
         self.builtins = dict(builtins.__dict__, __import__=self.import_)
         package = importlib.util.module_from_spec(
@@ -188,10 +194,21 @@ class Scripts:
             return entry
         if entry is not None:
             self.retire(entry.folder)
-        entry = self.entries[path, function] = self._load(path, function)
+        while True:
+            folder, entry, error = self._load(path, function)
+            if not folder.broken:
+                break
+            self.retire(folder)
+            if isinstance(error, TaskCancelled):
+                break
+            # Another task was interrupted while it made modules that we share.
+        if error is not None:
+            raise error
+        self.entries[path, function] = entry
         return entry
 
     def _load(self, path, function):
+        """Return the folder with the entry, or with the error that loading ended in."""
         readable(path)
         real = os.path.realpath(path)
         folder = self.current.get(os.path.dirname(real))
@@ -199,7 +216,9 @@ class Scripts:
             self.retire(folder)
         folder = self._enter(os.path.dirname(real))
         try:
-            return self._load_in(folder, path, real, function)
+            return folder, self._load_in(folder, path, real, function), None
+        except BaseException as error:
+            return folder, None, error
         finally:
             with self.lock:
                 folder.loading -= 1
@@ -207,11 +226,7 @@ class Scripts:
     def _load_in(self, folder, path, real, function):
         name = "%s.%s" % (folder.name, module_name(os.path.basename(real)))
         folder.scripts.setdefault(name, real)
-        try:
-            builtins.__import__(name)
-        except TaskCancelled:
-            self.retire(folder)  # modules may be half made
-            raise
+        builtins.__import__(name)
         return Entry(path, folder, folder.seen[real], *entry_point(sys.modules[name], path, function))
 
     def _enter(self, path):

@@ -1,0 +1,98 @@
+package supervisor_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"cpulb/plugins"
+	"cpulb/plugins/executortest"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// roleEnv makes this test binary, executed anew, something else than the tests.
+const roleEnv = "SUPERVISOR_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	roles := map[string]func(){
+		"executor": func() { plugins.Serve(executortest.Fake{}) },
+		// Foreign programs that are not executors.
+		"mute":      func() { select {} },
+		"exits":     func() { fmt.Fprintln(os.Stderr, "no such option"); os.Exit(3) },
+		"hello":     func() { fmt.Println("Hello, world"); select {} },
+		"chatter":   chatter,
+		"liar":      func() { fmt.Println("1|1|unix|/nonexistent/socket|grpc"); select {} },
+		"other":     func() { fmt.Println("1|99|unix|/nonexistent/socket|grpc"); select {} },
+		"escapes":   escapes,
+		"daemon":    daemon,
+		"not-first": func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
+	}
+	if role, ok := roles[os.Getenv(roleEnv)]; ok {
+		role()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// chatter prints megabytes without a newline, and then lines without end.
+func chatter() {
+	fmt.Print(strings.Repeat("x", 4<<20))
+	for {
+		fmt.Println("more")
+	}
+}
+
+// escapes leaves a child in a session of its own, with all our pipes, and ends.
+func escapes() {
+	o := executortest.Escape()
+	fmt.Fprintf(os.Stderr, "child %s\n", o.Data)
+	os.Exit(1)
+}
+
+// daemon starts a worker and a child of it, says their pids and stays.
+func daemon() {
+	l, err := supervisor.NewLauncher(os.Getenv("RUNTIME"), hclog.NewNullLogger())
+	if err == nil {
+		err = daemonStart(l)
+	}
+	fmt.Fprintln(os.Stderr, "daemon:", err)
+	os.Exit(1)
+}
+
+func daemonStart(l *supervisor.Launcher) error {
+	up := &pids{ended: make(chan plugins.Outcome, 1)}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	p, err := l.Start(context.Background(), supervisor.Spec{ID: "w", Command: exe, Slots: 1, Env: map[string]string{roleEnv: "executor"},
+		ResultBytes: 1 << 20, StartTimeout: time.Minute}, func(int) plugins.Handler { return up })
+	if err != nil {
+		return err
+	}
+	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: "/" + string(executortest.SpawnsChild)}); err != nil {
+		return err
+	}
+	var child int
+	if err := json.Unmarshal((<-up.ended).Data, &child); err != nil {
+		return err
+	}
+	fmt.Println(p.PID(), child)
+	select {}
+}
+
+// pids is a plugins.Handler that passes the Outcome on.
+type pids struct {
+	*executortest.Recorder
+	ended chan plugins.Outcome
+}
+
+func (h *pids) Started(uint64)                    {}
+func (h *pids) Ended(_ uint64, o plugins.Outcome) { h.ended <- o }
+func (h *pids) Lost(error)                        {}

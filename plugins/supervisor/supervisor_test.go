@@ -1,0 +1,399 @@
+package supervisor_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cpulb/plugins"
+	"cpulb/plugins/executortest"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+)
+
+// box is a Launcher with a runtime folder of its own.
+type box struct {
+	*testing.T
+	*supervisor.Launcher
+	dir string
+}
+
+func newBox(t *testing.T) *box {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sup") // t.TempDir is too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close()
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left in the runtime folder: %v %v", left, err)
+		}
+		os.RemoveAll(dir)
+	})
+	return &box{t, l, dir}
+}
+
+func (b *box) spec(role string) supervisor.Spec {
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return supervisor.Spec{ID: "w", Pool: "test", Executor: "fake", Command: exe, Slots: 1, Env: map[string]string{roleEnv: role},
+		ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16, StartTimeout: time.Minute}
+}
+
+// start starts a worker and ends it with the test.
+func (b *box) start(spec supervisor.Spec, handler func(int) plugins.Handler) *supervisor.Process {
+	b.Helper()
+	p, err := b.Start(b.Context(), spec, handler)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { p.Kill(); <-p.Done() })
+	return p
+}
+
+// fails starts what can't be started.
+func (b *box) fails(ctx context.Context, spec supervisor.Spec) error {
+	b.Helper()
+	p, err := b.Start(ctx, spec, recorders)
+	if err == nil {
+		p.Kill()
+		<-p.Done()
+		b.Fatal("it was started")
+	}
+	return err
+}
+
+func recorders(int) plugins.Handler { return executortest.NewRecorder() }
+
+func TestTheFakeExecutorConforms(t *testing.T) {
+	executortest.Run(t, executortest.Suite{
+		Scripts: executortest.FakeScripts(),
+		Start: func(t *testing.T, slots int, handler func(int) plugins.Handler) executortest.Worker {
+			b := newBox(t)
+			spec := b.spec("executor")
+			spec.Slots = slots
+			return b.start(spec, handler)
+		},
+	})
+}
+
+func TestHashMismatchIsRefused(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	spec.SHA256 = strings.Repeat("0", 64)
+	if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrHash) {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(spec.Command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(program)
+	spec.SHA256 = strings.ToUpper(hex.EncodeToString(sum[:]))
+	b.start(spec, recorders)
+}
+
+func TestAMissingProgramIsAClearError(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	for _, path := range []string{filepath.Join(b.dir, "nothing"), b.dir, "/dev/null"} {
+		spec.Command = path
+		if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrNotFound) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestNotAPluginIsAClearError(t *testing.T) {
+	b := newBox(t)
+	for role, says := range map[string]string{
+		"exits":   "exit status 3; its last words: no such option: not an executor",
+		"hello":   "Hello, world",
+		"chatter": "",
+		"liar":    "",
+		"other":   "99",
+	} {
+		err := b.fails(t.Context(), b.spec(role))
+		t.Logf("%s: %v", role, err)
+		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+}
+
+func TestAFileThatIsNoProgramIsAClearError(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	for text, mode := range map[string]os.FileMode{"just text": 0o700, "#!/nonexistent/interpreter\n": 0o700, "not executable": 0o600} {
+		spec.Command = filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(spec.Command, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		err := b.fails(t.Context(), spec)
+		t.Logf("%q: %v", text, err)
+		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), spec.Command) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestAProgramThatSaysNothingIsGivenUp(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("mute")
+	spec.StartTimeout = 100 * time.Millisecond
+	if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrStartTimeout) {
+		t.Fatal(err)
+	}
+}
+
+func TestAStartEndsWithItsContext(t *testing.T) {
+	b := newBox(t)
+	gone := errors.New("the daemon stops")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	if err := b.fails(ctx, b.spec("mute")); !errors.Is(err, gone) {
+		t.Fatal(err)
+	}
+}
+
+func TestAnEscapedChildOfAFailedProgramKeepsNothingWaiting(t *testing.T) {
+	b := newBox(t)
+	err := b.fails(t.Context(), b.spec("escapes"))
+	_, after, _ := strings.Cut(err.Error(), "child ")
+	text, _, _ := strings.Cut(after, ":")
+	child, convErr := strconv.Atoi(text)
+	if convErr != nil {
+		t.Fatalf("%v: %v", convErr, err)
+	}
+	executortest.Watch(t, child).Kill()
+}
+
+func TestABadSettingIsBlamed(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	spec.Settings = map[string]string{"refuse": "no such folder"}
+	err := b.fails(t.Context(), spec)
+	if !errors.Is(err, plugins.ErrBadSetting) || !strings.Contains(err.Error(), "no such folder") || strings.Contains(err.Error(), "killed") {
+		t.Fatal(err)
+	}
+}
+
+func TestARuntimeThatDiesAtItsStartLeavesItsWords(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	spec.Settings = map[string]string{"die": "Fatal: no module named encodings"}
+	err := b.fails(t.Context(), spec)
+	if err == nil || !strings.Contains(err.Error(), "exit status 7; its last words: Fatal: no module named encodings") {
+		t.Fatal(err)
+	}
+}
+
+func TestAPathTooLongForSocketsIsAClearError(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 90))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := &box{t, l, dir}
+	if err := b.fails(t.Context(), b.spec("executor")); !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "too long") {
+		t.Fatal(err)
+	}
+}
+
+func TestAScriptCanBeAnExecutor(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	text := fmt.Sprintf("#!/bin/sh\nexec '%s'\n", spec.Command)
+	spec.Command = filepath.Join(t.TempDir(), "executor.sh")
+	if err := os.WriteFile(spec.Command, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.start(spec, recorders)
+}
+
+func TestTheProcessHasTheNameOfItsProgram(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	p := b.start(spec, recorders)
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Base(spec.Command); !strings.HasPrefix(want, strings.TrimSpace(string(name))) {
+		t.Errorf("it is named %q, not %q", name, want)
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID()))
+	if err != nil || string(line) != spec.Command+"\x00" {
+		t.Errorf("its command line is %q, %v", line, err)
+	}
+}
+
+func TestAffinityIsSetBeforeExec(t *testing.T) {
+	var mask unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &mask); err != nil {
+		t.Fatal(err)
+	}
+	b := newBox(t)
+	for cpu := range 1024 {
+		if !mask.IsSet(cpu) {
+			continue
+		}
+		spec := b.spec("executor")
+		spec.CPUs = []int{cpu}
+		p := b.start(spec, recorders)
+		stats, err := p.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Every thread has the mask, also those that Go started before main.
+		if want := strconv.Itoa(cpu); p.CPUsAllowed() != want || stats.CPUsAllowed != want {
+			t.Errorf("pinned to %s: %q at the start, %q now", want, p.CPUsAllowed(), stats.CPUsAllowed)
+		}
+	}
+	own, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := b.start(b.spec("executor"), recorders)
+	if !bytes.Contains(own, []byte("Cpus_allowed_list:\t"+free.CPUsAllowed()+"\n")) {
+		t.Errorf("a worker that is not pinned has %s", free.CPUsAllowed())
+	}
+	spec := b.spec("executor")
+	spec.CPUs = []int{1023}
+	if !mask.IsSet(1023) {
+		if err := b.fails(t.Context(), spec); !strings.Contains(err.Error(), "sched_setaffinity") {
+			t.Error(err)
+		}
+	}
+}
+
+func TestKilledWorkerIsNoticedAtOnce(t *testing.T) {
+	b := newBox(t)
+	up := executortest.NewRecorder()
+	p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+	if err := unix.Kill(p.PID(), unix.SIGTERM); err != nil { // go-plugin does not swallow it
+		t.Fatal(err)
+	}
+	<-p.Done()
+	up.WaitLost(t)
+	if p.Exit() != "signal: terminated" {
+		t.Errorf("it ended with %q", p.Exit())
+	}
+	p.Kill() // of nobody
+	p.Stop(t.Context())
+}
+
+func TestStopOfAStoppedWorkerEndsWithItsContext(t *testing.T) {
+	b := newBox(t)
+	p := b.start(b.spec("executor"), recorders)
+	if err := unix.Kill(p.PID(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	p.Stop(ctx)
+	if p.Exit() != "signal: killed" {
+		t.Errorf("it ended with %q", p.Exit())
+	}
+}
+
+func TestNoOrphanedWorkers(t *testing.T) {
+	dir, err := os.MkdirTemp("", "sup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	helper := exec.Command("/proc/self/exe")
+	helper.Env = append(os.Environ(), roleEnv+"=daemon", "RUNTIME="+dir)
+	helper.Stderr = os.Stderr
+	out, err := helper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = helper.Process.Kill(); _ = helper.Wait() })
+	var worker, child int
+	if _, err := fmt.Fscan(out, &worker, &child); err != nil {
+		t.Fatal(err)
+	}
+	w, c := executortest.Watch(t, worker), executortest.Watch(t, child)
+	if err := helper.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.WaitGone(t)
+	c.WaitGone(t)
+}
+
+func TestRestartsLeakNoDescriptors(t *testing.T) {
+	b := newBox(t)
+	cycle := func() int {
+		up := executortest.NewRecorder()
+		p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+		p.Stop(t.Context())
+		up.WaitLost(t)
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds)
+	}
+	first := cycle()
+	for range 5 {
+		if now := cycle(); now > first {
+			t.Fatalf("%d descriptors after the first worker, %d now", first, now)
+		}
+	}
+}
+
+func TestFindLooksBesideTheDaemonFirst(t *testing.T) {
+	root := t.TempDir()
+	bin, libexec, path := filepath.Join(root, "bin"), filepath.Join(root, "libexec/cpulb"), filepath.Join(root, "path")
+	t.Setenv("PATH", path)
+	if _, err := supervisor.Find("x", bin); !errors.Is(err, supervisor.ErrNotFound) || !strings.Contains(err.Error(), bin) ||
+		!strings.Contains(err.Error(), libexec) || !strings.Contains(err.Error(), "PATH") {
+		t.Errorf("nowhere: %v", err)
+	}
+	for _, dir := range []string{path, libexec, bin} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		want := filepath.Join(dir, "x")
+		if err := os.WriteFile(want, nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := supervisor.Find("x", bin); err != nil || got != want {
+			t.Errorf("found %q, %v, not %q", got, err, want)
+		}
+	}
+	if err := os.Chmod(filepath.Join(bin, "x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := supervisor.Find("x", bin); !errors.Is(err, supervisor.ErrNotFound) || !strings.Contains(err.Error(), "not an executable") {
+		t.Errorf("one that is not executable: %v", err)
+	}
+}
