@@ -205,6 +205,7 @@ func TestBadInputIsAClearErrorAndNobodyElseNotices(t *testing.T) {
 		{"script is a folder", "POST", "/v1/tasks", body(t.TempDir(), ""), 400, "script_is_directory"},
 		{"relative path", "POST", "/v1/tasks", body("x.py", ""), 400, "invalid_task"},
 		{"params not JSON", "POST", "/v1/tasks", body(good, `,"params":{oops}`), 400, "invalid_json"},
+		{"something after the task", "POST", "/v1/tasks", body(good, "") + "}", 400, "invalid_json"},
 		{"unknown task type", "POST", "/v1/tasks", body(good, `,"task_type":"gpu_bound"`), 400, "invalid_task"},
 		{"unknown field", "POST", "/v1/tasks", body(good, `,"parms":{}`), 400, "invalid_task"},
 		{"unknown pool", "POST", "/v1/tasks", body(good, `,"pool":"gpu"`), 400, "no_such_pool"},

@@ -20,7 +20,8 @@ type record struct {
 	slot      *slot
 	seq       uint64
 	attempts  int
-	deaths    int // workers that died while they ran it
+	deaths    int  // workers that died while they ran it
+	stopping  bool // a cancel was asked for
 	events    uint64
 	worker    *task.Worker
 	submitted time.Time
@@ -93,7 +94,8 @@ func (r *record) tell(ev *task.Event) notices {
 // a task that was recalled unread comes as its end here; every other way ends
 // with its Result.
 func (r *record) stop(reason plugins.StopReason) {
-	r.guardAfter(time.Duration(r.pool.engine.options.Config.Limits.CancelGrace), reason)
+	r.stopping = true
+	r.guardAfter(r.pool.engine.options.Config.Limits.CancelGrace, reason)
 	go r.slot.cancel(r, r.seq, reason)
 }
 

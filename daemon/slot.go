@@ -109,8 +109,8 @@ func (s *slot) Skipped(seq uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := s.of(seq); r != nil {
-		s.requeue(r)
 		s.current = nil
+		s.requeue(r)
 	}
 }
 
@@ -151,6 +151,9 @@ func (s *slot) abandon(exit string) notices {
 	s.current = nil
 	if r == nil {
 		return nil
+	}
+	if r.stopping {
+		return s.engine().finish(r, task.Cancelled, cancelled()) // or its cancel would be forgotten
 	}
 	if r.state.Load() != task.Running || s.seat.blameless {
 		s.requeue(r)

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -106,8 +107,8 @@ func Decode(text []byte) (*Task, error) {
 	if err := dec.Decode(&w); err != nil {
 		return nil, decodeError(err)
 	}
-	if dec.More() {
-		return nil, &FieldError{Field: "body", Problem: "more than one JSON value", Code: "invalid_json"}
+	if _, err := dec.Token(); err != io.EOF { // not dec.More, which stops at a bracket
+		return nil, &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
 	}
 	return w.task()
 }
