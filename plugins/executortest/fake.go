@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -177,23 +178,43 @@ func (s *fakeSlot) crashes(*plugins.Task, plugins.Emitter) plugins.Outcome {
 }
 
 func (s *fakeSlot) spawnsChild(*plugins.Task, plugins.Emitter) plugins.Outcome {
-	return spawnChild(false)
+	return spawn([]uintptr{0, 1, 2}, false)
 }
 
 func (s *fakeSlot) childEscapes(*plugins.Task, plugins.Emitter) plugins.Outcome { return Escape() }
 
-// Escape starts a process that stays, in a session of its own, with our
-// descriptors 1 and 2, and returns its pid. The caller has to see to its end.
-func Escape() plugins.Outcome { return spawnChild(true) }
-
-func spawnChild(leave bool) plugins.Outcome {
-	child := exec.Command("sleep", "1000")
-	child.Stdout, child.Stderr = os.NewFile(1, "1"), os.NewFile(2, "2")
-	child.SysProcAttr = &syscall.SysProcAttr{Setsid: leave}
-	if err := child.Start(); err != nil {
+// Escape starts a process that stays, in a session of its own and with every
+// socket and pipe of ours, as one has that was forked without exec. It returns
+// the pid; the caller has to see to that process's end.
+func Escape() plugins.Outcome {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
 		return failed("OSError", err.Error(), "exception")
 	}
-	return completed(child.Process.Pid)
+	fds := []uintptr{0, 1, 2}
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		fd, convErr := strconv.Atoi(e.Name())
+		if err == nil && convErr == nil && fd > 2 && (strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "pipe:")) {
+			fds = append(fds, uintptr(fd))
+		}
+	}
+	return spawn(fds, true)
+}
+
+// spawn starts a child that stays and returns its pid. Unlike os/exec, it leaves
+// the descriptors that it passes on as they are.
+func spawn(fds []uintptr, leave bool) plugins.Outcome {
+	program, err := exec.LookPath("sleep")
+	if err != nil {
+		return failed("OSError", err.Error(), "exception")
+	}
+	pid, err := syscall.ForkExec(program, []string{"sleep", "1000"},
+		&syscall.ProcAttr{Files: fds, Sys: &syscall.SysProcAttr{Setsid: leave}})
+	if err != nil {
+		return failed("OSError", err.Error(), "exception")
+	}
+	return completed(pid)
 }
 
 func (s *fakeSlot) environment(*plugins.Task, plugins.Emitter) plugins.Outcome {

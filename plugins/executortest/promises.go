@@ -287,6 +287,13 @@ func childrenDie(b *bench) {
 	b.ended()
 }
 
+func childrenDieOfCrash(b *bench) {
+	c := child(b, b.run(SpawnsChild, "{}"))
+	b.send(0, Crashes, "{}")
+	c.WaitGone(b)
+	b.ended()
+}
+
 func childEscapes(b *bench) {
 	c := child(b, b.run(ChildEscapes, "{}"))
 	defer c.Kill()

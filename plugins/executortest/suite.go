@@ -99,6 +99,7 @@ func Run(t *testing.T, s Suite) {
 		{"ScriptsSeeNothingOfThePlumbing", []Behaviour{Environment}, environment},
 		{"ACrashIsNoticedWithItsLastWords", []Behaviour{Crashes}, crash},
 		{"ChildrenDieWithTheWorker", []Behaviour{SpawnsChild}, childrenDie},
+		{"ChildrenDieWithACrashedWorker", []Behaviour{SpawnsChild, Crashes}, childrenDieOfCrash},
 		{"AnEscapedChildKeepsNothingWaiting", []Behaviour{ChildEscapes}, childEscapes},
 		{"StatsCount", []Behaviour{BlocksUntilStopped, Echo}, stats},
 	} {

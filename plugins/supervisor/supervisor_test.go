@@ -3,8 +3,6 @@ package supervisor_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -30,13 +28,15 @@ type box struct {
 	dir string
 }
 
-func newBox(t *testing.T) *box {
+func newBox(t *testing.T) *box { return newBoxLogging(t, hclog.NewNullLogger()) }
+
+func newBoxLogging(t *testing.T, log hclog.Logger) *box {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sup") // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	l, err := supervisor.NewLauncher(dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,130 +96,21 @@ func TestTheFakeExecutorConforms(t *testing.T) {
 	})
 }
 
-func TestHashMismatchIsRefused(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("executor")
-	spec.SHA256 = strings.Repeat("0", 64)
-	if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrHash) {
+func TestOutputOutsideAnyTaskIsLogged(t *testing.T) {
+	var log bytes.Buffer // read only after the worker's end, when nothing writes any more
+	b := newBoxLogging(t, hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info}))
+	up := executortest.NewRecorder()
+	p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.StrayOutput]}); err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(spec.Command)
-	if err != nil {
-		t.Fatal(err)
+	up.Wait(t, "ended", 1)
+	p.Stop(t.Context())
+	if n := strings.Count(log.String(), "x"); n < 2_000_000 {
+		t.Errorf("of 1 MB on descriptor 1 and 1 MB on 2, %d bytes were logged", n)
 	}
-	sum := sha256.Sum256(program)
-	spec.SHA256 = strings.ToUpper(hex.EncodeToString(sum[:]))
-	b.start(spec, recorders)
-}
-
-func TestAMissingProgramIsAClearError(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("executor")
-	for _, path := range []string{filepath.Join(b.dir, "nothing"), b.dir, "/dev/null"} {
-		spec.Command = path
-		if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrNotFound) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v", path, err)
-		}
-	}
-}
-
-func TestNotAPluginIsAClearError(t *testing.T) {
-	b := newBox(t)
-	for role, says := range map[string]string{
-		"exits":   "exit status 3; its last words: no such option: not an executor",
-		"hello":   "Hello, world",
-		"chatter": "",
-		"liar":    "",
-		"other":   "99",
-	} {
-		err := b.fails(t.Context(), b.spec(role))
-		t.Logf("%s: %v", role, err)
-		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", role, err)
-		}
-	}
-}
-
-func TestAFileThatIsNoProgramIsAClearError(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("executor")
-	for text, mode := range map[string]os.FileMode{"just text": 0o700, "#!/nonexistent/interpreter\n": 0o700, "not executable": 0o600} {
-		spec.Command = filepath.Join(t.TempDir(), "program")
-		if err := os.WriteFile(spec.Command, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		err := b.fails(t.Context(), spec)
-		t.Logf("%q: %v", text, err)
-		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), spec.Command) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestAProgramThatSaysNothingIsGivenUp(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("mute")
-	spec.StartTimeout = 100 * time.Millisecond
-	if err := b.fails(t.Context(), spec); !errors.Is(err, supervisor.ErrStartTimeout) {
-		t.Fatal(err)
-	}
-}
-
-func TestAStartEndsWithItsContext(t *testing.T) {
-	b := newBox(t)
-	gone := errors.New("the daemon stops")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(gone)
-	if err := b.fails(ctx, b.spec("mute")); !errors.Is(err, gone) {
-		t.Fatal(err)
-	}
-}
-
-func TestAnEscapedChildOfAFailedProgramKeepsNothingWaiting(t *testing.T) {
-	b := newBox(t)
-	err := b.fails(t.Context(), b.spec("escapes"))
-	_, after, _ := strings.Cut(err.Error(), "child ")
-	text, _, _ := strings.Cut(after, ":")
-	child, convErr := strconv.Atoi(text)
-	if convErr != nil {
-		t.Fatalf("%v: %v", convErr, err)
-	}
-	executortest.Watch(t, child).Kill()
-}
-
-func TestABadSettingIsBlamed(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("executor")
-	spec.Settings = map[string]string{"refuse": "no such folder"}
-	err := b.fails(t.Context(), spec)
-	if !errors.Is(err, plugins.ErrBadSetting) || !strings.Contains(err.Error(), "no such folder") || strings.Contains(err.Error(), "killed") {
-		t.Fatal(err)
-	}
-}
-
-func TestARuntimeThatDiesAtItsStartLeavesItsWords(t *testing.T) {
-	b := newBox(t)
-	spec := b.spec("executor")
-	spec.Settings = map[string]string{"die": "Fatal: no module named encodings"}
-	err := b.fails(t.Context(), spec)
-	if err == nil || !strings.Contains(err.Error(), "exit status 7; its last words: Fatal: no module named encodings") {
-		t.Fatal(err)
-	}
-}
-
-func TestAPathTooLongForSocketsIsAClearError(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 90))
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	b := &box{t, l, dir}
-	if err := b.fails(t.Context(), b.spec("executor")); !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "too long") {
-		t.Fatal(err)
+	if !strings.Contains(log.String(), "output outside any task") {
+		t.Errorf("the log: %.300s", log.String())
 	}
 }
 
@@ -362,11 +253,14 @@ func TestRestartsLeakNoDescriptors(t *testing.T) {
 		}
 		return len(fds)
 	}
-	first := cycle()
-	for range 5 {
-		if now := cycle(); now > first {
-			t.Fatalf("%d descriptors after the first worker, %d now", first, now)
-		}
+	// gRPC closes its socket a little later, so one or two more may be counted.
+	const cycles, slack = 12, 4
+	first, last := cycle(), 0
+	for range cycles {
+		last = cycle()
+	}
+	if last > first+slack {
+		t.Fatalf("%d descriptors after the first worker, %d after %d more", first, last, cycles)
 	}
 }
 
