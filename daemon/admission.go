@@ -2,16 +2,12 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
-
-	"golang.org/x/sys/unix"
 )
 
 // Submit accepts t, which must not change afterwards, and starts it as soon as a
@@ -21,10 +17,10 @@ import (
 // Errors: a task.FieldError when t can't run here, task.ErrConflict when the id
 // names another task, task.ErrQueueFull, task.ErrDraining.
 func (e *Engine) Submit(t *task.Task, w task.Watcher) (task.View, error) {
-	if err := checkScript(t.ScriptPath); err != nil {
+	r := &record{task: t, submitted: time.Now()}
+	if err := e.scripts.check(t.ScriptPath, r.submitted); err != nil {
 		return task.View{}, err
 	}
-	r := &record{task: t, submitted: time.Now()}
 	e.mu.Lock()
 	known, ok := e.store.tasks[t.ID]
 	if ok {
@@ -85,29 +81,6 @@ func (e *Engine) poolFor(t *task.Task) (*pool, error) {
 	}
 	return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
 		Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
-}
-
-// checkScript refuses early what could not be opened later. The executor opens
-// the file again, so this protects nothing; it only tells the caller sooner.
-func checkScript(path string) error {
-	wrong := func(code, problem string) error {
-		return &task.FieldError{Field: "script_path", Code: code, Problem: fmt.Sprintf("%q %s", path, problem)}
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return wrong("script_not_found", "does not exist")
-	case err != nil:
-		return wrong("script_not_readable", "can't be looked at: "+err.Error())
-	case info.IsDir():
-		return wrong("script_is_directory", "is a folder, not a script")
-	case !info.Mode().IsRegular():
-		return wrong("script_not_readable", "is not a regular file")
-	}
-	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS); err != nil {
-		return wrong("script_not_readable", "is not readable by the daemon: "+err.Error())
-	}
-	return nil
 }
 
 // View returns the task as it stands. Errors: task.ErrNotFound, task.ErrEvicted.

@@ -45,6 +45,7 @@ type Engine struct {
 	life        context.Context
 	end         context.CancelFunc
 	supervisors sync.WaitGroup
+	scripts     scripts
 
 	mu       sync.Mutex
 	pools    []*pool

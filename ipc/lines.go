@@ -73,15 +73,14 @@ type command struct {
 	Task   json.RawMessage `json:"task"`
 	TaskID string          `json:"task_id"`
 	Events bool            `json:"events"`
+	// Ack false asks for no "accepted" line: the sender waits for the result, and
+	// is spared the waking. Absent means true.
+	Ack *bool `json:"ack"`
 }
 
-// decodeCommand reads one line. The error is a task.FieldError; the command then
-// has what could be read of it.
+// decodeCommand reads one line and leaves its task undecoded.
 func decodeCommand(text []byte) (command, error) {
 	var c command
-	if bare := bareTask(text); bare != nil {
-		return command{Op: opSubmit, Task: bare}, nil
-	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(&c)
@@ -99,23 +98,43 @@ func decodeCommand(text []byte) (command, error) {
 		return c, &task.FieldError{Field: wrong.Field, Problem: "must not be a JSON " + wrong.Value}
 	default:
 		return c, &task.FieldError{Field: "line", Problem: "not an object with known fields: " + err.Error(),
-			Allowed: []string{"op", "task", "task_id", "events"}}
+			Allowed: []string{"op", "task", "task_id", "events", "ack"}}
 	}
 }
 
-// bareTask returns the task of a line that submits one and says no more, as
-// clients write it. This spares the most frequent line a general decoder; nil
-// leaves the line to that.
-func bareTask(text []byte) []byte {
-	for _, prefix := range []string{`{"op":"submit","task":`, `{"op": "submit", "task": `} {
-		if len(text) > len(prefix) && string(text[:len(prefix)]) == prefix {
-			// Only if what is between prefix and brace is one value, the line is.
-			if inner := text[len(prefix) : len(text)-1]; text[len(text)-1] == '}' && json.Valid(inner) {
-				return inner
-			}
+// decodeLine reads one line, and the task of one that submits. The error is a
+// task.FieldError; the command then has what could be read of it.
+func decodeLine(text []byte) (command, *task.Task, error) {
+	if c, ok := plainSubmit(text); ok {
+		if t, err := task.Decode(c.Task); err == nil {
+			return c, t, nil
 		}
 	}
-	return nil
+	c, err := decodeCommand(text)
+	if err != nil || c.Op != opSubmit {
+		return c, nil, err
+	}
+	t, err := task.Decode(c.Task)
+	return c, t, err
+}
+
+// plainSubmit takes a line apart as clients write it when they submit a task and
+// say no more. This spares the most frequent line a general decoder. The line is
+// such a one only if what it returns as the task is one; else it says nothing.
+func plainSubmit(text []byte) (command, bool) {
+	for _, form := range [...]struct {
+		prefix string
+		ack    *bool
+	}{
+		{`{"op":"submit","ack":false,"task":`, new(bool)},
+		{`{"op":"submit","task":`, nil},
+		{`{"op": "submit", "task": `, nil},
+	} {
+		if task, ok := bytes.CutPrefix(text, []byte(form.prefix)); ok && bytes.HasSuffix(task, []byte("}")) {
+			return command{Op: opSubmit, Task: task[:len(task)-1], Ack: form.ack}, true
+		}
+	}
+	return command{}, false
 }
 
 func (c *command) check() error {

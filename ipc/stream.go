@@ -14,6 +14,7 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins/outbox"
+	"cpulb/plugins/rawio"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 // goroutine that ends a task writes the result itself when the socket has room.
 type stream struct {
 	server *Server
-	conn   net.Conn
+	conn   *rawio.Conn
 	out    *outbox.Outbox
 	// cut is set when the client lets too much gather: nothing more is queued.
 	cut  atomic.Bool
@@ -52,17 +53,18 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	conn, rw, err := http.NewResponseController(w).Hijack()
+	hijacked, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	defer conn.Close()
-	out, err := outbox.New(conn, int(s.options.BacklogBytes))
+	defer hijacked.Close()
+	conn, err := rawio.New(hijacked.(*net.UnixConn)) // Server listens on nothing else
 	if err != nil {
 		s.options.Logger.Error("stream refused", "error", err)
 		return
 	}
+	out := outbox.New(conn, int(s.options.BacklogBytes))
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
@@ -135,10 +137,12 @@ func (st *stream) serve(in *lines) {
 }
 
 func (st *stream) command(text []byte, line int) {
-	c, err := decodeCommand(text)
-	if err == nil && c.Op == opSubmit {
-		err = st.submit(&c)
-	} else if err == nil {
+	c, t, err := decodeLine(text)
+	switch {
+	case err != nil:
+	case c.Op == opSubmit:
+		err = st.submit(t, &c)
+	default:
 		err = st.cancel(c.TaskID)
 	}
 	if err != nil {
@@ -156,19 +160,18 @@ func (st *stream) cancel(text string) error {
 
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered.
-func (st *stream) submit(c *command) error {
-	t, err := task.Decode(c.Task)
-	if err != nil {
-		return err
-	}
-	w := &watch{stream: st, verbose: c.Events}
+func (st *stream) submit(t *task.Task, c *command) error {
+	quiet := c.Ack != nil && !*c.Ack
+	w := &watch{stream: st, verbose: c.Events, accepted: quiet}
 	st.watches(1)
 	view, err := st.server.engine.Submit(t, w)
 	if err != nil {
 		st.watches(-1)
 		return err
 	}
-	w.accept(encodeAccepted(t.ID, view.Status))
+	if !quiet {
+		w.accept(encodeAccepted(t.ID, view.Status))
+	}
 	return nil
 }
 

@@ -126,6 +126,17 @@ func TestAcceptedComesBeforeTheResultOfTheShortestTask(t *testing.T) {
 	}
 }
 
+func TestWhoWantsNoAcceptedGetsTheResultAlone(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	s := open(t, socket)
+	for _, form := range []string{`{"op":"submit","ack":false,"task":%s}`, `{"ack":false,"task":%s,"op":"submit"}`} {
+		s.send(fmt.Sprintf(form, fmt.Sprintf(`{"script_path":%q}`, ipctest.Echo)) + "\n")
+		s.expect("result")
+		s.send(fmt.Sprintf(form, `{"script_path":"not absolute"}`) + "\n")
+		s.expect("rejected")
+	}
+}
+
 func TestPipelinedTasksAreAllAnswered(t *testing.T) {
 	engine := ipctest.New()
 	socket, _ := ipctest.Serve(t, engine, ipc.Options{})

@@ -7,6 +7,7 @@ import (
 
 	"cpulb/plugins/outbox"
 	"cpulb/plugins/proto"
+	"cpulb/plugins/rawio"
 )
 
 // Handler is told what comes up one slot. Its calls come from the slot's reader
@@ -25,25 +26,25 @@ type Handler interface {
 
 // Conn is the daemon's end of one slot.
 type Conn struct {
-	conn net.Conn
+	conn *rawio.Conn
 	out  *outbox.Outbox
 }
 
 // openConn connects to a slot and starts reading it.
 func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h Handler) (*Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	out, err := outbox.New(conn, 0)
+	conn, err := rawio.New(dialled.(*net.UnixConn))
 	if err != nil {
-		conn.Close()
-		return nil, err
+		dialled.Close()
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{conn: conn, out: out}
+	c := &Conn{conn: conn, out: outbox.New(conn, 0)}
 	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
 	if err == nil {
-		err = out.Write(hello)
+		err = c.out.Write(hello)
 	}
 	if err != nil {
 		conn.Close()
@@ -67,11 +68,7 @@ func (c *Conn) Send(t *Task) error {
 
 // CloseRead ends the reading after what has arrived by now. Without it a process
 // that inherited the worker's end, and outlived it, would put off Handler.Lost.
-func (c *Conn) CloseRead() {
-	if u, ok := c.conn.(*net.UnixConn); ok {
-		_ = u.CloseRead() // an error: it has ended already
-	}
-}
+func (c *Conn) CloseRead() { _ = c.conn.CloseRead() } // an error: it has ended already
 
 // Close ends the connection.
 func (c *Conn) Close() { c.conn.Close() }

@@ -63,7 +63,11 @@ type Client struct {
 func New(socket string) *Client {
 	c := &Client{socket: socket}
 	c.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return c.dial(ctx)
+		conn, err := c.dial(ctx)
+		if err != nil {
+			return nil, err // not a nil *net.UnixConn in an interface
+		}
+		return conn, nil
 	}}}
 	return c
 }
@@ -71,7 +75,7 @@ func New(socket string) *Client {
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
@@ -79,7 +83,10 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("%s may not be used by this user: is it in the socket's group? %w", c.socket, err)
 	}
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UnixConn), nil
 }
 
 // Submit hands t to the daemon and returns once it has been accepted. t needs an

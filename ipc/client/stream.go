@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins/outbox"
+	"cpulb/plugins/rawio"
 )
 
 // ErrStreamEnded is matched by what a Stream returns after its connection has
@@ -35,7 +35,7 @@ const (
 // Stream submits many tasks over one connection without waiting for each. It is
 // safe for concurrent use.
 type Stream struct {
-	conn net.Conn
+	conn *rawio.Conn
 	out  *outbox.Outbox
 	// sending keeps the numbers of lines in the order of the lines. It is taken
 	// before mu.
@@ -70,8 +70,13 @@ type line struct {
 
 // OpenStream connects and upgrades. ctx bounds the opening, not the Stream.
 func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
-	conn, err := c.dial(ctx)
+	dialled, err := c.dial(ctx)
 	if err != nil {
+		return nil, err
+	}
+	conn, err := rawio.New(dialled)
+	if err != nil {
+		dialled.Close()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -86,7 +91,7 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 	return s, nil
 }
 
-func open(conn net.Conn) (*Stream, error) {
+func open(conn *rawio.Conn) (*Stream, error) {
 	if _, err := conn.Write([]byte(upgrade)); err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
@@ -100,11 +105,7 @@ func open(conn net.Conn) (*Stream, error) {
 		text, _ := io.ReadAll(resp.Body) // as much as there is
 		return nil, problemIn(resp, text)
 	}
-	out, err := outbox.New(conn, unsentBytes)
-	if err != nil {
-		return nil, err
-	}
-	s := &Stream{conn: conn, out: out, waiting: map[task.ID]*Pending{}}
+	s := &Stream{conn: conn, out: outbox.New(conn, unsentBytes), waiting: map[task.ID]*Pending{}}
 	go s.read(r)
 	return s, nil
 }
@@ -129,15 +130,15 @@ func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
 // It waits, until ctx is done, only while the daemon reads slower than is sent.
 // A task that the daemon refuses has a *Problem for its Result.
 func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
-	text, err := json.Marshal(struct {
-		Op   string     `json:"op"`
-		Task *task.Task `json:"task"`
-	}{"submit", t})
+	body, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("task: %w", err)
 	}
+	// Nobody here waits for the line that says that it was accepted.
+	text := make([]byte, 0, len(body)+64)
+	text = append(append(append(text, `{"op":"submit","ack":false,"task":`...), body...), "}\n"...)
 	p := &Pending{ID: t.ID, stream: s, done: make(chan struct{})}
-	if err := s.send(ctx, append(text, '\n'), p); err != nil {
+	if err := s.send(ctx, text, p); err != nil {
 		return nil, err
 	}
 	return p, nil

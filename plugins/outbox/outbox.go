@@ -13,9 +13,8 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"syscall"
 
-	"golang.org/x/sys/unix"
+	"cpulb/plugins/rawio"
 )
 
 // ErrFull is returned by Write when taking the bytes would exceed the bound. The
@@ -28,13 +27,9 @@ var ErrClosed = errors.New("outbox is closed")
 // large is the size from which a buffer is taken over instead of copied.
 const large = 64 << 10
 
-// maxVec is how many buffers the kernel takes in one writev (IOV_MAX).
-const maxVec = 1024
-
 // Outbox queues bytes for one connection. It is safe for concurrent use.
 type Outbox struct {
-	conn net.Conn
-	raw  syscall.RawConn
+	conn *rawio.Conn
 	max  int
 
 	mu      sync.Mutex
@@ -50,16 +45,10 @@ type Outbox struct {
 
 // New returns an Outbox for conn, which holds at most max bytes; 0 means without
 // bound. conn stays the caller's to close.
-func New(conn net.Conn, max int) (*Outbox, error) {
+func New(conn *rawio.Conn, max int) *Outbox {
 	o := &Outbox{conn: conn, max: max}
 	o.idle = sync.NewCond(&o.mu)
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.New("outbox: the connection has no descriptor")
-	}
-	raw, err := c.SyscallConn()
-	o.raw = raw
-	return o, err
+	return o
 }
 
 // Write queues bufs in order, as one unit. A buffer of 64 KiB or more becomes
@@ -81,7 +70,9 @@ func (o *Outbox) Write(bufs ...[]byte) error {
 		return ErrFull
 	}
 	for _, b := range bufs {
-		o.add(b)
+		if len(b) > 0 {
+			o.add(b)
+		}
 	}
 	o.queued += n
 	o.kick()
@@ -154,22 +145,7 @@ func (o *Outbox) rested(err error) {
 
 // attempt writes once without blocking and returns what is left.
 func (o *Outbox) attempt(bufs net.Buffers) (net.Buffers, error) {
-	var n int
-	var err error
-	once := func(fd uintptr) bool {
-		if len(bufs) == 1 {
-			n, err = unix.Write(int(fd), bufs[0])
-		} else {
-			n, err = unix.Writev(int(fd), bufs[:min(len(bufs), maxVec)])
-		}
-		return true // also when it would block: the goroutine waits, not we
-	}
-	if werr := o.raw.Write(once); werr != nil {
-		return nil, werr
-	}
-	if err == unix.EAGAIN || err == unix.EINTR {
-		return bufs, nil
-	}
+	n, err := o.conn.TryWrite(bufs)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +169,7 @@ func (o *Outbox) wrote(n int) {
 // drain writes bufs and whatever gathers meanwhile, then ends.
 func (o *Outbox) drain(bufs net.Buffers) {
 	for {
-		n, err := bufs.WriteTo(o.conn)
+		n, err := bufs.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
 		o.mu.Lock()
 		o.queued -= int(n)
 		if err != nil || len(o.queue) == 0 || o.corks > 0 {

@@ -5,24 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"testing"
 
 	"cpulb/plugins/outbox"
 )
 
-func newOutbox(t *testing.T, conn net.Conn, max int) *outbox.Outbox {
-	t.Helper()
-	o, err := outbox.New(conn, max)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
 func TestAClosedOutboxRefusesMoreAndStillWritesWhatItHas(t *testing.T) {
 	near, far := pair(t)
-	o := newOutbox(t, near, 0)
+	o := outbox.New(near, 0)
 	const size = 8 << 20 // more than the socket takes: a goroutine has to finish it
 	if err := o.Write(make([]byte, size)); err != nil {
 		t.Fatal(err)
@@ -41,7 +31,7 @@ func TestAClosedOutboxRefusesMoreAndStillWritesWhatItHas(t *testing.T) {
 
 func TestTheFirstWriteErrorStays(t *testing.T) {
 	near, far := pair(t)
-	o := newOutbox(t, near, 0)
+	o := outbox.New(near, 0)
 	far.Close()
 	if err := o.Write([]byte("x")); err != nil {
 		t.Fatalf("the Write that finds out: %v", err) // it was taken before anyone knew
@@ -54,7 +44,7 @@ func TestTheFirstWriteErrorStays(t *testing.T) {
 
 func TestFlushEndsWithItsContext(t *testing.T) {
 	near, _ := pair(t)
-	o := newOutbox(t, near, 0)
+	o := outbox.New(near, 0)
 	if err := o.Write(make([]byte, 8<<20)); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +57,7 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 
 func TestMoreBuffersThanOneSystemCallTakesLeaveWhole(t *testing.T) {
 	near, far := pair(t)
-	o := newOutbox(t, near, 0)
+	o := outbox.New(near, 0)
 	const buffers = 1500 // IOV_MAX is 1024
 	large := bytes.Repeat([]byte("x"), 64<<10)
 	o.Cork()
@@ -88,7 +78,7 @@ func TestMoreBuffersThanOneSystemCallTakesLeaveWhole(t *testing.T) {
 func TestRoomComesBackAsTheReaderReads(t *testing.T) {
 	near, far := pair(t)
 	const room = 1 << 20
-	o := newOutbox(t, near, room)
+	o := outbox.New(near, room)
 	for range 10 {
 		if err := o.Write(make([]byte, room)); err != nil {
 			t.Fatal(err)

@@ -10,17 +10,22 @@ import (
 	"testing"
 
 	"cpulb/plugins/outbox"
+	"cpulb/plugins/rawio"
 )
 
 // pair returns both ends of a Unix stream connection.
-func pair(t *testing.T) (near, far net.Conn) {
+func pair(t *testing.T) (near *rawio.Conn, far net.Conn) {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if near, err = net.Dial("unix", l.Addr().String()); err != nil {
+	dialled, err := net.DialUnix("unix", nil, l.Addr().(*net.UnixAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if near, err = rawio.New(dialled); err != nil {
 		t.Fatal(err)
 	}
 	if far, err = l.Accept(); err != nil {
@@ -32,10 +37,7 @@ func pair(t *testing.T) (near, far net.Conn) {
 
 func TestBytesOfEveryWriteStayTogetherAndInOrder(t *testing.T) {
 	near, far := pair(t)
-	o, err := outbox.New(near, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := outbox.New(near, 0)
 	const writers, each = 8, 300
 	var wg sync.WaitGroup
 	for w := range writers {
@@ -75,10 +77,8 @@ func TestBytesOfEveryWriteStayTogetherAndInOrder(t *testing.T) {
 
 func TestAReaderThatSleepsNeverBlocksAWriter(t *testing.T) {
 	near, _ := pair(t)
-	o, err := outbox.New(near, 4<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := outbox.New(near, 4<<20)
+	var err error
 	for range 1000 {
 		if err = o.Write(make([]byte, 8<<10)); err != nil {
 			break
@@ -91,10 +91,7 @@ func TestAReaderThatSleepsNeverBlocksAWriter(t *testing.T) {
 
 func TestNothingLeavesBetweenCorkAndUncork(t *testing.T) {
 	near, far := pair(t)
-	o, err := outbox.New(near, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := outbox.New(near, 0)
 	o.Cork()
 	for _, text := range []string{"one ", "two ", "three"} {
 		if err := o.Write([]byte(text)); err != nil {
