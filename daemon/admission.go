@@ -17,6 +17,9 @@ import (
 // Errors: a task.FieldError when t can't run here, task.ErrConflict when the id
 // names another task, task.ErrQueueFull, task.ErrDraining.
 func (e *Engine) Submit(t *task.Task, w task.Watcher) (task.View, error) {
+	if err := refuseUnserved(t); err != nil {
+		return task.View{}, err
+	}
 	r := &record{task: t, submitted: time.Now()}
 	if err := e.scripts.check(t.ScriptPath, r.submitted); err != nil {
 		return task.View{}, err

@@ -1,8 +1,11 @@
 package task
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // EventKind names what an Event tells.
@@ -14,6 +17,7 @@ const (
 	EventPartial  EventKind = "partial"
 	EventProgress EventKind = "progress"
 	EventLog      EventKind = "log"
+	EventGap      EventKind = "gap"
 	EventResult   EventKind = "result"
 )
 
@@ -32,6 +36,9 @@ type Event struct {
 	// Level is set for EventLog; Message for EventLog and EventProgress.
 	Level   string `json:"level,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Missed is set for EventGap: how many events up to and including Cursor were
+	// dropped because nobody read them in time.
+	Missed uint64 `json:"missed,omitempty"`
 	// Result is set for EventResult.
 	Result *Result `json:"result,omitempty"`
 }
@@ -45,6 +52,24 @@ type Cursor struct {
 // MarshalText implements encoding.TextMarshaler.
 func (c Cursor) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%d.%d", c.Attempt, c.Seq), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Cursor) UnmarshalText(text []byte) error {
+	attempt, seq, _ := strings.Cut(string(text), ".")
+	a, err := strconv.ParseUint(attempt, 10, 31)
+	n, err2 := strconv.ParseUint(seq, 10, 64)
+	if err != nil || err2 != nil {
+		return &FieldError{Field: "cursor", Problem: fmt.Sprintf(`%q is not a cursor such as "1.42"`, clip(string(text)))}
+	}
+	*c = Cursor{Attempt: int(a), Seq: n}
+	return nil
+}
+
+// Compare returns a negative number if c comes before d, zero if they are the
+// same, else a positive number.
+func (c Cursor) Compare(d Cursor) int {
+	return cmp.Or(cmp.Compare(c.Attempt, d.Attempt), cmp.Compare(c.Seq, d.Seq))
 }
 
 // Watcher is told what becomes of a task. Its calls come from the engine's own

@@ -7,15 +7,9 @@
 package task
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -27,10 +21,12 @@ type ID = uuid.UUID
 func NewID() ID { return uuid.Must(uuid.NewV7()) }
 
 // ParseID reads an id in its canonical 36-character form.
-func ParseID(text string) (ID, error) {
-	id, err := uuid.Parse(text)
+func ParseID(text string) (ID, error) { return parseID([]byte(text)) }
+
+func parseID(text []byte) (ID, error) {
+	id, err := uuid.ParseBytes(text)
 	if err != nil || len(text) != 36 {
-		return ID{}, &FieldError{Field: "task_id", Problem: fmt.Sprintf("%.64q is not a UUID", text)}
+		return ID{}, &FieldError{Field: "task_id", Problem: fmt.Sprintf("%q is not a UUID", clip(string(text)))}
 	}
 	return id, nil
 }
@@ -47,191 +43,91 @@ const (
 // Types lists the task types.
 func Types() []string { return []string{string(CPUBound), string(IOBound)} }
 
-// DefaultPriority is that of a task that names none.
-const DefaultPriority = 5
+// LostPolicy says what becomes of a task that ran when its worker, or the
+// daemon, died.
+type LostPolicy string
 
-// DefaultFunction is the entry point of a script whose task names none.
-const DefaultFunction = "main"
+// The policies for lost workers.
+const (
+	// Requeue runs the task again, so it may run more than once. The default.
+	Requeue LostPolicy = "requeue"
+	// Fail ends the task, so it runs at most once.
+	Fail LostPolicy = "fail"
+)
 
-// Task is what a caller wants to have run.
+// LostPolicies lists the policies for lost workers.
+func LostPolicies() []string { return []string{string(Requeue), string(Fail)} }
+
+// What holds for a task that does not say otherwise.
+const (
+	DefaultPriority     = 5
+	DefaultFunction     = "main"
+	DefaultRetryBackoff = Duration(time.Second)
+)
+
+// Task is what a caller wants to have run. Its JSON is the table in fields.go.
 type Task struct {
-	ID         ID     `json:"task_id"`
-	ScriptPath string `json:"script_path"`
+	ID ID
+	// ScriptPath is absolute; it is empty if Extras has the Source.
+	ScriptPath string
 	// Function is the entry point.
-	Function string `json:"function"`
-	// Params is JSON text, handed to the script as it is.
-	Params json.RawMessage `json:"params"`
-	Type   Type            `json:"task_type"`
+	Function string
+	// Params is JSON text, handed to the script as it is; none is {}.
+	Params json.RawMessage
+	Type   Type
 	// Pool and Executor narrow the choice of pool; empty means any.
-	Pool     string `json:"pool,omitempty"`
-	Executor string `json:"executor,omitempty"`
+	Pool     string
+	Executor string
 	// Priority is 0 to 9, 9 first.
-	Priority int `json:"priority"`
+	Priority int
 	// Timeout bounds one attempt, from its start; 0 means none.
-	Timeout     Duration          `json:"timeout,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Traceparent string            `json:"traceparent,omitempty"`
+	Timeout     Duration
+	Labels      map[string]string
+	Traceparent string
+	// Extra is nil for a task that says nothing of what is in it. Write through
+	// it, read with the method Extras.
+	Extra *Extras
 }
 
-// wire is a Task as a caller sends it: absent fields are told from zero ones.
-type wire struct {
-	ID          *string           `json:"task_id"`
-	ScriptPath  string            `json:"script_path"`
-	Function    *string           `json:"function"`
-	Params      json.RawMessage   `json:"params"`
-	Type        *string           `json:"task_type"`
-	Pool        string            `json:"pool"`
-	Executor    string            `json:"executor"`
-	Priority    *int              `json:"priority"`
-	Timeout     Duration          `json:"timeout"`
-	Labels      map[string]string `json:"labels"`
-	Traceparent string            `json:"traceparent"`
+// Extras is what few tasks say. It is apart from Task because a million tasks may
+// wait in memory.
+type Extras struct {
+	// Source is the script's text, instead of ScriptPath.
+	Source string
+	// ExpiresAt is when a task that has not started fails as expired.
+	ExpiresAt time.Time
+	// MaxRetries is how often a failed attempt is followed by another one, after
+	// RetryBackoff, twice that, and so on.
+	MaxRetries   int
+	RetryBackoff Duration
+	// RunAt, or Delay from submission, is before when the task does not start.
+	RunAt time.Time
+	Delay Duration
+	// IdempotencyKey makes a second task of its owner with the same key the first
+	// one. Tasks with one ConcurrencyKey run only as many at a time as configured.
+	IdempotencyKey string
+	ConcurrencyKey string
+	OnWorkerLost   LostPolicy
+	// Durable is nil where journal.sync decides.
+	Durable *bool
+	// ResultTTL is how long the result is kept; 0 leaves it to results.ttl.
+	ResultTTL Duration
+	// Env and Cwd are for executors that isolate tasks by process.
+	Env map[string]string
+	Cwd string
 }
 
-// Fields lists the JSON names that Decode takes.
-func Fields() []string {
-	return []string{"task_id", "script_path", "function", "params", "task_type", "pool", "executor",
-		"priority", "timeout", "labels", "traceparent"}
-}
-
-// Decode reads one task from JSON, fills in defaults and validates it. It does
-// not look at the file system. The error is a FieldError that names the field,
-// or the offset where the text stops being JSON. text is not kept.
-func Decode(text []byte) (*Task, error) {
-	if !utf8.Valid(text) {
-		return nil, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
+// Extras returns what t says in them, defaults filled in, to be read only.
+func (t *Task) Extras() Extras {
+	var x Extras
+	if t.Extra != nil {
+		x = *t.Extra
 	}
-	var w wire
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&w); err != nil {
-		return nil, decodeError(err)
+	if x.OnWorkerLost == "" {
+		x.OnWorkerLost = Requeue
 	}
-	if _, err := dec.Token(); err != io.EOF { // not dec.More, which stops at a bracket
-		return nil, &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
+	if x.RetryBackoff == 0 {
+		x.RetryBackoff = DefaultRetryBackoff
 	}
-	return w.task()
-}
-
-func decodeError(err error) error {
-	var syntax *json.SyntaxError
-	var wrong *json.UnmarshalTypeError
-	var field *FieldError
-	switch {
-	case errors.As(err, &field):
-		return field
-	case errors.As(err, &syntax):
-		return &FieldError{Field: "body", Code: "invalid_json",
-			Problem: fmt.Sprintf("not JSON at byte %d: %s", syntax.Offset, syntax.Error())}
-	case errors.As(err, &wrong):
-		name := wrong.Field
-		if name == "" {
-			name = "body"
-		}
-		return &FieldError{Field: name, Problem: fmt.Sprintf("must be %s, not %s", jsonName(wrong), wrong.Value)}
-	case strings.HasPrefix(err.Error(), "json: unknown field "):
-		// encoding/json has no type for this error; the prefix is its contract.
-		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
-		return &FieldError{Field: name, Problem: "unknown field", Allowed: Fields()}
-	default:
-		return &FieldError{Field: "body", Problem: "not JSON: " + err.Error(), Code: "invalid_json"}
-	}
-}
-
-func jsonName(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind().String() {
-	case "string":
-		return "a string"
-	case "int":
-		return "a whole number"
-	case "map", "struct":
-		return "an object"
-	default:
-		return e.Type.String()
-	}
-}
-
-func (w *wire) task() (*Task, error) {
-	t := &Task{ScriptPath: w.ScriptPath, Function: DefaultFunction, Params: w.Params, Type: CPUBound,
-		Pool: w.Pool, Executor: w.Executor, Priority: DefaultPriority, Timeout: w.Timeout,
-		Labels: w.Labels, Traceparent: w.Traceparent}
-	if w.ID != nil {
-		id, err := ParseID(*w.ID)
-		if err != nil {
-			return nil, err
-		}
-		t.ID = id
-	} else {
-		t.ID = NewID()
-	}
-	if w.Function != nil {
-		t.Function = *w.Function
-	}
-	if w.Type != nil {
-		t.Type = Type(*w.Type)
-	}
-	if w.Priority != nil {
-		t.Priority = *w.Priority
-	}
-	if len(t.Params) == 0 {
-		t.Params = json.RawMessage("{}")
-	}
-	return t, t.Validate()
-}
-
-// Validate reports the first thing that is wrong with t as a FieldError.
-func (t *Task) Validate() error {
-	switch {
-	case t.ScriptPath == "":
-		return &FieldError{Field: "script_path", Problem: "is missing"}
-	case strings.ContainsRune(t.ScriptPath, 0):
-		return &FieldError{Field: "script_path", Problem: "contains a NUL byte"}
-	case !filepath.IsAbs(t.ScriptPath):
-		return &FieldError{Field: "script_path", Problem: fmt.Sprintf("%q is not absolute; clients resolve it", t.ScriptPath)}
-	case t.Function == "":
-		return &FieldError{Field: "function", Problem: "is empty"}
-	case t.Type != CPUBound && t.Type != IOBound:
-		return &FieldError{Field: "task_type", Problem: fmt.Sprintf("unknown task type %q", string(t.Type)), Allowed: Types()}
-	case t.Priority < 0 || t.Priority > 9:
-		return &FieldError{Field: "priority", Problem: fmt.Sprintf("%d is not within 0 to 9", t.Priority)}
-	case t.Timeout < 0:
-		return &FieldError{Field: "timeout", Problem: "is negative"}
-	}
-	return nil
-}
-
-// Same reports whether u asks for the same work as t, so that sending a task
-// again is told from taking its id for another one.
-func (t *Task) Same(u *Task) bool {
-	if len(t.Labels) != len(u.Labels) {
-		return false
-	}
-	for k, v := range t.Labels {
-		if w, ok := u.Labels[k]; !ok || w != v {
-			return false
-		}
-	}
-	return t.ID == u.ID && t.ScriptPath == u.ScriptPath && t.Function == u.Function && t.Type == u.Type &&
-		t.Pool == u.Pool && t.Executor == u.Executor && t.Priority == u.Priority && t.Timeout == u.Timeout &&
-		t.Traceparent == u.Traceparent && bytes.Equal(t.Params, u.Params)
-}
-
-// Duration is a time.Duration that reads and writes Go's notation, "1m30s".
-type Duration time.Duration
-
-// MarshalText implements encoding.TextMarshaler.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalJSON takes a Go duration string.
-func (d *Duration) UnmarshalJSON(text []byte) error {
-	var s string
-	if err := json.Unmarshal(text, &s); err != nil {
-		return &FieldError{Field: "timeout", Problem: fmt.Sprintf("%.64s is not a duration string such as \"30s\"", text)}
-	}
-	v, err := time.ParseDuration(s)
-	if err != nil {
-		return &FieldError{Field: "timeout", Problem: fmt.Sprintf("%.64q is not a duration such as \"30s\" or \"1m30s\"", s)}
-	}
-	*d = Duration(v)
-	return nil
+	return x
 }

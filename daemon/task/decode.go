@@ -1,0 +1,106 @@
+package task
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// defaultParams is what a task without params hands to its script.
+const defaultParams = "{}"
+
+// Decode reads one task from JSON, fills in defaults and validates it. It does
+// not look at the file system. The error is a FieldError that names the field,
+// or the place where the text stops being JSON. text is not kept.
+//
+// Names are matched exactly, none may come twice, and a null means absent, except
+// for params.
+func Decode(text []byte) (*Task, error) {
+	t, rest, err := DecodeFirst(text)
+	if err == nil && len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
+		return nil, &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
+	}
+	return t, err
+}
+
+// DecodeFirst is Decode for a text that begins with a task, as a line does that
+// has one inside: it also returns what follows the task.
+func DecodeFirst(text []byte) (t *Task, rest []byte, err error) {
+	if !utf8.Valid(text) {
+		return nil, nil, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
+	}
+	s := scanner{text: text}
+	t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
+	if err := t.read(&s); err != nil {
+		return nil, nil, err
+	}
+	if t.ID == (ID{}) {
+		t.ID = NewID()
+	}
+	if t.Params == nil {
+		t.Params = []byte(defaultParams)
+	}
+	if err := t.Validate(); err != nil {
+		return nil, nil, err
+	}
+	return t, text[s.pos:], nil
+}
+
+func (t *Task) read(s *scanner) error {
+	if c := s.peek(); c != '{' && c != 0 {
+		return s.wrongKind("body", "an object")
+	}
+	var seen [len(fields)]bool
+	return s.members(func(name []byte) error {
+		i, ok := fieldByName[string(name)]
+		switch {
+		case len(name) == 0:
+			return &FieldError{Field: "body", Problem: "has a field without a name", Allowed: Fields()}
+		case !ok:
+			return &FieldError{Field: clip(string(name)), Problem: "unknown field", Allowed: Fields()}
+		case seen[i]:
+			return &FieldError{Field: fields[i].name, Problem: "is there twice"}
+		}
+		seen[i] = true
+		if s.peek() == 'n' && fields[i].name != "params" {
+			return s.word("null")
+		}
+		return fields[i].read(s, t)
+	})
+}
+
+// AppendJSON appends t as Decode reads it, without what t does not say. Params
+// are copied as they are, newlines between their tokens included: a line needs
+// json.Marshal, or params that are known to be one line.
+func (t *Task) AppendJSON(b []byte) []byte {
+	b = append(b, '{')
+	for i := range fields {
+		f := &fields[i]
+		if !f.given(t) {
+			continue
+		}
+		if i > 0 { // the first, task_id, is always given
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, f.name...)
+		b = append(b, '"', ':')
+		b = f.write(b, t)
+	}
+	return append(b, '}')
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Task) MarshalJSON() ([]byte, error) {
+	return t.AppendJSON(make([]byte, 0, 256+len(t.Params))), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler by Decode.
+func (t *Task) UnmarshalJSON(text []byte) error {
+	decoded, err := Decode(text)
+	if err != nil {
+		return fmt.Errorf("task: %w", err)
+	}
+	*t = *decoded
+	return nil
+}

@@ -1,0 +1,29 @@
+package task
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxDuration bounds every duration of a task. Longer ones are mistakes, and
+// adding them to a time must not overflow.
+const MaxDuration = Duration(10 * 366 * 24 * time.Hour)
+
+// Duration is a time.Duration that reads and writes Go's notation, "1m30s".
+type Duration time.Duration
+
+// String returns d in Go's notation.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf(`%.64q is not a duration such as "30s" or "1m30s"`, text)
+	}
+	*d = Duration(v)
+	return nil
+}

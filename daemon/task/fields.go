@@ -1,0 +1,126 @@
+package task
+
+import "time"
+
+// field is one JSON name of a task. The table made of them is the only authority
+// on what a task can say: Decode, AppendJSON, Same, Gives and Fields follow it.
+type field struct {
+	name string
+	// read sets the field from the value that comes next in s, which is not null.
+	read func(s *scanner, t *Task) error
+	// write appends the value, of which given reports whether t has it.
+	write func(b []byte, t *Task) []byte
+	given func(t *Task) bool
+	// same reports whether t and u say the same; an absent field says its default.
+	same func(t, u *Task) bool
+}
+
+var fields = [...]field{
+	common("task_id", ids, func(t *Task) *ID { return &t.ID }),
+	common("script_path", sharedTexts, func(t *Task) *string { return &t.ScriptPath }),
+	rare("source", filledTexts, func(x *Extras) *string { return &x.Source }),
+	common("function", functions, func(t *Task) *string { return &t.Function }),
+	common("params", anyJSON, func(t *Task) *jsonText { return (*jsonText)(&t.Params) }),
+	common("task_type", types, func(t *Task) *Type { return &t.Type }),
+	common("pool", sharedTexts, func(t *Task) *string { return &t.Pool }),
+	common("executor", sharedTexts, func(t *Task) *string { return &t.Executor }),
+	common("priority", wholes(true), func(t *Task) *int { return &t.Priority }),
+	common("timeout", durations, func(t *Task) *Duration { return &t.Timeout }),
+	rare("expires_at", times, func(x *Extras) *time.Time { return &x.ExpiresAt }),
+	rare("max_retries", wholes(false), func(x *Extras) *int { return &x.MaxRetries }),
+	rare("retry_backoff", lasting, func(x *Extras) *Duration { return &x.RetryBackoff }),
+	rare("run_at", times, func(x *Extras) *time.Time { return &x.RunAt }),
+	rare("delay", durations, func(x *Extras) *Duration { return &x.Delay }),
+	rare("idempotency_key", filledTexts, func(x *Extras) *string { return &x.IdempotencyKey }),
+	rare("concurrency_key", filledTexts, func(x *Extras) *string { return &x.ConcurrencyKey }),
+	rare("on_worker_lost", filledTexts, func(x *Extras) *string { return (*string)(&x.OnWorkerLost) }),
+	rare("durable", switches, func(x *Extras) **bool { return &x.Durable }),
+	rare("result_ttl", lasting, func(x *Extras) *Duration { return &x.ResultTTL }),
+	common("labels", objects, func(t *Task) *map[string]string { return &t.Labels }),
+	rare("env", objects, func(x *Extras) *map[string]string { return &x.Env }),
+	rare("cwd", filledTexts, func(x *Extras) *string { return &x.Cwd }),
+	common("traceparent", texts, func(t *Task) *string { return &t.Traceparent }),
+}
+
+// fieldByName finds a field's place in the table.
+var fieldByName = func() map[string]int {
+	index := make(map[string]int, len(fields))
+	for i := range fields {
+		index[fields[i].name] = i
+	}
+	return index
+}()
+
+// Fields lists the JSON names of a task, which are all that Decode takes.
+func Fields() []string {
+	names := make([]string, len(fields))
+	for i := range fields {
+		names[i] = fields[i].name
+	}
+	return names
+}
+
+// common is a field of Task itself.
+func common[V any](name string, k kind[V], at func(*Task) *V) field {
+	return field{
+		name: name,
+		read: func(s *scanner, t *Task) (err error) {
+			*at(t), err = k.read(s, name)
+			return err
+		},
+		write: func(b []byte, t *Task) []byte { return k.write(b, *at(t)) },
+		given: func(t *Task) bool { return !k.absent(*at(t)) },
+		same:  func(t, u *Task) bool { return k.same(*at(t), *at(u)) },
+	}
+}
+
+// rare is a field of Extras, which are made when the first one is read.
+func rare[V any](name string, k kind[V], at func(*Extras) *V) field {
+	return field{
+		name: name,
+		read: func(s *scanner, t *Task) (err error) {
+			if t.Extra == nil {
+				t.Extra = &Extras{}
+			}
+			*at(t.Extra), err = k.read(s, name)
+			return err
+		},
+		write: func(b []byte, t *Task) []byte { return k.write(b, *at(t.Extra)) },
+		given: func(t *Task) bool { return t.Extra != nil && !k.absent(*at(t.Extra)) },
+		same: func(t, u *Task) bool {
+			if t.Extra == nil && u.Extra == nil {
+				return true
+			}
+			x, y := t.Extras(), u.Extras()
+			return k.same(*at(&x), *at(&y))
+		},
+	}
+}
+
+// Gives reports whether t says anything in the field of this JSON name.
+func (t *Task) Gives(name string) bool {
+	i, ok := fieldByName[name]
+	return ok && fields[i].given(t)
+}
+
+// Refuse returns a FieldError if t says anything in one of the fields named,
+// which whoever asks does not serve: to ignore them would be worse.
+func (t *Task) Refuse(unserved ...string) error {
+	for _, name := range unserved {
+		if t.Gives(name) {
+			return &FieldError{Field: name, Problem: "is not supported by this daemon; leave it out"}
+		}
+	}
+	return nil
+}
+
+// Same reports whether u asks for the same as t in every field, so that sending a
+// task again is told from taking its id for another one.
+func (t *Task) Same(u *Task) bool {
+	for i := range fields {
+		if !fields[i].same(t, u) {
+			return false
+		}
+	}
+	return true
+}
