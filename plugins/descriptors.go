@@ -1,14 +1,17 @@
 package plugins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"time"
 
-	"github.com/hashicorp/go-hclog"
+	"cpulb/plugins/reaper"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -67,9 +70,13 @@ func closeProgram() {
 	}
 }
 
-// watchLifeline kills the whole process group, this process included, when the
-// daemon has gone: scripts and their children must not outlive it.
-func watchLifeline(log hclog.Logger) {
+// reapTimeout bounds the search for what the scripts have started.
+const reapTimeout = 500 * time.Millisecond
+
+// watchLifeline ends this process with all that it has started when the daemon
+// has gone: scripts and their children must not outlive it.
+func watchLifeline() {
+	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
 	fd, err := inherited(LifelineEnv)
 	if err != nil {
 		return // started by hand: go-plugin will say so
@@ -82,7 +89,10 @@ func watchLifeline(log hclog.Logger) {
 			if err == unix.EINTR || err == unix.EAGAIN || n > 0 {
 				continue
 			}
-			log.Warn("the daemon has gone", "error", err)
+			// No word of it: nobody reads the log any more.
+			ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+			_ = reaper.KillTree(ctx, os.Getpid(), mark) // what survives is the next daemon's
+			cancel()
 			_ = unix.Kill(0, unix.SIGKILL)
 		}
 	}()

@@ -37,7 +37,7 @@ func Serve(e Executor) {
 	log := hclog.New(&hclog.LoggerOptions{Name: e.Describe().Name, Level: hclog.Debug, JSONFormat: true, Output: ownStderr()})
 	nameProcess()
 	closeProgram()
-	watchLifeline(log)
+	watchLifeline()
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake(),
 		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log}}},

@@ -210,7 +210,7 @@ func spawn(fds []uintptr, leave bool) plugins.Outcome {
 		return failed("OSError", err.Error(), "exception")
 	}
 	pid, err := syscall.ForkExec(program, []string{"sleep", "1000"},
-		&syscall.ProcAttr{Files: fds, Sys: &syscall.SysProcAttr{Setsid: leave}})
+		&syscall.ProcAttr{Env: os.Environ(), Files: fds, Sys: &syscall.SysProcAttr{Setsid: leave}})
 	if err != nil {
 		return failed("OSError", err.Error(), "exception")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+	"cpulb/plugins/reaper"
 )
 
 func (b *bench) mustEcho(params string) {
@@ -255,11 +256,14 @@ func environment(b *bench) {
 		b.Fatalf("%s %v: %v", o.Data, o.Error, err)
 	}
 	for name := range env {
+		if name == reaper.MarkEnv {
+			continue // by which what scripts start is found
+		}
 		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "CPULB_") || name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") {
 			b.Errorf("a script sees %s", name)
 		}
 	}
-	for _, name := range []string{"PATH", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS"} {
+	for _, name := range []string{"PATH", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS", reaper.MarkEnv} {
 		if env[name] == "" {
 			b.Errorf("a script does not see %s", name)
 		}
@@ -294,14 +298,32 @@ func childrenDieOfCrash(b *bench) {
 	b.ended()
 }
 
+// childEscapes has a child that left the worker's session and holds all of its
+// sockets and pipes: it ends, and nobody waits for it.
 func childEscapes(b *bench) {
 	c := child(b, b.run(ChildEscapes, "{}"))
-	defer c.Kill()
 	b.worker.Kill()
+	c.WaitGone(b)
 	b.ended()
 	for _, up := range b.up {
 		up.WaitLost(b)
 	}
+}
+
+func childEscapesCrash(b *bench) {
+	c := child(b, b.run(ChildEscapes, "{}"))
+	b.send(0, Crashes, "{}")
+	c.WaitGone(b)
+	b.ended()
+	for _, up := range b.up {
+		up.WaitLost(b)
+	}
+}
+
+func childrenDieOfStop(b *bench) {
+	c := child(b, b.run(ChildEscapes, "{}"))
+	b.worker.Stop(b.Context())
+	c.WaitGone(b)
 }
 
 func stats(b *bench) {

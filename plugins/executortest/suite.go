@@ -100,7 +100,9 @@ func Run(t *testing.T, s Suite) {
 		{"ACrashIsNoticedWithItsLastWords", []Behaviour{Crashes}, crash},
 		{"ChildrenDieWithTheWorker", []Behaviour{SpawnsChild}, childrenDie},
 		{"ChildrenDieWithACrashedWorker", []Behaviour{SpawnsChild, Crashes}, childrenDieOfCrash},
-		{"AnEscapedChildKeepsNothingWaiting", []Behaviour{ChildEscapes}, childEscapes},
+		{"EscapedChildrenDieWithTheWorker", []Behaviour{ChildEscapes}, childEscapes},
+		{"EscapedChildrenDieWithACrashedWorker", []Behaviour{ChildEscapes, Crashes}, childEscapesCrash},
+		{"EscapedChildrenDieWithAStoppedWorker", []Behaviour{ChildEscapes}, childrenDieOfStop},
 		{"StatsCount", []Behaviour{BlocksUntilStopped, Echo}, stats},
 	} {
 		t.Run(c.promise, func(t *testing.T) {

@@ -22,6 +22,17 @@ const maxHandshake = 4 << 10
 // open, and must not keep us.
 const afterlife = time.Second
 
+// mortal is a pipe whose afterlife's end is its end, and no error to go-plugin.
+type mortal struct{ *os.File }
+
+func (m mortal) Read(b []byte) (int, error) {
+	n, err := m.File.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = io.EOF
+	}
+	return n, err
+}
+
 // forwardHandshake passes the first line on and drains the rest at any length, so
 // that no program can block on a full pipe.
 func forwardHandshake(r *os.File, to *io.PipeWriter) {

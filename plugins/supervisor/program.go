@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"cpulb/plugins"
+	"cpulb/plugins/reaper"
 )
 
 // ErrHash is matched when a program is not the one that the configuration names.
@@ -22,7 +23,7 @@ var ErrHash = errors.New("executor program has another SHA-256")
 
 // openProgram opens what is to be executed, and checks its hash if there is one
 // to check. What is executed later is this descriptor: replacing the file in
-// between has no effect.
+// between has no effect. Whoever may write into the file itself still can.
 func openProgram(path, hash string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would block
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,9 +60,10 @@ func checkHash(f *os.File, want string) error {
 	return nil
 }
 
-// environment is what of ours a worker inherits, and the thread counts that keep
-// numerical libraries from starting more threads than the worker has CPUs.
-func environment(spec Spec) []string {
+// environment is what of ours a worker inherits, and what keeps numerical libraries
+// and malloc from reckoning with more CPUs than the worker has; the configured one
+// goes before both.
+func environment(spec Spec, mark string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -77,11 +79,12 @@ func environment(spec Spec) []string {
 	for _, name := range []string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"} {
 		env = append(env, name+"="+strconv.Itoa(cpus))
 	}
-	env = append(env, "MALLOC_ARENA_MAX=2")
+	// Two at least: a thread that waits for an arena costs more than the arena.
+	env = append(env, "MALLOC_ARENA_MAX="+strconv.Itoa(max(2, cpus)))
 	for name, value := range spec.Env {
 		env = append(env, name+"="+value)
 	}
 	// Last, so that nothing configured takes their place.
-	return append(env, plugins.LifelineEnv+"="+strconv.Itoa(lifelineFD), plugins.ProgramEnv+"="+strconv.Itoa(programFD),
+	return append(env, reaper.MarkEnv+"="+mark, plugins.LifelineEnv+"="+strconv.Itoa(lifelineFD), plugins.ProgramEnv+"="+strconv.Itoa(programFD),
 		plugins.OutputEnv+"="+strconv.Itoa(outputFD))
 }

@@ -55,17 +55,18 @@ func escapes() {
 	os.Exit(1)
 }
 
-// daemon starts a worker and a child of it, says their pids and stays.
+// daemon starts a worker, and a child of it with the behaviour that it is told,
+// says their pids and stays.
 func daemon() {
 	l, err := supervisor.NewLauncher(os.Getenv("RUNTIME"), hclog.NewNullLogger())
 	if err == nil {
-		err = daemonStart(l)
+		err = daemonStart(l, os.Getenv("BEHAVIOUR"))
 	}
 	fmt.Fprintln(os.Stderr, "daemon:", err)
 	os.Exit(1)
 }
 
-func daemonStart(l *supervisor.Launcher) error {
+func daemonStart(l *supervisor.Launcher, behaviour string) error {
 	up := &pids{ended: make(chan plugins.Outcome, 1)}
 	exe, err := os.Executable()
 	if err != nil {
@@ -76,7 +77,7 @@ func daemonStart(l *supervisor.Launcher) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: "/" + string(executortest.SpawnsChild)}); err != nil {
+	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: "/" + behaviour}); err != nil {
 		return err
 	}
 	var child int

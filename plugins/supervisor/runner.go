@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"cpulb/plugins/cgroup"
+	"cpulb/plugins/reaper"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
@@ -28,8 +30,10 @@ const (
 // runner.Runner.
 type process struct {
 	spec     Spec
-	spawner  *spawner
 	log      hclog.Logger
+	mark     string        // see package reaper
+	group    *cgroup.Group // nil: there are none
+	began    reaper.Moment
 	cmd      *exec.Cmd
 	lifeline *os.File // our end; closing it, or dying, ends the worker
 	stdout   *io.PipeReader
@@ -42,17 +46,22 @@ type process struct {
 	signals sync.Mutex // held to signal, and to reap: never a signal to a reused pid
 	exited  bool
 	killed  bool // by us, while it lived
+	killing sync.Once
+	oom     bool // for after reaped: the kernel has killed for the cgroup's memory
 
 	untie func() bool // set by tied.Start
 }
 
-func newProcess(spec Spec, s *spawner, log hclog.Logger, env []string) *process {
-	p := &process{spec: spec, spawner: s, log: log, last: &tail{}, reaped: make(chan struct{})}
+func newProcess(spec Spec, l lodging, log hclog.Logger, env []string) *process {
+	p := &process{spec: spec, mark: l.mark, group: l.group, log: log, last: &tail{}, reaped: make(chan struct{})}
 	p.cmd = exec.Command("/proc/self/fd/" + strconv.Itoa(programFD))
 	p.cmd.Args = []string{spec.Command}
 	p.cmd.Dir = "/"
-	p.cmd.Env = append(slices.Clone(env), environment(spec)...)
+	p.cmd.Env = append(slices.Clone(env), environment(spec, l.mark)...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if p.group != nil {
+		p.cmd.SysProcAttr.UseCgroupFD, p.cmd.SysProcAttr.CgroupFD = true, p.group.FD()
+	}
 	return p
 }
 
@@ -125,24 +134,29 @@ func (p *process) Start(context.Context) error {
 	defer pipes.close(pipes.theirs())
 	p.cmd.Stdout, p.cmd.Stderr = pipes.stdout.theirs, pipes.stderr.theirs
 	p.cmd.ExtraFiles = []*os.File{lifelineFD - 3: pipes.lifeline.theirs, programFD - 3: program, outputFD - 3: pipes.output.theirs}
-	if err := p.spawner.start(p.cmd, p.spec.CPUs); err != nil {
+	if err := spawn(p.cmd, p.spec.CPUs, p.spec.Limits); err != nil {
 		pipes.close(pipes.ours())
-		if errors.Is(err, unix.ENOEXEC) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT) {
-			err = fmt.Errorf("%w: %w", ErrNotExecutor, err) // no program, or its #! names none
-		}
 		return err
 	}
+	p.began = reaper.Began(p.cmd.Process.Pid)
 	p.lifeline, p.stdoutPipe, p.stderr, p.output = pipes.lifeline.ours, pipes.stdout.ours, pipes.stderr.ours, pipes.output.ours
 	r, w := io.Pipe()
 	p.stdout = r
 	p.reading.Go(func() { forwardHandshake(p.stdoutPipe, w) })
 	p.reading.Go(func() { logOutput(p.output, p.log, p.last) })
-	go p.reap()
+	limited := p.spec.Limits.setOnChild(p.cmd.Process.Pid)
+	go p.reap() // the pid is ours no longer than it has not begun
+	if limited != nil {
+		p.kill()
+		<-p.reaped
+		r.Close() // go-plugin does not begin to read
+		return limited
+	}
 	return nil
 }
 
 // reap waits for the worker's end without letting go of its pid, kills what it
-// left in its process group, and only then lets the pid go.
+// left in its process group, lets the pid go, and ends whatever else it has left.
 func (p *process) reap() {
 	for {
 		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -155,11 +169,32 @@ func (p *process) reap() {
 	p.exited = true
 	_ = p.cmd.Wait() // how it ended is in ProcessState
 	p.signals.Unlock()
+	p.endTheRest()
 	p.lifeline.Close()
 	for _, f := range []*os.File{p.stdoutPipe, p.stderr, p.output} {
 		_ = f.SetReadDeadline(time.Now().Add(afterlife)) // an error: it is closed already
 	}
 	close(p.reaped)
+}
+
+// reapTimeout bounds the search for what a worker has started: after it, what
+// still lives is reported and left.
+const reapTimeout = time.Second
+
+// endTheRest ends what has left the worker's process group and outlived it.
+func (p *process) endTheRest() {
+	var err error
+	if p.group != nil {
+		p.oom = p.group.OOMKills() > 0
+		err = p.group.End()
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+		defer cancel()
+		err = reaper.KillMarked(ctx, p.began, func(mark string) bool { return mark == p.mark })
+	}
+	if err != nil {
+		p.log.Error("something of the worker lives on", "error", err)
+	}
 }
 
 // finish waits until the pipes have been read to their end. It is for after reaped
@@ -169,14 +204,44 @@ func (p *process) finish() {
 	p.stderr.Close()
 }
 
-// kill ends the whole process group at once; it does not wait.
+// kill ends the worker with all that it has started; it does not wait.
 func (p *process) kill() {
 	p.signals.Lock()
+	p.killed = p.killed || !p.exited
+	p.signals.Unlock()
+	p.killing.Do(func() { go p.killTree() })
+}
+
+// killTree ends what the worker has started before itself, as long as it is known
+// whose that is.
+func (p *process) killTree() {
+	p.signals.Lock()
 	defer p.signals.Unlock()
-	if !p.exited {
-		p.killed = true
-		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	if p.exited {
+		return
 	}
+	pid := p.cmd.Process.Pid
+	if p.group != nil {
+		_ = p.group.Kill() // reap tries again, and says so if that fails
+	} else {
+		reaper.Stop(pid)
+		ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+		defer cancel()
+		if err := reaper.KillTree(ctx, pid, p.mark); err != nil {
+			p.log.Error("something of the worker lives on", "error", err)
+		}
+	}
+	_ = unix.Kill(-pid, unix.SIGKILL)
+}
+
+// limitData is the function of that name, for a process that may have ended.
+func (p *process) limitData(slots int, bytes int64) error {
+	p.signals.Lock()
+	defer p.signals.Unlock()
+	if p.exited {
+		return nil // it is being noticed
+	}
+	return limitData(p.cmd.Process.Pid, slots, bytes)
 }
 
 // endedItself says how the process ended, unless it was we who ended it. It is
@@ -215,7 +280,7 @@ func (p *process) Stderr() io.ReadCloser {
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.TeeReader(p.stderr, p.last), p.stderr}
+	}{io.TeeReader(mortal{p.stderr}, p.last), p.stderr}
 }
 
 // Name implements runner.Runner.

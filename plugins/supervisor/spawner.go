@@ -5,79 +5,54 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// spawner starts processes from one OS thread of its own, because a child
-// inherits the CPU affinity of the thread that forks it: so it is pinned before
-// it executes, and every thread that it ever makes is, too.
-type spawner struct {
-	requests chan request
-	done     chan struct{}
+// ErrSpawn is matched when it was the system that did not let a worker start, not
+// its program: no CPU of the mask, no process more, a limit out of reach.
+var ErrSpawn = errors.New("the worker could not be started")
+
+// spawn starts cmd from an OS thread made for it, because a child inherits CPU
+// affinity, nice value and I/O priority from the thread that forks it: so they
+// hold before it executes, and for every thread that it ever makes. The thread
+// ends with the start, for nothing else must run under these.
+//
+// A stopped worker could not see that the daemon has gone. So its end continues
+// it: the kernel sends Pdeathsig at the end of the forking thread, and once more
+// at the end of whichever thread of ours has become its parent then, the last one
+// included. To a worker that runs SIGCONT means nothing.
+func spawn(cmd *exec.Cmd, cpus []int, l Limits) error {
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGCONT
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, which ends the thread
+		started <- spawnHere(cmd, cpus, l)
+	}()
+	return <-started
 }
 
-type request struct {
-	cmd   *exec.Cmd
-	cpus  []int
-	reply chan error
-}
-
-var errSpawnerClosed = errors.New("the spawner is closed")
-
-func newSpawner() *spawner {
-	s := &spawner{requests: make(chan request), done: make(chan struct{})}
-	go s.run()
-	return s
-}
-
-// run never unlocks its thread: one whose affinity was changed must not go back
-// to other goroutines.
-func (s *spawner) run() {
-	runtime.LockOSThread()
-	var daemons unix.CPUSet
-	err := unix.SchedGetaffinity(0, &daemons)
-	for {
-		select {
-		case r := <-s.requests:
-			if err != nil {
-				r.reply <- fmt.Errorf("sched_getaffinity: %w", err)
-				continue
-			}
-			r.reply <- spawn(r.cmd, mask(r.cpus, daemons))
-		case <-s.done:
-			return
+func spawnHere(cmd *exec.Cmd, cpus []int, l Limits) error {
+	if len(cpus) > 0 {
+		var mask unix.CPUSet
+		for _, cpu := range cpus {
+			mask.Set(cpu)
+		}
+		if err := unix.SchedSetaffinity(0, &mask); err != nil {
+			return fmt.Errorf("%w: sched_setaffinity to CPUs %v: %w", ErrSpawn, cpus, err)
 		}
 	}
-}
-
-// start starts cmd on the given CPUs; nil means on those of the daemon.
-func (s *spawner) start(cmd *exec.Cmd, cpus []int) error {
-	r := request{cmd, cpus, make(chan error, 1)}
-	select {
-	case s.requests <- r:
-		return <-r.reply
-	case <-s.done:
-		return errSpawnerClosed
+	if err := l.setOnThread(); err != nil {
+		return err
 	}
-}
-
-func (s *spawner) close() { close(s.done) }
-
-func mask(cpus []int, daemons unix.CPUSet) *unix.CPUSet {
-	if len(cpus) == 0 {
-		return &daemons
+	err := cmd.Start()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("%w: %w", ErrNotExecutor, err) // no program, or its #! names none
+	default:
+		return fmt.Errorf("%w: %w", ErrSpawn, err)
 	}
-	var m unix.CPUSet
-	for _, cpu := range cpus {
-		m.Set(cpu)
-	}
-	return &m
-}
-
-func spawn(cmd *exec.Cmd, cpus *unix.CPUSet) error {
-	if err := unix.SchedSetaffinity(0, cpus); err != nil {
-		return fmt.Errorf("sched_setaffinity: %w", err)
-	}
-	return cmd.Start()
 }

@@ -3,9 +3,11 @@
 // at once, and leaves nothing of it behind.
 //
 // Guarantees: the affinity is set before exec; the program that is executed is
-// the file that was hashed; a signal never reaches a reused pid; when a worker
-// ends, and when the daemon ends in whatever way, all of the worker's process
-// group ends. What leaves the group by setsid is out of its reach.
+// the file that was hashed; a signal never reaches a reused pid. When a worker
+// ends, in whatever way, what it has started ends with it: all of it where a
+// cgroup is delegated to us (Launcher.Contain), else as far as package reaper
+// reaches. When the daemon ends, in whatever way, its workers do so themselves,
+// stopped ones included; what is left then, the next Launcher in that folder ends.
 package supervisor
 
 import (
@@ -14,8 +16,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -54,65 +54,42 @@ type Spec struct {
 	ResultBytes, OutputBytes int64
 	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
+	Limits       Limits
 }
-
-// Launcher starts workers. It owns the thread that forks them.
-type Launcher struct {
-	dir     string
-	log     hclog.Logger
-	spawner *spawner
-
-	mu     sync.Mutex
-	starts int
-}
-
-// NewLauncher returns a Launcher whose workers have their private folders in
-// dir, which exists and belongs to the daemon.
-func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
-	return &Launcher{dir: dir, log: log, spawner: newSpawner()}, nil
-}
-
-// Close ends the Launcher's thread. Workers go on.
-func (l *Launcher) Close() { l.spawner.close() }
 
 // Process is a worker whose slots are open.
 type Process struct {
-	os          *process
+	lodging
+	os          *process // nil until go-plugin asks for it
 	plugin      *plugin.Client
+	disconnect  func() // asks the process to end, and waits for that 2 s
 	client      *plugins.Client
 	description plugins.Description
 	runtime     string
 	cpus        string
 	slots       []*plugins.Conn
-	dir         string
+	memory      MemoryLimit
 	done        chan struct{}
 }
 
 // Start starts a worker and returns once its slots are open. handler is called
 // once for each slot. An error leaves no process and no folder.
 func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) plugins.Handler) (*Process, error) {
-	dir, err := l.folder()
+	if err := spec.Limits.check(); err != nil {
+		return nil, err
+	}
+	home, err := l.lodge(spec)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, spec.StartTimeout)
 	defer cancel()
-	p := &Process{dir: dir, done: make(chan struct{})}
-	log := l.log.Named(spec.ID)
-	p.plugin = plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  plugins.Handshake(),
-		Plugins:          plugins.Plugins(),
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		Logger:           log,
-		SkipHostEnv:      true,
-		StartTimeout:     spec.StartTimeout + time.Minute, // ctx decides, see tied
-		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			p.os = newProcess(spec, l.spawner, log, cmd.Env)
-			return tied{p.os, ctx}, nil
-		},
-	})
-	if err = p.open(ctx, spec, handler); err == nil && !p.os.untie() {
+	p := &Process{lodging: home, done: make(chan struct{})}
+	p.connect(ctx, spec, l.log.Named(spec.ID))
+	if err = p.open(ctx, spec, handler); err == nil {
+		err = p.limitMemory(spec)
+	}
+	if err == nil && !p.os.untie() {
 		err = errors.New("the time was over at the last moment")
 	}
 	if err != nil {
@@ -123,27 +100,31 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 	return p, nil
 }
 
-// maxSocketPath is what a Unix socket's path may have (unix(7)); go-plugin adds
-// two random names to the folder's.
-const (
-	maxSocketPath    = 107
-	pluginSocketPath = 39 // "/plugin-dir" and "/plugin", each with up to ten digits, and the NUL
-)
-
-// folder makes a worker's private folder; its name is short, see maxSocketPath.
-func (l *Launcher) folder() (string, error) {
-	l.mu.Lock()
-	l.starts++
-	dir := filepath.Join(l.dir, strconv.Itoa(l.starts))
-	l.mu.Unlock()
-	if n := len(dir) + pluginSocketPath; n > maxSocketPath {
-		return "", fmt.Errorf("runtime folder %s is %d bytes too long for Unix sockets in it", dir, n-maxSocketPath)
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", fmt.Errorf("worker folder: %w", err)
-	}
-	return dir, nil
+// connect prepares go-plugin's side; nothing is started yet.
+func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
+	p.plugin = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  plugins.Handshake(),
+		Plugins:          plugins.Plugins(),
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		Logger:           quiet{log},
+		SkipHostEnv:      true,
+		StartTimeout:     spec.StartTimeout + time.Minute, // ctx decides, see tied
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+			p.os = newProcess(spec, p.lodging, log, cmd.Env)
+			return tied{p.os, ctx}, nil
+		},
+	})
+	p.disconnect = sync.OnceFunc(p.plugin.Kill)
 }
+
+// quiet is the logger for go-plugin's own messages. What is of interest in them,
+// we tell ourselves; at Info it only says that a process has ended. What the
+// worker logs comes through Named and is left as it is.
+type quiet struct{ hclog.Logger }
+
+// Info implements hclog.Logger.
+func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
 
 func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins.Handler) error {
 	rpc, err := p.plugin.Client()
@@ -166,7 +147,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 // notExecutor blames the program, on one line where go-plugin uses several, unless
 // err names the blame already.
 func notExecutor(err error) error {
-	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor} {
+	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor, ErrSpawn, ErrLimit} {
 		if errors.Is(err, named) {
 			return err
 		}
@@ -195,13 +176,29 @@ func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
 	return fmt.Errorf("%s%s: %w", spec.Command, last, err)
 }
 
+// limitMemory sets the bound that a cgroup does not.
+func (p *Process) limitMemory(spec Spec) error {
+	switch {
+	case spec.Limits.MemoryBytes == 0:
+		p.memory = MemoryUnlimited
+	case p.contained:
+		p.memory = MemoryCgroup
+	default:
+		p.memory = MemoryRlimit
+		return p.os.limitData(spec.Slots, spec.Limits.MemoryBytes)
+	}
+	return nil
+}
+
 // discard ends the process, if there is one, and removes its folder.
 func (p *Process) discard() {
 	if p.os.started() {
 		p.os.kill()
 		<-p.os.reaped
-		p.plugin.Kill() // waits for nothing: the process has ended
+		p.disconnect() // waits for nothing: the process has ended
 		p.os.finish()
+	} else if p.group != nil {
+		_ = p.group.End() // nobody has ever been in it
 	}
 	for _, s := range p.slots {
 		s.Close()
@@ -215,7 +212,7 @@ func (p *Process) afterwards() {
 	for _, s := range p.slots {
 		s.CloseRead() // what it wrote is still read
 	}
-	p.plugin.Kill()
+	p.disconnect()
 	p.os.finish()
 	_ = os.RemoveAll(p.dir) // what can't be removed goes with the runtime folder
 	close(p.done)
@@ -257,21 +254,36 @@ func (p *Process) Health(ctx context.Context) (time.Duration, error) { return p.
 // Done is closed once the process has been reaped and its folder removed.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how the process ended, e.g. "signal: killed"; only after Done.
-func (p *Process) Exit() string { return p.os.cmd.ProcessState.String() }
+// MemoryLimit returns in which way the worker's memory is bounded.
+func (p *Process) MemoryLimit() MemoryLimit { return p.memory }
+
+// Exit says how the process ended, e.g. "exit status 0" or "signal: segmentation
+// fault"; only after Done.
+func (p *Process) Exit() string {
+	how := p.os.cmd.ProcessState.String()
+	if p.os.oom {
+		how += " (out of the memory that it may have)"
+	}
+	return how
+}
 
 // LastStderr returns the last lines that the process wrote to stderr.
 func (p *Process) LastStderr() []string { return p.os.last.lines() }
 
-// Stop lets running tasks end as long as ctx allows, then ends the process group
-// and returns when it is gone. It may be called more than once.
+// Stop lets running tasks end as long as ctx allows, has the process end by
+// itself, and ends it otherwise. It returns when it is gone. It may be called more
+// than once.
 func (p *Process) Stop(ctx context.Context) {
-	if ctx.Err() == nil {
-		_ = p.client.Drain(ctx) // too late or already dead: it is ended all the same
+	if ctx.Err() == nil && p.client.Drain(ctx) == nil && ctx.Err() == nil {
+		go p.disconnect()
+		select {
+		case <-p.os.reaped:
+		case <-ctx.Done():
+		}
 	}
 	p.Kill()
 	<-p.done
 }
 
-// Kill ends the process group at once; Done follows.
+// Kill ends the process at once, with all that it has started; Done follows.
 func (p *Process) Kill() { p.os.kill() }

@@ -1,0 +1,168 @@
+package reaper_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"cpulb/plugins/reaper"
+
+	"golang.org/x/sys/unix"
+)
+
+// family is a shell that has started others, each of which has said its pid.
+type family struct {
+	root    *exec.Cmd
+	members []int // pidfds
+}
+
+// start runs a script of sh, with a mark if that is not empty, and reads as many
+// pids as it says.
+func start(t *testing.T, mark, script string, pids int) *family {
+	t.Helper()
+	f := &family{root: exec.Command("sh", "-c", script)}
+	if mark != "" {
+		f.root.Env = append(os.Environ(), reaper.MarkEnv+"="+mark)
+	}
+	f.root.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	out, err := f.root.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.root.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = unix.Kill(-f.root.Process.Pid, unix.SIGKILL)
+		for _, fd := range f.members {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			unix.Close(fd)
+		}
+		_ = f.root.Wait()
+	})
+	lines := bufio.NewReader(out)
+	for range pids {
+		var pid int
+		if _, err := fmt.Fscanln(lines, &pid); err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.members = append(f.members, fd)
+	}
+	return f
+}
+
+// alive counts the members that have not ended; root is not one.
+func (f *family) alive() int {
+	n := 0
+	for _, fd := range f.members {
+		if ended, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); ended == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// rootLives tells whether root has not ended; it is our child, so it has not been
+// waited for.
+func (f *family) rootLives() bool {
+	var info unix.Siginfo
+	_ = unix.Waitid(unix.P_PID, f.root.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+	return info.Signo == 0
+}
+
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+const (
+	child      = "sleep 1000 & echo $!; "
+	newSession = "setsid sh -c 'echo $$; exec sleep 1000' & "
+	// orphan has lost its parent when its pid has been said.
+	orphan = "(setsid sh -c 'sleep 1000 & echo $!') & wait; "
+	// unmarked is a descendant without the mark.
+	unmarked = "env -u " + reaper.MarkEnv + " setsid sh -c 'echo $$; exec sleep 1000' & "
+	stay     = "exec sleep 1000"
+)
+
+func TestDescendantsOfEverySessionEnd(t *testing.T) {
+	f := start(t, "", child+newSession+"sh -c '"+child+stay+"' & "+stay, 3)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, ""); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || !f.rootLives() {
+		t.Errorf("%d of 3 live on, the root lives: %v", f.alive(), f.rootLives())
+	}
+}
+
+func TestMarkedOrphansEnd(t *testing.T) {
+	f := start(t, "tree/1", orphan+unmarked+stay, 2)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, "tree/1"); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || !f.rootLives() {
+		t.Errorf("%d of 2 live on, the root lives: %v", f.alive(), f.rootLives())
+	}
+}
+
+func TestMarkedProcessesEndWithTheirDescendants(t *testing.T) {
+	f := start(t, "all/1", orphan+unmarked+stay, 2)
+	other := start(t, "other/1", orphan+stay, 1)
+	is := func(mark string) bool { return strings.HasPrefix(mark, "all/") }
+	if err := reaper.KillMarked(soon(t), reaper.Began(f.root.Process.Pid), is); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || f.rootLives() {
+		t.Errorf("%d of 2 live on, the root lives: %v", f.alive(), f.rootLives())
+	}
+	if other.alive() != 1 || !other.rootLives() {
+		t.Error("one with another mark was ended")
+	}
+}
+
+func TestTheCallerIsSpared(t *testing.T) {
+	f := start(t, "", child+stay, 1)
+	if err := reaper.KillTree(soon(t), os.Getpid(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || f.rootLives() {
+		t.Error("a child of the caller lives on")
+	}
+}
+
+func TestWhoEndsFasterThanItIsFoundIsNoError(t *testing.T) {
+	f := start(t, "busy/1", "echo $$; for i in $(seq 200); do sh -c : & done; wait", 1)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, "busy/1"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSurvivorsAreToldAtTheEndOfTheContext(t *testing.T) {
+	f := start(t, "late/1", child+stay, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := reaper.KillTree(ctx, f.root.Process.Pid, "late/1"); !errors.Is(err, reaper.ErrSurvivors) {
+		t.Fatal(err)
+	}
+}
+
+func TestNobodyIsFoundUnderAnEmptyMark(t *testing.T) {
+	f := start(t, "empty/1", orphan+stay, 1)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, ""); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 1 {
+		t.Error("a marked process ended without being meant")
+	}
+}

@@ -1,0 +1,130 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"cpulb/plugins/cgroup"
+	"cpulb/plugins/reaper"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// ErrClosed is matched by the error of Start after Close.
+var ErrClosed = errors.New("the launcher is closed")
+
+// Launcher starts workers.
+type Launcher struct {
+	dir  string
+	mark string // the part that all workers' marks have in common
+	log  hclog.Logger
+
+	mu     sync.Mutex
+	tree   *cgroup.Tree // nil: none
+	starts int
+	closed bool
+}
+
+// NewLauncher returns a Launcher whose workers have their private folders in dir,
+// which exists and belongs to this Launcher alone. What the workers of an earlier
+// one with the same folder have left running is ended.
+func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("workers' folder: %w", err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() {
+		return nil, fmt.Errorf("workers' folder: %s is not one", dir)
+	}
+	// Not by its path, which a daemon in another mount namespace may have, too.
+	l := &Launcher{dir: dir, log: log, mark: fmt.Sprintf("%x:%x/", stat.Dev, stat.Ino)}
+	l.sweep()
+	return l, nil
+}
+
+// sweep ends what an earlier Launcher's workers have left, in whatever session.
+func (l *Launcher) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+	defer cancel()
+	err := reaper.KillMarked(ctx, 0, func(mark string) bool { return strings.HasPrefix(mark, l.mark) })
+	if err != nil {
+		l.log.Warn("something of an earlier daemon lives on", "error", err)
+	}
+}
+
+// Contain has the workers that are started from now on live in cgroups of their
+// own in t.
+func (l *Launcher) Contain(t *cgroup.Tree) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tree = t
+}
+
+// Close lets no further worker start. Those that run go on.
+func (l *Launcher) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// lodging is what one worker has to itself.
+type lodging struct {
+	dir       string
+	mark      string
+	group     *cgroup.Group // nil: none
+	contained bool          // group limits its memory
+}
+
+// A Unix socket's path has room for maxSocketPath bytes (unix(7)); go-plugin adds
+// two random names to the folder's.
+const (
+	maxSocketPath    = 107
+	pluginSocketPath = 39 // "/plugin-dir" and "/plugin", each with up to ten digits, and the NUL
+)
+
+// lodge makes room for a worker. The folder's name is short, see maxSocketPath.
+func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
+	l.mu.Lock()
+	l.starts++
+	number, tree, closed := strconv.Itoa(l.starts), l.tree, l.closed
+	l.mu.Unlock()
+	if closed {
+		return home, ErrClosed
+	}
+	home = lodging{dir: filepath.Join(l.dir, number), mark: l.mark + number}
+	if n := len(home.dir) + pluginSocketPath; n > maxSocketPath {
+		return home, fmt.Errorf("runtime folder %s is %d bytes too long for Unix sockets in it", home.dir, n-maxSocketPath)
+	}
+	if err := os.Mkdir(home.dir, 0o700); err != nil {
+		return home, fmt.Errorf("worker folder: %w", err)
+	}
+	if tree != nil {
+		if err := home.contain(tree, spec, number); err != nil {
+			_ = os.Remove(home.dir)
+			return home, err
+		}
+	}
+	return home, nil
+}
+
+// contain makes the cgroup; its name tells people whose it is.
+func (h *lodging) contain(t *cgroup.Tree, spec Spec, number string) (err error) {
+	h.group, err = t.New(strings.ReplaceAll(spec.ID, "/", "_") + "." + number)
+	if err != nil || spec.Limits.MemoryBytes == 0 || !t.HasMemory() {
+		return err
+	}
+	if err := h.group.LimitMemory(spec.Limits.MemoryBytes); err != nil {
+		_ = h.group.End() // nobody has ever been in it
+		return fmt.Errorf("%w: %w", ErrLimit, err)
+	}
+	h.contained = true
+	return nil
+}
