@@ -46,6 +46,7 @@ pool "cpu" {
   task_types = ["cpu_bound"]
   workers    = "auto" # one for each of the pool's cores, or a number
   threads    = 1
+  # async_concurrency = 0 # tasks with an async main at once on one event loop, beside the threads
   pin        = true
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
 }
@@ -57,6 +58,7 @@ pool "io" {
   task_types = ["io_bound"]
   workers    = 1
   threads    = 32
+  # async_concurrency = 1000 # serve async mains on one event loop; 0 gives each a thread
   pin        = false
   cores      = "auto"
 }

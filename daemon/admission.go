@@ -56,7 +56,7 @@ func (e *Engine) admit(r *record, w task.Watcher) error {
 		return err
 	}
 	r.pool = p
-	r.item, err = e.queue.Push(p.lane, r.task.Priority, r)
+	r.item, err = e.queue.Push(p.laneFor(r.task).index, r.task.Priority, r)
 	if err != nil {
 		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
 	}

@@ -60,6 +60,9 @@ type PoolConfig struct {
 	Workers int
 	// Threads is how many slots each worker has.
 	Threads int
+	// AsyncConcurrency is how many tasks with an async main each worker runs at once
+	// on its event loop, beside those of its threads; 0: it has no loop.
+	AsyncConcurrency int
 	// Pin fixes each worker to one core before it is executed; an unpinned
 	// worker may run on all of the pool's cores.
 	Pin bool

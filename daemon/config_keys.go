@@ -83,6 +83,7 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "task_types", required: true, set: setSubset(&c.TaskTypes, task.Types())},
 		{name: "workers", set: setWorkers(&c.Workers)},
 		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
+		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
 		{name: "cores", set: setCores(&c.Cores)},
 	}

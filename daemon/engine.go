@@ -61,7 +61,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), idle: make(chan struct{})}
 	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](len(o.Config.Pools), o.Config.Queue.MaxTasks)
+	e.queue = queue.New[*record](lanesPerPool*len(o.Config.Pools), o.Config.Queue.MaxTasks)
 	e.store = newStore(o.Config.Results)
 	for i, c := range o.Config.Pools {
 		p, err := newPool(e, i, c)
@@ -167,7 +167,7 @@ func (e *Engine) checkIdle() {
 		return
 	}
 	for _, p := range e.pools {
-		if p.balancer.Busy() > 0 {
+		if p.busy() > 0 {
 			return
 		}
 	}
@@ -187,7 +187,7 @@ func (e *Engine) Ready() error {
 		return task.ErrDraining
 	}
 	for _, p := range e.pools {
-		if p.balancer.Slots() == 0 {
+		if p.ready() == 0 {
 			return fmt.Errorf("pool %q has no ready worker", p.config.Name)
 		}
 	}

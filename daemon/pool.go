@@ -10,18 +10,58 @@ import (
 	"cpulb/plugins/supervisor"
 )
 
-// pool is a group of like workers with a lane of the queue. Engine.mu guards its
-// balancer and entries.
+// pool is a group of like workers. Engine.mu guards all but config and seats.
 type pool struct {
-	engine   *Engine
-	lane     int
-	config   PoolConfig
-	seats    []*seat
+	engine *Engine
+	config PoolConfig
+	seats  []*seat
+	// threads are the slots that any task can have; loops, of which there may be
+	// none, are those on the workers' event loops.
+	threads, loops lane
+	// needThread are the entry points that a loop has refused.
+	needThread map[entryPoint]struct{}
+}
+
+// lane is a kind of slots with the queue of the tasks that wait for them.
+type lane struct {
+	index    int // in the queue
+	first    int // of its slots, in each worker
+	count    int // of its slots, in each worker
 	balancer balancer.Balancer
 	entries  map[*balancer.Worker]*seat
 }
 
-func newPool(e *Engine, lane int, c PoolConfig) (*pool, error) {
+// slot returns the slot that l leases.
+func (n *lane) slot(l balancer.Lease) *slot { return n.entries[l.Worker].slots[n.first+l.Slot] }
+
+// open adds a worker's slots to the choice.
+func (n *lane) open(s *seat) *balancer.Worker {
+	if n.count == 0 {
+		return nil
+	}
+	w := n.balancer.Add(n.count)
+	n.entries[w] = s
+	return w
+}
+
+// close takes them out again.
+func (n *lane) close(w *balancer.Worker) {
+	if w != nil {
+		n.balancer.Remove(w)
+		delete(n.entries, w)
+	}
+}
+
+// entryPoint is what a task calls.
+type entryPoint struct{ script, function string }
+
+// maxNeedThread bounds needThread, which is emptied when it is reached.
+const maxNeedThread = 10_000
+
+// lanesPerPool is how many lanes of the queue a pool has.
+const lanesPerPool = 2
+
+func newPool(e *Engine, index int, c PoolConfig) (*pool, error) {
 	cores, err := coresOf(c)
 	if err != nil {
 		return nil, err
@@ -30,7 +70,10 @@ func newPool(e *Engine, lane int, c PoolConfig) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{engine: e, lane: lane, config: c, entries: map[*balancer.Worker]*seat{}}
+	p := &pool{engine: e, config: c, needThread: map[entryPoint]struct{}{},
+		threads: lane{index: lanesPerPool * index, count: c.Threads, entries: map[*balancer.Worker]*seat{}},
+		loops: lane{index: lanesPerPool*index + 1, first: c.Threads, count: c.AsyncConcurrency,
+			entries: map[*balancer.Worker]*seat{}}}
 	workers := c.Workers
 	if workers == 0 {
 		workers = len(cores)
@@ -83,7 +126,8 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
 		}
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
-			Env: x.Env, ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
+			LoopSlots: c.AsyncConcurrency,
+			Env:       x.Env, ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
 			StartTimeout: limits.StartTimeout}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
@@ -111,30 +155,62 @@ func (d deliveries) now() {
 // dispatch gives waiting tasks to free slots, unless the engine drains.
 // Engine.mu is held.
 func (p *pool) dispatch() deliveries {
+	if p.engine.draining {
+		return nil
+	}
 	var send deliveries
-	for !p.engine.draining && p.engine.queue.LaneLen(p.lane) > 0 {
-		lease, ok := p.balancer.Acquire()
+	send = p.fill(send, &p.loops, &p.loops)
+	send = p.fill(send, &p.threads, &p.threads)
+	return p.fill(send, &p.loops, &p.threads) // what the loops have no room for
+}
+
+// fill gives tasks that wait in one lane to the free slots of another.
+func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
+	for p.engine.queue.LaneLen(waiting.index) > 0 {
+		lease, ok := free.balancer.Acquire()
 		if !ok {
 			break
 		}
-		r, _ := p.engine.queue.Pop(p.lane)
-		send = append(send, delivery{p.slotOf(lease), p.assign(r, lease)})
+		r, _ := p.engine.queue.Pop(waiting.index)
+		send = append(send, delivery{free.slot(lease), p.assign(r, free.slot(lease), lease)})
 	}
 	return send
 }
 
-func (p *pool) slotOf(l balancer.Lease) *slot { return p.entries[l.Worker].slots[l.Slot] }
+// laneFor returns where t waits: for a loop, if there are any, until one has
+// refused it.
+func (p *pool) laneFor(t *task.Task) *lane {
+	if p.loops.count == 0 {
+		return &p.threads
+	}
+	if _, refused := p.needThread[entryPoint{t.ScriptPath, t.Function}]; refused {
+		return &p.threads
+	}
+	return &p.loops
+}
 
-// assign makes r the task of the leased slot. Engine.mu is held.
-func (p *pool) assign(r *record, l balancer.Lease) *plugins.Task {
-	s := p.slotOf(l)
+// refused notes that a loop can't run t.
+func (p *pool) refused(t *task.Task) {
+	if len(p.needThread) >= maxNeedThread {
+		clear(p.needThread)
+	}
+	p.needThread[entryPoint{t.ScriptPath, t.Function}] = struct{}{}
+}
+
+// busy is the number of slots that have a task, ready the number of all.
+func (p *pool) busy() int { return p.threads.balancer.Busy() + p.loops.balancer.Busy() }
+
+func (p *pool) ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
+
+// assign makes r the task of slot s, which l leases. Engine.mu is held.
+func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
 	s.seq++
 	s.lease, s.current = l, r
 	r.item, r.slot, r.seq = nil, s, s.seq
 	r.attempts++
 	r.worker = &task.Worker{ID: s.seat.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
-		PID: s.seat.process.PID(), Core: s.seat.core, Slot: l.Slot}
-	t := &plugins.Task{Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
+		PID: s.seat.process.PID(), Core: s.seat.core, Slot: s.index}
+	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
 		Type: r.task.Type, Attempt: r.attempts, Labels: r.task.Labels, Traceparent: r.task.Traceparent, Params: r.task.Params}
 	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
 		t.Deadline = time.Now().Add(timeout)

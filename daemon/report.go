@@ -70,7 +70,7 @@ func (e *Engine) processPool(workers []WorkerStatus) Component {
 		if slices.Contains(p.config.TaskTypes, string(task.IOBound)) {
 			io += len(p.seats)
 		}
-		active += p.balancer.Busy()
+		active += p.busy()
 	}
 	for _, w := range workers {
 		if c.Health == Healthy && w.State != "ready" {
@@ -90,7 +90,7 @@ func (e *Engine) workers(ctx context.Context) []WorkerStatus {
 	var processes []*supervisor.Process
 	for _, s := range e.seats() {
 		w := WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor, Core: s.core,
-			State: s.state(), Slots: s.spec.Slots, SlotsBusy: s.busy(), Restarts: s.restarts}
+			State: s.state(), Slots: s.spec.Slots + s.spec.LoopSlots, SlotsBusy: s.busy(), Restarts: s.restarts}
 		if s.process != nil {
 			w.PID, w.Runtime = s.process.PID(), s.process.Runtime()
 		}

@@ -18,16 +18,18 @@ const (
 )
 
 // seat is a place for one worker process, filled again when it dies. Engine.mu
-// guards entry, process, slots, restarts and blameless; slots and process change
+// guards threads, loops, process, slots, restarts and blameless; slots and process change
 // only while the seat is not in the balancer.
 type seat struct {
-	pool     *pool
-	spec     supervisor.Spec
-	core     int // that it is pinned to; -1: none
-	entry    *balancer.Worker
-	process  *supervisor.Process
-	slots    []*slot
-	restarts int
+	pool *pool
+	spec supervisor.Spec
+	core int // that it is pinned to; -1: none
+	// threads and loops are its entries in the pool's lanes, nil while it has no
+	// worker.
+	threads, loops *balancer.Worker
+	process        *supervisor.Process
+	slots          []*slot
+	restarts       int
 	// blameless: we end the process ourselves; its tasks are not suspects.
 	blameless bool
 }
@@ -35,10 +37,7 @@ type seat struct {
 // start fills the seat with a new process and opens it to the balancer.
 func (s *seat) start(ctx context.Context) error {
 	e := s.pool.engine
-	slots := make([]*slot, s.spec.Slots)
-	for i := range slots {
-		slots[i] = &slot{seat: s, index: i, lost: make(chan struct{})}
-	}
+	slots := s.makeSlots()
 	process, err := e.launcher.Start(ctx, s.spec, func(i int) plugins.Handler { return slots[i] })
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", s.spec.ID, err)
@@ -48,13 +47,24 @@ func (s *seat) start(ctx context.Context) error {
 		slots[i].process, slots[i].conn = process, process.Slot(i)
 	}
 	s.process, s.slots, s.blameless = process, slots, false
-	s.entry = s.pool.balancer.Add(s.spec.Slots)
-	s.pool.entries[s.entry] = s
+	s.threads, s.loops = s.pool.threads.open(s), s.pool.loops.open(s)
 	send := s.pool.dispatch()
 	e.mu.Unlock()
 	send.now()
 	e.log.Info("worker is ready", "worker", s.spec.ID, "pid", process.PID(), "cpus", process.CPUsAllowed(), "runtime", process.Runtime())
 	return nil
+}
+
+// makeSlots makes the daemon's ends of a new worker's slots.
+func (s *seat) makeSlots() []*slot {
+	slots := make([]*slot, s.spec.Slots+s.spec.LoopSlots)
+	for i := range slots {
+		slots[i] = &slot{seat: s, lane: &s.pool.threads, index: i, lost: make(chan struct{})}
+		if i >= s.spec.Slots {
+			slots[i].lane = &s.pool.loops
+		}
+	}
+	return slots
 }
 
 // supervise keeps the seat filled until the engine's life ends.
@@ -87,9 +97,9 @@ func (s *seat) waitForEnd() {
 	}
 	e, exit := s.pool.engine, s.process.Exit()
 	e.mu.Lock()
-	s.pool.balancer.Remove(s.entry)
-	delete(s.pool.entries, s.entry)
-	s.entry = nil
+	s.pool.threads.close(s.threads)
+	s.pool.loops.close(s.loops)
+	s.threads, s.loops = nil, nil
 	var n notices
 	for _, sl := range s.slots {
 		n = append(n, sl.abandon(exit)...)
@@ -135,7 +145,7 @@ func (s *seat) state() string {
 	switch {
 	case s.pool.engine.life.Err() != nil:
 		return "stopping"
-	case s.entry != nil:
+	case s.threads != nil:
 		return "ready"
 	case s.process == nil:
 		return "starting"

@@ -11,11 +11,12 @@ import (
 	"cpulb/plugins/supervisor"
 )
 
-// slot is the daemon's end of one thread of a worker; it implements
+// slot is the daemon's end of one thread of a worker, or of one place on its loop; it implements
 // plugins.Handler. Engine.mu guards current, lease and seq. A slot lives as long
 // as its process.
 type slot struct {
 	seat  *seat
+	lane  *lane
 	index int
 	// process and conn are set, under Engine.mu, before the slot gets its first
 	// task, and do not change.
@@ -102,16 +103,28 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 	n.send()
 }
 
-// Skipped implements plugins.Handler: the worker drains, the task waits for
-// another.
-func (s *slot) Skipped(seq uint64) {
+// Skipped implements plugins.Handler: the task waits for another worker, as this
+// one drains, or for a thread.
+func (s *slot) Skipped(seq uint64, needsThread bool) {
 	e := s.engine()
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := s.of(seq); r != nil {
+	r := s.of(seq)
+	if r == nil {
+		e.mu.Unlock()
+		return
+	}
+	var send deliveries
+	if needsThread {
+		s.seat.pool.refused(r.task)
+		r.attempts-- // nothing of it has run
+		s.requeue(r)
+		send = s.release()
+	} else {
 		s.current = nil
 		s.requeue(r)
 	}
+	e.mu.Unlock()
+	send.now()
 }
 
 // Lost implements plugins.Handler. A worker without one of its slots is of no
@@ -128,7 +141,7 @@ func (s *slot) Lost(error) {
 // release frees the slot and finds work for it. Engine.mu is held.
 func (s *slot) release() deliveries {
 	s.current = nil
-	s.seat.pool.balancer.Release(s.lease)
+	s.lane.balancer.Release(s.lease)
 	s.engine().checkIdle()
 	return s.seat.pool.dispatch()
 }
@@ -142,7 +155,7 @@ func (s *slot) requeue(r *record) {
 		_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
 	}
 	r.slot, r.worker, r.startedAt = nil, nil, time.Time{}
-	r.item = s.engine().queue.Return(s.seat.pool.lane, r.task.Priority, r)
+	r.item = s.engine().queue.Return(s.seat.pool.laneFor(r.task).index, r.task.Priority, r)
 }
 
 // abandon deals with the task of a slot whose process is dead. Engine.mu is held.

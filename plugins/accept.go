@@ -18,7 +18,11 @@ const helloTimeout = 10 * time.Second
 // has its own.
 func (w *worker) accept(l *net.UnixListener) {
 	defer l.Close()
-	for bound := 0; bound < len(w.slots); {
+	connections := len(w.slots)
+	if w.loop != nil {
+		connections++
+	}
+	for bound := 0; bound < connections; {
 		conn, err := l.AcceptUnix()
 		if err != nil {
 			w.log.Error("slots can't be accepted", "error", err)
@@ -35,7 +39,12 @@ func (w *worker) accept(l *net.UnixListener) {
 // bind reads the Hello and gives the descriptor, made blocking, to the slot's
 // thread.
 func (w *worker) bind(conn *net.UnixConn) error {
-	defer conn.Close()
+	keep := false
+	defer func() {
+		if !keep {
+			conn.Close()
+		}
+	}()
 	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return err
 	}
@@ -43,6 +52,14 @@ func (w *worker) bind(conn *net.UnixConn) error {
 	// Byte by byte, so that no byte of a Task is taken with it.
 	if err := newFrameReader(oneByteReader{conn}, 0).next(&hello); err != nil {
 		return fmt.Errorf("hello: %w", err)
+	}
+	if w.loop != nil && int(hello.Slot) == w.loop.first && !w.loop.bound {
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+		keep, w.loop.bound = true, true
+		go w.loop.serve(conn)
+		return nil
 	}
 	if int(hello.Slot) >= len(w.slots) || w.slots[hello.Slot].bound {
 		return fmt.Errorf("%w: slot %d is none of %d or taken", ErrFrame, hello.Slot, len(w.slots))

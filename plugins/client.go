@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cpulb/plugins/proto"
@@ -34,6 +35,7 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	for _, capability := range r.Capabilities {
 		d.CanCancel = d.CanCancel || capability == proto.Capability_CAPABILITY_CANCEL
 		d.HasEvents = d.HasEvents || capability == proto.Capability_CAPABILITY_EVENTS
+		d.HasLoop = d.HasLoop || capability == proto.Capability_CAPABILITY_LOOP
 	}
 	return d, r.CpusAllowed, nil
 }
@@ -42,7 +44,7 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 // that handler returns for it. It returns the runtime that now runs. An error
 // that blames a setting matches ErrBadSetting.
 func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (runtime string, slots []*Conn, err error) {
-	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{WorkerId: cfg.WorkerID, Pool: cfg.Pool, Slots: uint32(cfg.Slots),
+	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{WorkerId: cfg.WorkerID, Pool: cfg.Pool, Slots: uint32(cfg.Slots), LoopSlots: uint32(cfg.LoopSlots),
 		RuntimeDir: cfg.RuntimeDir, Settings: cfg.Settings,
 		Limits: &proto.Limits{ResultBytes: uint64(cfg.ResultBytes), OutputBytes: uint64(cfg.OutputBytes)}})
 	if status.Code(err) == codes.InvalidArgument {
@@ -51,17 +53,39 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 	if err != nil {
 		return "", nil, fmt.Errorf("configure: %w", err)
 	}
-	for i := range cfg.Slots {
-		conn, err := openConn(ctx, r.SlotSocket, i, uint64(cfg.ResultBytes), handler(i))
+	slots, err = openSlots(ctx, r.SlotSocket, cfg, handler)
+	return r.Runtime, slots, err
+}
+
+// openSlots opens the connections of all slots; those of the loop have the same.
+func openSlots(ctx context.Context, path string, cfg Configuration, handler func(slot int) Handler) (slots []*Conn, err error) {
+	defer func() {
 		if err != nil {
 			for _, open := range slots {
 				open.Close()
 			}
-			return "", nil, err
+			slots = nil
+		}
+	}()
+	for i := range cfg.Slots {
+		conn, err := openConn(ctx, path, i, false, uint64(cfg.ResultBytes), []Handler{handler(i)})
+		if err != nil {
+			return slots, err
 		}
 		slots = append(slots, conn)
 	}
-	return r.Runtime, slots, nil
+	if cfg.LoopSlots == 0 {
+		return slots, nil
+	}
+	handlers := make([]Handler, cfg.LoopSlots)
+	for i := range handlers {
+		handlers[i] = handler(cfg.Slots + i)
+	}
+	conn, err := openConn(ctx, path, cfg.Slots, true, uint64(cfg.ResultBytes), handlers)
+	if err != nil {
+		return slots, err
+	}
+	return append(slots, slices.Repeat([]*Conn{conn}, cfg.LoopSlots)...), nil
 }
 
 // Cancel asks for a task to stop; see the contract.

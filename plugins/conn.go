@@ -16,7 +16,9 @@ type Handler interface {
 	Started(seq uint64)
 	// Ended hands over o, whose Data is the callee's own.
 	Ended(seq uint64, o Outcome)
-	Skipped(seq uint64)
+	// Skipped: the task did not run and will not run here, because the worker drains
+	// or because it needs a thread and the slot is on a loop.
+	Skipped(seq uint64, needsThread bool)
 	Partial(seq, number uint64, value []byte)
 	Progress(seq uint64, fraction float64, message string)
 	Log(seq uint64, level, message string)
@@ -24,14 +26,17 @@ type Handler interface {
 	Lost(err error)
 }
 
-// Conn is the daemon's end of one slot.
+// Conn is the daemon's end of one slot, or of all the slots of a worker's loop.
 type Conn struct {
-	conn *rawio.Conn
-	out  *outbox.Outbox
+	loop     bool // Tasks and Events name their slot
+	first    int
+	handlers []Handler // by slot, from first on
+	conn     *rawio.Conn
+	out      *outbox.Outbox
 }
 
 // openConn connects to a slot and starts reading it.
-func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h Handler) (*Conn, error) {
+func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload uint64, handlers []Handler) (*Conn, error) {
 	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
@@ -41,7 +46,7 @@ func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h H
 		dialled.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{conn: conn, out: outbox.New(conn, 0)}
+	c := &Conn{loop: loop, first: slot, handlers: handlers, conn: conn, out: outbox.New(conn, 0)}
 	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
 	if err == nil {
 		err = c.out.Write(hello)
@@ -50,16 +55,21 @@ func openConn(ctx context.Context, path string, slot int, maxPayload uint64, h H
 		conn.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	go c.read(newFrameReader(conn, maxPayload), h)
+	go c.read(newFrameReader(conn, maxPayload))
 	return c, nil
 }
 
-// Send queues t, whose Seq follows the last one's, and returns without waiting.
+// Send queues t, whose Seq follows the last one's of its Slot, and returns without
+// waiting.
 // Params of 64 KiB and more are handed over, not copied. An error means that the
 // connection has failed; Handler.Lost follows or has been called.
 func (c *Conn) Send(t *Task) error {
 	var room [512]byte
-	header, err := appendFrame(room[:0], taskHeader(t))
+	m := taskHeader(t)
+	if c.loop {
+		m.Slot = uint32(t.Slot)
+	}
+	header, err := appendFrame(room[:0], m)
 	if err != nil {
 		return err
 	}
@@ -73,16 +83,18 @@ func (c *Conn) CloseRead() { _ = c.conn.CloseRead() } // an error: it has ended 
 // Close ends the connection.
 func (c *Conn) Close() { c.conn.Close() }
 
-func (c *Conn) read(f *frameReader, h Handler) {
+func (c *Conn) read(f *frameReader) {
 	var err error
 	for err == nil {
-		err = c.event(f, h)
+		err = c.event(f)
 	}
 	c.conn.Close()
-	h.Lost(err)
+	for _, h := range c.handlers {
+		h.Lost(err)
+	}
 }
 
-func (c *Conn) event(f *frameReader, h Handler) error {
+func (c *Conn) event(f *frameReader) error {
 	var ev proto.Event
 	if err := f.next(&ev); err != nil {
 		return err
@@ -91,13 +103,21 @@ func (c *Conn) event(f *frameReader, h Handler) error {
 	if err != nil {
 		return err
 	}
+	index := int(ev.Slot) - c.first
+	if !c.loop {
+		index = 0 // its events need not name it
+	}
+	if index < 0 || index >= len(c.handlers) {
+		return fmt.Errorf("%w: an event of slot %d", ErrFrame, ev.Slot)
+	}
+	h := c.handlers[index]
 	switch k := ev.Kind.(type) {
 	case *proto.Event_Started:
 		h.Started(ev.Seq)
 	case *proto.Event_Result:
 		h.Ended(ev.Seq, outcome(k.Result, payload))
 	case *proto.Event_Skipped:
-		h.Skipped(ev.Seq)
+		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
 	case *proto.Event_Partial:
 		h.Partial(ev.Seq, k.Partial.Number, payload)
 	case *proto.Event_Progress:

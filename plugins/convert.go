@@ -8,7 +8,7 @@ import (
 )
 
 func newTask(m *proto.Task, params []byte) *Task {
-	t := &Task{Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
+	t := &Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
 		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Params: params}
 	if m.DeadlineUnixNs != 0 {
 		t.Deadline = time.Unix(0, m.DeadlineUnixNs)

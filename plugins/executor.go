@@ -33,6 +33,35 @@ type Executor interface {
 	Health(ctx context.Context) (lockWait time.Duration, err error)
 }
 
+// Looper is an Executor that can also run tasks on an event loop.
+type Looper interface {
+	Executor
+	// OpenLoop starts the loop for the slots first to first+count-1.
+	OpenLoop(first, count int) (Loop, error)
+}
+
+// Loop runs the tasks of many slots at a time on one OS thread, one for each slot.
+type Loop interface {
+	// Start begins t on slot and returns without waiting for it. t and its Params
+	// are the callee's own.
+	Start(slot int, t *Task, run LoopRun)
+	// Cancel is Slot.Cancel for the task of one slot.
+	Cancel(slot int, seq uint64, reason StopReason)
+}
+
+// LoopRun is told what becomes of a task on a loop. It is safe to call from any
+// thread.
+type LoopRun interface {
+	Emitter
+	// Begun says that the task runs now.
+	Begun()
+	// Ended is the last call; o's Data need be valid only until it returns.
+	Ended(o Outcome)
+	// NeedsThread is the last call instead, and the only one, for a task that can't
+	// share a thread: nothing of it has run.
+	NeedsThread()
+}
+
 // Slot runs one task at a time on one OS thread.
 type Slot interface {
 	// Run runs t to its end and says how it ended; it never panics for what a
@@ -62,6 +91,8 @@ type Description struct {
 	// CanCancel and HasEvents are the capabilities of the wire contract.
 	CanCancel bool
 	HasEvents bool
+	// HasLoop: the executor is a Looper.
+	HasLoop bool
 }
 
 // Configuration is what the daemon tells a worker before it opens slots.
@@ -70,6 +101,8 @@ type Configuration struct {
 	WorkerID string
 	Pool     string
 	Slots    int
+	// LoopSlots is how many slots there are on an event loop, beyond Slots.
+	LoopSlots int
 	// RuntimeDir is the worker's private folder.
 	RuntimeDir string
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
@@ -81,6 +114,8 @@ type Configuration struct {
 
 // Task is one attempt at a task, as a slot sees it.
 type Task struct {
+	// Slot is the index of the slot.
+	Slot        int
 	Seq         uint64
 	ID          string
 	ScriptPath  string

@@ -72,6 +72,7 @@ type worker struct {
 	// resultBytes is Configuration.ResultBytes.
 	resultBytes int64
 	slots       []*slotServer
+	loop        *loopServer // nil: none
 	gate        gate
 	busy        atomic.Int64 // slots in user code
 	done        atomic.Uint64
@@ -87,6 +88,9 @@ func (w *worker) Describe(context.Context, *proto.DescribeRequest) (*proto.Descr
 	r := &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol}
 	if d.CanCancel {
 		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_CANCEL)
+	}
+	if d.HasLoop {
+		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_LOOP)
 	}
 	if d.HasEvents {
 		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_EVENTS)
@@ -106,8 +110,12 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	scrub()
-	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots), RuntimeDir: r.RuntimeDir,
+	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots),
+		LoopSlots: int(r.LoopSlots), RuntimeDir: r.RuntimeDir,
 		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings})
+	if err == nil {
+		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
+	}
 	switch {
 	case errors.Is(err, ErrBadSetting):
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -134,15 +142,28 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 // take the held one back, which costs more than a short task.
 func spareProcessors(slots int) { runtime.GOMAXPROCS(slots + 2) }
 
+// stoppable is a slot as the control plane sees it.
+type stoppable interface {
+	cancel(seq uint64, reason StopReason) Claim
+	recall(seq uint64) Claim
+}
+
 // task returns the slot, for a seq that can be one of its tasks.
-func (w *worker) task(index uint32, seq uint64) (*slotServer, error) {
+func (w *worker) task(index uint32, seq uint64) (stoppable, error) {
 	if seq == 0 {
 		return nil, status.Error(codes.InvalidArgument, "seq: the first is 1")
 	}
-	if int(index) >= len(w.slots) {
-		return nil, status.Errorf(codes.InvalidArgument, "slot: %d is not one of %d", index, len(w.slots))
+	if int(index) < len(w.slots) {
+		return w.slots[index], nil
 	}
-	return w.slots[index], nil
+	all := len(w.slots)
+	if w.loop != nil {
+		all += len(w.loop.claims)
+	}
+	if int(index) >= all {
+		return nil, status.Errorf(codes.InvalidArgument, "slot: %d is not one of %d", index, all)
+	}
+	return loopSlot{w.loop, int(index)}, nil
 }
 
 // Cancel implements proto.ExecutorServer.
@@ -164,8 +185,7 @@ func (w *worker) Recall(_ context.Context, r *proto.RecallRequest) (*proto.Recal
 	if err != nil {
 		return nil, err
 	}
-	claim, _ := s.claims.recall(r.Seq)
-	return &proto.RecallResponse{Claim: proto.Claim(claim)}, nil
+	return &proto.RecallResponse{Claim: proto.Claim(s.recall(r.Seq))}, nil
 }
 
 // Drain implements proto.ExecutorServer.

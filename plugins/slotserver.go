@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"cpulb/daemon/task"
 	"cpulb/plugins/proto"
 
 	"golang.org/x/sys/unix"
@@ -134,11 +133,7 @@ func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 // answer sends the Result of seq. When the next task has been read already, the
 // Result may wait for that one's Started, which follows without running anything.
 func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
-	if bound := s.worker.resultBytes; int64(len(o.Data)) > bound {
-		o.Status, o.Data = task.Failed, nil
-		o.Error = &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
-			Message: fmt.Sprintf("the result has more than the allowed %d bytes", bound)}
-	}
+	s.worker.bound(o)
 	s.out.Lock()
 	defer s.out.Unlock()
 	s.answered++
@@ -210,6 +205,11 @@ func (s *slotServer) flush(payload []byte) error {
 		}
 	}
 	return nil
+}
+
+func (s *slotServer) recall(seq uint64) Claim {
+	claim, _ := s.claims.recall(seq)
+	return claim
 }
 
 // cancel stops seq whether it runs, is just about to, or is still unread.

@@ -57,7 +57,7 @@ func (r *Recorder) Ended(seq uint64, o plugins.Outcome) {
 }
 
 // Skipped implements plugins.Handler.
-func (r *Recorder) Skipped(seq uint64) { r.add(Event{Kind: "skipped", Seq: seq}) }
+func (r *Recorder) Skipped(seq uint64, _ bool) { r.add(Event{Kind: "skipped", Seq: seq}) }
 
 // Partial implements plugins.Handler.
 func (r *Recorder) Partial(seq, number uint64, value []byte) {

@@ -24,8 +24,9 @@ var ErrFull = errors.New("outbox is full")
 // ErrClosed is returned by Write after Close.
 var ErrClosed = errors.New("outbox is closed")
 
-// large is the size from which a buffer is taken over instead of copied.
-const large = 64 << 10
+// TakenOver is the size in bytes from which Write takes a buffer over instead of
+// copying it.
+const TakenOver = 64 << 10
 
 // Outbox queues bytes for one connection. It is safe for concurrent use.
 type Outbox struct {
@@ -82,9 +83,9 @@ func (o *Outbox) Write(bufs ...[]byte) error {
 func (o *Outbox) add(b []byte) {
 	last := len(o.queue) - 1
 	switch {
-	case len(b) >= large:
+	case len(b) >= TakenOver:
 		o.queue, o.open = append(o.queue, b), false
-	case o.open && last >= 0 && len(o.queue[last])+len(b) <= large:
+	case o.open && last >= 0 && len(o.queue[last])+len(b) <= TakenOver:
 		o.queue[last] = append(o.queue[last], b...)
 	default:
 		o.queue, o.open = append(o.queue, append(make([]byte, 0, 2*len(b)+64), b...)), true

@@ -39,6 +39,7 @@ type Executor struct {
 	newSlot        *embedpy.Object // the Python class Slot
 	stopAwaiting   *embedpy.Object // the Python function stop
 	slots          []atomic.Pointer[slot]
+	loop           atomic.Pointer[loop] // nil: none
 }
 
 // New returns the executor; version is the program's own.
@@ -46,7 +47,7 @@ func New(version string) *Executor { return &Executor{version: version} }
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true}
+	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true}
 }
 
 // Configure implements plugins.Executor. Its settings are "interrupt_after", the
@@ -66,10 +67,10 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 	if err := loadRuntime(e.interp); err != nil {
 		return "", err
 	}
-	if e.newSlot, err = e.attr("Slot"); err != nil {
+	if e.newSlot, err = e.attr("cpulb.slot", "Slot"); err != nil {
 		return "", err
 	}
-	if e.stopAwaiting, err = e.attr("stop"); err != nil {
+	if e.stopAwaiting, err = e.attr("cpulb.slot", "stop"); err != nil {
 		return "", err
 	}
 	return "CPython " + e.interp.Version(), nil
@@ -95,8 +96,8 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 }
 
 // attr finds what the runtime's slot module defines.
-func (e *Executor) attr(name string) (found *embedpy.Object, err error) {
-	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { found, err = t.Attr("cpulb.slot", name) })
+func (e *Executor) attr(module, name string) (found *embedpy.Object, err error) {
+	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { found, err = t.Attr(module, name) })
 	if doErr != nil {
 		return nil, doErr
 	}
@@ -132,5 +133,9 @@ func (e *Executor) posted(p embedpy.Post) {
 		if s := e.slots[p.Channel].Load(); s != nil {
 			s.posted(p)
 		}
+		return
+	}
+	if l := e.loop.Load(); l != nil {
+		l.posted(p)
 	}
 }

@@ -42,12 +42,20 @@ func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) 
 	if reason != 0 && (report.Interrupted || report.FlagSeen) {
 		o = stopAs(o, reason)
 	}
-	if limit := s.executor.conf.ResultBytes; limit > 0 && int64(len(o.Data)) > limit {
-		o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
-			Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), limit)}
-		o.Data = nil
-	}
+	o = s.executor.withinLimit(o)
 	o.RunTime, o.CPUTime = report.Wall, report.CPU
+	return o
+}
+
+// withinLimit turns a result that is too large into a failure.
+func (e *Executor) withinLimit(o plugins.Outcome) plugins.Outcome {
+	limit := e.conf.ResultBytes
+	if limit <= 0 || int64(len(o.Data)) <= limit {
+		return o
+	}
+	o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
+		Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), limit)}
+	o.Data = nil
 	return o
 }
 

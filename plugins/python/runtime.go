@@ -13,7 +13,7 @@ var runtimeFiles embed.FS
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
 func runtimeModules() []string {
-	return []string{"cpulb", "errors", "output", "values", "context", "report", "scripts", "slot", "process"}
+	return []string{"cpulb", "errors", "output", "values", "context", "report", "scripts", "slot", "loop", "process"}
 }
 
 // loadRuntime brings the Python half of this package up. Its files carry names

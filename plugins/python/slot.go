@@ -122,13 +122,18 @@ func (s *slot) posted(p embedpy.Post) {
 	if a == nil || a.seq != p.Key {
 		return // a thread that has outlived its task
 	}
+	emit(a.emit, p)
+}
+
+// emit passes an event of a script on.
+func emit(to plugins.Emitter, p embedpy.Post) {
 	switch p.Kind {
 	case kindPartial:
-		a.emit.Partial(p.Text)
+		to.Partial(p.Text)
 	case kindProgress:
-		a.emit.Progress(p.Number, string(p.Text))
+		to.Progress(p.Number, string(p.Text))
 	case kindLog:
-		a.emit.Log(levelName(p.Number), string(p.Text))
+		to.Log(levelName(p.Number), string(p.Text))
 	}
 }
 

@@ -46,8 +46,9 @@ type Spec struct {
 	Command string
 	SHA256  string
 	// CPUs is the affinity mask; nil leaves the daemon's.
-	CPUs  []int
-	Slots int
+	CPUs []int
+	// Slots are threads, LoopSlots places on one event loop.
+	Slots, LoopSlots int
 	// Env is added to the scrubbed environment.
 	Env                      map[string]string
 	Settings                 map[string]string
@@ -139,7 +140,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 	if p.description, p.cpus, err = p.client.Describe(ctx); err != nil {
 		return notExecutor(err)
 	}
-	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots,
+	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots, LoopSlots: spec.LoopSlots,
 		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, Settings: spec.Settings}, handler)
 	return err
 }

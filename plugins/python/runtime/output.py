@@ -9,11 +9,20 @@ lock left held would block every later writer. list.append is atomic; two thread
 that pass the bound at the same moment may both be kept, and take() cuts.
 """
 
+import contextvars
 import io
 import sys
 import threading
 
 current = threading.local()
+# The task of a coroutine on an event loop that tasks share; it comes before
+# current, and asyncio passes it on to what a coroutine starts.
+running = contextvars.ContextVar("running", default=None)
+
+
+def owner():
+    """The context of the task that the calling code belongs to, or None."""
+    return running.get() or getattr(current, "context", None)
 
 
 class Sink:
@@ -79,7 +88,7 @@ class Proxy(io.TextIOBase):
         self.buffer = _Bytes(self)
 
     def _sink(self, data):
-        context = getattr(current, "context", None)
+        context = owner()
         if context is not None:
             context._sink(self._stream).write(data)
 
@@ -104,7 +113,7 @@ def _inherit():
     start, bootstrap = threading.Thread.start, threading.Thread._bootstrap
 
     def start_of_task(thread):
-        thread._cpulb_context = getattr(current, "context", None)
+        thread._cpulb_context = owner()
         start(thread)
 
     def bootstrap_of_task(thread):

@@ -1,0 +1,219 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins/outbox"
+	"cpulb/plugins/proto"
+	"cpulb/plugins/rawio"
+)
+
+// loopServer is the worker's end of the loop slots, which share a connection. Its
+// run goroutine reads; events are queued by whoever has them, for the loop must
+// not wait.
+type loopServer struct {
+	worker *worker
+	first  int
+	loop   Loop
+	bound  bool     // only accept's goroutine uses it
+	claims []claims // by slot, from first on
+	out    *outbox.Outbox
+}
+
+// openLoop makes the loop slots of a worker; nil when it is to have none.
+func (w *worker) openLoop(first, count int) (*loopServer, error) {
+	if count == 0 {
+		return nil, nil
+	}
+	looper, ok := w.executor.(Looper)
+	if !ok {
+		return nil, fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", ErrBadSetting, w.executor.Describe().Name)
+	}
+	loop, err := looper.OpenLoop(first, count)
+	if err != nil {
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	return &loopServer{worker: w, first: first, loop: loop, claims: make([]claims, count)}, nil
+}
+
+// serve serves the slots until their connection ends. conn becomes its own.
+func (l *loopServer) serve(conn *net.UnixConn) {
+	defer conn.Close()
+	raw, err := rawio.New(conn)
+	if err == nil {
+		l.out = outbox.New(raw, 0)
+		frames := newFrameReader(raw, maxParams)
+		for err == nil {
+			err = l.serveTask(frames)
+		}
+	}
+	if err != io.EOF {
+		l.worker.log.Error("loop slots ended", "error", err)
+	}
+}
+
+func (l *loopServer) serveTask(frames *frameReader) error {
+	var m proto.Task
+	if err := frames.next(&m); err != nil {
+		return err
+	}
+	params, err := frames.payload(m.PayloadLength)
+	if err != nil {
+		return err
+	}
+	index := int(m.Slot) - l.first
+	if index < 0 || index >= len(l.claims) {
+		return fmt.Errorf("%w: slot %d is not on the loop", ErrFrame, m.Slot)
+	}
+	t := &loopTask{server: l, slot: m.Slot, seq: m.Seq}
+	if !l.worker.gate.enter() {
+		if _, won := l.claims[index].recall(m.Seq); won {
+			t.send(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
+		}
+		return nil
+	}
+	if !l.claims[index].claim(m.Seq) {
+		l.worker.gate.leave(1)
+		return nil // recalled; whoever did so knows
+	}
+	l.worker.busy.Add(1)
+	l.loop.Start(int(m.Slot), newTask(&m, params), t)
+	return nil
+}
+
+// loopTask is one task on the loop; it implements LoopRun.
+type loopTask struct {
+	server *loopServer
+	slot   uint32
+	seq    uint64
+
+	mu       sync.Mutex // an event is numbered and queued, or dropped, in one step
+	partials uint64
+	ended    bool
+}
+
+// Begun implements LoopRun.
+func (t *loopTask) Begun() {
+	t.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Started{Started: &proto.Started{}} })
+}
+
+// Partial implements Emitter.
+func (t *loopTask) Partial(value []byte) {
+	if bound := t.server.worker.resultBytes; int64(len(value)) > bound {
+		t.server.worker.log.Error("partial result is dropped", "slot", t.slot, "bytes", len(value), "most", bound)
+		return
+	}
+	t.event(value, func(ev *proto.Event) {
+		t.partials++
+		ev.Kind = &proto.Event_Partial{Partial: &proto.Partial{Number: t.partials}}
+	})
+}
+
+// Progress implements Emitter.
+func (t *loopTask) Progress(fraction float64, message string) {
+	t.event(nil, func(ev *proto.Event) {
+		ev.Kind = &proto.Event_Progress{Progress: &proto.Progress{Fraction: fraction, Message: message}}
+	})
+}
+
+// Log implements Emitter.
+func (t *loopTask) Log(level, message string) {
+	t.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Log{Log: &proto.Log{Level: level, Message: message}} })
+}
+
+// Ended implements LoopRun.
+func (t *loopTask) Ended(o Outcome) {
+	t.server.worker.bound(&o)
+	if t.last(resultEvent(t.seq, &o), o.Data) == nil {
+		return
+	}
+	failed := executorFailed("ExecutorError", "the result can't be sent")
+	_ = t.last(resultEvent(t.seq, &failed), nil) // the connection has ended
+}
+
+// NeedsThread implements LoopRun.
+func (t *loopTask) NeedsThread() {
+	_ = t.last(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{NeedsThread: true}}}, nil) // as above
+}
+
+// last sends the last event, once; what comes later is dropped. It fails, and is
+// not the last, when the event is none that can be sent.
+func (t *loopTask) last(ev *proto.Event, payload []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return nil
+	}
+	err := t.send(ev, payload)
+	if errors.Is(err, errUnsendable) {
+		return err
+	}
+	t.ended = true
+	t.server.worker.busy.Add(-1)
+	t.server.worker.done.Add(1)
+	t.server.worker.gate.leave(1)
+	return nil
+}
+
+// event sends one event, which fill completes, unless the last one has been sent.
+func (t *loopTask) event(payload []byte, fill func(*proto.Event)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
+	ev := &proto.Event{PayloadLength: uint64(len(payload))}
+	fill(ev)
+	if err := t.send(ev, payload); err != nil {
+		t.server.worker.log.Error("event not sent", "slot", t.slot, "error", err)
+	}
+}
+
+// errUnsendable: the event is not text, or more of it than a header takes.
+var errUnsendable = errors.New("the event can't be sent")
+
+func (t *loopTask) send(ev *proto.Event, payload []byte) error {
+	ev.Slot, ev.Seq = t.slot, t.seq
+	header, err := appendFrame(nil, ev)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnsendable, err)
+	}
+	if len(payload) >= outbox.TakenOver {
+		payload = append([]byte(nil), payload...) // it would be the outbox's own
+	}
+	return t.server.out.Write(header, payload)
+}
+
+// loopSlot is one slot of the loop, as the control plane names it.
+type loopSlot struct {
+	server *loopServer
+	index  int
+}
+
+func (s loopSlot) recall(seq uint64) Claim {
+	claim, _ := s.server.claims[s.index-s.server.first].recall(seq)
+	return claim
+}
+
+func (s loopSlot) cancel(seq uint64, reason StopReason) Claim {
+	claim := s.recall(seq)
+	if claim == Claimed {
+		s.server.loop.Cancel(s.index, seq, reason)
+	}
+	return claim
+}
+
+// bound turns a result that is too large into a failure.
+func (w *worker) bound(o *Outcome) {
+	if int64(len(o.Data)) <= w.resultBytes {
+		return
+	}
+	o.Status, o.Data = task.Failed, nil
+	o.Error = &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
+		Message: fmt.Sprintf("the result has more than the allowed %d bytes", w.resultBytes)}
+}

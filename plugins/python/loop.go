@@ -1,0 +1,166 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/embedpy"
+	"cpulb/plugins"
+)
+
+// loop implements plugins.Loop on one Python thread that runs asyncio.
+type loop struct {
+	executor *Executor
+	first    int
+	// The bound methods of the Python Loop.
+	serve, submit, stop *embedpy.Object
+
+	mu    sync.Mutex
+	tasks []loopTask // by slot, from first on
+}
+
+// loopTask is the task that a slot of the loop has.
+type loopTask struct {
+	seq uint64
+	run plugins.LoopRun
+}
+
+// OpenLoop implements plugins.Looper.
+func (e *Executor) OpenLoop(first, count int) (plugins.Loop, error) {
+	class, err := e.attr("cpulb.loop", "Loop")
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{executor: e, first: first, tasks: make([]loopTask, count)}
+	opened := make(chan error)
+	go l.thread(class, opened)
+	if err := <-opened; err != nil {
+		return nil, err
+	}
+	e.loop.Store(l)
+	return l, nil
+}
+
+// thread is the loop's own; it lives as long as the process.
+func (l *loop) thread(class *embedpy.Object, opened chan<- error) {
+	runtime.LockOSThread()
+	t, err := l.executor.interp.OpenThread()
+	if err == nil {
+		err = l.bind(t, class)
+	}
+	opened <- err
+	if err == nil {
+		_, err = t.Call(l.serve)
+		// Its tasks would wait for ever; without the process they are run elsewhere.
+		panic(fmt.Sprintf("the event loop ended: %v", err))
+	}
+}
+
+func (l *loop) bind(t *embedpy.Thread, class *embedpy.Object) error {
+	c := l.executor.conf
+	self, err := t.Make(class, embedpy.Str(c.WorkerID), embedpy.Int(c.ResultBytes), embedpy.Int(c.OutputBytes))
+	if err != nil {
+		return err
+	}
+	for name, to := range map[string]**embedpy.Object{"serve": &l.serve, "submit": &l.submit, "stop": &l.stop} {
+		if *to, err = t.Member(self, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Start implements plugins.Loop.
+func (l *loop) Start(slot int, t *plugins.Task, run plugins.LoopRun) {
+	l.mu.Lock()
+	l.tasks[slot-l.first] = loopTask{t.Seq, run}
+	l.mu.Unlock()
+	labels, err := labelsJSON(t.Labels)
+	if err != nil {
+		run.Ended(failed("executor", "ValueError", fmt.Sprintf("labels: %v", err)))
+		return
+	}
+	err = l.call(l.submit, embedpy.Int(int64(slot)), embedpy.Text(t.Params), embedpy.Str(t.ScriptPath),
+		embedpy.Str(t.Function), embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)),
+		embedpy.Int(int64(t.Attempt)), embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels),
+		embedpy.Str(t.Traceparent))
+	if err != nil {
+		run.Ended(failed("executor", "ExecutorError", err.Error()))
+	}
+}
+
+// Cancel implements plugins.Loop.
+func (l *loop) Cancel(slot int, seq uint64, reason plugins.StopReason) {
+	// An error: there is no such task, or no memory for stopping it; the daemon's
+	// own bound is the next step.
+	go func() {
+		_ = l.call(l.stop, embedpy.Int(int64(slot)), embedpy.Int(int64(seq)), embedpy.Int(int64(reason)))
+	}()
+}
+
+// call calls a method that hands its arguments to the loop's thread. The thread
+// itself is in its loop and can't be asked.
+func (l *loop) call(method *embedpy.Object, args ...embedpy.Value) error {
+	var err error
+	doErr := l.executor.interp.Do(context.Background(), func(t *embedpy.Thread) { _, err = t.Call(method, args...) })
+	return errors.Join(doErr, err)
+}
+
+// The kinds of the loop's own events, as loop.py has them.
+const (
+	kindBegun       = 10
+	kindEnded       = 11
+	kindNeedsThread = 12
+)
+
+func (l *loop) posted(p embedpy.Post) {
+	index := int(p.Channel) - l.first
+	if index < 0 || index >= len(l.tasks) {
+		return
+	}
+	l.mu.Lock()
+	t := l.tasks[index]
+	l.mu.Unlock()
+	if t.run == nil || t.seq != p.Key {
+		return // a thread or a coroutine that has outlived its task
+	}
+	switch p.Kind {
+	case kindBegun:
+		t.run.Begun()
+	case kindNeedsThread:
+		t.run.NeedsThread()
+	case kindEnded:
+		t.run.Ended(l.executor.loopOutcome(p.Text))
+	default:
+		emit(t.run, p)
+	}
+}
+
+// loopOutcome reads what ended_with wrote: a line of JSON, then the data.
+func (e *Executor) loopOutcome(text []byte) plugins.Outcome {
+	head, data, _ := bytes.Cut(text, []byte("\n"))
+	var about [9]any
+	if err := json.Unmarshal(head, &about); err != nil {
+		return failed("executor", "ExecutorError", "the loop's answer: "+err.Error())
+	}
+	word := func(i int) string { s, _ := about[i].(string); return s }
+	number := func(i int) float64 { n, _ := about[i].(float64); return n }
+	o := plugins.Outcome{Status: statusOf(int64(number(0))), Stdout: word(5), Stderr: word(6), Truncated: number(7) != 0,
+		RunTime: time.Duration(number(8))}
+	if o.Status == task.Completed {
+		o.Data = data
+		return e.withinLimit(o)
+	}
+	o.Error = &task.Error{Type: word(1), Message: word(2), Traceback: word(3), Code: word(4)}
+	if o.Status != task.Failed && o.Error.Message == "" {
+		o.Error.Message = stopMessage(o.Status)
+	}
+	return o
+}

@@ -1,0 +1,150 @@
+package python
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+const testLoopSlots = 1000
+
+// theLoop is the one loop of the tests' one worker; its slots come after the
+// threads'.
+var theLoop = sync.OnceValues(func() (plugins.Loop, error) {
+	w, err := theWorker()
+	if err != nil {
+		return nil, err
+	}
+	return w.OpenLoop(testSlots, testLoopSlots)
+})
+
+// loopBench runs tasks on the loop, each on a slot of its own.
+type loopBench struct {
+	plugins.Loop
+	mu   sync.Mutex
+	seqs [testLoopSlots]uint64
+}
+
+var theLoopBench = sync.OnceValues(func() (*loopBench, error) {
+	l, err := theLoop()
+	return &loopBench{Loop: l}, err
+})
+
+func openTestLoop(t testing.TB) *loopBench {
+	t.Helper()
+	b, err := theLoopBench()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// loopRun records one task.
+type loopRun struct {
+	*events
+	slot        int
+	seq         uint64
+	begins      chan struct{}
+	ended       chan plugins.Outcome
+	needsThread chan struct{}
+}
+
+func (r *loopRun) Begun()       { close(r.begins) }
+func (r *loopRun) NeedsThread() { close(r.needsThread) }
+func (r *loopRun) Ended(o plugins.Outcome) {
+	o.Data = append(json.RawMessage(nil), o.Data...)
+	r.ended <- o
+}
+
+// start begins a task on slot index of the loop.
+func (b *loopBench) start(index int, name, params string, deadline time.Time) *loopRun {
+	b.mu.Lock()
+	b.seqs[index]++
+	r := &loopRun{events: newEvents(), slot: testSlots + index, seq: b.seqs[index], begins: make(chan struct{}),
+		ended: make(chan plugins.Outcome, 1), needsThread: make(chan struct{})}
+	b.mu.Unlock()
+	b.Start(r.slot, &plugins.Task{Seq: r.seq, ID: fmt.Sprintf("loop-%d-%d", index, r.seq), ScriptPath: script(name),
+		Function: "main", Type: task.IOBound, Attempt: 1, Params: []byte(params), Deadline: deadline}, r)
+	return r
+}
+
+func TestAThousandTasksAwaitOnOneThread(t *testing.T) {
+	b := openTestLoop(t)
+	var runs []*loopRun
+	for i := range testLoopSlots {
+		runs = append(runs, b.start(i, "awaits_its_neighbours.py", fmt.Sprint(testLoopSlots), time.Time{}))
+	}
+	for i, r := range runs {
+		o := <-r.ended
+		wantData(t, o, fmt.Sprint(testSlots+i))
+		if want := fmt.Sprintf("hello from loop-%[1]d-1\nbye from loop-%[1]d-1\n", i); r.seq == 1 && o.Stdout != want {
+			t.Fatalf("stdout %q, want %q", o.Stdout, want)
+		}
+		<-r.begins
+	}
+}
+
+func TestWhatCantShareAThreadIsHandedBackUnrun(t *testing.T) {
+	b := openTestLoop(t)
+	for _, name := range []string{"returns_params.py", "yields.py", "counts_its_runs.py"} {
+		r := b.start(0, name, "1", time.Time{})
+		select {
+		case <-r.needsThread:
+		case o := <-r.ended:
+			t.Errorf("%s ran: %+v", name, o)
+		}
+	}
+	wantData(t, openTestSlot(t).run(script("counts_its_runs.py"), "1"), "1")
+}
+
+func TestALoopRunsEveryKindOfAsyncMain(t *testing.T) {
+	b := openTestLoop(t)
+	wantData(t, <-b.start(0, "awaits.py", "[1, 2]", time.Time{}).ended, "[2, 4]")
+	r := b.start(0, "async_yields.py", "null", time.Time{})
+	wantData(t, <-r.ended, "[0, 1, 2]")
+	if want := "partial 0 partial 1 partial 2"; strings.Join(r.all, " ") != want {
+		t.Errorf("events %q, want %q", r.all, want)
+	}
+	e := wantError(t, <-b.start(0, "raises_in_coroutine.py", "1", time.Time{}).ended, task.Failed, "exception")
+	if e.Type != "ValueError" || !strings.Contains(e.Traceback, "raises_in_coroutine.py") || strings.Contains(e.Traceback, "<cpulb>") {
+		t.Errorf("%+v", e)
+	}
+	wantError(t, <-b.start(0, "not_there.py", "1", time.Time{}).ended, task.Failed, "script_not_found")
+	wantError(t, <-b.start(0, "awaits.py", "[", time.Time{}).ended, task.Failed, "bad_params")
+}
+
+func TestACancelReachesAnAwaitAndNobodyElse(t *testing.T) {
+	b := openTestLoop(t)
+	for _, name := range []string{"awaits_for_ever.py", "swallows_cancellation.py"} {
+		r, neighbour := b.start(1, name, "null", time.Time{}), b.start(2, name, "null", time.Time{})
+		<-r.begins
+		b.Cancel(r.slot, r.seq, plugins.StopCancelled)
+		wantError(t, <-r.ended, task.Cancelled, "cancelled")
+		b.Cancel(r.slot, r.seq, plugins.StopCancelled) // too late: nothing to do
+		select {
+		case o := <-neighbour.ended:
+			t.Fatalf("the neighbour ended: %+v", o)
+		default:
+		}
+		b.Cancel(neighbour.slot, neighbour.seq, plugins.StopTimedOut)
+		wantError(t, <-neighbour.ended, task.TimedOut, "timed_out")
+	}
+}
+
+func TestADeadlineEndsAnAwait(t *testing.T) {
+	b := openTestLoop(t)
+	r := b.start(3, "awaits_for_ever.py", "null", time.Now().Add(20*time.Millisecond))
+	wantError(t, <-r.ended, task.TimedOut, "timed_out")
+}
+
+func TestCoroutinesLeftBehindEndWithTheirTask(t *testing.T) {
+	b := openTestLoop(t)
+	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"go"`, time.Time{}).ended, `"returned"`)
+	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"was it ended?"`, time.Time{}).ended, "1")
+}

@@ -1,0 +1,173 @@
+"""The event loop that runs the tasks of many slots on one thread.
+
+A task belongs here when its function is an `async def`, or an async generator; any
+other would hold up its neighbours and is handed back before anything of it runs.
+What is said of tasks goes to the host by _embedpy.post; nothing here waits for it.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import json
+import time
+import traceback
+
+import _embedpy
+from cpulb import values
+from cpulb.context import TIMED_OUT, Context
+from cpulb.output import running
+from cpulb.slot import COMPLETED, Slot, scripts
+
+BEGUN, ENDED, NEEDS_THREAD = 10, 11, 12
+INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
+
+
+class LoopContext(Context):
+    """The context of a task that shares its thread."""
+
+    __slots__ = ("_reason", "_children")
+
+    def __init__(self, slot, path, task):
+        super().__init__(slot, path, task)
+        self._reason = 0
+        self._children = set()
+
+    def _stop_reason(self):
+        return self._reason
+
+
+class LoopSlot(Slot):
+    """One slot of the loop; used on the loop's thread alone."""
+
+    def __init__(self, loop, *about):
+        super().__init__(*about)
+        self.loop = loop
+        self.seq = 0
+        self.task = None
+        self.early = (0, 0)  # seq and reason of a stop that came before its task
+
+    def begin(self, params, path, function, *task):
+        self.seq = task[0]
+        self.task = self.loop.create_task(self.drive(params, path, function, *task),
+                                          context=contextvars.copy_context())
+
+    def stop(self, seq, reason):
+        if seq > self.seq:
+            self.early = seq, reason
+        elif seq == self.seq and not self.task.done():
+            if not self.context._reason:
+                self.context._reason = reason
+            self.task.cancel()
+            self.loop.call_later(INTERRUPT_SECONDS, self.stop, seq, reason)  # it may go on all the same
+
+    async def drive(self, params, path, function, *task):
+        context = self.context = LoopContext(self, path, task)
+        running.set(context)
+        began = time.monotonic_ns()
+        try:
+            answer = await self.answer(context, params, path, function)
+        except BaseException as exc:
+            answer = self.failed(self.cause(context, exc))
+        if answer is not None:
+            await self.end_children(context)
+            self.ended_with(answer, time.monotonic_ns() - began)
+
+    async def answer(self, context, params, path, function):
+        """Run the task; None if it is none for a loop."""
+        entry = scripts.find(path, function)
+        if not (inspect.iscoroutinefunction(entry.function) or inspect.isasyncgenfunction(entry.function)):
+            self.post(NEEDS_THREAD)
+            return None
+        self.post(BEGUN)
+        self.watch_deadline(context)
+        if self.early[0] == self.seq:
+            context._reason = self.early[1]
+        context.check_cancelled()
+        value = self.loads(params)
+        value = entry.function(value, context) if entry.wants_context else entry.function(value)
+        while inspect.isawaitable(value):
+            value = await value
+        if inspect.isasyncgen(value):
+            data = await self.drain_async(value, context)
+        elif inspect.isgenerator(value):
+            data = self.drain(value, context)
+        else:
+            data = values.to_json(value, self.dumps)
+        context.check_cancelled()  # one that was told to stop has not completed, whatever it made of that
+        return self.ended(COMPLETED, data)
+
+    def watch_deadline(self, context):
+        left = context.remaining()
+        if left is not None:
+            self.loop.call_later(left, self.stop, self.seq, TIMED_OUT)
+
+    @staticmethod
+    def cause(context, exc):
+        """The exception that ended the task: its stop, if it was told to stop."""
+        try:
+            context.check_cancelled()
+        except BaseException as stop:
+            return stop.with_traceback(exc.__traceback__)
+        return exc
+
+    @staticmethod
+    async def end_children(context):
+        """End what the task has left running."""
+        children = [child for child in context._children if not child.done()]
+        for child in children:
+            child.cancel()
+        if children:
+            await asyncio.wait(children, timeout=INTERRUPT_SECONDS)
+
+    def ended_with(self, answer, run_ns):
+        status, data, *about = answer if len(answer) > 1 else (COMPLETED, answer[0]) + (None,) * 6 + (0,)
+        texts = [part.decode() if isinstance(part, bytes) else part for part in about]
+        head = json.dumps([status, *texts, run_ns], ensure_ascii=True).encode()
+        data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data or b""
+        self.post(ENDED, head + b"\n" + data)
+
+    def post(self, kind, text=b""):
+        _embedpy.post(self.index, self.seq, kind, 0.0, text)
+
+
+class Loop:
+    """Made on the loop's thread; submit and stop may be called from any other."""
+
+    def __init__(self, worker, result_bytes, output_bytes):
+        self.about = worker, result_bytes, output_bytes
+        self.slots = {}
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_task_factory(child_of_its_task)
+
+    def serve(self):
+        """Run the loop; it does not return."""
+        asyncio.set_event_loop(self.loop)
+        while True:
+            try:
+                self.loop.run_forever()
+            except BaseException:  # raised by a callback, past its task
+                traceback.print_exc()
+
+    def slot(self, index):
+        found = self.slots.get(index)
+        if found is None:
+            found = self.slots[index] = LoopSlot(self.loop, index, *self.about)
+        return found
+
+    def submit(self, index, *task):
+        self.loop.call_soon_threadsafe(lambda: self.slot(index).begin(*task))
+        return ()
+
+    def stop(self, index, seq, reason):
+        self.loop.call_soon_threadsafe(lambda: self.slot(index).stop(seq, reason))
+        return ()
+
+
+def child_of_its_task(loop, coroutine, **options):
+    """The loop's task factory: it notes which of our tasks has started which."""
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    context = running.get()
+    if context is not None:
+        context._children.add(task)
+        task.add_done_callback(context._children.discard)
+    return task
