@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,6 +40,7 @@ func fakeScripts() map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter)
 		BlocksUntilStopped: (*fakeSlot).block, StrayOutput: (*fakeSlot).strayOutput, Crashes: (*fakeSlot).crashes,
 		SpawnsChild: (*fakeSlot).spawnsChild, ChildEscapes: (*fakeSlot).childEscapes, Environment: (*fakeSlot).environment,
 		HugeResult: (*fakeSlot).hugeResult, LateEvents: (*fakeSlot).lateEvents, NotText: (*fakeSlot).notText,
+		EatsMemory: (*fakeSlot).eatsMemory, ChildVanishes: (*fakeSlot).childVanishes, Faults: (*fakeSlot).faults, Exits: (*fakeSlot).exits,
 	}
 }
 
@@ -169,52 +168,6 @@ func (s *fakeSlot) strayOutput(*plugins.Task, plugins.Emitter) plugins.Outcome {
 		}
 	}
 	return completed(len(line))
-}
-
-func (s *fakeSlot) crashes(*plugins.Task, plugins.Emitter) plugins.Outcome {
-	_, _ = syscall.Write(2, []byte("last words of a crash\n"))
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
-}
-
-func (s *fakeSlot) spawnsChild(*plugins.Task, plugins.Emitter) plugins.Outcome {
-	return spawn([]uintptr{0, 1, 2}, false)
-}
-
-func (s *fakeSlot) childEscapes(*plugins.Task, plugins.Emitter) plugins.Outcome { return Escape() }
-
-// Escape starts a process that stays, in a session of its own and with every
-// socket and pipe of ours, as one has that was forked without exec. It returns
-// the pid; the caller has to see to that process's end.
-func Escape() plugins.Outcome {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return failed("OSError", err.Error(), "exception")
-	}
-	fds := []uintptr{0, 1, 2}
-	for _, e := range entries {
-		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		fd, convErr := strconv.Atoi(e.Name())
-		if err == nil && convErr == nil && fd > 2 && (strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "pipe:")) {
-			fds = append(fds, uintptr(fd))
-		}
-	}
-	return spawn(fds, true)
-}
-
-// spawn starts a child that stays and returns its pid. Unlike os/exec, it leaves
-// the descriptors that it passes on as they are.
-func spawn(fds []uintptr, leave bool) plugins.Outcome {
-	program, err := exec.LookPath("sleep")
-	if err != nil {
-		return failed("OSError", err.Error(), "exception")
-	}
-	pid, err := syscall.ForkExec(program, []string{"sleep", "1000"},
-		&syscall.ProcAttr{Env: os.Environ(), Files: fds, Sys: &syscall.SysProcAttr{Setsid: leave}})
-	if err != nil {
-		return failed("OSError", err.Error(), "exception")
-	}
-	return completed(pid)
 }
 
 func (s *fakeSlot) environment(*plugins.Task, plugins.Emitter) plugins.Outcome {

@@ -2,6 +2,7 @@ package executortest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,12 @@ func (r *Recorder) WaitAnswered(t testing.TB, seq uint64) Event {
 func (r *Recorder) WaitLost(t testing.TB) {
 	t.Helper()
 	r.wait(t, "the end of the slot", func(e Event) bool { return e.Kind == "lost" })
+}
+
+// WaitAny returns the first event of one of these kinds.
+func (r *Recorder) WaitAny(t testing.TB, kinds ...string) Event {
+	t.Helper()
+	return r.wait(t, strings.Join(kinds, " or "), func(e Event) bool { return slices.Contains(kinds, e.Kind) })
 }
 
 func (r *Recorder) wait(t testing.TB, what string, is func(Event) bool) Event {

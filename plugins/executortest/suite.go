@@ -35,6 +35,12 @@ const (
 	SpawnsChild Behaviour = "spawns-child"
 	// ChildEscapes does so in a session of its own.
 	ChildEscapes Behaviour = "child-escapes"
+	// ChildVanishes does so without environment, and without a parent.
+	ChildVanishes Behaviour = "child-vanishes"
+	// Faults ends the process by SIGSEGV.
+	Faults Behaviour = "faults"
+	// Exits ends the process with status 42, past everything that would clean up.
+	Exits Behaviour = "exits"
 	// Environment returns the process's environment as an object.
 	Environment Behaviour = "environment"
 	// HugeResult returns more than SuiteResultBytes.
@@ -43,7 +49,12 @@ const (
 	LateEvents Behaviour = "late-events"
 	// NotText prints what is not UTF-8.
 	NotText Behaviour = "not-text"
+	// EatsMemory takes EatenBytes and returns how much it got.
+	EatsMemory Behaviour = "eats-memory"
 )
+
+// EatenBytes is what EatsMemory takes.
+const EatenBytes = 512 << 20
 
 // SuiteResultBytes is what ResultBytes is to be in the workers that Start starts.
 const SuiteResultBytes = 4 << 20

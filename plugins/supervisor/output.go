@@ -2,12 +2,10 @@ package supervisor
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -59,71 +57,4 @@ func logOutput(r *os.File, log hclog.Logger, last *tail) {
 		last.writeLine(line)
 		log.Info("output outside any task", "text", strings.ToValidUTF8(string(line), "\uFFFD"), "cut", cut)
 	}
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// tailBytes and tailLines bound what is kept of a worker's last words.
-const (
-	tailBytes = 8 << 10
-	tailLines = 20
-)
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.add(b)
-	return len(b), nil
-}
-
-func (t *tail) writeLine(line []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.add(line)
-	t.add([]byte{'\n'})
-}
-
-func (t *tail) add(b []byte) {
-	t.text = append(t.text, b...)
-	if over := len(t.text) - tailBytes; over > 0 {
-		t.text = append(t.text[:0], t.text[over:]...)
-	}
-}
-
-// lines returns the last lines that say something. Of the executor's own log the
-// messages are left, and nothing of its debugging.
-func (t *tail) lines() []string {
-	t.mu.Lock()
-	text := strings.ToValidUTF8(string(t.text), "\uFFFD")
-	t.mu.Unlock()
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = message(strings.TrimRight(line, "\r\n")); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-tailLines):]
-}
-
-// message is what a line says, "" for one that only serves to debug.
-func message(line string) string {
-	var entry struct {
-		Level   string `json:"@level"`
-		Message string `json:"@message"`
-		Error   string `json:"error"`
-	}
-	if json.Unmarshal([]byte(line), &entry) != nil || entry.Level == "" {
-		return line
-	}
-	switch {
-	case entry.Level == "trace" || entry.Level == "debug":
-		return ""
-	case entry.Error != "":
-		return entry.Message + ": " + entry.Error
-	}
-	return entry.Message
 }

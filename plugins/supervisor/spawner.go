@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -25,12 +26,23 @@ var ErrSpawn = errors.New("the worker could not be started")
 // included. To a worker that runs SIGCONT means nothing.
 func spawn(cmd *exec.Cmd, cpus []int, l Limits) error {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGCONT
-	started := make(chan error, 1)
+	return onOwnThread(func() error { return spawnHere(cmd, cpus, l) })
+}
+
+// onOwnThread calls f on an OS thread that ends with it. That can't be the first
+// one, which never ends and whose properties pass for those of the process.
+func onOwnThread(f func() error) error {
+	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked, which ends the thread
-		started <- spawnHere(cmd, cpus, l)
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			done <- onOwnThread(f) // elsewhere, for we are here
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- f() // never unlocked: so the thread ends
 	}()
-	return <-started
+	return <-done
 }
 
 func spawnHere(cmd *exec.Cmd, cpus []int, l Limits) error {

@@ -181,36 +181,6 @@ func TestAffinityIsSetBeforeExec(t *testing.T) {
 	}
 }
 
-func TestKilledWorkerIsNoticedAtOnce(t *testing.T) {
-	b := newBox(t)
-	up := executortest.NewRecorder()
-	p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
-	if err := unix.Kill(p.PID(), unix.SIGTERM); err != nil { // go-plugin does not swallow it
-		t.Fatal(err)
-	}
-	<-p.Done()
-	up.WaitLost(t)
-	if p.Exit() != "signal: terminated" {
-		t.Errorf("it ended with %q", p.Exit())
-	}
-	p.Kill() // of nobody
-	p.Stop(t.Context())
-}
-
-func TestStopOfAStoppedWorkerEndsWithItsContext(t *testing.T) {
-	b := newBox(t)
-	p := b.start(b.spec("executor"), recorders)
-	if err := unix.Kill(p.PID(), unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	p.Stop(ctx)
-	if p.Exit() != "signal: killed" {
-		t.Errorf("it ended with %q", p.Exit())
-	}
-}
-
 func TestRestartsLeakNoDescriptors(t *testing.T) {
 	b := newBox(t)
 	cycle := func() int {

@@ -1,0 +1,103 @@
+package supervisor
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// tail keeps the end of what is written to it, and how a crash has begun: the
+// stacks that follow may be longer than all that is kept.
+type tail struct {
+	mu    sync.Mutex
+	text  []byte
+	crash string // the last line that beginsCrash
+}
+
+// tailBytes and tailLines bound what is kept of a worker's last words.
+const (
+	tailBytes = 8 << 10
+	tailLines = 20
+)
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.add(b)
+	return len(b), nil
+}
+
+func (t *tail) writeLine(line []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.add(line)
+	t.add([]byte{'\n'})
+}
+
+func (t *tail) add(b []byte) {
+	line := bytes.LastIndexByte(t.text, '\n') + 1 // where b's first line begins
+	t.text = append(t.text, b...)
+	t.lookForCrash(t.text[line:])
+	if over := len(t.text) - tailBytes; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+}
+
+func (t *tail) lookForCrash(text []byte) {
+	for line := range bytes.Lines(text) {
+		if beginsCrash(line) && len(line) < tailBytes {
+			t.crash = strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD")
+		}
+	}
+}
+
+// beginsCrash knows what runtimes say first of their own end: Go's, CPython's and
+// C++'s.
+func beginsCrash(line []byte) bool {
+	for _, words := range []string{"fatal error: ", "panic: ", "Fatal Python error: ", "terminate called "} {
+		if bytes.HasPrefix(line, []byte(words)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lines returns the last lines that say something. Of the executor's own log the
+// messages are left, and nothing of its debugging.
+func (t *tail) lines() []string {
+	t.mu.Lock()
+	text, crash := strings.ToValidUTF8(string(t.text), "\uFFFD"), t.crash
+	t.mu.Unlock()
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = message(strings.TrimRight(line, "\r\n")); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	lines = lines[max(0, len(lines)-tailLines):]
+	if crash != "" && !slices.Contains(lines, crash) {
+		lines = slices.Insert(lines, 0, crash)
+	}
+	return lines
+}
+
+// message is what a line says, "" for one that only serves to debug.
+func message(line string) string {
+	var entry struct {
+		Level   string `json:"@level"`
+		Message string `json:"@message"`
+		Error   string `json:"error"`
+	}
+	if json.Unmarshal([]byte(line), &entry) != nil || entry.Level == "" {
+		return line
+	}
+	switch {
+	case entry.Level == "trace" || entry.Level == "debug":
+		return ""
+	case entry.Error != "":
+		return entry.Message + ": " + entry.Error
+	}
+	return entry.Message
+}
