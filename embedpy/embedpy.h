@@ -85,6 +85,9 @@ void ep_region_leave(ep_thread *t);                   // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
+// keys.c; GIL held
+PyObject *ep_plain_keys(PyObject *self, PyObject *value);
+
 // module.c
 PyObject *ep_module_init(void);
 extern _Thread_local ep_thread *ep_current;

@@ -125,6 +125,7 @@ static PyMethodDef methods[] = {
 	{"unshielded", mod_unshielded, METH_VARARGS, NULL},
 	{"set_interrupts", mod_set_interrupts, METH_VARARGS, NULL},
 	{"post", mod_post, METH_VARARGS, NULL},
+	{"plain_keys", ep_plain_keys, METH_O, "Whether a value is of plain types, with strings for keys."},
 	{"signature", mod_signature, METH_O, NULL},
 	{NULL, NULL, 0, NULL},
 };

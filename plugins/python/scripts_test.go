@@ -1,6 +1,7 @@
 package python
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,21 @@ func TestScriptsReturnWhatTheirMainReturns(t *testing.T) {
 		{"returns_what_is_named.py", `"none"`, `null`},
 		{"returns_what_is_named.py", `"text"`, `"ğüşiöç €"`},
 		{"returns_what_is_named.py", `"int_key"`, `{"1": true, "null": 1.5}`},
+		{"returns_what_is_named.py", `"datetime"`, `{"when": "2024-01-02T03:04:05.000006+00:00"}`},
+		{"returns_what_is_named.py", `"date"`, `"2024-01-02"`},
+		{"returns_what_is_named.py", `"time"`, `"03:04:00"`},
+		{"returns_what_is_named.py", `"decimal"`, `"1.10"`},
+		{"returns_what_is_named.py", `"uuid"`, `"00000000-0000-0000-0000-000000000001"`},
+		{"returns_what_is_named.py", `"path"`, `"/a/b"`},
+		{"returns_what_is_named.py", `"enum"`, `["red", 3]`},
+		{"returns_what_is_named.py", `"str_subclass"`, `"x"`},
+		{"returns_what_is_named.py", `"dataclass"`, `[{"x": 0.5, "name": {"x": -0.0, "name": null}}]`},
+		{"returns_what_is_named.py", `"namedtuple"`, `[1, [2]]`},
+		{"returns_what_is_named.py", `"deque"`, `[1]`},
+		{"returns_what_is_named.py", `"range"`, `[0, 1, 2]`},
+		{"returns_what_is_named.py", `"mapping"`, `{"a": {"b": {"x": 2}}}`},
+		{"returns_what_is_named.py", `"big_int"`, `18446744073709551617`},
+		{"returns_what_is_named.py", `"tiny_float"`, `5e-324`},
 		{"prints_surrogate.py", `null`, `"\ud800"`},
 		{"yields.py", `{"count": 2}`, `[{"i": 0}, {"i": 1}]`},
 		{"yields.py", `{"count": 2, "result": "end"}`, `"end"`},
@@ -63,7 +79,17 @@ func TestFailuresBlameTheScriptClearly(t *testing.T) {
 		{"returns_what_is_named.py", `"infinity_inside"`, "bad_return_value", "TypeError", `data["a"][1]["b"] is -inf`},
 		{"returns_what_is_named.py", `"set"`, "bad_return_value", "TypeError", "data[1] is of type set"},
 		{"returns_what_is_named.py", `"bytes"`, "bad_return_value", "TypeError", `data["k"] is of type bytes`},
-		{"returns_what_is_named.py", `"datetime"`, "bad_return_value", "TypeError", `data["when"] is of type datetime`},
+		{"returns_what_is_named.py", `"bytearray"`, "bad_return_value", "TypeError", "base64"},
+		{"returns_what_is_named.py", `"frozenset"`, "bad_return_value", "TypeError", "sorted()"},
+		{"returns_what_is_named.py", `"timedelta"`, "bad_return_value", "TypeError", "data[0] is of type timedelta"},
+		{"returns_what_is_named.py", `"complex"`, "bad_return_value", "TypeError", "data is of type complex"},
+		{"returns_what_is_named.py", `"dataclass_nan"`, "bad_return_value", "TypeError", `data[0]["x"] is nan`},
+		{"returns_what_is_named.py", `"class"`, "bad_return_value", "TypeError", "data is of type type"},
+		{"returns_what_is_named.py", `"alike"`, "bad_return_value", "TypeError", `data["a"][0] has two keys that JSON writes as "1"`},
+		{"returns_what_is_named.py", `"alike_in_dataclass"`, "bad_return_value", "TypeError", `data["x"] has two keys`},
+		{"returns_what_is_named.py", `"object_key"`, "bad_return_value", "TypeError", "data has a key of type type"},
+		{"returns_what_is_named.py", `"nan_key"`, "bad_return_value", "TypeError", "data has the key nan"},
+		{"returns_what_is_named.py", `"deep"`, "bad_return_value", "TypeError", "nested too deeply"},
 		{"returns_what_is_named.py", `"object"`, "bad_return_value", "TypeError", "data is of type object"},
 		{"returns_what_is_named.py", `"tuple_key"`, "bad_return_value", "TypeError", "key of type tuple"},
 		{"returns_what_is_named.py", `"cycle"`, "bad_return_value", "TypeError", `data["self"][0] contains itself`},
@@ -159,5 +185,33 @@ func TestWallAndThreadTimeAreAccounted(t *testing.T) {
 	o := s.run(script("stress_of_stops.py"), `{"rounds": 300000, "id": 1}`)
 	if o.RunTime <= 0 || o.CPUTime <= 0 {
 		t.Errorf("run %v, cpu %v", o.RunTime, o.CPUTime)
+	}
+}
+
+// numpy is what people return most that is not the standard library's.
+func TestNumpyValuesKeepTheirPrecision(t *testing.T) {
+	s := openTestSlot(t)
+	if o := s.run(script("returns_what_is_named.py"), `"np_0d"`); o.Status != task.Completed {
+		t.Skip("python3-numpy is not installed")
+	}
+	for name, want := range map[string]string{
+		"np_scalars": `[-5, 0.5, true, "s", 200]`,
+		"np_array":   `[[0, 1, 2], [3, 4, 5]]`,
+		"np_time":    `["2024-01-02T03:04:05.123456789", ["2024-01-02"]]`,
+		"np_empty":   `[]`,
+		"np_0d":      `7`,
+	} {
+		wantData(t, s.run(script("returns_what_is_named.py"), fmt.Sprintf("%q", name)), want)
+	}
+	for name, message := range map[string]string{
+		"np_nan":        `data["a"][0][1] is nan`,
+		"np_nat":        "data is a numpy scalar of dtype datetime64",
+		"np_complex":    "data is a numpy array of dtype complex128",
+		"np_longdouble": "data is a numpy scalar of dtype",
+	} {
+		e := wantError(t, s.run(script("returns_what_is_named.py"), fmt.Sprintf("%q", name)), task.Failed, "bad_return_value")
+		if !strings.Contains(e.Message, message) {
+			t.Errorf("%s: %s", name, e.Message)
+		}
 	}
 }

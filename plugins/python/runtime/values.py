@@ -1,21 +1,74 @@
-"""JSON in and out, straight by the C scanner and encoder of the json module.
+"""Values in and out as JSON, straight by the C scanner and encoder of the json module.
 
-Out goes what json.dumps takes, but NaN and the infinities, which JSON has no
-words for. The text is UTF-8; only text that has none (a lone surrogate) is
-escaped.
+Out goes what json.dumps takes, and what convert() has a rule for; the rules are in
+docs/scripts.md. What JSON has no words for, NaN and the infinities first of all, is
+an error that names where in the value it is. The text is UTF-8; only text that has
+none (a lone surrogate) is escaped.
 """
 
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
 import json
 import math
+import os
+import sys
+import types
+import uuid
 from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
+from _embedpy import plain_keys
 from cpulb.errors import BadValue, Refusal
 
-MAX_DEPTH_SHOWN = 32
+MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
+
+# Types with a rule, and what becomes of their values. The first that fits counts.
+RULES = (
+    (enum.Enum, lambda value: value.value),
+    ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
+    ((decimal.Decimal, uuid.UUID), str),
+    (os.PathLike, lambda value: os.fsdecode(os.fspath(value))),
+    (types.MappingProxyType, dict),
+    ((collections.deque, range), list),
+)
+
+# Types that people return by mistake, and what they may have meant.
+HINTS = (
+    ((bytes, bytearray, memoryview), "decode it, or use base64"),
+    ((set, frozenset), "it has no order; use sorted() or list()"),
+    (datetime.timedelta, "use total_seconds()"),
+    (complex, "use real and imag"),
+    (types.GeneratorType, "yield from it, or use list()"),
+)
 
 
-def _refuse(value):
-    raise TypeError(type(value).__name__)
+def convert(value):
+    """Return what JSON can hold instead of value; a TypeError says that nothing can."""
+    for kind, rule in RULES:
+        if isinstance(value, kind):
+            return rule(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
+        return from_numpy(numpy, value)
+    for kind, hint in HINTS:
+        if isinstance(value, kind):
+            raise TypeError("is of type %s, which JSON can't hold: %s" % (type(value).__qualname__, hint))
+    raise TypeError("is of type %s, which JSON can't hold" % type(value).__qualname__)
+
+
+def from_numpy(numpy, value):
+    """A scalar as Python's own, an array as nested lists; nothing loses precision."""
+    kind = value.dtype.kind
+    if kind == "M" and not numpy.isnat(value).any():
+        return value.astype("U").tolist() if value.ndim else str(value)
+    if kind in "biuU" or kind == "f" and value.dtype.itemsize <= 8 or kind == "O" and value.ndim:
+        return value.tolist()
+    raise TypeError("is a numpy %s of dtype %s, which JSON can't hold"
+                    % ("array" if value.ndim else "scalar", value.dtype))
 
 
 def make_encoder(escape=encode_basestring):
@@ -25,7 +78,7 @@ def make_encoder(escape=encode_basestring):
     threads that encode the same object at once must not share one.
     """
     markers = {}
-    encode = c_make_encoder(markers, _refuse, escape, None, ": ", ", ", False, False, False)
+    encode = c_make_encoder(markers, convert, escape, None, ": ", ", ", False, False, False)
     join = "".join
 
     def dumps(value):
@@ -42,7 +95,11 @@ def to_json(value, dumps):
     """JSON text of value, as str when it is ASCII and as UTF-8 bytes otherwise."""
     try:
         text = dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
+        if not plain_keys(value):
+            check_keys(value)
+    except BadValue:
+        raise
+    except Exception as error:  # a rule may run code of the value's own
         raise BadValue(complaint(value) or str(error)) from None
     if text.isascii():
         return text
@@ -73,40 +130,82 @@ def make_decoder():
     return loads
 
 
+def check_keys(value):
+    """Raise BadValue if two keys of one dict would be written alike, as 1 and "1"."""
+    for item, path in walk(value, into_arrays=False):
+        if isinstance(item, dict):
+            written = set()
+            for key in item:
+                name = key_text(key)
+                if name in written:
+                    raise BadValue("%s has two keys that JSON writes as %s" % (path, json.dumps(name)))
+                written.add(name)
+
+
+def key_text(key):
+    """The key as the encoder writes it."""
+    if isinstance(key, str):
+        return key
+    return json.dumps(key)
+
+
 def complaint(value):
     """Say where value first stops being JSON, or None if that can't be told."""
+    try:
+        for _ in walk(value):
+            pass
+    except BadValue as error:
+        return str(error)
+    return None
+
+
+def walk(value, into_arrays=True):
+    """Yield everything in value with its path, in order; raise BadValue for what JSON can't hold.
+
+    Arrays of plain numbers can be left out: they are large, and have no keys.
+    """
     stack = [(value, "data", ())]
+    deepest = sys.getrecursionlimit()
     while stack:
         item, path, outer = stack.pop()
+        yield item, path
         if item is None or isinstance(item, (str, int)):
             continue
         if isinstance(item, float):
             if not math.isfinite(item):
-                return "%s is %r, which JSON can't hold" % (path, item)
+                raise BadValue("%s is %r, which JSON can't hold" % (path, item))
             continue
-        if not isinstance(item, (dict, list, tuple)):
-            return "%s is of type %s, which JSON can't hold" % (path, type(item).__qualname__)
-        if id(item) in outer:
-            return "%s contains itself" % path
-        if len(outer) >= 10000:
-            return "data is nested too deeply"
-        bad = _inner(item, path, outer + (id(item),) if len(outer) < MAX_DEPTH_SHOWN else outer, stack)
-        if bad:
-            return bad
-    return None
+        if any(item is other for other in outer):
+            raise BadValue("%s contains itself" % path)
+        if len(outer) >= deepest:
+            raise BadValue("data is nested too deeply, at %s" % shortened(path))
+        if isinstance(item, (dict, list, tuple)):
+            stack.extend(reversed(_inner(item, path, outer + (item,))))
+        elif into_arrays or getattr(getattr(item, "dtype", None), "kind", "O") == "O":
+            stack.append((_converted(item, path), path, outer + (item,)))
 
 
-def _inner(item, path, outer, stack):
-    """Push what item holds, so that the first of it is looked at first."""
+def shortened(path):
+    return path if len(path) <= MAX_PATH_SHOWN else path[:MAX_PATH_SHOWN] + "…"
+
+
+def _converted(item, path):
+    try:
+        return convert(item)
+    except Exception as error:
+        raise BadValue("%s %s" % (path, error if isinstance(error, TypeError)
+                                  else "can't be converted: %s: %s" % (type(error).__name__, error))) from None
+
+
+def _inner(item, path, outer):
+    """What item holds, with paths."""
+    if not isinstance(item, dict):
+        return [(inner, "%s[%d]" % (path, i), outer) for i, inner in enumerate(item)]
     pairs = []
-    if isinstance(item, dict):
-        for key, inner in item.items():
-            if not (key is None or isinstance(key, (str, int, float))):
-                return "%s has a key of type %s; JSON's keys are strings" % (path, type(key).__qualname__)
-            if isinstance(key, float) and not math.isfinite(key):
-                return "%s has the key %r, which JSON can't hold" % (path, key)
-            pairs.append((inner, "%s[%s]" % (path, json.dumps(key)), outer))
-    else:
-        pairs = [(inner, "%s[%d]" % (path, i), outer) for i, inner in enumerate(item)]
-    stack.extend(reversed(pairs))
-    return None
+    for key, inner in item.items():
+        if not (key is None or isinstance(key, (str, int, float))):
+            raise BadValue("%s has a key of type %s; JSON's keys are strings" % (path, type(key).__qualname__))
+        if isinstance(key, float) and not math.isfinite(key):
+            raise BadValue("%s has the key %r, which JSON can't hold" % (path, key))
+        pairs.append((inner, "%s[%s]" % (path, json.dumps(key)), outer))
+    return pairs
