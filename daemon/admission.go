@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -56,7 +57,7 @@ func (e *Engine) admit(r *record, w task.Watcher) error {
 		return err
 	}
 	r.pool = p
-	r.item, err = e.queue.Push(p.laneFor(r.task).index, r.task.Priority, r)
+	r.item, err = e.queue.Push(r.submitted, r, queue.Entry{Lane: p.laneFor(r.task).index, Priority: r.task.Priority, Bytes: int64(len(r.task.Params))})
 	if err != nil {
 		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
 	}

@@ -24,6 +24,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
+// queueAgeing is how long a priority may be passed over for higher ones.
+const queueAgeing = 10 * time.Second
+
 // Options is what New needs.
 type Options struct {
 	Config *Config
@@ -61,7 +64,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), idle: make(chan struct{})}
 	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](lanesPerPool*len(o.Config.Pools), o.Config.Queue.MaxTasks)
+	e.queue = queue.New[*record](queue.Options{Lanes: lanesPerPool * len(o.Config.Pools), MaxTasks: o.Config.Queue.MaxTasks, Ageing: queueAgeing})
 	e.store = newStore(o.Config.Results)
 	for i, c := range o.Config.Pools {
 		p, err := newPool(e, i, c)

@@ -166,12 +166,12 @@ func (p *pool) dispatch() deliveries {
 
 // fill gives tasks that wait in one lane to the free slots of another.
 func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
-	for p.engine.queue.LaneLen(waiting.index) > 0 {
+	for now := time.Now(); p.engine.queue.Runnable(now, waiting.index); {
 		lease, ok := free.balancer.Acquire()
 		if !ok {
 			break
 		}
-		r, _ := p.engine.queue.Pop(waiting.index)
+		r := p.engine.queue.Pop(now, waiting.index).Value
 		send = append(send, delivery{free.slot(lease), p.assign(r, free.slot(lease), lease)})
 	}
 	return send
@@ -206,7 +206,7 @@ func (p *pool) ready() int { return p.threads.balancer.Slots() + p.loops.balance
 func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
 	s.seq++
 	s.lease, s.current = l, r
-	r.item, r.slot, r.seq = nil, s, s.seq
+	r.slot, r.seq = s, s.seq
 	r.attempts++
 	r.worker = &task.Worker{ID: s.seat.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
 		PID: s.seat.process.PID(), Core: s.seat.core, Slot: s.index}

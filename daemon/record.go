@@ -15,7 +15,9 @@ type record struct {
 	task  *task.Task
 	pool  *pool
 	state task.State
-	item  *queue.Item[*record]
+	// item is its place in the queue, kept while a slot has it: from there it may
+	// go back. Nil once it has ended.
+	item *queue.Item[*record]
 	// slot has the task, from its sending until its end; nil otherwise.
 	slot      *slot
 	seq       uint64
@@ -138,7 +140,8 @@ func (e *Engine) finish(r *record, status task.Status, end ended) notices {
 		r.guard.Stop()
 	}
 	if r.item != nil {
-		e.queue.Remove(r.item)
+		e.queue.Remove(time.Now(), r.item)
+		r.item = nil
 	}
 	r.slot = nil
 	r.result = r.makeResult(status, end)

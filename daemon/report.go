@@ -52,7 +52,7 @@ func (e *Engine) counts() map[string]int {
 
 func (e *Engine) inputQueue() Component {
 	c := Component{Health: e.health(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": e.queue.Capacity(),
-		"total_put": e.queue.Put(), "total_dropped": e.queue.Dropped()}}
+		"total_put": e.queue.Stats().Put, "total_dropped": e.queue.Stats().Dropped}}
 	if c.Health == Healthy && e.queue.Len() >= e.queue.Capacity() {
 		c.Health, c.Reason = Degraded, "the queue is full"
 	}

@@ -155,7 +155,7 @@ func (s *slot) requeue(r *record) {
 		_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
 	}
 	r.slot, r.worker, r.startedAt = nil, nil, time.Time{}
-	r.item = s.engine().queue.Return(s.seat.pool.laneFor(r.task).index, r.task.Priority, r)
+	s.engine().queue.Return(time.Now(), r.item, s.seat.pool.laneFor(r.task).index)
 }
 
 // abandon deals with the task of a slot whose process is dead. Engine.mu is held.

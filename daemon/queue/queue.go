@@ -1,136 +1,260 @@
 // Package queue is the bounded, prioritised input queue: lanes (one a pool) that
 // share one capacity. It is a plain data structure: it has no lock, no goroutine
-// and no clock, and its owner serialises all calls.
+// and no clock; its owner serialises all calls and says what time it is.
 //
-// Guarantees: within a lane a higher priority leaves first and equal priorities
-// leave in the order in which they came; every operation is O(1).
+// Guarantees:
+//   - Within a lane a higher priority leaves first. Within a priority the owners
+//     (calling uids) take turns, and what one owner has leaves in the order in
+//     which it came.
+//   - Nothing starves: see Options.Ageing.
+//   - An item whose key is at its limit stands aside and holds up nobody. Items
+//     with a key that has room are never left aside.
+//   - No item leaves before its time, nor after its expiry.
+//   - Every operation takes O(log n) steps, over time: standing aside is paid for
+//     once for each item and each release of its key.
+//
+// What an operation does to other items than its own (expiry, a drop, a key that
+// has room again) is told by Changes.
 package queue
 
-import "errors"
+import (
+	"errors"
+	"math"
+	"time"
+)
 
-// ErrFull is returned by Push when the queue holds its capacity.
-var ErrFull = errors.New("queue is full")
+var (
+	// ErrFull is returned by Push when there is no room and none can be made.
+	ErrFull = errors.New("queue is full")
+	// ErrTooLarge is returned by Push for what would not fit into an empty queue.
+	ErrTooLarge = errors.New("larger than the whole queue")
+)
 
 // Levels is the number of priorities, 0 to Levels-1; the highest leaves first.
 const Levels = 10
 
-// Queue holds items of type T.
+// Policy is what Push does when the queue is full.
+type Policy uint8
+
+// The policies for a full queue.
+const (
+	// Reject fails with ErrFull.
+	Reject Policy = iota
+	// Block keeps the item outside until there is room, in the order of arrival;
+	// its Place is Blocked until then.
+	Block
+	// DropOldest drops items of the lowest priority that is not above that of the
+	// new one, the oldest first, or fails with ErrFull if there are too few. Items
+	// that wait for their time or have been popped before are not dropped.
+	DropOldest
+)
+
+// Options is what New and Reconfigure need.
+type Options struct {
+	// Lanes can't be changed later.
+	Lanes int
+	// MaxTasks and MaxBytes bound what waits, over all lanes. 0 bytes is no bound.
+	MaxTasks int
+	MaxBytes int64
+	Policy   Policy
+	// Ageing is how long a priority may be passed over. One that has waited for
+	// longer gets every agedTurn-th Pop of its lane, in turn with others that
+	// have, until it is served by its own right again. 0 means never.
+	Ageing time.Duration
+	// KeyLimit returns how many items with this key may be out at a time, at least
+	// 1. Without it every key has the limit 1.
+	KeyLimit func(key string) int
+}
+
+// Entry describes an item to Push.
+type Entry struct {
+	Lane     int
+	Priority int
+	// Owner has its fair share of each priority.
+	Owner uint32
+	// Key, if not empty, is what the limit of KeyLimit is for.
+	Key   string
+	Bytes int64
+	// RunAt is before when the item does not leave, ExpiresAt when it expires
+	// unless it has left; zero means none.
+	RunAt, ExpiresAt time.Time
+}
+
+// Queue holds items with values of type T.
 type Queue[T any] struct {
-	capacity int
-	size     int
-	lanes    []lane[T]
-	put      uint64
-	dropped  uint64
+	options Options
+	lanes   []lane[T]
+	keys    map[string]*key[T]
+	timers  heap[T]
+	blocked list[T]
+	changes []Change[T]
+	// now is the time of the operation under way, in nanoseconds since 1970.
+	now                   int64
+	seq                   uint64
+	bytes                 int64
+	counts                [places]int
+	put, dropped, expired uint64
 }
 
-type lane[T any] struct {
-	levels [Levels]list[T]
-	size   int
+// New returns an empty queue.
+func New[T any](o Options) *Queue[T] {
+	q := &Queue[T]{lanes: make([]lane[T], o.Lanes), keys: map[string]*key[T]{}, timers: heap[T]{less: earlier[T], index: timerIndex[T]}}
+	q.options = o
+	return q
 }
 
-// list is a doubly linked list with its ends.
-type list[T any] struct{ front, back *Item[T] }
-
-// Item is one place in the queue. It belongs to the queue until it has been
-// popped or removed.
-type Item[T any] struct {
-	Value      T
-	prev, next *Item[T]
-	lane       int
-	priority   int
-	queued     bool
-}
-
-// New returns a queue for at most capacity items over all lanes.
-func New[T any](lanes, capacity int) *Queue[T] {
-	return &Queue[T]{capacity: capacity, lanes: make([]lane[T], lanes)}
-}
-
-// Push puts v at the end of its priority. It fails with ErrFull, and counts the
-// drop, when the queue is at its capacity.
-func (q *Queue[T]) Push(lane, priority int, v T) (*Item[T], error) {
-	if q.size >= q.capacity {
+// Push accepts v, or keeps it Blocked, or fails with ErrFull or ErrTooLarge and
+// counts the drop.
+func (q *Queue[T]) Push(now time.Time, v T, e Entry) (*Item[T], error) {
+	q.advance(now)
+	it := newItem(v, &e)
+	switch {
+	case q.options.MaxBytes > 0 && it.size() > q.options.MaxBytes:
+		q.dropped++
+		return nil, ErrTooLarge
+	case q.blocked.front == nil && q.fits(it):
+	case q.options.Policy == Block:
+		q.block(it)
+		return it, nil
+	case q.options.Policy != DropOldest || !q.makeRoom(it):
 		q.dropped++
 		return nil, ErrFull
 	}
 	q.put++
-	it := q.item(lane, priority, v)
-	l := &q.lanes[lane].levels[priority]
-	it.prev = l.back
-	if l.back != nil {
-		l.back.next = it
-	} else {
-		l.front = it
-	}
-	l.back = it
+	q.enter(it)
 	return it, nil
 }
 
-// Return puts v back at the front of its priority: it has waited before. It
-// never fails, even over capacity, because v has been accepted already.
-func (q *Queue[T]) Return(lane, priority int, v T) *Item[T] {
-	it := q.item(lane, priority, v)
-	l := &q.lanes[lane].levels[priority]
-	it.next = l.front
-	if l.front != nil {
-		l.front.prev = it
-	} else {
-		l.back = it
-	}
-	l.front = it
+// Restore takes what has been accepted earlier, before a restart: it is not
+// counted and never refused.
+func (q *Queue[T]) Restore(now time.Time, v T, e Entry) *Item[T] {
+	q.advance(now)
+	it := newItem(v, &e)
+	q.enter(it)
 	return it
 }
 
-func (q *Queue[T]) item(lane, priority int, v T) *Item[T] {
-	q.size++
-	q.lanes[lane].size++
-	return &Item[T]{Value: v, lane: lane, priority: priority, queued: true}
+// Runnable reports whether Pop has an item for the lane.
+func (q *Queue[T]) Runnable(now time.Time, lane int) bool {
+	q.advance(now)
+	return q.next(&q.lanes[lane]) != nil
 }
 
-// Pop takes the next item of a lane.
-func (q *Queue[T]) Pop(lane int) (v T, ok bool) {
-	for p := Levels - 1; p >= 0; p-- {
-		if it := q.lanes[lane].levels[p].front; it != nil {
-			q.Remove(it)
-			return it.Value, true
-		}
+// Pop takes the next item of a lane out; nil if there is none now. The item is
+// the caller's, who ends it with Remove, or gives it back with Return or Retry.
+// Until then it counts against the limit of its key.
+func (q *Queue[T]) Pop(now time.Time, lane int) *Item[T] {
+	q.advance(now)
+	l := &q.lanes[lane]
+	it := q.next(l)
+	if it == nil {
+		return nil
 	}
-	return v, false
+	l.served(it, q.now)
+	q.leave(it, Out)
+	it.popped = true
+	q.takeKey(it)
+	q.admit()
+	return it
 }
 
-// Remove takes it out of the queue; it reports false if it had left already.
-func (q *Queue[T]) Remove(it *Item[T]) bool {
-	if !it.queued {
+// Return puts a popped item that has not been started back into a lane, where it
+// goes before those of its owner and priority that have not been popped yet. It
+// never fails, even over capacity, because it has been accepted already.
+func (q *Queue[T]) Return(now time.Time, it *Item[T], lane int) { q.giveBack(now, it, lane) }
+
+// Retry is Return for an item that has been started: it does not expire any
+// more, and waits until the time at, unless that is zero.
+func (q *Queue[T]) Retry(now time.Time, it *Item[T], lane int, at time.Time) {
+	it.expires, it.runAt = 0, nanos(at)
+	q.giveBack(now, it, lane)
+}
+
+func (q *Queue[T]) giveBack(now time.Time, it *Item[T], lane int) {
+	q.advance(now)
+	if it.place != Out {
+		panic("queue: an item was given back that is not out") // it would be lost, or there twice
+	}
+	q.releaseKey(it)
+	q.lanes[it.lane].counts[Out]--
+	q.lanes[lane].counts[Out]++
+	it.lane = uint16(lane)
+	q.enter(it)
+}
+
+// Remove takes it away for good, wherever it is; one that is out frees its key.
+// It reports whether the item was in the queue or blocked.
+func (q *Queue[T]) Remove(now time.Time, it *Item[T]) bool {
+	q.advance(now)
+	switch it.place {
+	case Gone, Expired, Dropped:
+		return false
+	case Out:
+		q.releaseKey(it)
+		it.place = Gone
 		return false
 	}
-	l := &q.lanes[it.lane].levels[it.priority]
-	if it.prev != nil {
-		it.prev.next = it.next
-	} else {
-		l.front = it.next
-	}
-	if it.next != nil {
-		it.next.prev = it.prev
-	} else {
-		l.back = it.prev
-	}
-	it.prev, it.next, it.queued = nil, nil, false
-	q.lanes[it.lane].size--
-	q.size--
+	q.leave(it, Gone)
+	q.admit()
 	return true
 }
 
-// Len returns the number of items over all lanes.
-func (q *Queue[T]) Len() int { return q.size }
+// Advance does what time has brought: items whose time has come become Ready,
+// and those that were not popped in time leave as Expired. All other operations
+// that take a time do that, too.
+func (q *Queue[T]) Advance(now time.Time) { q.advance(now) }
 
-// LaneLen returns the number of items in one lane.
-func (q *Queue[T]) LaneLen(lane int) int { return q.lanes[lane].size }
+func (q *Queue[T]) advance(now time.Time) {
+	q.now = now.UnixNano()
+	for {
+		it := q.timers.first()
+		if it == nil || it.when > q.now {
+			return
+		}
+		if it.expires != 0 && it.expires <= q.now {
+			from := it.place
+			q.leave(it, Expired)
+			q.expired++
+			q.changed(it, from)
+			q.admit()
+			continue
+		}
+		q.stopTimer(it)
+		q.bytes -= it.size() // enter adds them again
+		it.runAt = 0
+		q.enter(it)
+		q.changed(it, Waiting)
+	}
+}
 
-// Capacity returns the bound on Len that Push keeps.
-func (q *Queue[T]) Capacity() int { return q.capacity }
+// Next returns when Advance has something to do, false if it never will.
+func (q *Queue[T]) Next() (time.Time, bool) {
+	it := q.timers.first()
+	if it == nil {
+		return time.Time{}, false
+	}
+	return time.Unix(0, it.when), true
+}
 
-// Put returns how many items Push has taken, Dropped how many it has refused.
-func (q *Queue[T]) Put() uint64 { return q.put }
+// Reconfigure changes all options but Lanes. Items over a smaller capacity stay.
+func (q *Queue[T]) Reconfigure(now time.Time, o Options) {
+	q.advance(now)
+	o.Lanes = q.options.Lanes
+	q.options = o
+	q.refreshKeys()
+	q.admit()
+}
 
-// Dropped returns how many items Push has refused.
-func (q *Queue[T]) Dropped() uint64 { return q.dropped }
+// nanos returns t in nanoseconds since 1970, 0 for the zero time; what is too
+// far off is as far as can be.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() < 1970:
+		return 1
+	case t.Year() > 2200:
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}

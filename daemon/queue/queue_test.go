@@ -2,108 +2,398 @@ package queue_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"cpulb/daemon/queue"
-
-	"pgregory.net/rapid"
 )
 
-// model is the queue written down naively: a slice to search.
-type model struct {
-	entries []entry
+// epoch is when the tests begin; they make their own time.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func at(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
+
+type bench struct {
+	t *testing.T
+	q *queue.Queue[string]
+	// now is in seconds.
+	now   int
+	items map[string]*queue.Item[string]
 }
 
-type entry struct{ lane, priority, order, value int }
+func newBench(t *testing.T, o queue.Options) *bench {
+	o.Lanes = max(o.Lanes, 1)
+	if o.MaxTasks == 0 {
+		o.MaxTasks = 1000
+	}
+	return &bench{t: t, q: queue.New[string](o), items: map[string]*queue.Item[string]{}}
+}
 
-func (m *model) pop(lane int) (int, bool) {
-	best := -1
-	for i, e := range m.entries {
-		if e.lane != lane {
-			continue
+func (b *bench) push(name string, e queue.Entry) error {
+	it, err := b.q.Push(at(b.now), name, e)
+	b.items[name] = it
+	return err
+}
+
+func (b *bench) must(name string, e queue.Entry) {
+	b.t.Helper()
+	if err := b.push(name, e); err != nil {
+		b.t.Fatalf("push %s: %v", name, err)
+	}
+}
+
+// pops takes as many as names says and holds them to it; "-" stands for none.
+func (b *bench) pops(names ...string) {
+	b.t.Helper()
+	for i, want := range names {
+		runnable := b.q.Runnable(at(b.now), 0)
+		got := "-"
+		if it := b.q.Pop(at(b.now), 0); it != nil {
+			got = it.Value
 		}
-		if best < 0 || e.priority > m.entries[best].priority ||
-			e.priority == m.entries[best].priority && e.order < m.entries[best].order {
-			best = i
+		if got != want || runnable != (got != "-") {
+			b.t.Fatalf("pop %d of %v is %s, announced as %v", i, names, got, runnable)
 		}
 	}
-	if best < 0 {
-		return 0, false
+}
+
+func (b *bench) changes(want ...string) {
+	b.t.Helper()
+	places := map[queue.Place]string{queue.Blocked: "blocked", queue.Waiting: "waiting", queue.Ready: "ready", queue.Parked: "parked",
+		queue.Expired: "expired", queue.Dropped: "dropped"}
+	var got []string
+	for _, c := range b.q.Changes() {
+		got = append(got, c.Item.Value+" "+places[c.From]+" "+places[c.To])
 	}
-	v := m.entries[best].value
-	m.entries = append(m.entries[:best], m.entries[best+1:]...)
-	return v, true
+	if !slices.Equal(got, want) {
+		b.t.Fatalf("changes %q, want %q", got, want)
+	}
 }
 
 func TestHigherPriorityLeavesFirstAndEqualOnesInOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		const lanes, capacity = 3, 8
-		q := queue.New[int](lanes, capacity)
-		m := &model{}
-		items := map[int]*queue.Item[int]{}
-		next, first := 0, 0
-		t.Repeat(map[string]func(*rapid.T){
-			"push": func(t *rapid.T) {
-				lane, prio := rapid.IntRange(0, lanes-1).Draw(t, "lane"), rapid.IntRange(0, 9).Draw(t, "priority")
-				it, err := q.Push(lane, prio, next)
-				if full := len(m.entries) >= capacity; full != errors.Is(err, queue.ErrFull) {
-					t.Fatalf("full is %v, Push answered %v", full, err)
-				}
-				if err == nil {
-					items[next] = it
-					m.entries = append(m.entries, entry{lane, prio, next, next})
-				}
-				next++
-			},
-			"return": func(t *rapid.T) {
-				lane, prio := rapid.IntRange(0, lanes-1).Draw(t, "lane"), rapid.IntRange(0, 9).Draw(t, "priority")
-				first--
-				items[next] = q.Return(lane, prio, next)
-				m.entries = append(m.entries, entry{lane, prio, first, next})
-				next++
-			},
-			"pop": func(t *rapid.T) {
-				lane := rapid.IntRange(0, lanes-1).Draw(t, "lane")
-				got, ok := q.Pop(lane)
-				want, wantOK := m.pop(lane)
-				if got != want || ok != wantOK {
-					t.Fatalf("Pop(%d) = %d, %v; want %d, %v", lane, got, ok, want, wantOK)
-				}
-			},
-			"remove": func(t *rapid.T) {
-				if next == 0 {
-					return
-				}
-				v := rapid.IntRange(0, next-1).Draw(t, "value")
-				had := false
-				for i, e := range m.entries {
-					if e.value == v {
-						m.entries, had = append(m.entries[:i], m.entries[i+1:]...), true
-						break
-					}
-				}
-				if items[v] != nil && q.Remove(items[v]) != had {
-					t.Fatalf("Remove(%d) disagrees: it was queued: %v", v, had)
-				}
-			},
-			"": func(t *rapid.T) {
-				if q.Len() != len(m.entries) {
-					t.Fatalf("Len = %d, want %d", q.Len(), len(m.entries))
-				}
-			},
-		})
-	})
+	b := newBench(t, queue.Options{})
+	for i, p := range []int{5, 0, 9, 5, 9, 0} {
+		b.must(string(rune('a'+i)), queue.Entry{Priority: p})
+	}
+	b.pops("c", "e", "a", "d", "b", "f", "-")
 }
 
-func TestARefusedItemIsCountedAsDropped(t *testing.T) {
-	q := queue.New[string](1, 1)
-	if _, err := q.Push(0, 5, "a"); err != nil {
+func TestOwnersTakeTurnsWithinAPriority(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	for _, n := range []string{"a1", "a2", "a3", "a4", "b1", "b2", "c1"} {
+		b.must(n, queue.Entry{Priority: 5, Owner: uint32(n[0])})
+	}
+	b.must("a9", queue.Entry{Priority: 9, Owner: 'a'})
+	b.pops("a9", "a1", "b1", "c1", "a2", "b2", "a3")
+	b.must("b3", queue.Entry{Priority: 5, Owner: 'b'})
+	b.pops("a4", "b3", "-")
+}
+
+func TestNothingStarvesUnderEndlessHigherPriority(t *testing.T) {
+	b := newBench(t, queue.Options{Ageing: 10 * time.Second})
+	for range 2 { // so that neither ever has none, which would begin its age anew
+		b.must("low", queue.Entry{Priority: 0})
+		b.must("middle", queue.Entry{Priority: 4})
+	}
+	seen := map[string]int{}
+	for i := range 200 {
+		b.must("high", queue.Entry{Priority: 9})
+		it := b.q.Pop(at(b.now), 0)
+		seen[it.Value]++
+		if it.Value != "high" {
+			if b.now < 10 {
+				t.Errorf("%s left after %d s, before its age", it.Value, b.now)
+			}
+			b.must(it.Value, queue.Entry{Priority: map[string]int{"low": 0, "middle": 4}[it.Value]})
+		}
+		b.now = i / 10
+	}
+	// Of 100 pops after the first 10 s an eighth goes to those passed over.
+	if seen["low"] < 5 || seen["middle"] < 5 || seen["low"]+seen["middle"] > 200/8 {
+		t.Errorf("popped %v", seen)
+	}
+}
+
+func TestWithoutAgeingPriorityIsStrict(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	b.must("low", queue.Entry{Priority: 0})
+	for range 100 {
+		b.now += 1000
+		b.must("high", queue.Entry{Priority: 1})
+		b.pops("high")
+	}
+}
+
+func TestABacklogOfLowPriorityDoesNotDelayAHighOne(t *testing.T) {
+	b := newBench(t, queue.Options{Ageing: time.Second})
+	for range 100 {
+		b.must("low", queue.Entry{Priority: 5})
+	}
+	b.now = 1000
+	b.pops("low", "low")
+	b.must("high", queue.Entry{Priority: 9})
+	b.pops("high")
+}
+
+func TestAFullQueueRefusesByCountAndByBytes(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 3, MaxBytes: 100})
+	b.must("a", queue.Entry{Bytes: 60})
+	if err := b.push("b", queue.Entry{Bytes: 41}); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("over the bytes: %v", err)
+	}
+	if err := b.push("b", queue.Entry{Bytes: 101}); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("over all bytes there are: %v", err)
+	}
+	b.must("b", queue.Entry{Bytes: 40})
+	b.must("c", queue.Entry{})
+	if err := b.push("d", queue.Entry{}); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("over the count: %v", err)
+	}
+	if s := b.q.Stats(); s.Put != 3 || s.Dropped != 3 || s.Ready != 3 || s.Bytes != 100 {
+		t.Errorf("%+v", s)
+	}
+	b.pops("a")
+	b.must("d", queue.Entry{Bytes: 60})
+}
+
+func TestReturnedItemsKeepTheirPlaceAndAreNeverRefused(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 2})
+	b.must("a", queue.Entry{})
+	b.must("b", queue.Entry{})
+	b.pops("a")
+	b.must("c", queue.Entry{})
+	b.q.Return(at(0), b.items["a"], 0)
+	if b.q.Len() != 3 {
+		t.Errorf("%d items", b.q.Len())
+	}
+	b.pops("a", "b", "c", "-")
+}
+
+func TestAReturnedItemCanChangeItsLane(t *testing.T) {
+	b := newBench(t, queue.Options{Lanes: 2})
+	b.must("a", queue.Entry{Lane: 1, Key: "k"})
+	b.must("b", queue.Entry{})
+	it := b.q.Pop(at(0), 1)
+	b.q.Return(at(0), it, 0)
+	if b.q.LaneLen(0) != 2 || b.q.LaneLen(1) != 0 {
+		t.Errorf("%d and %d items", b.q.LaneLen(0), b.q.LaneLen(1))
+	}
+	b.pops("a", "b", "-")
+}
+
+func TestAnItemCanNotBeGivenBackTwice(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	b.must("a", queue.Entry{})
+	b.pops("a")
+	b.q.Return(at(0), b.items["a"], 0)
+	defer func() {
+		if recover() == nil {
+			t.Error("it is there twice")
+		}
+	}()
+	b.q.Return(at(0), b.items["a"], 0)
+}
+
+func TestPushBlocksInOrderUntilThereIsRoom(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 2, MaxBytes: 100, Policy: queue.Block})
+	b.must("a", queue.Entry{Bytes: 50})
+	b.must("b", queue.Entry{Bytes: 10})
+	b.must("c", queue.Entry{Bytes: 95})
+	b.must("d", queue.Entry{})
+	b.must("gives up", queue.Entry{})
+	b.must("expires", queue.Entry{ExpiresAt: at(5)})
+	b.must("later", queue.Entry{RunAt: at(100)})
+	if s := b.q.Stats(); s.Blocked != 5 || s.Put != 2 || b.items["c"].Place() != queue.Blocked {
+		t.Fatalf("%+v", s)
+	}
+	b.pops("a")
+	b.changes() // c does not fit yet, and d must not overtake it
+	if !b.q.Remove(at(0), b.items["gives up"]) {
+		t.Error("a blocked item could not be removed")
+	}
+	b.now = 5
+	b.pops("b")
+	b.changes("expires blocked expired", "c blocked ready", "d blocked ready")
+	b.pops("c", "d")
+	b.changes("later blocked waiting")
+	if s := b.q.Stats(); s.Blocked != 0 || s.Put != 5 || s.Dropped != 0 || s.Expired != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestDropOldestDropsTheOldestOfTheLowestPriority(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 4, MaxBytes: 100, Policy: queue.DropOldest, Lanes: 2})
+	b.must("back", queue.Entry{Priority: 5})
+	b.pops("back")
+	b.must("high", queue.Entry{Priority: 9})
+	b.must("other", queue.Entry{Priority: 5, Lane: 1, Bytes: 30})
+	b.must("old", queue.Entry{Priority: 5, Bytes: 30})
+	b.must("later", queue.Entry{Priority: 0, RunAt: at(100)})
+	if err := b.push("x", queue.Entry{Priority: 4}); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("nothing is of so low a priority: %v", err)
+	}
+	b.changes()
+	b.must("x", queue.Entry{Priority: 5})
+	b.changes("other ready dropped")
+	if err := b.push("y", queue.Entry{Priority: 9, Bytes: 101}); !errors.Is(err, queue.ErrTooLarge) {
+		t.Error(err)
+	}
+	b.q.Return(at(0), b.items["back"], 0)
+	b.must("z", queue.Entry{Priority: 9, Bytes: 90})
+	b.changes("old ready dropped", "x ready dropped")
+	if s := b.q.Stats(); s.Dropped != 5 || s.Put != 7 || s.Bytes != 90 {
+		t.Errorf("%+v", s)
+	}
+	b.pops("high", "z", "back", "-")
+	if b.items["old"].Place() != queue.Dropped || b.q.Remove(at(0), b.items["old"]) {
+		t.Error("a dropped item is still there")
+	}
+}
+
+func TestNothingIsDroppedInVain(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 10, MaxBytes: 100, Policy: queue.DropOldest})
+	b.must("low", queue.Entry{Priority: 1, Bytes: 40})
+	b.must("high", queue.Entry{Priority: 9, Bytes: 60})
+	if err := b.push("x", queue.Entry{Priority: 5, Bytes: 41}); !errors.Is(err, queue.ErrFull) {
 		t.Fatal(err)
 	}
-	if _, err := q.Push(0, 9, "b"); !errors.Is(err, queue.ErrFull) {
-		t.Fatalf("second Push: %v", err)
+	b.pops("high", "low", "-")
+}
+
+func TestItemsWaitForTheirTimeAndThenComeInOrder(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	b.must("ten", queue.Entry{RunAt: at(10)})
+	b.must("five", queue.Entry{RunAt: at(5)})
+	b.must("now", queue.Entry{RunAt: at(-5)})
+	b.pops("now", "-")
+	if when, ok := b.q.Next(); !ok || !when.Equal(at(5)) {
+		t.Errorf("next is %v", when)
 	}
-	if q.Put() != 1 || q.Dropped() != 1 {
-		t.Fatalf("put %d, dropped %d; want 1, 1", q.Put(), q.Dropped())
+	b.now = 20
+	b.must("new", queue.Entry{})
+	b.pops("five", "ten", "new", "-")
+	b.changes("five waiting ready", "ten waiting ready")
+	if _, ok := b.q.Next(); ok {
+		t.Error("nothing is left to come")
 	}
+}
+
+func TestWhatIsNotPoppedInTimeExpires(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	b.must("ready", queue.Entry{ExpiresAt: at(5)})
+	b.must("waiting", queue.Entry{RunAt: at(6), ExpiresAt: at(7)})
+	b.must("popped", queue.Entry{Priority: 9, ExpiresAt: at(5)})
+	b.must("stays", queue.Entry{Priority: 0})
+	b.pops("popped")
+	b.now = 5
+	b.pops("stays", "-")
+	b.changes("ready ready expired")
+	b.now = 7 // past its time and its expiry at once
+	b.pops("-")
+	b.changes("waiting waiting expired")
+	if b.q.Len() != 0 || b.q.Stats().Expired != 2 {
+		t.Errorf("%+v", b.q.Stats())
+	}
+	b.q.Return(at(7), b.items["popped"], 0) // it was not started after all
+	b.q.Advance(at(7))
+	b.changes("popped ready expired")
+}
+
+func TestARetryWaitsAndNoLongerExpires(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	b.must("a", queue.Entry{ExpiresAt: at(5)})
+	b.must("b", queue.Entry{})
+	b.pops("a")
+	b.q.Retry(at(1), b.items["a"], 0, at(20))
+	b.now = 19
+	b.pops("b", "-")
+	b.now = 20
+	b.must("c", queue.Entry{})
+	b.pops("a", "c") // it came first
+	b.q.Retry(at(20), b.items["a"], 0, time.Time{})
+	b.pops("a", "-")
+}
+
+func TestAKeyAtItsLimitBlocksNobodyElse(t *testing.T) {
+	b := newBench(t, queue.Options{KeyLimit: func(key string) int { return int(key[0] - '0') }})
+	for _, n := range []string{"1a", "1b", "2a", "2b", "2c"} {
+		b.must(n, queue.Entry{Key: n[:1]})
+	}
+	b.must("free", queue.Entry{})
+	b.pops("1a", "2a", "2b", "free", "-")
+	b.changes("1b ready parked", "2c ready parked")
+	b.q.Remove(at(0), b.items["2a"]) // it has ended
+	b.changes("2c parked ready")
+	b.pops("2c", "-")
+	b.q.Retry(at(0), b.items["1a"], 0, at(10)) // 1b may run while 1a waits for its retry
+	b.pops("1b", "-")
+	b.now = 10
+	b.pops("-")
+	b.q.Remove(at(10), b.items["1b"])
+	b.pops("1a", "-")
+}
+
+func TestOfThoseParkedTheBestComesFirstInEachLane(t *testing.T) {
+	b := newBench(t, queue.Options{Lanes: 2})
+	b.must("out", queue.Entry{Priority: 9, Key: "k"})
+	b.must("low", queue.Entry{Priority: 1, Key: "k"})
+	b.must("high", queue.Entry{Priority: 5, Key: "k"})
+	b.must("other lane", queue.Entry{Lane: 1, Key: "k"})
+	b.pops("out", "-")
+	if b.q.Runnable(at(0), 1) {
+		t.Error("the key's limit does not hold in the other lane")
+	}
+	b.q.Remove(at(0), b.items["out"])
+	if !b.q.Runnable(at(0), 1) {
+		t.Error("the key has room and the other lane does not know")
+	}
+	b.pops("high", "-")
+	b.q.Remove(at(0), b.items["high"])
+	if it := b.q.Pop(at(0), 1); it == nil {
+		t.Error("nothing in the other lane")
+	}
+}
+
+func TestWhoeverGivesUpARoomForItsKeyLeavesItToTheNext(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	for _, n := range []string{"a", "b", "c"} {
+		b.must(n, queue.Entry{Key: "k"})
+	}
+	b.pops("a", "-")
+	b.q.Remove(at(0), b.items["a"]) // wakes b
+	b.q.Remove(at(0), b.items["b"]) // which was cancelled
+	b.pops("c", "-")
+}
+
+func TestMoreRoomTakesEffectAtOnce(t *testing.T) {
+	limit := 1
+	o := queue.Options{Lanes: 1, MaxTasks: 3, Policy: queue.Block, KeyLimit: func(string) int { return limit }}
+	b := newBench(t, o)
+	for _, n := range []string{"a", "b", "c", "d"} {
+		b.must(n, queue.Entry{Key: "k"})
+	}
+	b.pops("a", "-")
+	limit = 3
+	o.MaxTasks = 4
+	b.q.Reconfigure(at(0), o)
+	b.must("e", queue.Entry{Key: "k"})
+	b.pops("b", "c", "-")
+	o.MaxTasks = 1
+	b.q.Reconfigure(at(0), o)
+	b.must("f", queue.Entry{})
+	if b.q.Len() != 2 || b.items["f"].Place() != queue.Blocked {
+		t.Errorf("%+v", b.q.Stats())
+	}
+}
+
+func TestRestoredItemsAreNeitherRefusedNorCounted(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 1})
+	for _, n := range []string{"a", "b"} {
+		b.q.Restore(at(0), n, queue.Entry{})
+	}
+	if s := b.q.Stats(); s.Ready != 2 || s.Put != 0 {
+		t.Errorf("%+v", s)
+	}
+	b.pops("a", "b", "-")
 }

@@ -1,0 +1,107 @@
+package queue
+
+import "math"
+
+// Place is where an item is.
+type Place uint8
+
+// The places of an item.
+const (
+	// Gone: removed by its owner.
+	Gone Place = iota
+	// Blocked: not accepted yet; outside of the capacity.
+	Blocked
+	// Waiting: for its time.
+	Waiting
+	// Ready: to be popped.
+	Ready
+	// Parked: its key was at the limit when its turn came.
+	Parked
+	// Out: popped.
+	Out
+	// Expired: not popped in time. Dropped: made room for a newer one.
+	Expired
+	Dropped
+	places
+)
+
+// Item is one place in the queue. A million may wait: keep it small.
+type Item[T any] struct {
+	Value T
+	// prev and next are its neighbours among the fresh items of its flow, or
+	// among those that are blocked; older and newer among those of its level that
+	// may be dropped.
+	prev, next   *Item[T]
+	older, newer *Item[T]
+	key          string
+	seq          uint64
+	// Times in nanoseconds since 1970; 0 means none. when is the next of both.
+	runAt, expires, when int64
+	bytes                uint32
+	// timer is its index in the timers, at in the heap of its flow or key, -1 if
+	// it is not there.
+	timer, at int32
+	owner     uint32
+	lane      uint16
+	priority  uint8
+	place     Place
+	popped    bool // it has been out before
+	listed    bool // among those that may be dropped
+	woken     bool // it has been parked since it was last out
+}
+
+func newItem[T any](v T, e *Entry) *Item[T] {
+	return &Item[T]{Value: v, key: e.Key, runAt: nanos(e.RunAt), expires: nanos(e.ExpiresAt), timer: -1, at: -1,
+		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority)}
+}
+
+// Place tells where the item is.
+func (it *Item[T]) Place() Place { return it.place }
+
+func (it *Item[T]) size() int64 { return int64(it.bytes) }
+
+// Change is what an operation did to an item that was not its own.
+type Change[T any] struct {
+	Item *Item[T]
+	// From Blocked means that it has been accepted.
+	From, To Place
+}
+
+// Changes returns what has happened to items since it was called last, other
+// than the one that each operation was asked for.
+func (q *Queue[T]) Changes() []Change[T] {
+	c := q.changes
+	q.changes = nil
+	return c
+}
+
+func (q *Queue[T]) changed(it *Item[T], from Place) {
+	q.changes = append(q.changes, Change[T]{it, from, it.place})
+}
+
+// list is a doubly linked list over prev and next.
+type list[T any] struct{ front, back *Item[T] }
+
+func (l *list[T]) push(it *Item[T]) {
+	it.prev, it.next = l.back, nil
+	if l.back != nil {
+		l.back.next = it
+	} else {
+		l.front = it
+	}
+	l.back = it
+}
+
+func (l *list[T]) remove(it *Item[T]) {
+	if it.prev != nil {
+		it.prev.next = it.next
+	} else {
+		l.front = it.next
+	}
+	if it.next != nil {
+		it.next.prev = it.prev
+	} else {
+		l.back = it.prev
+	}
+	it.prev, it.next = nil, nil
+}

@@ -1,0 +1,123 @@
+package queue
+
+// key is the state of a concurrency key. It is there only while an item with the
+// key is out or parked.
+//
+// Every release wakes the best of those parked in each lane. So for each parked
+// item there are always at least as many better ones ready as the key has room:
+// none that could run is left aside, and none is woken more than once for each
+// release.
+type key[T any] struct {
+	out, limit int
+	// parked is by lane, and shorter than the lanes if the last have none.
+	parked []heap[T]
+}
+
+func (q *Queue[T]) limitOf(name string) int {
+	if q.options.KeyLimit == nil {
+		return 1
+	}
+	return max(1, q.options.KeyLimit(name))
+}
+
+func (q *Queue[T]) keyFree(it *Item[T]) bool {
+	if it.key == "" {
+		return true
+	}
+	k := q.keys[it.key]
+	return k == nil || k.out < k.limit
+}
+
+// takeKey counts it, which is out now, against its key.
+func (q *Queue[T]) takeKey(it *Item[T]) {
+	if it.key == "" {
+		return
+	}
+	k := q.keys[it.key]
+	if k == nil {
+		k = &key[T]{limit: q.limitOf(it.key)}
+		q.keys[it.key] = k
+	}
+	k.out++
+}
+
+// releaseKey is the opposite of takeKey.
+func (q *Queue[T]) releaseKey(it *Item[T]) {
+	if it.key == "" {
+		return
+	}
+	k := q.keys[it.key]
+	k.out--
+	for i := range k.parked {
+		q.wake(k, i)
+	}
+	q.dropKey(it.key, k)
+}
+
+// park takes a ready item aside; its key is at its limit.
+func (q *Queue[T]) park(it *Item[T]) {
+	k := q.keys[it.key]
+	for len(k.parked) <= int(it.lane) {
+		k.parked = append(k.parked, heap[T]{less: better[T], index: placeIndex[T]})
+	}
+	q.levelOf(it).remove(it)
+	k.parked[it.lane].push(it)
+	it.woken = false
+	q.move(it, Parked)
+	q.changed(it, Ready)
+}
+
+// wake makes the best of those parked in a lane ready.
+func (q *Queue[T]) wake(k *key[T], lane int) {
+	it := k.parked[lane].first()
+	if it == nil {
+		return
+	}
+	k.parked[lane].remove(it)
+	it.woken = true
+	q.levelOf(it).add(it, q.now)
+	q.move(it, Ready)
+	q.changed(it, Parked)
+}
+
+// unpark takes a parked item out for good.
+func (q *Queue[T]) unpark(it *Item[T]) {
+	k := q.keys[it.key]
+	k.parked[it.lane].remove(it)
+	q.dropKey(it.key, k)
+}
+
+// replace wakes another item for one that had been woken and will not use it.
+func (q *Queue[T]) replace(it *Item[T]) {
+	it.woken = false
+	if k := q.keys[it.key]; k != nil && len(k.parked) > int(it.lane) {
+		q.wake(k, int(it.lane))
+		q.dropKey(it.key, k)
+	}
+}
+
+// dropKey forgets a key of which nothing is out or parked.
+func (q *Queue[T]) dropKey(name string, k *key[T]) {
+	if k.out > 0 {
+		return
+	}
+	for i := range k.parked {
+		if k.parked[i].first() != nil {
+			return
+		}
+	}
+	delete(q.keys, name)
+}
+
+// refreshKeys asks for all limits again and wakes as many as they allow.
+func (q *Queue[T]) refreshKeys() {
+	for name, k := range q.keys {
+		more := q.limitOf(name) - k.limit
+		k.limit += more
+		for range more {
+			for i := range k.parked {
+				q.wake(k, i)
+			}
+		}
+	}
+}
