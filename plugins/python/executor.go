@@ -15,6 +15,7 @@ package python
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,6 +68,9 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 	if err := loadRuntime(e.interp); err != nil {
 		return "", err
 	}
+	if err := e.installChildren(); err != nil {
+		return "", err
+	}
 	if e.newSlot, err = e.attr("cpulb.slot", "Slot"); err != nil {
 		return "", err
 	}
@@ -93,6 +97,16 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 		}
 	}
 	return start, nil
+}
+
+// installChildren tells the runtime where what multiprocessing needs can stand.
+func (e *Executor) installChildren() error {
+	install, err := e.attr("cpulb.children", "install")
+	if err != nil {
+		return err
+	}
+	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { _, err = t.Call(install, embedpy.Str(e.conf.RuntimeDir)) })
+	return errors.Join(doErr, err)
 }
 
 // attr finds what the runtime's slot module defines.

@@ -24,10 +24,22 @@ const (
 // theWorker is the one interpreter that a process can have.
 var theWorker = sync.OnceValues(func() (*worker, error) {
 	e := New("test")
-	version, err := e.Configure(context.Background(), plugins.Configuration{WorkerID: "test-0", Pool: "test", Slots: testSlots,
+	dir, err := os.MkdirTemp("", "cpulb-python-test")
+	if err != nil {
+		return nil, err
+	}
+	version, err := e.Configure(context.Background(), plugins.Configuration{WorkerID: "test-0", Pool: "test", Slots: testSlots, RuntimeDir: dir,
 		ResultBytes: testResultBytes, OutputBytes: testOutputBytes})
 	return &worker{Executor: e, runtime: version}, err
 })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if w, err := theWorker(); err == nil {
+		os.RemoveAll(w.conf.RuntimeDir)
+	}
+	os.Exit(code)
+}
 
 type worker struct {
 	*Executor

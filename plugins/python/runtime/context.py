@@ -50,7 +50,7 @@ class Context(Mapping):
     worker is pinned to, or -1.
     """
 
-    __slots__ = ("_slot", "script_path", "_task", "_sinks", "_labels", "_given", "__weakref__")
+    __slots__ = ("_slot", "script_path", "_task", "_sinks", "_labels", "_given", "_folder", "_own", "_undo", "__weakref__")
 
     def __init__(self, slot, path, task):
         self._slot = slot
@@ -58,6 +58,7 @@ class Context(Mapping):
         self._task = task  # (seq, task_id, task_type, attempt, deadline_ns, labels as JSON, traceparent)
         self._sinks = {}
         self._given = 0
+        self._folder = self._own = self._undo = None  # see own.py
 
     task_id = property(lambda self: self._task[1])
     task_type = property(lambda self: self._task[2])

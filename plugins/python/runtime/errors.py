@@ -10,6 +10,10 @@ class Refusal(Exception):
         self.kind = kind
 
 
+class ExitCode(Exception):
+    """A plain script ended with another exit code than 0."""
+
+
 class BadValue(TypeError):
     """A value that JSON can't hold; the message names where in it."""
 

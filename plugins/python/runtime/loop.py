@@ -78,6 +78,7 @@ class LoopSlot(Slot):
         if not (inspect.iscoroutinefunction(entry.function) or inspect.isasyncgenfunction(entry.function)):
             self.post(NEEDS_THREAD)
             return None
+        context._folder = entry.folder
         self.post(BEGUN)
         self.watch_deadline(context)
         if self.early[0] == self.seq:

@@ -14,7 +14,16 @@ import io
 import sys
 import threading
 
-current = threading.local()
+
+class Current(threading.local):
+    """What the calling thread is doing."""
+
+    context = None  # the task's, on a slot's thread and on threads that a task starts
+    importing = 0   # imports of libraries that it is inside of
+    loading = None  # the folder of scripts of which it runs a module's own lines
+
+
+current = Current()
 # The task of a coroutine on an event loop that tasks share; it comes before
 # current, and asyncio passes it on to what a coroutine starts.
 running = contextvars.ContextVar("running", default=None)
@@ -22,7 +31,7 @@ running = contextvars.ContextVar("running", default=None)
 
 def owner():
     """The context of the task that the calling code belongs to, or None."""
-    return running.get() or getattr(current, "context", None)
+    return running.get() or current.context
 
 
 class Sink:
@@ -81,6 +90,7 @@ class Proxy(io.TextIOBase):
     newlines = None
     line_buffering = True
     mode = "w"
+    replaced = None  # tells the stream that the calling task has put in our place
 
     def __init__(self, name):
         self.name = "<%s>" % name
@@ -98,6 +108,9 @@ class Proxy(io.TextIOBase):
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError("write() argument must be str, not " + type(text).__name__)
+        other = self.replaced()
+        if other is not self:  # print() comes here all the same
+            return other.write(text)
         self._sink(text.encode("utf-8", "backslashreplace"))
         return len(text)
 

@@ -6,7 +6,8 @@ import os
 import sys
 
 import _embedpy
-from cpulb import TaskCancelled, TaskTimeout, output
+from cpulb import TaskCancelled, TaskTimeout, output, own
+from cpulb.output import current
 
 
 def refuse_fork(*args, **kwargs):
@@ -25,7 +26,11 @@ def shield_imports():
     find_and_load = _frozen_importlib._find_and_load  # both imports, C's and importlib's, look it up there
 
     def shielded(name, import_):
-        return _embedpy.shielded(find_and_load, name, import_)
+        current.importing += 1
+        try:
+            return _embedpy.shielded(find_and_load, name, import_)
+        finally:
+            current.importing = max(current.importing - 1, 0)
 
     _frozen_importlib._find_and_load = shielded
 
@@ -35,7 +40,7 @@ def install():
     shield_imports()
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
     output.install()
-    sys.argv = [""]
+    own.install()
     os.fork = os.forkpty = refuse_fork
 
 

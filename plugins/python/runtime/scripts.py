@@ -23,8 +23,9 @@ from importlib.machinery import PathFinder, SourceFileLoader
 from time import monotonic_ns
 
 from _embedpy import signature, unshielded
-from cpulb import TaskCancelled
+from cpulb import TaskCancelled, plain
 from cpulb.errors import Refusal
+from cpulb.output import current
 
 PREFIX = "_cpulb_"
 # For how long a look at the files on disk holds. Looking costs more than the rest
@@ -49,12 +50,16 @@ class Loader(SourceFileLoader):
 
     def exec_module(self, module):
         module.__dict__["__builtins__"] = self.folder.builtins
+        before = current.importing, current.loading
+        current.importing, current.loading = 0, self.folder
         try:
             unshielded(super().exec_module, module)
         except TaskCancelled:
             # Before anyone who waits for this module goes on with half of it.
             self.folder.broken = True
             raise
+        finally:
+            current.importing, current.loading = before
 
 
 class Folder:
@@ -69,6 +74,7 @@ class Folder:
         self.top_level = {}  # name -> whether it is a file of this folder
         self.stale = False
         self.broken = False  # an interrupt has left some of its modules half made
+        self.own = {}        # what its modules have changed while they were loaded; see own.py
         self.loading = 0     # tasks that are loading a script of it
         self.builtins = dict(builtins.__dict__, __import__=self.import_)
         package = importlib.util.module_from_spec(
@@ -226,6 +232,9 @@ class Scripts:
     def _load_in(self, folder, path, real, function):
         name = "%s.%s" % (folder.name, module_name(os.path.basename(real)))
         folder.scripts.setdefault(name, real)
+        if function == plain.MAIN:
+            code = Loader(name, real, folder).get_code(name)
+            return Entry(path, folder, folder.seen[real], plain.runner(path, code, folder), False)
         builtins.__import__(name)
         return Entry(path, folder, folder.seen[real], *entry_point(sys.modules[name], path, function))
 

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import os
 import types
+from contextvars import copy_context
 
 import _embedpy
-from cpulb import TaskCancelled, TaskTimeout, values
+from cpulb import TaskCancelled, TaskTimeout, own, values
 from cpulb.context import CANCELLED, TIMED_OUT, Context
-from cpulb.errors import BadValue, Refusal, TooLarge
+from cpulb.errors import BadValue, ExitCode, Refusal, TooLarge
 from cpulb.output import current
 from cpulb.report import describe
 from cpulb.scripts import Scripts
@@ -56,19 +57,25 @@ class Slot:
         region: an interrupt can strike anywhere in it, and then broken() answers.
         """
         self.context = current.context = context = Context(self, path, task)
+        current.importing, current.loading = 0, None  # an interrupt may have left them
         try:
-            entry = scripts.find(path, function)
-            value = self.loads(params)
-            value = entry.function(value, context) if entry.wants_context else entry.function(value)
-            if type(value) in LAZY:
-                data = self.finish(value, context)
-            else:
-                data = values.to_json(value, self.dumps)
+            # In a copy: what belongs to a context, decimal's precision first of all,
+            # is not left to the next task.
+            data = copy_context().run(self.call, context, params, path, function)
         except BaseException as exc:
             return self.failed(exc)
-        if not context._sinks:
-            return (data,)
-        return self.ended(COMPLETED, data)
+        if context._sinks or context._undo:
+            return self.ended(COMPLETED, data)
+        return (data,)
+
+    def call(self, context, params, path, function):
+        entry = scripts.find(path, function)
+        context._folder = entry.folder
+        value = self.loads(params)
+        value = entry.function(value, context) if entry.wants_context else entry.function(value)
+        if type(value) in LAZY:
+            return self.finish(value, context)
+        return values.to_json(value, self.dumps)
 
     def finish(self, value, context):
         """Drive what main returned to its end; return the data as JSON text."""
@@ -153,6 +160,8 @@ class Slot:
             return self.ended(FAILED, None, exc.kind, str(exc).encode("utf-8", "backslashreplace"), None, exc.code)
         if isinstance(exc, TooLarge):
             return self.ended(FAILED, None, "ResultTooLarge", str(exc), None, "result_too_large")
+        if isinstance(exc, ExitCode):
+            return self.ended(FAILED, None, "SystemExit", str(exc), None, "exit")
         status, code = FAILED, "exception"
         message, trace = describe(exc)
         if isinstance(exc, TaskTimeout):
@@ -181,6 +190,8 @@ class Slot:
         return False
 
     def ended(self, status, data, kind=None, message=None, trace=None, code=None):
+        if self.context._undo:
+            _embedpy.shielded(own.undo, self.context)
         stdout = stderr = None
         sinks, self.context._sinks = self.context._sinks, {}
         if "stdout" in sinks:

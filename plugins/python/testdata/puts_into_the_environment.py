@@ -1,0 +1,5 @@
+import os
+
+
+def main(params, context):
+    os.putenv("CPULB_TEST", "1")
