@@ -39,10 +39,20 @@ func Escape() plugins.Outcome {
 	}
 	fds := []uintptr{0, 1, 2}
 	for _, e := range entries {
-		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		fd, convErr := strconv.Atoi(e.Name())
-		if err == nil && convErr == nil && fd > 2 && (strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "pipe:")) {
-			fds = append(fds, uintptr(fd))
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		// Ours from now on: the number of one that is closed meanwhile would be that of
+		// the pipe by which ForkExec waits for exec, and then for ever.
+		held, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			continue
+		}
+		defer unix.Close(held)
+		target, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(held))
+		if err == nil && (strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "pipe:")) {
+			fds = append(fds, uintptr(held))
 		}
 	}
 	return spawn(fds, true)

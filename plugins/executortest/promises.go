@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -240,15 +239,6 @@ func drains(b *bench) {
 	b.ended()
 }
 
-func strayOutput(b *bench) {
-	for range 3 {
-		if o := b.run(StrayOutput, "{}"); o.Status != task.Completed {
-			b.Fatalf("%s %+v", o.Status, o.Error)
-		}
-	}
-	b.mustEcho("1")
-}
-
 func environment(b *bench) {
 	o := b.run(Environment, "{}")
 	var env map[string]string
@@ -270,60 +260,13 @@ func environment(b *bench) {
 	}
 }
 
-func crash(b *bench) {
-	seq := b.send(0, Crashes, "{}")
-	b.ended()
-	for _, up := range b.up {
-		up.WaitLost(b)
+func strayOutput(b *bench) {
+	for range 3 {
+		if o := b.run(StrayOutput, "{}"); o.Status != task.Completed {
+			b.Fatalf("%s %+v", o.Status, o.Error)
+		}
 	}
-	if got := b.up[0].Of(seq); got != fmt.Sprintf("started %d", seq) {
-		b.Errorf("the task gave: %s", got)
-	}
-	if words := strings.Join(b.worker.LastStderr(), "\n"); !strings.Contains(words, "last words of a crash") {
-		b.Errorf("last words: %s", words)
-	}
-}
-
-func childrenDie(b *bench) {
-	c := child(b, b.run(SpawnsChild, "{}"))
-	b.worker.Kill()
-	c.WaitGone(b)
-	b.ended()
-}
-
-func childrenDieOfCrash(b *bench) {
-	c := child(b, b.run(SpawnsChild, "{}"))
-	b.send(0, Crashes, "{}")
-	c.WaitGone(b)
-	b.ended()
-}
-
-// childEscapes has a child that left the worker's session and holds all of its
-// sockets and pipes: it ends, and nobody waits for it.
-func childEscapes(b *bench) {
-	c := child(b, b.run(ChildEscapes, "{}"))
-	b.worker.Kill()
-	c.WaitGone(b)
-	b.ended()
-	for _, up := range b.up {
-		up.WaitLost(b)
-	}
-}
-
-func childEscapesCrash(b *bench) {
-	c := child(b, b.run(ChildEscapes, "{}"))
-	b.send(0, Crashes, "{}")
-	c.WaitGone(b)
-	b.ended()
-	for _, up := range b.up {
-		up.WaitLost(b)
-	}
-}
-
-func childrenDieOfStop(b *bench) {
-	c := child(b, b.run(ChildEscapes, "{}"))
-	b.worker.Stop(b.Context())
-	c.WaitGone(b)
+	b.mustEcho("1")
 }
 
 func stats(b *bench) {
@@ -338,14 +281,4 @@ func stats(b *bench) {
 	}
 	b.cancel(1, seq, plugins.StopCancelled)
 	b.up[1].Wait(b, "ended", seq)
-}
-
-// ended waits for the worker's end.
-func (b *bench) ended() {
-	b.Helper()
-	select {
-	case <-b.worker.Done():
-	case <-time.After(patience):
-		b.Fatal("the worker's end was not noticed")
-	}
 }

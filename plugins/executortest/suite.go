@@ -69,6 +69,7 @@ type Worker interface {
 	Stats(ctx context.Context) (plugins.Stats, error)
 	Health(ctx context.Context) (time.Duration, error)
 	Done() <-chan struct{}
+	Exit() string
 	LastStderr() []string
 	Stop(ctx context.Context)
 	Kill()
@@ -109,6 +110,8 @@ func Run(t *testing.T, s Suite) {
 		{"MegabyteLineOnStdoutDoesNotHang", []Behaviour{StrayOutput, Echo}, strayOutput},
 		{"ScriptsSeeNothingOfThePlumbing", []Behaviour{Environment}, environment},
 		{"ACrashIsNoticedWithItsLastWords", []Behaviour{Crashes}, crash},
+		{"AFaultIsToldByItsSignal", []Behaviour{Faults}, faults},
+		{"AnExitIsToldByItsStatus", []Behaviour{Exits}, exits},
 		{"ChildrenDieWithTheWorker", []Behaviour{SpawnsChild}, childrenDie},
 		{"ChildrenDieWithACrashedWorker", []Behaviour{SpawnsChild, Crashes}, childrenDieOfCrash},
 		{"EscapedChildrenDieWithTheWorker", []Behaviour{ChildEscapes}, childEscapes},

@@ -258,15 +258,21 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // MemoryLimit returns in which way the worker's memory is bounded.
 func (p *Process) MemoryLimit() MemoryLimit { return p.memory }
 
-// Exit says how the process ended, e.g. "exit status 0" or "signal: segmentation
-// fault"; only after Done.
+// Exit says how the process ended, e.g. "exit status 0", "signal: killed" or "exit
+// status 2 (SIGSEGV: segmentation violation)"; only after Done.
 func (p *Process) Exit() string {
 	how := p.os.cmd.ProcessState.String()
 	if p.os.oom {
-		how += " (out of the memory that it may have)"
+		return how + " (out of the memory that it may have)"
+	}
+	if crash := p.os.last.crashed(); crash != "" && p.os.cmd.ProcessState.ExitCode() == goCrash {
+		return how + " (" + crash + ")"
 	}
 	return how
 }
+
+// goCrash is the exit status of a Go program that crashed, whatever the signal.
+const goCrash = 2
 
 // LastStderr returns the last lines that the process wrote to stderr.
 func (p *Process) LastStderr() []string { return p.os.last.lines() }

@@ -13,7 +13,7 @@ import (
 type tail struct {
 	mu    sync.Mutex
 	text  []byte
-	crash string // the last line that beginsCrash
+	crash []string // the last two lines that beginCrash
 }
 
 // tailBytes and tailLines bound what is kept of a worker's last words.
@@ -47,28 +47,41 @@ func (t *tail) add(b []byte) {
 
 func (t *tail) lookForCrash(text []byte) {
 	for line := range bytes.Lines(text) {
-		if beginsCrash(line) && len(line) < tailBytes {
-			t.crash = strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD")
+		if !beginsCrash(line) || len(line) > tailBytes {
+			continue
 		}
+		said := strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD")
+		if !slices.Contains(t.crash, said) { // Go says it twice, on descriptor 2 and in the log
+			t.crash = append(t.crash, said)
+		}
+		t.crash = t.crash[max(0, len(t.crash)-2):]
 	}
 }
 
-// beginsCrash knows what runtimes say first of their own end: Go's, CPython's and
-// C++'s.
+// beginsCrash knows what runtimes say first of their own end: CPython's, C++'s, and
+// Go's, which turns a signal into a line that begins with it and an exit status.
 func beginsCrash(line []byte) bool {
 	for _, words := range []string{"fatal error: ", "panic: ", "Fatal Python error: ", "terminate called "} {
 		if bytes.HasPrefix(line, []byte(words)) {
 			return true
 		}
 	}
-	return false
+	name, _, ok := bytes.Cut(line, []byte(": "))
+	return ok && bytes.HasPrefix(name, []byte("SIG")) && bytes.IndexFunc(name, func(r rune) bool { return r < 'A' || r > 'Z' }) < 0
+}
+
+// crashed returns how a crash has begun, "" if none has.
+func (t *tail) crashed() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(t.crash, "; ")
 }
 
 // lines returns the last lines that say something. Of the executor's own log the
 // messages are left, and nothing of its debugging.
 func (t *tail) lines() []string {
 	t.mu.Lock()
-	text, crash := strings.ToValidUTF8(string(t.text), "\uFFFD"), t.crash
+	text, crash := strings.ToValidUTF8(string(t.text), "\uFFFD"), slices.Clone(t.crash)
 	t.mu.Unlock()
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -77,10 +90,8 @@ func (t *tail) lines() []string {
 		}
 	}
 	lines = lines[max(0, len(lines)-tailLines):]
-	if crash != "" && !slices.Contains(lines, crash) {
-		lines = slices.Insert(lines, 0, crash)
-	}
-	return lines
+	crash = slices.DeleteFunc(crash, func(line string) bool { return slices.Contains(lines, line) })
+	return append(crash, lines...)
 }
 
 // message is what a line says, "" for one that only serves to debug.

@@ -1,0 +1,6 @@
+import time
+
+
+def main(params):
+    while True:
+        time.sleep(0.001)

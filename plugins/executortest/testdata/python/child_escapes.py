@@ -1,0 +1,5 @@
+import subprocess
+
+
+def main(params):
+    return subprocess.Popen(["sleep", "1000"], start_new_session=True, close_fds=False).pid

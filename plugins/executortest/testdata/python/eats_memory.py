@@ -1,0 +1,2 @@
+def main(params):
+    return len(b"x" * (512 << 20))

@@ -1,0 +1,3 @@
+def main(params, context):
+    print(context.task_id)
+    return params

@@ -1,0 +1,2 @@
+def main(params):
+    raise ValueError("as asked")

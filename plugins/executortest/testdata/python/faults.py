@@ -1,0 +1,5 @@
+import ctypes
+
+
+def main(params):
+    ctypes.string_at(0)

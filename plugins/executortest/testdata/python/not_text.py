@@ -1,0 +1,3 @@
+def main(params):
+    print("\udcff")
+    return 1

@@ -1,0 +1,5 @@
+import subprocess
+
+
+def main(params):
+    return subprocess.Popen(["sleep", "1000"]).pid
