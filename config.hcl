@@ -32,7 +32,9 @@ results {
 executor "python" {
   command = "cpulb-python"
   # sha256 = "…"            # refuse to start any other program
-  # env    = { TZ = "UTC" } # added to the workers' otherwise scrubbed environment
+  # venv    = "/srv/venv"       # a virtual environment of the embedded Python's version
+  # preload = ["numpy"]         # modules that every worker loads at its start
+  # env     = { TZ = "UTC" }    # added to the workers' otherwise scrubbed environment
 }
 
 # Like workers, each a process. A task that names no pool goes to the first one

@@ -1,6 +1,9 @@
 package daemon
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Config is everything that config.hcl can say, complete with defaults. Get one
 // from DefaultConfig or LoadConfig; it is not changed afterwards.
@@ -46,8 +49,44 @@ type ExecutorConfig struct {
 	Command string
 	// SHA256 of the program in hex; empty accepts any.
 	SHA256 string
+	Environment
+}
+
+// Environment is what an executor's workers run in. A pool can have its own, which
+// replaces the executor's key by key.
+type Environment struct {
+	// Venv is the absolute path of a virtual environment; empty: none.
+	Venv string
+	// Preload are modules that a worker loads at its start.
+	Preload []string
 	// Env is added to the scrubbed environment of its workers.
 	Env map[string]string
+}
+
+// over returns e with what it leaves out taken from base.
+func (e Environment) over(base Environment) Environment {
+	if e.Venv == "" {
+		e.Venv = base.Venv
+	}
+	if e.Preload == nil {
+		e.Preload = base.Preload
+	}
+	if e.Env == nil {
+		e.Env = base.Env
+	}
+	return e
+}
+
+// settings returns what the executor itself has to know of e.
+func (e Environment) settings() map[string]string {
+	settings := map[string]string{}
+	if e.Venv != "" {
+		settings["venv"] = e.Venv
+	}
+	if len(e.Preload) > 0 {
+		settings["preload"] = strings.Join(e.Preload, " ")
+	}
+	return settings
 }
 
 // PoolConfig is a group of like workers.
@@ -69,6 +108,7 @@ type PoolConfig struct {
 	// Cores is the kernel's list format, "0-3,8"; empty means all that the
 	// daemon may use.
 	Cores string
+	Environment
 }
 
 // LimitsConfig bounds what one caller or one task may take.

@@ -68,9 +68,16 @@ func (d *configDecoder) resultsKeys(string) []configKey {
 func (d *configDecoder) executorKeys(name string) []configKey {
 	c := &ExecutorConfig{Name: name}
 	d.executors = append(d.executors, c)
-	return []configKey{
+	return append([]configKey{
 		{name: "command", required: true, set: setText(&c.Command, executorCommand)},
 		{name: "sha256", set: setText(&c.SHA256, sha256Hex)},
+	}, environmentKeys(&c.Environment)...)
+}
+
+func environmentKeys(c *Environment) []configKey {
+	return []configKey{
+		{name: "venv", set: setText(&c.Venv, absolutePath)},
+		{name: "preload", set: setModules(&c.Preload)},
 		{name: "env", set: setEnvironment(&c.Env)},
 	}
 }
@@ -78,7 +85,7 @@ func (d *configDecoder) executorKeys(name string) []configKey {
 func (d *configDecoder) poolKeys(name string) []configKey {
 	c := &PoolConfig{Name: name, Threads: 1, Pin: true}
 	d.pools = append(d.pools, c)
-	return []configKey{
+	return append([]configKey{
 		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
 		{name: "task_types", required: true, set: setSubset(&c.TaskTypes, task.Types())},
 		{name: "workers", set: setWorkers(&c.Workers)},
@@ -86,7 +93,7 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
 		{name: "cores", set: setCores(&c.Cores)},
-	}
+	}, environmentKeys(&c.Environment)...)
 }
 
 func (d *configDecoder) limitsKeys(string) []configKey {
@@ -123,6 +130,13 @@ func executorCommand(s string) error {
 	if s == "" || strings.ContainsRune(s, 0) || strings.ContainsRune(s, '/') && !filepath.IsAbs(s) {
 		return fmt.Errorf("%.128q must be a file name, which is looked for beside the daemon, in ../libexec/cpulb and in PATH, "+
 			"or an absolute path", s)
+	}
+	return nil
+}
+
+func absolutePath(s string) error {
+	if s != "" && !filepath.IsAbs(s) || strings.ContainsRune(s, 0) {
+		return fmt.Errorf("%.128q must be an absolute path", s)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		Queue:   QueueConfig{MaxTasks: 7},
 		Results: ResultsConfig{TTL: 90 * time.Second, Max: 8},
 		Executors: []ExecutorConfig{
-			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Env: map[string]string{"A": "b", "C": ""}},
+			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Environment: Environment{Env: map[string]string{"A": "b", "C": ""}}},
 			{Name: "other", Command: "other"},
 		},
 		Pools: []PoolConfig{

@@ -152,6 +152,24 @@ func setSubset(to *[]string, allowed []string) func(cty.Value) error {
 	}
 }
 
+// setModules takes a list of dotted names.
+func setModules(to *[]string) func(cty.Value) error {
+	return func(v cty.Value) error {
+		list, ok := elements(v)
+		var names []string
+		for _, e := range list {
+			s, err := asString(e)
+			ok = ok && err == nil && s != "" && !strings.ContainsAny(s, " \t\n,;/\x00")
+			names = append(names, s)
+		}
+		if !ok {
+			return errors.New(`must be a list of module names such as ["numpy", "xml.etree"]`)
+		}
+		*to = names
+		return nil
+	}
+}
+
 func elements(v cty.Value) ([]cty.Value, bool) {
 	if v.IsNull() || !v.IsKnown() || !v.Type().IsTupleType() && !v.Type().IsListType() && !v.Type().IsSetType() {
 		return nil, false

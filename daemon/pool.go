@@ -125,9 +125,10 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 		if err != nil {
 			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
 		}
+		in := c.Environment.over(x.Environment)
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
 			LoopSlots: c.AsyncConcurrency,
-			Env:       x.Env, ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
+			Env:       in.Env, Settings: in.settings(), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
 			StartTimeout: limits.StartTimeout}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)

@@ -112,7 +112,10 @@ func (in *Interpreter) main(executable string, ready chan<- error) {
 }
 
 // Version is the version of the running CPython, e.g. "3.11.2".
-func (in *Interpreter) Version() string {
+func (in *Interpreter) Version() string { return LinkedVersion() }
+
+// LinkedVersion is the version of the libpython that is linked, which need not run.
+func LinkedVersion() string {
 	version, _, _ := strings.Cut(C.GoString(C.Py_GetVersion()), " ")
 	return version
 }

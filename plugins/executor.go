@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // Executor runs scripts in a worker process.
@@ -108,6 +110,8 @@ type Configuration struct {
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
+	// Log goes to the daemon's log; nil: nowhere.
+	Log hclog.Logger
 	// Settings are the executor's own, from its block in config.hcl.
 	Settings map[string]string
 }

@@ -112,7 +112,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	scrub()
 	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots),
 		LoopSlots: int(r.LoopSlots), RuntimeDir: r.RuntimeDir,
-		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings})
+		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings, Log: w.log})
 	if err == nil {
 		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
 	}

@@ -36,6 +36,7 @@ type Executor struct {
 	version        string
 	conf           plugins.Configuration
 	interruptAfter time.Duration
+	preloads       []string
 	interp         *embedpy.Interpreter
 	newSlot        *embedpy.Object // the Python class Slot
 	stopAwaiting   *embedpy.Object // the Python function stop
@@ -71,6 +72,9 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 	if err := e.installChildren(); err != nil {
 		return "", err
 	}
+	if err := e.preload(e.preloads); err != nil {
+		return "", err
+	}
 	if e.newSlot, err = e.attr("cpulb.slot", "Slot"); err != nil {
 		return "", err
 	}
@@ -87,13 +91,19 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 		switch name {
 		case "executable":
 			start.Executable = value
+		case "venv":
+			if start.Executable, err = venvExecutable(value, embedpy.LinkedVersion()); err != nil {
+				return start, err
+			}
+		case "preload":
+			e.preloads = strings.Fields(value)
 		case "interrupt_after":
 			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
 				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
 			}
 		default:
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, strings.Join([]string{"executable", "interrupt_after"}, ", "))
+				name, strings.Join([]string{"executable", "interrupt_after", "preload", "venv"}, ", "))
 		}
 	}
 	return start, nil

@@ -35,6 +35,12 @@ def shield_imports():
     _frozen_importlib._find_and_load = shielded
 
 
+def preload(name):
+    """Import a module for all tasks to come."""
+    importlib.import_module(name)
+    return ()
+
+
 def install():
     importlib.invalidate_caches()  # imports what it needs, which no task should wait for
     shield_imports()
