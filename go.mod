@@ -9,6 +9,7 @@ require (
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/hashicorp/go-plugin v1.8.0
 	github.com/hashicorp/hcl/v2 v2.25.0
+	github.com/netresearch/go-cron v0.9.1
 	github.com/oklog/run v1.1.0
 	github.com/zclconf/go-cty v1.19.0
 	golang.org/x/sys v0.49.0
