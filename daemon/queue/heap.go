@@ -10,13 +10,14 @@ type heap[T any] struct {
 
 func timerIndex[T any](it *Item[T]) *int32 { return &it.timer }
 func placeIndex[T any](it *Item[T]) *int32 { return &it.at }
+func ageIndex[T any](it *Item[T]) *int32   { return &it.age }
 
 func older[T any](a, b *Item[T]) bool { return a.seq < b.seq }
 
 // earlier orders the timers; many have the same full second.
 func earlier[T any](a, b *Item[T]) bool {
-	if a.when != b.when {
-		return a.when < b.when
+	if x, y := a.when(), b.when(); x != y {
+		return x < y
 	}
 	return a.seq < b.seq
 }

@@ -35,24 +35,34 @@ type Item[T any] struct {
 	older, newer *Item[T]
 	key          string
 	seq          uint64
-	// Times in nanoseconds since 1970; 0 means none. when is the next of both.
-	runAt, expires, when int64
-	bytes                uint32
-	// timer is its index in the timers, at in the heap of its flow or key, -1 if
-	// it is not there.
-	timer, at int32
-	owner     uint32
-	lane      uint16
-	priority  uint8
-	place     Place
-	popped    bool // it has been out before
-	listed    bool // among those that may be dropped
-	woken     bool // it has been parked since it was last out
+	// Times in nanoseconds since 1970; 0 means none.
+	runAt, expires int64
+	bytes          uint32
+	// Its index in the timers, in the heap of its flow or of the best of its key,
+	// and in that of the oldest of its key; -1 if it is not there.
+	timer, at, age int32
+	owner          uint32
+	lane           uint16
+	priority       uint8
+	// level is where it is ready: its priority, unless it has been parked too long.
+	level  uint8
+	place  Place
+	popped bool // it has been out before
+	listed bool // among those that may be dropped
+	woken  bool // it has been parked since it was last out
 }
 
 func newItem[T any](v T, e *Entry) *Item[T] {
-	return &Item[T]{Value: v, key: e.Key, runAt: nanos(e.RunAt), expires: nanos(e.ExpiresAt), timer: -1, at: -1,
-		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority)}
+	return &Item[T]{Value: v, key: e.Key, runAt: nanos(e.RunAt), expires: nanos(e.ExpiresAt), timer: -1, at: -1, age: -1,
+		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority), level: uint8(e.Priority)}
+}
+
+// when is the next of its times; it must not be in the timers when that changes.
+func (it *Item[T]) when() int64 {
+	if it.place == Waiting && (it.expires == 0 || it.runAt < it.expires) {
+		return it.runAt
+	}
+	return it.expires
 }
 
 // Place tells where the item is.

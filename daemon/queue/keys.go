@@ -10,7 +10,28 @@ package queue
 type key[T any] struct {
 	out, limit int
 	// parked is by lane, and shorter than the lanes if the last have none.
-	parked []heap[T]
+	parked []parked[T]
+}
+
+// parked is what waits for one key in one lane.
+type parked[T any] struct {
+	best, oldest heap[T]
+	// since is when the first was parked after there had been none.
+	since int64
+	wakes uint
+}
+
+func (p *parked[T]) add(it *Item[T], now int64) {
+	if p.best.first() == nil {
+		p.since = now
+	}
+	p.best.push(it)
+	p.oldest.push(it)
+}
+
+func (p *parked[T]) remove(it *Item[T]) {
+	p.best.remove(it)
+	p.oldest.remove(it)
 }
 
 func (q *Queue[T]) limitOf(name string) int {
@@ -58,24 +79,33 @@ func (q *Queue[T]) releaseKey(it *Item[T]) {
 func (q *Queue[T]) park(it *Item[T]) {
 	k := q.keys[it.key]
 	for len(k.parked) <= int(it.lane) {
-		k.parked = append(k.parked, heap[T]{less: better[T], index: placeIndex[T]})
+		k.parked = append(k.parked, parked[T]{best: heap[T]{less: better[T], index: placeIndex[T]},
+			oldest: heap[T]{less: older[T], index: ageIndex[T]}})
 	}
 	q.levelOf(it).remove(it)
-	k.parked[it.lane].push(it)
-	it.woken = false
+	k.parked[it.lane].add(it, q.now)
+	it.woken, it.level = false, it.priority
 	q.move(it, Parked)
 	q.changed(it, Ready)
 }
 
-// wake makes the best of those parked in a lane ready.
+// wake makes the best of those parked in a lane ready, or now and then the
+// oldest, ahead of all others.
 func (q *Queue[T]) wake(k *key[T], lane int) {
-	it := k.parked[lane].first()
+	p := &k.parked[lane]
+	it := p.best.first()
 	if it == nil {
 		return
 	}
-	k.parked[lane].remove(it)
+	p.wakes++
+	ahead := q.options.Ageing > 0 && p.wakes%agedTurn == 0 && q.now-p.since >= int64(q.options.Ageing)
+	if ahead {
+		it = p.oldest.first()
+		it.level = Levels - 1
+	}
+	p.remove(it)
 	it.woken = true
-	q.levelOf(it).add(it, q.now)
+	q.levelOf(it).add(it, q.now, ahead)
 	q.move(it, Ready)
 	q.changed(it, Parked)
 }
@@ -102,7 +132,7 @@ func (q *Queue[T]) dropKey(name string, k *key[T]) {
 		return
 	}
 	for i := range k.parked {
-		if k.parked[i].first() != nil {
+		if k.parked[i].best.first() != nil {
 			return
 		}
 	}

@@ -59,7 +59,9 @@ type Options struct {
 	Policy   Policy
 	// Ageing is how long a priority may be passed over. One that has waited for
 	// longer gets every agedTurn-th Pop of its lane, in turn with others that
-	// have, until it is served by its own right again. 0 means never.
+	// have, until it is served by its own right again. Likewise the oldest item
+	// parked for a key goes ahead of all others now and then, once some have been
+	// parked for longer. 0 means never.
 	Ageing time.Duration
 	// KeyLimit returns how many items with this key may be out at a time, at least
 	// 1. Without it every key has the limit 1.
@@ -208,7 +210,7 @@ func (q *Queue[T]) advance(now time.Time) {
 	q.now = now.UnixNano()
 	for {
 		it := q.timers.first()
-		if it == nil || it.when > q.now {
+		if it == nil || it.when() > q.now {
 			return
 		}
 		if it.expires != 0 && it.expires <= q.now {
@@ -233,7 +235,7 @@ func (q *Queue[T]) Next() (time.Time, bool) {
 	if it == nil {
 		return time.Time{}, false
 	}
-	return time.Unix(0, it.when), true
+	return time.Unix(0, it.when()), true
 }
 
 // Reconfigure changes all options but Lanes. Items over a smaller capacity stay.

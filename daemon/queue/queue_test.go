@@ -355,6 +355,36 @@ func TestOfThoseParkedTheBestComesFirstInEachLane(t *testing.T) {
 	}
 }
 
+// One key, whose room others of a higher priority always take at once.
+func TestNothingStarvesForItsKey(t *testing.T) {
+	b := newBench(t, queue.Options{Ageing: 10 * time.Second})
+	b.must("low", queue.Entry{Priority: 0, Key: "k", Owner: 1})
+	high := func() { b.must("high", queue.Entry{Priority: 9, Key: "k", Owner: 2}) }
+	high()
+	high()
+	out := b.q.Pop(at(0), 0)
+	b.pops("-")
+	for b.now = range 100 {
+		high()
+		b.must("other", queue.Entry{Priority: 9, Owner: 3})
+		b.q.Remove(at(b.now), out)
+		for it := b.q.Pop(at(b.now), 0); it != nil; it = b.q.Pop(at(b.now), 0) {
+			switch it.Value {
+			case "low":
+				if b.now < 10 {
+					t.Errorf("low left after %d s, before its age", b.now)
+				}
+				return
+			case "high":
+				out = it
+			default:
+				b.q.Remove(at(b.now), it)
+			}
+		}
+	}
+	t.Error("low has starved")
+}
+
 func TestWhoeverGivesUpARoomForItsKeyLeavesItToTheNext(t *testing.T) {
 	b := newBench(t, queue.Options{})
 	for _, n := range []string{"a", "b", "c"} {

@@ -89,8 +89,8 @@ func (l *level[T]) flow(owner uint32) *flow[T] {
 	return f
 }
 
-// add makes it ready.
-func (l *level[T]) add(it *Item[T], now int64) {
+// add makes it ready. Ahead gives its owner the turn.
+func (l *level[T]) add(it *Item[T], now int64, ahead bool) {
 	if l.turn == nil {
 		l.since = now
 	}
@@ -99,6 +99,9 @@ func (l *level[T]) add(it *Item[T], now int64) {
 		f.again.push(it)
 	} else {
 		f.fresh.push(it)
+	}
+	if ahead {
+		l.turn = f
 	}
 }
 
@@ -169,9 +172,9 @@ func (l *lane[T]) choose(now, ageing int64) *level[T] {
 // next owner.
 func (l *lane[T]) served(it *Item[T], now int64) {
 	l.turn++
-	v := &l.levels[it.priority]
+	v := &l.levels[it.level]
 	v.turn = v.turn.next
-	for p := Levels - 1; p > int(it.priority); p-- {
+	for p := Levels - 1; p > int(it.level); p-- {
 		if l.levels[p].turn != nil { // it goes before a higher one
 			v.aged = l.turn
 			return

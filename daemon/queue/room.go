@@ -1,6 +1,8 @@
 package queue
 
-func (q *Queue[T]) levelOf(it *Item[T]) *level[T] { return &q.lanes[it.lane].levels[it.priority] }
+// levelOf is where it is ready, listOf where it may be dropped from.
+func (q *Queue[T]) levelOf(it *Item[T]) *level[T] { return &q.lanes[it.lane].levels[it.level] }
+func (q *Queue[T]) listOf(it *Item[T]) *level[T]  { return &q.lanes[it.lane].levels[it.priority] }
 
 // move notes where it is, and nothing else.
 func (q *Queue[T]) move(it *Item[T], to Place) {
@@ -27,9 +29,9 @@ func (q *Queue[T]) enter(it *Item[T]) {
 		q.move(it, Waiting)
 	} else {
 		if !it.popped {
-			q.levelOf(it).list(it)
+			q.listOf(it).list(it)
 		}
-		q.levelOf(it).add(it, q.now)
+		q.levelOf(it).add(it, q.now, false)
 		q.move(it, Ready)
 	}
 	q.startTimer(it)
@@ -37,11 +39,7 @@ func (q *Queue[T]) enter(it *Item[T]) {
 
 // startTimer arms the next of the times that it has.
 func (q *Queue[T]) startTimer(it *Item[T]) {
-	it.when = it.expires
-	if it.place == Waiting && (it.when == 0 || it.runAt < it.when) {
-		it.when = it.runAt
-	}
-	if it.when != 0 {
+	if it.when() != 0 {
 		q.timers.push(it)
 	}
 }
@@ -68,13 +66,13 @@ func (q *Queue[T]) leave(it *Item[T], to Place) {
 		q.unpark(it)
 	}
 	if it.listed {
-		q.levelOf(it).unlist(it)
+		q.listOf(it).unlist(it)
 	}
 	q.move(it, to)
 	if it.woken && to != Out {
 		q.replace(it)
 	}
-	it.woken = false
+	it.woken, it.level = false, it.priority
 }
 
 // block keeps it outside until there is room.
