@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"fmt"
 	"unicode/utf8"
 )
@@ -16,23 +15,51 @@ const defaultParams = "{}"
 // Names are matched exactly, none may come twice, and a null means absent, except
 // for params.
 func Decode(text []byte) (*Task, error) {
-	t, rest, err := DecodeFirst(text)
-	if err == nil && len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
-		return nil, &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
+	s := scanner{text: text}
+	t, err := s.task()
+	if err == nil {
+		err = s.ended()
 	}
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// ended reports an error if there is more than white space left.
+func (s *scanner) ended() error {
+	if s.peek(); s.pos < len(s.text) {
+		return &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
+	}
+	return nil
 }
 
 // DecodeFirst is Decode for a text that begins with a task, as a line does that
-// has one inside: it also returns what follows the task.
+// has one inside: it also returns what follows the task. When something is wrong
+// with the task, but it is JSON, rest is what follows all the same; else it is nil.
 func DecodeFirst(text []byte) (t *Task, rest []byte, err error) {
-	if !utf8.Valid(text) {
-		return nil, nil, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
-	}
 	s := scanner{text: text}
-	t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
-	if err := t.read(&s); err != nil {
-		return nil, nil, err
+	if t, err = s.task(); err == nil {
+		return t, text[s.pos:], nil
+	}
+	end := scanner{text: text}
+	if value, wrong := end.value(); wrong == nil && utf8.Valid(value) {
+		rest = text[end.pos:]
+	}
+	return nil, rest, err
+}
+
+// task reads one task. What it has read has been checked to be UTF-8 when it
+// returns, and no more: a batch is looked through once.
+func (s *scanner) task() (*Task, error) {
+	start := s.pos
+	t := &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
+	err := t.read(s)
+	switch {
+	case !utf8.Valid(s.text[start:s.pos]):
+		return nil, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
+	case err != nil:
+		return nil, err
 	}
 	if t.ID == (ID{}) {
 		t.ID = NewID()
@@ -41,9 +68,9 @@ func DecodeFirst(text []byte) (t *Task, rest []byte, err error) {
 		t.Params = []byte(defaultParams)
 	}
 	if err := t.Validate(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return t, text[s.pos:], nil
+	return t, nil
 }
 
 func (t *Task) read(s *scanner) error {

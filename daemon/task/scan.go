@@ -11,8 +11,8 @@ import (
 const maxDepth = 1000
 
 // scanner reads JSON text in one pass and without a tree: the text of every task
-// goes through it. Its errors are FieldErrors. The caller has checked that the
-// text is UTF-8.
+// goes through it. Its errors are FieldErrors. Whether the text is UTF-8 is for the
+// caller to check.
 type scanner struct {
 	text []byte
 	pos  int
@@ -71,7 +71,7 @@ func (s *scanner) skip(depth int) error {
 	case '{':
 		return s.members(func([]byte) error { return s.skip(depth - 1) })
 	case '[':
-		return s.elements(depth - 1)
+		return s.elements(func() error { return s.skip(depth - 1) })
 	case '"':
 		_, _, err := s.quoted()
 		return err
@@ -124,14 +124,17 @@ func (s *scanner) members(value func(name []byte) error) error {
 	}
 }
 
-func (s *scanner) elements(depth int) error {
-	s.pos++
+// elements reads an array. value has to read each value.
+func (s *scanner) elements(value func() error) error {
+	if err := s.take('['); err != nil {
+		return err
+	}
 	if s.peek() == ']' {
 		s.pos++
 		return nil
 	}
 	for {
-		if err := s.skip(depth); err != nil {
+		if err := value(); err != nil {
 			return err
 		}
 		switch s.peek() {
