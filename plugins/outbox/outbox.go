@@ -52,9 +52,9 @@ func New(conn *rawio.Conn, max int) *Outbox {
 	return o
 }
 
-// Write queues bufs in order, as one unit. A buffer of 64 KiB or more becomes
-// the Outbox's own and must not be changed; smaller ones are copied. It returns
-// ErrFull, ErrClosed or the error that ended writing, which stays for ever.
+// Write queues bufs in order, as one unit. A buffer of TakenOver bytes or more
+// becomes the Outbox's own and must not be changed; smaller ones are copied. It
+// returns ErrFull, ErrClosed or the error that ended writing, which stays for ever.
 func (o *Outbox) Write(bufs ...[]byte) error {
 	n := 0
 	for _, b := range bufs {
@@ -167,20 +167,42 @@ func (o *Outbox) wrote(n int) {
 	o.mu.Unlock()
 }
 
+// portion is how many bytes are written before the room that they took is free
+// again: a reader that is slow, but reads, is not to be taken for one that sleeps.
+const portion = 256 << 10
+
 // drain writes bufs and whatever gathers meanwhile, then ends.
 func (o *Outbox) drain(bufs net.Buffers) {
 	for {
-		n, err := bufs.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
+		now, rest := split(bufs, portion)
+		n, err := now.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
 		o.mu.Lock()
 		o.queued -= int(n)
-		if err != nil || len(o.queue) == 0 || o.corks > 0 {
+		if bufs = rest; err == nil && len(bufs) == 0 && len(o.queue) > 0 && o.corks == 0 {
+			bufs = o.take()
+		}
+		if err != nil || len(bufs) == 0 {
 			o.rested(err)
 			o.mu.Unlock()
 			return
 		}
-		bufs = o.take()
 		o.mu.Unlock()
 	}
+}
+
+// split returns the first n bytes of bufs, or a little less, and what follows.
+func split(bufs net.Buffers, n int) (head, rest net.Buffers) {
+	for i, b := range bufs {
+		if len(b) <= n {
+			n -= len(b)
+			continue
+		}
+		if i > 0 {
+			return bufs[:i:i], bufs[i:]
+		}
+		return net.Buffers{b[:n]}, append(net.Buffers{b[n:]}, bufs[1:]...)
+	}
+	return bufs, nil
 }
 
 // Flush waits until everything queued has been written, writing has failed, or

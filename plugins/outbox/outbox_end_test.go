@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 
 	"cpulb/plugins/outbox"
@@ -89,5 +90,20 @@ func TestRoomComesBackAsTheReaderReads(t *testing.T) {
 		if err := o.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestRoomComesBackBeforeAllIsRead(t *testing.T) {
+	near, far := pair(t)
+	const room = 8 << 20
+	o := outbox.New(near, room)
+	if err := o.Write(make([]byte, room)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(far, make([]byte, room/2)); err != nil {
+		t.Fatal(err)
+	}
+	for o.Write(make([]byte, room/4)) != nil { // for ever, if it has to wait for the rest
+		runtime.Gosched()
 	}
 }
