@@ -71,6 +71,7 @@ limits {
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped
   start_timeout = "30s"    # a worker's start, from exec to ready
   cancel_grace  = "2s"     # how long a task that is stopped has to end
+  gil_stall     = "10s"    # for how long a worker's Python lock may be held until its stacks are logged; "0s": never
   drain_timeout = "30s"    # how long running tasks have when the daemon stops
 }
 

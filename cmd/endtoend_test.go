@@ -50,7 +50,7 @@ type daemon struct {
 	cmd    *exec.Cmd
 	socket string
 	http   *http.Client
-	log    *bytes.Buffer
+	log    *buffer
 }
 
 const testConfig = `
@@ -91,7 +91,7 @@ func start(t *testing.T, config string) *daemon {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &bytes.Buffer{}}
+	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}}
 	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
 	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: d.log}
 	d.cmd.Stderr = ready
@@ -127,7 +127,25 @@ type watchFor struct {
 	text string
 	seen chan struct{}
 	once sync.Once
-	to   *bytes.Buffer
+	to   *buffer
+}
+
+// buffer is a bytes.Buffer that can be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func (w *watchFor) Write(p []byte) (int, error) {

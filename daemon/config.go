@@ -122,6 +122,9 @@ type LimitsConfig struct {
 	StartTimeout time.Duration
 	// CancelGrace is how long a stopped task has to end.
 	CancelGrace time.Duration
+	// GILStall is for how long a worker's interpreter lock may not be had until the
+	// stacks of its threads are logged and it counts as degraded; 0: for ever.
+	GILStall time.Duration
 	// DrainTimeout is how long running tasks have when the daemon stops.
 	DrainTimeout time.Duration
 }
@@ -149,7 +152,7 @@ func DefaultConfig() *Config {
 		},
 		Limits: LimitsConfig{
 			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20,
-			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, DrainTimeout: 30 * time.Second,
+			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
 		},
 		Log: LogConfig{Level: "info", Format: "text"},
 	}

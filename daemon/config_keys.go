@@ -104,6 +104,7 @@ func (d *configDecoder) limitsKeys(string) []configKey {
 		{name: "output_size", set: setSize(&c.OutputBytes)},
 		{name: "start_timeout", set: setDuration(&c.StartTimeout, true)},
 		{name: "cancel_grace", set: setDuration(&c.CancelGrace, false)},
+		{name: "gil_stall", set: setDuration(&c.GILStall, false)},
 		{name: "drain_timeout", set: setDuration(&c.DrainTimeout, false)},
 	}
 }

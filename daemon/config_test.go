@@ -69,7 +69,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
 		},
 		Limits: LimitsConfig{BodyBytes: 1 << 30, ResultBytes: 2 << 20, OutputBytes: 12345,
-			StartTimeout: time.Second, CancelGrace: 0, DrainTimeout: 90 * time.Minute},
+			StartTimeout: time.Second, CancelGrace: 0, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Log: LogConfig{Level: "debug", Format: "json"},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -129,7 +129,7 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
 			LoopSlots: c.AsyncConcurrency,
 			Env:       in.Env, Settings: in.settings(), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
-			StartTimeout: limits.StartTimeout}, nil
+			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
 }

@@ -15,6 +15,9 @@ import (
 // worker that is late is reported without them.
 const statsTimeout = 500 * time.Millisecond
 
+// stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
+const stacksTimeout = 2 * time.Second
+
 // Status reports on every component. It asks the workers for their figures, all
 // at once.
 func (e *Engine) Status(ctx context.Context) Status {
@@ -76,6 +79,9 @@ func (e *Engine) processPool(workers []WorkerStatus) Component {
 		if c.Health == Healthy && w.State != "ready" {
 			c.Health, c.Reason = Degraded, "worker "+w.ID+" is "+w.State
 		}
+		if c.Health == Healthy && w.Degraded != "" {
+			c.Health, c.Reason = Degraded, "worker "+w.ID+": "+w.Degraded
+		}
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
 		"active_threads": active, "workers": workers}
@@ -108,6 +114,7 @@ func (e *Engine) workers(ctx context.Context) []WorkerStatus {
 		wg.Go(func() {
 			if stats, err := p.Stats(ctx); err == nil {
 				all[i].CPUsAllowed, all[i].TasksDone, all[i].RSSBytes = stats.CPUsAllowed, stats.TasksDone, stats.RSSBytes
+				all[i].PeakRSSBytes, all[i].Degraded = stats.PeakRSSBytes, stats.Degraded
 			}
 		})
 	}

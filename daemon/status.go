@@ -52,4 +52,8 @@ type WorkerStatus struct {
 	TasksDone uint64 `json:"tasks_done"`
 	Restarts  int    `json:"restarts"`
 	RSSBytes  int64  `json:"rss_bytes"`
+	// PeakRSSBytes is the most that it has had resident.
+	PeakRSSBytes int64 `json:"peak_rss_bytes"`
+	// Degraded says why it is, empty that it is not.
+	Degraded string `json:"degraded,omitempty"`
 }

@@ -32,6 +32,8 @@ const (
 	codeNoSuchPool        = "no_such_pool"
 	codeBadQuery          = "bad_query"
 	codeTaskNotFound      = "task_not_found"
+	codeWorkerNotFound    = "worker_not_found"
+	codeNoStacks          = "no_stacks"
 	codeNoSuchRoute       = "no_such_route"
 	codeMethodNotAllowed  = "method_not_allowed"
 	codeTaskConflict      = "task_conflict"
@@ -62,6 +64,7 @@ func kinds() []kind {
 		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
 		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
 		{codeTaskNotFound, http.StatusNotFound, "No such task"},
+		{codeWorkerNotFound, http.StatusNotFound, "No such worker"},
 		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
 		{codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
 		{codeTaskConflict, http.StatusConflict, "Task id is taken"},
@@ -69,6 +72,7 @@ func kinds() []kind {
 		{codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
 		{codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
 		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
 		{codeInternal, http.StatusInternalServerError, "Internal error"},
@@ -121,6 +125,10 @@ func codeFor(err error) string {
 		return codeTaskConflict
 	case errors.Is(err, task.ErrQueueFull):
 		return codeQueueFull
+	case errors.Is(err, task.ErrNoWorker):
+		return codeWorkerNotFound
+	case errors.Is(err, task.ErrNoStacks):
+		return codeNoStacks
 	case errors.Is(err, task.ErrDraining):
 		return codeDraining
 	default:

@@ -40,6 +40,8 @@ type Engine interface {
 	Result(ctx context.Context, id task.ID) (*task.Result, error)
 	Cancel(id task.ID) (task.View, error)
 	Status(ctx context.Context) daemon.Status
+	Workers(ctx context.Context) []daemon.WorkerStatus
+	Stacks(ctx context.Context, worker string) (string, error)
 	// Ready says why tasks can't run now.
 	Ready() error
 }
@@ -111,13 +113,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // calls lists every path, the methods that it takes, and who answers them.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
-		"/v1/tasks":                  {"POST": s.postTask},
-		"/v1/tasks/{task_id}":        {"GET": s.getTask, "DELETE": s.deleteTask},
-		"/v1/tasks/{task_id}/result": {"GET": s.getResult},
-		"/v1/stream":                 {"POST": s.postStream},
-		"/v1/status":                 {"GET": s.getStatus},
-		"/healthz":                   {"GET": s.getHealth},
-		"/readyz":                    {"GET": s.getReady},
+		"/v1/tasks":                      {"POST": s.postTask},
+		"/v1/tasks/{task_id}":            {"GET": s.getTask, "DELETE": s.deleteTask},
+		"/v1/tasks/{task_id}/result":     {"GET": s.getResult},
+		"/v1/stream":                     {"POST": s.postStream},
+		"/v1/status":                     {"GET": s.getStatus},
+		"/v1/workers":                    {"GET": s.getWorkers},
+		"/v1/workers/{worker_id}/stacks": {"GET": s.getStacks},
+		"/healthz":                       {"GET": s.getHealth},
+		"/readyz":                        {"GET": s.getReady},
 	}
 }
 

@@ -46,7 +46,8 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (runtime string, slots []*Conn, err error) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{WorkerId: cfg.WorkerID, Pool: cfg.Pool, Slots: uint32(cfg.Slots), LoopSlots: uint32(cfg.LoopSlots),
 		RuntimeDir: cfg.RuntimeDir, Settings: cfg.Settings,
-		Limits: &proto.Limits{ResultBytes: uint64(cfg.ResultBytes), OutputBytes: uint64(cfg.OutputBytes)}})
+		Limits: &proto.Limits{ResultBytes: uint64(cfg.ResultBytes), OutputBytes: uint64(cfg.OutputBytes),
+			LockStallNs: uint64(cfg.LockStall)}})
 	if status.Code(err) == codes.InvalidArgument {
 		return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, status.Convert(err).Message())
 	}
@@ -116,8 +117,25 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("stats: %w", err)
 	}
-	return Stats{SlotsBusy: int(r.SlotsBusy), TasksDone: r.TasksDone, RSSBytes: int64(r.RssBytes), CPUsAllowed: r.CpusAllowed,
+	return Stats{Degraded: r.Degraded, PeakRSSBytes: int64(r.PeakRssBytes), SlotsBusy: int(r.SlotsBusy), TasksDone: r.TasksDone, RSSBytes: int64(r.RssBytes), CPUsAllowed: r.CpusAllowed,
 		Threads: int(r.Threads)}, nil
+}
+
+// ErrNoStacks is matched by an error of Stacks that is no failure: the executor has
+// none to tell, or could not have its interpreter's lock in time.
+var ErrNoStacks = errors.New("no stacks")
+
+// Stacks tells what the worker's threads are doing, for people.
+func (c *Client) Stacks(ctx context.Context) (string, error) {
+	r, err := c.rpc.Stacks(ctx, &proto.StacksRequest{})
+	switch status.Code(err) {
+	case codes.OK:
+		return r.Text, nil
+	case codes.Unimplemented, codes.DeadlineExceeded:
+		return "", fmt.Errorf("%w: %s", ErrNoStacks, status.Convert(err).Message())
+	default:
+		return "", fmt.Errorf("stacks: %w", err)
+	}
 }
 
 // Health returns once tasks can make progress there.

@@ -64,6 +64,13 @@ type LoopRun interface {
 	NeedsThread()
 }
 
+// Stacker is an Executor that can tell what its threads are doing.
+type Stacker interface {
+	// Stacks describes every thread for people. It fails with ctx's error when the
+	// interpreter's lock can't be had in time.
+	Stacks(ctx context.Context) (string, error)
+}
+
 // Slot runs one task at a time on one OS thread.
 type Slot interface {
 	// Run runs t to its end and says how it ended; it never panics for what a
@@ -110,6 +117,9 @@ type Configuration struct {
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
+	// LockStall is for how long the interpreter's lock may not be had until the
+	// stacks are logged; 0: for ever.
+	LockStall time.Duration
 	// Log goes to the daemon's log; nil: nowhere.
 	Log hclog.Logger
 	// Settings are the executor's own, from its block in config.hcl.
@@ -176,4 +186,7 @@ type Stats struct {
 	// differ are joined by ";".
 	CPUsAllowed string
 	Threads     int
+	// Degraded says why the worker is; empty: it is not.
+	Degraded     string
+	PeakRSSBytes int64
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"cpulb/plugins/proto"
 
@@ -75,6 +76,7 @@ type worker struct {
 	loop        *loopServer // nil: none
 	gate        gate
 	busy        atomic.Int64 // slots in user code
+	stalled     atomic.Bool  // the interpreter's lock can't be had
 	done        atomic.Uint64
 }
 
@@ -112,7 +114,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	scrub()
 	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots),
 		LoopSlots: int(r.LoopSlots), RuntimeDir: r.RuntimeDir,
-		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings, Log: w.log})
+		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings, LockStall: time.Duration(r.GetLimits().GetLockStallNs()), Log: w.log})
 	if err == nil {
 		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
 	}
@@ -133,6 +135,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	go w.accept(l)
+	go w.heartbeat(time.Duration(r.GetLimits().GetLockStallNs()))
 	return &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}, nil
 }
 
@@ -201,7 +204,7 @@ func (w *worker) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.Drain
 func (w *worker) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResponse, error) {
 	cpus, threads := cpusAllowed()
 	return &proto.StatsResponse{SlotsBusy: uint32(w.busy.Load()), TasksDone: w.done.Load(), RssBytes: residentBytes(),
-		CpusAllowed: cpus, Threads: uint32(threads)}, nil
+		CpusAllowed: cpus, Threads: uint32(threads), Degraded: w.degraded(), PeakRssBytes: peakBytes()}, nil
 }
 
 // Health implements proto.ExecutorServer.

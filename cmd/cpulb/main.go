@@ -44,6 +44,7 @@ type arguments struct {
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 when it has not ended."`
 	Cancel cancelCommand `cmd:"" help:"Stop a task."`
 	Status statusCommand `cmd:"" help:"Show the daemon, its queues and its workers."`
+	Stacks stacksCommand `cmd:"" help:"Show what every thread of a worker is doing."`
 }
 
 // terminal is where a command reads and writes.

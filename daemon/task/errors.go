@@ -21,6 +21,10 @@ var (
 	ErrEvicted = errors.New("the result is no longer kept")
 	// ErrQueueFull: the input queue is at its capacity; try again later.
 	ErrQueueFull = errors.New("input queue is full")
+	// ErrNoWorker: no worker has this name.
+	ErrNoWorker = errors.New("no such worker")
+	// ErrNoStacks: the worker can't tell what it is doing, now or ever.
+	ErrNoStacks = errors.New("the worker's stacks can't be told")
 	// ErrDraining: the daemon is stopping and accepts nothing new.
 	ErrDraining = errors.New("the daemon is draining")
 )

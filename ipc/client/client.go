@@ -137,6 +137,13 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	return raw, err
 }
 
+// Stacks tells what the threads of a worker are doing, as text for people.
+func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
+	var answer struct{ Stacks string }
+	_, err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
+	return answer.Stacks, err
+}
+
 func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
 	if err != nil {

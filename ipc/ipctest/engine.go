@@ -235,6 +235,22 @@ func (e *Engine) Cancel(id task.ID) (task.View, error) {
 // Ready implements ipc.Engine.
 func (e *Engine) Ready() error { return e.ReadyError }
 
+// Workers implements ipc.Engine.
+func (e *Engine) Workers(ctx context.Context) []daemon.WorkerStatus {
+	return e.Status(ctx).Components["process_pool"].Metrics["workers"].([]daemon.WorkerStatus)
+}
+
+// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
+func (e *Engine) Stacks(_ context.Context, worker string) (string, error) {
+	switch worker {
+	case "cpu-0":
+		return "slot 0: idle\n", nil
+	case "io-0":
+		return "", fmt.Errorf("%w: later", task.ErrNoStacks)
+	}
+	return "", fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
+}
+
 // Status implements ipc.Engine.
 func (e *Engine) Status(context.Context) daemon.Status {
 	return daemon.Status{

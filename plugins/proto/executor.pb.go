@@ -489,7 +489,10 @@ type Limits struct {
 	ResultBytes uint64 `protobuf:"varint,1,opt,name=result_bytes,json=resultBytes,proto3" json:"result_bytes,omitempty"`
 	// Bytes of stdout, and again of stderr, that are kept; the rest is dropped
 	// and Result.truncated is set.
-	OutputBytes   uint64 `protobuf:"varint,2,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	OutputBytes uint64 `protobuf:"varint,2,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	// For how long the interpreter lock may not be had until the stacks of all
+	// threads are logged and the worker is degraded, in nanoseconds; 0: for ever.
+	LockStallNs   uint64 `protobuf:"varint,3,opt,name=lock_stall_ns,json=lockStallNs,proto3" json:"lock_stall_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -534,6 +537,13 @@ func (x *Limits) GetResultBytes() uint64 {
 func (x *Limits) GetOutputBytes() uint64 {
 	if x != nil {
 		return x.OutputBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetLockStallNs() uint64 {
+	if x != nil {
+		return x.LockStallNs
 	}
 	return 0
 }
@@ -873,6 +883,86 @@ func (x *DrainResponse) GetStillRunning() uint32 {
 	return 0
 }
 
+type StacksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StacksRequest) Reset() {
+	*x = StacksRequest{}
+	mi := &file_executor_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StacksRequest) ProtoMessage() {}
+
+func (x *StacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_executor_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StacksRequest.ProtoReflect.Descriptor instead.
+func (*StacksRequest) Descriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{11}
+}
+
+type StacksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StacksResponse) Reset() {
+	*x = StacksResponse{}
+	mi := &file_executor_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StacksResponse) ProtoMessage() {}
+
+func (x *StacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_executor_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StacksResponse.ProtoReflect.Descriptor instead.
+func (*StacksResponse) Descriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *StacksResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -881,7 +971,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_executor_proto_msgTypes[11]
+	mi := &file_executor_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +983,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[11]
+	mi := &file_executor_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +996,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{11}
+	return file_executor_proto_rawDescGZIP(), []int{13}
 }
 
 type StatsResponse struct {
@@ -921,14 +1011,19 @@ type StatsResponse struct {
 	// kernel's list format; more than one list, joined by ";", if threads differ.
 	CpusAllowed string `protobuf:"bytes,4,opt,name=cpus_allowed,json=cpusAllowed,proto3" json:"cpus_allowed,omitempty"`
 	// OS threads of the process.
-	Threads       uint32 `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`
+	Threads uint32 `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`
+	// Why the worker is degraded, e.g. that its interpreter lock can't be had; empty
+	// when it is not.
+	Degraded string `protobuf:"bytes,6,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	// The most memory that the process has had resident, in bytes.
+	PeakRssBytes  uint64 `protobuf:"varint,7,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_executor_proto_msgTypes[12]
+	mi := &file_executor_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1035,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[12]
+	mi := &file_executor_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1048,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{12}
+	return file_executor_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StatsResponse) GetSlotsBusy() uint32 {
@@ -991,6 +1086,20 @@ func (x *StatsResponse) GetThreads() uint32 {
 	return 0
 }
 
+func (x *StatsResponse) GetDegraded() string {
+	if x != nil {
+		return x.Degraded
+	}
+	return ""
+}
+
+func (x *StatsResponse) GetPeakRssBytes() uint64 {
+	if x != nil {
+		return x.PeakRssBytes
+	}
+	return 0
+}
+
 type HealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -999,7 +1108,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_executor_proto_msgTypes[13]
+	mi := &file_executor_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1120,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[13]
+	mi := &file_executor_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1133,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{13}
+	return file_executor_proto_rawDescGZIP(), []int{15}
 }
 
 type HealthResponse struct {
@@ -1038,7 +1147,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_executor_proto_msgTypes[14]
+	mi := &file_executor_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1159,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[14]
+	mi := &file_executor_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1172,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{14}
+	return file_executor_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HealthResponse) GetLockWaitNs() uint64 {
@@ -1085,7 +1194,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_executor_proto_msgTypes[15]
+	mi := &file_executor_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1206,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[15]
+	mi := &file_executor_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1219,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{15}
+	return file_executor_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Hello) GetSlot() uint32 {
@@ -1149,7 +1258,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_executor_proto_msgTypes[16]
+	mi := &file_executor_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1270,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[16]
+	mi := &file_executor_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1283,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{16}
+	return file_executor_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1279,7 +1388,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_executor_proto_msgTypes[17]
+	mi := &file_executor_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1400,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[17]
+	mi := &file_executor_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1413,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{17}
+	return file_executor_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Event) GetSeq() uint64 {
@@ -1438,7 +1547,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_executor_proto_msgTypes[18]
+	mi := &file_executor_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1559,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[18]
+	mi := &file_executor_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1572,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{18}
+	return file_executor_proto_rawDescGZIP(), []int{20}
 }
 
 // Skipped says that the task was read but did not run here and will not.
@@ -1478,7 +1587,7 @@ type Skipped struct {
 
 func (x *Skipped) Reset() {
 	*x = Skipped{}
-	mi := &file_executor_proto_msgTypes[19]
+	mi := &file_executor_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1599,7 @@ func (x *Skipped) String() string {
 func (*Skipped) ProtoMessage() {}
 
 func (x *Skipped) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[19]
+	mi := &file_executor_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1612,7 @@ func (x *Skipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Skipped.ProtoReflect.Descriptor instead.
 func (*Skipped) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{19}
+	return file_executor_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Skipped) GetNeedsThread() bool {
@@ -1524,7 +1633,7 @@ type Partial struct {
 
 func (x *Partial) Reset() {
 	*x = Partial{}
-	mi := &file_executor_proto_msgTypes[20]
+	mi := &file_executor_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1645,7 @@ func (x *Partial) String() string {
 func (*Partial) ProtoMessage() {}
 
 func (x *Partial) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[20]
+	mi := &file_executor_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1658,7 @@ func (x *Partial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partial.ProtoReflect.Descriptor instead.
 func (*Partial) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{20}
+	return file_executor_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Partial) GetNumber() uint64 {
@@ -1571,7 +1680,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_executor_proto_msgTypes[21]
+	mi := &file_executor_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1692,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[21]
+	mi := &file_executor_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1705,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{21}
+	return file_executor_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Progress) GetFraction() float64 {
@@ -1625,7 +1734,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_executor_proto_msgTypes[22]
+	mi := &file_executor_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1746,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[22]
+	mi := &file_executor_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1759,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{22}
+	return file_executor_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Log) GetLevel() string {
@@ -1688,7 +1797,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_executor_proto_msgTypes[23]
+	mi := &file_executor_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +1809,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[23]
+	mi := &file_executor_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1713,7 +1822,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{23}
+	return file_executor_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetOutcome() Outcome {
@@ -1782,7 +1891,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_executor_proto_msgTypes[24]
+	mi := &file_executor_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1903,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[24]
+	mi := &file_executor_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1916,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{24}
+	return file_executor_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Error) GetType() string {
@@ -1863,10 +1972,11 @@ const file_executor_proto_rawDesc = "" +
 	"loop_slots\x18\b \x01(\rR\tloopSlots\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
 	"\x06Limits\x12!\n" +
 	"\fresult_bytes\x18\x01 \x01(\x04R\vresultBytes\x12!\n" +
-	"\foutput_bytes\x18\x02 \x01(\x04R\voutputBytes\"N\n" +
+	"\foutput_bytes\x18\x02 \x01(\x04R\voutputBytes\x12\"\n" +
+	"\rlock_stall_ns\x18\x03 \x01(\x04R\vlockStallNs\"N\n" +
 	"\x11ConfigureResponse\x12\x1f\n" +
 	"\vslot_socket\x18\x01 \x01(\tR\n" +
 	"slotSocket\x12\x18\n" +
@@ -1884,8 +1994,11 @@ const file_executor_proto_rawDesc = "" +
 	"\x05claim\x18\x01 \x01(\x0e2\x18.cpulb.executor.v1.ClaimR\x05claim\"\x0e\n" +
 	"\fDrainRequest\"4\n" +
 	"\rDrainResponse\x12#\n" +
-	"\rstill_running\x18\x01 \x01(\rR\fstillRunning\"\x0e\n" +
-	"\fStatsRequest\"\xa7\x01\n" +
+	"\rstill_running\x18\x01 \x01(\rR\fstillRunning\"\x0f\n" +
+	"\rStacksRequest\"$\n" +
+	"\x0eStacksResponse\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"\x0e\n" +
+	"\fStatsRequest\"\xe9\x01\n" +
 	"\rStatsResponse\x12\x1d\n" +
 	"\n" +
 	"slots_busy\x18\x01 \x01(\rR\tslotsBusy\x12\x1d\n" +
@@ -1893,7 +2006,9 @@ const file_executor_proto_rawDesc = "" +
 	"tasks_done\x18\x02 \x01(\x04R\ttasksDone\x12\x1b\n" +
 	"\trss_bytes\x18\x03 \x01(\x04R\brssBytes\x12!\n" +
 	"\fcpus_allowed\x18\x04 \x01(\tR\vcpusAllowed\x12\x18\n" +
-	"\athreads\x18\x05 \x01(\rR\athreads\"\x0f\n" +
+	"\athreads\x18\x05 \x01(\rR\athreads\x12\x1a\n" +
+	"\bdegraded\x18\x06 \x01(\tR\bdegraded\x12$\n" +
+	"\x0epeak_rss_bytes\x18\a \x01(\x04R\fpeakRssBytes\"\x0f\n" +
 	"\rHealthRequest\"2\n" +
 	"\x0eHealthResponse\x12 \n" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
@@ -1971,13 +2086,14 @@ const file_executor_proto_rawDesc = "" +
 	"\x11OUTCOME_COMPLETED\x10\x01\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x02\x12\x15\n" +
 	"\x11OUTCOME_CANCELLED\x10\x03\x12\x15\n" +
-	"\x11OUTCOME_TIMED_OUT\x10\x042\xbc\x04\n" +
+	"\x11OUTCOME_TIMED_OUT\x10\x042\x8b\x05\n" +
 	"\bExecutor\x12S\n" +
 	"\bDescribe\x12\".cpulb.executor.v1.DescribeRequest\x1a#.cpulb.executor.v1.DescribeResponse\x12V\n" +
 	"\tConfigure\x12#.cpulb.executor.v1.ConfigureRequest\x1a$.cpulb.executor.v1.ConfigureResponse\x12M\n" +
 	"\x06Cancel\x12 .cpulb.executor.v1.CancelRequest\x1a!.cpulb.executor.v1.CancelResponse\x12M\n" +
 	"\x06Recall\x12 .cpulb.executor.v1.RecallRequest\x1a!.cpulb.executor.v1.RecallResponse\x12J\n" +
-	"\x05Drain\x12\x1f.cpulb.executor.v1.DrainRequest\x1a .cpulb.executor.v1.DrainResponse\x12J\n" +
+	"\x05Drain\x12\x1f.cpulb.executor.v1.DrainRequest\x1a .cpulb.executor.v1.DrainResponse\x12M\n" +
+	"\x06Stacks\x12 .cpulb.executor.v1.StacksRequest\x1a!.cpulb.executor.v1.StacksResponse\x12J\n" +
 	"\x05Stats\x12\x1f.cpulb.executor.v1.StatsRequest\x1a .cpulb.executor.v1.StatsResponse\x12M\n" +
 	"\x06Health\x12 .cpulb.executor.v1.HealthRequest\x1a!.cpulb.executor.v1.HealthResponseB\x15Z\x13cpulb/plugins/protob\x06proto3"
 
@@ -1994,7 +2110,7 @@ func file_executor_proto_rawDescGZIP() []byte {
 }
 
 var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_executor_proto_goTypes = []any{
 	(Capability)(0),           // 0: cpulb.executor.v1.Capability
 	(StopReason)(0),           // 1: cpulb.executor.v1.StopReason
@@ -2011,55 +2127,59 @@ var file_executor_proto_goTypes = []any{
 	(*RecallResponse)(nil),    // 12: cpulb.executor.v1.RecallResponse
 	(*DrainRequest)(nil),      // 13: cpulb.executor.v1.DrainRequest
 	(*DrainResponse)(nil),     // 14: cpulb.executor.v1.DrainResponse
-	(*StatsRequest)(nil),      // 15: cpulb.executor.v1.StatsRequest
-	(*StatsResponse)(nil),     // 16: cpulb.executor.v1.StatsResponse
-	(*HealthRequest)(nil),     // 17: cpulb.executor.v1.HealthRequest
-	(*HealthResponse)(nil),    // 18: cpulb.executor.v1.HealthResponse
-	(*Hello)(nil),             // 19: cpulb.executor.v1.Hello
-	(*Task)(nil),              // 20: cpulb.executor.v1.Task
-	(*Event)(nil),             // 21: cpulb.executor.v1.Event
-	(*Started)(nil),           // 22: cpulb.executor.v1.Started
-	(*Skipped)(nil),           // 23: cpulb.executor.v1.Skipped
-	(*Partial)(nil),           // 24: cpulb.executor.v1.Partial
-	(*Progress)(nil),          // 25: cpulb.executor.v1.Progress
-	(*Log)(nil),               // 26: cpulb.executor.v1.Log
-	(*Result)(nil),            // 27: cpulb.executor.v1.Result
-	(*Error)(nil),             // 28: cpulb.executor.v1.Error
-	nil,                       // 29: cpulb.executor.v1.ConfigureRequest.SettingsEntry
-	nil,                       // 30: cpulb.executor.v1.Task.LabelsEntry
+	(*StacksRequest)(nil),     // 15: cpulb.executor.v1.StacksRequest
+	(*StacksResponse)(nil),    // 16: cpulb.executor.v1.StacksResponse
+	(*StatsRequest)(nil),      // 17: cpulb.executor.v1.StatsRequest
+	(*StatsResponse)(nil),     // 18: cpulb.executor.v1.StatsResponse
+	(*HealthRequest)(nil),     // 19: cpulb.executor.v1.HealthRequest
+	(*HealthResponse)(nil),    // 20: cpulb.executor.v1.HealthResponse
+	(*Hello)(nil),             // 21: cpulb.executor.v1.Hello
+	(*Task)(nil),              // 22: cpulb.executor.v1.Task
+	(*Event)(nil),             // 23: cpulb.executor.v1.Event
+	(*Started)(nil),           // 24: cpulb.executor.v1.Started
+	(*Skipped)(nil),           // 25: cpulb.executor.v1.Skipped
+	(*Partial)(nil),           // 26: cpulb.executor.v1.Partial
+	(*Progress)(nil),          // 27: cpulb.executor.v1.Progress
+	(*Log)(nil),               // 28: cpulb.executor.v1.Log
+	(*Result)(nil),            // 29: cpulb.executor.v1.Result
+	(*Error)(nil),             // 30: cpulb.executor.v1.Error
+	nil,                       // 31: cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	nil,                       // 32: cpulb.executor.v1.Task.LabelsEntry
 }
 var file_executor_proto_depIdxs = []int32{
 	0,  // 0: cpulb.executor.v1.DescribeResponse.capabilities:type_name -> cpulb.executor.v1.Capability
 	7,  // 1: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
-	29, // 2: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	31, // 2: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
 	1,  // 3: cpulb.executor.v1.CancelRequest.reason:type_name -> cpulb.executor.v1.StopReason
 	2,  // 4: cpulb.executor.v1.CancelResponse.claim:type_name -> cpulb.executor.v1.Claim
 	2,  // 5: cpulb.executor.v1.RecallResponse.claim:type_name -> cpulb.executor.v1.Claim
-	30, // 6: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
-	22, // 7: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
-	27, // 8: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
-	23, // 9: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
-	24, // 10: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
-	25, // 11: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
-	26, // 12: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
+	32, // 6: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
+	24, // 7: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
+	29, // 8: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
+	25, // 9: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
+	26, // 10: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
+	27, // 11: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
+	28, // 12: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
 	3,  // 13: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
-	28, // 14: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
+	30, // 14: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
 	4,  // 15: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
 	6,  // 16: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
 	9,  // 17: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
 	11, // 18: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
 	13, // 19: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
-	15, // 20: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
-	17, // 21: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
-	5,  // 22: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
-	8,  // 23: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
-	10, // 24: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
-	12, // 25: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
-	14, // 26: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
-	16, // 27: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
-	18, // 28: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
+	15, // 20: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
+	17, // 21: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
+	19, // 22: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
+	5,  // 23: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
+	8,  // 24: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
+	10, // 25: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
+	12, // 26: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
+	14, // 27: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
+	16, // 28: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
+	18, // 29: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
+	20, // 30: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -2070,7 +2190,7 @@ func file_executor_proto_init() {
 	if File_executor_proto != nil {
 		return
 	}
-	file_executor_proto_msgTypes[17].OneofWrappers = []any{
+	file_executor_proto_msgTypes[19].OneofWrappers = []any{
 		(*Event_Started)(nil),
 		(*Event_Result)(nil),
 		(*Event_Skipped)(nil),
@@ -2084,7 +2204,7 @@ func file_executor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_executor_proto_rawDesc), len(file_executor_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,6 +43,7 @@ const (
 	Executor_Cancel_FullMethodName    = "/cpulb.executor.v1.Executor/Cancel"
 	Executor_Recall_FullMethodName    = "/cpulb.executor.v1.Executor/Recall"
 	Executor_Drain_FullMethodName     = "/cpulb.executor.v1.Executor/Drain"
+	Executor_Stacks_FullMethodName    = "/cpulb.executor.v1.Executor/Stacks"
 	Executor_Stats_FullMethodName     = "/cpulb.executor.v1.Executor/Stats"
 	Executor_Health_FullMethodName    = "/cpulb.executor.v1.Executor/Health"
 )
@@ -71,6 +72,10 @@ type ExecutorClient interface {
 	// as recalled, by a Skipped event) and returns when running tasks have ended
 	// or the call's deadline has passed.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
+	// Stacks tells what every thread of the interpreter is doing, as text for people.
+	// UNIMPLEMENTED for an executor that can't tell; DEADLINE_EXCEEDED when its
+	// interpreter lock could not be had in time.
+	Stacks(ctx context.Context, in *StacksRequest, opts ...grpc.CallOption) (*StacksResponse, error)
 	// Stats reports counters and what the kernel says of the process.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 	// Health proves that tasks can make progress: an executor with an
@@ -137,6 +142,16 @@ func (c *executorClient) Drain(ctx context.Context, in *DrainRequest, opts ...gr
 	return out, nil
 }
 
+func (c *executorClient) Stacks(ctx context.Context, in *StacksRequest, opts ...grpc.CallOption) (*StacksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StacksResponse)
+	err := c.cc.Invoke(ctx, Executor_Stacks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *executorClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatsResponse)
@@ -181,6 +196,10 @@ type ExecutorServer interface {
 	// as recalled, by a Skipped event) and returns when running tasks have ended
 	// or the call's deadline has passed.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// Stacks tells what every thread of the interpreter is doing, as text for people.
+	// UNIMPLEMENTED for an executor that can't tell; DEADLINE_EXCEEDED when its
+	// interpreter lock could not be had in time.
+	Stacks(context.Context, *StacksRequest) (*StacksResponse, error)
 	// Stats reports counters and what the kernel says of the process.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	// Health proves that tasks can make progress: an executor with an
@@ -211,6 +230,9 @@ func (UnimplementedExecutorServer) Recall(context.Context, *RecallRequest) (*Rec
 }
 func (UnimplementedExecutorServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedExecutorServer) Stacks(context.Context, *StacksRequest) (*StacksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stacks not implemented")
 }
 func (UnimplementedExecutorServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
@@ -329,6 +351,24 @@ func _Executor_Drain_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Executor_Stacks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StacksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutorServer).Stacks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Executor_Stacks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutorServer).Stacks(ctx, req.(*StacksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Executor_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatsRequest)
 	if err := dec(in); err != nil {
@@ -391,6 +431,10 @@ var Executor_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Drain",
 			Handler:    _Executor_Drain_Handler,
+		},
+		{
+			MethodName: "Stacks",
+			Handler:    _Executor_Stacks_Handler,
 		},
 		{
 			MethodName: "Stats",

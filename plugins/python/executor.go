@@ -40,6 +40,7 @@ type Executor struct {
 	interp         *embedpy.Interpreter
 	newSlot        *embedpy.Object // the Python class Slot
 	stopAwaiting   *embedpy.Object // the Python function stop
+	beat, stacks   *embedpy.Object // Python functions of those names
 	slots          []atomic.Pointer[slot]
 	loop           atomic.Pointer[loop] // nil: none
 }
@@ -75,11 +76,18 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 	if err := e.preload(e.preloads); err != nil {
 		return "", err
 	}
-	if e.newSlot, err = e.attr("cpulb.slot", "Slot"); err != nil {
-		return "", err
-	}
-	if e.stopAwaiting, err = e.attr("cpulb.slot", "stop"); err != nil {
-		return "", err
+	for _, o := range []struct {
+		module, name string
+		to           **embedpy.Object
+	}{
+		{"cpulb.slot", "Slot", &e.newSlot},
+		{"cpulb.slot", "stop", &e.stopAwaiting},
+		{"cpulb.stacks", "beat", &e.beat},
+		{"cpulb.stacks", "all_stacks", &e.stacks},
+	} {
+		if *o.to, err = e.attr(o.module, o.name); err != nil {
+			return "", err
+		}
 	}
 	return "CPython " + e.interp.Version(), nil
 }
@@ -141,16 +149,42 @@ func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 	return s, nil
 }
 
-// Health implements plugins.Executor: the lock is CPython's GIL.
+// Health implements plugins.Executor: it takes the GIL on Python's main thread, and
+// puts off the writing of all stacks to the log.
 func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
-	wait, err := e.interp.Heartbeat(ctx)
-	if err != nil {
+	began := time.Now()
+	if _, err := e.ask(ctx, e.beat, embedpy.Float(e.conf.LockStall.Seconds())); err != nil {
 		return 0, fmt.Errorf("the GIL could not be taken: %w", err)
 	}
-	return wait, nil
+	return time.Since(began), nil
 }
 
-// posted gives an event to the slot that it is of, on whichever thread the
+// Stacks implements plugins.Stacker.
+func (e *Executor) Stacks(ctx context.Context) (string, error) { return e.ask(ctx, e.stacks) }
+
+// ask calls a Python function on Python's main thread and returns the text that it
+// answers with, if any. When ctx is done first, the answer is nobody's.
+func (e *Executor) ask(ctx context.Context, function *embedpy.Object, args ...embedpy.Value) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	err := e.interp.Do(ctx, func(t *embedpy.Thread) {
+		r, err := t.Call(function, args...)
+		if err == nil && r.Len() > 0 {
+			answered <- answer{r.String(0), nil}
+			return
+		}
+		answered <- answer{"", err}
+	})
+	if err != nil {
+		return "", err
+	}
+	a := <-answered
+	return a.text, a.err
+}
+
 // script has sent it from.
 func (e *Executor) posted(p embedpy.Post) {
 	if p.Channel < uint64(len(e.slots)) {

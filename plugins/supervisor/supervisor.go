@@ -55,7 +55,9 @@ type Spec struct {
 	ResultBytes, OutputBytes int64
 	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
-	Limits       Limits
+	// LockStall is plugins.Configuration's.
+	LockStall time.Duration
+	Limits    Limits
 }
 
 // Process is a worker whose slots are open.
@@ -141,7 +143,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 		return notExecutor(err)
 	}
 	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots, LoopSlots: spec.LoopSlots,
-		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, Settings: spec.Settings}, handler)
+		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, LockStall: spec.LockStall, Settings: spec.Settings}, handler)
 	return err
 }
 
@@ -248,6 +250,9 @@ func (p *Process) Recall(ctx context.Context, slot int, seq uint64) (plugins.Cla
 
 // Stats returns the worker's own figures.
 func (p *Process) Stats(ctx context.Context) (plugins.Stats, error) { return p.client.Stats(ctx) }
+
+// Stacks tells what the worker's threads are doing; see plugins.ErrNoStacks.
+func (p *Process) Stacks(ctx context.Context) (string, error) { return p.client.Stacks(ctx) }
 
 // Health returns once tasks can make progress in the worker.
 func (p *Process) Health(ctx context.Context) (time.Duration, error) { return p.client.Health(ctx) }

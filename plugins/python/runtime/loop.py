@@ -9,11 +9,12 @@ import asyncio
 import contextvars
 import inspect
 import json
+import threading
 import time
 import traceback
 
 import _embedpy
-from cpulb import values
+from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
 from cpulb.output import running
 from cpulb.slot import COMPLETED, Slot, scripts
@@ -137,6 +138,8 @@ class Loop:
     def __init__(self, worker, result_bytes, output_bytes):
         self.about = worker, result_bytes, output_bytes
         self.slots = {}
+        self.index = float("inf")  # it comes after the slots that have threads
+        stacks.workplaces[threading.get_ident()] = self
         self.loop = asyncio.new_event_loop()
         self.loop.set_task_factory(child_of_its_task)
 
@@ -148,6 +151,17 @@ class Loop:
                 self.loop.run_forever()
             except BaseException:  # raised by a callback, past its task
                 traceback.print_exc()
+
+    def title(self):
+        return "event loop of %d slots" % len(self.slots)
+
+    def coroutines(self):
+        """What the tasks on the loop await, as text."""
+        for slot in tuple(self.slots.values()):
+            if slot.task is not None and not slot.task.done():
+                yield "  slot %d: task %s, %s\n" % (slot.index, slot.context.task_id, slot.context.script_path)
+                for frame in slot.task.get_stack():
+                    yield from traceback.format_list(traceback.extract_stack(frame, 1))
 
     def slot(self, index):
         found = self.slots.get(index)

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import os
+import threading
 import types
 from contextvars import copy_context
 
 import _embedpy
-from cpulb import TaskCancelled, TaskTimeout, own, values
+from cpulb import TaskCancelled, TaskTimeout, own, stacks, values
 from cpulb.context import CANCELLED, TIMED_OUT, Context
 from cpulb.errors import BadValue, ExitCode, Refusal, TooLarge
 from cpulb.output import current
@@ -48,6 +49,8 @@ class Slot:
         self.dumps = values.make_encoder()
         self.runner = None
         self.context = None
+        self.running = False
+        stacks.workplaces.setdefault(threading.get_ident(), self)
 
     def run(self, params, path, function, *task):
         """Run one task and return how it ended.
@@ -58,6 +61,7 @@ class Slot:
         """
         self.context = current.context = context = Context(self, path, task)
         current.importing, current.loading = 0, None  # an interrupt may have left them
+        self.running = True
         try:
             # In a copy: what belongs to a context, decimal's precision first of all,
             # is not left to the next task.
@@ -66,6 +70,7 @@ class Slot:
             return self.failed(exc)
         if context._sinks or context._undo:
             return self.ended(COMPLETED, data)
+        self.running = False
         return (data,)
 
     def call(self, context, params, path, function):
@@ -76,6 +81,15 @@ class Slot:
         if type(value) in LAZY:
             return self.finish(value, context)
         return values.to_json(value, self.dumps)
+
+    def title(self):
+        task = self.context
+        doing = "idle" if task is None or not self.running else "task %s, %s" % (task.task_id, task.script_path)
+        return "slot %d: %s" % (self.index, doing)
+
+    def coroutines(self):
+        """The stacks of what the thread's coroutines await; a slot has but one, in the thread's own."""
+        return ()
 
     def finish(self, value, context):
         """Drive what main returned to its end; return the data as JSON text."""
@@ -190,6 +204,7 @@ class Slot:
         return False
 
     def ended(self, status, data, kind=None, message=None, trace=None, code=None):
+        self.running = False
         if self.context._undo:
             _embedpy.shielded(own.undo, self.context)
         stdout = stderr = None

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// Workers reports every worker, as Status does.
+func (e *Engine) Workers(ctx context.Context) []WorkerStatus { return e.workers(ctx) }
+
+// Stacks tells what the threads of a worker are doing, as text for people. Errors:
+// task.ErrNoWorker, task.ErrNoStacks.
+func (e *Engine) Stacks(ctx context.Context, worker string) (string, error) {
+	e.mu.Lock()
+	var found *seat
+	for _, s := range e.seats() {
+		if s.spec.ID == worker {
+			found = s
+		}
+	}
+	if found == nil || found.process == nil {
+		e.mu.Unlock()
+		return "", fmt.Errorf("%w: %.64q", task.ErrNoWorker, worker)
+	}
+	process := found.process
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, stacksTimeout)
+	defer cancel()
+	text, err := process.Stacks(ctx)
+	if errors.Is(err, plugins.ErrNoStacks) {
+		return "", fmt.Errorf("%w: worker %s: %w", task.ErrNoStacks, worker, err)
+	}
+	return text, err
+}
