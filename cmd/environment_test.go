@@ -57,7 +57,7 @@ def main(p, c):
 	if want := fmt.Sprintf("[found true hello %s %s/bin/python true]", dir, dir); fmt.Sprint(r["data"]) != want {
 		t.Errorf("%v, want %s; %v", r["data"], want, r["error"])
 	}
-	if !strings.Contains(d.log.String(), "module is loaded: module=only_in_the_venv took=") {
+	if !strings.Contains(d.log.String(), "module=only_in_the_venv took=") {
 		t.Errorf("the log does not say how long a module took:\n%s", d.log)
 	}
 }

@@ -151,18 +151,21 @@ func (s *slot) requeue(r *record) {
 	if r.guard != nil {
 		r.guard.Stop()
 	}
-	if r.state.Load() == task.Running {
-		_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
-	}
 	r.slot, r.worker, r.startedAt = nil, nil, time.Time{}
-	s.engine().queue.Return(time.Now(), r.item, s.seat.pool.laneFor(r.task).index)
+	queue, lane := s.engine().queue, s.seat.pool.laneFor(r.task).index
+	if r.state.Load() != task.Running {
+		queue.Return(time.Now(), r.item, lane)
+		return
+	}
+	_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
+	queue.Retry(time.Now(), r.item, lane, time.Time{})
 }
 
 // abandon deals with the task of a slot whose process is dead. Engine.mu is held.
 func (s *slot) abandon(exit string) notices {
 	r := s.current
 	s.current = nil
-	if r == nil {
+	if r == nil || r.slot != s { // it has ended, as when the daemon stops
 		return nil
 	}
 	if r.stopping {

@@ -122,7 +122,7 @@ func parse(expression string) (*cron.SpecSchedule, error) {
 	if strings.Contains(expression, "TZ=") {
 		return nil, wrong("names a zone, which is the key time_zone's to say")
 	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
+	parser := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 	parsed, err := parser.WithMaxSearchYears(searchYears).Parse(expression)
 	if err != nil {
 		return nil, wrong("is no cron expression: " + err.Error())

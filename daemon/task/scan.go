@@ -159,14 +159,6 @@ func (s *scanner) word(w string) error {
 	return nil
 }
 
-// null reads a null, if there is one.
-func (s *scanner) null() (bool, error) {
-	if s.peek() != 'n' {
-		return false, nil
-	}
-	return true, s.word("null")
-}
-
 func (s *scanner) number() error {
 	if s.text[s.pos] == '-' {
 		s.pos++

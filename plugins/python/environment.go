@@ -76,7 +76,7 @@ func (e *Executor) preload(modules []string) error {
 			return fmt.Errorf("%w: preload: %s: %w", plugins.ErrBadSetting, name, err)
 		}
 		if e.conf.Log != nil {
-			e.conf.Log.Info("module is loaded", "module", name, "took", time.Since(began).Round(time.Microsecond))
+			e.conf.Log.Info("module is loaded", "module", name, "took", time.Since(began).Round(time.Microsecond).String())
 		}
 	}
 	return nil
