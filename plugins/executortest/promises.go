@@ -237,6 +237,9 @@ func drains(b *bench) {
 		b.Errorf("the task that waited gave: %s", got)
 	}
 	b.ended()
+	if got := b.worker.Exit(); got != "exit status 0" {
+		b.Errorf("asked to end, it did so with %q", got)
+	}
 }
 
 func environment(b *bench) {
