@@ -57,6 +57,14 @@ test-python: build ## Run the Python client's tests alone
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
 	    $(PYTHON) -W error::ResourceWarning -m unittest discover -s ipc/python/tests
 
+.PHONY: test-asan
+test-asan: setup ## Run the tests of the C code with the address sanitizer
+	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./embedpy/... ./plugins/python/...
+
+.PHONY: soak-python
+soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards
+	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
+
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
 	$(GO) run ./bench/latency -bin bin
