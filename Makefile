@@ -18,8 +18,9 @@ PYTHON      := $(firstword $(wildcard /usr/bin/python3) python3)
 
 # In a copy without git, and in a checkout that git distrusts, Go must not ask it.
 IN_GIT      := $(shell git status --porcelain >/dev/null 2>&1 && echo yes)
-VERSION     ?= $(if $(IN_GIT),$(shell git describe --tags --always --dirty),dev)
-BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) -ldflags '-X main.version=$(VERSION)'
+# Go takes the version from the repository's tags; VERSION=… is for sources without.
+VERSION     ?=
+BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) $(if $(VERSION),-ldflags '-X cpulb/cmd/version.linked=$(VERSION)')
 
 PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2

@@ -18,9 +18,9 @@ const module = "cpulb/"
 // arrows says which packages of this module each package may import. They point
 // down only: what runs a program is on top, what everyone speaks of at the bottom.
 var arrows = map[string][]string{
-	"cmd/cpulbd":       {"daemon", "ipc", "systemd"},
-	"cmd/cpulb":        {"daemon/task", "ipc/client"},
-	"cmd/cpulb-python": {"plugins", "plugins/python"},
+	"cmd/cpulbd":       {"cmd/version", "daemon", "ipc", "systemd"},
+	"cmd/cpulb":        {"cmd/version", "daemon/task", "ipc/client"},
+	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
 	"bench/latency":    {"daemon/task", "ipc/client"},
 	"ipc":              {"daemon", "daemon/task", "plugins/outbox", "plugins/rawio"},
 	"ipc/client":       {"daemon/task", "plugins/outbox", "plugins/rawio"},
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"plugins/outbox":       {"plugins/rawio"},
 	// Leaves.
 	"cmd":                          {},
+	"cmd/version":                  {},
 	"balancer":                     {},
 	"daemon/access":                {},
 	"daemon/queue":                 {},

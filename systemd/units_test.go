@@ -137,10 +137,15 @@ func TestDaemonThatHangsIsRestarted(t *testing.T) {
 	}
 }
 
-func TestStartWithABadConfigurationFailsAndTheJournalSaysWhy(t *testing.T) {
+func TestStartWithABadConfigurationFailsOnceAndTheJournalSaysWhy(t *testing.T) {
 	b := install(t, "log {\n  colour = true\n}\n")
 	if out, err := b.try(t, "systemctl", "start", "cpulbd.service"); err == nil {
 		t.Errorf("it started: %s", out)
+	}
+	for property, want := range map[string]string{"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"} {
+		if got := b.show(t, property); got != want {
+			t.Errorf("%s is %s, want %s", property, got, want)
+		}
 	}
 	const want = `/etc/cpulb/config.hcl:2:3: unknown key "colour" in log (allowed: level, format)`
 	if log := b.journal(t); !strings.Contains(log, want) {

@@ -5,24 +5,16 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 
+	"cpulb/cmd/version"
 	"cpulb/plugins"
 	"cpulb/plugins/python"
 )
 
 func main() {
 	if len(os.Args) == 2 && (os.Args[1] == "-version" || os.Args[1] == "--version") {
-		fmt.Println("cpulb-python", version())
+		fmt.Println("cpulb-python", version.Text())
 		return
 	}
-	plugins.Serve(python.New(version()))
-}
-
-// version is that of the module as it was built.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
+	plugins.Serve(python.New(version.Text()))
 }

@@ -13,13 +13,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"cpulb/cmd/version"
 	"cpulb/ipc/client"
 
 	"github.com/alecthomas/kong"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 // Exit codes, as --help states them.
 const (
@@ -74,7 +72,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	var a arguments
 	code := -1
 	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
-		kong.Exit(func(c int) { code = c }), kong.Vars{"version": version, "socket": client.DefaultSocket, "grace": waitGrace.String()})
+		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String()})
 	if err != nil {
 		return t.report(err)
 	}
@@ -84,6 +82,9 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	}
 	if err != nil {
 		return t.report(usageError{err})
+	}
+	if a.Socket == "" {
+		return t.report(usageError{errors.New("--socket, or CPULB_SOCKET, is empty")})
 	}
 	c := client.New(a.Socket)
 	defer c.Close()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"cpulb/cmd/version"
 	"cpulb/daemon"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
@@ -53,6 +54,7 @@ func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
 		{[]string{"run", "/missing.py"}, "", 1, "", []string{"/missing.py", "does not exist", "[script_not_found]"}},
 		{[]string{"run", "/full.py"}, "", 1, "", []string{"queue is full"}},
 		{[]string{"--socket", "/nonexistent/s", "run", "/echo.py"}, "", 1, "", []string{"/nonexistent/s", "is cpulbd running?"}},
+		{[]string{"--socket", "", "status"}, "", 2, "", []string{"--socket, or CPULB_SOCKET, is empty"}},
 		{[]string{"run"}, "", 2, "", []string{"<script>", "--help"}},
 		{[]string{"dance"}, "", 2, "", []string{"dance", "--help"}},
 		{[]string{"run", "/echo.py", "--params", "{oops"}, "", 2, "", []string{"--params is not JSON"}},
@@ -77,6 +79,22 @@ func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
 	}
 }
 
+func TestAnErrorIsSaidOnce(t *testing.T) {
+	for _, c := range []struct{ message, traceback, want string }{
+		{"x", "", "E: x\n"},
+		{"x", "Traceback:\n  f\nE: x\n", "Traceback:\n  f\nE: x\n"},
+		{"two\nlines", "Traceback:\nE: two\nlines\n", "Traceback:\nE: two\nlines\n"},
+		{"bad (s.py, line 1)", "  File s.py\nE: bad", "  File s.py\nE: bad\n"},
+		{"x", "Traceback:\n  f\n", "Traceback:\n  f\nE: x\n"},
+	} {
+		var err bytes.Buffer
+		(&terminal{err: &err}).explain(&task.Result{Status: task.Failed, Error: &task.Error{Type: "E", Message: c.message, Traceback: c.traceback, Code: "c"}})
+		if want := "cpulb: the task failed [c]\n" + c.want; err.String() != want {
+			t.Errorf("%q, want %q", err.String(), want)
+		}
+	}
+}
+
 func TestHelpStatesTheExitCodes(t *testing.T) {
 	if got := cpulb(t.Context(), "", "--help"); got.code != 0 || !strings.Contains(got.stdout, "Exit codes: 0") {
 		t.Errorf("%+v", got)
@@ -84,7 +102,7 @@ func TestHelpStatesTheExitCodes(t *testing.T) {
 	if got := cpulb(t.Context(), "", "run", "--help"); got.code != 0 || !strings.Contains(got.stdout, "traceback on stderr") {
 		t.Errorf("%+v", got)
 	}
-	if got := cpulb(t.Context(), "", "--version"); got.code != 0 || got.stdout != version+"\n" {
+	if got := cpulb(t.Context(), "", "--version"); got.code != 0 || got.stdout != "cpulb "+version.Text()+"\n" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -88,7 +88,8 @@ func show(r *task.Result, t *terminal) error {
 }
 
 // explain says why a task did not complete. Most tracebacks end with the error
-// itself, which is then not said twice.
+// itself, or as much of it as has no line numbers in it, which is then not said
+// twice.
 func (t *terminal) explain(r *task.Result) {
 	if r.Error == nil {
 		fmt.Fprintf(t.err, "cpulb: the task %s\n", ending(r.Status))
@@ -100,7 +101,8 @@ func (t *terminal) explain(r *task.Result) {
 	if traceback != "" {
 		fmt.Fprintln(t.err, traceback)
 	}
-	if !strings.HasSuffix(traceback, said) {
+	last := traceback[strings.LastIndexByte(traceback, '\n')+1:]
+	if last == "" || !strings.HasSuffix(traceback, said) && !strings.HasPrefix(said, last) {
 		fmt.Fprintln(t.err, said)
 	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -22,9 +24,26 @@ func TestVersionIsPrinted(t *testing.T) {
 }
 
 func TestWrongArgumentsEndWithTwo(t *testing.T) {
-	for _, args := range [][]string{{"-no-such-flag"}, {"start"}} {
-		if status, out := call(t, args...); status != 2 || !strings.Contains(out, strings.TrimPrefix(args[0], "-")) {
+	for _, args := range [][]string{{"-no-such-flag"}, {"start"}, {"-socket", ""}, {"-config="}, {"-state-dir="}} {
+		if status, out := call(t, args...); status != 2 || !strings.Contains(out, strings.Trim(args[0], "-=")) {
 			t.Errorf("%q: status %d: %s", args, status, out)
+		}
+	}
+}
+
+func TestEveryFlagIsDocumented(t *testing.T) {
+	status, help := call(t, "-help")
+	docs, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil || status != 0 {
+		t.Fatal(status, err)
+	}
+	flags := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help, -1)
+	if len(flags) < 6 {
+		t.Fatalf("only %q in: %s", flags, help)
+	}
+	for _, flag := range flags {
+		if !strings.Contains(string(docs), "\n| `-"+flag[1]) {
+			t.Errorf("-%s is not in docs/configuration.md", flag[1])
 		}
 	}
 }
@@ -40,8 +59,8 @@ func TestCheckConfigSaysOKOrEverythingThatIsWrong(t *testing.T) {
 	}{
 		{"../../config.hcl", 0, []string{"OK: ../../config.hcl"}},
 		{good, 0, []string{"OK: " + good}},
-		{bad, 1, []string{bad + `:2:3: unknown key "colour" in log (allowed: level, format)`, bad + ":3:11: log.level: must be a string"}},
-		{filepath.Join(dir, "none.hcl"), 1, []string{"none.hcl: no such file"}},
+		{bad, 78, []string{bad + `:2:3: unknown key "colour" in log (allowed: level, format)`, bad + ":3:11: log.level: must be a string"}},
+		{filepath.Join(dir, "none.hcl"), 78, []string{"none.hcl: no such file"}},
 	} {
 		status, out := call(t, "-check-config", "-config", c.file)
 		if status != c.status {

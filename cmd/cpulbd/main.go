@@ -2,9 +2,10 @@
 // socket and has its workers run them.
 //
 // It ends with status 0 after SIGTERM or SIGINT, with 1 when it can't start or
-// can't go on, with 2 when its arguments are wrong. When it has ended, whichever
-// way short of SIGKILL, no process, socket or folder of it is left; after SIGKILL
-// its workers end by themselves and the next start removes the rest.
+// can't go on, with 2 when its arguments are wrong and with 78 when its
+// configuration is. When it has ended, whichever way short of SIGKILL, no process,
+// socket or folder of its workers is left; after SIGKILL its workers end by
+// themselves and the next start removes the rest.
 package main
 
 import (
@@ -13,7 +14,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
+
+	"cpulb/cmd/version"
+)
+
+// Exit statuses. 78 is sysexits.h's EX_CONFIG, on which the unit does not start the
+// daemon again; 2 would not do for that, for a Go program that panics ends with it.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitConfig = 78
 )
 
 func main() {
@@ -25,32 +36,25 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil: // the flag package has told the user
-		return 2
+		return exitOK
+	case err != nil: // the user has been told
+		return exitUsage
 	case o.version:
-		fmt.Fprintln(stdout, "cpulbd", version())
-		return 0
+		fmt.Fprintln(stdout, "cpulbd", version.Text())
+		return exitOK
 	}
 	c, err := o.load()
-	if err == nil && o.checkConfig {
-		fmt.Fprintln(stdout, "OK:", o.source())
-		return 0
-	}
-	if err == nil {
-		err = serve(o, c, stderr)
-	}
 	if err != nil {
 		fmt.Fprintf(stderr, "cpulbd: %v\n", err)
-		return 1
+		return exitConfig
 	}
-	return 0
-}
-
-// version is what the Go toolchain recorded of the source that it built.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
+	if o.checkConfig {
+		fmt.Fprintln(stdout, "OK:", o.source())
+		return exitOK
 	}
-	return "unknown"
+	if err := serve(o, c, stderr); err != nil {
+		fmt.Fprintf(stderr, "cpulbd: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
 }

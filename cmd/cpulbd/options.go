@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	defaultConfig   = "/etc/cpulb/config.hcl"
-	defaultStateDir = "/var/lib/cpulb"
+	defaultConfig = "/etc/cpulb/config.hcl"
 )
 
 // options are the command line's.
@@ -23,6 +22,7 @@ type options struct {
 	socket      string
 	stateDir    string
 	private     bool
+	untilEOF    bool
 	checkConfig bool
 	version     bool
 }
@@ -33,19 +33,34 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.config, "config", "", "configuration `file`; default "+defaultConfig+" if it exists, else the built-in default")
 	f.StringVar(&o.socket, "socket", "", "`path` of the socket, instead of the configuration's and systemd's")
-	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon; default $STATE_DIRECTORY, else "+defaultStateDir)
-	f.BoolVar(&o.private, "private", false, "serve the daemon's own user alone, who may also administer: for tests and demonstrations")
+	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon, made if it is absent; nothing is kept there yet")
+	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, whatever the configuration and systemd say: for tests and demonstrations")
+	f.BoolVar(&o.untilEOF, "until-eof", false, "end, as after SIGTERM, when stdin ends: for a program with a daemon of its own, which then ends with it")
 	f.BoolVar(&o.checkConfig, "check-config", false, "tell what is wrong with the configuration and exit")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 {
-		err := fmt.Errorf("cpulbd takes no arguments beside its flags, but was given %q", f.Args())
-		fmt.Fprintln(stderr, err)
+	if err := check(f); err != nil {
+		fmt.Fprintln(stderr, "cpulbd:", err)
 		return nil, err
 	}
 	return o, nil
+}
+
+// check refuses what the flag package lets through. An empty value is most likely
+// a variable that was not set, and must not mean the packaged daemon's own files.
+func check(f *flag.FlagSet) error {
+	var err error
+	f.Visit(func(given *flag.Flag) {
+		if given.Value.String() == "" {
+			err = errors.Join(err, fmt.Errorf("-%s is empty", given.Name))
+		}
+	})
+	if f.NArg() > 0 {
+		err = errors.Join(err, fmt.Errorf("no arguments are taken beside flags, but there are %q", f.Args()))
+	}
+	return err
 }
 
 // load reads the configuration and lays the command line over it.

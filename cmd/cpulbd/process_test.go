@@ -94,9 +94,18 @@ type daemonProcess struct {
 // the test ends, if only by SIGKILL.
 func launch(t *testing.T, dir, config string, flags ...string) *daemonProcess {
 	t.Helper()
+	return launchFrom(t, nil, dir, config, flags...)
+}
+
+// launchFrom is launch with this stdin; nil is none.
+func launchFrom(t *testing.T, stdin *os.File, dir, config string, flags ...string) *daemonProcess {
+	t.Helper()
 	p := &daemonProcess{t: t, socket: filepath.Join(dir, "cpulb.sock"), ended: make(chan error, 1), news: make(chan struct{})}
 	file := writeFile(t, filepath.Join(dir, "config.hcl"), config, 0o600)
 	p.cmd = exec.Command(filepath.Join(programs, "cpulbd"), append([]string{"-config", file, "-socket", p.socket}, flags...)...)
+	if stdin != nil {
+		p.cmd.Stdin = stdin
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the test binary is ended
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"cpulb/cmd/version"
 	"cpulb/daemon"
 	"cpulb/ipc"
 	"cpulb/systemd"
@@ -29,6 +30,9 @@ const answerGrace = 2 * time.Second
 func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 	signals := catchSignals()
 	defer signals.release()
+	if o.untilEOF {
+		signals.stopAtEnd(os.Stdin)
+	}
 	log := newLog(c.Log, stderr)
 	manager, err := systemd.NewNotifier()
 	if err != nil {
@@ -88,7 +92,7 @@ func start(ctx context.Context, c *daemon.Config, folder string, log hclog.Logge
 		return nil, fmt.Errorf("own program file: %w", err)
 	}
 	engine, err := daemon.New(daemon.Options{Config: c, RuntimeDir: folder, BinDir: filepath.Dir(self),
-		Version: version(), Log: log})
+		Version: version.Text(), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +147,7 @@ func (s *service) probe() { _ = s.engine.Ready() }
 
 func (s *service) ready(listener net.Listener) {
 	text := fmt.Sprintf("ready: %d pools on %s", len(s.config.Pools), listener.Addr())
-	s.log.Info("ready", "pools", len(s.config.Pools), "socket", listener.Addr().String(), "version", version())
+	s.log.Info("ready", "pools", len(s.config.Pools), "socket", listener.Addr().String(), "version", version.Text())
 	s.tell(s.manager.Ready(text))
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -12,6 +13,7 @@ import (
 // of them, hurry at the second.
 type stopSignals struct {
 	stop, hurry context.Context
+	stopNow     context.CancelFunc
 	// release gives the signals back their usual meaning and ends both contexts.
 	release func()
 }
@@ -33,11 +35,20 @@ func catchSignals() *stopSignals {
 			}
 		}
 	})
-	return &stopSignals{stop: stop, hurry: hurry, release: func() {
+	return &stopSignals{stop: stop, hurry: hurry, stopNow: stopNow, release: func() {
 		signal.Stop(arrived)
 		close(released)
 		watcher.Wait()
 		stopNow()
 		hurryNow()
 	}}
+}
+
+// stopAtEnd ends stop when r does, or can't be read: whoever held its other end is
+// gone. The read can't be interrupted; it ends with the process at the latest.
+func (s *stopSignals) stopAtEnd(r io.Reader) {
+	go func() {
+		_, _ = io.Copy(io.Discard, r)
+		s.stopNow()
+	}()
 }

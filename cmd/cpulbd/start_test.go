@@ -31,8 +31,8 @@ func executor(command string) string {
 	return "executor \"python\" {\n  command = \"" + command + "\"\n}\n" + onePool
 }
 
-// Each failure ends the start with status 1, says what is wrong, and leaves
-// nothing behind.
+// Each failure ends the start, says what is wrong, and leaves nothing behind. What
+// is wrong with the configuration file alone has a status of its own.
 func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 	scripts := t.TempDir()
 	garbage := writeFile(t, filepath.Join(scripts, "garbage"), "#!/bin/sh\necho this is not a handshake\n", 0o755)
@@ -40,25 +40,27 @@ func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 	plain := writeFile(t, filepath.Join(scripts, "plain"), "no program\n", 0o644)
 	for _, c := range []struct {
 		name, config string
+		status       int
 		want         []string
 	}{
-		{"unknown key", "queue {\n  size = 3\n}\n", []string{`config.hcl:2:3: unknown key "size" in queue (allowed: max_tasks)`}},
-		{"no such program", executor("cpulb-none"), []string{`"python"`, "cpulb-none"}},
-		{"no such file", executor("/nowhere/cpulb-none"), []string{"/nowhere/cpulb-none"}},
-		{"not executable", executor(plain), []string{plain}},
-		{"ends at once", executor("/bin/true"), []string{"/bin/true"}},
-		{"fails at once", executor(silent), []string{silent}},
-		{"prints garbage", executor(garbage), []string{garbage}},
-		{"wrong sum", strings.Replace(executor("cpulb-python"), "\n}", "\n  sha256 = \""+strings.Repeat("0", 64)+"\"\n}", 1),
+		{"a value of the wrong type", "queue {\n  max_tasks = \"many\"\n}\n", 78, []string{`config.hcl:2:15: queue.max_tasks`}},
+		{"unknown key", "queue {\n  size = 3\n}\n", 78, []string{`config.hcl:2:3: unknown key "size" in queue (allowed: max_tasks)`}},
+		{"no such program", executor("cpulb-none"), 1, []string{`"python"`, "cpulb-none"}},
+		{"no such file", executor("/nowhere/cpulb-none"), 1, []string{"/nowhere/cpulb-none"}},
+		{"not executable", executor(plain), 1, []string{plain}},
+		{"ends at once", executor("/bin/true"), 1, []string{"/bin/true"}},
+		{"fails at once", executor(silent), 1, []string{silent}},
+		{"prints garbage", executor(garbage), 1, []string{garbage}},
+		{"wrong sum", strings.Replace(executor("cpulb-python"), "\n}", "\n  sha256 = \""+strings.Repeat("0", 64)+"\"\n}", 1), 1,
 			[]string{"cpulb-python", "another SHA-256"}},
-		{"no such group", "socket {\n  group = \"no-such-group\"\n}\n" + onePool, []string{"no-such-group"}},
-		{"a core that is not there", strings.Replace(onePool, "\n}", "\n  cores = \"1023\"\n}", 1), []string{`"all"`, "1023"}},
+		{"no such group", "socket {\n  group = \"no-such-group\"\n}\n" + onePool, 1, []string{"no-such-group"}},
+		{"a core that is not there", strings.Replace(onePool, "\n}", "\n  cores = \"1023\"\n}", 1), 1, []string{`"all"`, "1023"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := shortDir(t)
 			status, log := launch(t, dir, c.config).exit()
-			if status != 1 {
-				t.Errorf("status %d, want 1", status)
+			if status != c.status {
+				t.Errorf("status %d, want %d", status, c.status)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(log, want) {

@@ -70,6 +70,35 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 }
 
+// A program that dies, however it dies, takes the daemon that it started along.
+func TestDaemonUntilEOFEndsWithWhoeverHoldsItsStdin(t *testing.T) {
+	dir := shortDir(t)
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	p := launchFrom(t, theirs, dir, onePool, "-until-eof").ready()
+	if _, err := ours.WriteString("what is written does not matter\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.get("/readyz"); got != 200 {
+		t.Errorf("it answers %d", got)
+	}
+	ours.Close()
+	if status, log := p.exit(); status != 0 {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	assertNothingIn(t, dir)
+}
+
+func TestStdinThatEndsIsNothingToAnyOtherDaemon(t *testing.T) {
+	p := launch(t, shortDir(t), onePool).ready() // its stdin is /dev/null
+	if got := p.get("/readyz"); got != 200 {
+		t.Errorf("it answers %d", got)
+	}
+}
+
 func TestRunningTaskMayEndWhileTheDaemonStops(t *testing.T) {
 	dir := shortDir(t)
 	p := launch(t, dir, onePool+"limits {\n  drain_timeout = \"1h\"\n}\n").ready()
