@@ -42,6 +42,8 @@ type ended struct {
 	truncated      bool
 	// run is the time in the script as the worker measured it; 0 if it did not.
 	run time.Duration
+	// cpu and lock are what the worker measured, see task.Result.
+	cpu, lock time.Duration
 }
 
 // watch adds w, which may be nil; a task that has ended tells it at once.
@@ -162,7 +164,7 @@ func (e *Engine) finish(r *record, status task.Status, end ended) notices {
 }
 
 func (r *record) makeResult(status task.Status, end ended) *task.Result {
-	res := &task.Result{ID: r.task.ID, Status: status, Data: end.data, Error: end.err, Stdout: end.stdout,
+	res := &task.Result{CPUSeconds: end.cpu.Seconds(), LockSeconds: end.lock.Seconds(), ID: r.task.ID, Status: status, Data: end.data, Error: end.err, Stdout: end.stdout,
 		Stderr: end.stderr, Truncated: end.truncated, Attempts: r.attempts, Worker: r.worker,
 		SubmittedAt: r.submitted, FinishedAt: time.Now()}
 	if len(res.Data) == 0 {

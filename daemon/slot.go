@@ -96,7 +96,7 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 		e.mu.Unlock()
 		return
 	}
-	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime})
+	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
 	send := s.release()
 	e.mu.Unlock()
 	send.now()

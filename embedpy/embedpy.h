@@ -45,6 +45,7 @@ typedef struct {
 	int was_interrupted;          // an interrupt was raised in this region
 
 	int64_t wall_ns, cpu_ns;      // of the last region
+	int64_t gil_ns;               // that the last call waited for the GIL before it began
 	int64_t cpu_mark;             // thread CPU time accounted so far
 	int64_t cpu_read;             // when the thread CPU clock was last read
 	ep_value args[EP_MAX_VALUES];

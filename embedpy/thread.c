@@ -119,9 +119,11 @@ static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callabl
 int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, int args)
 {
 	PyObject *list, *value = NULL;
+	int64_t asked = ep_clock_ns(CLOCK_MONOTONIC);
 	int count;
 
 	PyEval_RestoreThread(t->state);
+	t->gil_ns = ep_clock_ns(CLOCK_MONOTONIC) - asked;
 	Py_CLEAR(t->held);
 	list = ep_args(t, args);
 	if (list) {

@@ -103,6 +103,9 @@ type Report struct {
 	// to 1 ms, and never above Wall. A region shorter than 100 µs may be taken to
 	// have been on the CPU throughout.
 	Wall, CPU time.Duration
+	// GIL is how long the call waited for the GIL before the region. What it waits
+	// for inside, after it has let go of it, is not known.
+	GIL time.Duration
 	// Interrupted: an interrupt was raised in it. An interrupt that came too
 	// late to be raised does not count.
 	Interrupted bool
@@ -112,7 +115,7 @@ type Report struct {
 
 // Report describes the last CallRegion.
 func (t *Thread) Report() Report {
-	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns),
+	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns), GIL: time.Duration(t.c.gil_ns),
 		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0}
 }
 

@@ -59,7 +59,11 @@ func appendTimes(b []byte, r *task.Result) []byte {
 	b = append(b, `,"queue_seconds":`...)
 	b = strconv.AppendFloat(b, r.QueueSeconds, 'f', -1, 64)
 	b = append(b, `,"run_seconds":`...)
-	return strconv.AppendFloat(b, r.RunSeconds, 'f', -1, 64)
+	b = strconv.AppendFloat(b, r.RunSeconds, 'f', -1, 64)
+	b = append(b, `,"cpu_seconds":`...)
+	b = strconv.AppendFloat(b, r.CPUSeconds, 'f', -1, 64)
+	b = append(b, `,"lock_seconds":`...)
+	return strconv.AppendFloat(b, r.LockSeconds, 'f', -1, 64)
 }
 
 // encodeEvent returns ev as one line with its newline, in pieces as encodeResult.

@@ -17,7 +17,7 @@ func fullResult(data string) *task.Result {
 		Error:  &task.Error{Type: "ValueError", Message: "a \"quoted\"\nline \u2028 <b>", Traceback: "here\x00", Code: "exception"},
 		Stdout: "ü\x01\n", Stderr: "\xff broken", Truncated: true, Attempts: 3,
 		Worker:      &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 12, Core: -1, Slot: 4},
-		SubmittedAt: started.Add(-time.Second), StartedAt: &started, FinishedAt: started.Add(time.Hour), QueueSeconds: 1.5e-7, RunSeconds: 3600}
+		SubmittedAt: started.Add(-time.Second), StartedAt: &started, FinishedAt: started.Add(time.Hour), QueueSeconds: 1.5e-7, RunSeconds: 3600, CPUSeconds: 0.25, LockSeconds: 1e-9}
 }
 
 func join(pieces ...[]byte) []byte { return bytes.Join(pieces, nil) }

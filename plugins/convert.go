@@ -27,7 +27,7 @@ func taskHeader(t *Task) *proto.Task {
 
 func resultEvent(seq uint64, o *Outcome) *proto.Event {
 	r := &proto.Result{Outcome: proto.Outcome_OUTCOME_FAILED, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
-		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime)}
+		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime), LockWaitNs: uint64(o.LockWait)}
 	switch o.Status {
 	case task.Completed:
 		r.Outcome = proto.Outcome_OUTCOME_COMPLETED
@@ -44,7 +44,7 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 
 func outcome(r *proto.Result, data []byte) Outcome {
 	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
-		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs)}
+		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs), LockWait: time.Duration(r.LockWaitNs)}
 	switch r.Outcome {
 	case proto.Outcome_OUTCOME_COMPLETED:
 		o.Status = task.Completed

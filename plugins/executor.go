@@ -155,6 +155,8 @@ type Outcome struct {
 	Truncated      bool
 	// RunTime is wall time in user code, CPUTime the thread's CPU time there.
 	RunTime, CPUTime time.Duration
+	// LockWait is how long it waited for the interpreter's lock before that.
+	LockWait time.Duration
 }
 
 // StopReason says why a running task is asked to stop.

@@ -28,6 +28,11 @@ type Result struct {
 	// to the end.
 	QueueSeconds float64 `json:"queue_seconds"`
 	RunSeconds   float64 `json:"run_seconds"`
+	// CPUSeconds is what the script's thread used of the CPU; 0 on an event loop,
+	// where it can't be told.
+	CPUSeconds float64 `json:"cpu_seconds"`
+	// LockSeconds is how long it waited for the interpreter's lock before it began.
+	LockSeconds float64 `json:"lock_seconds"`
 }
 
 // Error says why a task did not complete.

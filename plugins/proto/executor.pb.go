@@ -1790,7 +1790,9 @@ type Result struct {
 	// Wall time in user code.
 	RunNs uint64 `protobuf:"varint,6,opt,name=run_ns,json=runNs,proto3" json:"run_ns,omitempty"`
 	// CPU time of the slot's thread in user code.
-	CpuNs         uint64 `protobuf:"varint,7,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`
+	CpuNs uint64 `protobuf:"varint,7,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`
+	// How long the task waited for the interpreter lock before its code began.
+	LockWaitNs    uint64 `protobuf:"varint,8,opt,name=lock_wait_ns,json=lockWaitNs,proto3" json:"lock_wait_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1870,6 +1872,13 @@ func (x *Result) GetRunNs() uint64 {
 func (x *Result) GetCpuNs() uint64 {
 	if x != nil {
 		return x.CpuNs
+	}
+	return 0
+}
+
+func (x *Result) GetLockWaitNs() uint64 {
+	if x != nil {
+		return x.LockWaitNs
 	}
 	return 0
 }
@@ -2052,7 +2061,7 @@ const file_executor_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"5\n" +
 	"\x03Log\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xea\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x8c\x02\n" +
 	"\x06Result\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.cpulb.executor.v1.OutcomeR\aoutcome\x12.\n" +
 	"\x05error\x18\x02 \x01(\v2\x18.cpulb.executor.v1.ErrorR\x05error\x12\x16\n" +
@@ -2060,7 +2069,9 @@ const file_executor_proto_rawDesc = "" +
 	"\x06stderr\x18\x04 \x01(\tR\x06stderr\x12\x1c\n" +
 	"\ttruncated\x18\x05 \x01(\bR\ttruncated\x12\x15\n" +
 	"\x06run_ns\x18\x06 \x01(\x04R\x05runNs\x12\x15\n" +
-	"\x06cpu_ns\x18\a \x01(\x04R\x05cpuNs\"g\n" +
+	"\x06cpu_ns\x18\a \x01(\x04R\x05cpuNs\x12 \n" +
+	"\flock_wait_ns\x18\b \x01(\x04R\n" +
+	"lockWaitNs\"g\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +

@@ -43,7 +43,7 @@ func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) 
 		o = stopAs(o, reason)
 	}
 	o = s.executor.withinLimit(o)
-	o.RunTime, o.CPUTime = report.Wall, report.CPU
+	o.RunTime, o.CPUTime, o.LockWait = report.Wall, report.CPU, report.GIL
 	return o
 }
 
