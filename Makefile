@@ -62,6 +62,11 @@ test-python: build ## Run the Python client's tests alone
 test-asan: setup ## Run the tests of the C code with the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./embedpy/... ./plugins/python/...
 
+.PHONY: test-libraries
+test-libraries: setup ## Install numpy, lxml, PIL and Python's own tests, and run them as tasks
+	@.ci/setup libraries
+	$(GO) test -count=1 ./plugins/python -run 'TestLibraries|TestTheStandardLibrarys|TestNumpy' -v
+
 .PHONY: soak-python
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards
 	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m

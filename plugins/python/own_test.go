@@ -54,6 +54,7 @@ func TestWhatCantBeATasksOwnIsRefused(t *testing.T) {
 	for name, message := range map[string]string{
 		"sets_the_locale.py":           "can't change the locale",
 		"puts_into_the_environment.py": "os.environ is the task's own",
+		"sets_the_time_zone.py":        "can't change the time zone",
 		"sets_a_breakpoint.py":         "no terminal",
 		"handles_a_signal.py":          "main thread",
 		"forks.py":                     "can't fork",

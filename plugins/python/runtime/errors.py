@@ -1,6 +1,12 @@
 """Failures of a task that are not its script's exceptions."""
 
 
+def unseen(function):
+    """Make a function's frames count as importlib's own, which warnings and tracebacks pass over."""
+    function.__code__ = function.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+    return function
+
+
 class Refusal(Exception):
     """The task can't be run: code is the stable name of the reason, kind the error's type."""
 

@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import types
 import warnings
 
@@ -118,6 +119,9 @@ path = Layers("path", list(sys.path))
 
 class OwnSys(types.ModuleType):
     """sys, with streams that a task can replace for itself."""
+
+
+OwnSys.__name__ = OwnSys.__qualname__ = "module"  # as messages show it
 
 
 def _own_attribute(name, get, layers):
@@ -231,6 +235,18 @@ def refuse_putenv():
         setattr(os, name, asked)
 
 
+def refuse_tzset():
+    tzset = time.tzset
+
+    def asked():
+        if owner() is not None and not current.importing:
+            raise RuntimeError("a task can't change the time zone, which is the whole worker's; use zoneinfo, or set TZ in "
+                               "the executor's env")
+        tzset()
+
+    time.tzset = asked
+
+
 def pass_environ():
     """Give the children of a task the environment that it has made its own."""
     start = subprocess.Popen.__init__
@@ -254,5 +270,6 @@ def install():
     watch_changes()
     refuse_setlocale()
     refuse_putenv()
+    refuse_tzset()
     pass_environ()
     sys.breakpointhook = refuse_breakpoint

@@ -7,6 +7,7 @@ import sys
 
 import _embedpy
 from cpulb import TaskCancelled, TaskTimeout, output, own
+from cpulb.errors import unseen
 from cpulb.output import current
 
 
@@ -25,6 +26,7 @@ def shield_imports():
     """
     find_and_load = _frozen_importlib._find_and_load  # both imports, C's and importlib's, look it up there
 
+    @unseen
     def shielded(name, import_):
         current.importing += 1
         try:

@@ -24,7 +24,7 @@ from time import monotonic_ns
 
 from _embedpy import signature, unshielded
 from cpulb import TaskCancelled, plain
-from cpulb.errors import Refusal
+from cpulb.errors import Refusal, unseen
 from cpulb.output import current
 
 PREFIX = "_cpulb_"
@@ -110,6 +110,7 @@ class Folder:
         # A folder without __init__.py gives way to a module from elsewhere.
         return spec.loader is not None or importlib.util.find_spec(top) is None
 
+    @unseen
     def import_(self, name, globals=None, locals=None, fromlist=(), level=0):
         """__import__ for the folder's modules."""
         if level == 0:
