@@ -6,6 +6,7 @@ import time
 
 from .api import call
 from .connection import remaining, socket_path
+from .enums import TaskStatus
 from .exceptions import (ConnectionLostError, ResultTimeoutError, SubmissionError,
                          TaskNotFoundError, from_problem)
 from .private import PrivateDaemon
@@ -119,21 +120,33 @@ class Engine:
             return None  # the daemon may be back, or have only this connection ended
 
     def _asked(self, task_id, deadline):
-        if not re.fullmatch("[0-9A-Fa-f-]{36}", str(task_id)):
-            raise TaskNotFoundError(f"{task_id!r} is not a task's id, which is a UUID")
+        target = _target(task_id)
         while True:
             if self._closed:
                 raise ConnectionLostError("this Engine has been closed", "closed")
             left = remaining(deadline)
             wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-            target = f"/v1/tasks/{task_id}/result?timeout={wait:.6f}s"
-            status, body = call(self.socket, "GET", target, wait + _ANSWER_SECONDS)
+            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + _ANSWER_SECONDS)
             if status == 200:
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
 
+    def cancel_task(self, task_id):
+        """Ask for the task's end and return its TaskStatus as it is then. One that
+        waits is cancelled at once; one that runs is asked to stop, and get_result
+        tells how it ended; one that has ended stays as it is."""
+        return TaskStatus(call(self.socket, "DELETE", _target(task_id), _ANSWER_SECONDS)[1]["status"])
+
     def get_status(self):
         """Return the daemon's state: {"engine": {…}, "components": {…}}; see
         ComponentStatus.from_dict."""
         return call(self.socket, "GET", "/v1/status", _ANSWER_SECONDS)[1]
+
+
+def _target(task_id):
+    """Return the URL path of a task. An id is a UUID; anything else may not get into
+    a URL, and is none that the daemon could know."""
+    if not re.fullmatch("[0-9A-Fa-f-]{36}", str(task_id)):
+        raise TaskNotFoundError(f"{task_id!r} is not a task's id, which is a UUID")
+    return f"/v1/tasks/{task_id}"

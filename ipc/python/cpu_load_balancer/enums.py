@@ -1,5 +1,4 @@
 """The names that the socket API uses. Each is a str, so that it is JSON as it stands."""
-from __future__ import annotations
 
 from enum import Enum
 
@@ -23,7 +22,7 @@ class TaskStatus(str, Enum):
     TIMED_OUT = "timed_out"
 
     @property
-    def is_terminal(self) -> bool:
+    def is_terminal(self):
         """Whether the task has ended and its Result is final."""
         return self in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.TIMED_OUT)
 

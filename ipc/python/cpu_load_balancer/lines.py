@@ -52,7 +52,7 @@ class Lines:
         self._socket.sendall(text.encode("ascii") + b"\n")
 
     def receive(self, timeout):
-        """Return the lines that came, decoded; none after timeout seconds (None:
+        """Return the lines that came, each as its size and what it says; none after timeout seconds (None:
         wait for ever) or when no line is complete yet. EOFError at the end."""
         if timeout is not None and not self._poll.poll(min(timeout * 1000, _LONGEST_POLL_MILLISECONDS)):
             return []
@@ -68,7 +68,7 @@ class Lines:
         *lines, rest = chunk.split(b"\n")
         if rest:
             self._parts.append(rest)
-        return [json.loads(line) for line in lines]
+        return [(len(line), json.loads(line)) for line in lines]
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""

@@ -4,19 +4,27 @@ from collections import OrderedDict
 
 
 class Mailbox:
-    """Keeps at most limit results; the oldest go first, which loses nothing, for
-    the daemon keeps them too. Not safe for concurrent use: its Stream's lock
-    guards it."""
+    """Keeps at most max_count results of together max_bytes, and the newest one
+    whatever its size. The oldest go first, which loses nothing, for the daemon
+    keeps them too. Not safe for concurrent use: its Stream's lock guards it."""
 
-    def __init__(self, limit):
-        self._limit = limit
-        self._results = OrderedDict()
+    def __init__(self, max_count, max_bytes):
+        self._max_count = max_count
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._results = OrderedDict()  # task id -> (result, its size)
 
-    def put(self, task_id, result):
-        self._results[task_id] = result
-        if len(self._results) > self._limit:
-            self._results.popitem(last=False)
+    def put(self, task_id, result, size):
+        """Keep result, which came as size bytes."""
+        self.take(task_id)
+        self._results[task_id] = result, size
+        self._bytes += size
+        while len(self._results) > 1 and (len(self._results) > self._max_count or self._bytes > self._max_bytes):
+            _, (_, gone) = self._results.popitem(last=False)
+            self._bytes -= gone
 
     def take(self, task_id):
         """Return the result and forget it, or None."""
-        return self._results.pop(task_id, None)
+        result, size = self._results.pop(task_id, (None, 0))
+        self._bytes -= size
+        return result

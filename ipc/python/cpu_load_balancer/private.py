@@ -18,21 +18,23 @@ _LAST_LINES = 20
 
 class PrivateDaemon:
     """A running daemon in a folder of its own. It is stopped by stop, and at the
-    latest when this object or the interpreter ends; not when this process is
-    killed by SIGKILL."""
+    latest when this object or the interpreter ends. When this process is killed, the
+    daemon ends by itself once every child that os.fork made has ended, too; its
+    folder with the log stays then."""
 
     def __init__(self, bin_dir=None, config=None):
         program = _find(bin_dir)
         self.folder = tempfile.mkdtemp(prefix="cpulb-")
         self.socket = os.path.join(self.folder, "s")
-        command = [program, "-private", "-socket", self.socket, "-state-dir", os.path.join(self.folder, "state")]
+        command = [program, "-private", "-until-eof", "-socket", self.socket, "-state-dir", os.path.join(self.folder, "state")]
         if config is not None:
             command += ["-config", os.path.abspath(config)]
         try:
             # A file, not a pipe: nobody would empty the pipe of a chatty daemon.
             with open(os.path.join(self.folder, "log"), "wb") as log:
                 # Its own session: an interrupt is ours, which then stops it in order.
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                # Its stdin is the lifeline: only this process holds the other end.
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                                  start_new_session=True)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -89,4 +91,5 @@ def _stop(process, folder, owner):
         process.kill()  # its workers see its end and end too
         process.wait()
     finally:
+        process.stdin.close()
         shutil.rmtree(folder, ignore_errors=True)

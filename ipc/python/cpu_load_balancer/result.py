@@ -40,7 +40,9 @@ class Worker:
 @dataclass
 class Result:
     """How a task ended. data is what the script returned; error is None when it
-    completed. Times of day are RFC 3339 text, as the daemon wrote them."""
+    completed. Times of day are RFC 3339 text, as the daemon wrote them; cpu_seconds
+    is what the script's thread used of the CPU, lock_seconds how long it waited for
+    Python's lock before it began."""
 
     task_id: str
     status: TaskStatus
@@ -56,6 +58,8 @@ class Result:
     finished_at: str | None = None
     queue_seconds: float = 0.0
     run_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    lock_seconds: float = 0.0
 
     @property
     def is_success(self):

@@ -1,8 +1,7 @@
 """The state of one part of the daemon."""
-from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict
+from typing import Any
 
 from .enums import Health
 
@@ -13,23 +12,23 @@ class ComponentStatus:
 
     name: str
     health: Health
-    metrics: Dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     #: Why it is not healthy.
     reason: str = ""
 
     @property
-    def is_healthy(self) -> bool:
+    def is_healthy(self):
         """Whether nothing is wrong with it."""
         return self.health is Health.HEALTHY
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self):
         """Return the entry as get_status() has it."""
-        d: Dict[str, Any] = {"health": self.health.value, "metrics": self.metrics}
+        d = {"health": self.health.value, "metrics": self.metrics}
         if self.reason:
             d["reason"] = self.reason
         return d
 
     @classmethod
-    def from_dict(cls, name: str, d: Dict[str, Any]) -> "ComponentStatus":
+    def from_dict(cls, name, d):
         """Read an entry of get_status()["components"]."""
         return cls(name, Health(d["health"]), d.get("metrics", {}), d.get("reason", ""))

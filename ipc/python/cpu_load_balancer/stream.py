@@ -14,6 +14,8 @@ from .lines import Lines
 from .mailbox import Mailbox
 
 _KEPT_RESULTS = 10_000
+_KEPT_BYTES = 64 << 20  # as JSON; Python's objects take several times that
+_IS_ELSEWHERE = {}  # no result: the daemon has it, or will have
 
 
 class Stream:
@@ -24,10 +26,10 @@ class Stream:
         self._lock = threading.Lock()  # of all below; never held while reading
         self._sending = threading.Lock()  # taken before _lock, never after
         self._sent = 0  # lines, by which the daemon names one it could not read
-        self._unanswered = {}  # line number -> task id
-        self._answers = {}  # task id -> accepted or rejected line
+        self._unanswered = {}  # number of a submit's line -> task id
+        self._answers = {}  # number of a submit's line -> the accepted or rejected line
         self._expected = set()  # ids whose result will come
-        self._mailbox = Mailbox(_KEPT_RESULTS)
+        self._mailbox = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
         self._followers = {}  # task id -> conditions of those who wait for a line
         self._reading = False
         self._end = None  # the exception, once the connection is of no more use
@@ -38,7 +40,8 @@ class Stream:
         return self._end is None and not self.leaving
 
     def submit(self, task_id, text, timeout):
-        """Send the task (JSON text) and return its accepted or rejected line."""
+        """Send the task (JSON text) and return its accepted or rejected line. Several
+        threads may send the same one: each gets an answer."""
         with self._sending:
             with self._lock:
                 self._check()
@@ -53,21 +56,24 @@ class Stream:
                 if not isinstance(error, OSError):
                     raise
         try:
-            return self._wait(task_id, self._take_answer, time.monotonic() + timeout)
-        finally:
-            self._unanswered.pop(line, None)
+            return self._wait(task_id, self._take_answer, line, time.monotonic() + timeout)
+        except BaseException:
+            with self._lock:
+                self._unanswered.pop(line, None)
+                self._answers.pop(line, None)
+            raise
 
     def result(self, task_id, deadline):
         """Return the task's result as a dict, waiting for it; None when it does
         not come here, or not any more: ask the daemon by its id."""
-        return self._wait(task_id, self._take_result, deadline) or None
+        return self._wait(task_id, self._take_result, task_id, deadline) or None
 
     def close(self):
         """End the connection; who waits gets ConnectionLostError."""
         self._fail(ConnectionLostError("the connection was closed by this program", "closed"))
 
-    def _take_answer(self, task_id):
-        answer = self._answers.pop(task_id, None)
+    def _take_answer(self, line):
+        answer = self._answers.pop(line, None)
         if answer is None:
             self._check()
         return answer
@@ -76,7 +82,7 @@ class Stream:
         result = self._mailbox.take(task_id)
         if result is None:
             if task_id not in self._expected:
-                return {}
+                return _IS_ELSEWHERE
             self._check()
         return result
 
@@ -84,10 +90,12 @@ class Stream:
         if self._end is not None:
             raise ConnectionLostError(*self._end.args, self._end.code)
 
-    def _wait(self, task_id, take, deadline):
+    def _wait(self, task_id, take, key, deadline):
+        """Return what take(key) does once it is not None; lines about the task may
+        have changed that."""
         with self._lock:
             try:
-                while (got := take(task_id)) is None:
+                while (got := take(key)) is None:
                     if self._reading:
                         self._follow(task_id, deadline)
                     else:
@@ -131,28 +139,35 @@ class Stream:
             self._reading = False
             if end is not None or self._end is not None:
                 self._ended(end)
-        for line in lines:
-            self._deliver(line)
+        for size, line in lines:
+            self._deliver(line, size)
         if self._end is not None:
             return
         if left == 0 and not lines:
             raise ResultTimeoutError("no answer in the time given")
 
-    def _deliver(self, line):
+    def _deliver(self, line, size):
         event, task_id = line.get("event"), line.get("task_id")
         if event == "rejected":
-            task_id = self._unanswered.pop(line.get("line"), task_id)
+            # It may not name the task, of which it could not be read.
+            task_id = self._unanswered.get(line.get("line"), task_id)
             self._expected.discard(task_id)
-            self._answers[task_id] = line
+            self._answer(line.get("line"), line)
         elif event == "accepted":
-            self._answers[task_id] = line
+            # The daemon answers one connection's lines in their order.
+            self._answer(next((n for n, named in self._unanswered.items() if named == task_id), None), line)
         elif event == "result":
             self._expected.discard(task_id)
-            self._mailbox.put(task_id, line["result"])
+            self._mailbox.put(task_id, line["result"], size)
         elif event == "goaway":
             self.leaving = True
         for condition in self._followers.get(task_id, ()):
             condition.notify()
+
+    def _answer(self, number, answer):
+        """Keep the answer to a submit's line, unless nobody waits for it any more."""
+        if self._unanswered.pop(number, None) is not None:
+            self._answers[number] = answer
 
     def _fail(self, end):
         with self._lock:

@@ -2,21 +2,22 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import unittest
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
-from cpu_load_balancer import (ComponentStatus, ConnectionLostError, CPULoadBalancerError, Engine, Result,
+from cpu_load_balancer import (ComponentStatus, ConnectionLostError, Engine, Result,
                                ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus, TaskType)
+from cpu_load_balancer.api import call
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
 SCRIPTS = {
     "double": "def main(params, context):\n    print('hello')\n    return params['value'] * 2\n",
     "raises": "def main(params, context):\n    raise ValueError('no such luck')\n",
     "waits": "import os\ndef main(params, context):\n    with open(params['fifo']) as f:\n        return f.read()\n",
+    "loops": "def main(params, context):\n    while True: pass\n",
     "large": "def main(params, context):\n    return 'x' * params\n",
 }
 
@@ -57,6 +58,8 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual((result.data, result.stdout, result.error), (42, "hello\n", None))
         self.assertEqual((result.attempts, result.worker.pool), (1, "cpu"))
         self.assertEqual(Result.from_dict(result.to_dict()), result)
+        raw = call(self.engine.socket, "GET", f"/v1/tasks/{result.task_id}/result", 30)[1]
+        self.assertEqual(result.to_dict(), raw)  # nothing that the daemon tells is missing
 
     def test_each_thread_gets_its_own_results(self):
         wrong = []
@@ -133,8 +136,27 @@ class WithDaemon(unittest.TestCase):
 
     def test_unknown_task_is_told(self):
         for task_id in (str(uuid.uuid4()), "banana/../x"):
-            with self.assertRaises(TaskNotFoundError):
-                self.engine.get_result(task_id, 1)
+            for ask in (self.engine.get_result, self.engine.cancel_task):
+                with self.assertRaises(TaskNotFoundError):
+                    ask(task_id)
+
+    def test_one_task_submitted_by_many_threads_at_once_runs_once(self):
+        task = Task.create(self.path("double"), {"value": 5})
+        together = threading.Barrier(16)
+
+        def work(_):
+            together.wait()
+            return self.engine.get_result(self.engine.submit_task(task), 60)
+        with ThreadPoolExecutor(together.parties) as threads:
+            results = list(threads.map(work, range(together.parties)))
+        self.assertEqual([r.data for r in results], [10] * together.parties)
+        self.assertEqual(len({r.finished_at for r in results}), 1)
+
+    def test_cancelled_task_ends_as_cancelled(self):
+        task_id = self.engine.submit_task(Task.create(self.path("loops"), task_type=TaskType.IO_BOUND))
+        self.assertFalse(self.engine.cancel_task(task_id) is TaskStatus.COMPLETED)
+        self.assertIs(self.engine.get_result(task_id, 60).status, TaskStatus.CANCELLED)
+        self.assertIs(self.engine.cancel_task(task_id), TaskStatus.CANCELLED)
 
     def test_interrupt_while_waiting_loses_nothing(self):
         def interrupt(*_):
@@ -167,31 +189,6 @@ class WithoutDaemon(unittest.TestCase):
             engine.submit_task(Task.create("x.py"))
         self.assertEqual(caught.exception.code, "no_daemon")
         self.assertIn("/nonexistent/cpulb.sock", str(caught.exception))
-
-    def test_daemon_that_does_not_start_says_why(self):
-        with self.assertRaisesRegex(CPULoadBalancerError, "/nonexistent/config.hcl"):
-            Engine.private(BIN, config="/nonexistent/config.hcl")
-
-    def test_close_leaves_neither_process_nor_folder(self):
-        engine = Engine.private(BIN)
-        engine.close()
-        self.assertFalse(os.path.exists(os.path.dirname(engine.socket)))
-        self.assertRaises(ProcessLookupError, os.kill, engine.daemon_pid, 0)
-        self.assertRaises(ConnectionLostError, engine.submit_task, Task.create("x.py"))
-
-    def test_forked_child_that_ends_leaves_the_daemon_alone(self):
-        program = """
-import os, sys
-from cpu_load_balancer import Engine
-with Engine.private(sys.argv[1]) as engine:
-    child = os.fork()
-    if child == 0:
-        sys.exit(0)  # leaves the with block and runs what is due at exit
-    os.waitpid(child, 0)
-    print(engine.get_status()["engine"]["is_running"])
-"""
-        done = subprocess.run([sys.executable, "-c", program, BIN], capture_output=True, text=True, check=False)
-        self.assertEqual((done.stdout, done.returncode), ("True\n", 0), done.stderr)
 
     def test_ids_are_version_7_and_paths_absolute(self):
         task = Task.create("x.py")
