@@ -54,7 +54,8 @@ func install(t *testing.T, config string) *box {
 // programsFolder is where programs builds; "" until it does.
 var programsFolder string
 
-// programs builds the daemon and its executor, once for all tests.
+// programs builds the daemon and its executor, once for all tests, from what `make
+// build` left in the cache, and where git distrusts the folder, too.
 var programs = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "cpulb-programs")
 	if err != nil {
@@ -62,7 +63,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	}
 	programsFolder = folder
 	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb-python": "1"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(folder, name), "cpulb/cmd/"+name)
+		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(folder, name), "cpulb/cmd/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
