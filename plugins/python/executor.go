@@ -56,7 +56,7 @@ func (e *Executor) Describe() plugins.Description {
 // Configure implements plugins.Executor. Its settings are "interrupt_after", the
 // time between a cancel's flag and its exception, and "executable", the python
 // whose installation or venv is to be in force.
-func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string, error) {
+func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (string, error) {
 	start, err := e.settings(c.Settings)
 	if err != nil {
 		return "", err
@@ -88,6 +88,11 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 		if *o.to, err = e.attr(o.module, o.name); err != nil {
 			return "", err
 		}
+	}
+	// The first beat comes before the first task, or one that takes the GIL for good
+	// would keep its own stacks from being written.
+	if _, err := e.Health(ctx); err != nil {
+		return "", err
 	}
 	return "CPython " + e.interp.Version(), nil
 }
