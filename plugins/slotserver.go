@@ -97,8 +97,10 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		s.worker.gate.leave(1)
 		return nil // recalled; whoever did so knows
 	}
+	s.worker.busy.Add(1) // before anybody knows that it runs
 	started := &proto.Event{Seq: m.Seq, Kind: &proto.Event_Started{Started: &proto.Started{}}}
 	if err := s.write(started, nil); err != nil {
+		s.worker.busy.Add(-1)
 		s.worker.gate.leave(1)
 		return err
 	}
@@ -114,10 +116,9 @@ func (s *slotServer) refuse(seq uint64) error {
 	return s.write(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
 }
 
-// runTask runs t and turns a panic of the executor into t's Outcome.
+// runTask runs t, a busy slot's, and turns a panic of the executor into t's Outcome.
 func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 	e := &emitter{slot: s, seq: t.Seq}
-	s.worker.busy.Add(1)
 	defer func() {
 		e.end()
 		s.worker.busy.Add(-1)
