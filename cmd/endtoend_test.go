@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "cpulb-programs")
 	if err != nil {
 		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // other users' daemons run them, too
+		return dir, err
 	}
 	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb": "0", "cpulb-python": "1"} {
 		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(dir, name), "./"+name)
@@ -78,6 +82,12 @@ limits {
 // start starts a daemon and returns once it is ready.
 func start(t *testing.T, config string) *daemon {
 	t.Helper()
+	return startAs(t, nil, config)
+}
+
+// startAs is start as another user; nil is this one.
+func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
+	t.Helper()
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +99,17 @@ func start(t *testing.T, config string) *daemon {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "config.hcl")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
+	}
+	if user != nil {
+		if err := errors.Join(os.Chown(dir, int(user.Uid), int(user.Gid)), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}}
 	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: d.log}
 	d.cmd.Stderr = ready
 	if err := d.cmd.Start(); err != nil {
