@@ -7,6 +7,7 @@ Exits with 1 if a task failed or anything of the daemon is left behind.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -32,10 +33,17 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at once; one that it had no room for would be tried
+    again only a second later."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def web_server(folder):
     """Serve folder on a free port of this machine; gives the base URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
+    with Server(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -50,12 +58,12 @@ def tasks(url):
     urls = [f"{url}/{name}" for name in sorted(os.listdir(DOCS)) if name.endswith(".md")]
     cpu, io = TaskType.CPU_BOUND, TaskType.IO_BOUND
     plan = [
-        ("primes", {"limit": 200_000}, cpu), ("fetch_many", {"urls": urls}, io),
-        ("primes", {"limit": 500_000}, cpu), ("sqlite_query", {"folder": EXAMPLES}, io),
+        ("primes", {"limit": 5_000_000}, cpu), ("fetch_many", {"urls": urls}, io),
+        ("primes", {"limit": 10_000_000}, cpu), ("sqlite_query", {"folder": EXAMPLES}, io),
         ("word_frequencies", {"paths": [DOCS], "suffix": ".md"}, cpu), ("fetch_many", {"urls": urls * 4}, io),
-        ("primes", {"limit": 1_000_000}, cpu), ("digest_tree", {"folder": DOCS}, io),
+        ("primes", {"limit": 2_000_000}, cpu), ("digest_tree", {"folder": DOCS}, io),
         ("word_frequencies", {"paths": [EXAMPLES], "suffix": ".py"}, cpu), ("sqlite_query", {"folder": DOCS}, io),
-        ("primes", {"limit": 2_000_000}, cpu), ("digest_tree", {"folder": EXAMPLES}, io),
+        ("primes", {"limit": 20_000_000}, cpu), ("digest_tree", {"folder": EXAMPLES}, io),
     ]
     return [Task.create(script(name), params, kind, timeout=TIMEOUT_SECONDS) for name, params, kind in plan]
 
@@ -79,7 +87,7 @@ def run_all(engine, url):
 def show(task, result):
     """Print one line of the table."""
     worker = result.worker
-    where = (worker.id, worker.core, worker.slot) if worker else ("-", "-", "-")
+    where = (worker.id, worker.core if worker.core >= 0 else "-", worker.slot) if worker else ("-", "-", "-")
     text = json.dumps(result.data) if result.is_success else str(result.error)
     name = os.path.splitext(os.path.basename(task.script_path))[0]
     print(COLUMNS.format(name, result.status.value, *where, f"{result.run_seconds * 1000:.1f}", shortened(text)))
@@ -91,7 +99,7 @@ def shortened(text, width=60):
 
 def command_line(bin_dir, socket, *arguments):
     """Run cpulb, print what it says, and return 1 if it failed."""
-    print("\n$ cpulb " + " ".join(os.path.relpath(a) if os.path.isabs(a) else a for a in arguments), flush=True)
+    print("\n$ cpulb " + shlex.join(os.path.relpath(a) if os.path.isabs(a) else a for a in arguments), flush=True)
     return int(subprocess.run([os.path.join(bin_dir, "cpulb"), "--socket", socket, *arguments]).returncode != 0)
 
 
@@ -128,3 +136,5 @@ if __name__ == "__main__":
     except CPULoadBalancerError as error:
         print(f"demo.py: {error} [{error.code}]", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit("demo.py: interrupted")
