@@ -25,9 +25,13 @@ def main(params, context):
 
 def rows(folder):
     """Yield path, suffix, size and number of lines of every file under folder."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
+    for parent, _, names in os.walk(folder, onerror=complain):
+        for path in filter(os.path.isfile, (os.path.join(parent, name) for name in names)):
             with open(path, "rb") as content:
                 text = content.read()
-            yield path, os.path.splitext(name)[1], len(text), text.count(b"\n")
+            yield path, os.path.splitext(path)[1], len(text), text.count(b"\n")
+
+
+def complain(error):
+    """Fail the task: os.walk would pass over a folder that can't be read."""
+    raise error

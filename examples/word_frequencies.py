@@ -22,9 +22,10 @@ def main(params, context):
 
 
 def text_files(paths, suffix):
-    """Yield the files in paths; folders are searched for those that end in suffix."""
+    """Yield the files in paths; folders are searched for those that end in suffix. A
+    path that is not there fails when it is opened."""
     for path in paths:
-        if os.path.isfile(path):
+        if not os.path.isdir(path):
             yield path
             continue
         for folder, _, names in os.walk(path):
