@@ -78,22 +78,24 @@ func statusLine(s string) string { return "STATUS=" + strings.Join(strings.Field
 // intervals, each time after alive has returned. While alive blocks nothing is
 // sent, and after one interval systemd kills and restarts the service: alive
 // must pass through what a stuck daemon would be stuck in, and through nothing
-// that a script could delay. Without a watchdog it waits for ctx.
-func (n *Notifier) KeepAlive(ctx context.Context, alive func()) error {
+// that a script could delay. What could not be sent is told to missed and tried
+// again at the next turn: whether the service goes on is the manager's to say.
+// Without a watchdog it waits for ctx.
+func (n *Notifier) KeepAlive(ctx context.Context, alive func(), missed func(error)) {
 	if n.watchdog == 0 || n.address == "" {
 		<-ctx.Done()
-		return nil
+		return
 	}
 	tick := time.NewTicker(n.watchdog / 2)
 	defer tick.Stop()
 	for {
 		alive()
 		if err := n.send(daemon.SdNotifyWatchdog); err != nil {
-			return err
+			missed(err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}

@@ -14,14 +14,20 @@ import (
 func manager(t *testing.T) *net.UnixConn {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
+	conn := listen(t, path)
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "")
+	t.Setenv("WATCHDOG_PID", "")
+	return conn
+}
+
+func listen(t *testing.T, path string) *net.UnixConn {
+	t.Helper()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	t.Setenv("NOTIFY_SOCKET", path)
-	t.Setenv("WATCHDOG_USEC", "")
-	t.Setenv("WATCHDOG_PID", "")
 	return conn
 }
 
@@ -86,9 +92,7 @@ func TestOutsideSystemdNothingIsSentAndNothingFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := n.KeepAlive(ctx, func() { t.Error("asked for a sign of life") }); err != nil {
-		t.Error(err)
-	}
+	n.KeepAlive(ctx, func() { t.Error("asked for a sign of life") }, func(err error) { t.Error(err) })
 }
 
 func TestManagerThatIsGoneIsAnError(t *testing.T) {
@@ -105,17 +109,57 @@ func TestWatchdogIsFedAgainAndAgain(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "20000")
 	n := newNotifier(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- n.KeepAlive(ctx, func() {}) }()
+	ended := make(chan struct{})
+	go func() {
+		n.KeepAlive(ctx, func() {}, func(err error) { t.Error(err) })
+		close(ended)
+	}()
 	for range 3 {
 		if got := receive(t, conn); got != "WATCHDOG=1" {
 			t.Fatalf("got %q", got)
 		}
 	}
 	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	<-ended
+}
+
+func TestSignOfLifeThatCouldNotBeSentIsToldAndTriedAgain(t *testing.T) {
+	conn := manager(t)
+	t.Setenv("WATCHDOG_USEC", "20000")
+	n := newNotifier(t)
+	conn.Close()
+	if err := os.Remove(n.address); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	missed, ended := make(chan error), make(chan struct{})
+	go func() {
+		n.KeepAlive(ctx, func() {}, func(err error) {
+			select {
+			case missed <- err:
+			case <-ctx.Done():
+			}
+		})
+		close(ended)
+	}()
+	if err := <-missed; err == nil {
+		t.Error("missed, and no reason told")
+	}
+	again := listen(t, n.address)
+	go func() { // it may try once more before the manager is back
+		for {
+			select {
+			case <-missed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if got := receive(t, again); got != "WATCHDOG=1" {
+		t.Errorf("got %q", got)
+	}
+	cancel()
+	<-ended
 }
 
 func TestWatchdogIsNotFedWhileTheDaemonIsStuck(t *testing.T) {
@@ -124,13 +168,14 @@ func TestWatchdogIsNotFedWhileTheDaemonIsStuck(t *testing.T) {
 	n := newNotifier(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	stuck, free := make(chan struct{}), make(chan struct{})
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	reached := sync.OnceFunc(func() { close(stuck) })
 	go func() {
-		ended <- n.KeepAlive(ctx, func() {
+		n.KeepAlive(ctx, func() {
 			reached()
 			<-free
-		})
+		}, func(err error) { t.Error(err) })
+		close(ended)
 	}()
 	<-stuck
 	if err := n.Status("first"); err != nil { // what comes first was sent first
@@ -141,9 +186,7 @@ func TestWatchdogIsNotFedWhileTheDaemonIsStuck(t *testing.T) {
 	}
 	cancel()
 	close(free)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	<-ended
 }
 
 func TestWatchdogIntervalThatIsNoNumberIsAnError(t *testing.T) {

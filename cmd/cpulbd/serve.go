@@ -127,7 +127,7 @@ func (s *service) run(listener net.Listener) error {
 		return nil
 	}, func(error) { close(interrupted) })
 	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
-	g.Add(func() error { return s.manager.KeepAlive(alive, s.probe) }, func(error) { endWatch() })
+	g.Add(func() error { s.manager.KeepAlive(alive, s.probe, s.tell); return nil }, func(error) { endWatch() })
 	s.ready(listener)
 	err := g.Run()
 	s.log.Info("stopped")
@@ -172,7 +172,8 @@ func (s *service) drain() {
 	clients.Wait()
 }
 
-// tell logs what could not be told to systemd; it is no reason to stop.
+// tell logs what could not be told to systemd, if err is something; it is no reason
+// to stop.
 func (s *service) tell(err error) {
 	if err != nil {
 		s.log.Warn("systemd was not told", "error", err)
