@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,19 @@ func TestArrowsPointDownOnly(t *testing.T) {
 	}
 	if loop := cycle(); loop != nil {
 		t.Errorf("the arrows themselves go round: %v", loop)
+	}
+}
+
+func TestEveryPackageHasItsPlaceInTheArchitecture(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range arrows {
+		row := regexp.MustCompile("(?m)^\\|[^|]*`" + name + "`[^|]*\\|")
+		if !row.Match(page) && name != "cmd" && !strings.HasPrefix(name, "bench/") {
+			t.Errorf("docs/architecture.md does not say what %s is", name)
+		}
 	}
 }
 
