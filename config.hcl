@@ -17,14 +17,27 @@ socket {
 # Tasks that wait for a worker, over all pools. When it is full, a new task is
 # refused with 429 and the caller may try again.
 queue {
-  max_tasks = 100000
+  max_tasks          = 100000
+  max_bytes          = "1GiB"   # of their params together
+  policy             = "reject" # or "block", which keeps the caller waiting, or "drop_oldest"
+  concurrency_limit  = 1        # how many tasks with one concurrency_key run at a time
+  concurrency_limits = {}       # the same for single keys: { database = 4 }
 }
 
 # How long results are kept for whoever asks for them, and how many; the oldest
 # go first.
 results {
-  ttl = "1h"
-  max = 100000
+  ttl       = "1h"
+  max       = 100000
+  max_bytes = "1GiB" # of all that is kept together
+}
+
+# What outlives the daemon. With "group" a task is on disk before it is
+# acknowledged, and a result before it is shown; whoever waits meanwhile shares one
+# fsync. "interval" commits now and then, "off" never.
+journal {
+  sync     = "group"
+  interval = "1s" # for "interval": how much may be lost
 }
 
 # A program that runs tasks. The command is a file name, which is looked for
@@ -50,6 +63,8 @@ pool "cpu" {
   threads    = 1
   # async_concurrency = 0 # tasks with an async main at once on one event loop, beside the threads
   pin        = true
+  # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
+  # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
 }
 
@@ -69,10 +84,47 @@ limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
   result_size   = "128MiB" # what a script returns, as JSON
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped
+  event_size    = "1MiB"   # what is kept of its progress and log events
   start_timeout = "30s"    # a worker's start, from exec to ready
   cancel_grace  = "2s"     # how long a task that is stopped has to end
   gil_stall     = "10s"    # for how long a worker's Python lock may be held until its stacks are logged; "0s": never
   drain_timeout = "30s"    # how long running tasks have when the daemon stops
+}
+
+# A task that recurs. Its other keys are those of a task.
+#
+# schedule "nightly" {
+#   cron            = "30 3 * * *" # minute, hour, day of month, month, day of week
+#   time_zone       = "Europe/Istanbul"
+#   overlap         = "skip" # or "queue": when the task before has not ended
+#   catch_up        = "last" # or "none", "all": times missed while the daemon was down
+#   owner           = "www-data"
+#   script_path     = "/srv/scripts/report.py"
+#   function        = "main"
+#   params          = { days = 1 }
+#   task_type       = "io_bound"
+#   pool            = "io"
+#   executor        = "python"
+#   priority        = 3
+#   timeout         = "10m"
+#   max_retries     = 2
+#   retry_backoff   = "30s"
+#   concurrency_key = "database"
+#   on_worker_lost  = "fail"
+#   durable         = true
+#   result_ttl      = "24h"
+#   labels          = { team = "billing" }
+# }
+
+# Who may do what. Whoever can connect may submit unless users or groups are named;
+# everybody sees and cancels their own tasks alone. Root may do everything.
+access {
+  users        = []
+  groups       = []
+  admin_users  = []
+  admin_groups = []
+  script_dirs  = []    # folders beneath which scripts have to be; none: anywhere
+  source       = false # whether a task may bring its script's text
 }
 
 # The log goes to stderr, which is the journal under systemd.

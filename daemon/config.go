@@ -3,6 +3,9 @@ package daemon
 import (
 	"strings"
 	"time"
+
+	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 )
 
 // Config is everything that config.hcl can say, complete with defaults. Get one
@@ -11,9 +14,12 @@ type Config struct {
 	Socket    SocketConfig
 	Queue     QueueConfig
 	Results   ResultsConfig
+	Journal   JournalConfig
 	Executors []ExecutorConfig
 	Pools     []PoolConfig
 	Limits    LimitsConfig
+	Schedules []ScheduleConfig
+	Access    AccessConfig
 	Log       LogConfig
 }
 
@@ -29,16 +35,34 @@ type SocketConfig struct {
 
 // QueueConfig bounds the input queue.
 type QueueConfig struct {
-	// MaxTasks is how many tasks may wait, over all pools.
+	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how much their
+	// params may have together.
 	MaxTasks int
+	MaxBytes int64
+	// Policy is what happens to a task when it is full: reject, block, drop_oldest.
+	Policy string
+	// KeyLimit is how many tasks with one concurrency key may run at a time,
+	// KeyLimits that of single keys.
+	KeyLimit  int
+	KeyLimits map[string]int
 }
 
 // ResultsConfig bounds the result store.
 type ResultsConfig struct {
 	// TTL is how long a result is kept after the task's end.
 	TTL time.Duration
-	// Max is how many results are kept; the oldest go first.
-	Max int
+	// Max is how many results are kept, MaxBytes how large they may be together;
+	// those that would go soonest go first.
+	Max      int
+	MaxBytes int64
+}
+
+// JournalConfig is how tasks and results outlive the daemon.
+type JournalConfig struct {
+	// Sync is group, interval or off.
+	Sync string
+	// Interval is how much time a death of the machine may cost with interval.
+	Interval time.Duration
 }
 
 // ExecutorConfig names an executor program.
@@ -108,6 +132,8 @@ type PoolConfig struct {
 	// Cores is the kernel's list format, "0-3,8"; empty means all that the
 	// daemon may use.
 	Cores string
+	// Users and Groups may submit to the pool; both empty: all who may submit.
+	Users, Groups []string
 	Environment
 }
 
@@ -118,6 +144,8 @@ type LimitsConfig struct {
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
+	// EventBytes bounds the progress and log events that are kept of a task.
+	EventBytes int64
 	// StartTimeout is how long a worker may take from exec to ready.
 	StartTimeout time.Duration
 	// CancelGrace is how long a stopped task has to end.
@@ -127,6 +155,28 @@ type LimitsConfig struct {
 	GILStall time.Duration
 	// DrainTimeout is how long running tasks have when the daemon stops.
 	DrainTimeout time.Duration
+}
+
+// ScheduleConfig is a task that recurs.
+type ScheduleConfig struct {
+	Name string
+	schedule.Options
+	// Owner is the user whose tasks these are; empty: the daemon's.
+	Owner string
+	// Task is what is submitted each time, but for its id.
+	Task task.Task
+}
+
+// AccessConfig is who may do what, by the names of users and groups.
+type AccessConfig struct {
+	// Users and Groups may submit; both empty: all who can connect.
+	Users, Groups []string
+	// AdminUsers and AdminGroups may do everything, as root may.
+	AdminUsers, AdminGroups []string
+	// ScriptDirs are folders beneath which scripts have to be; none: anywhere.
+	ScriptDirs []string
+	// Source allows tasks that bring their script's text.
+	Source bool
 }
 
 // LogConfig is where the daemon's log goes: always stderr.
@@ -143,15 +193,16 @@ type LogConfig struct {
 func DefaultConfig() *Config {
 	return &Config{
 		Socket:    SocketConfig{Path: "/run/cpulb/cpulb.sock", Mode: 0o660},
-		Queue:     QueueConfig{MaxTasks: 100_000},
-		Results:   ResultsConfig{TTL: time.Hour, Max: 100_000},
+		Queue:     QueueConfig{MaxTasks: 100_000, MaxBytes: 1 << 30, Policy: "reject", KeyLimit: 1},
+		Results:   ResultsConfig{TTL: time.Hour, Max: 100_000, MaxBytes: 1 << 30},
+		Journal:   JournalConfig{Sync: "group", Interval: time.Second},
 		Executors: []ExecutorConfig{{Name: "python", Command: "cpulb-python"}},
 		Pools: []PoolConfig{
 			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
 			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 32},
 		},
 		Limits: LimitsConfig{
-			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20,
+			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
 			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
 		},
 		Log: LogConfig{Level: "info", Format: "text"},

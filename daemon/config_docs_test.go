@@ -37,6 +37,7 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 	}
 	const executor = "executor \"python\" {\n  command = \"cpulb-python\"\n"
 	const pool = "pool \"p\" {\n  executor = \"python\"\n  task_types = [\"cpu_bound\"]\n"
+	const schedule = "schedule \"s\" {\n  cron = \"@daily\"\n  script_path = \"/x.py\"\n"
 	rows := regexp.MustCompile("(?m)^\\| `([a-z]+)\\.([a-z0-9_]+)` \\| `(.*?)` \\|").FindAllSubmatch(page, -1)
 	for _, row := range rows {
 		block, key, value := string(row[1]), string(row[2]), string(row[3])
@@ -46,6 +47,8 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 			open = executor
 		case "pool":
 			open = pool
+		case "schedule":
+			open = schedule
 		}
 		without, err := decodeConfig("without.hcl", []byte(open+"}"))
 		if err != nil {

@@ -37,9 +37,12 @@ func (d *configDecoder) blocks() []configBlock {
 		{name: "socket", keys: d.socketKeys},
 		{name: "queue", keys: d.queueKeys},
 		{name: "results", keys: d.resultsKeys},
+		{name: "journal", keys: d.journalKeys},
 		{name: "executor", named: true, keys: d.executorKeys},
 		{name: "pool", named: true, keys: d.poolKeys},
 		{name: "limits", keys: d.limitsKeys},
+		{name: "schedule", named: true, keys: d.scheduleKeys},
+		{name: "access", keys: d.accessKeys},
 		{name: "log", keys: d.logKeys},
 	}
 }
@@ -54,7 +57,14 @@ func (d *configDecoder) socketKeys(string) []configKey {
 }
 
 func (d *configDecoder) queueKeys(string) []configKey {
-	return []configKey{{name: "max_tasks", set: setCount(&d.config.Queue.MaxTasks, 1, 100_000_000)}}
+	c := &d.config.Queue
+	return []configKey{
+		{name: "max_tasks", set: setCount(&c.MaxTasks, 1, 100_000_000)},
+		{name: "max_bytes", set: setTotal(&c.MaxBytes)},
+		{name: "policy", set: setOneOf(&c.Policy, "reject", "block", "drop_oldest")},
+		{name: "concurrency_limit", set: setCount(&c.KeyLimit, 1, 1_000_000)},
+		{name: "concurrency_limits", set: setCounts(&c.KeyLimits, 1, 1_000_000)},
+	}
 }
 
 func (d *configDecoder) resultsKeys(string) []configKey {
@@ -62,6 +72,15 @@ func (d *configDecoder) resultsKeys(string) []configKey {
 	return []configKey{
 		{name: "ttl", set: setDuration(&c.TTL, true)},
 		{name: "max", set: setCount(&c.Max, 1, 100_000_000)},
+		{name: "max_bytes", set: setTotal(&c.MaxBytes)},
+	}
+}
+
+func (d *configDecoder) journalKeys(string) []configKey {
+	c := &d.config.Journal
+	return []configKey{
+		{name: "sync", set: setOneOf(&c.Sync, "group", "interval", "off")},
+		{name: "interval", set: setDuration(&c.Interval, true)},
 	}
 }
 
@@ -93,6 +112,8 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
 		{name: "cores", set: setCores(&c.Cores)},
+		{name: "users", set: setNames(&c.Users)},
+		{name: "groups", set: setNames(&c.Groups)},
 	}, environmentKeys(&c.Environment)...)
 }
 
@@ -102,10 +123,23 @@ func (d *configDecoder) limitsKeys(string) []configKey {
 		{name: "body_size", set: setSize(&c.BodyBytes)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},
 		{name: "output_size", set: setSize(&c.OutputBytes)},
+		{name: "event_size", set: setSize(&c.EventBytes)},
 		{name: "start_timeout", set: setDuration(&c.StartTimeout, true)},
 		{name: "cancel_grace", set: setDuration(&c.CancelGrace, false)},
 		{name: "gil_stall", set: setDuration(&c.GILStall, false)},
 		{name: "drain_timeout", set: setDuration(&c.DrainTimeout, false)},
+	}
+}
+
+func (d *configDecoder) accessKeys(string) []configKey {
+	c := &d.config.Access
+	return []configKey{
+		{name: "users", set: setNames(&c.Users)},
+		{name: "groups", set: setNames(&c.Groups)},
+		{name: "admin_users", set: setNames(&c.AdminUsers)},
+		{name: "admin_groups", set: setNames(&c.AdminGroups)},
+		{name: "script_dirs", set: setFolders(&c.ScriptDirs)},
+		{name: "source", set: setBoolean(&c.Source)},
 	}
 }
 

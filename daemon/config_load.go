@@ -83,6 +83,7 @@ type configDecoder struct {
 	// executors and pools are the file's own, which replace the built-in ones.
 	executors []*ExecutorConfig
 	pools     []*PoolConfig
+	schedules []*scheduleBlock
 }
 
 func newConfigDecoder(file string) *configDecoder {
@@ -229,6 +230,13 @@ func keyNames(keys []configKey) []string {
 
 // check finds what only shows when the whole file is known.
 func (d *configDecoder) check() {
+	d.checkExecutors()
+	for _, b := range d.schedules {
+		d.schedule(b)
+	}
+}
+
+func (d *configDecoder) checkExecutors() {
 	executors := map[string]bool{}
 	for _, x := range d.config.Executors {
 		executors[x.Name] = true

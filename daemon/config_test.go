@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 )
 
 func TestPackagedFileSaysTheBuiltInDefault(t *testing.T) {
@@ -29,7 +32,8 @@ func TestPackagedFileShowsEveryKey(t *testing.T) {
 	}
 	for _, b := range newConfigDecoder("").blocks() {
 		for _, k := range b.keys("x") {
-			if !strings.Contains(string(text), "\n  "+k.name+" ") && !strings.Contains(string(text), "\n  # "+k.name+" ") {
+			shown := func(before string) bool { return strings.Contains(string(text), "\n"+before+k.name+" ") }
+			if !shown("  ") && !shown("  # ") && !shown("#   ") {
 				t.Errorf("config.hcl does not show %s.%s", b.name, k.name)
 			}
 		}
@@ -58,18 +62,28 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	}
 	want := &Config{
 		Socket:  SocketConfig{Path: "/tmp/x.sock", Mode: 0o600, Group: "users"},
-		Queue:   QueueConfig{MaxTasks: 7},
-		Results: ResultsConfig{TTL: 90 * time.Second, Max: 8},
+		Queue:   QueueConfig{MaxTasks: 7, MaxBytes: 8 << 30, Policy: "drop_oldest", KeyLimit: 2, KeyLimits: map[string]int{"database": 4}},
+		Results: ResultsConfig{TTL: 90 * time.Second, Max: 8, MaxBytes: 9},
+		Journal: JournalConfig{Sync: "interval", Interval: 250 * time.Millisecond},
 		Executors: []ExecutorConfig{
 			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Environment: Environment{Env: map[string]string{"A": "b", "C": ""}}},
 			{Name: "other", Command: "other"},
 		},
 		Pools: []PoolConfig{
-			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, Threads: 4, Cores: "0-1,3"},
+			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, Threads: 4, Cores: "0-1,3",
+				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
 		},
-		Limits: LimitsConfig{BodyBytes: 1 << 30, ResultBytes: 2 << 20, OutputBytes: 12345,
+		Limits: LimitsConfig{BodyBytes: 1 << 30, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
+		Schedules: []ScheduleConfig{{Name: "nightly", Owner: "root",
+			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
+			Task: task.Task{ScriptPath: "/srv/x.py", Function: "run", Params: []byte(`{"days":1}`), Type: task.IOBound, Pool: "all", Executor: "py", Priority: 3,
+				Timeout: task.Duration(time.Minute), Labels: map[string]string{"a": "b"},
+				Extra: &task.Extras{MaxRetries: 2, RetryBackoff: task.Duration(time.Second), ConcurrencyKey: "k", OnWorkerLost: task.Fail,
+					Durable: new(bool), ResultTTL: task.Duration(time.Hour)}}}},
+		Access: AccessConfig{Users: []string{"a"}, Groups: []string{"b"}, AdminUsers: []string{"c"}, AdminGroups: []string{"d"},
+			ScriptDirs: []string{"/srv"}, Source: true},
 		Log: LogConfig{Level: "debug", Format: "json"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -101,10 +115,10 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
   task_types = ["cpu_bound"]
 `
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown key", "queue {\n  size = 1\n}", `x.hcl:2:3: unknown key "size" in queue (allowed: max_tasks)`},
-		{"unknown block", "\nqueues {\n}", `x.hcl:2:1: unknown block "queues" (allowed: socket, queue, results, executor, pool, limits, log)`},
+		{"unknown key", "queue {\n  size = 1\n}", `x.hcl:2:3: unknown key "size" in queue (allowed: max_tasks, max_bytes, `},
+		{"unknown block", "\nqueues {\n}", `x.hcl:2:1: unknown block "queues" (allowed: socket, queue, results, journal, executor, pool, limits, schedule, access, log)`},
 		{"key outside", "max_tasks = 1", `x.hcl:1:1: key "max_tasks" stands outside of any block (allowed: socket,`},
-		{"block inside", "queue {\n  x {\n  }\n}", `x.hcl:2:3: queue has no block "x" (allowed: max_tasks)`},
+		{"block inside", "queue {\n  x {\n  }\n}", `x.hcl:2:3: queue has no block "x" (allowed: max_tasks, max_bytes, `},
 		{"second block", "queue {\n}\nqueue {\n}", `x.hcl:3:1: a second block queue; the first is on line 1`},
 		{"name not wanted", `queue "x" {}`, `x.hcl:1:7: block queue takes no name`},
 		{"name wanted", `pool {}`, `x.hcl:1:1: block pool takes one name, as in: pool "a-name"`},

@@ -100,15 +100,21 @@ func setDuration(to *time.Duration, positive bool) func(cty.Value) error {
 	}
 }
 
-// setSize takes a number of bytes, or a string with a binary unit.
-func setSize(to *int64) func(cty.Value) error {
+// setSize takes a number of bytes, or a string with a binary unit, for one value
+// of a task.
+func setSize(to *int64) func(cty.Value) error { return setBytes(to, maxSize, "1GiB") }
+
+// setTotal is setSize for what many values may have together.
+func setTotal(to *int64) func(cty.Value) error { return setBytes(to, maxTotal, "1024GiB") }
+
+func setBytes(to *int64, most int64, name string) func(cty.Value) error {
 	return func(v cty.Value) error {
 		n, ok := asInt(v)
 		if s, err := asString(v); err == nil {
 			n, ok = parseSize(s)
 		}
-		if !ok || n < 1 || n > maxSize {
-			return errors.New(`must be a number of bytes or a size such as "64KiB", "128MiB" or "1GiB", from 1 to "1GiB"`)
+		if !ok || n < 1 || n > most {
+			return fmt.Errorf(`must be a number of bytes or a size such as "64KiB", "128MiB" or "1GiB", from 1 to %q`, name)
 		}
 		*to = n
 		return nil
@@ -119,6 +125,9 @@ func setSize(to *int64) func(cty.Value) error {
 // in the daemon and in the worker.
 const maxSize = 1 << 30
 
+// maxTotal is beyond what a machine has.
+const maxTotal = 1 << 40
+
 func parseSize(s string) (int64, bool) {
 	shift := 0
 	for unit, bits := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
@@ -128,7 +137,7 @@ func parseSize(s string) (int64, bool) {
 		}
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || n > maxSize>>shift {
+	if err != nil || n > maxTotal>>shift {
 		return 0, false
 	}
 	return int64(n) << shift, true
@@ -195,6 +204,57 @@ func setEnvironment(to *map[string]string) func(cty.Value) error {
 			env[name] = s
 		}
 		*to = env
+		return nil
+	}
+}
+
+// setCounts takes an object of whole numbers.
+func setCounts(to *map[string]int, low, high int) func(cty.Value) error {
+	return func(v cty.Value) error {
+		if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
+			return errors.New("must be an object of numbers such as { database = 4 }")
+		}
+		var counts map[string]int // stays nil for an empty object
+		for name, value := range v.AsValueMap() {
+			var n int
+			if err := setCount(&n, low, high)(value); err != nil {
+				return fmt.Errorf("%.64q %w", name, err)
+			}
+			if counts == nil {
+				counts = map[string]int{}
+			}
+			counts[name] = n
+		}
+		*to = counts
+		return nil
+	}
+}
+
+// setNames takes a list of the names of users or groups; whether they exist is
+// known to the machine on which the daemon starts.
+func setNames(to *[]string) func(cty.Value) error {
+	return setList(to, `must be a list of names such as ["www-data"]`, func(s string) bool { return s != "" })
+}
+
+// setFolders takes a list of absolute paths.
+func setFolders(to *[]string) func(cty.Value) error {
+	return setList(to, `must be a list of absolute paths such as ["/srv/scripts"]`,
+		func(s string) bool { return absolutePath(s) == nil && s != "" })
+}
+
+func setList(to *[]string, allowed string, valid func(string) bool) func(cty.Value) error {
+	return func(v cty.Value) error {
+		list, ok := elements(v)
+		var all []string
+		for _, e := range list {
+			s, err := asString(e)
+			ok = ok && err == nil && valid(s)
+			all = append(all, s)
+		}
+		if !ok {
+			return errors.New(allowed)
+		}
+		*to = all
 		return nil
 	}
 }

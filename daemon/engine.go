@@ -2,22 +2,30 @@
 // least-loaded worker and keeps its Result.
 //
 // Guarantees: every accepted task reaches exactly one terminal state, with a
-// reason, as long as the daemon lives; a task whose worker dies runs again, and
-// fails as worker_lost when a second worker dies of it. It does not guarantee
-// anything across a death of the daemon: tasks and results are in memory.
+// reason. With a journal that holds across a death of the daemon, and what was
+// accepted or told has been committed before; a task that was running then runs
+// again, unless it asked not to. Without a journal, and for a task that is not
+// durable, it holds as long as the daemon lives.
 //
 // Locking: Engine.mu guards all that the engine knows. Nothing is called with it
-// held that can block; frames and notices are collected under it and sent after.
+// held that can block; frames, commits and notices are collected under it and sent
+// after.
 package daemon
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
+	"strconv"
 	"sync"
 	"time"
 
+	"cpulb/daemon/access"
+	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
+	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor"
 
@@ -35,6 +43,11 @@ type Options struct {
 	// BinDir is where executors are looked for first.
 	BinDir  string
 	Version string
+	// StateDir holds the journal; empty: there is none, whatever the configuration
+	// says.
+	StateDir string
+	// Private lets the daemon's own user administer; see access.Rules.
+	Private bool
 	Log     hclog.Logger
 }
 
@@ -50,22 +63,40 @@ type Engine struct {
 	supervisors sync.WaitGroup
 	scripts     scripts
 
-	mu       sync.Mutex
-	pools    []*pool
-	queue    *queue.Queue[*record]
-	store    *store
-	running  bool
-	draining bool
-	idle     chan struct{} // closed, when draining, once no slot is busy
+	metrics *metrics
+	clock   clock
+	journal *journal.Journal // nil: none is kept
+	// stopped is closed once Stop is done.
+	stopped chan struct{}
+
+	mu    sync.Mutex
+	rules *access.Rules
+	pools []*pool
+	queue *queue.Queue[*record]
+	store *store
+	// arriving are the tasks that are not accepted yet: there is no room, or they
+	// are being committed.
+	arriving  map[*record]*admission
+	schedules []*recurring
+	recurring map[*schedule.Schedule]*recurring
+	plan      *schedule.Plan
+	// unfit ends those of the journal's tasks that can't go on.
+	unfit   []func() notices
+	running bool
+	// draining: nothing is accepted or started; stopping: nor ever will be.
+	draining, stopping bool
+	idle               chan struct{} // made by drain, closed once no slot is busy
 }
 
-// New checks the configuration against this machine and prepares the pools. It
-// starts nothing but the launcher's thread, which Stop ends.
+// New checks the configuration against this machine, prepares the pools and takes
+// over what the journal has. It starts nothing but the launcher's thread and the
+// journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), idle: make(chan struct{})}
+	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*record]*admission{}}
 	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](queue.Options{Lanes: lanesPerPool * len(o.Config.Pools), MaxTasks: o.Config.Queue.MaxTasks, Ageing: queueAgeing})
-	e.store = newStore(o.Config.Results)
+	e.queue = queue.New[*record](e.queueOptions(o.Config))
+	e.store = newStore(o.Config.Results, e.forget)
+	e.metrics = newMetrics(e)
 	for i, c := range o.Config.Pools {
 		p, err := newPool(e, i, c)
 		if err != nil {
@@ -73,12 +104,94 @@ func New(o Options) (*Engine, error) {
 		}
 		e.pools = append(e.pools, p)
 	}
+	if err := e.resolve(o.Config); err != nil {
+		return nil, err
+	}
 	launcher, err := supervisor.NewLauncher(o.RuntimeDir, o.Log.Named("worker"))
 	if err != nil {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}
 	e.launcher = launcher
+	if err := e.openJournal(); err != nil {
+		launcher.Close()
+		return nil, err
+	}
+	var since map[string]time.Time
+	if e.journal != nil {
+		since = e.journal.Schedules()
+	}
+	e.replan(e.schedules, since)
 	return e, nil
+}
+
+func (e *Engine) queueOptions(c *Config) queue.Options {
+	limits := c.Queue
+	return queue.Options{Lanes: lanesPerPool * len(c.Pools), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
+		KeyLimit: func(key string) int {
+			if n, ok := limits.KeyLimits[key]; ok {
+				return n
+			}
+			return limits.KeyLimit
+		}}
+}
+
+// resolve finds the users and groups that the configuration names, and who owns
+// its schedules.
+func (e *Engine) resolve(c *Config) error {
+	names := access.Lookup{User: userID, Group: groupID}
+	self := uint32(os.Geteuid())
+	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
+		Pools: map[string]access.Who{}}
+	var err error
+	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
+		return fmt.Errorf("access: %w", err)
+	}
+	if rules.Administer, err = names.Resolve(c.Access.AdminUsers, c.Access.AdminGroups); err != nil {
+		return fmt.Errorf("access: administrators: %w", err)
+	}
+	for _, p := range c.Pools {
+		if rules.Pools[p.Name], err = names.Resolve(p.Users, p.Groups); err != nil {
+			return fmt.Errorf("pool %q: %w", p.Name, err)
+		}
+	}
+	if e.schedules, err = newRecurring(c.Schedules, names, self); err != nil {
+		return err
+	}
+	e.rules = rules
+	return nil
+}
+
+func userID(name string) (uint32, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	id, err := strconv.ParseUint(u.Uid, 10, 32)
+	return uint32(id), err
+}
+
+func groupID(name string) (uint32, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	id, err := strconv.ParseUint(g.Gid, 10, 32)
+	return uint32(id), err
+}
+
+// forget has the journal let go of what is no longer kept.
+func (e *Engine) forget(gone []*record) {
+	if e.journal == nil {
+		return
+	}
+	var ops []journal.Op
+	for _, r := range gone {
+		if !r.volatile {
+			ops = append(ops, journal.Op{Submitted: r.submitted(), Forget: true})
+		}
+	}
+	e.journal.Append(nil, false, ops...)
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,
@@ -98,6 +211,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.end()
 		e.stopWorkers(ctx)
 		e.launcher.Close()
+		e.closeJournal(ctx)
 		return err
 	}
 	for _, s := range seats {
@@ -106,30 +220,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Lock()
 	e.running = true
 	e.mu.Unlock()
+	e.dismiss()
+	e.supervisors.Go(func() { e.keepTime(e.life) })
 	return nil
-}
-
-// Stop ends the engine: nothing new is accepted, running tasks may end until ctx
-// is done, then all workers are stopped. What has not ended by then fails with
-// code "daemon_stopped", so that whoever waits is told.
-func (e *Engine) Stop(ctx context.Context) {
-	e.mu.Lock()
-	e.draining = true
-	e.checkIdle()
-	e.mu.Unlock()
-	select {
-	case <-e.idle:
-	case <-ctx.Done():
-	}
-	e.mu.Lock()
-	e.running = false
-	notices := e.failAll()
-	e.mu.Unlock()
-	notices.send()
-	e.end()
-	e.stopWorkers(ctx)
-	e.supervisors.Wait()
-	e.launcher.Close()
 }
 
 func (e *Engine) seats() []*seat {
@@ -146,39 +239,6 @@ func (e *Engine) stopWorkers(ctx context.Context) {
 		wg.Go(func() { s.stop(ctx) })
 	}
 	wg.Wait()
-}
-
-// failAll ends every task that has not ended. e.mu is held.
-func (e *Engine) failAll() notices {
-	var n notices
-	for _, r := range e.store.tasks {
-		if !r.state.Load().Terminal() {
-			n = append(n, e.finish(r, task.Failed, stopped())...)
-		}
-	}
-	return n
-}
-
-func stopped() ended {
-	return ended{err: &task.Error{Type: "DaemonStopped", Code: "daemon_stopped",
-		Message: "the daemon stopped before the task ended"}}
-}
-
-// checkIdle closes idle when the engine drains and no slot is busy. e.mu is held.
-func (e *Engine) checkIdle() {
-	if !e.draining {
-		return
-	}
-	for _, p := range e.pools {
-		if p.busy() > 0 {
-			return
-		}
-	}
-	select {
-	case <-e.idle:
-	default:
-		close(e.idle)
-	}
 }
 
 // Ready says why tasks can't run now: the daemon is stopping, or a pool has no

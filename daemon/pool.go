@@ -138,6 +138,8 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 type delivery struct {
 	slot *slot
 	task *plugins.Task
+	// first, if not nil, is to be done before; it calls back.
+	first func(send func())
 }
 
 // deliveries are sent after Engine.mu has been released. A worker with a slot
@@ -147,9 +149,17 @@ type deliveries []delivery
 
 func (d deliveries) now() {
 	for _, x := range d {
-		if err := x.slot.conn.Send(x.task); err != nil {
-			go x.slot.process.Kill()
+		if x.first != nil {
+			x.first(x.send)
+			continue
 		}
+		x.send()
+	}
+}
+
+func (x *delivery) send() {
+	if err := x.slot.conn.Send(x.task); err != nil {
+		go x.slot.process.Kill()
 	}
 }
 
@@ -173,8 +183,10 @@ func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
 			break
 		}
 		r := p.engine.queue.Pop(now, waiting.index).Value
-		send = append(send, delivery{free.slot(lease), p.assign(r, free.slot(lease), lease)})
+		to := free.slot(lease)
+		send = append(send, delivery{slot: to, task: p.assign(r, to, lease), first: p.engine.beforeSending(r)})
 	}
+	p.engine.clock.kickIf(p.engine.queue.Changed())
 	return send
 }
 
@@ -209,10 +221,13 @@ func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
 	s.lease, s.current = l, r
 	r.slot, r.seq = s, s.seq
 	r.attempts++
+	if r.state.Load() == task.Pending { // it was parked, and the clock has not been told
+		_ = p.engine.move(r, task.Queued)
+	}
 	r.worker = &task.Worker{ID: s.seat.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
 		PID: s.seat.process.PID(), Core: s.seat.core, Slot: s.index}
 	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
-		Type: r.task.Type, Attempt: r.attempts, Labels: r.task.Labels, Traceparent: r.task.Traceparent, Params: r.task.Params}
+		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Params: r.task.Params}
 	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
 		t.Deadline = time.Now().Add(timeout)
 		r.guardAfter(timeout+p.engine.options.Config.Limits.CancelGrace, plugins.StopTimedOut)

@@ -10,28 +10,43 @@ import (
 )
 
 // record is all that the engine knows of one task. Engine.mu guards it; result
-// is immutable once set.
+// is immutable once set. A million may wait: keep it small.
 type record struct {
-	task  *task.Task
-	pool  *pool
-	state task.State
+	task *task.Task
+	pool *pool
 	// item is its place in the queue, kept while a slot has it: from there it may
 	// go back. Nil once it has ended.
 	item *queue.Item[*record]
 	// slot has the task, from its sending until its end; nil otherwise.
-	slot      *slot
-	seq       uint64
-	attempts  int
-	deaths    int  // workers that died while they ran it
-	stopping  bool // a cancel was asked for
-	events    uint64
-	worker    *task.Worker
-	submitted time.Time
-	startedAt time.Time
-	guard     *time.Timer // ends a worker whose task does not stop in time
-	result    *task.Result
-	watchers  []task.Watcher
-	done      chan struct{} // made when somebody waits; closed at the end
+	slot *slot
+	seq  uint64
+	// stamp is when it was submitted, in nanoseconds since 1970, and no other
+	// task's: lists are ordered by it.
+	stamp int64
+	batch *batch
+	// story is what is kept of its events; nil as long as nobody cares.
+	story    *story
+	worker   *task.Worker
+	started  int64       // of the attempt, in nanoseconds since 1970; 0: not
+	guard    *time.Timer // ends a worker whose task does not stop in time
+	result   *task.Result
+	watchers []task.Watcher
+	done     chan struct{} // made when somebody waits; closed at the end
+	events   uint64        // told in this attempt
+	state    task.State
+	owner    uint32
+	// attempts counts the times that it was handed to a worker, retries those that
+	// failed and were followed by another, deaths the workers that died while they
+	// ran it.
+	attempts, retries, deaths uint32
+	// lives counts the starts of the daemon since it was submitted, beyond the first.
+	lives    uint32
+	stopping bool // a cancel was asked for
+	// over: how it ends is decided, though perhaps not committed.
+	over bool
+	// volatile: it does not outlive the daemon. held: its place in the queue waits
+	// for its commit, which is done once it is accepted.
+	volatile, held, accepted bool
 }
 
 // ended is what the end of a task brings besides its status.
@@ -46,13 +61,15 @@ type ended struct {
 	cpu, lock time.Duration
 }
 
+func (r *record) submitted() time.Time { return time.Unix(0, r.stamp) }
+
 // watch adds w, which may be nil; a task that has ended tells it at once.
 func (r *record) watch(w task.Watcher) {
 	switch {
 	case w == nil:
 	case r.result != nil:
 		// Not under the lock: a watcher may call the engine.
-		go w.TaskEvent(r.event(task.EventResult))
+		go w.TaskEvent(r.resultEvent())
 	default:
 		r.watchers = append(r.watchers, w)
 	}
@@ -67,31 +84,6 @@ func (r *record) ending() <-chan struct{} {
 		}
 	}
 	return r.done
-}
-
-// event makes the next event of r.
-func (r *record) event(kind task.EventKind) *task.Event {
-	r.events++
-	ev := &task.Event{Kind: kind, ID: r.task.ID, Cursor: task.Cursor{Attempt: r.attempts, Seq: r.events}}
-	switch kind {
-	case task.EventResult:
-		ev.Result = r.result
-	case task.EventState:
-		status := r.state.Load()
-		ev.Status = &status
-	}
-	return ev
-}
-
-// tell returns notices of ev to those who want more than the result.
-func (r *record) tell(ev *task.Event) notices {
-	var n notices
-	for _, w := range r.watchers {
-		if w.Verbose() {
-			n = append(n, notice{w, ev})
-		}
-	}
-	return n
 }
 
 // stop asks the worker that has r to end it, and gives it a grace. The answer of
@@ -116,9 +108,10 @@ func (r *record) guardAfter(d time.Duration, reason plugins.StopReason) {
 func (r *record) view() task.View {
 	v := task.View{ID: r.task.ID, Status: r.state.Load(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
 		Type: r.task.Type, Pool: r.pool.config.Name, Priority: r.task.Priority, Labels: r.task.Labels,
-		Attempts: r.attempts, Worker: r.worker, SubmittedAt: r.submitted}
-	if !r.startedAt.IsZero() {
-		v.StartedAt = &r.startedAt
+		Attempts: int(r.attempts), Worker: r.worker, SubmittedAt: r.submitted()}
+	if r.started != 0 {
+		started := time.Unix(0, r.started)
+		v.StartedAt = &started
 	}
 	if r.result != nil {
 		v.FinishedAt = &r.result.FinishedAt
@@ -126,80 +119,30 @@ func (r *record) view() task.View {
 	return v
 }
 
-// finish brings r to its end and returns whom to tell. Engine.mu is held.
-func (e *Engine) finish(r *record, status task.Status, end ended) notices {
-	from := r.state.Load()
-	if from == task.Queued && (status == task.Completed || status == task.TimedOut) {
-		// Its Started and its Result came in one read, or it was never started.
-		from = task.Running
-		_ = r.state.Move(task.Queued, task.Running)
-	}
-	if err := r.state.Move(from, status); err != nil {
-		e.log.Error("a task was to end twice", "task_id", r.task.ID, "error", err)
-		return nil
-	}
-	if r.guard != nil {
-		r.guard.Stop()
-	}
-	if r.item != nil {
-		e.queue.Remove(time.Now(), r.item)
-		r.item = nil
-	}
-	r.slot = nil
-	r.result = r.makeResult(status, end)
-	e.store.ended(r)
-	if r.done != nil {
-		close(r.done)
-	}
-	var n notices
-	if len(r.watchers) > 0 {
-		ev := r.event(task.EventResult)
-		for _, w := range r.watchers {
-			n = append(n, notice{w, ev})
-		}
-		e.store.got += uint64(len(n))
-	}
-	r.watchers = nil
-	return n
-}
-
+// makeResult is what is told of the end of r.
 func (r *record) makeResult(status task.Status, end ended) *task.Result {
 	res := &task.Result{CPUSeconds: end.cpu.Seconds(), LockSeconds: end.lock.Seconds(), ID: r.task.ID, Status: status, Data: end.data, Error: end.err, Stdout: end.stdout,
-		Stderr: end.stderr, Truncated: end.truncated, Attempts: r.attempts, Worker: r.worker,
-		SubmittedAt: r.submitted, FinishedAt: time.Now()}
+		Stderr: end.stderr, Truncated: end.truncated, Attempts: int(r.attempts), Worker: r.worker,
+		SubmittedAt: r.submitted(), FinishedAt: time.Now()}
 	if len(res.Data) == 0 {
 		res.Data = json.RawMessage("null")
 	}
-	if r.startedAt.IsZero() {
-		res.QueueSeconds = res.FinishedAt.Sub(r.submitted).Seconds()
+	since := func(t time.Time) float64 { return max(0, t.Sub(res.SubmittedAt).Seconds()) } // the clock may be set
+	if r.started == 0 {
+		res.QueueSeconds = since(res.FinishedAt)
 		return res
 	}
-	started := r.startedAt
+	started := time.Unix(0, r.started)
+	run := res.FinishedAt.Sub(started)
 	if end.run > 0 {
 		// The worker's clock is the better one: its Started may have been read
 		// together with its Result.
-		started = res.FinishedAt.Add(-end.run)
-		if started.Before(r.submitted) {
-			started = r.submitted
+		run = end.run
+		if started = res.FinishedAt.Add(-run); started.Before(res.SubmittedAt) {
+			started = res.SubmittedAt
 		}
 	}
 	res.StartedAt = &started
-	res.QueueSeconds = started.Sub(r.submitted).Seconds()
-	res.RunSeconds = res.FinishedAt.Sub(started).Seconds()
+	res.QueueSeconds, res.RunSeconds = since(started), max(0, run.Seconds())
 	return res
-}
-
-// notice is an event on its way to a watcher.
-type notice struct {
-	watcher task.Watcher
-	event   *task.Event
-}
-
-// notices are sent after Engine.mu has been released.
-type notices []notice
-
-func (n notices) send() {
-	for _, x := range n {
-		x.watcher.TaskEvent(x.event)
-	}
 }

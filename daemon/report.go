@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"sync"
@@ -25,12 +26,13 @@ func (e *Engine) Status(ctx context.Context) Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return Status{
-		Engine: EngineStatus{IsRunning: e.running && !e.draining, Version: e.options.Version, PID: os.Getpid(),
+		Engine: EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
 			UptimeSeconds: time.Since(e.started).Seconds(), Tasks: e.counts()},
 		Components: map[string]Component{
 			"input_queue":  e.inputQueue(),
-			"output_queue": {Health: e.health(), Metrics: map[string]any{"size": e.store.size(), "total_put": e.store.put, "total_get": e.store.got}},
+			"output_queue": {Health: e.health(), Metrics: map[string]any{"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}},
 			"process_pool": e.processPool(workers),
+			"journal":      e.journalStatus(),
 		},
 	}
 }
@@ -45,19 +47,46 @@ func (e *Engine) health() Health {
 func (e *Engine) counts() map[string]int {
 	n := map[string]int{}
 	for _, s := range task.Statuses() {
-		n[s.String()] = 0
-	}
-	for _, r := range e.store.tasks {
-		n[r.state.Load().String()]++
+		n[s.String()] = e.store.counts[s]
 	}
 	return n
 }
 
 func (e *Engine) inputQueue() Component {
-	c := Component{Health: e.health(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": e.queue.Capacity(),
-		"total_put": e.queue.Stats().Put, "total_dropped": e.queue.Stats().Dropped}}
-	if c.Health == Healthy && e.queue.Len() >= e.queue.Capacity() {
+	q, capacity := e.queue.Stats(), e.queue.Capacity()
+	c := Component{Health: e.health(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
+		"waiting": q.Waiting, "parked": q.Parked, "blocked": q.Blocked, "total_put": q.Put, "total_dropped": q.Dropped, "total_expired": q.Expired}}
+	switch size := e.queue.Len(); {
+	case c.Health != Healthy:
+	case size >= capacity || q.Blocked > 0:
 		c.Health, c.Reason = Degraded, "the queue is full"
+	case size >= capacity/100*nearlyFull:
+		c.Health, c.Reason = Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
+	}
+	return c
+}
+
+// nearlyFull is how many hundredths of its capacity make the queue degraded.
+const nearlyFull = 80
+
+// slowCommit is a commit of the journal that makes it degraded.
+const slowCommit = time.Second
+
+func (e *Engine) journalStatus() Component {
+	c := Component{Health: e.health(), Metrics: map[string]any{"sync": e.options.Config.Journal.Sync}}
+	if e.journal == nil {
+		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
+		return c
+	}
+	s := e.journal.Stats()
+	c.Metrics["waiting"], c.Metrics["commits"], c.Metrics["bytes"] = s.Waiting, s.Commits, s.Bytes
+	c.Metrics["last_commit_seconds"] = s.LastCommit.Seconds()
+	switch {
+	case c.Health != Healthy:
+	case s.Failing != nil:
+		c.Health, c.Reason = Degraded, "nothing can be committed: "+s.Failing.Error()
+	case s.LastCommit > slowCommit:
+		c.Health, c.Reason = Degraded, "the last commit took "+s.LastCommit.Round(time.Millisecond).String()
 	}
 	return c
 }

@@ -40,35 +40,6 @@ func (s *slot) of(seq uint64) *record {
 
 // Started implements plugins.Handler.
 func (s *slot) Started(seq uint64) {
-	s.event(seq, task.EventState, func(r *record, _ *task.Event) bool {
-		r.startedAt = time.Now()
-		return r.state.Move(task.Queued, task.Running) == nil
-	})
-}
-
-// Partial implements plugins.Handler.
-func (s *slot) Partial(seq, _ uint64, value []byte) {
-	s.event(seq, task.EventPartial, func(_ *record, ev *task.Event) bool { ev.Value = value; return true })
-}
-
-// Progress implements plugins.Handler.
-func (s *slot) Progress(seq uint64, fraction float64, message string) {
-	s.event(seq, task.EventProgress, func(_ *record, ev *task.Event) bool {
-		ev.Fraction, ev.Message = &fraction, message
-		return true
-	})
-}
-
-// Log implements plugins.Handler.
-func (s *slot) Log(seq uint64, level, message string) {
-	s.event(seq, task.EventLog, func(_ *record, ev *task.Event) bool {
-		ev.Level, ev.Message = level, message
-		return true
-	})
-}
-
-// event applies one event of the running task and tells its verbose watchers.
-func (s *slot) event(seq uint64, kind task.EventKind, apply func(*record, *task.Event) bool) {
 	e := s.engine()
 	e.mu.Lock()
 	r := s.of(seq)
@@ -76,12 +47,42 @@ func (s *slot) event(seq uint64, kind task.EventKind, apply func(*record, *task.
 		e.mu.Unlock()
 		return
 	}
+	r.started = time.Now().UnixNano()
 	var n notices
-	if ev := (&task.Event{}); apply(r, ev) && len(r.watchers) > 0 {
-		full := r.event(kind)
-		full.Value, full.Fraction, full.Level, full.Message = ev.Value, ev.Fraction, ev.Level, ev.Message
-		n = r.tell(full)
+	if e.move(r, task.Running) == nil {
+		n = e.tellState(r, "")
 	}
+	e.mu.Unlock()
+	n.send()
+}
+
+// Partial implements plugins.Handler.
+func (s *slot) Partial(seq, _ uint64, value []byte) {
+	s.event(seq, task.EventPartial, func(ev *task.Event) { ev.Value = value })
+}
+
+// Progress implements plugins.Handler.
+func (s *slot) Progress(seq uint64, fraction float64, message string) {
+	s.event(seq, task.EventProgress, func(ev *task.Event) { ev.Fraction, ev.Message = &fraction, message })
+}
+
+// Log implements plugins.Handler.
+func (s *slot) Log(seq uint64, level, message string) {
+	s.event(seq, task.EventLog, func(ev *task.Event) { ev.Level, ev.Message = level, message })
+}
+
+// event notes one event of the running task and tells its verbose watchers.
+func (s *slot) event(seq uint64, kind task.EventKind, fill func(*task.Event)) {
+	e := s.engine()
+	e.mu.Lock()
+	r := s.of(seq)
+	if r == nil {
+		e.mu.Unlock()
+		return
+	}
+	ev := r.event(kind)
+	fill(ev)
+	n := e.tell(r, ev)
 	e.mu.Unlock()
 	n.send()
 }
@@ -151,14 +152,15 @@ func (s *slot) requeue(r *record) {
 	if r.guard != nil {
 		r.guard.Stop()
 	}
-	r.slot, r.worker, r.startedAt = nil, nil, time.Time{}
+	r.slot, r.worker, r.started = nil, nil, 0
 	queue, lane := s.engine().queue, s.seat.pool.laneFor(r.task).index
 	if r.state.Load() != task.Running {
 		queue.Return(time.Now(), r.item, lane)
 		return
 	}
-	_ = r.state.Move(task.Running, task.Queued) // the table has it, and e.mu is held
+	_ = s.engine().move(r, task.Queued) // the table has it
 	queue.Retry(time.Now(), r.item, lane, time.Time{})
+	s.engine().note(r, time.Time{})
 }
 
 // abandon deals with the task of a slot whose process is dead. Engine.mu is held.
@@ -171,11 +173,15 @@ func (s *slot) abandon(exit string) notices {
 	if r.stopping {
 		return s.engine().finish(r, task.Cancelled, cancelled()) // or its cancel would be forgotten
 	}
-	if r.state.Load() != task.Running || s.seat.blameless {
+	if r.state.Load() != task.Running || s.seat.blameless || s.engine().stopping {
 		s.requeue(r)
 		return nil
 	}
 	r.deaths++
+	if r.task.Extras().OnWorkerLost == task.Fail {
+		return s.engine().finish(r, task.Failed, failure("WorkerLost", "worker_lost",
+			fmt.Sprintf("worker %s died while it ran this task (%s), which must not run twice", s.seat.spec.ID, exit)))
+	}
 	if r.deaths < 2 {
 		s.requeue(r)
 		return nil

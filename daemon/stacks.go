@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -13,8 +14,11 @@ import (
 func (e *Engine) Workers(ctx context.Context) []WorkerStatus { return e.workers(ctx) }
 
 // Stacks tells what the threads of a worker are doing, as text for people. Errors:
-// task.ErrNoWorker, task.ErrNoStacks.
-func (e *Engine) Stacks(ctx context.Context, worker string) (string, error) {
+// access.Denied, task.ErrNoWorker, task.ErrNoStacks.
+func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string) (string, error) {
+	if err := e.administer(who); err != nil {
+		return "", err
+	}
 	e.mu.Lock()
 	var found *seat
 	for _, s := range e.seats() {

@@ -19,7 +19,9 @@ type Status struct {
 
 // EngineStatus is the engine's own line of Status.
 type EngineStatus struct {
-	IsRunning     bool    `json:"is_running"`
+	IsRunning bool `json:"is_running"`
+	// Draining: nothing is accepted or started.
+	Draining      bool    `json:"draining"`
 	Version       string  `json:"version"`
 	PID           int     `json:"pid"`
 	UptimeSeconds float64 `json:"uptime_seconds"`

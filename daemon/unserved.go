@@ -4,8 +4,7 @@ import "cpulb/daemon/task"
 
 // unserved lists the fields of a task that the engine does not act on yet.
 func unserved() []string {
-	return []string{"source", "expires_at", "max_retries", "retry_backoff", "run_at", "delay", "idempotency_key",
-		"concurrency_key", "on_worker_lost", "durable", "result_ttl", "env", "cwd"}
+	return []string{"source", "env", "cwd"}
 }
 
 // refuseUnserved refuses a task that has such a field: whoever sets one relies

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 )
 
@@ -27,9 +28,11 @@ func TestFieldsThatTheEngineDoesNotServeAreRefusedByName(t *testing.T) {
 			t.Fatalf("%s: %v", text, err)
 		}
 		var field *task.FieldError
-		if _, err := (&Engine{}).Submit(x, nil); !errors.As(err, &field) || field.Field != name {
-			t.Errorf("%s: %v", text, err)
-		}
+		(&Engine{}).Submit(access.Identity{}, x, nil, func(_ task.View, err error) {
+			if !errors.As(err, &field) || field.Field != name {
+				t.Errorf("%s: %v", text, err)
+			}
+		})
 	}
 	plain, err := task.Decode([]byte(`{"script_path":"/x.py","priority":9,"labels":{"a":"b"},"timeout":"1s"}`))
 	if err != nil || refuseUnserved(plain) != nil {

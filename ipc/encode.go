@@ -91,9 +91,14 @@ func encodeEvent(ev *task.Event) [][]byte {
 }
 
 // encodeAccepted returns the line that says that a task has been accepted.
-func encodeAccepted(id task.ID, status task.Status) []byte {
+// encodeAccepted tells that a task was accepted. Where an idempotency key says
+// that it is another one, sent before, that one's id is told beside its own.
+func encodeAccepted(id, sent task.ID, status task.Status) []byte {
 	b := append(make([]byte, 0, 128), `{"event":"accepted","task_id":`...)
 	b = appendID(b, id)
+	if id != sent {
+		b = appendID(append(b, `,"sent_as":`...), sent)
+	}
 	b = append(b, `,"status":"`...)
 	b = append(b, status.String()...)
 	return append(b, "\"}\n"...)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 )
 
@@ -30,6 +31,9 @@ const (
 	codeScriptIsDirectory = "script_is_directory"
 	codeScriptNotReadable = "script_not_readable"
 	codeNoSuchPool        = "no_such_pool"
+	codeNotAllowed        = "not_allowed"
+	codeBatchNotFound     = "batch_not_found"
+	codeJournalFull       = "journal_full"
 	codeBadQuery          = "bad_query"
 	codeTaskNotFound      = "task_not_found"
 	codeWorkerNotFound    = "worker_not_found"
@@ -63,6 +67,8 @@ func kinds() []kind {
 		{codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
 		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
 		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
+		{codeNotAllowed, http.StatusForbidden, "Not allowed"},
+		{codeBatchNotFound, http.StatusNotFound, "No such batch"},
 		{codeTaskNotFound, http.StatusNotFound, "No such task"},
 		{codeWorkerNotFound, http.StatusNotFound, "No such worker"},
 		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
@@ -75,6 +81,7 @@ func kinds() []kind {
 		{codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
 		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
+		{codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
 		{codeInternal, http.StatusInternalServerError, "Internal error"},
 	}
 }
@@ -92,7 +99,10 @@ func problemFor(err error) *Problem {
 	p := &Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
 	var field *task.FieldError
 	var request *requestError
+	var denied *access.Denied
 	switch {
+	case errors.As(err, &denied):
+		p.Field = denied.Field
 	case errors.As(err, &field):
 		p.Field, p.Allowed = field.Field, field.Allowed
 	case errors.As(err, &request):
@@ -115,6 +125,14 @@ func codeFor(err error) string {
 		return field.Code
 	case errors.As(err, &request):
 		return request.code
+	case errors.Is(err, access.ErrDenied):
+		return codeNotAllowed
+	case errors.Is(err, task.ErrBatchNotFound):
+		return codeBatchNotFound
+	case errors.Is(err, task.ErrNoSpace):
+		return codeJournalFull
+	case errors.Is(err, task.ErrBadCursor):
+		return codeBadQuery
 	case errors.Is(err, task.ErrInvalid):
 		return codeInvalidTask
 	case errors.Is(err, task.ErrNotFound):
@@ -136,19 +154,25 @@ func codeFor(err error) string {
 	}
 }
 
-// fail answers with the problem that err is. One of our own is also logged.
-func (s *Server) fail(w http.ResponseWriter, err error) {
+// problem is problemFor; one of our own is also logged.
+func (s *Server) problem(err error) *Problem {
 	p := problemFor(err)
 	if p.Code == codeInternal {
 		s.options.Logger.Error("request failed", "error", err)
 	}
+	return p
+}
+
+// fail answers with the problem that err is.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	p := s.problem(err)
 	text, err := json.Marshal(p)
 	if err != nil {
 		text = nil // a struct of strings is always JSON
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	switch p.Status {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 		w.Header().Set("Retry-After", "1")
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", strings.Join(p.Allowed, ", "))

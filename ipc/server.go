@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net"
 	"net/http"
@@ -25,25 +26,55 @@ import (
 	"time"
 
 	"cpulb/daemon"
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Engine is what the API needs of the daemon.
+// Engine is what the API needs of the daemon. who is the caller, as the kernel
+// names it; who may not do something is told so by the errors of package access.
 type Engine interface {
-	// Submit accepts t; w, which may be nil, is told of what follows, perhaps
-	// before Submit returns.
-	Submit(t *task.Task, w task.Watcher) (task.View, error)
-	View(id task.ID) (task.View, error)
-	// Result waits until the task has ended or ctx is done.
-	Result(ctx context.Context, id task.ID) (*task.Result, error)
-	Cancel(id task.ID) (task.View, error)
+	Tasks
+	Administration
 	Status(ctx context.Context) daemon.Status
 	Workers(ctx context.Context) []daemon.WorkerStatus
-	Stacks(ctx context.Context, worker string) (string, error)
+	Schedules() []daemon.ScheduleStatus
 	// Ready says why tasks can't run now.
 	Ready() error
+	// Gather is for the metrics.
+	prometheus.Gatherer
+}
+
+// Tasks is what an Engine does with tasks.
+type Tasks interface {
+	// Submit accepts t; w, which may be nil, is told of what follows, perhaps
+	// before Submit returns. done is called once, from any goroutine, and does not
+	// block; it may come before Submit returns, or much later.
+	Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
+	// SubmitBatch answers with an id or an error for each of tasks.
+	SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error))
+	View(who access.Identity, id task.ID) (task.View, error)
+	// Result waits until the task has ended or ctx is done.
+	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
+	// Events, like BatchResults, waits for what is still to come.
+	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
+	Cancel(who access.Identity, id task.ID) (task.View, error)
+	Rerun(who access.Identity, id task.ID, done func(task.View, error))
+	List(who access.Identity, f daemon.Filter, p daemon.Page) (daemon.Listing, error)
+	CancelAll(who access.Identity, f daemon.Filter) (int, error)
+	Batch(who access.Identity, id task.ID) (daemon.BatchView, error)
+	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
+}
+
+// Administration is what only few may do.
+type Administration interface {
+	Stacks(ctx context.Context, who access.Identity, worker string) (string, error)
+	Drain(who access.Identity) error
+	Resume(who access.Identity) error
+	// Administers reports whether who may do everything.
+	Administers(who access.Identity) bool
 }
 
 // Options is what NewServer needs beside the engine.
@@ -83,7 +114,7 @@ func NewServer(engine Engine, o Options) *Server {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Server{engine: engine, options: o, streams: map[*stream]struct{}{}}
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ConnContext: withPeer,
 		ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
@@ -113,13 +144,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // calls lists every path, the methods that it takes, and who answers them.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
-		"/v1/tasks":                      {"POST": s.postTask},
+		"/v1/tasks":                      {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
 		"/v1/tasks/{task_id}":            {"GET": s.getTask, "DELETE": s.deleteTask},
 		"/v1/tasks/{task_id}/result":     {"GET": s.getResult},
+		"/v1/tasks/{task_id}/events":     {"GET": s.getEvents},
+		"/v1/tasks/{task_id}/rerun":      {"POST": s.postRerun},
+		"/v1/batches":                    {"POST": s.postBatch},
+		"/v1/batches/{batch_id}":         {"GET": s.getBatch},
+		"/v1/batches/{batch_id}/results": {"GET": s.getBatchResults},
 		"/v1/stream":                     {"POST": s.postStream},
 		"/v1/status":                     {"GET": s.getStatus},
 		"/v1/workers":                    {"GET": s.getWorkers},
 		"/v1/workers/{worker_id}/stacks": {"GET": s.getStacks},
+		"/v1/schedules":                  {"GET": s.getSchedules},
+		"/v1/drain":                      {"POST": s.postDrain},
+		"/v1/resume":                     {"POST": s.postResume},
+		"/metrics":                       {"GET": s.getMetrics},
+		"/debug/pprof/{profile...}":      {"GET": s.getProfile},
 		"/healthz":                       {"GET": s.getHealth},
 		"/readyz":                        {"GET": s.getReady},
 	}

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/plugins/outbox"
 	"cpulb/plugins/rawio"
@@ -29,6 +31,8 @@ const (
 	// farewellTimeout is how long a client that was cut off has to read what had
 	// been queued for it, and why it ends.
 	farewellTimeout = 5 * time.Second
+	// maxUnanswered is how many submissions share a commit at most, for one client.
+	maxUnanswered = 1000
 )
 
 // stream is one upgraded connection; it watches the tasks submitted on it.
@@ -37,8 +41,12 @@ const (
 // goroutine that ends a task writes the result itself when the socket has room.
 type stream struct {
 	server *Server
-	conn   *rawio.Conn
-	out    *outbox.Outbox
+	who    access.Identity
+	// unanswered bounds the submissions that the engine has not answered yet: no
+	// more lines are read meanwhile.
+	unanswered chan struct{}
+	conn       *rawio.Conn
+	out        *outbox.Outbox
 	// cut is set when the client lets too much gather: nothing more is queued.
 	cut  atomic.Bool
 	gone chan struct{} // closed when the connection has ended
@@ -68,7 +76,7 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
-	(&stream{server: s, conn: conn, out: out, gone: make(chan struct{})}).run(in)
+	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), conn: conn, out: out, gone: make(chan struct{})}).run(in)
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -141,7 +149,7 @@ func (st *stream) command(text []byte, line int) {
 	switch {
 	case err != nil:
 	case c.Op == opSubmit:
-		err = st.submit(t, &c)
+		st.submit(t, c, line)
 	default:
 		err = st.cancel(c.TaskID)
 	}
@@ -153,26 +161,38 @@ func (st *stream) command(text []byte, line int) {
 func (st *stream) cancel(text string) error {
 	id, err := idFrom(text)
 	if err == nil {
-		_, err = st.server.engine.Cancel(id)
+		_, err = st.server.engine.Cancel(st.who, id)
 	}
 	return err
 }
 
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered.
-func (st *stream) submit(t *task.Task, c *command) error {
+func (st *stream) submit(t *task.Task, c command, line int) {
 	quiet := c.Ack != nil && !*c.Ack
 	w := &watch{stream: st, verbose: c.Events, accepted: quiet}
+	named := bytes.Contains(c.Task, []byte(`"task_id"`)) // c is the line's, which is overwritten by the next
 	st.watches(1)
-	view, err := st.server.engine.Submit(t, w)
-	if err != nil {
-		st.watches(-1)
-		return err
+	st.unanswered <- struct{}{}
+	st.server.engine.Submit(st.who, t, w, func(view task.View, err error) {
+		<-st.unanswered
+		switch {
+		case err != nil:
+			st.watches(-1)
+			st.reject(known(t.ID, named), line, err)
+		case !quiet:
+			w.accept(encodeAccepted(view.ID, t.ID, view.Status))
+		}
+	})
+}
+
+// known is the id of a task that was refused, if its sender knows it.
+func known(id task.ID, named bool) *string {
+	if !named {
+		return nil
 	}
-	if !quiet {
-		w.accept(encodeAccepted(t.ID, view.Status))
-	}
-	return nil
+	text := id.String()
+	return &text
 }
 
 // watches notes tasks that begin or end to be watched.
@@ -200,10 +220,7 @@ func (st *stream) settle() <-chan struct{} {
 }
 
 func (st *stream) reject(id *string, line int, err error) {
-	p := problemFor(err)
-	if p.Code == codeInternal {
-		st.server.options.Logger.Error("line failed", "error", err)
-	}
+	p := st.server.problem(err)
 	st.write(append(appendJSON(nil, struct {
 		Event   string   `json:"event"`
 		TaskID  *string  `json:"task_id"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
@@ -283,7 +284,7 @@ func TestALostConnectionCancelsNothing(t *testing.T) {
 	if err := server.Shutdown(t.Context()); err != nil { // returns once the loss has been noticed
 		t.Fatal(err)
 	}
-	if v, err := engine.View(id); err != nil || v.Status != task.Running {
+	if v, err := engine.View(access.Identity{}, id); err != nil || v.Status != task.Running {
 		t.Fatalf("the task: %+v %v", v, err)
 	}
 	engine.End(id, task.Result{Status: task.Completed}) // to a stream that is gone
@@ -323,7 +324,7 @@ func TestSlowReaderDoesNotDelayOthers(t *testing.T) {
 	if last.Event != "goaway" || results == 0 || results == len(ids) {
 		t.Fatalf("the slow client had %d results, at last %q", results, last.Event)
 	}
-	if r, err := engine.Result(t.Context(), ids[len(ids)-1]); err != nil || !bytes.Equal(r.Data, big) {
+	if r, err := engine.Result(t.Context(), access.Identity{}, ids[len(ids)-1]); err != nil || !bytes.Equal(r.Data, big) {
 		t.Fatalf("the last result is not found by id: %v", err)
 	}
 }

@@ -27,15 +27,46 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	view, err := s.engine.Submit(t, nil)
+	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(peer(r), t, nil, done) })
 	if err != nil || wait == 0 {
 		s.answer(w, http.StatusAccepted, view, err)
 		return
 	}
-	s.answerResult(w, r, t.ID, wait)
+	s.answerResult(w, r, view.ID, wait)
+}
+
+func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
+	s.withTask(w, r, func(id task.ID) {
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(peer(r), id, done) })
+		s.answer(w, http.StatusAccepted, view, err)
+	})
+}
+
+// await waits for the answer of an engine that answers later, unless ctx is done:
+// then nobody wants it any more.
+func await(ctx context.Context, ask func(done func(task.View, error))) (view task.View, err error) {
+	answered := make(chan struct{})
+	ask(func(v task.View, e error) {
+		view, err = v, e
+		close(answered)
+	})
+	select {
+	case <-answered:
+		return view, err
+	case <-ctx.Done():
+		return task.View{}, ctx.Err()
+	}
 }
 
 func (s *Server) readTask(r *http.Request) (*task.Task, error) {
+	body, err := s.readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return task.Decode(body)
+}
+
+func (s *Server) readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.options.BodyBytes+1))
 	if err != nil {
 		return nil, &task.FieldError{Field: "body", Code: codeInvalidJSON, Problem: "could not be read: " + err.Error()}
@@ -43,7 +74,7 @@ func (s *Server) readTask(r *http.Request) (*task.Task, error) {
 	if int64(len(body)) > s.options.BodyBytes {
 		return nil, tooLarge(s.options.BodyBytes)
 	}
-	return task.Decode(body)
+	return body, nil
 }
 
 func tooLarge(limit int64) error {
@@ -52,14 +83,14 @@ func tooLarge(limit int64) error {
 
 func (s *Server) getTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := s.engine.View(id)
+		view, err := s.engine.View(peer(r), id)
 		s.answer(w, http.StatusOK, view, err)
 	})
 }
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := s.engine.Cancel(id)
+		view, err := s.engine.Cancel(peer(r), id)
 		s.answer(w, http.StatusAccepted, view, err)
 	})
 }
@@ -105,7 +136,7 @@ func idFrom(text string) (task.ID, error) {
 func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
-	result, err := s.engine.Result(ctx, id)
+	result, err := s.engine.Result(ctx, peer(r), id)
 	if err == nil {
 		s.writeResult(w, result)
 		return
@@ -114,9 +145,9 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 		s.fail(w, err)
 		return
 	}
-	view, err := s.engine.View(id)
+	view, err := s.engine.View(peer(r), id)
 	if err == nil && view.Status.Terminal() { // it ended just now
-		if result, err = s.engine.Result(context.WithoutCancel(ctx), id); err == nil {
+		if result, err = s.engine.Result(context.WithoutCancel(ctx), peer(r), id); err == nil {
 			s.writeResult(w, result)
 			return
 		}

@@ -20,6 +20,6 @@ func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("worker_id")
-	text, err := s.engine.Stacks(r.Context(), id)
+	text, err := s.engine.Stacks(r.Context(), peer(r), id)
 	s.answer(w, http.StatusOK, map[string]string{"id": id, "stacks": text}, err)
 }

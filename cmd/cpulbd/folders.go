@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"cpulb/daemon"
 )
 
 // workersPath returns where the workers' sockets are to be: in the unit's
@@ -107,14 +110,26 @@ func (f *workersFolder) remove() {
 	f.lock.Close()
 }
 
-// stateFolder makes the folder for what outlives the daemon. Nothing is kept
-// there yet, so only one that is asked for by name is made.
-func (o *options) stateFolder() error {
-	if o.stateDir == "" {
-		return nil
+// defaultState is where what outlives the daemon is kept, unless it is told
+// otherwise by -state-dir or systemd's StateDirectory=.
+const defaultState = "/var/lib/cpulb"
+
+// stateFolder makes the folder for what outlives the daemon, if anything does. A
+// private daemon keeps nothing in a folder that it was not given.
+func (o *options) stateFolder(c *daemon.Config) (string, error) {
+	if c.Journal.Sync == "off" && o.stateDir == "" {
+		return "", nil
 	}
-	if err := os.MkdirAll(o.stateDir, 0o700); err != nil {
-		return fmt.Errorf("-state-dir: %w", err)
+	path := o.stateDir
+	if path == "" {
+		if o.private {
+			return "", nil
+		}
+		first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+		path = cmp.Or(first, defaultState)
 	}
-	return nil
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return "", fmt.Errorf("-state-dir: %w", err)
+	}
+	return path, nil
 }

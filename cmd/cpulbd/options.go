@@ -33,7 +33,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.config, "config", "", "configuration `file`; default "+defaultConfig+" if it exists, else the built-in default")
 	f.StringVar(&o.socket, "socket", "", "`path` of the socket, instead of the configuration's and systemd's")
-	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon, made if it is absent; nothing is kept there yet")
+	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon, made if it is absent; default systemd's, else "+defaultState+"; with -private and without this, nothing is kept")
 	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, whatever the configuration and systemd say: for tests and demonstrations")
 	f.BoolVar(&o.untilEOF, "until-eof", false, "end, as after SIGTERM, when stdin ends: for a program with a daemon of its own, which then ends with it")
 	f.BoolVar(&o.checkConfig, "check-config", false, "tell what is wrong with the configuration and exit")

@@ -38,7 +38,8 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := o.stateFolder(); err != nil {
+	state, err := o.stateFolder(c)
+	if err != nil {
 		return err
 	}
 	listener, err := o.listen(c.Socket, log)
@@ -51,7 +52,7 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 		return err
 	}
 	defer folder.remove()
-	engine, err := start(signals.stop, c, folder.path, log)
+	engine, err := start(signals.stop, daemon.Options{Config: c, RuntimeDir: folder.path, StateDir: state, Private: o.private, Log: log})
 	if err != nil {
 		if signals.stop.Err() != nil {
 			log.Info("stopped while starting", "reason", err)
@@ -86,13 +87,13 @@ func (o *options) listen(c daemon.SocketConfig, log hclog.Logger) (net.Listener,
 }
 
 // start returns an engine of which every pool has a ready worker.
-func start(ctx context.Context, c *daemon.Config, folder string, log hclog.Logger) (*daemon.Engine, error) {
+func start(ctx context.Context, o daemon.Options) (*daemon.Engine, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("own program file: %w", err)
 	}
-	engine, err := daemon.New(daemon.Options{Config: c, RuntimeDir: folder, BinDir: filepath.Dir(self),
-		Version: version.Text(), Log: log})
+	o.BinDir, o.Version = filepath.Dir(self), version.Text()
+	engine, err := daemon.New(o)
 	if err != nil {
 		return nil, err
 	}

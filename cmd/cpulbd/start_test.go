@@ -44,7 +44,7 @@ func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 		want         []string
 	}{
 		{"a value of the wrong type", "queue {\n  max_tasks = \"many\"\n}\n", 78, []string{`config.hcl:2:15: queue.max_tasks`}},
-		{"unknown key", "queue {\n  size = 3\n}\n", 78, []string{`config.hcl:2:3: unknown key "size" in queue (allowed: max_tasks)`}},
+		{"unknown key", "queue {\n  size = 3\n}\n", 78, []string{`config.hcl:2:3: unknown key "size" in queue (allowed: max_tasks, max_bytes,`}},
 		{"no such program", executor("cpulb-none"), 1, []string{`"python"`, "cpulb-none"}},
 		{"no such file", executor("/nowhere/cpulb-none"), 1, []string{"/nowhere/cpulb-none"}},
 		{"not executable", executor(plain), 1, []string{plain}},

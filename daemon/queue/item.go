@@ -1,6 +1,9 @@
 package queue
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Place is where an item is.
 type Place uint8
@@ -53,6 +56,9 @@ type Item[T any] struct {
 }
 
 func newItem[T any](v T, e *Entry) *Item[T] {
+	if e.Held {
+		e.RunAt, e.ExpiresAt = time.Unix(0, math.MaxInt64), time.Time{}
+	}
 	return &Item[T]{Value: v, key: e.Key, runAt: nanos(e.RunAt), expires: nanos(e.ExpiresAt), timer: -1, at: -1, age: -1,
 		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority), level: uint8(e.Priority)}
 }

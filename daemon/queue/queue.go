@@ -80,6 +80,8 @@ type Entry struct {
 	// RunAt is before when the item does not leave, ExpiresAt when it expires
 	// unless it has left; zero means none.
 	RunAt, ExpiresAt time.Time
+	// Held has room but waits, whatever the times say, until Settle.
+	Held bool
 }
 
 // Queue holds items with values of type T.
@@ -135,6 +137,22 @@ func (q *Queue[T]) Restore(now time.Time, v T, e Entry) *Item[T] {
 	q.enter(it)
 	return it
 }
+
+// Settle lets an item go that was pushed as Held and has been let in since: now
+// its times hold. The owner has made sure meanwhile that it may be run at all.
+func (q *Queue[T]) Settle(now time.Time, it *Item[T], runAt, expiresAt time.Time) {
+	q.advance(now)
+	if it.place != Waiting || it.runAt != math.MaxInt64 {
+		panic("queue: an item was settled that is not held")
+	}
+	q.stopTimer(it)
+	q.bytes -= it.size() // enter adds them again
+	it.runAt, it.expires = nanos(runAt), nanos(expiresAt)
+	q.enter(it)
+}
+
+// Changed reports whether Changes has something to tell.
+func (q *Queue[T]) Changed() bool { return len(q.changes) > 0 }
 
 // Runnable reports whether Pop has an item for the lane.
 func (q *Queue[T]) Runnable(now time.Time, lane int) bool {

@@ -427,3 +427,28 @@ func TestRestoredItemsAreNeitherRefusedNorCounted(t *testing.T) {
 	}
 	b.pops("a", "b", "-")
 }
+
+func TestAHeldItemHasRoomAndWaitsUntilItIsSettled(t *testing.T) {
+	q := queue.New[string](queue.Options{Lanes: 1, MaxTasks: 2})
+	held, err := q.Push(epoch, "held", queue.Entry{Held: true, ExpiresAt: epoch.Add(time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Push(epoch, "next", queue.Entry{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Push(epoch, "third", queue.Entry{}); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("what is held leaves room: %v", err)
+	}
+	if it := q.Pop(epoch.Add(time.Hour), 0); it == nil || it.Value != "next" || q.Runnable(epoch.Add(time.Hour), 0) {
+		t.Errorf("%v left, or more", it)
+	}
+	late := epoch.Add(2 * time.Hour)
+	q.Settle(late, held, late.Add(time.Second), late.Add(time.Minute))
+	if q.Runnable(late, 0) {
+		t.Error("it left before its time")
+	}
+	if it := q.Pop(late.Add(time.Second), 0); it != held {
+		t.Errorf("%v left when the time of what was held had come", it)
+	}
+}

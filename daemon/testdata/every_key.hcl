@@ -5,11 +5,21 @@ socket {
   group = "users"
 }
 queue {
-  max_tasks = 7
+  max_tasks          = 7
+  max_bytes          = "8GiB"
+  policy             = "drop_oldest"
+  concurrency_limit  = 2
+  concurrency_limits = { database = 4 }
 }
 results {
   ttl = "90s"
   max = 8
+  max_bytes = 9
+}
+
+journal {
+  sync     = "interval"
+  interval = "250ms"
 }
 executor "py" {
   command = "/opt/py"
@@ -26,6 +36,8 @@ pool "all" {
   threads    = 4
   pin        = false
   cores      = "0-1,3"
+  users = ["root"]
+  groups = ["0"]
 }
 pool "least" {
   executor   = "other"
@@ -34,6 +46,7 @@ pool "least" {
 limits {
   body_size     = "1GiB"
   result_size   = "2MiB"
+  event_size = 77
   output_size   = 12345
   start_timeout = "1s"
   cancel_grace  = "0s"
@@ -42,4 +55,36 @@ limits {
 log {
   level  = "debug"
   format = "json"
+}
+
+schedule "nightly" {
+  cron            = "30 3 * * *"
+  time_zone       = "UTC"
+  overlap         = "queue"
+  catch_up        = "all"
+  owner           = "root"
+  script_path     = "/srv/x.py"
+  function        = "run"
+  params          = { days = 1 }
+  task_type       = "io_bound"
+  pool            = "all"
+  executor        = "py"
+  priority        = 3
+  timeout         = "1m"
+  max_retries     = 2
+  retry_backoff   = "1s"
+  concurrency_key = "k"
+  on_worker_lost  = "fail"
+  durable         = false
+  result_ttl      = "1h"
+  labels          = { a = "b" }
+}
+
+access {
+  users        = ["a"]
+  groups       = ["b"]
+  admin_users  = ["c"]
+  admin_groups = ["d"]
+  script_dirs  = ["/srv"]
+  source       = true
 }

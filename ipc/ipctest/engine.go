@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"cpulb/daemon"
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
+	"cpulb/ipc"
 )
 
 // The scripts that Engine knows; any other ends as Echo does.
@@ -35,6 +37,8 @@ const (
 
 // Engine is a stand-in for the daemon's. It is safe for concurrent use.
 type Engine struct {
+	// Engine is nil: a call that is not here panics.
+	ipc.Engine
 	// ReadyError is what Ready returns; set it before serving.
 	ReadyError error
 
@@ -59,18 +63,20 @@ func New() *Engine {
 }
 
 // Submit implements ipc.Engine.
-func (e *Engine) Submit(t *task.Task, w task.Watcher) (task.View, error) {
+func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	if err := refusal(t); err != nil {
-		return task.View{}, err
+		done(task.View{}, err)
+		return
 	}
 	r, known := e.add(t, w)
 	if !r.task.Same(t) {
-		return task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID)
+		done(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID))
+		return
 	}
 	if !known {
 		e.start(r)
 	}
-	return e.View(t.ID)
+	done(e.View(who, t.ID))
 }
 
 func refusal(t *task.Task) error {
@@ -193,7 +199,7 @@ func (e *Engine) find(id task.ID) (*record, error) {
 }
 
 // View implements ipc.Engine.
-func (e *Engine) View(id task.ID) (task.View, error) {
+func (e *Engine) View(_ access.Identity, id task.ID) (task.View, error) {
 	r, err := e.find(id)
 	if err != nil {
 		return task.View{}, err
@@ -205,7 +211,7 @@ func (e *Engine) View(id task.ID) (task.View, error) {
 }
 
 // Result implements ipc.Engine.
-func (e *Engine) Result(ctx context.Context, id task.ID) (*task.Result, error) {
+func (e *Engine) Result(ctx context.Context, _ access.Identity, id task.ID) (*task.Result, error) {
 	r, err := e.find(id)
 	if err != nil {
 		return nil, err
@@ -224,12 +230,12 @@ func (e *Engine) Result(ctx context.Context, id task.ID) (*task.Result, error) {
 }
 
 // Cancel implements ipc.Engine.
-func (e *Engine) Cancel(id task.ID) (task.View, error) {
+func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
 	if _, err := e.find(id); err != nil {
 		return task.View{}, err
 	}
 	e.End(id, task.Result{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
-	return e.View(id)
+	return e.View(who, id)
 }
 
 // Ready implements ipc.Engine.
@@ -241,7 +247,7 @@ func (e *Engine) Workers(ctx context.Context) []daemon.WorkerStatus {
 }
 
 // Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
-func (e *Engine) Stacks(_ context.Context, worker string) (string, error) {
+func (e *Engine) Stacks(_ context.Context, _ access.Identity, worker string) (string, error) {
 	switch worker {
 	case "cpu-0":
 		return "slot 0: idle\n", nil

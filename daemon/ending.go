@@ -1,0 +1,199 @@
+package daemon
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"cpulb/daemon/journal"
+	"cpulb/daemon/retry"
+	"cpulb/daemon/task"
+)
+
+// move changes the state of r, and the count of those in it. Engine.mu is held.
+func (e *Engine) move(r *record, next task.Status) error {
+	from := r.state.Load()
+	if err := r.state.Move(from, next); err != nil {
+		return err
+	}
+	e.store.counts[from]--
+	e.store.counts[next]++
+	if r.batch != nil {
+		r.batch.counts[from]--
+		r.batch.counts[next]++
+	}
+	return nil
+}
+
+// finish brings r to its end, or to its next attempt, and returns whom to tell.
+// No slot has it any more. Its Result is seen once it has been committed; until
+// then the task looks as if it still ran. Engine.mu is held.
+func (e *Engine) finish(r *record, status task.Status, end ended) notices {
+	if r.over {
+		e.log.Error("a task was to end twice", "task_id", r.task.ID, "status", status)
+		return nil
+	}
+	if r.guard != nil {
+		r.guard.Stop()
+	}
+	tried := r.slot != nil
+	r.slot = nil
+	if tried && r.mayRetry(status) {
+		return e.retry(r, end)
+	}
+	r.over = true
+	if r.item != nil {
+		e.queue.Remove(time.Now(), r.item)
+		r.item = nil
+		e.clock.kickIf(e.queue.Changed())
+	}
+	res := r.makeResult(status, end)
+	r.events++ // the event of the result
+	if e.journal == nil || r.volatile {
+		return e.reveal(r, res)
+	}
+	return notices{{commit: func() { e.commitEnd(r, res) }}}
+}
+
+// commitEnd commits a Result, then reveals it. While the disk is full the journal
+// keeps it, and tries again.
+func (e *Engine) commitEnd(r *record, res *task.Result) {
+	done := func(err error) {
+		if err != nil { // the journal was closed before
+			e.log.Error("a result could not be kept", "task_id", r.task.ID, "error", err)
+			return
+		}
+		e.mu.Lock()
+		n := e.reveal(r, res)
+		e.mu.Unlock()
+		n.send()
+	}
+	e.journal.Append(done, r.mustWait(), journal.Op{Submitted: r.submitted(), Ended: &journal.Ended{Result: res, Cursor: r.cursor()}})
+}
+
+// mustWait: the caller asked for a commit where the configuration would not wait.
+func (r *record) mustWait() bool { return r.task.Extra != nil && r.task.Extra.Durable != nil }
+
+// reveal lets everybody see how r ended. Engine.mu is held.
+func (e *Engine) reveal(r *record, res *task.Result) notices {
+	if from := r.state.Load(); from != task.Running && !from.CanBecome(res.Status) {
+		// Its Started and its Result came in one read, or it was never started.
+		_ = e.move(r, task.Queued)
+		_ = e.move(r, task.Running)
+	}
+	if err := e.move(r, res.Status); err != nil {
+		e.log.Error("a task ended in a way that it can't", "task_id", r.task.ID, "error", err)
+		return nil
+	}
+	r.result = res
+	e.metrics.ended(r)
+	e.store.ended(r)
+	if r.done != nil {
+		close(r.done)
+	}
+	if r.batch != nil {
+		r.batch.told(r)
+	}
+	var n notices
+	if len(r.watchers) > 0 || r.story != nil {
+		ev := r.resultEvent()
+		if r.story != nil {
+			r.story.add(ev, &e.options.Config.Limits)
+		}
+		for _, w := range r.watchers {
+			n = append(n, notice{watcher: w, event: ev})
+		}
+		e.store.got += uint64(len(n))
+	}
+	r.watchers = nil
+	return n
+}
+
+// mayRetry reports whether an attempt that ended so is followed by another.
+func (r *record) mayRetry(status task.Status) bool {
+	return (status == task.Failed || status == task.TimedOut) && !r.stopping && r.task.Extra != nil &&
+		int(r.retries) < r.task.Extra.MaxRetries && r.item != nil
+}
+
+// retry puts r back, to wait for its next attempt. Engine.mu is held.
+func (e *Engine) retry(r *record, end ended) notices {
+	r.retries++
+	now := time.Now()
+	at := now.Add(retry.Backoff(time.Duration(r.task.Extras().RetryBackoff), int(r.retries), rand.Float64()))
+	if r.state.Load() == task.Queued { // Started and Result came in one read
+		_ = e.move(r, task.Running)
+	}
+	_ = e.move(r, task.Pending)
+	r.worker, r.started = nil, 0
+	e.queue.Retry(now, r.item, r.pool.laneFor(r.task).index, at)
+	e.clock.kick()
+	e.note(r, at)
+	e.metrics.retries.Inc()
+	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.attempts, at.Format(time.RFC3339Nano))
+	if end.err != nil {
+		why = fmt.Sprintf("%s: %s: %s", why, end.err.Type, end.err.Message)
+	}
+	return e.tellState(r, why)
+}
+
+// note has the journal know how far r has come, for the next start of the daemon.
+// It need not be committed before anything goes on. Engine.mu is held.
+func (e *Engine) note(r *record, notBefore time.Time) {
+	if e.journal != nil && !r.volatile {
+		e.journal.Append(nil, false, journal.Op{Submitted: r.submitted(), Progress: r.progress(notBefore)})
+	}
+}
+
+// beforeSending returns what has to be done before r is sent to a worker: a task
+// that must not run twice is noted to have been, and that is committed. Engine.mu
+// is held.
+func (e *Engine) beforeSending(r *record) func(send func()) {
+	if e.journal == nil || r.volatile || r.task.Extra == nil || r.task.Extra.OnWorkerLost != task.Fail {
+		return nil
+	}
+	p := r.progress(time.Time{})
+	p.Dispatched = true
+	return func(send func()) {
+		e.journal.Append(func(err error) {
+			if err == nil { // else the journal is closed, and the daemon ends
+				send()
+			}
+		}, true, journal.Op{Submitted: r.submitted(), Progress: p})
+	}
+}
+
+func (r *record) progress(notBefore time.Time) *journal.Progress {
+	return &journal.Progress{Attempts: int(r.attempts), Retries: int(r.retries), Deaths: int(r.deaths),
+		NotBefore: notBefore, Stopping: r.stopping}
+}
+
+func failure(kind, code, message string) ended {
+	return ended{err: &task.Error{Type: kind, Code: code, Message: message}}
+}
+
+func stopped() ended {
+	return failure("DaemonStopped", "daemon_stopped", "the daemon stopped before the task ended")
+}
+
+func cancelled() ended { return failure("TaskCancelled", "cancelled", "the task was cancelled") }
+
+// notice is what is to be done once Engine.mu has been released: an event for a
+// watcher, or a commit to begin.
+type notice struct {
+	watcher task.Watcher
+	event   *task.Event
+	commit  func()
+}
+
+// notices are sent after Engine.mu has been released.
+type notices []notice
+
+func (n notices) send() {
+	for _, x := range n {
+		if x.commit != nil {
+			x.commit()
+			continue
+		}
+		x.watcher.TaskEvent(x.event)
+	}
+}

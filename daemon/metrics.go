@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"time"
+
+	"cpulb/daemon/task"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// metrics are what Prometheus is told. Labels are pools, states and workers, of
+// which there are as many as configured, never what a caller sends.
+type metrics struct {
+	registry  *prometheus.Registry
+	submitted prometheus.Counter
+	retries   prometheus.Counter
+	results   *prometheus.CounterVec
+	wait, run *prometheus.HistogramVec
+	commits   prometheus.Histogram
+	ops       prometheus.Counter
+}
+
+// From 100 µs, which is about one hand-over, to some minutes.
+func durations() []float64 { return prometheus.ExponentialBucketsRange(1e-4, 400, 14) }
+
+func newMetrics(e *Engine) *metrics {
+	m := &metrics{
+		registry:  prometheus.NewRegistry(),
+		submitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_tasks_submitted_total", Help: "Tasks accepted since the daemon started."}),
+		retries:   prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_task_retries_total", Help: "Attempts that failed and are followed by another."}),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cpulb_tasks_ended_total",
+			Help: "Tasks that have ended since the daemon started, by pool and terminal state."}, []string{"pool", "status"}),
+		wait: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cpulb_task_wait_seconds",
+			Help: "Time from a task's submission to its last start.", Buckets: durations()}, []string{"pool"}),
+		run: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cpulb_task_run_seconds",
+			Help: "Time that a task's last attempt ran.", Buckets: durations()}, []string{"pool"}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cpulb_journal_commit_seconds",
+			Help: "Time that one commit of the journal took.", Buckets: prometheus.ExponentialBucketsRange(5e-5, 10, 12)}),
+		ops: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_journal_operations_total", Help: "Changes committed to the journal."}),
+	}
+	m.registry.MustRegister(m.submitted, m.retries, m.results, m.wait, m.run, m.commits, m.ops, &gauges{e},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// ended counts r, which has.
+func (m *metrics) ended(r *record) {
+	pool := r.pool.config.Name
+	m.results.WithLabelValues(pool, r.result.Status.String()).Inc()
+	if r.result.StartedAt != nil {
+		m.wait.WithLabelValues(pool).Observe(r.result.QueueSeconds)
+		m.run.WithLabelValues(pool).Observe(r.result.RunSeconds)
+	}
+}
+
+// committed is journal.Options.Observe.
+func (m *metrics) committed(took time.Duration, ops int) {
+	m.commits.Observe(took.Seconds())
+	m.ops.Add(float64(ops))
+}
+
+// Gather implements prometheus.Gatherer.
+func (e *Engine) Gather() ([]*dto.MetricFamily, error) { return e.metrics.registry.Gather() }
+
+// gauges are read from the engine when they are asked for.
+type gauges struct{ engine *Engine }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("cpulb_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector: it is unchecked, as all that Collect
+// sends is made in one place.
+func (g *gauges) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(to chan<- prometheus.Metric) {
+	e := g.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	}
+	states := describe("tasks", "Known tasks by state.", "status")
+	for _, s := range task.Statuses() {
+		send(states, prometheus.GaugeValue, float64(e.store.counts[s]), s.String())
+	}
+	q := e.queue.Stats()
+	send(describe("queue_bytes", "Size of the params that wait."), prometheus.GaugeValue, float64(q.Bytes))
+	send(describe("queue_dropped_total", "Tasks refused or dropped because the queue was full."), prometheus.CounterValue, float64(q.Dropped))
+	send(describe("queue_expired_total", "Tasks that had not started in time."), prometheus.CounterValue, float64(q.Expired))
+	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
+	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.size()))
+	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.bytes))
+	g.pools(send)
+}
+
+func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+	depth := describe("queue_tasks", "Tasks that wait, by pool.", "pool")
+	busy := describe("slots_busy", "Slots that have a task, by pool.", "pool")
+	slots := describe("slots", "Slots of ready workers, by pool.", "pool")
+	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
+	for _, p := range g.engine.pools {
+		name := p.config.Name
+		waiting := g.engine.queue.LaneLen(p.threads.index) + g.engine.queue.LaneLen(p.loops.index)
+		send(depth, prometheus.GaugeValue, float64(waiting), name)
+		send(busy, prometheus.GaugeValue, float64(p.busy()), name)
+		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
+		for _, s := range p.seats {
+			send(restarts, prometheus.CounterValue, float64(s.restarts), name, s.spec.ID)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package ipc
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cpulb/daemon"
+	"cpulb/daemon/task"
+)
+
+// maxPage is the most that ?limit= may ask for.
+const maxPage = 1000
+
+func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
+	f, p, err := selection(r, "limit", "after")
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	list, err := s.engine.List(peer(r), f, p)
+	s.answer(w, http.StatusOK, list, err)
+}
+
+// deleteTasks cancels what the filters select. Without any it would be a slip of
+// the hand that ends everything, so all must be asked for by name.
+func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
+	f, _, err := selection(r, "all")
+	if err == nil {
+		err = deliberate(r.URL.Query(), &f)
+	}
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	n, err := s.engine.CancelAll(peer(r), f)
+	s.answer(w, http.StatusAccepted, map[string]int{"cancelled": n}, err)
+}
+
+func deliberate(q url.Values, f *daemon.Filter) error {
+	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
+		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
+			detail: "this would cancel every task of yours; say which, by status, label or batch, or all=true"}
+	}
+	return nil
+}
+
+// selection reads the filters of a list, and the parameters named beside them.
+func selection(r *http.Request, more ...string) (f daemon.Filter, p daemon.Page, err error) {
+	if err = query(r, append(more, "status", "label", "batch")...); err != nil {
+		return f, p, err
+	}
+	q := r.URL.Query()
+	if f.Statuses, err = statuses(q["status"]); err != nil {
+		return f, p, err
+	}
+	if f.Labels, err = labels(q["label"]); err != nil {
+		return f, p, err
+	}
+	if text := q.Get("batch"); text != "" {
+		if f.Batch, err = task.ParseID(text); err != nil {
+			return f, p, &requestError{code: codeBadQuery, field: "batch", detail: fmt.Sprintf("batch: %.64q is not a UUID", text)}
+		}
+	}
+	if text := q.Get("limit"); text != "" {
+		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > maxPage {
+			return f, p, &requestError{code: codeBadQuery, field: "limit", detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, maxPage)}
+		}
+	}
+	p.After = q.Get("after")
+	return f, p, nil
+}
+
+// statuses reads ?status=, which may come several times or have several names.
+func statuses(values []string) ([]task.Status, error) {
+	var all []task.Status
+	for _, value := range values {
+		for name := range strings.SplitSeq(value, ",") {
+			var status task.Status
+			if err := status.UnmarshalText([]byte(name)); err != nil {
+				var names []string
+				for _, s := range task.Statuses() {
+					names = append(names, s.String())
+				}
+				return nil, &requestError{code: codeBadQuery, field: "status", detail: fmt.Sprintf("status: %.64q is not a state", name), allowed: names}
+			}
+			if !slices.Contains(all, status) {
+				all = append(all, status)
+			}
+		}
+	}
+	return all, nil
+}
+
+// labels reads ?label=name=value, which may come several times.
+func labels(values []string) (map[string]string, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	all := map[string]string{}
+	for _, text := range values {
+		name, value, ok := strings.Cut(text, "=")
+		if before, again := all[name]; !ok || name == "" || again && before != value {
+			return nil, &requestError{code: codeBadQuery, field: "label",
+				detail: fmt.Sprintf("label: %.64q is not of the form name=value, or contradicts another", text)}
+		}
+		all[name] = value
+	}
+	return all, nil
+}
