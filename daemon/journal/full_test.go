@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallDisk is a file system of some megabytes; only root can make one.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skip("no file system can be mounted here:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// fill takes the room that is left, but for the last bytes.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 64<<10); err == nil; {
+		_, err = f.Write(block)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+func TestOnAFullDiskNewTasksAreRefusedAndAllElseWaitsForRoom(t *testing.T) {
+	disk := smallDisk(t)
+	dir, ballast := filepath.Join(disk, "journal"), filepath.Join(disk, "ballast")
+	j := open(t, dir, Options{})
+	before := newTask(1, "")
+	if err := j.commitNow(Op{Accepted: &before}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, ballast)
+	big := newTask(2, "")
+	big.Task.Params = append(append([]byte{'"'}, bytes.Repeat([]byte("x"), 1<<20)...), '"')
+	if err := j.commitNow(Op{Accepted: &big}); !errors.Is(err, ErrFull) || !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("a task for which there is no room: %v", err)
+	}
+	small := newTask(3, "")
+	if err := j.commitNow(Op{Accepted: &small}); !errors.Is(err, ErrFull) {
+		t.Fatalf("a task while the disk is known to be full: %v", err)
+	}
+	data := `"` + strings.Repeat("y", 1<<20) + `"`
+	committed := make(chan error, 1)
+	j.Append(func(err error) { committed <- err }, false, Op{Submitted: before.Submitted, Ended: end(t, &before, data)})
+	if s := j.Stats(); s.Failing == nil || s.Waiting == 0 {
+		t.Errorf("%+v", s)
+	}
+	select {
+	case err := <-committed:
+		t.Fatalf("a result was answered without room for it: %v", err)
+	default:
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-committed; err != nil { // by itself
+		t.Fatal(err)
+	}
+	if err := j.commitNow(Op{Accepted: &big}); err != nil {
+		t.Fatalf("a task when there is room again: %v", err)
+	}
+	closeNow(t, j)
+	found := all(t, open(t, dir, Options{}))
+	if len(found) != 2 || found[0].Ended == nil || string(found[0].Ended.Result.Data) != data || found[1].Task.ID != big.Task.ID {
+		t.Errorf("found %d tasks", len(found))
+	}
+}
