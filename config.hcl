@@ -87,6 +87,7 @@ limits {
   event_size    = "1MiB"   # what is kept of its progress and log events
   start_timeout = "30s"    # a worker's start, from exec to ready
   cancel_grace  = "2s"     # how long a task that is stopped has to end
+  fence_timeout = "30s"    # how long the neighbours of one that does not stop have, until they run again elsewhere
   gil_stall     = "10s"    # for how long a worker's Python lock may be held until its stacks are logged; "0s": never
   drain_timeout = "30s"    # how long running tasks have when the daemon stops
 }

@@ -278,7 +278,7 @@ func (e *Engine) place(who access.Identity, a *admission) error {
 
 // entry is what the queue has to know of r.
 func (r *record) entry() queue.Entry {
-	entry := queue.Entry{Lane: r.pool.laneFor(r.task).index, Priority: r.task.Priority, Owner: r.owner, Bytes: int64(len(r.task.Params))}
+	entry := queue.Entry{Lane: r.pool.laneOf(r).index, Priority: r.task.Priority, Owner: r.owner, Bytes: int64(len(r.task.Params))}
 	if x := r.task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
 		entry.RunAt, entry.ExpiresAt = r.times()

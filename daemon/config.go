@@ -150,6 +150,9 @@ type LimitsConfig struct {
 	StartTimeout time.Duration
 	// CancelGrace is how long a stopped task has to end.
 	CancelGrace time.Duration
+	// FenceTimeout is how long the neighbours of a task that does not stop have to
+	// end before they run again elsewhere.
+	FenceTimeout time.Duration
 	// GILStall is for how long a worker's interpreter lock may not be had until the
 	// stacks of its threads are logged and it counts as degraded; 0: for ever.
 	GILStall time.Duration
@@ -203,7 +206,7 @@ func DefaultConfig() *Config {
 		},
 		Limits: LimitsConfig{
 			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
-			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
+			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
 		},
 		Log: LogConfig{Level: "info", Format: "text"},
 	}

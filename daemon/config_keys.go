@@ -126,6 +126,7 @@ func (d *configDecoder) limitsKeys(string) []configKey {
 		{name: "event_size", set: setSize(&c.EventBytes)},
 		{name: "start_timeout", set: setDuration(&c.StartTimeout, true)},
 		{name: "cancel_grace", set: setDuration(&c.CancelGrace, false)},
+		{name: "fence_timeout", set: setDuration(&c.FenceTimeout, false)},
 		{name: "gil_stall", set: setDuration(&c.GILStall, false)},
 		{name: "drain_timeout", set: setDuration(&c.DrainTimeout, false)},
 	}

@@ -75,7 +75,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
 		},
 		Limits: LimitsConfig{BodyBytes: 1 << 30, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
-			StartTimeout: time.Second, CancelGrace: 0, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
+			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Schedules: []ScheduleConfig{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
 			Task: task.Task{ScriptPath: "/srv/x.py", Function: "run", Params: []byte(`{"days":1}`), Type: task.IOBound, Pool: "all", Executor: "py", Priority: 3,

@@ -125,7 +125,7 @@ func (e *Engine) retry(r *record, end ended) notices {
 	}
 	_ = e.move(r, task.Pending)
 	r.worker, r.started = nil, 0
-	e.queue.Retry(now, r.item, r.pool.laneFor(r.task).index, at)
+	e.queue.Retry(now, r.item, r.pool.laneOf(r).index, at)
 	e.clock.kick()
 	e.note(r, at)
 	e.metrics.retries.Inc()

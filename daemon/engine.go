@@ -20,6 +20,7 @@ import (
 	"os/user"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
@@ -68,6 +69,8 @@ type Engine struct {
 	journal *journal.Journal // nil: none is kept
 	// stopped is closed once Stop is done.
 	stopped chan struct{}
+	// config is what the engine runs by now; options.Config is what it began with.
+	config atomic.Pointer[Config]
 
 	mu    sync.Mutex
 	rules *access.Rules
@@ -93,6 +96,7 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*record]*admission{}}
+	e.config.Store(o.Config)
 	e.life, e.end = context.WithCancel(context.Background())
 	e.queue = queue.New[*record](e.queueOptions(o.Config))
 	e.store = newStore(o.Config.Results, e.forget)
@@ -198,7 +202,9 @@ func (e *Engine) forget(gone []*record) {
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.
 func (e *Engine) Start(ctx context.Context) error {
+	e.mu.Lock()
 	seats := e.seats()
+	e.mu.Unlock()
 	failures := make(chan error, len(seats))
 	for _, s := range seats {
 		go func() { failures <- s.start(ctx) }()
@@ -225,17 +231,23 @@ func (e *Engine) Start(ctx context.Context) error {
 	return nil
 }
 
+// seats returns every seat that may have a process. e.mu is held.
 func (e *Engine) seats() []*seat {
 	var all []*seat
 	for _, p := range e.pools {
-		all = append(all, p.seats...)
+		all = append(all, p.all()...)
 	}
 	return all
 }
 
+func (e *Engine) limits() *LimitsConfig { return &e.config.Load().Limits }
+
 func (e *Engine) stopWorkers(ctx context.Context) {
+	e.mu.Lock()
+	seats := e.seats()
+	e.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, s := range e.seats() {
+	for _, s := range seats {
 		wg.Go(func() { s.stop(ctx) })
 	}
 	wg.Wait()

@@ -102,12 +102,19 @@ func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64
 	busy := describe("slots_busy", "Slots that have a task, by pool.", "pool")
 	slots := describe("slots", "Slots of ready workers, by pool.", "pool")
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
+	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
+	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
 	for _, p := range g.engine.pools {
 		name := p.config.Name
-		waiting := g.engine.queue.LaneLen(p.threads.index) + g.engine.queue.LaneLen(p.loops.index)
+		waiting := 0
+		for _, n := range []*lane{&p.threads, &p.loops, &p.suspects} {
+			waiting += g.engine.queue.LaneLen(n.index)
+		}
 		send(depth, prometheus.GaugeValue, float64(waiting), name)
 		send(busy, prometheus.GaugeValue, float64(p.busy()), name)
 		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
+		send(deaths, prometheus.CounterValue, float64(p.deaths), name)
+		send(poisoned, prometheus.CounterValue, float64(p.poisoned), name)
 		for _, s := range p.seats {
 			send(restarts, prometheus.CounterValue, float64(s.restarts), name, s.spec.ID)
 		}

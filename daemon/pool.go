@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"cpulb/balancer"
@@ -10,14 +12,24 @@ import (
 	"cpulb/plugins/supervisor"
 )
 
-// pool is a group of like workers. Engine.mu guards all but config and seats.
+// pool is a group of like workers. Engine.mu guards all but engine.
 type pool struct {
 	engine *Engine
 	config PoolConfig
+	spec   supervisor.Spec // what its workers have in common
 	seats  []*seat
+	// departing are dismissed seats that still have a process.
+	departing map[*seat]struct{}
 	// threads are the slots that any task can have; loops, of which there may be
 	// none, are those on the workers' event loops.
 	threads, loops lane
+	// suspects wait for a worker that they have to themselves, see suspects.go.
+	suspects  lane
+	isolation []*seat   // for suspects
+	alone     []*worker // of those: the ones that may take one
+	isolated  int       // how many seats there have been for suspects
+	poisoned  int       // tasks of which workers died
+	deaths    int       // workers that died
 	// needThread are the entry points that a loop has refused.
 	needThread map[entryPoint]struct{}
 }
@@ -28,20 +40,20 @@ type lane struct {
 	first    int // of its slots, in each worker
 	count    int // of its slots, in each worker
 	balancer balancer.Balancer
-	entries  map[*balancer.Worker]*seat
+	entries  map[*balancer.Worker]*worker
 }
 
 // slot returns the slot that l leases.
 func (n *lane) slot(l balancer.Lease) *slot { return n.entries[l.Worker].slots[n.first+l.Slot] }
 
 // open adds a worker's slots to the choice.
-func (n *lane) open(s *seat) *balancer.Worker {
+func (n *lane) open(w *worker) *balancer.Worker {
 	if n.count == 0 {
 		return nil
 	}
-	w := n.balancer.Add(n.count)
-	n.entries[w] = s
-	return w
+	entry := n.balancer.Add(n.count)
+	n.entries[entry] = w
+	return entry
 }
 
 // close takes them out again.
@@ -59,7 +71,7 @@ type entryPoint struct{ script, function string }
 const maxNeedThread = 10_000
 
 // lanesPerPool is how many lanes of the queue a pool has.
-const lanesPerPool = 2
+const lanesPerPool = 3
 
 func newPool(e *Engine, index int, c PoolConfig) (*pool, error) {
 	cores, err := coresOf(c)
@@ -70,25 +82,36 @@ func newPool(e *Engine, index int, c PoolConfig) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{engine: e, config: c, needThread: map[entryPoint]struct{}{},
-		threads: lane{index: lanesPerPool * index, count: c.Threads, entries: map[*balancer.Worker]*seat{}},
+	p := &pool{engine: e, config: c, spec: spec, departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
+		suspects: lane{index: lanesPerPool*index + 2},
+		threads:  lane{index: lanesPerPool * index, count: c.Threads, entries: map[*balancer.Worker]*worker{}},
 		loops: lane{index: lanesPerPool*index + 1, first: c.Threads, count: c.AsyncConcurrency,
-			entries: map[*balancer.Worker]*seat{}}}
+			entries: map[*balancer.Worker]*worker{}}}
 	workers := c.Workers
 	if workers == 0 {
 		workers = len(cores)
 	}
+	p.spec.CPUs = cores
 	for i := range workers {
-		s := &seat{pool: p, spec: spec, core: -1}
-		s.spec.ID = fmt.Sprintf("%s-%d", c.Name, i)
-		s.spec.CPUs = cores
-		if c.Pin {
-			s.core = cores[i%len(cores)]
-			s.spec.CPUs = []int{s.core}
-		}
-		p.seats = append(p.seats, s)
+		p.seats = append(p.seats, p.newSeat(i))
 	}
 	return p, nil
+}
+
+// newSeat makes the seat with number i, on the core whose turn it is.
+func (p *pool) newSeat(i int) *seat {
+	spec, core := p.spec, -1
+	spec.ID = fmt.Sprintf("%s-%d", p.config.Name, i)
+	if p.config.Pin {
+		core = p.spec.CPUs[i%len(p.spec.CPUs)]
+		spec.CPUs = []int{core}
+	}
+	return newSeat(p, spec, core)
+}
+
+// all returns every seat that may have a process. Engine.mu is held.
+func (p *pool) all() []*seat {
+	return slices.Concat(p.seats, p.isolation, slices.Collect(maps.Keys(p.departing)))
 }
 
 // coresOf returns the CPUs of a pool: what it names, all of which the daemon
@@ -116,7 +139,7 @@ func coresOf(c PoolConfig) ([]int, error) {
 
 // spec is what all workers of a pool have in common.
 func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
-	limits := e.options.Config.Limits
+	limits := e.limits()
 	for _, x := range e.options.Config.Executors {
 		if x.Name != c.Executor {
 			continue
@@ -159,7 +182,7 @@ func (d deliveries) now() {
 
 func (x *delivery) send() {
 	if err := x.slot.conn.Send(x.task); err != nil {
-		go x.slot.process.Kill()
+		go x.slot.worker.process.Kill()
 	}
 }
 
@@ -169,7 +192,7 @@ func (p *pool) dispatch() deliveries {
 	if p.engine.draining {
 		return nil
 	}
-	var send deliveries
+	send := p.fillAlone(nil)
 	send = p.fill(send, &p.loops, &p.loops)
 	send = p.fill(send, &p.threads, &p.threads)
 	return p.fill(send, &p.loops, &p.threads) // what the loops have no room for
@@ -183,11 +206,15 @@ func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
 			break
 		}
 		r := p.engine.queue.Pop(now, waiting.index).Value
-		to := free.slot(lease)
-		send = append(send, delivery{slot: to, task: p.assign(r, to, lease), first: p.engine.beforeSending(r)})
+		send = append(send, p.give(r, free.slot(lease), lease))
 	}
 	p.engine.clock.kickIf(p.engine.queue.Changed())
 	return send
+}
+
+// give makes r the task of slot to, which l leases. Engine.mu is held.
+func (p *pool) give(r *record, to *slot, l balancer.Lease) delivery {
+	return delivery{slot: to, task: p.assign(r, to, l), first: p.engine.beforeSending(r)}
 }
 
 // laneFor returns where t waits: for a loop, if there are any, until one has
@@ -210,9 +237,17 @@ func (p *pool) refused(t *task.Task) {
 	p.needThread[entryPoint{t.ScriptPath, t.Function}] = struct{}{}
 }
 
-// busy is the number of slots that have a task, ready the number of all.
-func (p *pool) busy() int { return p.threads.balancer.Busy() + p.loops.balancer.Busy() }
+// busy is the number of slots that have a task, those of leaving workers
+// included. Engine.mu is held.
+func (p *pool) busy() int {
+	n := 0
+	for _, s := range p.all() {
+		n += s.busy()
+	}
+	return n
+}
 
+// ready is the number of slots that take tasks.
 func (p *pool) ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
 
 // assign makes r the task of slot s, which l leases. Engine.mu is held.
@@ -224,13 +259,13 @@ func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
 	if r.state.Load() == task.Pending { // it was parked, and the clock has not been told
 		_ = p.engine.move(r, task.Queued)
 	}
-	r.worker = &task.Worker{ID: s.seat.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
-		PID: s.seat.process.PID(), Core: s.seat.core, Slot: s.index}
+	r.worker = &task.Worker{ID: s.worker.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
+		PID: s.worker.process.PID(), Core: s.worker.core, Slot: s.index}
 	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
 		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Params: r.task.Params}
 	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
 		t.Deadline = time.Now().Add(timeout)
-		r.guardAfter(timeout+p.engine.options.Config.Limits.CancelGrace, plugins.StopTimedOut)
+		r.guardAfter(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)
 	}
 	return t
 }

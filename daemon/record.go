@@ -37,11 +37,12 @@ type record struct {
 	owner    uint32
 	// attempts counts the times that it was handed to a worker, retries those that
 	// failed and were followed by another, deaths the workers that died while they
-	// ran it.
+	// ran it alone.
 	attempts, retries, deaths uint32
 	// lives counts the starts of the daemon since it was submitted, beyond the first.
 	lives    uint32
 	stopping bool // a cancel was asked for
+	suspect  bool // it runs alone, see suspects.go
 	// over: how it ends is decided, though perhaps not committed.
 	over bool
 	// volatile: it does not outlive the daemon. held: its place in the queue waits
@@ -91,7 +92,7 @@ func (r *record) ending() <-chan struct{} {
 // with its Result.
 func (r *record) stop(reason plugins.StopReason) {
 	r.stopping = true
-	r.guardAfter(r.pool.engine.options.Config.Limits.CancelGrace, reason)
+	r.guardAfter(r.pool.engine.limits().CancelGrace, reason)
 	go r.slot.cancel(r, r.seq, reason)
 }
 

@@ -59,6 +59,7 @@ func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 	}
 	if p := s.Progress; p != nil {
 		r.attempts, r.retries, r.deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
+		r.suspect = r.deaths > 0
 	}
 	e.store.add(r)
 	e.store.join(r, s.Batch)

@@ -5,19 +5,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"cpulb/daemon/task"
-	"cpulb/plugins/supervisor"
 )
-
-// statsTimeout bounds how long Status waits for one worker's own figures; a
-// worker that is late is reported without them.
-const statsTimeout = 500 * time.Millisecond
-
-// stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
-const stacksTimeout = 2 * time.Second
 
 // Status reports on every component. It asks the workers for their figures, all
 // at once.
@@ -93,7 +84,7 @@ func (e *Engine) journalStatus() Component {
 
 func (e *Engine) processPool(workers []WorkerStatus) Component {
 	c := Component{Health: e.health()}
-	total, cpu, io, active := 0, 0, 0, 0
+	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
 	for _, p := range e.pools {
 		total += len(p.seats)
 		if slices.Contains(p.config.TaskTypes, string(task.CPUBound)) {
@@ -103,50 +94,14 @@ func (e *Engine) processPool(workers []WorkerStatus) Component {
 			io += len(p.seats)
 		}
 		active += p.busy()
+		deaths += p.deaths
+		poisoned += p.poisoned
 	}
-	for _, w := range workers {
-		if c.Health == Healthy && w.State != "ready" {
-			c.Health, c.Reason = Degraded, "worker "+w.ID+" is "+w.State
-		}
-		if c.Health == Healthy && w.Degraded != "" {
-			c.Health, c.Reason = Degraded, "worker "+w.ID+": "+w.Degraded
-		}
+	if reason := degraded(workers); c.Health == Healthy && reason != "" {
+		c.Health, c.Reason = Degraded, reason
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
-		"active_threads": active, "workers": workers}
+		"active_threads": active, "workers": workers,
+		"worker_deaths": deaths, "poisoned_tasks": poisoned}
 	return c
-}
-
-// workers reports every seat, with what its process says of itself where it
-// answers in time.
-func (e *Engine) workers(ctx context.Context) []WorkerStatus {
-	e.mu.Lock()
-	var all []WorkerStatus
-	var processes []*supervisor.Process
-	for _, s := range e.seats() {
-		w := WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor, Core: s.core,
-			State: s.state(), Slots: s.spec.Slots + s.spec.LoopSlots, SlotsBusy: s.busy(), Restarts: s.restarts}
-		if s.process != nil {
-			w.PID, w.Runtime = s.process.PID(), s.process.Runtime()
-		}
-		all = append(all, w)
-		processes = append(processes, s.process)
-	}
-	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i, p := range processes {
-		if p == nil || all[i].State != "ready" {
-			continue
-		}
-		wg.Go(func() {
-			if stats, err := p.Stats(ctx); err == nil {
-				all[i].CPUsAllowed, all[i].TasksDone, all[i].RSSBytes = stats.CPUsAllowed, stats.TasksDone, stats.RSSBytes
-				all[i].PeakRSSBytes, all[i].Degraded = stats.PeakRSSBytes, stats.Degraded
-			}
-		})
-	}
-	wg.Wait()
-	return all
 }

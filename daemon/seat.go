@@ -2,165 +2,238 @@ package daemon
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"cpulb/balancer"
-	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
+	"cpulb/plugins/supervisor/lifecycle"
 )
 
-// Restarting a worker waits minBackoff, doubling to maxBackoff while workers die
-// young; one that lived longer than maxBackoff starts the count anew.
-const (
-	minBackoff = 50 * time.Millisecond
-	maxBackoff = 10 * time.Second
-)
-
-// seat is a place for one worker process, filled again when it dies. Engine.mu
-// guards threads, loops, process, slots, restarts and blameless; slots and process change
-// only while the seat is not in the balancer.
+// seat is a place for a worker, which is filled again when that dies or has to go.
+// Engine.mu guards what changes. Only supervise, and start before it, put a worker
+// into the seat.
 type seat struct {
 	pool *pool
 	spec supervisor.Spec
-	core int // that it is pinned to; -1: none
-	// threads and loops are its entries in the pool's lanes, nil while it has no
-	// worker.
-	threads, loops *balancer.Worker
-	process        *supervisor.Process
-	slots          []*slot
-	restarts       int
-	// blameless: we end the process ourselves; its tasks are not suspects.
-	blameless bool
+	core int // that its workers are pinned to; -1: none
+	// alone: its workers run one suspect at a time, see suspects.go.
+	alone bool
+	// life ends with the engine's, or when the seat is dismissed.
+	life    context.Context
+	dismiss context.CancelFunc
+	orders  chan order
+
+	// worker was the last to take tasks here; nil before the first.
+	worker *worker
+	// leaving are its predecessors that have not ended.
+	leaving  []*worker
+	deaths   *lifecycle.Restarts
+	restarts int // workers after the first
+}
+
+// order asks for a successor of the seat's worker, in a process as spec says. The
+// worker stays until the successor is ready.
+type order struct {
+	spec   supervisor.Spec
+	why    string
+	answer chan<- error // has room
+}
+
+func newSeat(p *pool, spec supervisor.Spec, core int) *seat {
+	s := &seat{pool: p, spec: spec, core: core, orders: make(chan order, 1)}
+	s.life, s.dismiss = context.WithCancel(p.engine.life)
+	s.deaths, _ = lifecycle.NewRestarts(lifecycle.DefaultPolicy(), time.Now) // that policy makes sense
+	return s
 }
 
 // start fills the seat with a new process and opens it to the balancer.
 func (s *seat) start(ctx context.Context) error {
-	e := s.pool.engine
-	slots := s.makeSlots()
-	process, err := e.launcher.Start(ctx, s.spec, func(i int) plugins.Handler { return slots[i] })
+	w, err := s.launch(ctx, s.spec)
 	if err != nil {
-		return fmt.Errorf("worker %s: %w", s.spec.ID, err)
+		return err
 	}
-	e.mu.Lock()
-	for i := range slots {
-		slots[i].process, slots[i].conn = process, process.Slot(i)
-	}
-	s.process, s.slots, s.blameless = process, slots, false
-	s.threads, s.loops = s.pool.threads.open(s), s.pool.loops.open(s)
-	send := s.pool.dispatch()
-	e.mu.Unlock()
-	send.now()
-	e.log.Info("worker is ready", "worker", s.spec.ID, "pid", process.PID(), "cpus", process.CPUsAllowed(), "runtime", process.Runtime())
+	s.take(w, "")
 	return nil
 }
 
-// makeSlots makes the daemon's ends of a new worker's slots.
-func (s *seat) makeSlots() []*slot {
-	slots := make([]*slot, s.spec.Slots+s.spec.LoopSlots)
-	for i := range slots {
-		slots[i] = &slot{seat: s, lane: &s.pool.threads, index: i, lost: make(chan struct{})}
-		if i >= s.spec.Slots {
-			slots[i].lane = &s.pool.loops
-		}
-	}
-	return slots
-}
-
-// supervise keeps the seat filled until the engine's life ends.
-func (s *seat) supervise() {
-	life := s.pool.engine.life
-	backoff := minBackoff
-	for {
-		born := time.Now()
-		s.waitForEnd()
-		if time.Since(born) > maxBackoff {
-			backoff = minBackoff
-		}
-		for filled := false; !filled; backoff = min(2*backoff, maxBackoff) {
-			select {
-			case <-life.Done():
-				return
-			case <-time.After(backoff):
-			}
-			filled = s.restart(life, backoff)
-		}
-	}
-}
-
-// waitForEnd returns after the process has been reaped and its tasks have been
-// seen to.
-func (s *seat) waitForEnd() {
-	<-s.process.Done()
-	for _, sl := range s.slots {
-		<-sl.lost // what it had written before its death has been read now
-	}
-	e, exit := s.pool.engine, s.process.Exit()
-	e.mu.Lock()
-	s.pool.threads.close(s.threads)
-	s.pool.loops.close(s.loops)
-	s.threads, s.loops = nil, nil
-	var n notices
-	for _, sl := range s.slots {
-		n = append(n, sl.abandon(exit)...)
-	}
-	send := s.pool.dispatch() // what was requeued may run on another worker
-	e.checkIdle()
-	e.mu.Unlock()
-	send.now()
-	n.send()
-	if e.life.Err() == nil {
-		e.log.Error("worker died", "worker", s.spec.ID, "exit", exit, "stderr", s.process.LastStderr())
-	}
-}
-
-// restart fills the seat again; false when that failed.
-func (s *seat) restart(life context.Context, backoff time.Duration) bool {
+// take opens w to tasks; what had the seat leaves it. The engine's supervisors
+// wait for w's end.
+func (s *seat) take(w *worker, why string) {
 	e := s.pool.engine
 	e.mu.Lock()
-	s.restarts++
+	if s.worker != nil {
+		s.restarts++
+	}
+	old := s.worker
+	s.worker = w
+	s.deaths.Born()
+	w.open()
+	if old != nil {
+		old.drain(why)
+	}
+	send := s.pool.dispatch()
 	e.mu.Unlock()
-	if err := s.start(life); err != nil {
-		e.log.Error("worker can't be restarted", "worker", s.spec.ID, "error", err, "waited", backoff)
-		return false
+	send.now()
+	e.supervisors.Go(w.watch)
+	e.log.Info("worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
+	if e.life.Err() != nil {
+		w.process.Kill() // stop may have looked before the seat was filled
 	}
-	if life.Err() != nil {
-		s.process.Kill() // stop may have looked before the seat was filled
-	}
-	return true
 }
 
-// stop ends the seat's process in order, as far as ctx leaves time.
-func (s *seat) stop(ctx context.Context) {
+// supervise keeps the seat filled until its life ends.
+func (s *seat) supervise() {
+	if s.worker == nil {
+		s.refill(0)
+	}
+	for s.life.Err() == nil {
+		select {
+		case <-s.life.Done():
+		case <-s.worker.left:
+			s.refill(s.worker.wait)
+		case o := <-s.orders:
+			o.answer <- s.exchange(o)
+		}
+	}
+	s.leave()
+}
+
+// refill fills the empty seat, after a wait, as often as it takes.
+func (s *seat) refill(wait time.Duration) {
+	for s.life.Err() == nil {
+		var asked *order
+		select {
+		case <-s.life.Done():
+			return
+		case <-time.After(wait):
+		case o := <-s.orders: // whoever asks knows something new
+			s.become(o.spec)
+			asked = &o
+		}
+		err := s.start(s.life)
+		if asked != nil {
+			asked.answer <- err
+		}
+		if err == nil {
+			return
+		}
+		wait = s.failed(err)
+		if s.life.Err() == nil {
+			s.pool.engine.log.Error("worker can't be restarted", "worker", s.spec.ID, "error", err, "next_try_in", wait)
+		}
+	}
+}
+
+// failed notes that the seat could not be filled, and says how long to wait.
+func (s *seat) failed(err error) time.Duration {
+	e := s.pool.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.deaths.Died(err.Error(), nil)
+}
+
+// exchange puts a successor into the seat, or leaves the worker where it is.
+func (s *seat) exchange(o order) error {
+	w, err := s.launch(s.life, o.spec)
+	if err != nil {
+		s.pool.engine.log.Error("worker stays: its successor can't be started", "worker", s.spec.ID, "reason", o.why, "error", err)
+		return err
+	}
+	s.become(o.spec)
+	s.take(w, o.why)
+	return nil
+}
+
+func (s *seat) become(spec supervisor.Spec) {
 	s.pool.engine.mu.Lock()
-	process := s.process
-	s.pool.engine.mu.Unlock()
-	if process != nil {
-		process.Stop(ctx)
+	defer s.pool.engine.mu.Unlock()
+	s.spec = spec
+}
+
+// leave lets the last worker of a dismissed seat go. What still orders is told.
+func (s *seat) leave() {
+	e := s.pool.engine
+	e.mu.Lock()
+	if s.worker != nil && e.life.Err() == nil {
+		s.worker.drain("its seat is no longer needed")
+	}
+	s.departed()
+	e.mu.Unlock()
+	select {
+	case o := <-s.orders:
+		o.answer <- context.Cause(s.life)
+	default:
 	}
 }
 
-// state names the seat's condition for status. Engine.mu is held.
-func (s *seat) state() string {
-	switch {
-	case s.pool.engine.life.Err() != nil:
-		return "stopping"
-	case s.threads != nil:
-		return "ready"
-	case s.process == nil:
-		return "starting"
-	default:
-		return "dead"
+// lost notes that w has died, in state. Engine.mu is held.
+func (s *seat) lost(w *worker, state lifecycle.State) {
+	if state.BlamesTasks() {
+		s.pool.deaths++
 	}
+	if i := slices.Index(s.leaving, w); i >= 0 {
+		s.leaving = slices.Delete(s.leaving, i, i+1)
+		s.departed()
+		return
+	}
+	if w.faultless(state) {
+		s.deaths.Ended()
+	} else {
+		w.wait = s.deaths.Died(w.process.Exit(), w.process.LastStderr())
+	}
+	close(w.left)
+	s.departed()
+}
+
+// departed forgets a dismissed seat without a process. Engine.mu is held.
+func (s *seat) departed() {
+	if s.life.Err() != nil && len(s.workers()) == 0 {
+		delete(s.pool.departing, s)
+	}
+}
+
+// workers returns those that live here, the one that takes tasks first. Engine.mu
+// is held.
+func (s *seat) workers() []*worker {
+	var all []*worker
+	if w := s.worker; w != nil && w.state.Load() != lifecycle.Dead && !slices.Contains(s.leaving, w) {
+		all = append(all, w)
+	}
+	return append(all, s.leaving...)
 }
 
 // busy counts the slots that have a task. Engine.mu is held.
 func (s *seat) busy() int {
 	n := 0
-	for _, sl := range s.slots {
-		if sl.current != nil {
-			n++
-		}
+	for _, w := range s.workers() {
+		n += w.busy()
 	}
 	return n
+}
+
+// stop ends the seat's processes in order, as far as ctx leaves time.
+func (s *seat) stop(ctx context.Context) {
+	s.pool.engine.mu.Lock()
+	workers := s.workers()
+	for _, w := range workers {
+		_, _ = w.state.Advance(lifecycle.Stopping) // an error: it does that already
+	}
+	s.pool.engine.mu.Unlock()
+	var all sync.WaitGroup
+	for _, w := range workers {
+		all.Go(func() { w.process.Stop(ctx) })
+	}
+	all.Wait()
+}
+
+// state is that of the worker that takes tasks, or of the attempt to have one.
+// Engine.mu is held.
+func (s *seat) state() lifecycle.State {
+	switch w := s.worker; {
+	case w == nil || slices.Contains(s.leaving, w):
+		return lifecycle.Starting
+	default:
+		return w.state.Load()
+	}
 }

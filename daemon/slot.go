@@ -8,27 +8,35 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
-	"cpulb/plugins/supervisor"
 )
 
 // slot is the daemon's end of one thread of a worker, or of one place on its loop; it implements
 // plugins.Handler. Engine.mu guards current, lease and seq. A slot lives as long
-// as its process.
+// as its worker.
 type slot struct {
-	seat  *seat
-	lane  *lane
-	index int
-	// process and conn are set, under Engine.mu, before the slot gets its first
-	// task, and do not change.
-	process *supervisor.Process
+	worker *worker
+	lane   *lane
+	index  int
+	// conn is set, under Engine.mu, before the slot gets its first task, and does
+	// not change.
 	conn    *plugins.Conn
 	lost    chan struct{}
 	current *record
-	lease   balancer.Lease
-	seq     uint64
+	// stuck: current is overdue and goes on; how it ends is decided, but its next
+	// attempt must not begin beside it. Its worker is fenced.
+	stuck *stuck
+	lease balancer.Lease
+	seq   uint64
 }
 
-func (s *slot) engine() *Engine { return s.seat.pool.engine }
+type stuck struct {
+	status task.Status
+	end    ended
+}
+
+func (s *slot) pool() *pool { return s.worker.seat.pool }
+
+func (s *slot) engine() *Engine { return s.pool().engine }
 
 // of returns the task that seq means, nil if it is not the slot's any more.
 func (s *slot) of(seq uint64) *record {
@@ -98,6 +106,10 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 		return
 	}
 	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
+	r.suspect = false // it has not killed this one
+	if s.worker.tasks++; s.worker.tasks == 1 {
+		s.worker.seat.deaths.Proved()
+	}
 	send := s.release()
 	e.mu.Unlock()
 	send.now()
@@ -116,13 +128,14 @@ func (s *slot) Skipped(seq uint64, needsThread bool) {
 	}
 	var send deliveries
 	if needsThread {
-		s.seat.pool.refused(r.task)
+		s.pool().refused(r.task)
 		r.attempts-- // nothing of it has run
 		s.requeue(r)
 		send = s.release()
 	} else {
 		s.current = nil
 		s.requeue(r)
+		s.worker.settle()
 	}
 	e.mu.Unlock()
 	send.now()
@@ -134,17 +147,20 @@ func (s *slot) Lost(error) {
 	s.engine().mu.Lock()
 	defer s.engine().mu.Unlock()
 	close(s.lost)
-	if s.process != nil { // nil: it is still being started
-		go s.process.Kill()
+	if p := s.worker.process; p != nil { // nil: it is still being started
+		go p.Kill()
 	}
 }
 
 // release frees the slot and finds work for it. Engine.mu is held.
 func (s *slot) release() deliveries {
-	s.current = nil
-	s.lane.balancer.Release(s.lease)
+	s.current, s.stuck = nil, nil
+	if s.worker.state.Load().TakesTasks() {
+		s.worker.free(s.lane, s.lease)
+	}
+	s.worker.settle()
 	s.engine().checkIdle()
-	return s.seat.pool.dispatch()
+	return s.pool().dispatch()
 }
 
 // requeue puts a task that did not end back to the front. Engine.mu is held.
@@ -153,7 +169,7 @@ func (s *slot) requeue(r *record) {
 		r.guard.Stop()
 	}
 	r.slot, r.worker, r.started = nil, nil, 0
-	queue, lane := s.engine().queue, s.seat.pool.laneFor(r.task).index
+	queue, lane := s.engine().queue, s.pool().laneOf(r).index
 	if r.state.Load() != task.Running {
 		queue.Return(time.Now(), r.item, lane)
 		return
@@ -163,38 +179,41 @@ func (s *slot) requeue(r *record) {
 	s.engine().note(r, time.Time{})
 }
 
-// abandon deals with the task of a slot whose process is dead. Engine.mu is held.
-func (s *slot) abandon(exit string) notices {
+// abandon deals with the task of a slot whose process is dead, which may be to
+// blame, and surely is when it was alone. Engine.mu is held.
+func (s *slot) abandon(blame, alone bool) notices {
 	r := s.current
 	s.current = nil
 	if r == nil || r.slot != s { // it has ended, as when the daemon stops
 		return nil
 	}
-	if r.stopping {
-		return s.engine().finish(r, task.Cancelled, cancelled()) // or its cancel would be forgotten
+	e, running := s.engine(), r.state.Load() == task.Running
+	switch {
+	case r.stopping:
+		return e.finish(r, task.Cancelled, cancelled()) // or its cancel would be forgotten
+	case e.stopping: // what is in the journal goes on at the next start
+	case s.stuck != nil:
+		return e.finish(r, s.stuck.status, s.stuck.end)
+	case running && r.task.Extras().OnWorkerLost == task.Fail:
+		return e.finish(r, task.Failed, s.workerLost("and the task must not run twice"))
+	case running && blame && s.suspect(r, alone):
+		return e.finish(r, task.Failed, s.workerLost("the second time that one died while it ran this task alone"))
 	}
-	if r.state.Load() != task.Running || s.seat.blameless || s.engine().stopping {
-		s.requeue(r)
-		return nil
-	}
-	r.deaths++
-	if r.task.Extras().OnWorkerLost == task.Fail {
-		return s.engine().finish(r, task.Failed, failure("WorkerLost", "worker_lost",
-			fmt.Sprintf("worker %s died while it ran this task (%s), which must not run twice", s.seat.spec.ID, exit)))
-	}
-	if r.deaths < 2 {
-		s.requeue(r)
-		return nil
-	}
-	return s.engine().finish(r, task.Failed, ended{err: &task.Error{Type: "WorkerLost", Code: "worker_lost",
-		Message: fmt.Sprintf("worker %s died while it ran this task (%s), the second time", s.seat.spec.ID, exit)}})
+	s.requeue(r)
+	return nil
+}
+
+// workerLost is the end of a task whose worker was lost.
+func (s *slot) workerLost(why string) ended {
+	return failure("WorkerLost", "worker_lost",
+		fmt.Sprintf("worker %s ended while it ran this task (%s), %s", s.worker.spec.ID, s.worker.process.Exit(), why))
 }
 
 // cancel asks the worker to stop a task that it has been sent.
 func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.engine().options.Config.Limits.CancelGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), s.engine().limits().CancelGrace)
 	defer cancel()
-	claim, err := s.process.Cancel(ctx, s.index, seq, reason)
+	claim, err := s.worker.process.Cancel(ctx, s.index, seq, reason)
 	if err != nil || claim != plugins.Recalled {
 		return // claimed: its Result comes; an error: the guard or the worker's end does
 	}
@@ -211,8 +230,27 @@ func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
 	n.send()
 }
 
-// overdue ends a task that did not stop within its grace, and its worker with
-// it. The neighbours run again, without blame.
+// recall takes a task back that the leaving worker may not have begun.
+func (s *slot) recall(r *record, seq uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.engine().limits().CancelGrace)
+	defer cancel()
+	claim, err := s.worker.process.Recall(ctx, s.index, seq)
+	if err != nil || claim != plugins.Recalled {
+		return // as in cancel
+	}
+	e := s.engine()
+	e.mu.Lock()
+	var send deliveries
+	if s.of(seq) == r {
+		r.attempts-- // nothing of it has run
+		s.requeue(r)
+		send = s.release()
+	}
+	e.mu.Unlock()
+	send.now()
+}
+
+// overdue ends a task that did not stop within its grace, and fences its worker.
 func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
 	e := s.engine()
 	e.mu.Lock()
@@ -226,10 +264,15 @@ func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
 		end.err = &task.Error{Type: "TaskTimeout", Code: "timed_out",
 			Message: fmt.Sprintf("the task did not stop within its timeout of %s and the grace", time.Duration(r.task.Timeout))}
 	}
-	n := e.finish(r, status, end)
-	s.current = nil
-	s.seat.blameless = true
+	var n notices
+	if r.mayRetry(status) {
+		s.stuck = &stuck{status, end}
+	} else {
+		n = e.finish(r, status, end)
+		s.current, s.stuck = nil, nil // and its lease is never released
+	}
+	s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.task.ID, r.task.ScriptPath))
+	e.checkIdle()
 	e.mu.Unlock()
 	n.send()
-	s.process.Kill()
 }

@@ -26,11 +26,11 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 			found = s
 		}
 	}
-	if found == nil || found.process == nil {
+	if found == nil || found.worker == nil {
 		e.mu.Unlock()
 		return "", fmt.Errorf("%w: %.64q", task.ErrNoWorker, worker)
 	}
-	process := found.process
+	process := found.worker.process
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, stacksTimeout)
 	defer cancel()

@@ -47,15 +47,25 @@ type WorkerStatus struct {
 	Core     int    `json:"core"`
 	// CPUsAllowed is what the kernel reports for the process, e.g. "1".
 	CPUsAllowed string `json:"cpus_allowed"`
-	// State is "starting", "ready", "stopping" or "dead".
-	State     string `json:"state"`
-	Slots     int    `json:"slots"`
-	SlotsBusy int    `json:"slots_busy"`
-	TasksDone uint64 `json:"tasks_done"`
-	Restarts  int    `json:"restarts"`
-	RSSBytes  int64  `json:"rss_bytes"`
+	// State is "starting", "ready", "draining", "fenced", "stopping" or "dead", see
+	// package lifecycle. A seat's worker that takes tasks and those that leave it have
+	// the same ID.
+	State string `json:"state"`
+	// Leaving says why a draining, fenced or stopping worker goes.
+	Leaving       string  `json:"leaving,omitempty"`
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	// MemoryLimit is how the worker's memory is bounded: "none", "cgroup" or
+	// "rlimit_data".
+	MemoryLimit string `json:"memory_limit,omitempty"`
+	Slots       int    `json:"slots"`
+	SlotsBusy   int    `json:"slots_busy"`
+	TasksDone   uint64 `json:"tasks_done"`
+	Restarts    int    `json:"restarts"`
+	RSSBytes    int64  `json:"rss_bytes"`
 	// PeakRSSBytes is the most that it has had resident.
 	PeakRSSBytes int64 `json:"peak_rss_bytes"`
 	// Degraded says why it is, empty that it is not.
 	Degraded string `json:"degraded,omitempty"`
+
+	leaving bool
 }

@@ -11,7 +11,7 @@ import (
 var ErrPolicy = errors.New("bad restart policy")
 
 // Policy says how a place for a worker is filled again when its worker dies. A
-// worker that has lived for Stable clears what was before it.
+// worker that has lived for Stable, or has Proved itself, clears what was before it.
 type Policy struct {
 	// First is the wait before the second restart in a row: the first is at once, for
 	// a lone death says nothing. Each further wait is twice the last, up to Most.
@@ -86,6 +86,10 @@ func NewRestarts(p Policy, now func() time.Time) (*Restarts, error) {
 
 // Born notes that a worker is ready.
 func (r *Restarts) Born() { r.born = r.now() }
+
+// Proved notes that the worker has done what it is for, which clears the row of
+// deaths as a long life does.
+func (r *Restarts) Proved() { r.deaths = 0 }
 
 // Died notes that the worker has died, or has failed to start, and returns how long
 // to wait before the next start.

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor/lifecycle"
+)
+
+// A worker leaves its seat in one of two ways. One that drains is sound: its tasks
+// may take the time they need. One that is fenced has a task that does not stop and
+// has ended without it; its other tasks, the neighbours, have until
+// limits.fence_timeout. Either takes no more tasks, has a successor, and is ended as
+// soon as no task is left in it.
+
+// stopTimeout is how long a worker without tasks may take to end by itself.
+const stopTimeout = 5 * time.Second
+
+// drain lets the worker's tasks end, then the worker. Engine.mu is held.
+func (w *worker) drain(why string) { w.leave(lifecycle.Draining, why) }
+
+// fence is drain for the sake of a task that does not stop. Engine.mu is held.
+func (w *worker) fence(why string) {
+	if !w.leave(lifecycle.Fenced, why) {
+		return
+	}
+	w.patience = time.AfterFunc(w.seat.pool.engine.limits().FenceTimeout, w.outOfPatience)
+	w.settle()
+}
+
+// leave moves the worker out of its seat; false when it has gone further already.
+// Engine.mu is held.
+func (w *worker) leave(to lifecycle.State, why string) bool {
+	from, err := w.state.Advance(to)
+	if err != nil {
+		return false
+	}
+	w.why = why
+	w.close()
+	if from == lifecycle.Ready {
+		s := w.seat
+		s.leaving = append(s.leaving, w)
+		if s.worker == w {
+			s.deaths.Ended()
+		}
+		close(w.left)
+	}
+	for _, sl := range w.slots {
+		if r := sl.current; r != nil && r.state.Load() != task.Running {
+			go sl.recall(r, sl.seq)
+		}
+	}
+	w.seat.pool.engine.log.Info("worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
+	w.settle()
+	return true
+}
+
+// settle ends a leaving worker that no task is left in. Engine.mu is held.
+func (w *worker) settle() {
+	state := w.state.Load()
+	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
+		return
+	}
+	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and Engine.mu is held
+	if state == lifecycle.Fenced {
+		go w.process.Kill()
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		w.process.Stop(ctx)
+	}()
+}
+
+// outOfPatience ends a fenced worker whose neighbours have not ended in time. Those
+// that may run twice are requeued; one that may not has until its own deadline.
+func (w *worker) outOfPatience() {
+	e := w.seat.pool.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.state.Load() != lifecycle.Fenced {
+		return
+	}
+	if more := time.Until(w.lastDeadline()); more > 0 {
+		w.patience.Reset(more)
+		return
+	}
+	_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
+	go w.process.Kill()
+}
+
+// lastDeadline is that of the tasks that must not run twice. The grace after it is
+// theirs, too: a task that ends in it has ended by itself. Engine.mu is held.
+func (w *worker) lastDeadline() (last time.Time) {
+	for _, sl := range w.slots {
+		r := sl.current
+		if r == nil || r.task.Extras().OnWorkerLost != task.Fail || r.task.Timeout == 0 || r.started == 0 {
+			continue
+		}
+		at := time.Unix(0, r.started).Add(time.Duration(r.task.Timeout) + w.seat.pool.engine.limits().CancelGrace)
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}

@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/plugins/supervisor/lifecycle"
+)
+
+// Of several tasks that ran in a worker when it died, any may have killed it. Each
+// is a suspect from then on and runs again in a worker that it has to itself, so
+// that a further death proves something: two of those end it. These workers are
+// started for the purpose, up to as many as the pool has seats, and end when no
+// suspect waits. So suspects wait for nobody but each other, and nobody waits for
+// them. In a pool of workers with one slot each every task is alone anyway.
+
+// suspect notes that r ran in a worker that died, and reports whether r is proven
+// to be poison. Engine.mu is held.
+func (s *slot) suspect(r *record, alone bool) bool {
+	r.suspect = true
+	if !alone {
+		return false
+	}
+	r.deaths++
+	if r.deaths < 2 {
+		return false
+	}
+	s.pool().poisoned++
+	s.engine().log.Error("poison: workers die of this task", "task_id", r.task.ID, "script_path", r.task.ScriptPath,
+		"function", r.task.Function, "pool", s.pool().config.Name, "exit", s.worker.process.Exit())
+	return true
+}
+
+// laneOf returns where r waits.
+func (p *pool) laneOf(r *record) *lane {
+	if r.suspect && p.threads.count+p.loops.count > 1 {
+		return &p.suspects
+	}
+	return p.laneFor(r.task)
+}
+
+// fillAlone gives suspects to the workers that wait for one, and sees to it that
+// there are as many of these as are needed. Engine.mu is held.
+func (p *pool) fillAlone(send deliveries) deliveries {
+	q, now := p.engine.queue, time.Now()
+	for len(p.alone) > 0 && q.Runnable(now, p.suspects.index) {
+		w := p.alone[len(p.alone)-1]
+		p.alone = p.alone[:len(p.alone)-1]
+		r := q.Pop(now, p.suspects.index).Value
+		send = append(send, p.give(r, w.slots[0], balancer.Lease{}))
+	}
+	if !q.Runnable(now, p.suspects.index) {
+		p.dismissIdle()
+		return send
+	}
+	needed := min(q.LaneLen(p.suspects.index)+p.busyAlone(), len(p.seats))
+	for len(p.isolation) < needed {
+		p.isolate()
+	}
+	return send
+}
+
+// isolate makes a seat for suspects. Engine.mu is held.
+func (p *pool) isolate() {
+	spec := p.spec
+	spec.ID = fmt.Sprintf("%s-alone-%d", p.config.Name, p.isolated)
+	spec.Slots, spec.LoopSlots = 1, 0
+	p.isolated++
+	s := newSeat(p, spec, -1)
+	s.alone = true
+	p.isolation = append(p.isolation, s)
+	p.engine.supervisors.Go(s.supervise)
+}
+
+// dismissIdle lets the seats go that have no suspect. Engine.mu is held.
+func (p *pool) dismissIdle() {
+	kept := p.isolation[:0]
+	for _, s := range p.isolation {
+		if s.busy() > 0 {
+			kept = append(kept, s)
+			continue
+		}
+		s.dismiss()
+		p.departing[s] = struct{}{}
+	}
+	clear(p.isolation[len(kept):])
+	p.isolation = kept
+}
+
+func (p *pool) busyAlone() int {
+	n := 0
+	for _, s := range p.isolation {
+		n += s.busy()
+	}
+	return n
+}
+
+// free makes the slot of l, in a worker that takes tasks, free again. Engine.mu is
+// held.
+func (w *worker) free(n *lane, l balancer.Lease) {
+	if w.seat.alone {
+		w.seat.pool.alone = append(w.seat.pool.alone, w)
+		return
+	}
+	n.balancer.Release(l)
+}
+
+// closeAlone gives w no more suspects. Engine.mu is held.
+func (p *pool) closeAlone(w *worker) {
+	for i, other := range p.alone {
+		if other == w {
+			p.alone = append(p.alone[:i], p.alone[i+1:]...)
+			return
+		}
+	}
+}
+
+// faultless tells whether w's death says nothing of the seat: it had a suspect.
+func (w *worker) faultless(state lifecycle.State) bool {
+	return !state.BlamesTasks() || w.seat.alone && w.slots[0].seq > 0
+}

@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
+	"cpulb/plugins/supervisor/lifecycle"
+)
+
+// worker is one process behind a seat, from its readiness to its end. A seat can
+// have several: one that takes tasks, and predecessors whose tasks are still
+// running. Engine.mu guards all that changes.
+type worker struct {
+	seat  *seat
+	spec  supervisor.Spec // as which it was started
+	core  int             // that it is pinned to; -1: none
+	state lifecycle.Machine
+	// process is set before the worker is ready.
+	process *supervisor.Process
+	slots   []*slot
+	// threads and loops are its entries in the pool's lanes, nil unless it takes
+	// tasks.
+	threads, loops *balancer.Worker
+	born           time.Time
+	tasks          int // that have ended here
+	// left is closed once it takes no more tasks: its seat needs a successor.
+	left chan struct{}
+	// wait is how long that successor has to wait.
+	wait time.Duration
+	why  string // it leaves
+	// patience ends a fenced worker whose neighbours take too long.
+	patience *time.Timer
+	// recycle is when it may next be asked for a successor; see recycle.go.
+	recycle time.Time
+}
+
+// launch starts a process for the seat. Nobody gives it a task until it is seated.
+func (s *seat) launch(ctx context.Context, spec supervisor.Spec) (*worker, error) {
+	w := &worker{seat: s, spec: spec, core: s.core, left: make(chan struct{})}
+	w.makeSlots()
+	process, err := s.pool.engine.launcher.Start(ctx, spec, func(i int) plugins.Handler { return w.slots[i] })
+	if err != nil {
+		return nil, fmt.Errorf("worker %s: %w", spec.ID, err)
+	}
+	e := s.pool.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w.process = process
+	for i := range w.slots {
+		w.slots[i].conn = process.Slot(i)
+	}
+	return w, nil
+}
+
+// makeSlots makes the daemon's ends of a new worker's slots.
+func (w *worker) makeSlots() {
+	w.slots = make([]*slot, w.spec.Slots+w.spec.LoopSlots)
+	for i := range w.slots {
+		w.slots[i] = &slot{worker: w, lane: &w.seat.pool.threads, index: i, lost: make(chan struct{})}
+		if i >= w.spec.Slots {
+			w.slots[i].lane = &w.seat.pool.loops
+		}
+	}
+}
+
+// open lets the worker take tasks. Engine.mu is held.
+func (w *worker) open() {
+	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
+	w.born = time.Now()
+	if p := w.seat.pool; w.seat.alone {
+		p.alone = append(p.alone, w)
+	} else {
+		w.threads, w.loops = p.threads.open(w), p.loops.open(w)
+	}
+}
+
+// close lets it take no more. Engine.mu is held.
+func (w *worker) close() {
+	p := w.seat.pool
+	p.threads.close(w.threads)
+	p.loops.close(w.loops)
+	w.threads, w.loops = nil, nil
+	p.closeAlone(w)
+}
+
+// watch returns after the process has been reaped and its tasks have been seen to.
+func (w *worker) watch() {
+	<-w.process.Done()
+	for _, sl := range w.slots {
+		<-sl.lost // what it had written before its death has been read now
+	}
+	e := w.seat.pool.engine
+	e.mu.Lock()
+	state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
+	w.close()
+	if w.patience != nil {
+		w.patience.Stop()
+	}
+	n := w.abandon(state)
+	w.seat.lost(w, state)
+	send := w.seat.pool.dispatch() // what was requeued may run on another worker
+	e.checkIdle()
+	e.mu.Unlock()
+	send.now()
+	n.send()
+	if state.BlamesTasks() && e.life.Err() == nil {
+		e.log.Error("worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+	}
+}
+
+// abandon deals with the tasks of a worker that died in state. Engine.mu is held.
+func (w *worker) abandon(state lifecycle.State) notices {
+	running := 0
+	for _, sl := range w.slots {
+		if r := sl.current; r != nil && sl.stuck == nil && r.state.Load() == task.Running {
+			running++
+		}
+	}
+	var n notices
+	for _, sl := range w.slots {
+		n = append(n, sl.abandon(state.BlamesTasks(), running == 1)...)
+	}
+	return n
+}
+
+// busy counts the slots that have a task which may end. Engine.mu is held.
+func (w *worker) busy() int {
+	n := 0
+	for _, sl := range w.slots {
+		if sl.current != nil && sl.stuck == nil {
+			n++
+		}
+	}
+	return n
+}
