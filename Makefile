@@ -76,6 +76,14 @@ soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no m
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
 	$(GO) run ./bench/latency -bin bin
 
+.PHONY: bench-scale
+bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwhile, and what the journal costs
+	$(GO) run ./bench/scale -bin bin
+
+.PHONY: soak-crash
+soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost
+	CPULB_CRASH_KILLS=200 $(GO) test ./cmd -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
+
 .PHONY: fuzz
 fuzz: setup ## Fuzz everything that parses foreign bytes, FUZZTIME (10s) each
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's/^(.*)\/[^/]+:[0-9]+:func /\1 /' | sort | \

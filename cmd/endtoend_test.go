@@ -52,7 +52,10 @@ func TestMain(m *testing.M) {
 // daemon is a running cpulbd of a test's own.
 type daemon struct {
 	t      *testing.T
+	args   []string
+	user   *syscall.Credential
 	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process has
 	socket string
 	http   *http.Client
 	log    *buffer
@@ -107,36 +110,59 @@ func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
 			t.Fatal(err)
 		}
 	}
-	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}}
-	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
-	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: d.log}
-	d.cmd.Stderr = ready
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { d.cmd.Wait(); close(ended) }()
+	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}, user: user}
+	d.args = []string{filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state")}
+	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
+	}}}
 	t.Cleanup(func() {
-		d.cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
-		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("cpulbd exited with %d:\n%s", code, d.log)
-		}
+		d.stop()
 		if left, _ := filepath.Glob(d.socket + "*"); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	})
-	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
-	}}}
 	t.Cleanup(d.http.CloseIdleConnections)
+	d.launch()
+	return d
+}
+
+// launch starts the process, for the first time or after its end, and returns
+// once it is ready.
+func (d *daemon) launch() {
+	d.t.Helper()
+	d.cmd = exec.Command(d.args[0], d.args[1:]...)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
+	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: &buffer{}}
+	d.log, d.cmd.Stderr = ready.to, ready
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.ended = make(chan struct{})
+	go func() { d.cmd.Wait(); close(d.ended) }()
 	select {
 	case <-ready.seen:
-	case <-ended:
-		t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
+	case <-d.ended:
+		d.t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
 	}
-	return d
+}
+
+// stop ends the process in order.
+func (d *daemon) stop() {
+	d.t.Helper()
+	if d.cmd == nil || d.cmd.Process == nil {
+		return
+	}
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	<-d.ended
+	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
+		d.t.Errorf("cpulbd exited with %d:\n%s", code, d.log)
+	}
+}
+
+// kill ends the process as a crash does.
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	<-d.ended
 }
 
 // watchFor passes what is written on and closes seen once text was in it.
