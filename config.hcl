@@ -66,6 +66,13 @@ pool "cpu" {
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
+  # max_tasks     = 10000    # exchange a worker for a new one after so many tasks,
+  # max_age       = "24h"    # … this time,
+  # max_rss       = "1GiB"   # … or at this size, without anyone noticing
+  # memory        = "2GiB"   # the most that a worker may have
+  # nice          = 5        # and its priorities
+  # ionice        = "idle"
+  # oom_score_adj = 500
 }
 
 # I/O-bound tasks: many threads of one process, which mostly wait. They share no

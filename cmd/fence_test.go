@@ -221,16 +221,25 @@ func TestNeighboursOfAHeldLockRunAgainWithoutBlame(t *testing.T) {
 	}
 }
 
+// untilDeaths returns once so many workers have died.
+func (d *daemon) untilDeaths(n float64) {
+	d.t.Helper()
+	for d.poolMetric("worker_deaths") < n && d.t.Context().Err() == nil {
+	}
+}
+
 const segfaults = "import ctypes\ndef main(p, c):\n    ctypes.string_at(0)\n"
 
 func TestPoisonTaskIsNamed(t *testing.T) {
 	d := start(t, oneIOWorker)
 	goOn, neighbours := d.neighbours(4)
 	poison := d.submit(script(t, segfaults), `"params":0`)
-	// Suspects that run alone hold up nobody else.
+	d.untilDeaths(1)
+	// Suspects that run alone hold up nobody else, and a long one not the next.
 	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" {
 		t.Errorf("another task: %v", r)
 	}
+	r := d.result(poison)
 	touch(t, goOn)
 	var all sync.WaitGroup
 	for _, id := range neighbours {
@@ -240,7 +249,6 @@ func TestPoisonTaskIsNamed(t *testing.T) {
 			}
 		})
 	}
-	r := d.result(poison)
 	all.Wait()
 	e, _ := r["error"].(map[string]any)
 	if r["status"] != "failed" || e["code"] != "worker_lost" || !strings.Contains(fmt.Sprint(e["message"]), "SIGSEGV") {

@@ -20,7 +20,10 @@ pool "async" {
   async_concurrency = 1000
   pin = false
 }
-limits { cancel_grace = "2s" }
+limits {
+  cancel_grace = "2s"
+  fence_timeout = "500ms"
+}
 `
 
 // submitted sends tasks on one stream.

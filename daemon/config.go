@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/plugins/supervisor"
+
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 )
@@ -132,6 +134,17 @@ type PoolConfig struct {
 	// Cores is the kernel's list format, "0-3,8"; empty means all that the
 	// daemon may use.
 	Cores string
+	// MaxTasks, MaxAge and MaxRSSBytes are when a worker is exchanged for a new one,
+	// which nobody notices; 0: never.
+	MaxTasks    int
+	MaxAge      time.Duration
+	MaxRSSBytes int64
+	// MemoryBytes is what a worker may have, 0: no bound. The others are its
+	// priorities, 0: the daemon's own.
+	MemoryBytes int64
+	Nice        int
+	IOPriority  supervisor.IOPriority
+	OOMScoreAdj int
 	// Users and Groups may submit to the pool; both empty: all who may submit.
 	Users, Groups []string
 	Environment

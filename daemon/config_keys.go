@@ -112,6 +112,13 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
 		{name: "cores", set: setCores(&c.Cores)},
+		{name: "max_tasks", set: setCount(&c.MaxTasks, 0, 1_000_000_000)},
+		{name: "max_age", set: setDuration(&c.MaxAge, false)},
+		{name: "max_rss", set: setBound(&c.MaxRSSBytes)},
+		{name: "memory", set: setBound(&c.MemoryBytes)},
+		{name: "nice", set: setCount(&c.Nice, -20, 19)},
+		{name: "ionice", set: setIOPriority(&c.IOPriority)},
+		{name: "oom_score_adj", set: setCount(&c.OOMScoreAdj, -1000, 1000)},
 		{name: "users", set: setNames(&c.Users)},
 		{name: "groups", set: setNames(&c.Groups)},
 	}, environmentKeys(&c.Environment)...)

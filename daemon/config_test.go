@@ -12,6 +12,7 @@ import (
 
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
 )
 
 func TestPackagedFileSaysTheBuiltInDefault(t *testing.T) {
@@ -71,11 +72,13 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		},
 		Pools: []PoolConfig{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, Threads: 4, Cores: "0-1,3",
+				MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
+				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
 		},
 		Limits: LimitsConfig{BodyBytes: 1 << 30, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
-			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
+			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Schedules: []ScheduleConfig{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
 			Task: task.Task{ScriptPath: "/srv/x.py", Function: "run", Params: []byte(`{"days":1}`), Type: task.IOBound, Pool: "all", Executor: "py", Priority: 3,
@@ -150,6 +153,9 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"size that overflows", `limits { body_size = "17179869185GiB" }`, `from 1 to "1GiB"`},
 		{"duration", `limits { start_timeout = "soon" }`, `limits.start_timeout: "soon" must be a duration above zero such as "500ms"`},
 		{"no duration", `limits { start_timeout = "0s" }`, `"0s" must be a duration above zero`},
+		{"I/O priority without level", `pool "p" { ionice = "best-effort" }`, `pool.ionice: must be "none", "idle", or`},
+		{"negative bound", `pool "p" { memory = -1 }`, `or 0 for no bound`},
+		{"nice out of range", `pool "p" { nice = 20 }`, `pool.nice: must be a whole number from -20 to 19`},
 		{"negative duration", `limits { cancel_grace = "-1s" }`, `not negative`},
 		{"duration without unit", `limits { cancel_grace = 30 }`, `limits.cancel_grace: must be a duration`},
 		{"level", `log { level = "loud" }`, `x.hcl:1:15: log.level: "loud" is not one of: trace, debug, info, warn, error`},

@@ -28,6 +28,7 @@ import (
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -116,6 +117,7 @@ func New(o Options) (*Engine, error) {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}
 	e.launcher = launcher
+	e.contain()
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
 		return nil, err
@@ -126,6 +128,17 @@ func New(o Options) (*Engine, error) {
 	}
 	e.replan(e.schedules, since)
 	return e, nil
+}
+
+// contain gives each worker a cgroup, where one is delegated to the daemon.
+func (e *Engine) contain() {
+	tree, err := cgroup.Own()
+	if err != nil {
+		e.log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
+		return
+	}
+	e.launcher.Contain(tree)
+	e.log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 }
 
 func (e *Engine) queueOptions(c *Config) queue.Options {
@@ -228,6 +241,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Unlock()
 	e.dismiss()
 	e.supervisors.Go(func() { e.keepTime(e.life) })
+	e.supervisors.Go(e.tend)
 	return nil
 }
 

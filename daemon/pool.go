@@ -18,6 +18,7 @@ type pool struct {
 	config PoolConfig
 	spec   supervisor.Spec // what its workers have in common
 	seats  []*seat
+	turn   chan struct{} // to exchange a worker, one at a time
 	// departing are dismissed seats that still have a process.
 	departing map[*seat]struct{}
 	// threads are the slots that any task can have; loops, of which there may be
@@ -27,6 +28,7 @@ type pool struct {
 	suspects  lane
 	isolation []*seat   // for suspects
 	alone     []*worker // of those: the ones that may take one
+	waited    bool      // some waited when it was last looked at
 	isolated  int       // how many seats there have been for suspects
 	poisoned  int       // tasks of which workers died
 	deaths    int       // workers that died
@@ -82,7 +84,7 @@ func newPool(e *Engine, index int, c PoolConfig) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{engine: e, config: c, spec: spec, departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
+	p := &pool{engine: e, config: c, spec: spec, turn: make(chan struct{}, 1), departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
 		suspects: lane{index: lanesPerPool*index + 2},
 		threads:  lane{index: lanesPerPool * index, count: c.Threads, entries: map[*balancer.Worker]*worker{}},
 		loops: lane{index: lanesPerPool*index + 1, first: c.Threads, count: c.AsyncConcurrency,
@@ -152,7 +154,8 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
 			LoopSlots: c.AsyncConcurrency,
 			Env:       in.Env, Settings: in.settings(), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
-			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall}, nil
+			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall,
+			Limits: supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes}}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
 }

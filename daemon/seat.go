@@ -35,8 +35,12 @@ type seat struct {
 // order asks for a successor of the seat's worker, in a process as spec says. The
 // worker stays until the successor is ready.
 type order struct {
-	spec   supervisor.Spec
-	why    string
+	spec supervisor.Spec
+	// of is the worker to replace; nil: whichever is there.
+	of  *worker
+	why string
+	// ready, if not nil, is the successor.
+	ready  *worker
 	answer chan<- error // has room
 }
 
@@ -135,7 +139,22 @@ func (s *seat) failed(err error) time.Duration {
 
 // exchange puts a successor into the seat, or leaves the worker where it is.
 func (s *seat) exchange(o order) error {
-	w, err := s.launch(s.life, o.spec)
+	if o.of != nil && o.of != s.worker {
+		return nil // it has been replaced meanwhile
+	}
+	select {
+	case s.pool.turn <- struct{}{}:
+		defer func() { <-s.pool.turn }()
+	case <-s.worker.left:
+		s.refill(0)
+		return nil
+	case <-s.life.Done():
+		return context.Cause(s.life)
+	}
+	w, err := o.ready, error(nil)
+	if w == nil {
+		w, err = s.launch(s.life, o.spec)
+	}
 	if err != nil {
 		s.pool.engine.log.Error("worker stays: its successor can't be started", "worker", s.spec.ID, "reason", o.why, "error", err)
 		return err

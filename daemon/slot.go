@@ -107,9 +107,7 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 	}
 	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
 	r.suspect = false // it has not killed this one
-	if s.worker.tasks++; s.worker.tasks == 1 {
-		s.worker.seat.deaths.Proved()
-	}
+	s.worker.ended()
 	send := s.release()
 	e.mu.Unlock()
 	send.now()

@@ -11,9 +11,13 @@ import (
 // Of several tasks that ran in a worker when it died, any may have killed it. Each
 // is a suspect from then on and runs again in a worker that it has to itself, so
 // that a further death proves something: two of those end it. These workers are
-// started for the purpose, up to as many as the pool has seats, and end when no
-// suspect waits. So suspects wait for nobody but each other, and nobody waits for
-// them. In a pool of workers with one slot each every task is alone anyway.
+// started for the purpose, up to as many as the pool has seats and slowly up to
+// maxAlone, and end when no suspect waits. So suspects wait for nobody but each
+// other, not for long ones either, and nobody waits for them. In a pool of workers
+// with one slot each every task is alone anyway.
+
+// maxAlone bounds how many workers for suspects a pool has beyond its seats.
+const maxAlone = 8
 
 // suspect notes that r ran in a worker that died, and reports whether r is proven
 // to be poison. Engine.mu is held.
@@ -59,6 +63,16 @@ func (p *pool) fillAlone(send deliveries) deliveries {
 		p.isolate()
 	}
 	return send
+}
+
+// isolateMore adds a worker for suspects that have waited since the last time.
+// Engine.mu is held.
+func (p *pool) isolateMore() {
+	waits := !p.engine.draining && p.engine.queue.Runnable(time.Now(), p.suspects.index)
+	if waits && p.waited && len(p.isolation) < len(p.seats)+maxAlone {
+		p.isolate()
+	}
+	p.waited = waits
 }
 
 // isolate makes a seat for suspects. Engine.mu is held.

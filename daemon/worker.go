@@ -35,8 +35,8 @@ type worker struct {
 	why  string // it leaves
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
-	// recycle is when it may next be asked for a successor; see recycle.go.
-	recycle time.Time
+	// recycleFrom is from when on it may be given a successor, see recycle.go.
+	recycleFrom time.Time
 }
 
 // launch starts a process for the seat. Nobody gives it a task until it is seated.

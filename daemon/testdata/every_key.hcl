@@ -36,6 +36,13 @@ pool "all" {
   threads    = 4
   pin        = false
   cores      = "0-1,3"
+  max_tasks = 9
+  max_age = "2h"
+  max_rss = "3GiB"
+  memory = "4GiB"
+  nice = -5
+  ionice = "best-effort:6"
+  oom_score_adj = -7
   users = ["root"]
   groups = ["0"]
 }
@@ -50,6 +57,7 @@ limits {
   output_size   = 12345
   start_timeout = "1s"
   cancel_grace  = "0s"
+  fence_timeout = "5s"
   drain_timeout = "1h30m"
 }
 log {
