@@ -1,6 +1,5 @@
 // Package balancer decides which worker runs the next task. It is pure: no
-// goroutine, no clock, no I/O but reading the CPU topology; its owner serialises
-// all calls.
+// goroutine, no clock, no I/O; its owner serialises all calls.
 //
 // Guarantees: Acquire returns a slot of a worker whose share of busy slots is
 // the least of all; among equals, the one that was added first, so that the same

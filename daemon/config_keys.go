@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cpulb/balancer"
+	"cpulb/balancer/topology"
 	"cpulb/daemon/task"
 
 	"github.com/zclconf/go-cty/cty"
@@ -251,7 +251,7 @@ func setCores(to *string) func(cty.Value) error {
 			*to = ""
 			return nil
 		}
-		if _, err := balancer.ParseCPUs(s); err != nil {
+		if _, err := topology.ParseCPUs(s); err != nil {
 			return fmt.Errorf(`%w, nor is it "auto"`, err)
 		}
 		*to = s

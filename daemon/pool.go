@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cpulb/balancer"
+	"cpulb/balancer/topology"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
@@ -119,11 +120,11 @@ func (p *pool) all() []*seat {
 // coresOf returns the CPUs of a pool: what it names, all of which the daemon
 // must be allowed to use, or all of the daemon's.
 func coresOf(c PoolConfig) ([]int, error) {
-	allowed, err := balancer.AllowedCPUs()
+	allowed, err := topology.AllowedCPUs()
 	if err != nil || c.Cores == "" {
 		return allowed, err
 	}
-	cores, err := balancer.ParseCPUs(c.Cores)
+	cores, err := topology.ParseCPUs(c.Cores)
 	if err != nil {
 		return nil, fmt.Errorf("cores: %w", err)
 	}

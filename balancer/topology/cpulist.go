@@ -1,4 +1,4 @@
-package balancer
+package topology
 
 import (
 	"fmt"
@@ -48,4 +48,21 @@ func AllowedCPUs() ([]int, error) {
 		}
 	}
 	return cpus, nil
+}
+
+// FormatCPUs writes a list as the kernel does: the reverse of ParseCPUs.
+func FormatCPUs(cpus []int) string {
+	sorted := slices.Compact(slices.Sorted(slices.Values(cpus)))
+	var parts []string
+	for i := 0; i < len(sorted); {
+		j := i
+		for j+1 < len(sorted) && sorted[j+1] == sorted[j]+1 {
+			j++
+		}
+		if parts = append(parts, strconv.Itoa(sorted[i])); j > i {
+			parts[len(parts)-1] += "-" + strconv.Itoa(sorted[j])
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
 }
