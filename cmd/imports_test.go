@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
 	"cmd":                  {"daemon/task", "ipc/client"},
+	"daemon":               {"plugins"},
 	"cmd/cpulb":            {"daemon", "daemon/access", "ipc", "ipc/ipctest"},
 	"ipc":                  {"ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},

@@ -149,7 +149,7 @@ func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) 
 		return nil, err
 	}
 	if t.ScriptPath != "" {
-		if err := e.scripts.check(t.ScriptPath, time.Now()); err != nil {
+		if err := e.scripts.check(t.ScriptPath, e.now()); err != nil {
 			return nil, err
 		}
 	}
@@ -256,7 +256,7 @@ func (e *Engine) place(who access.Identity, a *admission) error {
 			return err
 		}
 	}
-	now := time.Now()
+	now := e.now()
 	r.pool, r.stamp = p, e.store.nextStamp(now)
 	entry := r.entry()
 	r.held = e.journal != nil && !r.volatile || e.options.Config.Queue.Policy == "block"
@@ -342,7 +342,7 @@ func (e *Engine) accept(r *record) deliveries {
 	if r.held {
 		r.held = false
 		runAt, expiresAt := r.times()
-		e.queue.Settle(time.Now(), r.item, runAt, expiresAt)
+		e.queue.Settle(e.now(), r.item, runAt, expiresAt)
 	}
 	e.clock.kickIf(r.task.Extra != nil || e.queue.Changed())
 	if r.item.Place() == queue.Ready {
@@ -355,7 +355,7 @@ func (e *Engine) accept(r *record) deliveries {
 // turnAway takes out a task whose commit has failed.
 func (e *Engine) turnAway(r *record) {
 	delete(e.arriving, r)
-	e.queue.Remove(time.Now(), r.item)
+	e.queue.Remove(e.now(), r.item)
 	e.clock.kickIf(e.queue.Changed())
 	r.item, r.over = nil, true
 	e.store.part(r, false)

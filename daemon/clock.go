@@ -50,7 +50,7 @@ func (e *Engine) keepTime(life context.Context) {
 
 // tick does what is due and returns when the next thing is.
 func (e *Engine) tick() time.Duration {
-	now := time.Now()
+	now := e.now()
 	due := e.dueSchedules(now)
 	e.mu.Lock()
 	e.queue.Advance(now)

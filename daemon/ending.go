@@ -43,11 +43,11 @@ func (e *Engine) finish(r *record, status task.Status, end ended) notices {
 	}
 	r.over = true
 	if r.item != nil {
-		e.queue.Remove(time.Now(), r.item)
+		e.queue.Remove(e.now(), r.item)
 		r.item = nil
 		e.clock.kickIf(e.queue.Changed())
 	}
-	res := r.makeResult(status, end)
+	res := r.makeResult(status, end, e.now())
 	r.events++ // the event of the result
 	if e.journal == nil || r.volatile {
 		return e.reveal(r, res)
@@ -118,7 +118,7 @@ func (r *record) mayRetry(status task.Status) bool {
 // retry puts r back, to wait for its next attempt. Engine.mu is held.
 func (e *Engine) retry(r *record, end ended) notices {
 	r.retries++
-	now := time.Now()
+	now := e.now()
 	at := now.Add(retry.Backoff(time.Duration(r.task.Extras().RetryBackoff), int(r.retries), rand.Float64()))
 	if r.state.Load() == task.Queued { // Started and Result came in one read
 		_ = e.move(r, task.Running)

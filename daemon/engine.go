@@ -51,6 +51,8 @@ type Options struct {
 	// Private lets the daemon's own user administer; see access.Rules.
 	Private bool
 	Log     hclog.Logger
+	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
+	Now func() time.Time
 }
 
 // Engine runs tasks. Create it with New; its methods are safe for concurrent use.
@@ -100,7 +102,7 @@ func New(o Options) (*Engine, error) {
 	e.config.Store(o.Config)
 	e.life, e.end = context.WithCancel(context.Background())
 	e.queue = queue.New[*record](e.queueOptions(o.Config))
-	e.store = newStore(o.Config.Results, e.forget)
+	e.store = newStore(o.Config.Results, e.forget, e.now)
 	e.metrics = newMetrics(e)
 	for i, c := range o.Config.Pools {
 		p, err := newPool(e, i, c)
@@ -195,6 +197,14 @@ func groupID(name string) (uint32, error) {
 	}
 	id, err := strconv.ParseUint(g.Gid, 10, 32)
 	return uint32(id), err
+}
+
+// now is the time by the clock on the wall.
+func (e *Engine) now() time.Time {
+	if e.options.Now != nil {
+		return e.options.Now()
+	}
+	return time.Now()
 }
 
 // forget has the journal let go of what is no longer kept.

@@ -204,7 +204,7 @@ func (p *pool) dispatch() deliveries {
 
 // fill gives tasks that wait in one lane to the free slots of another.
 func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
-	for now := time.Now(); p.engine.queue.Runnable(now, waiting.index); {
+	for now := p.engine.now(); p.engine.queue.Runnable(now, waiting.index); {
 		lease, ok := free.balancer.Acquire()
 		if !ok {
 			break

@@ -121,10 +121,10 @@ func (r *record) view() task.View {
 }
 
 // makeResult is what is told of the end of r.
-func (r *record) makeResult(status task.Status, end ended) *task.Result {
+func (r *record) makeResult(status task.Status, end ended, now time.Time) *task.Result {
 	res := &task.Result{CPUSeconds: end.cpu.Seconds(), LockSeconds: end.lock.Seconds(), ID: r.task.ID, Status: status, Data: end.data, Error: end.err, Stdout: end.stdout,
 		Stderr: end.stderr, Truncated: end.truncated, Attempts: int(r.attempts), Worker: r.worker,
-		SubmittedAt: r.submitted(), FinishedAt: time.Now()}
+		SubmittedAt: r.submitted(), FinishedAt: now}
 	if len(res.Data) == 0 {
 		res.Data = json.RawMessage("null")
 	}

@@ -105,7 +105,7 @@ func (e *Engine) takeBack(r *record, s *journal.Saved, lost error) {
 		if p != nil && p.NotBefore.After(entry.RunAt) {
 			entry.RunAt = p.NotBefore
 		}
-		if r.item = e.queue.Restore(time.Now(), r, entry); r.item.Place() == queue.Ready {
+		if r.item = e.queue.Restore(e.now(), r, entry); r.item.Place() == queue.Ready {
 			_ = e.move(r, task.Queued)
 		}
 	}

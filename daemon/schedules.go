@@ -56,7 +56,7 @@ func (e *Engine) replan(all []*recurring, since map[string]time.Time) {
 		e.recurring[r.schedule] = r
 	}
 	e.schedules = all
-	e.plan = schedule.NewPlan(schedules, since, time.Now())
+	e.plan = schedule.NewPlan(schedules, since, e.now())
 }
 
 // fires are what is to be submitted now, and how far the schedules are then.

@@ -55,7 +55,7 @@ func (s *slot) Started(seq uint64) {
 		e.mu.Unlock()
 		return
 	}
-	r.started = time.Now().UnixNano()
+	r.started = e.now().UnixNano()
 	var n notices
 	if e.move(r, task.Running) == nil {
 		n = e.tellState(r, "")
@@ -169,11 +169,11 @@ func (s *slot) requeue(r *record) {
 	r.slot, r.worker, r.started = nil, nil, 0
 	queue, lane := s.engine().queue, s.pool().laneOf(r).index
 	if r.state.Load() != task.Running {
-		queue.Return(time.Now(), r.item, lane)
+		queue.Return(s.engine().now(), r.item, lane)
 		return
 	}
 	_ = s.engine().move(r, task.Queued) // the table has it
-	queue.Retry(time.Now(), r.item, lane, time.Time{})
+	queue.Retry(s.engine().now(), r.item, lane, time.Time{})
 	s.engine().note(r, time.Time{})
 }
 

@@ -20,6 +20,7 @@ type store struct {
 	config ResultsConfig
 	// forget is told of the tasks that are no longer kept.
 	forget func([]*record)
+	now    func() time.Time
 	tasks  map[task.ID]*record
 	// keyed has the tasks with an idempotency key.
 	keyed map[ownKey]*record
@@ -54,8 +55,8 @@ type ownKey struct {
 	key   string
 }
 
-func newStore(c ResultsConfig, forget func([]*record)) *store {
-	return &store{config: c, forget: forget, tasks: map[task.ID]*record{}, keyed: map[ownKey]*record{}, batches: map[task.ID]*batch{},
+func newStore(c ResultsConfig, forget func([]*record), now func() time.Time) *store {
+	return &store{config: c, forget: forget, now: now, tasks: map[task.ID]*record{}, keyed: map[ownKey]*record{}, batches: map[task.ID]*batch{},
 		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
 }
 
@@ -123,7 +124,7 @@ func (s *store) after(stamp int64, n int, yield func(*record) bool) (int64, bool
 func (s *store) ended(r *record) {
 	s.put++
 	s.keep(r)
-	s.evict(time.Now())
+	s.evict(s.now())
 }
 
 func (s *store) keep(r *record) {
@@ -153,7 +154,7 @@ func (s *store) size() int { return len(s.kept) }
 
 // find returns task.ErrNotFound or task.ErrEvicted for an id it does not have.
 func (s *store) find(id task.ID) (*record, error) {
-	s.evict(time.Now())
+	s.evict(s.now())
 	if r, ok := s.tasks[id]; ok {
 		return r, nil
 	}

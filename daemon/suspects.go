@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"time"
 
 	"cpulb/balancer"
 	"cpulb/plugins/supervisor/lifecycle"
@@ -47,7 +46,7 @@ func (p *pool) laneOf(r *record) *lane {
 // fillAlone gives suspects to the workers that wait for one, and sees to it that
 // there are as many of these as are needed. Engine.mu is held.
 func (p *pool) fillAlone(send deliveries) deliveries {
-	q, now := p.engine.queue, time.Now()
+	q, now := p.engine.queue, p.engine.now()
 	for len(p.alone) > 0 && q.Runnable(now, p.suspects.index) {
 		w := p.alone[len(p.alone)-1]
 		p.alone = p.alone[:len(p.alone)-1]
