@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"time"
 
 	"cpulb/balancer"
 	"cpulb/plugins/supervisor/lifecycle"
