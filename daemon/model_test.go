@@ -78,6 +78,15 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 			rt.Fatal(err)
 		}
 	}
+	m.configure()
+	if err := m.start(); err != nil {
+		rt.Fatal(err)
+	}
+	return m
+}
+
+// configure has the test itself as the executor.
+func (m *machine) configure() {
 	m.config.Executors = []daemon.ExecutorConfig{{Name: "model", Command: os.Args[0], Environment: daemon.Environment{Env: map[string]string{executorRole: "1"}}}}
 	m.config.Pools = []daemon.PoolConfig{
 		{Name: "cpu", Executor: "model", TaskTypes: []string{"cpu_bound"}, Workers: 2, Threads: 1},
@@ -85,23 +94,19 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 	}
 	m.config.Results.TTL = 24 * time.Hour
 	m.config.Limits.CancelGrace = 100 * time.Millisecond
-	m.start(rt)
-	return m
 }
 
-func (m *machine) start(rt *rapid.T) {
+func (m *machine) start() error {
 	run, err := os.MkdirTemp(m.dir, "run")
 	if err != nil {
-		rt.Fatal(err)
+		return err
 	}
 	m.engine, err = daemon.New(daemon.Options{Config: m.config, RuntimeDir: run, StateDir: filepath.Join(m.dir, "state"), Private: true,
 		Log: hclog.NewNullLogger(), Now: func() time.Time { return time.Now().Add(time.Duration(m.offset.Load())) }})
-	if err == nil {
-		err = m.engine.Start(context.Background())
-	}
 	if err != nil {
-		rt.Fatal(err)
+		return err
 	}
+	return m.engine.Start(context.Background())
 }
 
 // stop ends the engine; what runs is cut off.
@@ -219,7 +224,9 @@ func (m *machine) restart(rt *rapid.T) {
 	for _, k := range m.tasks {
 		k.lost = k.lost || !k.durable
 	}
-	m.start(rt)
+	if err := m.start(); err != nil {
+		rt.Fatal(err)
+	}
 }
 
 func (m *machine) setClock(rt *rapid.T) {
