@@ -58,9 +58,9 @@ var arrows = map[string][]string{
 var forTests = map[string][]string{
 	"cmd":                  {"daemon/task", "ipc/client"},
 	"daemon":               {"plugins"},
-	"cmd/cpulb":            {"daemon", "daemon/access", "ipc", "ipc/ipctest"},
+	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
 	"ipc":                  {"ipc/ipctest"},
-	"ipc/client":           {"ipc", "ipc/ipctest"},
+	"ipc/client":           {"daemon", "ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
 	"plugins/executortest": {"plugins/supervisor"},

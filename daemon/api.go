@@ -56,3 +56,16 @@ type ScheduleStatus struct {
 	// Skipped counts the times that passed because the task before had not ended.
 	Skipped uint64 `json:"skipped"`
 }
+
+// ExecutorStatus is one executor of the configuration, and the program that its
+// workers run.
+type ExecutorStatus struct {
+	Name    string `json:"name"`
+	Command string `json:"command"`
+	// SHA256 is of the program that runs, in hex; empty while no worker does.
+	SHA256 string `json:"sha256,omitempty"`
+	// Runtime is what the program says of itself, e.g. "CPython 3.11.2".
+	Runtime string `json:"runtime,omitempty"`
+	// Pools are those whose workers run it.
+	Pools []string `json:"pools"`
+}

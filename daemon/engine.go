@@ -66,6 +66,7 @@ type Engine struct {
 	end         context.CancelFunc
 	supervisors sync.WaitGroup
 	scripts     scripts
+	programs    programs
 
 	metrics *metrics
 	clock   clock

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor/lifecycle"
 )
@@ -25,9 +26,12 @@ const (
 )
 
 // RestartWorker puts a successor into a worker's seat and returns when that is
-// ready; the worker finishes what it has. An error that does not match
-// task.ErrNoWorker says why there is no successor; the worker goes on.
-func (e *Engine) RestartWorker(ctx context.Context, worker string) error {
+// ready; the worker finishes what it has. Errors: access.Denied, task.ErrNoWorker;
+// any other says why there is no successor, and then the worker goes on.
+func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	var found *seat
 	for _, p := range e.pools {

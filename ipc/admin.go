@@ -1,14 +1,33 @@
 package ipc
 
 import (
+	"context"
+	_ "embed"
 	"net/http"
 	"net/http/pprof"
+	runtimeprofiles "runtime/pprof"
 
 	"cpulb/daemon"
 	"cpulb/daemon/access"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
+
+// profiles is the one path that ends in a slash: its page has relative links.
+const profiles = "/debug/pprof/"
+
+//go:embed openapi.json
+var openAPI []byte
+
+// getOpenAPI describes this API to programs.
+func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) {
+	if err := query(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI) // an error: the client has gone
+}
 
 func (s *Server) getSchedules(w http.ResponseWriter, r *http.Request) {
 	if err := query(r); err != nil {
@@ -18,19 +37,37 @@ func (s *Server) getSchedules(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, map[string][]daemon.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
 }
 
+func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
+	if err := query(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, http.StatusOK, map[string][]daemon.ExecutorStatus{"executors": s.engine.Executors()}, nil)
+}
+
 func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) {
-	s.administer(w, r, s.engine.Drain)
+	s.administer(w, r, func(_ context.Context, who access.Identity) error { return s.engine.Drain(who) })
 }
 
 func (s *Server) postResume(w http.ResponseWriter, r *http.Request) {
-	s.administer(w, r, s.engine.Resume)
+	s.administer(w, r, func(_ context.Context, who access.Identity) error { return s.engine.Resume(who) })
+}
+
+func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
+	s.administer(w, r, func(ctx context.Context, who access.Identity) error {
+		engine, ok := s.engine.(Reloader)
+		if !ok {
+			return &requestError{code: codeNoSuchRoute, detail: "this daemon can't reload its configuration; restart it"}
+		}
+		return engine.Reload(ctx, who)
+	})
 }
 
 // administer carries out a call that answers with the engine's line of the status.
-func (s *Server) administer(w http.ResponseWriter, r *http.Request, do func(access.Identity) error) {
+func (s *Server) administer(w http.ResponseWriter, r *http.Request, do func(context.Context, access.Identity) error) {
 	err := query(r)
 	if err == nil {
-		err = do(peer(r))
+		err = do(r.Context(), peer(r))
 	}
 	if err != nil {
 		s.fail(w, err)
@@ -46,22 +83,18 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 }
 
 // getProfile serves the daemon's own profiles to administrators: a profile shows
-// what is in memory, and takes time.
+// what is in memory, and takes time. It answers as net/http/pprof does.
 func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) {
-	if !s.engine.Administers(peer(r)) {
-		s.fail(w, &access.Denied{Problem: "profiles are for administrators"})
-		return
-	}
-	switch r.PathValue("profile") {
-	case "cmdline":
-		pprof.Cmdline(w, r)
-	case "profile":
-		pprof.Profile(w, r)
-	case "symbol":
-		pprof.Symbol(w, r)
-	case "trace":
-		pprof.Trace(w, r)
+	name := r.PathValue("profile")
+	handlers := map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace}
+	switch handler := handlers[name]; {
+	case !s.engine.Administers(peer(r)):
+		s.fail(w, &access.Denied{Problem: "profiles are for root and for the administrators that access names"})
+	case handler != nil:
+		handler(w, r)
+	case runtimeprofiles.Lookup(name) != nil:
+		pprof.Handler(name).ServeHTTP(w, r)
 	default:
-		pprof.Index(w, r) // names the others, and serves each by its name
+		s.noRoute(w, r)
 	}
 }

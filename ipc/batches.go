@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 
 	"cpulb/daemon/task"
 )
@@ -21,7 +21,7 @@ type batchError struct {
 	// Line counts the tasks of the body from 1; with NDJSON it is the line.
 	Line    int      `json:"line"`
 	TaskID  *task.ID `json:"task_id"`
-	Problem *Problem `json:"problem"`
+	Problem Problem  `json:"problem"`
 }
 
 // batchAnswer tells what became of a batch. TaskIDs has, in order, the id of each
@@ -48,7 +48,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 	err := query(r)
 	var body *batchBody
 	if err == nil {
-		body, err = s.readBatch(r)
+		body, err = s.readBatch(w, r)
 	}
 	if err != nil {
 		s.fail(w, err)
@@ -86,7 +86,7 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 		if err == nil {
 			continue
 		}
-		failed := batchError{Line: body.lines[i], Problem: s.problem(err)}
+		failed := batchError{Line: body.lines[i], Problem: *s.problem(err)}
 		if t != nil {
 			failed.TaskID = &t.ID
 		}
@@ -95,58 +95,62 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 	return answer
 }
 
-// readBatch reads NDJSON if the request says so, else {"tasks":[…]}.
-func (s *Server) readBatch(r *http.Request) (*batchBody, error) {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind == ndjson || kind == "application/ndjson" || kind == "application/jsonl" {
-		return s.readLines(r.Body)
-	}
-	text, err := s.readBody(r)
+// readBatch reads {"tasks":[…]}, or a task a line if the request or the look of
+// the body says so: curl's --data-binary names another type.
+func (s *Server) readBatch(w http.ResponseWriter, r *http.Request) (*batchBody, error) {
+	text, err := io.ReadAll(s.body(w, r))
 	if err != nil {
 		return nil, err
 	}
-	if first := bytes.IndexByte(bytes.TrimSpace(text), '\n'); first >= 0 && !looksWhole(text) {
-		return s.readLines(bytes.NewReader(text)) // curl --data-binary sends no such header
-	}
 	body := &batchBody{}
-	for t, err := range task.DecodeBatch(text) {
-		var whole *task.BatchError
-		if errors.As(err, &whole) {
-			return nil, whole.Unwrap()
-		}
-		body.add(t, err, len(body.tasks)+1)
+	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case isLines(kind), kind != "application/json" && looksLikeLines(text):
+		body.readLines(text)
+	default:
+		err = body.readWhole(text)
 	}
-	return body, nil
+	if err == nil && len(body.lines) == 0 {
+		err = &task.FieldError{Field: "tasks", Problem: "is empty: there is nothing to submit"}
+	}
+	return body, err
 }
 
-// looksWhole reports whether text begins as {"tasks":[…]} does.
-func looksWhole(text []byte) bool {
+func isLines(kind string) bool {
+	return slices.Contains([]string{ndjson, "application/ndjson", "application/jsonl", "application/x-jsonlines"}, kind)
+}
+
+// looksLikeLines reports whether text begins with an object other than that of
+// the tasks.
+func looksLikeLines(text []byte) bool {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
 		return false
 	}
 	name, err := dec.Token()
-	return err == nil && name == "tasks"
+	return err != nil || name != "tasks"
 }
 
-// readLines reads a task a line. The whole body is bounded as any other.
-func (s *Server) readLines(r io.Reader) (*batchBody, error) {
-	limit := s.options.BodyBytes
-	in := &lines{r: bufio.NewReaderSize(io.MultiReader(io.LimitReader(r, limit+1), bytes.NewReader([]byte("\n"))), lineBuffer), limit: limit}
-	body := &batchBody{}
-	for read := int64(0); ; {
-		text, err := in.next()
-		if errors.Is(err, io.EOF) {
-			return body, nil
+// readWhole reads {"tasks":[…]}.
+func (b *batchBody) readWhole(text []byte) error {
+	for t, err := range task.DecodeBatch(text) {
+		var whole *task.BatchError
+		if errors.As(err, &whole) {
+			return whole.Unwrap()
 		}
-		if read += int64(len(text)) + 1; read > limit+1 || tooLong(err) {
-			return nil, tooLarge(limit)
+		b.add(t, err, len(b.lines)+1)
+	}
+	return nil
+}
+
+// readLines reads a task a line. Blank lines are counted, and nothing else.
+func (b *batchBody) readLines(text []byte) {
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			t, err := task.Decode(line)
+			b.add(t, err, number)
 		}
-		if err != nil {
-			return nil, &task.FieldError{Field: "body", Code: codeInvalidJSON, Problem: "could not be read: " + err.Error()}
-		}
-		t, err := task.Decode(text)
-		body.add(t, err, in.number)
 	}
 }
 
@@ -185,7 +189,7 @@ func (s *Server) getBatchResults(w http.ResponseWriter, r *http.Request) {
 	out := s.flow(w, ndjson)
 	for result, err := range results {
 		if err != nil {
-			return // the client has gone, or the daemon ends: what is missing can be asked for again
+			out.cut() // the client has gone, or the daemon ends: the results can be asked for again
 		}
 		head, data, tail := encodeResult(nil, result)
 		if !out.write(head, data, append(tail, '\n')) {

@@ -52,7 +52,7 @@ func TestEveryCallIsDocumentedWithAnExample(t *testing.T) {
 	var known []string
 	for path, handlers := range (&Server{}).calls() {
 		for method := range handlers {
-			known = append(known, method+" "+path)
+			known = append(known, method+" "+strings.Replace(path, "...}", "}", 1))
 		}
 	}
 	slices.Sort(documented)

@@ -90,9 +90,8 @@ func encodeEvent(ev *task.Event) [][]byte {
 	return [][]byte{append(head, `","value":`...), value, []byte("}\n")}
 }
 
-// encodeAccepted returns the line that says that a task has been accepted.
-// encodeAccepted tells that a task was accepted. Where an idempotency key says
-// that it is another one, sent before, that one's id is told beside its own.
+// encodeAccepted returns the line that says that a task has been accepted. Where
+// its idempotency_key makes it another one, it is id, and was sent as sent.
 func encodeAccepted(id, sent task.ID, status task.Status) []byte {
 	b := append(make([]byte, 0, 128), `{"event":"accepted","task_id":`...)
 	b = appendID(b, id)

@@ -40,7 +40,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	out := s.flow(w, kind)
 	for ev, err := range events {
 		if err != nil {
-			return // the client has gone, or the daemon ends: the cursor says where to go on
+			out.cut() // the client has gone, or the daemon ends: the cursor says where to go on
 		}
 		line := encodeEvent(ev)
 		if sse {

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,6 +23,9 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list, err := s.engine.List(peer(r), f, p)
+	if errors.Is(err, task.ErrBadCursor) {
+		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
+	}
 	s.answer(w, http.StatusOK, list, err)
 }
 

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
 	"unsafe"
 
 	"cpulb/daemon/access"
@@ -16,32 +20,55 @@ import (
 // peerKey is for the context of a connection: whose it is.
 type peerKey struct{}
 
-// nobody is the identity of a caller that the kernel does not tell: the overflow
-// uid, which has no rights of its own.
-func nobody() access.Identity { return access.Identity{UID: overflowID, GID: overflowID} }
+// defaultOverflowID is Linux's own, for where /proc does not tell.
+const defaultOverflowID = 65534
 
-const overflowID = 65534
+// overflowID is the uid of everybody who has none here, because he lives in
+// another user namespace: it is no one's in particular.
+func overflowID() uint32 {
+	text, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	if err != nil {
+		return defaultOverflowID
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return defaultOverflowID
+	}
+	return uint32(id)
+}
 
 // withPeer asks the kernel once for each connection who is at its other end.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
+func (s *Server) withPeer(ctx context.Context, c net.Conn) context.Context {
 	who, err := identify(c)
 	if err != nil {
-		who = nobody()
+		s.options.Logger.Warn("a client's user can't be told", "error", err)
+		return ctx
 	}
 	return context.WithValue(ctx, peerKey{}, who)
 }
 
-// peer is who makes a request.
+// peer is who makes a request that forSomebody has let through.
 func peer(r *http.Request) access.Identity {
-	if who, ok := r.Context().Value(peerKey{}).(access.Identity); ok {
-		return who
+	who, _ := r.Context().Value(peerKey{}).(access.Identity)
+	return who
+}
+
+// forSomebody refuses those of whom is not known who they are: whatever they left
+// here would belong to all of their kind.
+func (s *Server) forSomebody(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, known := r.Context().Value(peerKey{}).(access.Identity)
+		if !known || who.UID == s.overflow {
+			s.fail(w, &access.Denied{Problem: fmt.Sprintf("your user has no number of its own on this side of the socket (uid %d); such callers may only see the status", s.overflow)})
+			return
+		}
+		h(w, r)
 	}
-	return nobody()
 }
 
 // identify returns whoever connected, as it was then (unix(7), SO_PEERCRED).
 func identify(c net.Conn) (access.Identity, error) {
-	conn, ok := c.(*net.UnixConn)
+	conn, ok := c.(syscall.Conn)
 	if !ok {
 		return access.Identity{}, fmt.Errorf("a %T tells no identity", c)
 	}

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -25,30 +26,35 @@ type Problem struct {
 
 // The stable codes. docs/api.md explains each, and a test holds it to this list.
 const (
-	codeInvalidJSON       = "invalid_json"
-	codeInvalidTask       = "invalid_task"
-	codeScriptNotFound    = "script_not_found"
-	codeScriptIsDirectory = "script_is_directory"
-	codeScriptNotReadable = "script_not_readable"
-	codeNoSuchPool        = "no_such_pool"
-	codeNotAllowed        = "not_allowed"
-	codeBatchNotFound     = "batch_not_found"
-	codeJournalFull       = "journal_full"
-	codeBadQuery          = "bad_query"
-	codeTaskNotFound      = "task_not_found"
-	codeWorkerNotFound    = "worker_not_found"
-	codeNoStacks          = "no_stacks"
-	codeNoSuchRoute       = "no_such_route"
-	codeMethodNotAllowed  = "method_not_allowed"
-	codeTaskConflict      = "task_conflict"
-	codeResultEvicted     = "result_evicted"
-	codeBodyTooLarge      = "body_too_large"
-	codeUpgradeRequired   = "upgrade_required"
-	codeQueueFull         = "queue_full"
-	codeDraining          = "draining"
-	codeNotReady          = "not_ready"
-	codeInternal          = "internal"
+	codeInvalidJSON        = "invalid_json"
+	codeInvalidTask        = "invalid_task"
+	codeScriptNotFound     = "script_not_found"
+	codeScriptIsDirectory  = "script_is_directory"
+	codeScriptNotReadable  = "script_not_readable"
+	codeNoSuchPool         = "no_such_pool"
+	codeBadQuery           = "bad_query"
+	codeNotAllowed         = "not_allowed"
+	codeTaskNotFound       = "task_not_found"
+	codeBatchNotFound      = "batch_not_found"
+	codeWorkerNotFound     = "worker_not_found"
+	codeNoStacks           = "no_stacks"
+	codeNoSuchRoute        = "no_such_route"
+	codeMethodNotAllowed   = "method_not_allowed"
+	codeTaskConflict       = "task_conflict"
+	codeResultEvicted      = "result_evicted"
+	codeBodyTooLarge       = "body_too_large"
+	codeReloadFailed       = "reload_failed"
+	codeUpgradeRequired    = "upgrade_required"
+	codeQueueFull          = "queue_full"
+	codeDraining           = "draining"
+	codeRestartFailed      = "restart_failed"
+	codeNotReady           = "not_ready"
+	codeTooManyConnections = "too_many_connections"
+	codeJournalFull        = "journal_full"
+	codeInternal           = "internal"
 )
+
+const problemType = "application/problem+json"
 
 // kind is what all problems of one code have in common.
 type kind struct {
@@ -68,19 +74,22 @@ func kinds() []kind {
 		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
 		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
 		{codeNotAllowed, http.StatusForbidden, "Not allowed"},
-		{codeBatchNotFound, http.StatusNotFound, "No such batch"},
 		{codeTaskNotFound, http.StatusNotFound, "No such task"},
+		{codeBatchNotFound, http.StatusNotFound, "No such batch"},
 		{codeWorkerNotFound, http.StatusNotFound, "No such worker"},
 		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
 		{codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
 		{codeTaskConflict, http.StatusConflict, "Task id is taken"},
 		{codeResultEvicted, http.StatusGone, "Result no longer kept"},
 		{codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
+		{codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
 		{codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
 		{codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
+		{codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
 		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
 		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
+		{codeTooManyConnections, http.StatusServiceUnavailable, "Too many connections"},
 		{codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
 		{codeInternal, http.StatusInternalServerError, "Internal error"},
 	}
@@ -96,6 +105,9 @@ func (e *requestError) Error() string { return e.detail }
 
 // problemFor words err for the client who caused it.
 func problemFor(err error) *Problem {
+	if errors.Is(err, access.ErrHidden) { // which is told as if there were no such task
+		err = task.ErrNotFound
+	}
 	p := &Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
 	var field *task.FieldError
 	var request *requestError
@@ -129,6 +141,8 @@ func codeFor(err error) string {
 		return codeNotAllowed
 	case errors.Is(err, task.ErrBatchNotFound):
 		return codeBatchNotFound
+	case errors.Is(err, task.ErrReload):
+		return codeReloadFailed
 	case errors.Is(err, task.ErrNoSpace):
 		return codeJournalFull
 	case errors.Is(err, task.ErrBadCursor):
@@ -163,14 +177,18 @@ func (s *Server) problem(err error) *Problem {
 	return p
 }
 
-// fail answers with the problem that err is.
+// fail answers with the problem that err is. A caller who has gone is not told,
+// and is no fault of ours.
 func (s *Server) fail(w http.ResponseWriter, err error) {
+	if errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler)
+	}
 	p := s.problem(err)
 	text, err := json.Marshal(p)
 	if err != nil {
 		text = nil // a struct of strings is always JSON
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Type", problemType)
 	switch p.Status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 		w.Header().Set("Retry-After", "1")

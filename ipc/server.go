@@ -41,6 +41,7 @@ type Engine interface {
 	Status(ctx context.Context) daemon.Status
 	Workers(ctx context.Context) []daemon.WorkerStatus
 	Schedules() []daemon.ScheduleStatus
+	Executors() []daemon.ExecutorStatus
 	// Ready says why tasks can't run now.
 	Ready() error
 	// Gather is for the metrics.
@@ -53,7 +54,9 @@ type Tasks interface {
 	// before Submit returns. done is called once, from any goroutine, and does not
 	// block; it may come before Submit returns, or much later.
 	Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
-	// SubmitBatch answers with an id or an error for each of tasks.
+	// SubmitBatch submits tasks as one batch, in one commit. done is given, for each
+	// of them and in their order, the id of the task that it is, which an
+	// idempotency_key may make another than its own, or why there is none.
 	SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error))
 	View(who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
@@ -71,10 +74,19 @@ type Tasks interface {
 // Administration is what only few may do.
 type Administration interface {
 	Stacks(ctx context.Context, who access.Identity, worker string) (string, error)
+	// RestartWorker returns once a worker's successor is ready, or why there is none.
+	RestartWorker(ctx context.Context, who access.Identity, worker string) error
 	Drain(who access.Identity) error
 	Resume(who access.Identity) error
 	// Administers reports whether who may do everything.
 	Administers(who access.Identity) bool
+}
+
+// Reloader is an Engine that takes its configuration anew; /v1/reload is of no
+// other.
+type Reloader interface {
+	// Reload returns once the new configuration holds, or why the old one still does.
+	Reload(ctx context.Context, who access.Identity) error
 }
 
 // Options is what NewServer needs beside the engine.
@@ -85,13 +97,20 @@ type Options struct {
 	// beyond it. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
-	Logger       hclog.Logger
+	// MaxConnections bounds how many connections there are at a time, streams
+	// included; 0 means DefaultMaxConnections.
+	MaxConnections int
+	Logger         hclog.Logger
 }
+
+// DefaultMaxConnections is what Options.MaxConnections is unless it is said.
+const DefaultMaxConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
 const (
 	headerTimeout   = 10 * time.Second
 	idleTimeout     = 2 * time.Minute
+	stallTimeout    = time.Minute // without a byte of a body, or of an answer
 	headerBytes     = 16 << 10
 	backlogHeadroom = 64 << 20
 )
@@ -101,6 +120,8 @@ type Server struct {
 	engine  Engine
 	options Options
 	http    *http.Server
+	// overflow is the uid of callers who have none here.
+	overflow uint32
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections
@@ -109,19 +130,20 @@ type Server struct {
 
 // NewServer returns a Server for engine; Serve starts it.
 func NewServer(engine Engine, o Options) *Server {
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, streams: map[*stream]struct{}{}}
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes, ConnContext: withPeer,
-		ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}}
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		ConnContext: s.withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 
 // Serve answers on l, which it closes, until Shutdown; then it returns
 // http.ErrServerClosed.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(s.bounded(l)) }
 
 // Shutdown stops accepting and tells streams to go away. It returns once every
 // request has been answered and every stream has had the results of its tasks,
@@ -144,48 +166,64 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // calls lists every path, the methods that it takes, and who answers them.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
-		"/v1/tasks":                      {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
-		"/v1/tasks/{task_id}":            {"GET": s.getTask, "DELETE": s.deleteTask},
-		"/v1/tasks/{task_id}/result":     {"GET": s.getResult},
-		"/v1/tasks/{task_id}/events":     {"GET": s.getEvents},
-		"/v1/tasks/{task_id}/rerun":      {"POST": s.postRerun},
-		"/v1/batches":                    {"POST": s.postBatch},
-		"/v1/batches/{batch_id}":         {"GET": s.getBatch},
-		"/v1/batches/{batch_id}/results": {"GET": s.getBatchResults},
-		"/v1/stream":                     {"POST": s.postStream},
-		"/v1/status":                     {"GET": s.getStatus},
-		"/v1/workers":                    {"GET": s.getWorkers},
-		"/v1/workers/{worker_id}/stacks": {"GET": s.getStacks},
-		"/v1/schedules":                  {"GET": s.getSchedules},
-		"/v1/drain":                      {"POST": s.postDrain},
-		"/v1/resume":                     {"POST": s.postResume},
-		"/metrics":                       {"GET": s.getMetrics},
-		"/debug/pprof/{profile...}":      {"GET": s.getProfile},
-		"/healthz":                       {"GET": s.getHealth},
-		"/readyz":                        {"GET": s.getReady},
+		"/v1/tasks":                       {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
+		"/v1/tasks/{task_id}":             {"GET": s.getTask, "DELETE": s.deleteTask},
+		"/v1/tasks/{task_id}/result":      {"GET": s.getResult},
+		"/v1/tasks/{task_id}/events":      {"GET": s.getEvents},
+		"/v1/tasks/{task_id}/rerun":       {"POST": s.postRerun},
+		"/v1/batches":                     {"POST": s.postBatch},
+		"/v1/batches/{batch_id}":          {"GET": s.getBatch},
+		"/v1/batches/{batch_id}/results":  {"GET": s.getBatchResults},
+		"/v1/stream":                      {"POST": s.postStream},
+		"/v1/status":                      {"GET": s.getStatus},
+		"/v1/workers":                     {"GET": s.getWorkers},
+		"/v1/workers/{worker_id}/stacks":  {"GET": s.getStacks},
+		"/v1/workers/{worker_id}/restart": {"POST": s.postRestart},
+		"/v1/executors":                   {"GET": s.getExecutors},
+		"/v1/schedules":                   {"GET": s.getSchedules},
+		"/v1/drain":                       {"POST": s.postDrain},
+		"/v1/resume":                      {"POST": s.postResume},
+		"/v1/reload":                      {"POST": s.postReload},
+		"/v1/openapi.json":                {"GET": s.getOpenAPI},
+		"/metrics":                        {"GET": s.getMetrics},
+		"/debug/pprof/{profile...}":       {"GET": s.getProfile},
+		"/healthz":                        {"GET": s.getHealth},
+		"/readyz":                         {"GET": s.getReady},
 	}
+}
+
+// forAnyone lists the paths that show what belongs to nobody. For all others the
+// caller must be somebody.
+func forAnyone() []string {
+	return []string{"/v1/status", "/v1/workers", "/v1/executors", "/v1/schedules", "/v1/openapi.json", "/metrics", "/healthz", "/readyz"}
 }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, handlers := range s.calls() {
 		for method, handler := range handlers {
+			if !slices.Contains(forAnyone(), path) {
+				handler = s.forSomebody(handler)
+			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
 		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would redirect, in HTML
+		if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != profiles { // the mux would redirect, in HTML
 			s.noRoute(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
+		if r.ContentLength != 0 { // net/http reads what has not been read of the body
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallTimeout))
+		}
 	})
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, &requestError{code: codeNoSuchRoute, detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md lists what there is", r.URL.Path)})
+	s.fail(w, &requestError{code: codeNoSuchRoute, detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md and /v1/openapi.json list what there is", r.URL.Path)})
 }
 
 func (s *Server) otherMethod(allowed []string) http.HandlerFunc {

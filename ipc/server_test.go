@@ -50,6 +50,9 @@ func (c *caller) do(method, path, body string) (*http.Response, map[string]any) 
 	if err := json.Unmarshal(text, &answer); err != nil {
 		c.t.Fatalf("%s %s: %s, not a JSON object: %q", method, path, resp.Status, text)
 	}
+	if err := asDocumented(method, req.URL.Path, resp, answer); err != nil {
+		c.t.Errorf("%s %s: %s is not as documented: %v", method, path, resp.Status, err)
+	}
 	return resp, answer
 }
 
@@ -113,6 +116,7 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 		{"POST", "/v1/tasks", body(ipctest.Missing, ""), 400, "script_not_found"},
 		{"POST", "/v1/tasks", body(ipctest.Full, ""), 429, "queue_full"},
 		{"POST", "/v1/tasks", body(ipctest.Draining, ""), 503, "draining"},
+		{"POST", "/v1/tasks", body(ipctest.NoSpace, ""), 507, "journal_full"},
 		{"POST", "/v1/tasks", body(ipctest.Broken, ""), 500, "internal"},
 		{"POST", "/v1/tasks", body("/other.py", `,"task_id":"`+id+`"`), 409, "task_conflict"},
 		{"POST", "/v1/tasks", body("/x.py", `,"params":"`+strings.Repeat("x", ipctest.BodyBytes)+`"`), 413, "body_too_large"},
@@ -125,18 +129,35 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 		{"GET", "/v1/tasks/" + id + "/result?timeout=-1s", "", 400, "bad_query"},
 		{"GET", "/v1/tasks/" + id + "/result?timeout=25h", "", 400, "bad_query"},
 		{"GET", "/v1/tasks/" + id + "?%zz", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?status=asleep", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?label=nothing", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?label=a=1&label=a=2", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?batch=banana", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?limit=0", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?limit=1001", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?after=banana", "", 400, "bad_query"},
+		{"DELETE", "/v1/tasks", "", 400, "bad_query"},
+		{"DELETE", "/v1/tasks?all=yes", "", 400, "bad_query"},
+		{"DELETE", "/v1/tasks?all=true&limit=3", "", 400, "bad_query"},
+		{"POST", unknown + "/rerun", "", 404, "task_not_found"},
+		{"GET", unknown + "/events", "", 404, "task_not_found"},
+		{"GET", "/v1/tasks/" + id + "/events?after=yesterday", "", 400, "bad_query"},
+		{"POST", "/v1/batches", "", 400, "invalid_json"},
+		{"POST", "/v1/batches", "[]", 400, "invalid_task"},
+		{"POST", "/v1/batches", `{"tasks":[]}`, 400, "invalid_task"},
+		{"POST", "/v1/batches", `{"tasks":[{}`, 400, "invalid_json"},
+		{"POST", "/v1/batches", `{"tasks":["` + strings.Repeat("x", ipctest.BodyBytes) + `"]}`, 413, "body_too_large"},
+		{"GET", "/v1/batches/banana", "", 404, "batch_not_found"},
+		{"GET", "/v1/batches/01890000-0000-7000-8000-000000000000", "", 404, "batch_not_found"},
+		{"GET", "/v1/batches/01890000-0000-7000-8000-000000000000/results", "", 404, "batch_not_found"},
+		{"POST", "/v1/workers/cpu-9/restart", "", 404, "worker_not_found"},
+		{"GET", "/v1/workers/cpu-9/stacks", "", 404, "worker_not_found"},
+		{"GET", "/v1/workers/io-0/stacks", "", 503, "no_stacks"},
+		{"GET", "/debug/pprof/banana", "", 404, "no_such_route"},
 		{"GET", "/v1/banana", "", 404, "no_such_route"},
 		{"GET", "//v1/status", "", 404, "no_such_route"},
 		{"PATCH", "/v1/tasks/" + id, "", 405, "method_not_allowed"},
 		{"PUT", "/v1/tasks", "", 405, "method_not_allowed"},
-		{"DELETE", "/v1/tasks", "", 400, "bad_query"},
-		{"DELETE", "/v1/tasks?status=lost", "", 400, "bad_query"},
-		{"GET", "/v1/tasks?label=team", "", 400, "bad_query"},
-		{"GET", "/v1/tasks?limit=0", "", 400, "bad_query"},
-		{"GET", "/v1/tasks?batch=7", "", 400, "bad_query"},
-		{"GET", "/v1/tasks/" + id + "/events?after=x", "", 400, "bad_query"},
-		{"GET", "/v1/batches/7", "", 404, "batch_not_found"},
-		{"POST", "/v1/batches", "{", 400, "invalid_json"},
 		{"POST", "/v1/stream", "", 426, "upgrade_required"},
 		{"GET", "/readyz", "", 503, "not_ready"},
 	} {
@@ -147,7 +168,7 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 		if kind := resp.Header.Get("Content-Type"); kind != "application/problem+json" {
 			t.Errorf("%s %.60s: Content-Type %q", x.method, x.path, kind)
 		}
-		if retry := resp.Header.Get("Retry-After"); (retry != "") != slices.Contains([]int{429, 503}, x.status) {
+		if retry := resp.Header.Get("Retry-After"); (retry != "") != slices.Contains([]int{429, 503, 507}, x.status) {
 			t.Errorf("%s %.60s: Retry-After %q", x.method, x.path, retry)
 		}
 	}

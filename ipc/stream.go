@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -45,6 +44,8 @@ type stream struct {
 	// unanswered bounds the submissions that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
+	over       chan struct{} // closed when the connection is to end
+	ending     sync.Once
 	conn       *rawio.Conn
 	out        *outbox.Outbox
 	// cut is set when the client lets too much gather: nothing more is queued.
@@ -67,7 +68,7 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer hijacked.Close()
-	conn, err := rawio.New(hijacked.(*net.UnixConn)) // Server listens on nothing else
+	conn, err := rawio.New(hijacked.(*conn).UnixConn) // what bounded.Accept returns
 	if err != nil {
 		s.options.Logger.Error("stream refused", "error", err)
 		return
@@ -76,7 +77,8 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
-	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), conn: conn, out: out, gone: make(chan struct{})}).run(in)
+	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
+		conn: conn, out: out, gone: make(chan struct{})}).run(in)
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -167,33 +169,25 @@ func (st *stream) cancel(text string) error {
 }
 
 // submit dispatches the task before it writes anything, so that the worker runs
-// while the client is answered.
+// while the client is answered. The engine's answer may come later: meanwhile the
+// next lines are read.
 func (st *stream) submit(t *task.Task, c command, line int) {
 	quiet := c.Ack != nil && !*c.Ack
-	w := &watch{stream: st, verbose: c.Events, accepted: quiet}
-	named := bytes.Contains(c.Task, []byte(`"task_id"`)) // c is the line's, which is overwritten by the next
+	// c is of the line, which the next one overwrites.
+	w := &watch{stream: st, verbose: c.Events, quiet: quiet, accepted: quiet && !keyed(t), id: t.ID, line: line,
+		named: bytes.Contains(c.Task, []byte(`"task_id"`))}
 	st.watches(1)
-	st.unanswered <- struct{}{}
-	st.server.engine.Submit(st.who, t, w, func(view task.View, err error) {
-		<-st.unanswered
-		switch {
-		case err != nil:
-			st.watches(-1)
-			st.reject(known(t.ID, named), line, err)
-		case !quiet:
-			w.accept(encodeAccepted(view.ID, t.ID, view.Status))
-		}
-	})
+	select {
+	case st.unanswered <- struct{}{}:
+	case <-st.over:
+		st.watches(-1)
+		return
+	}
+	st.server.engine.Submit(st.who, t, w, w.answered)
 }
 
-// known is the id of a task that was refused, if its sender knows it.
-func known(id task.ID, named bool) *string {
-	if !named {
-		return nil
-	}
-	text := id.String()
-	return &text
-}
+// keyed reports whether t may turn out to be another task, sent before.
+func keyed(t *task.Task) bool { return t.Extra != nil && t.Extra.IdempotencyKey != "" }
 
 // watches notes tasks that begin or end to be watched.
 func (st *stream) watches(change int) {
@@ -259,53 +253,7 @@ func (st *stream) end(ctx context.Context) {
 	case <-st.gone:
 	case <-ctx.Done():
 	}
+	st.ending.Do(func() { close(st.over) })
 	st.conn.Close()
 	<-st.gone
-}
-
-// watch passes a task's events to its stream, but none before the line that says
-// that the task was accepted: a short task may end before Submit returns.
-type watch struct {
-	stream  *stream
-	verbose bool
-
-	mu       sync.Mutex
-	accepted bool
-	held     []*task.Event
-}
-
-// Verbose implements task.Watcher.
-func (w *watch) Verbose() bool { return w.verbose }
-
-// TaskEvent implements task.Watcher; it queues and does not block.
-func (w *watch) TaskEvent(ev *task.Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.accepted {
-		w.held = append(w.held, ev)
-		return
-	}
-	w.pass(ev)
-}
-
-func (w *watch) accept(line []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.accepted = true
-	w.stream.out.Cork() // with what came meanwhile it is one write
-	w.stream.write(line)
-	for _, ev := range w.held {
-		w.pass(ev)
-	}
-	w.held = nil
-	w.stream.out.Uncork()
-}
-
-func (w *watch) pass(ev *task.Event) {
-	if !w.stream.cut.Load() {
-		w.stream.write(encodeEvent(ev)...)
-	}
-	if ev.Kind == task.EventResult {
-		w.stream.watches(-1)
-	}
 }

@@ -26,12 +26,15 @@ type stream struct {
 	t    *testing.T
 	conn net.Conn
 	r    *bufio.Reader
+	// checked counts the lines that were held to openapi.json, which takes long.
+	checked int
 }
 
 // event is any line from the daemon.
 type event struct {
 	Event   string         `json:"event"`
 	TaskID  *string        `json:"task_id"`
+	SentAs  *string        `json:"sent_as"`
 	Status  string         `json:"status"`
 	Cursor  string         `json:"cursor"`
 	Line    int            `json:"line"`
@@ -49,7 +52,7 @@ func dial(t *testing.T, socket string) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &stream{t, conn, bufio.NewReaderSize(conn, 1<<20)}
+	return &stream{t: t, conn: conn, r: bufio.NewReaderSize(conn, 1<<20)}
 }
 
 // open upgrades a new connection.
@@ -92,6 +95,11 @@ func (s *stream) next() (event, error) {
 	var ev event
 	if err := json.Unmarshal(text, &ev); err != nil {
 		return ev, fmt.Errorf("not a JSON line: %.200q: %w", text, err)
+	}
+	if s.checked++; s.checked <= 10 {
+		if err := lineAsDocumented("StreamLine", text); err != nil {
+			return ev, fmt.Errorf("not as documented: %.200q: %w", text, err)
+		}
 	}
 	return ev, nil
 }
@@ -369,4 +377,65 @@ func TestAnUpgradeWithABodyIsRefused(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
+}
+
+func TestLinesAreReadWhileEarlierOnesWaitForTheirCommit(t *testing.T) {
+	engine := ipctest.New()
+	engine.HoldAnswers()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{})
+	s := open(t, socket)
+	const n = 200
+	sent := map[string]bool{}
+	for i := range n {
+		sent[s.submit([]string{ipctest.Echo, ipctest.Chatty}[i%2], "")] = true
+	}
+	id := task.NewID().String()
+	s.send(fmt.Sprintf(`{"op":"submit","task":{"task_id":%q,"script_path":%q}}`+"\n", id, ipctest.Missing))
+	if err := engine.AwaitTasks(t.Context(), n); err != nil { // all were read
+		t.Fatal(err)
+	}
+	s.send(`{"op":"cancel","task_id":"mine"}` + "\n") // answered at once
+	if ev := s.expect("rejected"); ev.Line != n+2 {
+		t.Fatalf("the cancel: %+v", ev)
+	}
+	engine.ReleaseAnswers() // in another order
+	if ev := s.expect("rejected"); ev.Line != n+1 || *ev.TaskID != id {
+		t.Errorf("refused late: %+v", ev)
+	}
+	accepted := map[string]bool{}
+	for range 2 * n {
+		ev, err := s.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch ev.Event {
+		case "accepted":
+			accepted[*ev.TaskID] = true
+		case "result":
+			if !accepted[*ev.TaskID] || !sent[*ev.TaskID] {
+				t.Fatalf("a result before its accepted: %+v", ev)
+			}
+			delete(sent, *ev.TaskID)
+		}
+	}
+	if len(sent) > 0 {
+		t.Errorf("%d have no result", len(sent))
+	}
+}
+
+func TestAStreamThatWaitsForItsCommitsCanBeEnded(t *testing.T) {
+	engine := ipctest.New()
+	engine.HoldAnswers()
+	socket, server := ipctest.Serve(t, engine, ipc.Options{})
+	s := open(t, socket)
+	for range 1001 { // one more than may be unanswered
+		s.submit(ipctest.Held, "")
+	}
+	if err := engine.AwaitTasks(t.Context(), 1000); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = server.Shutdown(ctx) // returns
+	engine.ReleaseAnswers()
 }

@@ -22,7 +22,7 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	t, err := s.readTask(r)
+	t, err := s.readTask(w, r)
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -58,23 +58,12 @@ func await(ctx context.Context, ask func(done func(task.View, error))) (view tas
 	}
 }
 
-func (s *Server) readTask(r *http.Request) (*task.Task, error) {
-	body, err := s.readBody(r)
+func (s *Server) readTask(w http.ResponseWriter, r *http.Request) (*task.Task, error) {
+	text, err := io.ReadAll(s.body(w, r))
 	if err != nil {
 		return nil, err
 	}
-	return task.Decode(body)
-}
-
-func (s *Server) readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, s.options.BodyBytes+1))
-	if err != nil {
-		return nil, &task.FieldError{Field: "body", Code: codeInvalidJSON, Problem: "could not be read: " + err.Error()}
-	}
-	if int64(len(body)) > s.options.BodyBytes {
-		return nil, tooLarge(s.options.BodyBytes)
-	}
-	return body, nil
+	return task.Decode(text)
 }
 
 func tooLarge(limit int64) error {
@@ -147,7 +136,7 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 	}
 	view, err := s.engine.View(peer(r), id)
 	if err == nil && view.Status.Terminal() { // it ended just now
-		if result, err = s.engine.Result(context.WithoutCancel(ctx), peer(r), id); err == nil {
+		if result, err = s.engine.Result(r.Context(), peer(r), id); err == nil {
 			s.writeResult(w, result)
 			return
 		}

@@ -23,3 +23,17 @@ func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {
 	text, err := s.engine.Stacks(r.Context(), peer(r), id)
 	s.answer(w, http.StatusOK, map[string]string{"id": id, "stacks": text}, err)
 }
+
+// postRestart answers once the worker's successor is ready.
+func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
+	if err := query(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	id := r.PathValue("worker_id")
+	err := s.engine.RestartWorker(r.Context(), peer(r), id)
+	if err != nil && codeFor(err) == codeInternal && r.Context().Err() == nil {
+		err = &requestError{code: codeRestartFailed, detail: "the worker goes on, for it has no successor: " + err.Error()}
+	}
+	s.answer(w, http.StatusOK, map[string]string{"id": id}, err)
+}

@@ -22,14 +22,14 @@ import (
 // Exit codes, as --help states them.
 const (
 	exitOK     = 0
-	exitFailed = 1 // the task failed, or the daemon said no
+	exitFailed = 1 // a task failed, or the daemon said no
 	exitUsage  = 2
 	exitNotYet = 3 // result: the task has not ended
 )
 
 const description = `Runs Python scripts through cpulbd.
 
-Exit codes: 0 done; 1 the task failed, was cancelled or refused, or no daemon answers (stderr says what);
+Exit codes: 0 done; 1 a task failed, was cancelled or refused, or no daemon answers (stderr says what);
 2 wrong usage; 3 the task has not ended yet (result).`
 
 // arguments is the command line.
@@ -40,9 +40,20 @@ type arguments struct {
 	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr. Exits with 0, or with 1 and the error and its traceback on stderr. Ctrl-C cancels the task."`
 	Submit submitCommand `cmd:"" help:"Hand a script to the daemon and print the task's id."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 when it has not ended."`
-	Cancel cancelCommand `cmd:"" help:"Stop a task."`
-	Status statusCommand `cmd:"" help:"Show the daemon, its queues and its workers."`
-	Stacks stacksCommand `cmd:"" help:"Show what every thread of a worker is doing."`
+	Cancel cancelCommand `cmd:"" help:"Stop a task, or all that the flags select; of these the number is printed."`
+	Rerun  rerunCommand  `cmd:"" help:"Run a task again as a new one and print its id."`
+	Events eventsCommand `cmd:"" help:"Print what happens to a task, an event a line as JSON, to its result."`
+	List   listCommand   `cmd:"" help:"List tasks."`
+	Batch  batchCommand  `cmd:"" help:"Hand many tasks to the daemon, a task a line as JSON, and print the id of the batch. A line that is refused is told on stderr, does not keep the others from being accepted, and makes the exit code 1."`
+
+	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
+	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
+	Executors executorsCommand `cmd:"" help:"List the executors."`
+	Schedules schedulesCommand `cmd:"" help:"List the schedules."`
+	Stacks    stacksCommand    `cmd:"" help:"Show what every thread of a worker is doing. For administrators."`
+	Drain     drainCommand     `cmd:"" help:"Have the daemon accept and start nothing any more. For administrators."`
+	Resume    resumeCommand    `cmd:"" help:"End a drain. For administrators."`
+	Reload    reloadCommand    `cmd:"" help:"Have the daemon read its configuration again; says on stderr why the old one still holds, if it does. For administrators."`
 }
 
 // terminal is where a command reads and writes.

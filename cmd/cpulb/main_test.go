@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"cpulb/cmd/version"
-	"cpulb/daemon"
 	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
@@ -185,24 +184,5 @@ func TestStatusIsATableForPeopleAndJSONForPrograms(t *testing.T) {
 	}
 	if got := cpulb(t.Context(), "", "status", "--json"); got.code != 0 || !json.Valid([]byte(got.stdout)) {
 		t.Errorf("--json: %+v", got)
-	}
-}
-
-// The table knows the daemon's fields by their JSON names only.
-func TestTheTableKnowsTheDaemonsNames(t *testing.T) {
-	text, err := json.Marshal(daemon.WorkerStatus{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var theirs, ours map[string]any
-	mine, _ := json.Marshal(worker{})
-	if err := json.Unmarshal(text, &theirs); err != nil {
-		t.Fatal(err)
-	}
-	_ = json.Unmarshal(mine, &ours)
-	for name := range ours {
-		if _, ok := theirs[name]; !ok {
-			t.Errorf("the daemon has no %q", name)
-		}
 	}
 }

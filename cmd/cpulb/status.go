@@ -38,20 +38,6 @@ type component struct {
 	Metrics map[string]json.RawMessage `json:"metrics"`
 }
 
-type worker struct {
-	ID          string `json:"id"`
-	Runtime     string `json:"runtime"`
-	PID         int    `json:"pid"`
-	Core        int    `json:"core"`
-	CPUsAllowed string `json:"cpus_allowed"`
-	State       string `json:"state"`
-	Slots       int    `json:"slots"`
-	SlotsBusy   int    `json:"slots_busy"`
-	TasksDone   uint64 `json:"tasks_done"`
-	Restarts    int    `json:"restarts"`
-	RSSBytes    int64  `json:"rss_bytes"`
-}
-
 // Run implements the command.
 func (s *statusCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
 	raw, err := c.Status(ctx)
@@ -116,23 +102,13 @@ func isNumber(text string) bool {
 }
 
 func (st *status) printWorkers(out io.Writer) error {
-	var workers []worker
+	var workers []client.Worker
 	if raw := st.Components["process_pool"].Metrics["workers"]; raw != nil {
 		if err := json.Unmarshal(raw, &workers); err != nil {
 			return fmt.Errorf("status: workers: %w", err)
 		}
 	}
-	w := table(out)
-	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tRSS\tRUNTIME")
-	for _, v := range workers {
-		core := "-" // not pinned to one
-		if v.Core >= 0 {
-			core = strconv.Itoa(v.Core)
-		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
-			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, float64(v.RSSBytes)/(1<<20), v.Runtime)
-	}
-	return w.Flush()
+	return printWorkers(out, workers)
 }
 
 func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }

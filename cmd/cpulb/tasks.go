@@ -114,15 +114,51 @@ func (r *resultCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 }
 
 type cancelCommand struct {
-	ID string `arg:"" help:"Id of the task."`
+	ID        string `arg:"" optional:"" help:"Id of the task."`
+	selection `embed:""`
+	All       bool `help:"All of yours; for administrators, everybody's."`
 }
 
 // Run implements the command.
-func (r *cancelCommand) Run(ctx context.Context, c *client.Client, _ *terminal) error {
+func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	f, err := r.filter()
+	if err != nil {
+		return err
+	}
+	several := len(f.Statuses)+len(f.Labels) > 0 || f.Batch != task.ID{}
+	switch {
+	case several && r.All, (several || r.All) == (r.ID != ""):
+		return usageError{errors.New("say which: by an id, by --status, --label and --batch, or --all")}
+	case r.ID == "":
+		n, err := c.CancelAll(ctx, f)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(t.out, n)
+		return err
+	}
 	id, err := parseID(r.ID)
 	if err != nil {
 		return err
 	}
 	_, err = c.Cancel(ctx, id)
+	return err
+}
+
+type rerunCommand struct {
+	ID string `arg:"" help:"Id of the task."`
+}
+
+// Run implements the command.
+func (r *rerunCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	id, err := parseID(r.ID)
+	if err != nil {
+		return err
+	}
+	v, err := c.Rerun(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(t.out, v.ID)
 	return err
 }

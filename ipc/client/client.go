@@ -93,12 +93,28 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 // ID (task.NewID).
 func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
 	var v task.View
-	body, err := json.Marshal(t)
+	body, err := appendTask(nil, t)
 	if err != nil {
-		return v, fmt.Errorf("task: %w", err)
+		return v, err
 	}
 	_, err = c.call(ctx, http.MethodPost, "/v1/tasks", body, &v)
 	return v, err
+}
+
+// appendTask appends t as one line of JSON. Its params are told as they are, but
+// for white space: the same task has to be the same text, whichever way it is sent.
+func appendTask(b []byte, t *task.Task) ([]byte, error) {
+	if len(t.Params) == 0 {
+		return t.AppendJSON(b), nil
+	}
+	var params bytes.Buffer
+	params.Grow(len(t.Params))
+	if err := json.Compact(&params, t.Params); err != nil {
+		return nil, fmt.Errorf("task: params: %w", err)
+	}
+	one := *t
+	one.Params = params.Bytes()
+	return one.AppendJSON(b), nil
 }
 
 // Task returns the task as it stands.
@@ -130,34 +146,10 @@ func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) 
 	return &r, nil
 }
 
-// Status returns the daemon's status as JSON.
-func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
-	var raw json.RawMessage
-	_, err := c.call(ctx, http.MethodGet, "/v1/status", nil, &raw)
-	return raw, err
-}
-
-// Stacks tells what the threads of a worker are doing, as text for people.
-func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
-	var answer struct{ Stacks string }
-	_, err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
-	return answer.Stacks, err
-}
-
+// call makes one request with a JSON body, or none, and decodes the answer.
 func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
+	resp, err := c.request(ctx, method, path, body)
 	if err != nil {
-		return 0, err
-	}
-	// Not sent: tells net/http that a call on a connection that turns out to be
-	// dead can be made again, which the task's id makes safe.
-	req.Header["Idempotency-Key"] = nil
-	resp, err := c.http.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // the URL is made up, and says nothing
-		}
 		return 0, err
 	}
 	defer resp.Body.Close()
@@ -165,13 +157,41 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	if err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		return resp.StatusCode, problemIn(resp, text)
-	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
 	return resp.StatusCode, nil
+}
+
+// request returns an answer that is no problem; its body is the caller's to close.
+func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+		// Not sent: tells net/http that a call on a connection that turns out to be
+		// dead can be made again, which the tasks' ids make safe.
+		req.Header["Idempotency-Key"] = nil
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the URL is made up, and says nothing
+		}
+		return nil, err
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	return nil, problemIn(resp, text)
 }
 
 func problemIn(resp *http.Response, text []byte) *Problem {

@@ -27,9 +27,7 @@ const (
 	readBuffer = 64 << 10
 	// unsentBytes bounds what Submit queues before it waits for the daemon to read.
 	unsentBytes = 256 << 20
-	// accepted begins the lines that daemons send most.
-	accepted = `{"event":"accepted",`
-	upgrade  = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
+	upgrade     = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
 )
 
 // Stream submits many tasks over one connection without waiting for each. It is
@@ -50,7 +48,11 @@ type Stream struct {
 
 // Pending is a task submitted on a Stream.
 type Pending struct {
-	ID     task.ID
+	ID task.ID
+	// key is the id of the task that is waited for, which an idempotency_key makes
+	// another one; also waits for that, too.
+	key    task.ID
+	also   *Pending
 	stream *Stream
 	line   int
 	done   chan struct{} // closed once result or err is set
@@ -62,6 +64,7 @@ type Pending struct {
 type line struct {
 	Event   string       `json:"event"`
 	TaskID  *task.ID     `json:"task_id"`
+	SentAs  *task.ID     `json:"sent_as"`
 	Line    int          `json:"line"`
 	Result  *task.Result `json:"result"`
 	Problem *Problem     `json:"problem"`
@@ -130,14 +133,14 @@ func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
 // It waits, until ctx is done, only while the daemon reads slower than is sent.
 // A task that the daemon refuses has a *Problem for its Result.
 func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
-	body, err := json.Marshal(t)
-	if err != nil {
-		return nil, fmt.Errorf("task: %w", err)
-	}
 	// Nobody here waits for the line that says that it was accepted.
-	text := make([]byte, 0, len(body)+64)
-	text = append(append(append(text, `{"op":"submit","ack":false,"task":`...), body...), "}\n"...)
-	p := &Pending{ID: t.ID, stream: s, done: make(chan struct{})}
+	text := append(make([]byte, 0, 256+len(t.Params)), `{"op":"submit","ack":false,"task":`...)
+	text, err := appendTask(text, t)
+	if err != nil {
+		return nil, err
+	}
+	text = append(text, "}\n"...)
+	p := &Pending{ID: t.ID, key: t.ID, stream: s, done: make(chan struct{})}
 	if err := s.send(ctx, text, p); err != nil {
 		return nil, err
 	}
@@ -221,17 +224,24 @@ func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 func (p *Pending) Forget() {
 	p.stream.mu.Lock()
 	defer p.stream.mu.Unlock()
-	if p.stream.waiting[p.ID] == p {
-		delete(p.stream.waiting, p.ID)
+	first := p.stream.waiting[p.key]
+	at := &first
+	for *at != nil && *at != p {
+		at = &(*at).also
+	}
+	if *at == nil {
+		return
+	}
+	if *at = p.also; first == nil {
+		delete(p.stream.waiting, p.key)
+	} else {
+		p.stream.waiting[p.key] = first
 	}
 }
 
 func (s *Stream) read(r *bufio.Reader) {
 	for {
 		text, err := readLine(r)
-		if err == nil && bytes.HasPrefix(text, []byte(accepted)) {
-			continue // every task has one, and nobody waits for it
-		}
 		var l line
 		if err == nil {
 			err = json.Unmarshal(text, &l)
@@ -272,8 +282,23 @@ func (s *Stream) take(l *line) {
 			l.Problem = &Problem{Detail: "refused without a reason"}
 		}
 		s.settle(s.refused(l), nil, l.Problem)
+	case "accepted":
+		s.rename(l)
 	case "goaway":
 		s.goaway = l.Reason
+	}
+}
+
+// rename has whoever waits for the task that was sent wait for the one that it
+// turned out to be.
+func (s *Stream) rename(l *line) {
+	if l.TaskID == nil || l.SentAs == nil {
+		return
+	}
+	if p := s.waiting[*l.SentAs]; p != nil {
+		delete(s.waiting, *l.SentAs)
+		p.key, p.also = *l.TaskID, s.waiting[*l.TaskID]
+		s.waiting[*l.TaskID] = p
 	}
 }
 
@@ -300,9 +325,11 @@ func (s *Stream) settle(p *Pending, r *task.Result, err error) {
 	if p == nil {
 		return
 	}
-	p.result, p.err = r, err
-	delete(s.waiting, p.ID)
-	close(p.done)
+	delete(s.waiting, p.key)
+	for ; p != nil; p = p.also {
+		p.result, p.err = r, err
+		close(p.done)
+	}
 }
 
 func (s *Stream) fail(err error) {

@@ -1,7 +1,8 @@
 // Package ipctest lets tests talk to a real ipc.Server without workers: Engine
 // stands in for the daemon's, and what a task does follows from the name of its
 // script. It guarantees what the server relies on: events of one task come one at
-// a time, the result last, perhaps before Submit returns.
+// a time, the result last, perhaps before Submit returns; a caller sees its own
+// tasks alone, unless it administers.
 package ipctest
 
 import (
@@ -12,10 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
 	"cpulb/daemon/task"
-	"cpulb/ipc"
 )
 
 // The scripts that Engine knows; any other ends as Echo does.
@@ -28,58 +27,118 @@ const (
 	Raises = "/raises.py"
 	// Chatty tells an event of every kind, then completes.
 	Chatty = "/chatty.py"
-	// Missing, Full, Draining and Broken are refused.
+	// Missing, Full, Draining, NoSpace and Broken are refused.
 	Missing  = "/missing.py"
 	Full     = "/full.py"
 	Draining = "/draining.py"
+	NoSpace  = "/nospace.py"
 	Broken   = "/broken.py"
 )
 
 // Engine is a stand-in for the daemon's. It is safe for concurrent use.
 type Engine struct {
-	// Engine is nil: a call that is not here panics.
-	ipc.Engine
-	// ReadyError is what Ready returns; set it before serving.
+	// ReadyError is what Ready returns, Rules say who may do what; set them before
+	// serving.
 	ReadyError error
+	Rules      access.Rules
 
-	mu    sync.Mutex
-	tasks map[task.ID]*record
+	mu      sync.Mutex
+	tasks   map[task.ID]*record
+	order   []*record // by submission
+	evicted map[task.ID]bool
+	keys    map[string]task.ID
+	batches map[task.ID][]*record
 	// changed is closed and replaced at every change.
-	changed chan struct{}
+	changed  chan struct{}
+	stopped  bool
+	draining bool
+	holding  bool
+	answers  []func()
+	reloads  int
 }
 
 type record struct {
 	task     *task.Task
+	owner    uint32
 	status   task.Status
 	result   *task.Result
 	watchers []task.Watcher
 	done     chan struct{}
-	events   uint64
+	seq      uint64
+	events   []*task.Event
 }
 
 // New returns an Engine without tasks.
 func New() *Engine {
-	return &Engine{tasks: map[task.ID]*record{}, changed: make(chan struct{})}
+	return &Engine{tasks: map[task.ID]*record{}, evicted: map[task.ID]bool{}, keys: map[string]task.ID{},
+		batches: map[task.ID][]*record{}, changed: make(chan struct{})}
 }
 
 // Submit implements ipc.Engine.
 func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
-	if err := refusal(t); err != nil {
-		done(task.View{}, err)
+	r, err := e.take(who, t, w)
+	e.answer(func() {
+		if err != nil {
+			done(task.View{}, err)
+			return
+		}
+		done(e.View(who, r.task.ID))
+	})
+}
+
+// HoldAnswers keeps back the answers to what is submitted, as a slow disk does,
+// until ReleaseAnswers.
+func (e *Engine) HoldAnswers() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.holding = true
+}
+
+// ReleaseAnswers gives the answers that were held, the last one first.
+func (e *Engine) ReleaseAnswers() {
+	e.mu.Lock()
+	answers := e.answers
+	e.holding, e.answers = false, nil
+	e.mu.Unlock()
+	for i := range answers {
+		answers[len(answers)-1-i]()
+	}
+}
+
+func (e *Engine) answer(f func()) {
+	e.mu.Lock()
+	if e.holding {
+		e.answers = append(e.answers, f)
+		e.mu.Unlock()
 		return
 	}
-	r, known := e.add(t, w)
-	if !r.task.Same(t) {
-		done(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID))
-		return
+	e.mu.Unlock()
+	f()
+}
+
+// take accepts t, or finds the task that it is.
+func (e *Engine) take(who access.Identity, t *task.Task, w task.Watcher) (*record, error) {
+	if err := e.refusal(who, t); err != nil {
+		return nil, err
+	}
+	r, known := e.add(who, t, w)
+	again := *t
+	again.ID = r.task.ID
+	if r.owner != who.UID || !r.task.Same(&again) {
+		return nil, fmt.Errorf("%w: %s", task.ErrConflict, t.ID)
 	}
 	if !known {
 		e.start(r)
+	} else if w != nil && r.result != nil {
+		w.TaskEvent(r.events[len(r.events)-1])
 	}
-	done(e.View(who, t.ID))
+	return r, nil
 }
 
-func refusal(t *task.Task) error {
+func (e *Engine) refusal(who access.Identity, t *task.Task) error {
+	e.mu.Lock()
+	draining := e.draining
+	e.mu.Unlock()
 	switch t.ScriptPath {
 	case Missing:
 		return &task.FieldError{Field: "script_path", Code: "script_not_found", Problem: "\"" + Missing + "\" does not exist"}
@@ -87,26 +146,49 @@ func refusal(t *task.Task) error {
 		return fmt.Errorf("%w: 3 tasks wait", task.ErrQueueFull)
 	case Draining:
 		return task.ErrDraining
+	case NoSpace:
+		return fmt.Errorf("%w: no space left on device", task.ErrNoSpace)
 	case Broken:
 		return errors.New("a cable came loose")
 	}
-	return nil
+	if draining {
+		return task.ErrDraining
+	}
+	return e.Rules.Check(who, access.Request{Action: access.Submit, Pool: t.Pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")})
 }
 
-func (e *Engine) add(t *task.Task, w task.Watcher) (r *record, known bool) {
+func (e *Engine) add(who access.Identity, t *task.Task, w task.Watcher) (r *record, known bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r = e.tasks[t.ID]; r != nil {
+	id := t.ID
+	if key := t.Extras().IdempotencyKey; key != "" {
+		key = fmt.Sprint(who.UID, " ", key)
+		if first, ok := e.keys[key]; ok {
+			id = first
+		} else {
+			e.keys[key] = id
+		}
+	}
+	if r = e.tasks[id]; r != nil {
+		if w != nil && r.result == nil {
+			r.watchers = append(r.watchers, w)
+		}
 		return r, true
 	}
-	r = &record{task: t, status: task.Running, done: make(chan struct{})}
+	r = &record{task: t, owner: who.UID, status: task.Running, done: make(chan struct{})}
 	if w != nil {
 		r.watchers = append(r.watchers, w)
 	}
 	e.tasks[t.ID] = r
+	e.order = append(e.order, r)
+	e.change()
+	return r, false
+}
+
+// change wakes whoever waits. e.mu is held.
+func (e *Engine) change() {
 	close(e.changed)
 	e.changed = make(chan struct{})
-	return r, false
 }
 
 func (e *Engine) start(r *record) {
@@ -128,12 +210,14 @@ func (e *Engine) start(r *record) {
 	}
 }
 
-// tell numbers ev and hands it to the watchers who want it.
+// tell numbers ev, keeps it, and hands it to the watchers who want it.
 func (e *Engine) tell(r *record, ev task.Event) {
 	e.mu.Lock()
-	r.events++
-	ev.ID, ev.Cursor = r.task.ID, task.Cursor{Attempt: 1, Seq: r.events}
+	r.seq++
+	ev.ID, ev.Cursor = r.task.ID, task.Cursor{Attempt: 1, Seq: r.seq}
+	r.events = append(r.events, &ev)
 	watchers := r.watchers
+	e.change()
 	e.mu.Unlock()
 	for _, w := range watchers {
 		if ev.Kind == task.EventResult || w.Verbose() {
@@ -187,89 +271,4 @@ func (e *Engine) Last() *task.Task {
 		}
 	}
 	return last
-}
-
-func (e *Engine) find(id task.ID) (*record, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := e.tasks[id]; r != nil {
-		return r, nil
-	}
-	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
-}
-
-// View implements ipc.Engine.
-func (e *Engine) View(_ access.Identity, id task.ID) (task.View, error) {
-	r, err := e.find(id)
-	if err != nil {
-		return task.View{}, err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return task.View{ID: id, Status: r.status, ScriptPath: r.task.ScriptPath, Function: r.task.Function, Type: r.task.Type, Pool: "cpu",
-		Priority: r.task.Priority, Labels: r.task.Labels}, nil
-}
-
-// Result implements ipc.Engine.
-func (e *Engine) Result(ctx context.Context, _ access.Identity, id task.ID) (*task.Result, error) {
-	r, err := e.find(id)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-r.done:
-		return r.result, nil
-	default:
-	}
-	select {
-	case <-r.done:
-		return r.result, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Cancel implements ipc.Engine.
-func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
-	if _, err := e.find(id); err != nil {
-		return task.View{}, err
-	}
-	e.End(id, task.Result{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
-	return e.View(who, id)
-}
-
-// Ready implements ipc.Engine.
-func (e *Engine) Ready() error { return e.ReadyError }
-
-// Workers implements ipc.Engine.
-func (e *Engine) Workers(ctx context.Context) []daemon.WorkerStatus {
-	return e.Status(ctx).Components["process_pool"].Metrics["workers"].([]daemon.WorkerStatus)
-}
-
-// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
-func (e *Engine) Stacks(_ context.Context, _ access.Identity, worker string) (string, error) {
-	switch worker {
-	case "cpu-0":
-		return "slot 0: idle\n", nil
-	case "io-0":
-		return "", fmt.Errorf("%w: later", task.ErrNoStacks)
-	}
-	return "", fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
-}
-
-// Status implements ipc.Engine.
-func (e *Engine) Status(context.Context) daemon.Status {
-	return daemon.Status{
-		Engine: daemon.EngineStatus{IsRunning: true, Version: "1.2.3", PID: 77, UptimeSeconds: 61, Tasks: map[string]int{"completed": 5}},
-		Components: map[string]daemon.Component{
-			"input_queue": {Health: daemon.Healthy, Metrics: map[string]any{"size": 2}},
-			"process_pool": {Health: daemon.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
-				"total_workers": 2,
-				"workers": []daemon.WorkerStatus{
-					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready",
-						Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
-					{ID: "io-0", Pool: "io", Executor: "python", PID: 4243, Core: -1, CPUsAllowed: "0-1", State: "starting", Slots: 8},
-				}}},
-		},
-	}
 }

@@ -38,6 +38,18 @@ func Serve(t testing.TB, e *Engine, o ipc.Options) (socket string, server *ipc.S
 	return socket, server
 }
 
+// ServeAll is Serve for clients of every user.
+func ServeAll(t testing.TB, e *Engine, o ipc.Options) (socket string) {
+	t.Helper()
+	socket, _ = Serve(t, e, o)
+	for path, mode := range map[string]os.FileMode{filepath.Dir(socket): 0o755, socket: 0o666} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return socket
+}
+
 // Listen listens on a socket of the test's own; its path is short whatever the
 // test's name.
 func Listen(t testing.TB) (net.Listener, string) {

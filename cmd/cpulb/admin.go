@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"cpulb/ipc/client"
+)
+
+type workersCommand struct {
+	List    workersListCommand    `cmd:"" default:"withargs" help:"List the workers."`
+	Restart workersRestartCommand `cmd:"" help:"Replace a worker: it gets no new tasks, and what it runs is finished or run again elsewhere. For administrators."`
+}
+
+type workersListCommand struct {
+	JSON bool `help:"Print a worker a line, as JSON."`
+}
+
+// Run implements the command.
+func (w *workersListCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	all, err := c.Workers(ctx)
+	switch {
+	case err != nil:
+		return err
+	case w.JSON:
+		return printAll(t.out, all)
+	}
+	return printWorkers(t.out, all)
+}
+
+func printAll[T any](out io.Writer, all []T) error {
+	for _, v := range all {
+		if err := printJSON(out, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printWorkers(out io.Writer, workers []client.Worker) error {
+	w := table(out)
+	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tRSS\tRUNTIME")
+	for _, v := range workers {
+		core := "-" // not pinned to one
+		if v.Core >= 0 {
+			core = strconv.Itoa(v.Core)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
+			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, float64(v.RSSBytes)/(1<<20), v.Runtime)
+	}
+	return w.Flush()
+}
+
+type workersRestartCommand struct {
+	Worker string `arg:"" help:"The worker's id, e.g. cpu-0."`
+}
+
+// Run implements the command.
+func (w *workersRestartCommand) Run(ctx context.Context, c *client.Client) error {
+	return c.RestartWorker(ctx, w.Worker)
+}
+
+type executorsCommand struct {
+	JSON bool `help:"Print an executor a line, as JSON."`
+}
+
+// Run implements the command.
+func (e *executorsCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	all, err := c.Executors(ctx)
+	switch {
+	case err != nil:
+		return err
+	case e.JSON:
+		return printAll(t.out, all)
+	}
+	w := table(t.out)
+	fmt.Fprintln(w, "EXECUTOR\tCOMMAND\tRUNTIME\tPOOLS\tSHA256")
+	for _, v := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.Name, v.Command, v.Runtime, strings.Join(v.Pools, " "), v.SHA256)
+	}
+	return w.Flush()
+}
+
+type schedulesCommand struct {
+	JSON bool `help:"Print a schedule a line, as JSON."`
+}
+
+// Run implements the command.
+func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	all, err := c.Schedules(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.JSON:
+		return printAll(t.out, all)
+	}
+	w := table(t.out)
+	fmt.Fprintln(w, "SCHEDULE\tCRON\tTIME ZONE\tNEXT\tLAST\tLAST TASK\tSKIPPED")
+	for _, v := range all {
+		last := "-"
+		if v.LastTask != nil {
+			last = v.LastTask.String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Cron, v.TimeZone, moment(v.Next), moment(v.Last), last, v.Skipped)
+	}
+	return w.Flush()
+}
+
+// moment writes a time that may never be.
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+type drainCommand struct{}
+
+// Run implements the command.
+func (*drainCommand) Run(ctx context.Context, c *client.Client) error { return c.Drain(ctx) }
+
+type resumeCommand struct{}
+
+// Run implements the command.
+func (*resumeCommand) Run(ctx context.Context, c *client.Client) error { return c.Resume(ctx) }
+
+type reloadCommand struct{}
+
+// Run implements the command.
+func (*reloadCommand) Run(ctx context.Context, c *client.Client) error { return c.Reload(ctx) }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+)
+
+type batchCommand struct {
+	File string `arg:"" help:"File with a task a line, as JSON; - for stdin."`
+	Wait bool   `help:"Print, after the id, the results as tasks end, a result a line as JSON. A task that does not complete makes the exit code 1."`
+}
+
+// Run implements the command.
+func (b *batchCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	text, err := b.read(t.in)
+	if err != nil {
+		return usageError{fmt.Errorf("tasks: %w", err)}
+	}
+	tasks, lines, refused := t.tasks(text)
+	if len(tasks) == 0 && refused {
+		return exit(exitFailed)
+	}
+	if len(tasks) == 0 {
+		return usageError{fmt.Errorf("tasks: %s has none", b.File)}
+	}
+	batch, err := c.SubmitBatch(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	for _, e := range batch.Errors {
+		refused = true
+		if e.Line >= 1 && e.Line <= len(lines) {
+			t.refuse(lines[e.Line-1], &e.Problem)
+		}
+	}
+	if len(batch.Errors) == len(tasks) {
+		return exit(exitFailed)
+	}
+	fmt.Fprintln(t.out, batch.ID)
+	if b.Wait {
+		err = t.results(ctx, c, batch.ID)
+	}
+	if err == nil && refused {
+		err = exit(exitFailed)
+	}
+	return err
+}
+
+func (b *batchCommand) read(in io.Reader) ([]byte, error) {
+	if b.File == "-" {
+		return io.ReadAll(in)
+	}
+	return os.ReadFile(b.File)
+}
+
+// tasks decodes a task a line; what is none is told, and does not matter to the
+// others. They get their ids here, so that sending them twice is safe.
+func (t *terminal) tasks(text []byte) (tasks []*task.Task, lines []int, refused bool) {
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		x, err := task.Decode(line)
+		if err != nil {
+			t.refuse(number, err)
+			refused = true
+			continue
+		}
+		tasks, lines = append(tasks, x), append(lines, number)
+	}
+	return tasks, lines, refused
+}
+
+func (t *terminal) refuse(line int, why error) {
+	fmt.Fprintf(t.err, "cpulb: line %d: %v\n", line, why)
+}
+
+// results prints the results of a batch as they come.
+func (t *terminal) results(ctx context.Context, c *client.Client, id task.ID) error {
+	failed := 0
+	for r, err := range c.BatchResults(ctx, id) {
+		if err != nil {
+			return errors.Join(err, fmt.Errorf("the tasks of batch %s go on", id))
+		}
+		if r.Status != task.Completed {
+			failed++
+		}
+		if err := printJSON(t.out, r); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		fmt.Fprintf(t.err, "cpulb: %d tasks did not complete\n", failed)
+		return exit(exitFailed)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+)
+
+// selection is which tasks a command is about.
+type selection struct {
+	Status []string          `help:"Tasks in this state; several are alternatives." placeholder:"STATE"`
+	Label  map[string]string `help:"Tasks with this label; all of several." placeholder:"KEY=VALUE" mapsep:"none"`
+	Batch  string            `name:"batch" help:"Tasks of this batch." placeholder:"ID"`
+}
+
+func (s *selection) filter() (client.Filter, error) {
+	f := client.Filter{Labels: s.Label}
+	for _, name := range s.Status {
+		var status task.Status
+		if err := status.UnmarshalText([]byte(name)); err != nil {
+			return f, usageError{err}
+		}
+		f.Statuses = append(f.Statuses, status)
+	}
+	var err error
+	if s.Batch != "" {
+		f.Batch, err = parseID(s.Batch)
+	}
+	return f, err
+}
+
+type listCommand struct {
+	selection `embed:""`
+	Limit     int  `help:"How many at most; 0 for all." default:"100"`
+	JSON      bool `help:"Print a task a line, as JSON."`
+}
+
+// Run implements the command.
+func (l *listCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	f, err := l.filter()
+	switch {
+	case err != nil:
+		return err
+	case l.Limit < 0:
+		return usageError{fmt.Errorf("--limit=%d is negative", l.Limit)}
+	}
+	show, end := t.rows(l.JSON)
+	count := 0
+	for v, err := range c.List(ctx, f) {
+		if err != nil {
+			return err
+		}
+		if count++; l.Limit > 0 && count > l.Limit {
+			fmt.Fprintf(t.err, "cpulb: these are the first %d; there are more (--limit)\n", l.Limit)
+			break
+		}
+		if err := show(&v); err != nil {
+			return err
+		}
+	}
+	return end()
+}
+
+// rows returns what prints one task, and what ends that.
+func (t *terminal) rows(asJSON bool) (show func(*task.View) error, end func() error) {
+	if asJSON {
+		return func(v *task.View) error { return printJSON(t.out, v) }, func() error { return nil }
+	}
+	w := table(t.out)
+	fmt.Fprintln(w, "TASK\tSTATUS\tPRIORITY\tPOOL\tATTEMPTS\tSUBMITTED\tSCRIPT\tLABELS")
+	show = func(v *task.View) error {
+		var labels []string
+		for _, name := range slices.Sorted(maps.Keys(v.Labels)) {
+			labels = append(labels, name+"="+v.Labels[name])
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%q\t%q\n", v.ID, v.Status, v.Priority, v.Pool, v.Attempts,
+			v.SubmittedAt.Local().Format(time.DateTime), v.ScriptPath, strings.Join(labels, " "))
+		return err
+	}
+	return show, w.Flush
+}
+
+// printJSON prints v as one line.
+func printJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+type eventsCommand struct {
+	ID    string `arg:"" help:"Id of the task."`
+	After string `help:"Only events after this cursor." placeholder:"CURSOR"`
+}
+
+// Run implements the command.
+func (e *eventsCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	id, err := parseID(e.ID)
+	if err != nil {
+		return err
+	}
+	var after task.Cursor
+	if e.After != "" {
+		if err := after.UnmarshalText([]byte(e.After)); err != nil {
+			return usageError{fmt.Errorf("--after: %w", err)}
+		}
+	}
+	for ev, err := range c.Events(ctx, id, after) {
+		if err != nil {
+			return err
+		}
+		if err := printJSON(t.out, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Executors reports every executor of the configuration, with what its workers
+// run: the program may have been replaced since they started.
+func (e *Engine) Executors() []ExecutorStatus {
+	all := []ExecutorStatus{}
+	for _, x := range e.config.Load().Executors {
+		s := ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
+		if pid := e.workerOf(&s); pid != 0 {
+			s.SHA256 = e.programs.hash(pid)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// workerOf fills in the pools of an executor and the runtime of one of its workers,
+// of which it returns the process, or 0.
+func (e *Engine) workerOf(s *ExecutorStatus) (pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.pools {
+		if p.config.Executor != s.Name {
+			continue
+		}
+		s.Pools = append(s.Pools, p.config.Name)
+		for _, seat := range p.seats {
+			if seat.worker != nil && pid == 0 {
+				pid, s.Runtime = seat.worker.process.PID(), seat.worker.process.Runtime()
+			}
+		}
+	}
+	return pid
+}
+
+// programs remembers the hashes of program files, which are large. The zero
+// programs is ready for use.
+type programs struct {
+	mu    sync.Mutex
+	known map[programFile]string
+}
+
+// programFile tells files apart, and what is in them at different times.
+type programFile struct {
+	file     string // device and inode
+	size     int64
+	modified time.Time
+}
+
+// maxPrograms bounds what is remembered.
+const maxPrograms = 64
+
+// hash returns the SHA-256 of what the process executes; empty if it has gone. It
+// is read through the process, so that it is right whatever is at the path now.
+func (p *programs) hash(pid int) string {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	p.mu.Lock() // also while it is read: several callers need it read once
+	defer p.mu.Unlock()
+	key := fileOf(info)
+	if known, ok := p.known[key]; ok {
+		return known
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	if p.known == nil || len(p.known) >= maxPrograms {
+		p.known = map[programFile]string{}
+	}
+	p.known[key] = hex.EncodeToString(h.Sum(nil))
+	return p.known[key]
+}
+
+func fileOf(info fs.FileInfo) programFile {
+	file := info.Name()
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		file = fmt.Sprint(stat.Dev, ":", stat.Ino)
+	}
+	return programFile{file, info.Size(), info.ModTime()}
+}

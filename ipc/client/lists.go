@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"cpulb/daemon/task"
+)
+
+// Filter selects tasks; the zero Filter selects all of the caller's.
+type Filter struct {
+	// Statuses are alternatives; none: any.
+	Statuses []task.Status
+	// Labels must all be there, with these values.
+	Labels map[string]string
+	// Batch is the one that the tasks came with; zero: any or none.
+	Batch task.ID
+}
+
+func (f *Filter) query() url.Values {
+	q := url.Values{}
+	for _, s := range f.Statuses {
+		q.Add("status", s.String())
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
+		q.Add("label", name+"="+f.Labels[name])
+	}
+	if f.Batch != (task.ID{}) {
+		q.Set("batch", f.Batch.String())
+	}
+	return q
+}
+
+// pageSize is how many tasks List asks for at once.
+const pageSize = 1000
+
+// List returns the tasks that f selects, by submission. It asks for them in pages,
+// as far as they are wanted; an error is the last that it yields.
+func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[task.View, error] {
+	return func(yield func(task.View, error) bool) {
+		for q := f.query(); ; {
+			var page struct {
+				Tasks []task.View `json:"tasks"`
+				Next  string      `json:"next"`
+			}
+			q.Set("limit", strconv.Itoa(pageSize))
+			if _, err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
+				yield(task.View{}, err)
+				return
+			}
+			for _, v := range page.Tasks {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			q.Set("after", page.Next)
+		}
+	}
+}
+
+// CancelAll cancels all tasks that f selects, of which the zero Filter selects
+// every one of the caller's, and returns how many had not ended.
+func (c *Client) CancelAll(ctx context.Context, f Filter) (int, error) {
+	var answer struct{ Cancelled int }
+	q := f.query()
+	if len(q) == 0 {
+		q.Set("all", "true")
+	}
+	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer)
+	return answer.Cancelled, err
+}
+
+// Rerun submits what a task says as a new one, which it returns.
+func (c *Client) Rerun(ctx context.Context, id task.ID) (task.View, error) {
+	var v task.View
+	_, err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
+	return v, err
+}
+
+// Events returns what happens to a task: what is kept of it after a cursor, of
+// which the zero one is before all, then what is to come, to the result. An error
+// is the last that it yields; go on after the cursor of the last event.
+func (c *Client) Events(ctx context.Context, id task.ID, after task.Cursor) iter.Seq2[*task.Event, error] {
+	path := "/v1/tasks/" + id.String() + "/events"
+	if after != (task.Cursor{}) {
+		text, _ := after.MarshalText() // has no error to return
+		path += "?after=" + url.QueryEscape(string(text))
+	}
+	return follow[task.Event](ctx, c, path)
+}

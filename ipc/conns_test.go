@@ -1,0 +1,75 @@
+package ipc_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"cpulb/daemon/task"
+	"cpulb/ipc"
+	"cpulb/ipc/ipctest"
+)
+
+func TestOneConnectionTooManyIsToldSo(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{MaxConnections: 3})
+	held := []*stream{open(t, socket), open(t, socket)}
+	c := call(t, socket)
+	if resp, a := c.do("GET", "/healthz", ""); resp.StatusCode != 200 { // and is kept alive
+		t.Fatalf("the last that has room: %v", a)
+	}
+	late := call(t, socket)
+	for range 3 {
+		resp, p := late.do("POST", "/v1/tasks", body(ipctest.Echo, ""))
+		if resp.StatusCode != 503 || p["code"] != "too_many_connections" || resp.Header.Get("Retry-After") == "" || resp.Header.Get("Content-Type") != "application/problem+json" {
+			t.Fatalf("%s %v", resp.Status, p)
+		}
+	}
+	held[0].submit(ipctest.Echo, "") // those that are there go on
+	held[0].expect("accepted")
+	held[0].expect("result")
+	held[1].conn.(*net.UnixConn).CloseWrite()
+	held[1].expectEnd() // written before its place is free, so perhaps not at once
+	for {
+		if resp, _ := late.do("GET", "/healthz", ""); resp.StatusCode == 200 {
+			return
+		}
+	}
+}
+
+func TestAReaderWhoStallsHoldsUpNobody(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 1 << 20})
+	c := call(t, socket)
+	big := `"` + strings.Repeat("x", 1<<20-200) + `"`
+	var lines []string
+	for range 8 {
+		_, v := c.do("POST", "/v1/tasks", body(ipctest.Echo, `,"params":`+big))
+		lines = append(lines, fmt.Sprint(v["task_id"]))
+	}
+	a := c.batch("", `{"tasks":[`+body(ipctest.Held, "")+`]}`)
+	for _, path := range []string{"/v1/tasks/" + lines[0] + "/result", "/v1/batches/" + a.ID.String() + "/results", "/v1/tasks/" + a.TaskIDs[0].String() + "/events"} {
+		s := dial(t, socket)
+		s.send("GET " + path + " HTTP/1.1\r\nHost: cpulb\r\n\r\n") // and reads nothing
+	}
+	engine.End(*a.TaskIDs[0], task.Result{Status: task.Completed, Data: []byte(big)}) // returns
+	resp, r := c.do("GET", "/v1/tasks/"+lines[7]+"/result", "")
+	if resp.StatusCode != 200 || r["status"] != "completed" {
+		t.Errorf("%s", resp.Status)
+	}
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	s := dial(t, socket)
+	go func() {
+		_, _ = io.WriteString(s.conn, "GET /healthz HTTP/1.1\r\nHost: cpulb\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n") // cut off on the way
+	}()
+	resp, err := http.ReadResponse(s.r, nil)
+	if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Fatalf("%v %v", resp, err)
+	}
+	resp.Body.Close()
+}

@@ -1,0 +1,135 @@
+package ipctest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cpulb/daemon"
+	"cpulb/daemon/access"
+	"cpulb/daemon/task"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+func (e *Engine) administer(who access.Identity) error {
+	return e.Rules.Check(who, access.Request{Action: access.Administer})
+}
+
+// Administers implements ipc.Engine.
+func (e *Engine) Administers(who access.Identity) bool { return e.Rules.Administers(who) }
+
+// Drain implements ipc.Engine.
+func (e *Engine) Drain(who access.Identity) error { return e.drain(who, true) }
+
+// Resume implements ipc.Engine.
+func (e *Engine) Resume(who access.Identity) error { return e.drain(who, false) }
+
+func (e *Engine) drain(who access.Identity, begin bool) error {
+	err := e.administer(who)
+	if err == nil {
+		e.mu.Lock()
+		e.draining = begin
+		e.mu.Unlock()
+	}
+	return err
+}
+
+// Stop tells whoever waits that the daemon ends.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped, e.draining = true, true
+	e.change()
+}
+
+// Reload implements ipc.Engine: every second one fails.
+func (e *Engine) Reload(_ context.Context, who access.Identity) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reloads++; e.reloads%2 == 0 {
+		return fmt.Errorf("%w: config.hcl:3: unknown key", task.ErrReload)
+	}
+	return nil
+}
+
+// Ready implements ipc.Engine.
+func (e *Engine) Ready() error { return e.ReadyError }
+
+// Workers implements ipc.Engine.
+func (e *Engine) Workers(ctx context.Context) []daemon.WorkerStatus {
+	return e.Status(ctx).Components["process_pool"].Metrics["workers"].([]daemon.WorkerStatus)
+}
+
+// RestartWorker implements ipc.Engine: for io-0 there is no successor.
+func (e *Engine) RestartWorker(_ context.Context, who access.Identity, worker string) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	switch worker {
+	case "cpu-0":
+		return nil
+	case "io-0":
+		return errors.New("its program has gone")
+	}
+	return fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
+}
+
+// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
+func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (string, error) {
+	switch err := e.administer(who); {
+	case err != nil:
+		return "", err
+	case worker == "cpu-0":
+		return "slot 0: idle\n", nil
+	case worker == "io-0":
+		return "", fmt.Errorf("%w: later", task.ErrNoStacks)
+	}
+	return "", fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
+}
+
+// Schedules implements ipc.Engine.
+func (e *Engine) Schedules() []daemon.ScheduleStatus {
+	next := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	return []daemon.ScheduleStatus{
+		{Name: "nightly", Cron: "0 3 * * *", TimeZone: "UTC", Overlap: "skip", CatchUp: "last", Next: &next, Skipped: 2},
+	}
+}
+
+// Executors implements ipc.Engine.
+func (e *Engine) Executors() []daemon.ExecutorStatus {
+	return []daemon.ExecutorStatus{{Name: "python", Command: "cpulb-python", SHA256: "ab12", Runtime: "CPython 3.11.2", Pools: []string{"cpu", "io"}}}
+}
+
+// Gather implements ipc.Engine.
+func (e *Engine) Gather() ([]*dto.MetricFamily, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := prometheus.NewGauge(prometheus.GaugeOpts{Name: "cpulb_tasks", Help: "Known tasks."})
+	all.Set(float64(len(e.tasks)))
+	r := prometheus.NewRegistry()
+	r.MustRegister(all)
+	return r.Gather()
+}
+
+// Status implements ipc.Engine.
+func (e *Engine) Status(context.Context) daemon.Status {
+	return daemon.Status{
+		Engine: daemon.EngineStatus{IsRunning: true, Version: "1.2.3", PID: 77, UptimeSeconds: 61, Tasks: map[string]int{"completed": 5}},
+		Components: map[string]daemon.Component{
+			"input_queue": {Health: daemon.Healthy, Metrics: map[string]any{"size": 2}},
+			"process_pool": {Health: daemon.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
+				"total_workers": 2,
+				"workers": []daemon.WorkerStatus{
+					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready",
+						Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
+					{ID: "io-0", Pool: "io", Executor: "python", PID: 4243, Core: -1, CPUsAllowed: "0-1", State: "starting", Slots: 8},
+				}}},
+		},
+	}
+}

@@ -1,0 +1,210 @@
+package ipctest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+
+	"cpulb/daemon"
+	"cpulb/daemon/access"
+	"cpulb/daemon/task"
+)
+
+func (e *Engine) find(who access.Identity, a access.Action, id task.ID) (*record, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.tasks[id]
+	switch {
+	case r != nil && e.Rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil:
+		return r, nil
+	case e.evicted[id]:
+		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
+	}
+	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
+}
+
+// Evict forgets a task but for its id.
+func (e *Engine) Evict(id task.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.tasks, id)
+	e.order = slices.DeleteFunc(e.order, func(r *record) bool { return r.task.ID == id })
+	e.evicted[id] = true
+}
+
+func (r *record) view() task.View {
+	return task.View{ID: r.task.ID, Status: r.status, ScriptPath: r.task.ScriptPath, Function: r.task.Function, Type: r.task.Type, Pool: "cpu",
+		Priority: r.task.Priority, Labels: r.task.Labels}
+}
+
+// View implements ipc.Engine.
+func (e *Engine) View(who access.Identity, id task.ID) (task.View, error) {
+	r, err := e.find(who, access.See, id)
+	if err != nil {
+		return task.View{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return r.view(), nil
+}
+
+// Result implements ipc.Engine.
+func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error) {
+	r, err := e.find(who, access.See, id)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-r.done:
+		return r.result, nil
+	default:
+	}
+	select {
+	case <-r.done:
+		return r.result, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Cancel implements ipc.Engine.
+func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
+	if _, err := e.find(who, access.Stop, id); err != nil {
+		return task.View{}, err
+	}
+	e.End(id, task.Result{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
+	return e.View(who, id)
+}
+
+// Rerun implements ipc.Engine.
+func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, error)) {
+	r, err := e.find(who, access.See, id)
+	if err != nil {
+		done(task.View{}, err)
+		return
+	}
+	again := *r.task
+	again.ID = task.NewID()
+	e.Submit(who, &again, nil, done)
+}
+
+// matching lists what f selects and who may act on, by submission. e.mu is held.
+func (e *Engine) matching(who access.Identity, a access.Action, f daemon.Filter) []*record {
+	var all []*record
+	for _, r := range e.order {
+		fits := len(f.Statuses) == 0 || slices.Contains(f.Statuses, r.status)
+		for name, value := range f.Labels {
+			has, ok := r.task.Labels[name]
+			fits = fits && ok && has == value
+		}
+		fits = fits && (f.Batch == task.ID{} || slices.Contains(e.batches[f.Batch], r))
+		if fits && e.Rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// List implements ipc.Engine.
+func (e *Engine) List(who access.Identity, f daemon.Filter, p daemon.Page) (daemon.Listing, error) {
+	start, limit := 0, 100
+	if p.Limit > 0 {
+		limit = p.Limit
+	}
+	if p.After != "" {
+		var err error
+		if start, err = strconv.Atoi(p.After); err != nil || start < 0 {
+			return daemon.Listing{}, fmt.Errorf("%w: %.64q", task.ErrBadCursor, p.After)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := e.matching(who, access.See, f)
+	l := daemon.Listing{Tasks: []task.View{}}
+	for i := start; i < len(all); i++ {
+		if len(l.Tasks) == limit {
+			l.Next = strconv.Itoa(i)
+			break
+		}
+		l.Tasks = append(l.Tasks, all[i].view())
+	}
+	return l, nil
+}
+
+// CancelAll implements ipc.Engine.
+func (e *Engine) CancelAll(who access.Identity, f daemon.Filter) (int, error) {
+	e.mu.Lock()
+	all := slices.DeleteFunc(e.matching(who, access.Stop, f), func(r *record) bool { return r.result != nil })
+	e.mu.Unlock()
+	for _, r := range all {
+		if _, err := e.Cancel(who, r.task.ID); err != nil {
+			return 0, err
+		}
+	}
+	return len(all), nil
+}
+
+// Forget drops all kept events of a task but the last n, and leaves a gap event.
+func (e *Engine) Forget(id task.ID, n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.tasks[id]
+	cut := len(r.events) - n
+	gap := &task.Event{Kind: task.EventGap, ID: id, Cursor: r.events[cut-1].Cursor, Missed: uint64(cut)}
+	r.events = append([]*task.Event{gap}, r.events[cut:]...)
+}
+
+// Events implements ipc.Engine.
+func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error) {
+	r, err := e.find(who, access.See, id)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(*task.Event, error) bool) {
+		for {
+			e.mu.Lock()
+			var events []*task.Event
+			for _, ev := range r.events {
+				if ev.Cursor.Compare(after) > 0 {
+					events = append(events, ev)
+				}
+			}
+			over := len(events) == 0 && r.result != nil && r.events[len(r.events)-1].Kind == task.EventResult
+			e.mu.Unlock()
+			for _, ev := range events {
+				if after = ev.Cursor; !yield(ev, nil) || ev.Kind == task.EventResult {
+					return
+				}
+			}
+			more := func() bool { return len(r.events) > 0 && r.events[len(r.events)-1].Cursor.Compare(after) > 0 }
+			if over || e.pause(ctx, more, func(err error) { yield(nil, err) }) {
+				return
+			}
+		}
+	}, nil
+}
+
+// pause waits until ready, which is called with e.mu held, and returns false; or,
+// once nothing will come any more, calls fail and returns true.
+func (e *Engine) pause(ctx context.Context, ready func() bool, fail func(error)) bool {
+	for {
+		e.mu.Lock()
+		is, changed, stopped := ready(), e.changed, e.stopped
+		e.mu.Unlock()
+		switch {
+		case is:
+			return false
+		case stopped:
+			fail(task.ErrDraining)
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			fail(ctx.Err())
+			return true
+		}
+	}
+}
