@@ -63,6 +63,10 @@ test-python: build ## Run the Python client's tests alone
 test-asan: setup ## Run the tests of the C code with the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./embedpy/... ./plugins/python/...
 
+.PHONY: test-python-3.11 test-python-3.13
+test-python-3.11 test-python-3.13: test-python-%: setup ## Build the executor against this CPython and run its tests, in a tree of the Debian release that has it
+	@PATH="$(PATH)" .ci/python $*
+
 .PHONY: test-libraries
 test-libraries: setup ## Install numpy, lxml, PIL and Python's own tests, and run them as tasks
 	@.ci/setup libraries
