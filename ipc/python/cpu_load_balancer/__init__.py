@@ -11,14 +11,17 @@ After os.fork() the child must make its own. Python 3.10 or later, standard
 library only.
 """
 
+from .batch import Batch
 from .engine import Engine
 from .enums import Health, TaskStatus, TaskType
+from .event import Event
 from .exceptions import (ConnectionLostError, CPULoadBalancerError, ResultTimeoutError,
                          SubmissionError, TaskNotFoundError)
 from .result import Result, TaskError, Worker
 from .status import ComponentStatus
 from .task import Task
+from .view import TaskView
 
-__all__ = ["ComponentStatus", "ConnectionLostError", "CPULoadBalancerError", "Engine", "Health", "Result",
-           "ResultTimeoutError", "SubmissionError", "Task", "TaskError", "TaskNotFoundError",
-           "TaskStatus", "TaskType", "Worker"]
+__all__ = ["Batch", "ComponentStatus", "ConnectionLostError", "CPULoadBalancerError", "Engine", "Event", "Health",
+           "Result", "ResultTimeoutError", "SubmissionError", "Task", "TaskError", "TaskNotFoundError",
+           "TaskStatus", "TaskType", "TaskView", "Worker"]

@@ -1,23 +1,20 @@
 """Engine: the client's view of the daemon."""
 
-import re
 import threading
 import time
 
 from .api import call
+from .calls import ANSWER_SECONDS, Calls, path_of
 from .connection import remaining, socket_path
-from .enums import TaskStatus
-from .exceptions import (ConnectionLostError, ResultTimeoutError, SubmissionError,
-                         TaskNotFoundError, from_problem)
+from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError, from_problem
 from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
 
-_ANSWER_SECONDS = 30  # for what the daemon answers at once
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
 
 
-class Engine:
+class Engine(Calls):
     """Submits tasks and fetches results. Safe for concurrent use by threads.
 
     It connects when first used. A task submitted through it may be fetched by
@@ -77,13 +74,13 @@ class Engine:
             answer = self._submit(task.task_id, text)
         if answer["event"] == "rejected":
             raise from_problem(answer["problem"], SubmissionError)
-        return task.task_id
+        return answer["task_id"]  # another one's, if its idempotency_key says so
 
     def _submit(self, task_id, text):
         try:
-            return self._usable_stream().submit(task_id, text, _ANSWER_SECONDS)
+            return self._usable_stream().submit(task_id, text, ANSWER_SECONDS)
         except ResultTimeoutError as error:
-            raise SubmissionError(f"task {task_id}: cpulbd did not answer within {_ANSWER_SECONDS} seconds; "
+            raise SubmissionError(f"task {task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
                                   "it may have been accepted", "no_answer") from error
 
     def _usable_stream(self):
@@ -120,33 +117,14 @@ class Engine:
             return None  # the daemon may be back, or have only this connection ended
 
     def _asked(self, task_id, deadline):
-        target = _target(task_id)
+        target = path_of("tasks", task_id)
         while True:
             if self._closed:
                 raise ConnectionLostError("this Engine has been closed", "closed")
             left = remaining(deadline)
             wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + _ANSWER_SECONDS)
+            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + ANSWER_SECONDS)
             if status == 200:
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
-
-    def cancel_task(self, task_id):
-        """Ask for the task's end and return its TaskStatus as it is then. One that
-        waits is cancelled at once; one that runs is asked to stop, and get_result
-        tells how it ended; one that has ended stays as it is."""
-        return TaskStatus(call(self.socket, "DELETE", _target(task_id), _ANSWER_SECONDS)[1]["status"])
-
-    def get_status(self):
-        """Return the daemon's state: {"engine": {…}, "components": {…}}; see
-        ComponentStatus.from_dict."""
-        return call(self.socket, "GET", "/v1/status", _ANSWER_SECONDS)[1]
-
-
-def _target(task_id):
-    """Return the URL path of a task. An id is a UUID; anything else may not get into
-    a URL, and is none that the daemon could know."""
-    if not re.fullmatch("[0-9A-Fa-f-]{36}", str(task_id)):
-        raise TaskNotFoundError(f"{task_id!r} is not a task's id, which is a UUID")
-    return f"/v1/tasks/{task_id}"

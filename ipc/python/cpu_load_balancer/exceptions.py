@@ -19,7 +19,7 @@ class SubmissionError(CPULoadBalancerError):
 
 
 class TaskNotFoundError(CPULoadBalancerError):
-    """The daemon does not know the task, or keeps its result no longer."""
+    """The daemon does not know the task, or the batch, as one of yours, or keeps its result no longer."""
 
     default_code = "task_not_found"
 
@@ -44,6 +44,6 @@ def from_problem(problem, kind=CPULoadBalancerError):
         text = f"{problem['field']}: {text}"
     if problem.get("allowed"):
         text += f" (allowed: {', '.join(map(str, problem['allowed']))})"
-    if code in ("task_not_found", "result_evicted"):
+    if code in ("task_not_found", "batch_not_found", "result_evicted"):
         kind = TaskNotFoundError
     return kind(text, code)

@@ -6,7 +6,7 @@ from typing import Any
 from .enums import TaskStatus
 
 
-def _known(cls, values):
+def known(cls, values):
     """Return those of values that are fields of cls: a newer daemon may send more."""
     names = {f.name for f in fields(cls)}
     return {name: value for name, value in values.items() if name in names}
@@ -90,10 +90,10 @@ class Result:
     @classmethod
     def from_dict(cls, wire):
         """Return the Result that wire, of the socket API, describes."""
-        known = _known(cls, wire)
-        known["status"] = TaskStatus(known["status"])
-        if known.get("error") is not None:
-            known["error"] = TaskError(**_known(TaskError, known["error"]))
-        if known.get("worker") is not None:
-            known["worker"] = Worker(**_known(Worker, known["worker"]))
-        return cls(**known)
+        values = known(cls, wire)
+        values["status"] = TaskStatus(values["status"])
+        if values.get("error") is not None:
+            values["error"] = TaskError(**known(TaskError, values["error"]))
+        if values.get("worker") is not None:
+            values["worker"] = Worker(**known(Worker, values["worker"]))
+        return cls(**values)

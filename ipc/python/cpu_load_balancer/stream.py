@@ -154,8 +154,13 @@ class Stream:
             self._expected.discard(task_id)
             self._answer(line.get("line"), line)
         elif event == "accepted":
-            # The daemon answers one connection's lines in their order.
-            self._answer(next((n for n, named in self._unanswered.items() if named == task_id), None), line)
+            # By an idempotency_key the task may be another one than was sent.
+            sent = line.get("sent_as", task_id)
+            if sent != task_id:
+                self._expected.discard(sent)
+                self._expected.add(task_id)
+            self._answer(next((n for n, named in self._unanswered.items() if named == sent), None), line)
+            task_id = sent  # whoever waits for this line does so by that name
         elif event == "result":
             self._expected.discard(task_id)
             self._mailbox.put(task_id, line["result"], size)

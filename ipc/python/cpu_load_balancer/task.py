@@ -4,6 +4,7 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .enums import TaskType
@@ -33,27 +34,50 @@ class Task:
     function: str = "main"
     priority: int = 5
     labels: dict[str, str] | None = None
+    executor: str | None = None
+    source: str | None = None  # the script's text; script_path is then empty
+    delay: float | None = None  # seconds
+    run_at: datetime | str | None = None
+    expires_at: datetime | str | None = None
+    max_retries: int | None = None
+    retry_backoff: float | None = None  # seconds
+    idempotency_key: str | None = None
+    concurrency_key: str | None = None
+    on_worker_lost: str | None = None
+    durable: bool | None = None
+    result_ttl: float | None = None  # seconds
+    env: dict[str, str] | None = None
+    cwd: str | None = None
+    traceparent: str | None = None
 
     @classmethod
-    def create(cls, script_path, params=None, task_type=TaskType.CPU_BOUND, timeout=None, pool=None,
-               function="main", priority=5, labels=None):
+    def create(cls, script_path=None, params=None, task_type=TaskType.CPU_BOUND, timeout=None, pool=None,
+               function="main", priority=5, labels=None, **more):
         """Return a task with a fresh id. script_path becomes absolute, seen from
         the caller's working directory; params is any JSON value, timeout is in
-        seconds, priority is 0 to 9 with 9 first. A task_type that does not exist
-        is a ValueError; all else is checked by the daemon."""
-        return cls(new_id(), os.path.abspath(os.fsdecode(script_path)), {} if params is None else params,
-                   TaskType(task_type), timeout, pool, function, priority, labels)
+        seconds, priority is 0 to 9 with 9 first. more is any other field; durations are in
+        seconds, times a datetime with its zone or RFC 3339 text. A task_type that does not
+        exist is a ValueError; all else is checked by the daemon."""
+        path = "" if script_path is None else os.path.abspath(os.fsdecode(script_path))
+        return cls(new_id(), path, {} if params is None else params,
+                   TaskType(task_type), timeout, pool, function, priority, labels, **more)
 
     def to_dict(self):
         """Return the task as the socket API takes it; what is not set is absent."""
         wire = {"task_id": self.task_id, "script_path": self.script_path, "function": self.function,
                 "params": self.params, "task_type": TaskType(self.task_type).value, "priority": self.priority}
-        if self.timeout is not None:
-            wire["timeout"] = f"{self.timeout:.9f}s"
-        if self.pool is not None:
-            wire["pool"] = self.pool
-        if self.labels:
-            wire["labels"] = self.labels
+        if not self.script_path:
+            del wire["script_path"]
+        for name in ("timeout", "delay", "retry_backoff", "result_ttl"):
+            if (seconds := getattr(self, name)) is not None:
+                wire[name] = f"{seconds:.9f}s"
+        for name in ("run_at", "expires_at"):
+            if (when := getattr(self, name)) is not None:
+                wire[name] = _moment(name, when)
+        for name in ("pool", "labels", "executor", "source", "max_retries", "idempotency_key", "concurrency_key",
+                     "on_worker_lost", "durable", "env", "cwd", "traceparent"):
+            if (value := getattr(self, name)) is not None:
+                wire[name] = value
         return wire
 
     def to_json(self):
@@ -63,3 +87,12 @@ class Task:
             return json.dumps(self.to_dict(), separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error
+
+
+def _moment(name, when):
+    """Return when as RFC 3339 text."""
+    if not isinstance(when, datetime):
+        return when
+    if when.tzinfo is None:
+        raise SubmissionError(f"{name} has no time zone: use datetime.now(timezone.utc), or astimezone()", "invalid_task")
+    return when.isoformat()

@@ -1,0 +1,107 @@
+"""Calls: what an Engine asks by single HTTP calls."""
+
+import re
+from urllib.parse import urlencode
+
+from .api import call, follow
+from .batch import Batch
+from .enums import TaskStatus
+from .event import Event
+from .exceptions import TaskNotFoundError
+from .result import Result
+from .view import TaskView
+
+ANSWER_SECONDS = 30  # for what the daemon answers at once
+_BATCH_SECONDS = 300  # for as many tasks as a body takes
+_PAGE = 1000
+
+
+class Calls:
+    """The part of Engine that needs no more than the path of the socket."""
+
+    socket = ""
+
+    def _ask(self, method, url, body=None, timeout=ANSWER_SECONDS):
+        return call(self.socket, method, url, timeout, body)[1]
+
+    def submit_batch(self, tasks):
+        """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
+        What is wrong with another one is in the Batch."""
+        body = '{"tasks":[' + ",".join(task.to_json() for task in tasks) + "]}"
+        return Batch.from_dict(self._ask("POST", "/v1/batches", body.encode(), _BATCH_SECONDS))
+
+    def get_batch(self, batch_id):
+        """Return how far the batch is: {"batch_id", "total", "tasks": {state: count}, "done"}."""
+        return self._ask("GET", path_of("batches", batch_id))
+
+    def batch_results(self, batch_id, timeout=None):
+        """Yield the Results of a batch in the order in which its tasks end, to the last. ResultTimeoutError when none
+        comes for timeout seconds (None: wait for ever)."""
+        for wire in follow(self.socket, path_of("batches", batch_id) + "/results", timeout):
+            yield Result.from_dict(wire)
+
+    def events(self, task_id, after=None, timeout=None):
+        """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
+        ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). Whoever is cut off goes
+        on after the last cursor."""
+        query = "?" + urlencode({"after": after}) if after else ""
+        for wire in follow(self.socket, path_of("tasks", task_id) + "/events" + query, timeout):
+            yield Event.from_dict(wire)
+
+    def get_task(self, task_id):
+        """Return the task as it stands, a TaskView."""
+        return TaskView.from_dict(self._ask("GET", path_of("tasks", task_id)))
+
+    def list_tasks(self, status=(), labels=None, batch_id=None):
+        """Yield your tasks as TaskViews by submission, as far as they are wanted. status is one TaskStatus or
+        several, of which any will do; labels have all to be there."""
+        query = _selection(status, labels, batch_id) + [("limit", _PAGE)]
+        after = []
+        while True:
+            page = self._ask("GET", "/v1/tasks?" + urlencode(query + after))
+            yield from map(TaskView.from_dict, page["tasks"])
+            if not page.get("next"):
+                return
+            after = [("after", page["next"])]
+
+    def cancel_task(self, task_id):
+        """Ask for the task's end and return its TaskStatus as it is then. One that
+        waits is cancelled at once; one that runs is asked to stop, and get_result
+        tells how it ended; one that has ended stays as it is."""
+        return TaskStatus(self._ask("DELETE", path_of("tasks", task_id))["status"])
+
+    def cancel_tasks(self, status=(), labels=None, batch_id=None):
+        """Cancel all of your tasks that list_tasks would yield, and return how many had not ended. Without any filter
+        it is a ValueError."""
+        query = _selection(status, labels, batch_id)
+        if not query:
+            raise ValueError("this would cancel all tasks: say which, by status, labels or batch_id")
+        return self._ask("DELETE", "/v1/tasks?" + urlencode(query))["cancelled"]
+
+    def rerun_task(self, task_id):
+        """Submit what the task says as a new one, and return its id."""
+        return self._ask("POST", path_of("tasks", task_id) + "/rerun")["task_id"]
+
+    def get_schedules(self):
+        """Return the daemon's schedules, each a dict as the socket API has it."""
+        return self._ask("GET", "/v1/schedules")["schedules"]
+
+    def get_status(self):
+        """Return the daemon's state: {"engine": {…}, "components": {…}}; see
+        ComponentStatus.from_dict."""
+        return self._ask("GET", "/v1/status")
+
+
+def _selection(status, labels, batch_id):
+    statuses = [status] if isinstance(status, str) else status
+    query = [("status", TaskStatus(s).value) for s in statuses]
+    query += [("label", f"{name}={value}") for name, value in (labels or {}).items()]
+    return query + ([("batch", batch_id)] if batch_id else [])
+
+
+def path_of(kind, name):
+    """Return the URL path of a task or a batch. An id is a UUID; anything else may not get into
+    a URL, and is none that the daemon could know."""
+    if not re.fullmatch("[0-9A-Fa-f-]{36}", str(name)):
+        raise TaskNotFoundError(f"{name!r} is not an id, which is a UUID")
+    return f"/v1/{kind}/{name}"
