@@ -61,7 +61,7 @@ var forTests = map[string][]string{
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
 	"ipc":                  {"ipc/ipctest"},
 	"ipc/client":           {"daemon", "ipc", "ipc/ipctest"},
-	"plugins/python":       {"plugins/executortest"},
+	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
 	"plugins/executortest": {"plugins/supervisor"},
 }

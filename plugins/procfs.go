@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // cpusAllowed returns the CPUs on which the kernel lets this process's threads
@@ -47,11 +45,18 @@ func residentBytes() uint64 {
 }
 
 // peakBytes returns the most memory that this process has had resident
-// (getrusage(2)).
+// (proc_pid_status(5)). getrusage(2) would not do: its ru_maxrss outlives exec and
+// begins with what the daemon had.
 func peakBytes() uint64 {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
 		return 0
 	}
-	return uint64(usage.Maxrss) << 10
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, _ := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			return kilobytes << 10
+		}
+	}
+	return 0
 }

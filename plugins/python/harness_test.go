@@ -34,6 +34,10 @@ var theWorker = sync.OnceValues(func() (*worker, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(workerRole) != "" {
+		plugins.Serve(New("test"))
+		return
+	}
 	code := m.Run()
 	if w, err := theWorker(); err == nil {
 		os.RemoveAll(w.conf.RuntimeDir)

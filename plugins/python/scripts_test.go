@@ -10,8 +10,9 @@ import (
 	"cpulb/daemon/task"
 )
 
-func TestScriptsReturnWhatTheirMainReturns(t *testing.T) {
-	s := openTestSlot(t)
+func TestScriptsReturnWhatTheirMainReturns(t *testing.T) { everywhere(t, scriptsReturn) }
+
+func scriptsReturn(t *testing.T, s runner) {
 	for _, c := range []struct{ script, params, want string }{
 		{"returns_params.py", `{"value": 21}`, `{"value": 21}`},
 		{"returns_params.py", " [1, \"ğ\", null, true, 1.5]\n", `[1, "ğ", null, true, 1.5]`},
@@ -50,8 +51,9 @@ func TestScriptsReturnWhatTheirMainReturns(t *testing.T) {
 	}
 }
 
-func TestFailuresBlameTheScriptClearly(t *testing.T) {
-	s := openTestSlot(t)
+func TestFailuresBlameTheScriptClearly(t *testing.T) { everywhere(t, failuresBlame) }
+
+func failuresBlame(t *testing.T, s runner) {
 	for _, c := range []struct{ script, params, code, kind, message string }{
 		{"raises_value_error.py", `1`, "exception", "ValueError", "bad value: 1"},
 		{"raises_own_class.py", `1`, "exception", "Refused", "__str__ raised ZeroDivisionError"},
@@ -105,8 +107,9 @@ func TestFailuresBlameTheScriptClearly(t *testing.T) {
 	}
 }
 
-func TestTracebackStartsInTheScript(t *testing.T) {
-	s := openTestSlot(t)
+func TestTracebackStartsInTheScript(t *testing.T) { everywhere(t, tracebackStarts) }
+
+func tracebackStarts(t *testing.T, s runner) {
 	for _, c := range []struct{ script, first, last string }{
 		{"raises_value_error.py", "in main", "ValueError: bad value: 1"},
 		{"raises_chained.py", "in main", "RuntimeError: second"},

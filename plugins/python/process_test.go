@@ -1,0 +1,132 @@
+package python
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// workerRole is set for a process of this test that is to be a worker.
+const workerRole = "CPULB_TEST_WORKER"
+
+// runner runs scripts: a slot of this process's interpreter, or one of a worker.
+type runner interface {
+	run(path, params string) plugins.Outcome
+}
+
+// everywhere runs a test with a slot of the interpreter in this process, and with
+// one of a worker in a process of its own, started as the daemon starts it.
+func everywhere(t *testing.T, test func(t *testing.T, s runner)) {
+	t.Run("embedded", func(t *testing.T) { test(t, openTestSlot(t)) })
+	t.Run("process", func(t *testing.T) { test(t, openProcess(t, testResultBytes)) })
+}
+
+// process is a worker with one slot; it is the slot's Handler.
+type process struct {
+	*supervisor.Process
+	t     testing.TB
+	seq   uint64
+	ended chan plugins.Outcome
+}
+
+func openProcess(t testing.TB, resultBytes int64) *process {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "worker") // t.TempDir is too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, ended: make(chan plugins.Outcome, 1)}
+	p.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0], Slots: 1,
+		Env: map[string]string{workerRole: "1"}, ResultBytes: resultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute},
+		func(int) plugins.Handler { return p })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		<-p.Done()
+		l.Close()
+		os.RemoveAll(dir)
+	})
+	return p
+}
+
+func (p *process) run(path, params string) plugins.Outcome {
+	p.t.Helper()
+	p.seq++
+	err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: fmt.Sprintf("task-%d", p.seq), ScriptPath: path, Function: "main", Type: task.CPUBound,
+		Attempt: 1, Params: []byte(params)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case o := <-p.ended:
+		return o
+	case <-p.Done():
+		p.t.Fatalf("the worker ended (%s): %v", p.Exit(), p.LastStderr())
+		return plugins.Outcome{}
+	}
+}
+
+// What the worker sends; all but the ends is looked at elsewhere.
+
+func (p *process) Started(uint64)                   {}
+func (p *process) Partial(uint64, uint64, []byte)   {}
+func (p *process) Progress(uint64, float64, string) {}
+func (p *process) Log(uint64, string, string)       {}
+func (p *process) Skipped(uint64, bool)             {}
+func (p *process) Lost(error)                       {}
+
+func (p *process) Ended(_ uint64, o plugins.Outcome) { p.ended <- o }
+
+// peak returns the most memory that the worker has had resident.
+func (p *process) peak() int64 {
+	p.t.Helper()
+	s, err := p.Stats(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return s.PeakRSSBytes
+}
+
+// largeCopies is how many times the size of what passes a worker may have
+// resident, over what it has anyway: docs/scripts.md promises it.
+const largeCopies = 5
+
+func TestLargeValuesPassWithinTheDocumentedMemory(t *testing.T) {
+	const size = 100 << 20
+	for name, x := range map[string]struct{ script, params string }{
+		"params and result": {"returns_params.py", `"` + strings.Repeat("x", size) + `"`},
+		"params":            {"counts_params.py", `"` + strings.Repeat("x", size) + `"`},
+		"result":            {"returns_bytes_of_size.py", strconv.Itoa(size)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := openProcess(t, size+1024)
+			wantData(t, p.run(script("returns_params.py"), "1"), "1")
+			before := p.peak()
+			o := p.run(script(x.script), x.params)
+			if o.Status != task.Completed {
+				t.Fatalf("%v %+v", o.Status, o.Error)
+			}
+			took := p.peak() - before
+			t.Logf("%.2f times the size", float64(took)/size)
+			if took > largeCopies*size && !raceEnabled {
+				t.Errorf("%d bytes passed, and the worker had %d more", size, took)
+			}
+		})
+	}
+}
