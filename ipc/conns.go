@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// pieceBytes is how much of an answer has to be taken within stallTimeout.
+	// pieceBytes is how much of an answer has to be taken within StallTimeout.
 	pieceBytes = 1 << 20
 	// refusals bounds how many clients are told at a time that there is no room for
 	// them, and refusalTimeout how long each has to send its request meanwhile.
@@ -46,7 +46,7 @@ func (l *bounded) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.taken <- struct{}{}:
-			return &conn{UnixConn: c, release: sync.OnceFunc(func() { <-l.taken })}, nil
+			return &conn{UnixConn: c, stall: l.server.options.StallTimeout, release: sync.OnceFunc(func() { <-l.taken })}, nil
 		default:
 			l.refuse(c)
 		}
@@ -86,17 +86,18 @@ func (s *Server) crowded() []byte {
 	return append([]byte(head.String()), text...)
 }
 
-// conn is a connection as net/http sees it. Its writes fail when the client takes
-// nothing for stallTimeout; a long answer may take as long as it makes progress.
+// conn is a connection as net/http sees it. Its writes fail when the client does
+// not take a piece within stall; a long answer may take as long as it makes progress.
 type conn struct {
 	*net.UnixConn
+	stall   time.Duration
 	release func()
 }
 
 // Write implements io.Writer.
 func (c *conn) Write(p []byte) (n int, err error) {
 	for err == nil && (n == 0 || n < len(p)) {
-		if err = c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		if err = c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 			break
 		}
 		var wrote int

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/ipc"
@@ -72,4 +73,52 @@ func TestHeadersAreBounded(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
+}
+
+func TestAClientWhoStallsIsCutOff(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: 50 * time.Millisecond})
+	id := task.NewID()
+	first := call(t, socket)
+	first.do("POST", "/v1/tasks", body(ipctest.Echo, fmt.Sprintf(`,"task_id":%q,"params":"%s"`, id, strings.Repeat("x", 4<<20))))
+	first.client.CloseIdleConnections()
+	// room is when the one connection that there may be has ended.
+	room := func() {
+		t.Helper()
+		for {
+			c := call(t, socket)
+			resp, _ := c.do("GET", "/healthz", "")
+			c.client.CloseIdleConnections()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	for _, request := range []string{
+		"GET /v1/tasks/" + id.String() + "/result HTTP/1.1\r\nHost: cpulb\r\n\r\n", // and does not read the answer
+		"GET /healthz HTTP/1.1\r\nHost: cpulb\r\nContent-Length: 9\r\n\r\nhalf",    // which nobody wants
+	} {
+		room()
+		s := dial(t, socket)
+		s.send(request)
+		room()
+	}
+	s := dial(t, socket)
+	s.send("POST /v1/tasks HTTP/1.1\r\nHost: cpulb\r\nContent-Length: 99\r\n\r\n{\"script_path\":")
+	resp, err := http.ReadResponse(s.r, nil)
+	if err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Fatalf("half a body: %v %v", resp, err)
+	}
+	resp.Body.Close()
+}
+
+func TestALongWaitIsNoStall(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{StallTimeout: time.Millisecond})
+	c := call(t, socket)
+	for range 2 { // the second on the same connection
+		if resp, v := c.do("POST", "/v1/tasks?wait=100ms", body(ipctest.Held, "")); resp.StatusCode != http.StatusAccepted {
+			t.Errorf("%s %v", resp.Status, v)
+		}
+	}
 }

@@ -39,21 +39,22 @@ func (f *flow) write(pieces ...[]byte) bool {
 func (f *flow) cut() { panic(http.ErrAbortHandler) }
 
 // body is a request's body: bounded, and given up when nothing of it comes for
-// stallTimeout.
+// stall.
 type body struct {
 	from    io.Reader
+	stall   time.Duration
 	control *http.ResponseController
 	limit   int64
 	read    int64
 }
 
 func (s *Server) body(w http.ResponseWriter, r *http.Request) *body {
-	return &body{from: r.Body, control: http.NewResponseController(w), limit: s.options.BodyBytes}
+	return &body{from: r.Body, stall: s.options.StallTimeout, control: http.NewResponseController(w), limit: s.options.BodyBytes}
 }
 
 // Read implements io.Reader. Its errors are for the client.
 func (b *body) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(stallTimeout)) // an error: the read has one, too
+	_ = b.control.SetReadDeadline(time.Now().Add(b.stall)) // an error: the read has one, too
 	n, err := b.from.Read(p)
 	if b.read += int64(n); b.read > b.limit {
 		err = tooLarge(b.limit)

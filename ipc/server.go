@@ -100,7 +100,11 @@ type Options struct {
 	// MaxConnections bounds how many connections there are at a time, streams
 	// included; 0 means DefaultMaxConnections.
 	MaxConnections int
-	Logger         hclog.Logger
+	// StallTimeout is for how long a client may leave an answer unread, or a body
+	// unsent, without a byte of progress; 0 means a minute. It is not for streams,
+	// which BacklogBytes bounds.
+	StallTimeout time.Duration
+	Logger       hclog.Logger
 }
 
 // DefaultMaxConnections is what Options.MaxConnections is unless it is said.
@@ -110,7 +114,7 @@ const DefaultMaxConnections = 4096
 const (
 	headerTimeout   = 10 * time.Second
 	idleTimeout     = 2 * time.Minute
-	stallTimeout    = time.Minute // without a byte of a body, or of an answer
+	stallTimeout    = time.Minute
 	headerBytes     = 16 << 10
 	backlogHeadroom = 64 << 20
 )
@@ -130,6 +134,7 @@ type Server struct {
 
 // NewServer returns a Server for engine; Serve starts it.
 func NewServer(engine Engine, o Options) *Server {
+	o.StallTimeout = cmp.Or(o.StallTimeout, stallTimeout)
 	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
 	if o.Logger == nil {
@@ -217,7 +222,7 @@ func (s *Server) routes() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 		if r.ContentLength != 0 { // net/http reads what has not been read of the body
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallTimeout))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
 		}
 	})
 }
