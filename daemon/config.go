@@ -195,6 +195,15 @@ type AccessConfig struct {
 	Source bool
 }
 
+// over adds to an executor's settings what it has to enforce; one that can't
+// refuses to start.
+func (c AccessConfig) over(settings map[string]string) map[string]string {
+	if len(c.ScriptDirs) > 0 {
+		settings["script_dirs"] = strings.Join(c.ScriptDirs, "\n")
+	}
+	return settings
+}
+
 // LogConfig is where the daemon's log goes: always stderr.
 type LogConfig struct {
 	// Level is trace, debug, info, warn or error.

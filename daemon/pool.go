@@ -154,7 +154,7 @@ func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
 		in := c.Environment.over(x.Environment)
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
 			LoopSlots: c.AsyncConcurrency,
-			Env:       in.Env, Settings: in.settings(), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
+			Env:       in.Env, Settings: e.options.Config.Access.over(in.settings()), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
 			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall,
 			Limits: supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes}}, nil
 	}
@@ -224,7 +224,7 @@ func (p *pool) give(r *record, to *slot, l balancer.Lease) delivery {
 // laneFor returns where t waits: for a loop, if there are any, until one has
 // refused it.
 func (p *pool) laneFor(t *task.Task) *lane {
-	if p.loops.count == 0 {
+	if p.loops.count == 0 || t.ScriptPath == "" { // a text has no name to remember by what loops refuse
 		return &p.threads
 	}
 	if _, refused := p.needThread[entryPoint{t.ScriptPath, t.Function}]; refused {
@@ -266,7 +266,7 @@ func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
 	r.worker = &task.Worker{ID: s.worker.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
 		PID: s.worker.process.PID(), Core: s.worker.core, Slot: s.index}
 	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
-		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Params: r.task.Params}
+		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Source: r.task.Extras().Source, Params: r.task.Params}
 	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
 		t.Deadline = time.Now().Add(timeout)
 		r.guardAfter(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)

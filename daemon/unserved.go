@@ -4,7 +4,7 @@ import "cpulb/daemon/task"
 
 // unserved lists the fields of a task that the engine does not act on yet.
 func unserved() []string {
-	return []string{"source", "env", "cwd"}
+	return []string{"env", "cwd"}
 }
 
 // refuseUnserved refuses a task that has such a field: whoever sets one relies

@@ -89,6 +89,9 @@ PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL
 // keys.c; GIL held
 PyObject *ep_plain_keys(PyObject *self, PyObject *value);
 
+// beneath.c; GIL held
+PyObject *ep_open_beneath(PyObject *self, PyObject *args);
+
 // module.c
 PyObject *ep_module_init(void);
 extern _Thread_local ep_thread *ep_current;

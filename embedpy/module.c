@@ -126,6 +126,7 @@ static PyMethodDef methods[] = {
 	{"set_interrupts", mod_set_interrupts, METH_VARARGS, NULL},
 	{"post", mod_post, METH_VARARGS, NULL},
 	{"plain_keys", ep_plain_keys, METH_O, "Whether a value is of plain types, with strings for keys."},
+	{"open_beneath", ep_open_beneath, METH_VARARGS, "A descriptor of a file beneath a folder, wherever links lead."},
 	{"signature", mod_signature, METH_O, NULL},
 	{NULL, NULL, 0, NULL},
 };

@@ -139,6 +139,8 @@ type Task struct {
 	Deadline    time.Time // zero: none
 	Labels      map[string]string
 	Traceparent string
+	// Source is the script's text if ScriptPath is empty.
+	Source string
 	// Params is JSON text.
 	Params []byte
 }

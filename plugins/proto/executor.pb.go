@@ -1235,7 +1235,7 @@ type Task struct {
 	// Sequence number on this slot: 1, 2, 3 … without gaps.
 	Seq    uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	// Absolute path of the script.
+	// Absolute path of the script; empty if there is its source instead.
 	ScriptPath string `protobuf:"bytes,3,opt,name=script_path,json=scriptPath,proto3" json:"script_path,omitempty"`
 	// Entry point, "main" unless the caller chose another.
 	Function string `protobuf:"bytes,4,opt,name=function,proto3" json:"function,omitempty"`
@@ -1248,6 +1248,9 @@ type Task struct {
 	Labels         map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// W3C trace context, passed through.
 	Traceparent string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// The script's text, instead of a path; an executor that does not run such ends
+	// the task as failed.
+	Source string `protobuf:"bytes,10,opt,name=source,proto3" json:"source,omitempty"`
 	// Slot that is to run it; only on the connection of the loop slots.
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Bytes of params that follow this header.
@@ -1345,6 +1348,13 @@ func (x *Task) GetLabels() map[string]string {
 func (x *Task) GetTraceparent() string {
 	if x != nil {
 		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *Task) GetSource() string {
+	if x != nil {
+		return x.Source
 	}
 	return ""
 }
@@ -2023,7 +2033,7 @@ const file_executor_proto_rawDesc = "" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
 	"lockWaitNs\"\x1b\n" +
 	"\x05Hello\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xa4\x03\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xbc\x03\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1f\n" +
@@ -2034,7 +2044,9 @@ const file_executor_proto_rawDesc = "" +
 	"\aattempt\x18\x06 \x01(\rR\aattempt\x12(\n" +
 	"\x10deadline_unix_ns\x18\a \x01(\x03R\x0edeadlineUnixNs\x12;\n" +
 	"\x06labels\x18\b \x03(\v2#.cpulb.executor.v1.Task.LabelsEntryR\x06labels\x12 \n" +
-	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x12\x12\n" +
+	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x12\x16\n" +
+	"\x06source\x18\n" +
+	" \x01(\tR\x06source\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
 	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +

@@ -18,6 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -37,10 +39,12 @@ type Executor struct {
 	conf           plugins.Configuration
 	interruptAfter time.Duration
 	preloads       []string
+	scriptDirs     string // one a line; empty: any script will do
 	interp         *embedpy.Interpreter
 	newSlot        *embedpy.Object // the Python class Slot
 	stopAwaiting   *embedpy.Object // the Python function stop
 	beat, stacks   *embedpy.Object // Python functions of those names
+	sources        sources
 	slots          []atomic.Pointer[slot]
 	loop           atomic.Pointer[loop] // nil: none
 }
@@ -71,6 +75,9 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 		return "", err
 	}
 	if err := e.installChildren(); err != nil {
+		return "", err
+	}
+	if err := e.installSources(); err != nil {
 		return "", err
 	}
 	if err := e.preload(e.preloads); err != nil {
@@ -110,13 +117,15 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 			}
 		case "preload":
 			e.preloads = strings.Fields(value)
+		case "script_dirs":
+			e.scriptDirs = value
 		case "interrupt_after":
 			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
 				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
 			}
 		default:
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, strings.Join([]string{"executable", "interrupt_after", "preload", "venv"}, ", "))
+				name, strings.Join([]string{"executable", "interrupt_after", "preload", "script_dirs", "venv"}, ", "))
 		}
 	}
 	return start, nil
@@ -129,6 +138,29 @@ func (e *Executor) installChildren() error {
 		return err
 	}
 	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { _, err = t.Call(install, embedpy.Str(e.conf.RuntimeDir)) })
+	return errors.Join(doErr, err)
+}
+
+// installSources makes the folder for scripts that come as text, and has the
+// runtime compile nothing but these and what is beneath the script_dirs, if any.
+func (e *Executor) installSources() error {
+	e.sources.dir = filepath.Join(e.conf.RuntimeDir, sourcesFolder)
+	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
+		return err
+	}
+	if e.scriptDirs == "" {
+		return nil
+	}
+	install, err := e.attr("cpulb.confine", "install")
+	if err != nil {
+		return err
+	}
+	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) {
+		_, err = t.Call(install, embedpy.Str(e.scriptDirs), embedpy.Str(e.sources.dir))
+	})
+	if err != nil {
+		err = fmt.Errorf("%w: script_dirs: %w", plugins.ErrBadSetting, err)
+	}
 	return errors.Join(doErr, err)
 }
 

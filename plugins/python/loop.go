@@ -87,7 +87,12 @@ func (l *loop) Start(slot int, t *plugins.Task, run plugins.LoopRun) {
 		run.Ended(failed("executor", "ValueError", fmt.Sprintf("labels: %v", err)))
 		return
 	}
-	err = l.call(l.submit, embedpy.Int(int64(slot)), embedpy.Text(t.Params), embedpy.Str(t.ScriptPath),
+	path, err := l.executor.sources.path(t)
+	if err != nil {
+		run.Ended(failed("executor", "OSError", err.Error()))
+		return
+	}
+	err = l.call(l.submit, embedpy.Int(int64(slot)), embedpy.Text(t.Params), embedpy.Str(path),
 		embedpy.Str(t.Function), embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)),
 		embedpy.Int(int64(t.Attempt)), embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels),
 		embedpy.Str(t.Traceparent))

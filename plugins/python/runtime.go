@@ -13,7 +13,7 @@ var runtimeFiles embed.FS
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
 func runtimeModules() []string {
-	return []string{"cpulb", "errors", "output", "own", "values", "context", "report", "stacks", "plain", "scripts", "slot", "loop", "children", "process"}
+	return []string{"cpulb", "errors", "output", "own", "values", "context", "report", "stacks", "plain", "confine", "scripts", "slot", "loop", "children", "process"}
 }
 
 // loadRuntime brings the Python half of this package up. Its files carry names

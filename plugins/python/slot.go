@@ -63,12 +63,16 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if err != nil {
 		return failed("executor", "ValueError", fmt.Sprintf("labels: %v", err))
 	}
+	path, err := s.executor.sources.path(t)
+	if err != nil {
+		return failed("executor", "OSError", err.Error())
+	}
 	if reason := s.stops.begin(t.Seq, t.Deadline); reason != 0 {
 		return stopped(reason)
 	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken,
-		embedpy.Text(t.Params), embedpy.Str(t.ScriptPath), embedpy.Str(t.Function),
+		embedpy.Text(t.Params), embedpy.Str(path), embedpy.Str(t.Function),
 		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
 		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels), embedpy.Str(t.Traceparent))
 	s.attempt.Store(nil)

@@ -23,7 +23,7 @@ from importlib.machinery import PathFinder, SourceFileLoader
 from time import monotonic_ns
 
 from _embedpy import signature, unshielded
-from cpulb import TaskCancelled, plain
+from cpulb import TaskCancelled, confine, plain
 from cpulb.errors import Refusal, unseen
 from cpulb.output import current
 
@@ -47,6 +47,9 @@ class Loader(SourceFileLoader):
             return self.source_to_code(data, self.path)
         except (ValueError, UnicodeError) as error:
             raise SyntaxError(str(error), (self.path, None, None, None)) from None
+
+    def get_data(self, path):
+        return confine.read(path) if confine.folders else super().get_data(path)
 
     def exec_module(self, module):
         module.__dict__["__builtins__"] = self.folder.builtins
@@ -280,7 +283,7 @@ def module_name(file):
 def readable(path):
     """Raise Refusal unless path is a file that can be read."""
     try:
-        with open(path, "rb") as file:
+        with open(confine.open_(os.path.realpath(path)) if confine.folders else path, "rb") as file:
             file.read(1)
     except (FileNotFoundError, NotADirectoryError):
         raise Refusal("script_not_found", "FileNotFoundError", "there is no script %s" % path) from None
