@@ -76,22 +76,26 @@ func TestHeadersAreBounded(t *testing.T) {
 }
 
 func TestAClientWhoStallsIsCutOff(t *testing.T) {
+	t.Parallel()
 	engine := ipctest.New()
-	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: 50 * time.Millisecond})
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: 300 * time.Millisecond})
 	id := task.NewID()
 	first := call(t, socket)
 	first.do("POST", "/v1/tasks", body(ipctest.Echo, fmt.Sprintf(`,"task_id":%q,"params":"%s"`, id, strings.Repeat("x", 4<<20))))
 	first.client.CloseIdleConnections()
-	// room is when the one connection that there may be has ended.
+	// room returns once there is room for one connection. One that has been read to
+	// its end takes none any more.
 	room := func() {
 		t.Helper()
-		for {
-			c := call(t, socket)
-			resp, _ := c.do("GET", "/healthz", "")
-			c.client.CloseIdleConnections()
-			if resp.StatusCode == http.StatusOK {
-				return
+		for answer := ""; !strings.HasPrefix(answer, "HTTP/1.1 200"); {
+			s := dial(t, socket)
+			s.send("GET /healthz HTTP/1.1\r\nHost: cpulb\r\nConnection: close\r\n\r\n")
+			text, err := io.ReadAll(s.r)
+			if err != nil {
+				t.Fatal(err)
 			}
+			answer = string(text)
+			s.conn.Close()
 		}
 	}
 	for _, request := range []string{
@@ -113,11 +117,12 @@ func TestAClientWhoStallsIsCutOff(t *testing.T) {
 }
 
 func TestALongWaitIsNoStall(t *testing.T) {
+	t.Parallel()
 	engine := ipctest.New()
-	socket, _ := ipctest.Serve(t, engine, ipc.Options{StallTimeout: time.Millisecond})
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{StallTimeout: 300 * time.Millisecond})
 	c := call(t, socket)
 	for range 2 { // the second on the same connection
-		if resp, v := c.do("POST", "/v1/tasks?wait=100ms", body(ipctest.Held, "")); resp.StatusCode != http.StatusAccepted {
+		if resp, v := c.do("POST", "/v1/tasks?wait=500ms", body(ipctest.Held, "")); resp.StatusCode != http.StatusAccepted {
 			t.Errorf("%s %v", resp.Status, v)
 		}
 	}
