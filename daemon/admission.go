@@ -79,17 +79,11 @@ func (e *Engine) submit(who access.Identity, a *admission) {
 func (e *Engine) SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error)) {
 	g := &gathering{ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 1, done: done}
 	var commit []*admission
-	for start := 0; start < len(tasks); start += admitAtOnce {
+	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
 		var later []outcome
 		var send deliveries
 		e.mu.Lock()
-		for i := start; i < min(start+admitAtOnce, len(tasks)); i++ {
-			a, err := e.prepare(who, tasks[i])
-			if err != nil {
-				later = append(later, outcome{answer: g.answer(i), err: err})
-				continue
-			}
-			a.batch, a.answer = id, g.answer(i)
+		for _, a := range some {
 			o, d := e.admit(who, a)
 			send, later = append(send, d...), append(later, o)
 		}
@@ -107,6 +101,22 @@ func (e *Engine) SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task
 		e.commit(commit...)
 	}
 	g.one() // the one more than there are tasks: nothing was done before all had been looked at
+}
+
+// prepareBatch makes the admissions of those that are good, and answers for the
+// others.
+func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Task, g *gathering) []*admission {
+	var all []*admission
+	for i, t := range tasks {
+		a, err := e.prepare(who, t)
+		if err != nil {
+			g.answer(i)(task.View{}, err)
+			continue
+		}
+		a.batch, a.answer = id, g.answer(i)
+		all = append(all, a)
+	}
+	return all
 }
 
 // admitAtOnce bounds for how long the engine is held up by a batch.

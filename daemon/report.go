@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/journal"
 	"cpulb/daemon/task"
 )
 
@@ -14,6 +15,10 @@ import (
 // at once.
 func (e *Engine) Status(ctx context.Context) Status {
 	workers := e.workers(ctx)
+	var kept journal.Stats
+	if e.journal != nil {
+		kept = e.journal.Stats()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return Status{
@@ -23,7 +28,7 @@ func (e *Engine) Status(ctx context.Context) Status {
 			"input_queue":  e.inputQueue(),
 			"output_queue": {Health: e.health(), Metrics: map[string]any{"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}},
 			"process_pool": e.processPool(workers),
-			"journal":      e.journalStatus(),
+			"journal":      e.journalStatus(kept),
 		},
 	}
 }
@@ -63,13 +68,12 @@ const nearlyFull = 80
 // slowCommit is a commit of the journal that makes it degraded.
 const slowCommit = time.Second
 
-func (e *Engine) journalStatus() Component {
+func (e *Engine) journalStatus(s journal.Stats) Component {
 	c := Component{Health: e.health(), Metrics: map[string]any{"sync": e.options.Config.Journal.Sync}}
 	if e.journal == nil {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
 		return c
 	}
-	s := e.journal.Stats()
 	c.Metrics["waiting"], c.Metrics["commits"], c.Metrics["bytes"] = s.Waiting, s.Commits, s.Bytes
 	c.Metrics["last_commit_seconds"] = s.LastCommit.Seconds()
 	switch {
