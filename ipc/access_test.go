@@ -2,6 +2,7 @@ package ipc_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if socket == "" {
 		os.Exit(m.Run())
 	}
-	client := http.Client{Transport: &http.Transport{Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	client := http.Client{Transport: &http.Transport{DialContext: dialTo(socket)}}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		part := append(strings.SplitN(in.Text(), " ", 3), "")
 		req, err := http.NewRequest(part[0], "http://cpulb"+part[1], strings.NewReader(part[2]))
@@ -185,5 +186,12 @@ func TestWhoHasNoUserHereMaySeeTheStatusAlone(t *testing.T) {
 	}
 	for _, request := range []string{"GET /v1/status", "GET /v1/workers", "GET /v1/executors", "GET /v1/schedules", "GET /healthz", "GET /v1/openapi.json"} {
 		nobody.expect(200, "", request)
+	}
+}
+
+// dialTo is for an http.Transport that knows one socket.
+func dialTo(socket string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
 }

@@ -102,7 +102,7 @@ func FuzzTask(f *testing.F) {
 // fuzzBody posts bodies; check is given the answers that are no problems.
 func fuzzBody(f *testing.F, path string, check func(t *testing.T, sent []byte, resp *http.Response, text []byte)) {
 	socket, _ := ipctest.Serve(f, ipctest.New(), ipc.Options{BodyBytes: 4 << 10})
-	client := http.Client{Transport: &http.Transport{Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	client := http.Client{Transport: &http.Transport{DialContext: dialTo(socket)}}
 	f.Cleanup(client.CloseIdleConnections)
 	f.Fuzz(func(t *testing.T, sent []byte, kind string) {
 		if strings.ContainsFunc(kind, func(r rune) bool { return r < ' ' || r > '~' }) {
