@@ -154,6 +154,8 @@ type PoolConfig struct {
 type LimitsConfig struct {
 	// BodyBytes bounds a request body and a line of the stream.
 	BodyBytes int64
+	// Connections is how many there may be at a time, streams included.
+	Connections int
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
@@ -227,7 +229,7 @@ func DefaultConfig() *Config {
 			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 32},
 		},
 		Limits: LimitsConfig{
-			BodyBytes: 128 << 20, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
+			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
 			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
 		},
 		Log: LogConfig{Level: "info", Format: "text"},

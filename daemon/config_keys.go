@@ -128,6 +128,7 @@ func (d *configDecoder) limitsKeys(string) []configKey {
 	c := &d.config.Limits
 	return []configKey{
 		{name: "body_size", set: setSize(&c.BodyBytes)},
+		{name: "connections", set: setCount(&c.Connections, 1, 1_000_000)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},
 		{name: "output_size", set: setSize(&c.OutputBytes)},
 		{name: "event_size", set: setSize(&c.EventBytes)},

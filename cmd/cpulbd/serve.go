@@ -61,7 +61,7 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 		return err
 	}
 	return (&service{config: c, log: log, signals: signals, manager: manager, engine: engine,
-		server: ipc.NewServer(engine, ipc.Options{BodyBytes: c.Limits.BodyBytes, Logger: log.Named("ipc")})}).run(listener)
+		server: ipc.NewServer(engine, ipc.Options{BodyBytes: c.Limits.BodyBytes, MaxConnections: c.Limits.Connections, Logger: log.Named("ipc")})}).run(listener)
 }
 
 func newLog(c daemon.LogConfig, stderr io.Writer) hclog.Logger {

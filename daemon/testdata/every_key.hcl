@@ -52,6 +52,7 @@ pool "least" {
 }
 limits {
   body_size     = "1GiB"
+  connections   = 5
   result_size   = "2MiB"
   event_size = 77
   output_size   = 12345
