@@ -130,6 +130,9 @@ type Server struct {
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections
 	ending  bool
+	// settled is closed by Settle.
+	settled chan struct{}
+	settle  sync.Once
 }
 
 // NewServer returns a Server for engine; Serve starts it.
@@ -140,7 +143,7 @@ func NewServer(engine Engine, o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: s.withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
@@ -167,6 +170,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	wg.Wait()
 	return errors.Join(err, s.http.Close())
 }
+
+// Settle says that no task will end any more: Shutdown waits for none on a stream,
+// only for what has been written to be read.
+func (s *Server) Settle() { s.settle.Do(func() { close(s.settled) }) }
 
 // calls lists every path, the methods that it takes, and who answers them.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {

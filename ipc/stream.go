@@ -249,10 +249,11 @@ func (st *stream) goAway(reason string) { st.write(encodeGoAway(reason)) }
 func (st *stream) end(ctx context.Context) {
 	select {
 	case <-st.settle():
-		_ = st.out.Flush(ctx) // too late, or the client has gone: closed all the same
+	case <-st.server.settled:
 	case <-st.gone:
 	case <-ctx.Done():
 	}
+	_ = st.out.Flush(ctx) // too late, or the client has gone: closed all the same
 	st.ending.Do(func() { close(st.over) })
 	st.conn.Close()
 	<-st.gone

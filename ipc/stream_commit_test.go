@@ -54,6 +54,21 @@ func TestLinesAreReadWhileEarlierOnesWaitForTheirCommit(t *testing.T) {
 	}
 }
 
+func TestATaskThatGoesOnAtTheNextStartHoldsUpNoShutdown(t *testing.T) {
+	socket, server := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	s := open(t, socket)
+	s.submit(ipctest.Held, "")
+	s.expect("accepted")
+	ended := make(chan error, 1)
+	go func() { ended <- server.Shutdown(t.Context()) }()
+	s.expect("goaway")
+	server.Settle()
+	s.expectEnd()
+	if err := <-ended; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
 func TestAStreamThatWaitsForItsCommitsCanBeEnded(t *testing.T) {
 	engine := ipctest.New()
 	engine.HoldAnswers()

@@ -169,6 +169,7 @@ func (s *service) drain() {
 		}
 	})
 	s.engine.Stop(tasks)
+	s.server.Settle() // what has not ended goes on at the next start
 	defer time.AfterFunc(answerGrace, hangUp).Stop()
 	clients.Wait()
 }
