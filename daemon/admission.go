@@ -269,7 +269,7 @@ func (e *Engine) place(who access.Identity, a *admission) error {
 	now := e.now()
 	r.pool, r.stamp = p, e.store.nextStamp(now)
 	entry := r.entry()
-	r.held = e.journal != nil && !r.volatile || e.options.Config.Queue.Policy == "block"
+	r.held = e.journal != nil && !r.volatile || e.config.Load().Queue.Policy == "block"
 	entry.Held = r.held
 	if a.forced {
 		r.item = e.queue.Restore(now, r, entry)
@@ -279,7 +279,7 @@ func (e *Engine) place(who access.Identity, a *admission) error {
 	e.clock.kickIf(e.queue.Changed())
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
-		return &task.FieldError{Field: "params", Code: "queue_full", Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.options.Config.Queue.MaxBytes)}
+		return &task.FieldError{Field: "params", Code: "queue_full", Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
 	case err != nil:
 		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
 	}

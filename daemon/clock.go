@@ -56,7 +56,7 @@ func (e *Engine) tick() time.Duration {
 	e.queue.Advance(now)
 	n, arrived := e.changes()
 	var send deliveries
-	for _, p := range e.pools {
+	for _, p := range e.fleet() {
 		send = append(send, p.dispatch()...)
 	}
 	e.store.evict(now)

@@ -130,7 +130,7 @@ func (e *Engine) checkIdle() {
 	if !e.draining {
 		return
 	}
-	for _, p := range e.pools {
+	for _, p := range e.fleet() {
 		if p.busy() > 0 {
 			return
 		}

@@ -98,7 +98,7 @@ func (e *Engine) reveal(r *record, res *task.Result) notices {
 	if len(r.watchers) > 0 || r.story != nil {
 		ev := r.resultEvent()
 		if r.story != nil {
-			r.story.add(ev, &e.options.Config.Limits)
+			r.story.add(ev, &e.config.Load().Limits)
 		}
 		for _, w := range r.watchers {
 			n = append(n, notice{watcher: w, event: ev})

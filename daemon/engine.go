@@ -43,7 +43,9 @@ type Options struct {
 	// RuntimeDir holds the workers' private folders; it exists and is ours.
 	RuntimeDir string
 	// BinDir is where executors are looked for first.
-	BinDir  string
+	BinDir string
+	// Load reads the configuration anew, for Reload; nil: there is nothing to read.
+	Load    func() (*Config, error)
 	Version string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
 	// says.
@@ -74,13 +76,16 @@ type Engine struct {
 	// stopped is closed once Stop is done.
 	stopped chan struct{}
 	// config is what the engine runs by now; options.Config is what it began with.
-	config atomic.Pointer[Config]
+	config  atomic.Pointer[Config]
+	reloads sync.Mutex // held during one
 
 	mu    sync.Mutex
 	rules *access.Rules
 	pools []*pool
-	queue *queue.Queue[*record]
-	store *store
+	// retired are the pools of earlier configurations, until their tasks have ended.
+	retired []*pool
+	queue   *queue.Queue[*record]
+	store   *store
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving  map[*record]*admission
@@ -106,13 +111,16 @@ func New(o Options) (*Engine, error) {
 	e.store = newStore(o.Config.Results, e.forget, e.now)
 	e.metrics = newMetrics(e)
 	for i, c := range o.Config.Pools {
-		p, err := newPool(e, i, c)
+		made, err := e.planOf(o.Config, c)
 		if err != nil {
 			return nil, fmt.Errorf("pool %q: %w", c.Name, err)
 		}
+		p := newPool(e, made)
+		p.useLanes(lanesPerPool * i)
 		e.pools = append(e.pools, p)
 	}
-	if err := e.resolve(o.Config); err != nil {
+	var err error
+	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
 		return nil, err
 	}
 	launcher, err := supervisor.NewLauncher(o.RuntimeDir, o.Log.Named("worker"))
@@ -133,6 +141,16 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
+// lanes is how many lanes the queue needs for so many pools, and for those that
+// there are.
+func (e *Engine) lanes(pools int) int {
+	n := lanesPerPool * pools
+	for _, p := range e.fleet() {
+		n = max(n, p.threads.index+lanesPerPool)
+	}
+	return n
+}
+
 // contain gives each worker a cgroup, where one is delegated to the daemon.
 func (e *Engine) contain() {
 	tree, err := cgroup.Own()
@@ -146,7 +164,7 @@ func (e *Engine) contain() {
 
 func (e *Engine) queueOptions(c *Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: lanesPerPool * len(c.Pools), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -158,28 +176,25 @@ func (e *Engine) queueOptions(c *Config) queue.Options {
 
 // resolve finds the users and groups that the configuration names, and who owns
 // its schedules.
-func (e *Engine) resolve(c *Config) error {
+func (e *Engine) resolve(c *Config) (*access.Rules, []*recurring, error) {
 	names := access.Lookup{User: userID, Group: groupID}
 	self := uint32(os.Geteuid())
 	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
 	var err error
 	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
-		return fmt.Errorf("access: %w", err)
+		return nil, nil, fmt.Errorf("access: %w", err)
 	}
 	if rules.Administer, err = names.Resolve(c.Access.AdminUsers, c.Access.AdminGroups); err != nil {
-		return fmt.Errorf("access: administrators: %w", err)
+		return nil, nil, fmt.Errorf("access: administrators: %w", err)
 	}
 	for _, p := range c.Pools {
 		if rules.Pools[p.Name], err = names.Resolve(p.Users, p.Groups); err != nil {
-			return fmt.Errorf("pool %q: %w", p.Name, err)
+			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
 	}
-	if e.schedules, err = newRecurring(c.Schedules, names, self); err != nil {
-		return err
-	}
-	e.rules = rules
-	return nil
+	schedules, err := newRecurring(c.Schedules, names, self)
+	return rules, schedules, err
 }
 
 func userID(name string) (uint32, error) {
@@ -259,11 +274,14 @@ func (e *Engine) Start(ctx context.Context) error {
 // seats returns every seat that may have a process. e.mu is held.
 func (e *Engine) seats() []*seat {
 	var all []*seat
-	for _, p := range e.pools {
+	for _, p := range e.fleet() {
 		all = append(all, p.all()...)
 	}
 	return all
 }
+
+// Config returns what the engine runs by, which must not be changed.
+func (e *Engine) Config() *Config { return e.config.Load() }
 
 func (e *Engine) limits() *LimitsConfig { return &e.config.Load().Limits }
 

@@ -106,11 +106,7 @@ func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
 	for _, p := range g.engine.pools {
 		name := p.config.Name
-		waiting := 0
-		for _, n := range []*lane{&p.threads, &p.loops, &p.suspects} {
-			waiting += g.engine.queue.LaneLen(n.index)
-		}
-		send(depth, prometheus.GaugeValue, float64(waiting), name)
+		send(depth, prometheus.GaugeValue, float64(p.waiting()), name)
 		send(busy, prometheus.GaugeValue, float64(p.busy()), name)
 		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
 		send(deaths, prometheus.CounterValue, float64(p.deaths), name)

@@ -1,25 +1,21 @@
 package daemon
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"cpulb/balancer"
-	"cpulb/balancer/topology"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
-	"cpulb/plugins/supervisor"
 )
 
 // pool is a group of like workers. Engine.mu guards all but engine.
 type pool struct {
 	engine *Engine
-	config PoolConfig
-	spec   supervisor.Spec // what its workers have in common
-	seats  []*seat
-	turn   chan struct{} // to exchange a worker, one at a time
+	plan
+	seats []*seat
+	turn  chan struct{} // to exchange a worker, one at a time
 	// departing are dismissed seats that still have a process.
 	departing map[*seat]struct{}
 	// threads are the slots that any task can have; loops, of which there may be
@@ -39,22 +35,31 @@ type pool struct {
 
 // lane is a kind of slots with the queue of the tasks that wait for them.
 type lane struct {
-	index    int // in the queue
-	first    int // of its slots, in each worker
-	count    int // of its slots, in each worker
+	index    int  // in the queue
+	loop     bool // they come after the other slots of a worker
 	balancer balancer.Balancer
 	entries  map[*balancer.Worker]*worker
 }
 
 // slot returns the slot that l leases.
-func (n *lane) slot(l balancer.Lease) *slot { return n.entries[l.Worker].slots[n.first+l.Slot] }
+func (n *lane) slot(l balancer.Lease) *slot {
+	w := n.entries[l.Worker]
+	if n.loop {
+		return w.slots[w.spec.Slots+l.Slot]
+	}
+	return w.slots[l.Slot]
+}
 
 // open adds a worker's slots to the choice.
 func (n *lane) open(w *worker) *balancer.Worker {
-	if n.count == 0 {
+	count := w.spec.Slots
+	if n.loop {
+		count = w.spec.LoopSlots
+	}
+	if count == 0 {
 		return nil
 	}
-	entry := n.balancer.Add(n.count)
+	entry := n.balancer.Add(count)
 	n.entries[entry] = w
 	return entry
 }
@@ -76,89 +81,36 @@ const maxNeedThread = 10_000
 // lanesPerPool is how many lanes of the queue a pool has.
 const lanesPerPool = 3
 
-func newPool(e *Engine, index int, c PoolConfig) (*pool, error) {
-	cores, err := coresOf(c)
-	if err != nil {
-		return nil, err
-	}
-	spec, err := e.spec(c)
-	if err != nil {
-		return nil, err
-	}
-	p := &pool{engine: e, config: c, spec: spec, turn: make(chan struct{}, 1), departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
-		suspects: lane{index: lanesPerPool*index + 2},
-		threads:  lane{index: lanesPerPool * index, count: c.Threads, entries: map[*balancer.Worker]*worker{}},
-		loops: lane{index: lanesPerPool*index + 1, first: c.Threads, count: c.AsyncConcurrency,
-			entries: map[*balancer.Worker]*worker{}}}
-	workers := c.Workers
-	if workers == 0 {
-		workers = len(cores)
-	}
-	p.spec.CPUs = cores
-	for i := range workers {
-		p.seats = append(p.seats, p.newSeat(i))
-	}
-	return p, nil
+func newPool(e *Engine, made plan) *pool {
+	p := &pool{engine: e, plan: made, turn: make(chan struct{}, 1), departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
+		threads: lane{entries: map[*balancer.Worker]*worker{}}, loops: lane{loop: true, entries: map[*balancer.Worker]*worker{}}}
+	p.resize()
+	return p
 }
 
-// newSeat makes the seat with number i, on the core whose turn it is.
+// useLanes gives the pool its lanes of the queue, from the one with number first on.
+func (p *pool) useLanes(first int) {
+	p.threads.index, p.loops.index, p.suspects.index = first, first+1, first+2
+}
+
+// newSeat makes the seat with number i.
 func (p *pool) newSeat(i int) *seat {
-	spec, core := p.spec, -1
-	spec.ID = fmt.Sprintf("%s-%d", p.config.Name, i)
-	if p.config.Pin {
-		core = p.spec.CPUs[i%len(p.spec.CPUs)]
-		spec.CPUs = []int{core}
-	}
+	spec, core := p.post(i)
 	return newSeat(p, spec, core)
+}
+
+// waiting is the number of tasks in the pool's lanes. Engine.mu is held.
+func (p *pool) waiting() int {
+	n := 0
+	for _, l := range []*lane{&p.threads, &p.loops, &p.suspects} {
+		n += p.engine.queue.LaneLen(l.index)
+	}
+	return n
 }
 
 // all returns every seat that may have a process. Engine.mu is held.
 func (p *pool) all() []*seat {
 	return slices.Concat(p.seats, p.isolation, slices.Collect(maps.Keys(p.departing)))
-}
-
-// coresOf returns the CPUs of a pool: what it names, all of which the daemon
-// must be allowed to use, or all of the daemon's.
-func coresOf(c PoolConfig) ([]int, error) {
-	allowed, err := topology.AllowedCPUs()
-	if err != nil || c.Cores == "" {
-		return allowed, err
-	}
-	cores, err := topology.ParseCPUs(c.Cores)
-	if err != nil {
-		return nil, fmt.Errorf("cores: %w", err)
-	}
-	ours := map[int]bool{}
-	for _, cpu := range allowed {
-		ours[cpu] = true
-	}
-	for _, cpu := range cores {
-		if !ours[cpu] {
-			return nil, fmt.Errorf("cores: the daemon may not use CPU %d (allowed: %v)", cpu, allowed)
-		}
-	}
-	return cores, nil
-}
-
-// spec is what all workers of a pool have in common.
-func (e *Engine) spec(c PoolConfig) (supervisor.Spec, error) {
-	limits := e.limits()
-	for _, x := range e.options.Config.Executors {
-		if x.Name != c.Executor {
-			continue
-		}
-		command, err := supervisor.Find(x.Command, e.options.BinDir)
-		if err != nil {
-			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
-		}
-		in := c.Environment.over(x.Environment)
-		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
-			LoopSlots: c.AsyncConcurrency,
-			Env:       in.Env, Settings: e.options.Config.Access.over(in.settings()), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
-			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall,
-			Limits: supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes}}, nil
-	}
-	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
 }
 
 // delivery is a task on its way to a slot.
@@ -224,7 +176,7 @@ func (p *pool) give(r *record, to *slot, l balancer.Lease) delivery {
 // laneFor returns where t waits: for a loop, if there are any, until one has
 // refused it.
 func (p *pool) laneFor(t *task.Task) *lane {
-	if p.loops.count == 0 || t.ScriptPath == "" { // a text has no name to remember by what loops refuse
+	if p.spec.LoopSlots == 0 || t.ScriptPath == "" { // a text has no name to remember by what loops refuse
 		return &p.threads
 	}
 	if _, refused := p.needThread[entryPoint{t.ScriptPath, t.Function}]; refused {

@@ -17,7 +17,7 @@ const journalFolder = "journal"
 // openJournal opens the journal and takes over what it knows. Without one, tasks
 // and results do not outlive the daemon.
 func (e *Engine) openJournal() error {
-	c := e.options.Config.Journal
+	c := e.config.Load().Journal
 	if c.Sync == "off" || e.options.StateDir == "" {
 		return nil
 	}

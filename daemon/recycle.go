@@ -27,7 +27,7 @@ const (
 
 // RestartWorker puts a successor into a worker's seat and returns when that is
 // ready; the worker finishes what it has. Errors: access.Denied, task.ErrNoWorker;
-// any other says why there is no successor, and then the worker goes on.
+// any other says why there is no successor, and the worker goes on.
 func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
 	if err := e.administer(who); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker 
 // held.
 func (s *seat) successor(why string) (order, <-chan error) {
 	answer := make(chan error, 1)
-	return order{spec: s.spec, of: s.worker, why: why, answer: answer}, answer
+	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
 }
 
 // order hands o to the seat and waits for its answer.
@@ -120,7 +120,8 @@ func (e *Engine) tend() {
 func (e *Engine) look() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, p := range e.pools {
+	e.retire()
+	for _, p := range e.fleet() {
 		p.isolateMore()
 		for _, s := range p.seats {
 			if w := s.worker; w != nil && w.state.Load() == lifecycle.Ready {

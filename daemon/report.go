@@ -69,7 +69,7 @@ const nearlyFull = 80
 const slowCommit = time.Second
 
 func (e *Engine) journalStatus(s journal.Stats) Component {
-	c := Component{Health: e.health(), Metrics: map[string]any{"sync": e.options.Config.Journal.Sync}}
+	c := Component{Health: e.health(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
 	if e.journal == nil {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
 		return c

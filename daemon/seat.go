@@ -36,6 +36,7 @@ type seat struct {
 // worker stays until the successor is ready.
 type order struct {
 	spec supervisor.Spec
+	core int
 	// of is the worker to replace; nil: whichever is there.
 	of  *worker
 	why string
@@ -53,7 +54,7 @@ func newSeat(p *pool, spec supervisor.Spec, core int) *seat {
 
 // start fills the seat with a new process and opens it to the balancer.
 func (s *seat) start(ctx context.Context) error {
-	w, err := s.launch(ctx, s.spec)
+	w, err := s.launch(ctx, s.spec, s.core)
 	if err != nil {
 		return err
 	}
@@ -112,10 +113,15 @@ func (s *seat) refill(wait time.Duration) {
 			return
 		case <-time.After(wait):
 		case o := <-s.orders: // whoever asks knows something new
-			s.become(o.spec)
+			s.become(o)
 			asked = &o
 		}
-		err := s.start(s.life)
+		var err error
+		if asked != nil && asked.ready != nil {
+			s.take(asked.ready, "")
+		} else {
+			err = s.start(s.life)
+		}
 		if asked != nil {
 			asked.answer <- err
 		}
@@ -142,32 +148,29 @@ func (s *seat) exchange(o order) error {
 	if o.of != nil && o.of != s.worker {
 		return nil // it has been replaced meanwhile
 	}
+	w, err := o.ready, error(nil)
 	select {
 	case s.pool.turn <- struct{}{}:
 		defer func() { <-s.pool.turn }()
-	case <-s.worker.left:
-		s.refill(0)
-		return nil
-	case <-s.life.Done():
-		return context.Cause(s.life)
+	case <-s.worker.left: // nobody notices any more
+	case <-s.life.Done(): // which it will find out
 	}
-	w, err := o.ready, error(nil)
 	if w == nil {
-		w, err = s.launch(s.life, o.spec)
+		w, err = s.launch(s.life, o.spec, o.core)
 	}
 	if err != nil {
 		s.pool.engine.log.Error("worker stays: its successor can't be started", "worker", s.spec.ID, "reason", o.why, "error", err)
 		return err
 	}
-	s.become(o.spec)
+	s.become(o)
 	s.take(w, o.why)
 	return nil
 }
 
-func (s *seat) become(spec supervisor.Spec) {
+func (s *seat) become(o order) {
 	s.pool.engine.mu.Lock()
 	defer s.pool.engine.mu.Unlock()
-	s.spec = spec
+	s.spec, s.core = o.spec, o.core
 }
 
 // leave lets the last worker of a dismissed seat go. What still orders is told.
@@ -181,6 +184,9 @@ func (s *seat) leave() {
 	e.mu.Unlock()
 	select {
 	case o := <-s.orders:
+		if o.ready != nil {
+			o.ready.process.Kill()
+		}
 		o.answer <- context.Cause(s.life)
 	default:
 	}

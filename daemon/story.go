@@ -109,7 +109,7 @@ func (e *Engine) tell(r *record, ev *task.Event) notices {
 		r.story = &story{}
 	}
 	if r.story != nil {
-		r.story.add(ev, &e.options.Config.Limits)
+		r.story.add(ev, &e.config.Load().Limits)
 	}
 	var n notices
 	for _, w := range r.watchers {

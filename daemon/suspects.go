@@ -38,7 +38,7 @@ func (s *slot) suspect(r *record, alone bool) bool {
 
 // laneOf returns where r waits.
 func (p *pool) laneOf(r *record) *lane {
-	if r.suspect && p.threads.count+p.loops.count > 1 {
+	if r.suspect && p.slots() > 1 {
 		return &p.suspects
 	}
 	return p.laneFor(r.task)
@@ -95,8 +95,7 @@ func (p *pool) dismissIdle() {
 			kept = append(kept, s)
 			continue
 		}
-		s.dismiss()
-		p.departing[s] = struct{}{}
+		p.part(s)
 	}
 	clear(p.isolation[len(kept):])
 	p.isolation = kept

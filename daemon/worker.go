@@ -40,8 +40,8 @@ type worker struct {
 }
 
 // launch starts a process for the seat. Nobody gives it a task until it is seated.
-func (s *seat) launch(ctx context.Context, spec supervisor.Spec) (*worker, error) {
-	w := &worker{seat: s, spec: spec, core: s.core, left: make(chan struct{})}
+func (s *seat) launch(ctx context.Context, spec supervisor.Spec, core int) (*worker, error) {
+	w := &worker{seat: s, spec: spec, core: core, left: make(chan struct{})}
 	w.makeSlots()
 	process, err := s.pool.engine.launcher.Start(ctx, spec, func(i int) plugins.Handler { return w.slots[i] })
 	if err != nil {

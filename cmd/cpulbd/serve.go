@@ -52,7 +52,7 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 		return err
 	}
 	defer folder.remove()
-	engine, err := start(signals.stop, daemon.Options{Config: c, RuntimeDir: folder.path, StateDir: state, Private: o.private, Log: log})
+	engine, err := start(signals.stop, daemon.Options{Config: c, RuntimeDir: folder.path, StateDir: state, Private: o.private, Load: o.load, Log: log})
 	if err != nil {
 		if signals.stop.Err() != nil {
 			log.Info("stopped while starting", "reason", err)
@@ -127,12 +127,31 @@ func (s *service) run(listener net.Listener) error {
 		}
 		return nil
 	}, func(error) { close(interrupted) })
+	g.Add(func() error { s.reloads(alive); return nil }, func(error) {})
 	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
 	g.Add(func() error { s.manager.KeepAlive(alive, s.probe, s.tell); return nil }, func(error) { endWatch() })
 	s.ready(listener)
 	err := g.Run()
 	s.log.Info("stopped")
 	return err
+}
+
+// reloads takes the configuration anew at each SIGHUP.
+func (s *service) reloads(alive context.Context) {
+	for {
+		select {
+		case <-s.signals.reload:
+		case <-alive.Done():
+			return
+		}
+		s.tell(s.manager.Status("reloading"))
+		status := "reloaded"
+		if err := s.engine.Reconfigure(s.signals.stop); err != nil {
+			s.log.Error("reload", "error", err)
+			status = "running; " + err.Error()
+		}
+		s.tell(s.manager.Status(status))
+	}
 }
 
 func (s *service) accept(listener net.Listener) error {
@@ -155,9 +174,10 @@ func (s *service) ready(listener net.Listener) {
 // drain ends everything: nothing new is accepted, running tasks have until
 // limits.drain_timeout or a second signal, workers stop, and clients are answered.
 func (s *service) drain() {
-	s.log.Info("stopping", "drain_timeout", s.config.Limits.DrainTimeout)
-	s.tell(s.manager.Stopping("stopping: running tasks are given " + s.config.Limits.DrainTimeout.String()))
-	tasks, cancel := context.WithTimeout(s.signals.hurry, s.config.Limits.DrainTimeout)
+	timeout := s.engine.Config().Limits.DrainTimeout
+	s.log.Info("stopping", "drain_timeout", timeout)
+	s.tell(s.manager.Stopping("stopping: running tasks are given " + timeout.String()))
+	tasks, cancel := context.WithTimeout(s.signals.hurry, timeout)
 	defer cancel()
 	// The connections outlive the tasks, so that how a task ended is still told.
 	connections, hangUp := context.WithCancel(context.Background())

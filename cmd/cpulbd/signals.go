@@ -10,9 +10,10 @@ import (
 )
 
 // stopSignals turns SIGTERM and SIGINT into contexts: stop is done at the first
-// of them, hurry at the second.
+// of them, hurry at the second. SIGHUP comes through reload, several as one.
 type stopSignals struct {
 	stop, hurry context.Context
+	reload      chan os.Signal
 	stopNow     context.CancelFunc
 	// release gives the signals back their usual meaning and ends both contexts.
 	release func()
@@ -21,8 +22,9 @@ type stopSignals struct {
 func catchSignals() *stopSignals {
 	stop, stopNow := context.WithCancel(context.Background())
 	hurry, hurryNow := context.WithCancel(context.Background())
-	arrived := make(chan os.Signal, 2)
+	arrived, reload := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(arrived, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(reload, syscall.SIGHUP)
 	var watcher sync.WaitGroup
 	released := make(chan struct{})
 	watcher.Go(func() {
@@ -35,8 +37,9 @@ func catchSignals() *stopSignals {
 			}
 		}
 	})
-	return &stopSignals{stop: stop, hurry: hurry, stopNow: stopNow, release: func() {
+	return &stopSignals{stop: stop, hurry: hurry, reload: reload, stopNow: stopNow, release: func() {
 		signal.Stop(arrived)
+		signal.Stop(reload)
 		close(released)
 		watcher.Wait()
 		stopNow()

@@ -51,7 +51,7 @@ const (
 
 // Options is what New and Reconfigure need.
 type Options struct {
-	// Lanes can't be changed later.
+	// Lanes can be more later, but not fewer.
 	Lanes int
 	// MaxTasks and MaxBytes bound what waits, over all lanes. 0 bytes is no bound.
 	MaxTasks int
@@ -256,10 +256,12 @@ func (q *Queue[T]) Next() (time.Time, bool) {
 	return time.Unix(0, it.when()), true
 }
 
-// Reconfigure changes all options but Lanes. Items over a smaller capacity stay.
+// Reconfigure changes all options. Lanes only get more, and items over a smaller
+// capacity stay.
 func (q *Queue[T]) Reconfigure(now time.Time, o Options) {
 	q.advance(now)
-	o.Lanes = q.options.Lanes
+	o.Lanes = max(o.Lanes, len(q.lanes))
+	q.lanes = append(q.lanes, make([]lane[T], o.Lanes-len(q.lanes))...)
 	q.options = o
 	q.refreshKeys()
 	q.admit()

@@ -1,0 +1,322 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cpulb/daemon/access"
+	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A reload is all or nothing until it is proven: of each pool that changes one
+// worker is started as the new configuration has it. If one can't be, the others
+// end and nothing has happened. Then the configuration holds, and the pools'
+// workers are exchanged one by one; tasks go on.
+
+// Reload takes the configuration anew from where it came from, and returns once it
+// holds in every worker. Errors: access.Denied; task.ErrReload, and then the old
+// configuration still holds.
+func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	return e.Reconfigure(ctx)
+}
+
+// Reconfigure is Reload for whom nobody need ask.
+func (e *Engine) Reconfigure(ctx context.Context) error {
+	if e.options.Load == nil {
+		return fmt.Errorf("%w: there is nothing to take it from", task.ErrReload)
+	}
+	e.reloads.Lock()
+	defer e.reloads.Unlock()
+	c, err := e.options.Load()
+	if err == nil {
+		err = e.apply(ctx, c)
+	}
+	if err != nil && !errors.Is(err, task.ErrReload) {
+		err = fmt.Errorf("%w: %w", task.ErrReload, err)
+	}
+	return err
+}
+
+// apply has the engine run by c. ctx bounds the time until that is proven; what
+// follows is not interrupted.
+func (e *Engine) apply(ctx context.Context, c *Config) error {
+	if err := fixed(e.config.Load(), c); err != nil {
+		return err
+	}
+	r := &reload{engine: e, config: c}
+	err := r.prepare()
+	if err == nil {
+		err = r.prove(ctx)
+	}
+	if err == nil {
+		err = r.adopt()
+	}
+	if err != nil {
+		r.discard()
+		return fmt.Errorf("%w: %w", task.ErrReload, err)
+	}
+	e.log.Info("the new configuration holds; workers follow", "pools", len(r.changes))
+	if err := r.roll(); err != nil {
+		return err
+	}
+	e.log.Info("reloaded in every worker")
+	return nil
+}
+
+// fixed refuses what can't change while the daemon runs.
+func fixed(old, c *Config) error {
+	var changed []string
+	for _, key := range []struct {
+		name string
+		of   func(*Config) any
+	}{
+		{"socket.path", func(c *Config) any { return c.Socket.Path }},
+		{"socket.mode", func(c *Config) any { return c.Socket.Mode }},
+		{"socket.group", func(c *Config) any { return c.Socket.Group }},
+		{"journal.sync", func(c *Config) any { return c.Journal.Sync }},
+		{"journal.interval", func(c *Config) any { return c.Journal.Interval }},
+		{"limits.body_size", func(c *Config) any { return c.Limits.BodyBytes }},
+		{"log.format", func(c *Config) any { return c.Log.Format }},
+	} {
+		if !reflect.DeepEqual(key.of(old), key.of(c)) {
+			changed = append(changed, key.name)
+		}
+	}
+	if len(changed) > 0 {
+		return fmt.Errorf("%w: can't change while the daemon runs: %s", task.ErrReload, strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// reload is one under way.
+type reload struct {
+	engine    *Engine
+	config    *Config
+	rules     *access.Rules
+	schedules []*recurring
+	changes   []*change // one for each pool of config
+}
+
+// change is what becomes of one pool.
+type change struct {
+	pool *pool
+	plan plan
+	// fresh: the pool is new. exchanged: its workers are others than those that it
+	// has.
+	fresh, exchanged bool
+	// proven is a worker for the first seat, until that has it.
+	proven *worker
+}
+
+// prepare finds out what changes, and changes nothing.
+func (r *reload) prepare() error {
+	e := r.engine
+	var err error
+	if r.rules, r.schedules, err = e.resolve(r.config); err != nil {
+		return err
+	}
+	for _, c := range r.config.Pools {
+		plan, err := e.planOf(r.config, c)
+		if err != nil {
+			return fmt.Errorf("pool %q: %w", c.Name, err)
+		}
+		e.mu.Lock()
+		known := slices.IndexFunc(e.pools, func(p *pool) bool { return p.config.Name == c.Name })
+		if known < 0 {
+			r.changes = append(r.changes, &change{pool: newPool(e, plan), plan: plan, fresh: true})
+		} else {
+			p := e.pools[known]
+			r.changes = append(r.changes, &change{pool: p, plan: plan, exchanged: !p.sameWorkers(&plan)})
+		}
+		e.mu.Unlock()
+	}
+	return nil
+}
+
+// prove starts one worker of each pool that changes.
+func (r *reload) prove(ctx context.Context) error {
+	for _, c := range r.changes {
+		if !c.fresh && !c.exchanged {
+			continue
+		}
+		spec, core := c.plan.post(0)
+		var err error
+		if c.proven, err = c.first().launch(ctx, spec, core); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// first is the pool's first seat.
+func (c *change) first() *seat {
+	c.pool.engine.mu.Lock()
+	defer c.pool.engine.mu.Unlock()
+	return c.pool.seats[0]
+}
+
+// discard ends what was proven and is not used.
+func (r *reload) discard() {
+	for _, c := range r.changes {
+		if c.proven != nil {
+			c.proven.process.Kill()
+			<-c.proven.process.Done()
+		}
+	}
+}
+
+// adopt makes the configuration the engine's.
+func (r *reload) adopt() error {
+	e := r.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		return task.ErrDraining
+	}
+	e.config.Store(r.config)
+	e.log.SetLevel(hclog.LevelFromString(r.config.Log.Level))
+	e.rules = r.rules
+	e.replan(r.schedules, e.plan.Since())
+	e.store.config = r.config.Results
+	old := e.pools
+	e.pools = nil
+	for _, c := range r.changes {
+		if c.fresh {
+			c.pool.useLanes(e.freeLanes())
+		}
+		c.pool.plan = c.plan
+		e.pools = append(e.pools, c.pool)
+	}
+	e.queue.Reconfigure(time.Now(), e.queueOptions(r.config))
+	for _, p := range old {
+		if !slices.Contains(e.pools, p) {
+			e.retired = append(e.retired, p)
+		}
+	}
+	e.clock.kick()
+	return nil
+}
+
+// roll exchanges the workers, one at a time in each pool. What fails now has been
+// proven before; the seat tries again by itself.
+func (r *reload) roll() error {
+	failed := make([]error, len(r.changes))
+	var all sync.WaitGroup
+	for i, c := range r.changes {
+		all.Go(func() { failed[i] = c.roll() })
+	}
+	all.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return fmt.Errorf("the new configuration holds, but not in every worker: %w", err)
+	}
+	return nil
+}
+
+func (c *change) roll() error {
+	p, e := c.pool, c.pool.engine
+	e.mu.Lock()
+	had := len(p.seats)
+	if c.fresh {
+		had = 0
+	}
+	p.resize()
+	seats := slices.Clone(p.seats)
+	e.mu.Unlock()
+	var err error
+	for i, s := range seats {
+		switch {
+		case i >= had:
+			err = errors.Join(err, s.fill(c.takeProven()))
+		case c.exchanged:
+			spec, core := c.plan.post(i)
+			answer := make(chan error, 1)
+			err = errors.Join(err, s.order(e.life, order{spec: spec, core: core, why: "the configuration has changed",
+				ready: c.takeProven(), answer: answer}, answer))
+		}
+	}
+	return err
+}
+
+func (c *change) takeProven() *worker {
+	w := c.proven
+	c.proven = nil
+	return w
+}
+
+// resize gives the pool as many seats as it should have. Those that are new have
+// no worker yet. Engine.mu is held.
+func (p *pool) resize() {
+	for len(p.seats) < p.count {
+		p.seats = append(p.seats, p.newSeat(len(p.seats)))
+	}
+	for len(p.seats) > p.count {
+		last := p.seats[len(p.seats)-1]
+		p.seats = p.seats[:len(p.seats)-1]
+		p.part(last)
+	}
+}
+
+// part dismisses a seat that is the pool's no longer. Engine.mu is held.
+func (p *pool) part(s *seat) {
+	p.departing[s] = struct{}{}
+	s.dismiss()
+}
+
+// fill gives a new seat its first worker, ready or not, and keeps it filled.
+func (s *seat) fill(ready *worker) error {
+	var err error
+	if ready != nil {
+		s.take(ready, "")
+	} else {
+		err = s.start(s.life)
+	}
+	s.pool.engine.supervisors.Go(s.supervise)
+	return err
+}
+
+// freeLanes returns the first of lanesPerPool lanes of the queue that no pool has.
+// Engine.mu is held.
+func (e *Engine) freeLanes() int {
+	for first := 0; ; first += lanesPerPool {
+		if !slices.ContainsFunc(e.fleet(), func(p *pool) bool { return p.threads.index == first }) {
+			return first
+		}
+	}
+}
+
+// fleet returns the pools, and those of earlier configurations that still have
+// tasks. Engine.mu is held.
+func (e *Engine) fleet() []*pool { return slices.Concat(e.pools, e.retired) }
+
+// retire lets those pools of earlier configurations go that have no task left.
+// Engine.mu is held.
+func (e *Engine) retire() {
+	e.retired = slices.DeleteFunc(e.retired, func(p *pool) bool {
+		if len(p.seats) > 0 && p.waiting() == 0 && p.busy() == 0 && !e.awaits(p) {
+			p.count = 0
+			p.resize()
+		}
+		return len(p.all()) == 0
+	})
+}
+
+// awaits tells whether a task for p is being accepted. Engine.mu is held.
+func (e *Engine) awaits(p *pool) bool {
+	for r := range e.arriving {
+		if r.pool == p {
+			return true
+		}
+	}
+	return false
+}
