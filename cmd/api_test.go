@@ -137,3 +137,28 @@ func (d *daemon) document() *openapi3.T {
 	}
 	return doc
 }
+
+func TestAReloadOverTheSocketAnswersOnceItHoldsOrWhyNot(t *testing.T) {
+	d := start(t, testConfig)
+	for _, x := range []struct {
+		config string
+		status int
+		says   string
+	}{
+		{strings.Replace(testConfig, "workers = 2", "workers = 3", 1), 200, ""},
+		{strings.Replace(testConfig, "threads", "thraeds", 1), 422, "thraeds"},
+		{testConfig + "limits { connections = 7 }\n", 422, ""},
+		{strings.Replace(testConfig, `cancel_grace = "2s"`, "connections = 7", 1), 422, "limits.connections"},
+	} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(d.socket), "config.hcl"), []byte(x.config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		status, answer := d.call("POST", "/v1/reload", "")
+		if detail := fmt.Sprint(answer["detail"]); status != x.status || status == 422 && answer["code"] != "reload_failed" || !strings.Contains(detail, x.says) {
+			t.Errorf("%d %v; want %d %q", status, answer, x.status, x.says)
+		}
+		if n := d.poolMetric("total_workers"); n != 4 {
+			t.Errorf("%v workers, want 4", n)
+		}
+	}
+}

@@ -54,13 +54,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
-	s.administer(w, r, func(ctx context.Context, who access.Identity) error {
-		engine, ok := s.engine.(Reloader)
-		if !ok {
-			return &requestError{code: codeNoSuchRoute, detail: "this daemon can't reload its configuration; restart it"}
-		}
-		return engine.Reload(ctx, who)
-	})
+	s.administer(w, r, func(ctx context.Context, who access.Identity) error { return s.engine.Reload(ctx, who) })
 }
 
 // administer carries out a call that answers with the engine's line of the status.

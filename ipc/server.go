@@ -76,17 +76,12 @@ type Administration interface {
 	Stacks(ctx context.Context, who access.Identity, worker string) (string, error)
 	// RestartWorker returns once a worker's successor is ready, or why there is none.
 	RestartWorker(ctx context.Context, who access.Identity, worker string) error
+	// Reload returns once the new configuration holds, or why the old one still does.
+	Reload(ctx context.Context, who access.Identity) error
 	Drain(who access.Identity) error
 	Resume(who access.Identity) error
 	// Administers reports whether who may do everything.
 	Administers(who access.Identity) bool
-}
-
-// Reloader is an Engine that takes its configuration anew; /v1/reload is of no
-// other.
-type Reloader interface {
-	// Reload returns once the new configuration holds, or why the old one still does.
-	Reload(ctx context.Context, who access.Identity) error
 }
 
 // Options is what NewServer needs beside the engine.
