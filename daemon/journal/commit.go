@@ -73,10 +73,13 @@ func (j *Journal) signal() {
 	}
 }
 
+// maxVerdicts bounds how far commits get ahead of their answers.
+const maxVerdicts = 16
+
 // work is the committer's goroutine. It ends when the journal is closed and
 // nothing waits, or what waits can't be committed in time.
 func (j *Journal) work() {
-	defer close(j.ended)
+	defer close(j.verdicts)
 	for {
 		j.pause()
 		all, closing := j.next()
@@ -88,9 +91,7 @@ func (j *Journal) work() {
 		}
 		kept := j.commit(all)
 		if len(kept) > 0 && j.hopeless() {
-			for _, x := range kept {
-				x.finish(ErrClosed)
-			}
+			j.finish(kept, ErrClosed)
 			return
 		}
 		j.putBack(kept)
@@ -171,7 +172,7 @@ func (j *Journal) putBack(kept []*entry) {
 func (j *Journal) commit(all []*entry) []*entry {
 	err := j.write(all)
 	if err == nil {
-		finish(all, nil)
+		j.finish(all, nil)
 		return nil
 	}
 	var fresh, kept []*entry
@@ -183,16 +184,29 @@ func (j *Journal) commit(all []*entry) []*entry {
 		}
 	}
 	if len(fresh) > 0 && len(kept) > 0 && j.write(kept) == nil {
-		finish(kept, nil)
+		j.finish(kept, nil)
 		kept = nil
 	}
-	finish(fresh, fmt.Errorf("%w: %w", ErrFull, err))
+	j.finish(fresh, fmt.Errorf("%w: %w", ErrFull, err))
 	return kept
 }
 
-func finish(all []*entry, err error) {
-	for _, x := range all {
-		x.finish(err)
+// verdict is what became of some entries.
+type verdict struct {
+	entries []*entry
+	err     error
+}
+
+// finish has the entries answered, while the next commit is under way already.
+func (j *Journal) finish(all []*entry, err error) { j.verdicts <- verdict{all, err} }
+
+// answer is the goroutine that calls back, in order.
+func (j *Journal) answer() {
+	defer close(j.answered)
+	for v := range j.verdicts {
+		for _, x := range v.entries {
+			x.finish(v.err)
+		}
 	}
 }
 

@@ -137,7 +137,8 @@ type Journal struct {
 	boot      uint64
 	schedules map[string]time.Time
 	wake      chan struct{} // has one element when there is something to do
-	ended     chan struct{} // closed when the committer has returned
+	verdicts  chan verdict  // from the committer to who answers
+	answered  chan struct{} // closed when all has been answered
 
 	mu      sync.Mutex
 	waiting []*entry
@@ -169,11 +170,12 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, named(path, err)
 	}
-	j := &Journal{options: o, db: db, path: path, wake: make(chan struct{}, 1), ended: make(chan struct{}), giveUp: context.Background()}
+	j := &Journal{options: o, db: db, path: path, wake: make(chan struct{}, 1), verdicts: make(chan verdict, maxVerdicts), answered: make(chan struct{}), giveUp: context.Background()}
 	if err := j.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
 	}
 	go j.work()
+	go j.answer()
 	return j, nil
 }
 
@@ -245,7 +247,7 @@ func (j *Journal) Close(ctx context.Context) error {
 	}
 	j.mu.Unlock()
 	j.signal()
-	<-j.ended
+	<-j.answered
 	if already {
 		return nil
 	}
