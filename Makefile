@@ -76,6 +76,10 @@ test-libraries: setup ## Install numpy, lxml, PIL and Python's own tests, and ru
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards
 	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
 
+.PHONY: soak-deaths
+soak-deaths: setup ## Kill 1,000 workers under load and see that every task ends and the daemon holds no more afterwards
+	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
+
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
 	$(GO) run ./bench/latency -bin bin

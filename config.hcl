@@ -66,6 +66,7 @@ pool "cpu" {
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
+  # reserve       = 1        # cores, of these, that are left to the daemon
   # max_tasks     = 10000    # exchange a worker for a new one after so many tasks,
   # max_age       = "24h"    # … this time,
   # max_rss       = "1GiB"   # … or at this size, without anyone noticing

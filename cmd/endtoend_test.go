@@ -191,6 +191,13 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
+// reset forgets what was written.
+func (b *buffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
+
 func (w *watchFor) Write(p []byte) (int, error) {
 	w.to.Write(p)
 	if strings.Contains(w.to.String(), w.text) {

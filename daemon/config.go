@@ -134,6 +134,8 @@ type PoolConfig struct {
 	// Cores is the kernel's list format, "0-3,8"; empty means all that the
 	// daemon may use.
 	Cores string
+	// Reserve is how many of those cores are left to the daemon.
+	Reserve int
 	// MaxTasks, MaxAge and MaxRSSBytes are when a worker is exchanged for a new one,
 	// which nobody notices; 0: never.
 	MaxTasks    int

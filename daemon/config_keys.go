@@ -112,6 +112,7 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
 		{name: "cores", set: setCores(&c.Cores)},
+		{name: "reserve", set: setCount(&c.Reserve, 0, 1024)},
 		{name: "max_tasks", set: setCount(&c.MaxTasks, 0, 1_000_000_000)},
 		{name: "max_age", set: setDuration(&c.MaxAge, false)},
 		{name: "max_rss", set: setBound(&c.MaxRSSBytes)},

@@ -72,7 +72,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		},
 		Pools: []PoolConfig{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, Threads: 4, Cores: "0-1,3",
-				MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
+				Reserve: 1, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},

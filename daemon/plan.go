@@ -14,7 +14,9 @@ import (
 type plan struct {
 	config PoolConfig
 	// spec is what its workers have in common; its CPUs are all of the pool's.
-	spec    supervisor.Spec
+	spec supervisor.Spec
+	// masks are the CPUs of the seats, in turn.
+	masks   [][]int
 	program fileID
 	count   int // of seats
 }
@@ -29,16 +31,12 @@ type fileID struct {
 // planOf checks c, a pool of config, against this machine.
 func (e *Engine) planOf(config *Config, c PoolConfig) (plan, error) {
 	p := plan{config: c, count: c.Workers}
-	cores, err := coresOf(c)
-	if err != nil {
-		return p, err
-	}
+	var err error
 	if p.spec, err = e.spec(config, c); err != nil {
 		return p, err
 	}
-	p.spec.CPUs = cores
-	if p.count == 0 {
-		p.count = len(cores)
+	if err := p.place(); err != nil {
+		return p, err
 	}
 	p.program, err = identify(p.spec.Command)
 	return p, err
@@ -60,42 +58,49 @@ func identify(path string) (fileID, error) {
 func (p *plan) post(i int) (spec supervisor.Spec, core int) {
 	spec, core = p.spec, -1
 	spec.ID = fmt.Sprintf("%s-%d", p.config.Name, i)
+	spec.CPUs = p.masks[i%len(p.masks)]
 	if p.config.Pin {
-		core = p.spec.CPUs[i%len(p.spec.CPUs)]
-		spec.CPUs = []int{core}
+		core = spec.CPUs[0]
 	}
 	return spec, core
 }
 
 // sameWorkers tells whether the workers of one plan are right for the other.
 func (p *plan) sameWorkers(o *plan) bool {
-	return p.program == o.program && p.config.Pin == o.config.Pin && reflect.DeepEqual(p.spec, o.spec)
+	return p.program == o.program && p.config.Pin == o.config.Pin && reflect.DeepEqual(p.spec, o.spec) &&
+		reflect.DeepEqual(p.masks, o.masks)
 }
 
 // slots is how many tasks a worker can have at a time.
 func (p *plan) slots() int { return p.spec.Slots + p.spec.LoopSlots }
 
-// coresOf returns the CPUs of a pool: what it names, all of which the daemon
-// must be allowed to use, or all of the daemon's.
-func coresOf(c PoolConfig) ([]int, error) {
-	allowed, err := topology.AllowedCPUs()
-	if err != nil || c.Cores == "" {
-		return allowed, err
-	}
-	cores, err := topology.ParseCPUs(c.Cores)
+// place chooses the CPUs of a pool's workers.
+func (p *plan) place() error {
+	t, err := topology.System().Read()
 	if err != nil {
-		return nil, fmt.Errorf("cores: %w", err)
+		return err
 	}
-	ours := map[int]bool{}
-	for _, cpu := range allowed {
-		ours[cpu] = true
+	cpus, err := t.Select(p.config.Cores)
+	if err != nil {
+		return fmt.Errorf("cores: %w", err)
 	}
-	for _, cpu := range cores {
-		if !ours[cpu] {
-			return nil, fmt.Errorf("cores: the daemon may not use CPU %d (allowed: %v)", cpu, allowed)
+	if p.config.Reserve > 0 {
+		if _, cpus, err = t.Reserve(cpus, p.config.Reserve); err != nil {
+			return fmt.Errorf("reserve: %w", err)
 		}
 	}
-	return cores, nil
+	p.spec.CPUs = cpus
+	if p.count == 0 {
+		p.count = len(cpus)
+	}
+	if !p.config.Pin {
+		p.masks = t.Spread(cpus, p.count)
+		return nil
+	}
+	for _, cpu := range t.Order(cpus) {
+		p.masks = append(p.masks, []int{cpu})
+	}
+	return nil
 }
 
 // spec is what all workers of a pool have in common, but for their CPUs.

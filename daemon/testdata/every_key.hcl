@@ -36,6 +36,7 @@ pool "all" {
   threads    = 4
   pin        = false
   cores      = "0-1,3"
+  reserve = 1
   max_tasks = 9
   max_age = "2h"
   max_rss = "3GiB"
