@@ -88,6 +88,10 @@ bench: build ## Measure latency, throughput and memory against a C relay and Pro
 bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwhile, and what the journal costs
 	$(GO) run ./bench/scale -bin bin
 
+.PHONY: bench-fleet
+bench-fleet: build ## Measure what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
+	$(GO) run ./bench/fleet -bin bin
+
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost
 	CPULB_CRASH_KILLS=200 $(GO) test ./cmd -count=1 -run TestNoAcknowledgedTask -v -timeout 30m

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
 	"bench/latency":    {"daemon/task", "ipc/client"},
 	"bench/scale":      {"daemon/task", "ipc/client"},
+	"bench/fleet":      {"daemon/task", "ipc/client"},
 	"ipc":              {"daemon", "daemon/access", "daemon/task", "plugins/outbox", "plugins/rawio"},
 	"ipc/client":       {"daemon/task", "plugins/outbox", "plugins/rawio"},
 	"ipc/ipctest":      {"daemon", "daemon/access", "daemon/task", "ipc"},
