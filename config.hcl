@@ -82,6 +82,9 @@ pool "io" {
   executor   = "python"
   task_types = ["io_bound"]
   workers    = 1
+  # max_workers  = 4      # instead of workers: up to so many while tasks wait,
+  # min_workers  = 1      # down to so many …
+  # idle_timeout = "1m"   # … when fewer have sufficed for so long
   threads    = 32
   # async_concurrency = 1000 # serve async mains on one event loop; 0 gives each a thread
   pin        = false

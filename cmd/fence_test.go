@@ -264,3 +264,44 @@ func TestPoisonTaskIsNamed(t *testing.T) {
 		t.Errorf("afterwards: %v", r)
 	}
 }
+
+// A neighbour that must not run twice has until its own deadline, whatever the
+// others have.
+func TestNeighboursThatMustNotRunTwiceHaveTheirTime(t *testing.T) {
+	d := start(t, strings.Replace(oneIOWorker, "limits {", "limits {\n  fence_timeout = \"1ms\"", 1))
+	goOn := filepath.Join(t.TempDir(), "go on")
+	once := d.submit(script(t, waitsForFile), `"timeout":"60s","on_worker_lost":"fail","params":`+mustJSON(goOn))
+	stuck := d.submit(script(t, stubborn["sleeps"]), `"timeout":"100ms","params":0`)
+	d.untilRunning(once)
+	if r := d.result(stuck); r["status"] != "timed_out" {
+		t.Errorf("stuck: %v", r)
+	}
+	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" { // by the successor, after fence_timeout
+		t.Errorf("another: %v", r)
+	}
+	touch(t, goOn)
+	if r := d.result(once); r["status"] != "completed" || r["data"] != 1.0 {
+		t.Errorf("once: %v", r)
+	}
+}
+
+// The next attempt of a task that does not stop never runs beside the one before.
+func TestARetryWaitsForTheEndOfAnAttemptThatDoesNotStop(t *testing.T) {
+	d := start(t, oneIOWorker)
+	goOn, neighbours := d.neighbours(1)
+	old := d.readyPID("io-0")
+	id := d.submit(script(t, "import time\ndef main(p, c):\n    if c.attempt == 1: time.sleep(3600)\n    return c.attempt\n"),
+		`"timeout":"100ms","max_retries":1,"retry_backoff":"1ms","params":0`)
+	for d.readyPID("io-0") == old || d.readyPID("io-0") == 0 {
+	}
+	if _, view := d.call("GET", "/v1/tasks/"+id, ""); view["status"] != "running" {
+		t.Errorf("while the old process lives: %v", view)
+	}
+	touch(t, goOn)
+	if r := d.result(id); r["status"] != "completed" || r["data"] != 2.0 {
+		t.Errorf("result: %v", r)
+	}
+	if r := d.result(neighbours[0]); r["data"] != 1.0 {
+		t.Errorf("neighbour: %v", r)
+	}
+}

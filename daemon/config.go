@@ -123,6 +123,10 @@ type PoolConfig struct {
 	TaskTypes []string
 	// Workers is how many processes; 0 means one for each core.
 	Workers int
+	// MinWorkers and MaxWorkers, if the latter is not 0, are between which their
+	// number follows the tasks that wait; one that is not needed for IdleTimeout goes.
+	MinWorkers, MaxWorkers int
+	IdleTimeout            time.Duration
 	// Threads is how many slots each worker has.
 	Threads int
 	// AsyncConcurrency is how many tasks with an async main each worker runs at once
@@ -227,8 +231,8 @@ func DefaultConfig() *Config {
 		Journal:   JournalConfig{Sync: "group", Interval: time.Second},
 		Executors: []ExecutorConfig{{Name: "python", Command: "cpulb-python"}},
 		Pools: []PoolConfig{
-			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
-			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 32},
+			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true},
+			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32},
 		},
 		Limits: LimitsConfig{
 			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cpulb/balancer/topology"
 	"cpulb/daemon/task"
@@ -102,12 +103,15 @@ func environmentKeys(c *Environment) []configKey {
 }
 
 func (d *configDecoder) poolKeys(name string) []configKey {
-	c := &PoolConfig{Name: name, Threads: 1, Pin: true}
+	c := &PoolConfig{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true}
 	d.pools = append(d.pools, c)
 	return append([]configKey{
 		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
 		{name: "task_types", required: true, set: setSubset(&c.TaskTypes, task.Types())},
 		{name: "workers", set: setWorkers(&c.Workers)},
+		{name: "min_workers", set: setCount(&c.MinWorkers, 1, 1024)},
+		{name: "max_workers", set: setCount(&c.MaxWorkers, 0, 1024)},
+		{name: "idle_timeout", set: setDuration(&c.IdleTimeout, true)},
 		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},

@@ -231,8 +231,26 @@ func keyNames(keys []configKey) []string {
 // check finds what only shows when the whole file is known.
 func (d *configDecoder) check() {
 	d.checkExecutors()
+	d.checkSizes()
 	for _, b := range d.schedules {
 		d.schedule(b)
+	}
+}
+
+// checkSizes refuses pools that say their size in two ways.
+func (d *configDecoder) checkSizes() {
+	for _, p := range d.config.Pools {
+		block := "pool " + p.Name
+		most, scales := d.at[block+".max_workers"]
+		if !scales || p.MaxWorkers == 0 {
+			continue
+		}
+		if at, set := d.at[block+".workers"]; set {
+			d.fail(at, fmt.Sprintf("pool %q: with max_workers the number of workers follows the tasks; leave workers out", p.Name))
+		}
+		if p.MinWorkers > p.MaxWorkers {
+			d.fail(most, fmt.Sprintf("pool %q: max_workers is %d, less than min_workers, %d", p.Name, p.MaxWorkers, p.MinWorkers))
+		}
 	}
 }
 

@@ -71,11 +71,11 @@ func TestEveryKeyIsTaken(t *testing.T) {
 			{Name: "other", Command: "other"},
 		},
 		Pools: []PoolConfig{
-			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, Threads: 4, Cores: "0-1,3",
+			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Cores: "0-1,3",
 				Reserve: 1, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
-			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, Threads: 1, Pin: true},
+			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true},
 		},
 		Limits: LimitsConfig{BodyBytes: 1 << 30, Connections: 5, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
@@ -153,6 +153,14 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"size that overflows", `limits { body_size = "17179869185GiB" }`, `from 1 to "1GiB"`},
 		{"duration", `limits { start_timeout = "soon" }`, `limits.start_timeout: "soon" must be a duration above zero such as "500ms"`},
 		{"no duration", `limits { start_timeout = "0s" }`, `"0s" must be a duration above zero`},
+		{"size said twice", `pool "p" {
+			workers = 2
+			max_workers = 3
+		}`, `leave workers out`},
+		{"least above most", `pool "p" {
+			min_workers = 4
+			max_workers = 3
+		}`, `max_workers is 3, less than min_workers, 4`},
 		{"I/O priority without level", `pool "p" { ionice = "best-effort" }`, `pool.ionice: must be "none", "idle", or`},
 		{"negative bound", `pool "p" { memory = -1 }`, `or 0 for no bound`},
 		{"nice out of range", `pool "p" { nice = 20 }`, `pool.nice: must be a whole number from -20 to 19`},

@@ -31,6 +31,9 @@ type fileID struct {
 // planOf checks c, a pool of config, against this machine.
 func (e *Engine) planOf(config *Config, c PoolConfig) (plan, error) {
 	p := plan{config: c, count: c.Workers}
+	if c.MaxWorkers > 0 {
+		p.count = c.MinWorkers
+	}
 	var err error
 	if p.spec, err = e.spec(config, c); err != nil {
 		return p, err
@@ -94,7 +97,7 @@ func (p *plan) place() error {
 		p.count = len(cpus)
 	}
 	if !p.config.Pin {
-		p.masks = t.Spread(cpus, p.count)
+		p.masks = t.Spread(cpus, max(p.count, p.config.MaxWorkers))
 		return nil
 	}
 	for _, cpu := range t.Order(cpus) {

@@ -14,8 +14,9 @@ import (
 type pool struct {
 	engine *Engine
 	plan
-	seats []*seat
-	turn  chan struct{} // to exchange a worker, one at a time
+	seats  []*seat
+	turn   chan struct{} // to exchange a worker, one at a time
+	demand demand
 	// departing are dismissed seats that still have a process.
 	departing map[*seat]struct{}
 	// threads are the slots that any task can have; loops, of which there may be

@@ -121,6 +121,10 @@ func (e *Engine) look() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.retire()
+	now := time.Now()
+	for _, p := range e.pools {
+		p.scale(now)
+	}
 	for _, p := range e.fleet() {
 		p.isolateMore()
 		for _, s := range p.seats {

@@ -197,6 +197,9 @@ func (r *reload) adopt() error {
 		if c.fresh {
 			c.pool.useLanes(e.freeLanes())
 		}
+		if most := c.plan.config.MaxWorkers; most > 0 && !c.fresh { // its size is what it needs now
+			c.plan.count = min(max(len(c.pool.seats), c.plan.config.MinWorkers), most)
+		}
 		c.pool.plan = c.plan
 		e.pools = append(e.pools, c.pool)
 	}

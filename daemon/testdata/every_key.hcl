@@ -37,6 +37,9 @@ pool "all" {
   pin        = false
   cores      = "0-1,3"
   reserve = 1
+  idle_timeout = "7s"
+  min_workers = 2
+  max_workers = 0
   max_tasks = 9
   max_age = "2h"
   max_rss = "3GiB"
