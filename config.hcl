@@ -63,6 +63,7 @@ pool "cpu" {
   threads    = 1
   # async_concurrency = 0 # tasks with an async main at once on one event loop, beside the threads
   pin        = true
+  policy     = "least_loaded" # or "round_robin", "power_of_two": among the workers with a free slot
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"

@@ -1,122 +1,329 @@
 // Package balancer decides which worker runs the next task. It is pure: no
-// goroutine, no clock, no I/O; its owner serialises all calls.
+// goroutine, no clock, no I/O; its owner serialises all calls and tells the time.
 //
-// Guarantees: Acquire returns a slot of a worker whose share of busy slots is
-// the least of all; among equals, the one that was added first, so that the same
-// calls always give the same choices. A slot is leased to one holder at a time.
-// Acquire and Release cost O(log n) in the number of workers.
+// Its owner keeps one queue of waiting tasks for all workers and asks for a place
+// whenever the first of them may run. So no task is bound to a worker before it can
+// begin, but for those in windows.
+//
+// Guarantees, for policy LeastLoaded: Acquire leases a free slot of the worker whose
+// share of busy slots is the least of all; among equals, the one whose leases are
+// estimated to be the least work for each slot; among these, the one that was added
+// first. The same calls always give the same choices. Other policies choose
+// otherwise among the workers with a free slot, but never leave a slot idle that
+// LeastLoaded would use.
+//
+// Estimates are not counted down while a task runs. Service times have heavy tails:
+// that a task has run for long says that it will run on for long, so what has been
+// spent of an estimate is no reason to expect an early end.
+//
+// Windows: with Options.Window, a lease may also be a place behind a running task.
+// It is given only when no slot is free, and only if all of the slot's tasks, the new
+// one included, are estimated to take no longer than Window together and the running
+// one has not been running for longer than that. The owner sends such a task at once,
+// so that the worker goes on without waiting for the daemon, and keeps a timer on
+// NextStall: the leases that Stalled returns then must be recalled from the worker.
+// If that is done, no task waits behind one that has been running for longer than
+// Window, nor in any way longer than twice Window, for a slot that it was promised.
+//
+// Acquire and Release cost O(log n) in the number of slots.
 package balancer
 
-import "container/heap"
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
 
-// Balancer chooses among the workers of one pool. The zero value is ready.
+// Options of a Balancer. The zero value is LeastLoaded without windows.
+type Options struct {
+	Policy Policy
+	// Window bounds how much work, by estimate, a slot may hold when it holds more
+	// than one task; 0: a slot holds one task.
+	Window time.Duration
+	// Rand returns a number from 0 to below n, for PowerOfTwo; nil: a random one.
+	Rand func(n int) int
+}
+
+// Balancer chooses among the workers of one pool. The zero value is ready, as if
+// made by New(Options{}).
 type Balancer struct {
-	heap  workerHeap
-	added uint64
-	busy  int
-	slots int
+	options Options
+	workers tournament[*Worker] // those with a free slot can win
+	windows tournament[*slot]   // those that may hold one more task can win
+	stalls  tournament[*slot]   // those with a task that waits can win
+	free    []*Worker           // with PowerOfTwo: the workers with a free slot
+	added   uint64
+	leased  uint64
+	turns   uint64
+	busy    int
+	slots   int
+	waiting int
+	base    time.Time // when the first lease was given
 }
 
 // Worker is a worker's entry in a Balancer.
 type Worker struct {
-	free  []int // slots that nobody holds; the last is the next to go
-	slots int
-	order uint64
-	index int // in the heap; -1 once removed
+	slots   []slot
+	free    []int // slots that nobody holds; the last is the next to go
+	content time.Duration
+	order   uint64
+	turn    uint64 // when it was last chosen
+	leaf    int    // in Balancer.workers
+	listed  int    // in Balancer.free; -1: not there
+	closed  bool
+	alone   bool // one lease keeps all others off
+	removed bool
 }
 
-// Lease is the right to use one slot of one worker until it is released.
+// slot is a place where a worker runs one task after the other.
+type slot struct {
+	worker  *Worker
+	index   int
+	leaf    int           // in windows and stalls
+	holds   []lease       // the first one runs
+	started time.Duration // when the first got there
+	content time.Duration // the estimates of all of them
+}
+
+// lease is the balancer's side of a Lease.
+type lease struct {
+	id       uint64
+	depth    int
+	estimate time.Duration
+	acquired time.Duration
+	recalled bool // Stalled or Close has returned it
+}
+
+// Lease is the right to use one slot of one worker until it is released. Leases
+// are comparable; what Stalled and Close return equals what Acquire has returned.
 type Lease struct {
 	Worker *Worker
 	Slot   int
+	// Depth is how many leases were before it in the slot when it was given; 0: the
+	// slot was free.
+	Depth int
+	id    uint64
+}
+
+// New returns a Balancer without workers.
+func New(o Options) *Balancer {
+	if o.Rand == nil {
+		o.Rand = rand.IntN
+	}
+	return &Balancer{options: o}
+}
+
+// SetPolicy changes how workers are chosen from now on.
+func (b *Balancer) SetPolicy(p Policy) {
+	b.options.Policy, b.free = p, nil
+	if b.options.Rand == nil {
+		b.options.Rand = rand.IntN
+	}
+	for _, w := range b.workers.items {
+		if w != nil {
+			w.listed = -1
+			b.workers.set(w.leaf, absent)
+			b.placeWorker(w)
+		}
+	}
 }
 
 // Add makes a worker with the given number of slots, at least 1, available.
 func (b *Balancer) Add(slots int) *Worker {
-	w := &Worker{slots: slots, order: b.added, free: make([]int, slots)}
-	for i := range w.free {
+	w := &Worker{slots: make([]slot, slots), free: make([]int, slots), order: b.added, listed: -1}
+	b.turns++
+	w.turn = b.turns // after all others
+	w.leaf = b.workers.add(w)
+	for i := range w.slots {
+		w.slots[i] = slot{worker: w, index: i}
 		w.free[i] = slots - 1 - i
+		if b.options.Window > 0 {
+			w.slots[i].leaf = b.windows.add(&w.slots[i])
+			b.stalls.addAt(w.slots[i].leaf, &w.slots[i])
+		}
 	}
 	b.added++
 	b.slots += slots
-	heap.Push(&b.heap, w)
+	b.placeWorker(w)
 	return w
 }
 
-// Remove takes w out of the choice. Leases on it end with it: releasing them
-// later does nothing. A second Remove does nothing.
+// Remove takes w out for good. Leases on it end with it: releasing them later does
+// nothing. A second Remove does nothing.
 func (b *Balancer) Remove(w *Worker) {
-	if w.index < 0 {
+	if w.removed {
 		return
 	}
-	b.busy -= w.busy()
-	b.slots -= w.slots
-	heap.Remove(&b.heap, w.index)
+	b.Close(w)
+	w.removed = true
+	b.workers.remove(w.leaf)
+	b.busy -= w.Busy()
+	for i := range w.slots {
+		s := &w.slots[i]
+		b.waiting -= max(0, len(s.holds)-1)
+		if b.options.Window > 0 {
+			b.windows.remove(s.leaf)
+			b.stalls.remove(s.leaf)
+		}
+	}
 }
 
-// Acquire leases a slot of the least-loaded worker; false when none is free.
-func (b *Balancer) Acquire() (Lease, bool) {
-	if len(b.heap) == 0 || len(b.heap[0].free) == 0 {
+// Close gives no further leases on w, as when it is fenced or draining; those that
+// there are stay valid. It returns those of them that wait behind another, to be
+// recalled.
+func (b *Balancer) Close(w *Worker) []Lease {
+	if w.closed || w.removed {
+		return nil
+	}
+	w.closed = true
+	b.slots -= len(w.slots)
+	b.placeWorker(w)
+	var waiting []Lease
+	for i := range w.slots {
+		waiting = append(waiting, w.slots[i].recall()...)
+		b.placeSlot(&w.slots[i])
+	}
+	return waiting
+}
+
+// Open undoes Close, not Remove.
+func (b *Balancer) Open(w *Worker) {
+	if !w.closed || w.removed {
+		return
+	}
+	w.closed = false
+	b.slots += len(w.slots)
+	b.placeWorker(w)
+	for i := range w.slots {
+		b.placeSlot(&w.slots[i])
+	}
+}
+
+// Acquire leases a place for a task that is expected to take estimate; 0 means that
+// nothing is known of it, and counts as long. It answers false when there is no
+// place; there will be one after a Release, an Add or an Open.
+func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) {
+	if w := b.choose(); w != nil {
+		return b.start(w, now, estimate), true
+	}
+	return b.behind(now, estimate)
+}
+
+// Room tells whether Acquire could lease a place to some task, if a short one. Its
+// owner asks before it takes a task out of its queue.
+func (b *Balancer) Room() bool {
+	w, _ := b.workers.best()
+	s, _ := b.windows.best()
+	return w != nil || len(b.free) > 0 || s != nil
+}
+
+// AcquireAlone leases a slot of a worker of which no other slot is busy, and keeps
+// all others off it until the lease is released. It answers false when no worker is
+// idle. It costs O(n): it is for the rare task that must not share a process.
+func (b *Balancer) AcquireAlone(now time.Time, estimate time.Duration) (Lease, bool) {
+	var idle *Worker
+	for _, w := range b.workers.items {
+		if w != nil && w.takes() && w.Busy() == 0 && (idle == nil || w.order < idle.order) {
+			idle = w
+		}
+	}
+	if idle == nil {
 		return Lease{}, false
 	}
-	w := b.heap[0]
-	slot := w.free[len(w.free)-1]
+	idle.alone = true
+	return b.start(idle, now, estimate), true
+}
+
+// start leases a free slot of w.
+func (b *Balancer) start(w *Worker, now time.Time, estimate time.Duration) Lease {
+	s := &w.slots[w.free[len(w.free)-1]]
 	w.free = w.free[:len(w.free)-1]
 	b.busy++
-	heap.Fix(&b.heap, 0)
-	return Lease{Worker: w, Slot: slot}, true
+	b.turns++
+	w.turn = b.turns
+	return b.hold(s, now, estimate)
 }
 
-// Release gives l back. A lease is released once.
-func (b *Balancer) Release(l Lease) {
-	w := l.Worker
-	if w.index < 0 {
-		return
+// hold appends a lease to those of s.
+func (b *Balancer) hold(s *slot, now time.Time, estimate time.Duration) Lease {
+	at := b.since(now)
+	if len(s.holds) == 0 {
+		s.started = at
 	}
-	w.free = append(w.free, l.Slot)
-	b.busy--
-	heap.Fix(&b.heap, w.index)
+	b.leased++
+	l := lease{id: b.leased, depth: len(s.holds), estimate: b.assume(estimate), acquired: at}
+	s.holds = append(s.holds, l)
+	s.content += l.estimate
+	s.worker.content += l.estimate
+	b.placeWorker(s.worker)
+	b.placeSlot(s)
+	return s.lease(l)
 }
 
-// Busy returns the number of leased slots, Slots that of all slots.
+// Release gives l back and returns for how long it was the first of its slot, which
+// is what its task took: 0 if it never was. The next one of the slot, if any, is the
+// first from now on. What is released already, or with its worker, is left alone.
+func (b *Balancer) Release(l Lease, now time.Time) time.Duration {
+	s := &l.Worker.slots[l.Slot]
+	i := slices.IndexFunc(s.holds, func(h lease) bool { return h.id == l.id })
+	if i < 0 || s.worker.removed {
+		return 0
+	}
+	var served time.Duration
+	if i == 0 {
+		served, s.started = b.since(now)-s.started, b.since(now)
+	}
+	w := s.worker
+	s.content -= s.holds[i].estimate
+	w.content -= s.holds[i].estimate
+	if s.holds = slices.Delete(s.holds, i, i+1); len(s.holds) == 0 {
+		w.free = append(w.free, s.index)
+		w.alone = false
+		b.busy--
+	} else {
+		b.waiting--
+	}
+	b.placeWorker(w)
+	b.placeSlot(s)
+	return served
+}
+
+// Busy returns the number of slots with a lease, closed workers' included.
 func (b *Balancer) Busy() int { return b.busy }
 
-// Slots returns the number of slots of all workers.
+// Slots returns the number of slots of all workers that are not closed.
 func (b *Balancer) Slots() int { return b.slots }
 
-func (w *Worker) busy() int { return w.slots - len(w.free) }
+// Waiting returns the number of leases that are behind another in their slot.
+func (b *Balancer) Waiting() int { return b.waiting }
 
-// less compares shares of busy slots without dividing.
-func (w *Worker) less(v *Worker) bool {
-	left, right := w.busy()*v.slots, v.busy()*w.slots
-	if left != right {
-		return left < right
+// Busy returns the number of w's slots with a lease.
+func (w *Worker) Busy() int { return len(w.slots) - len(w.free) }
+
+// takes tells whether w may be given leases, if it has room.
+func (w *Worker) takes() bool { return !w.closed && !w.alone && !w.removed }
+
+// unknown is what a task counts as of which nothing is known.
+const unknown = time.Second
+
+func (b *Balancer) assume(estimate time.Duration) time.Duration {
+	if estimate <= 0 {
+		return max(unknown, b.options.Window+1)
 	}
-	return w.order < v.order
+	return estimate
 }
 
-// workerHeap implements heap.Interface with the least loaded worker at its root.
-type workerHeap []*Worker
-
-func (h workerHeap) Len() int           { return len(h) }
-func (h workerHeap) Less(i, j int) bool { return h[i].less(h[j]) }
-
-func (h workerHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+// since counts time from the first call on.
+func (b *Balancer) since(now time.Time) time.Duration {
+	if b.base.IsZero() {
+		b.base = now
+	}
+	return now.Sub(b.base)
 }
 
-func (h *workerHeap) Push(x any) {
-	w := x.(*Worker)
-	w.index = len(*h)
-	*h = append(*h, w)
-}
-
-func (h *workerHeap) Pop() any {
-	old := *h
-	w := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	w.index = -1
-	return w
+// compareLoad is the order of LeastLoaded.
+func compareLoad(w, v *Worker) int {
+	p, q := w.load(), v.load()
+	return cmp.Or(cmp.Compare(p.first, q.first), cmp.Compare(p.second, q.second), cmp.Compare(p.third, q.third))
 }

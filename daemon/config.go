@@ -6,6 +6,7 @@ import (
 
 	"cpulb/plugins/supervisor"
 
+	"cpulb/balancer"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 )
@@ -135,6 +136,8 @@ type PoolConfig struct {
 	// Pin fixes each worker to one core before it is executed; an unpinned
 	// worker may run on all of the pool's cores.
 	Pin bool
+	// Policy chooses among the workers with a free slot.
+	Policy balancer.Policy
 	// Cores is the kernel's list format, "0-3,8"; empty means all that the
 	// daemon may use.
 	Cores string
@@ -231,8 +234,8 @@ func DefaultConfig() *Config {
 		Journal:   JournalConfig{Sync: "group", Interval: time.Second},
 		Executors: []ExecutorConfig{{Name: "python", Command: "cpulb-python"}},
 		Pools: []PoolConfig{
-			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true},
-			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32},
+			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded},
+			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded},
 		},
 		Limits: LimitsConfig{
 			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/balancer"
 	"cpulb/balancer/topology"
 	"cpulb/daemon/task"
 
@@ -103,7 +104,7 @@ func environmentKeys(c *Environment) []configKey {
 }
 
 func (d *configDecoder) poolKeys(name string) []configKey {
-	c := &PoolConfig{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true}
+	c := &PoolConfig{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded}
 	d.pools = append(d.pools, c)
 	return append([]configKey{
 		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
@@ -115,6 +116,7 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},
+		{name: "policy", set: setPolicy(&c.Policy)},
 		{name: "cores", set: setCores(&c.Cores)},
 		{name: "reserve", set: setCount(&c.Reserve, 0, 1024)},
 		{name: "max_tasks", set: setCount(&c.MaxTasks, 0, 1_000_000_000)},
@@ -230,6 +232,15 @@ func setMode(to *uint32) func(cty.Value) error {
 		*to = uint32(n)
 		return nil
 	}
+}
+
+// setPolicy takes the name of a balancer's policy.
+func setPolicy(to *balancer.Policy) func(cty.Value) error {
+	var names []string
+	for _, p := range balancer.Policies() {
+		names = append(names, string(p))
+	}
+	return setOneOf((*string)(to), names...)
 }
 
 // setWorkers takes "auto", stored as 0, or a number of processes.

@@ -32,6 +32,8 @@ type pool struct {
 	deaths    int       // workers that died
 	// needThread are the entry points that a loop has refused.
 	needThread map[entryPoint]struct{}
+	// estimates is how long tasks take, by what they call.
+	estimates *balancer.Estimator[entryPoint]
 }
 
 // lane is a kind of slots with the queue of the tasks that wait for them.
@@ -76,6 +78,11 @@ func (n *lane) close(w *balancer.Worker) {
 // entryPoint is what a task calls.
 type entryPoint struct{ script, function string }
 
+func entryOf(t *task.Task) entryPoint { return entryPoint{t.ScriptPath, t.Function} }
+
+// maxEstimates is how many entry points a pool knows the time of.
+const maxEstimates = 10_000
+
 // maxNeedThread bounds needThread, which is emptied when it is reached.
 const maxNeedThread = 10_000
 
@@ -84,7 +91,8 @@ const lanesPerPool = 3
 
 func newPool(e *Engine, made plan) *pool {
 	p := &pool{engine: e, plan: made, turn: make(chan struct{}, 1), departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
-		threads: lane{entries: map[*balancer.Worker]*worker{}}, loops: lane{loop: true, entries: map[*balancer.Worker]*worker{}}}
+		estimates: balancer.NewEstimator[entryPoint](maxEstimates),
+		threads:   lane{entries: map[*balancer.Worker]*worker{}}, loops: lane{loop: true, entries: map[*balancer.Worker]*worker{}}}
 	p.resize()
 	return p
 }
@@ -157,12 +165,13 @@ func (p *pool) dispatch() deliveries {
 
 // fill gives tasks that wait in one lane to the free slots of another.
 func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
-	for now := p.engine.now(); p.engine.queue.Runnable(now, waiting.index); {
-		lease, ok := free.balancer.Acquire()
-		if !ok {
+	for now := p.engine.now(); free.balancer.Room() && p.engine.queue.Runnable(now, waiting.index); {
+		r := p.engine.queue.Pop(now, waiting.index).Value
+		lease, ok := free.balancer.Acquire(now, p.estimates.Estimate(entryOf(r.task)))
+		if !ok { // without windows, where there is room there is a slot
+			p.engine.queue.Return(now, r.item, waiting.index)
 			break
 		}
-		r := p.engine.queue.Pop(now, waiting.index).Value
 		send = append(send, p.give(r, free.slot(lease), lease))
 	}
 	p.engine.clock.kickIf(p.engine.queue.Changed())

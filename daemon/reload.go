@@ -262,6 +262,8 @@ func (c *change) takeProven() *worker {
 // resize gives the pool as many seats as it should have. Those that are new have
 // no worker yet. Engine.mu is held.
 func (p *pool) resize() {
+	p.threads.balancer.SetPolicy(p.config.Policy)
+	p.loops.balancer.SetPolicy(p.config.Policy)
 	for len(p.seats) < p.count {
 		p.seats = append(p.seats, p.newSeat(len(p.seats)))
 	}

@@ -107,6 +107,9 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 	}
 	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
 	r.suspect = false // it has not killed this one
+	if o.RunTime > 0 {
+		s.pool().estimates.Observe(entryOf(r.task), o.RunTime)
+	}
 	s.worker.ended()
 	send := s.release()
 	e.mu.Unlock()

@@ -116,7 +116,7 @@ func (w *worker) free(n *lane, l balancer.Lease) {
 		w.seat.pool.alone = append(w.seat.pool.alone, w)
 		return
 	}
-	n.balancer.Release(l)
+	n.balancer.Release(l, w.seat.pool.engine.now())
 }
 
 // closeAlone gives w no more suspects. Engine.mu is held.

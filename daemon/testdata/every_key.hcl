@@ -36,6 +36,7 @@ pool "all" {
   threads    = 4
   pin        = false
   cores      = "0-1,3"
+  policy = "power_of_two"
   reserve = 1
   idle_timeout = "7s"
   min_workers = 2

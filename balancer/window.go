@@ -1,0 +1,99 @@
+package balancer
+
+import "time"
+
+// behind leases a place behind the running task of the slot that holds the least
+// work; false when none may hold more.
+func (b *Balancer) behind(now time.Time, estimate time.Duration) (Lease, bool) {
+	estimate = b.assume(estimate)
+	for {
+		s, k := b.windows.best()
+		if s == nil || time.Duration(k.first)+estimate > b.options.Window {
+			return Lease{}, false
+		}
+		if b.since(now)-s.started <= b.options.Window {
+			b.waiting++
+			return b.hold(s, now, estimate), true
+		}
+		b.windows.set(s.leaf, absent) // its task turned out long; it is back with the next
+	}
+}
+
+// NextStall returns when Stalled has to be called next; false: not before a further
+// Acquire. Any call may change it.
+func (b *Balancer) NextStall() (time.Time, bool) {
+	s, k := b.stalls.best()
+	if s == nil {
+		return time.Time{}, false
+	}
+	return b.base.Add(time.Duration(k.first)), true
+}
+
+// Stalled returns the leases that have waited for too long in their windows, each
+// once: their tasks are to be recalled from the workers. A lease whose task could be
+// recalled is to be released, and the task put back to the front of the queue; one
+// whose task has been claimed meanwhile is kept until the task ends, as any.
+// A slot of which leases are being recalled gets none until they are released.
+func (b *Balancer) Stalled(now time.Time) []Lease {
+	var stalled []Lease
+	for {
+		s, k := b.stalls.best()
+		if s == nil || time.Duration(k.first) > b.since(now) {
+			return stalled
+		}
+		stalled = append(stalled, s.recall()...)
+		b.placeSlot(s)
+	}
+}
+
+// recall marks the leases that wait in s and returns those that were not marked.
+func (s *slot) recall() []Lease {
+	var waiting []Lease
+	for i := range s.holds {
+		if l := &s.holds[i]; i > 0 && !l.recalled {
+			l.recalled = true
+			waiting = append(waiting, s.lease(*l))
+		}
+	}
+	return waiting
+}
+
+// placeSlot is called whenever something has changed that s gets, or must lose,
+// waiting leases by.
+func (b *Balancer) placeSlot(s *slot) {
+	if b.options.Window <= 0 {
+		return
+	}
+	window, stall := absent, absent
+	if len(s.holds) > 0 && !s.recalling() {
+		if s.worker.takes() && s.content < b.options.Window {
+			window = key{uint64(s.content), s.worker.order, uint64(s.index)}
+		}
+		if len(s.holds) > 1 {
+			stall = key{uint64(b.stallAt(s)), s.worker.order, uint64(s.index)}
+		}
+	}
+	b.windows.set(s.leaf, window)
+	b.stalls.set(s.leaf, stall)
+}
+
+// stallAt returns when the leases that wait in s have to be recalled: when the
+// running task has proved long, or the oldest of them has waited for too long
+// although no single task was long. It is never before the first of all leases.
+func (b *Balancer) stallAt(s *slot) time.Duration {
+	return max(0, min(s.started+b.options.Window, s.holds[1].acquired+2*b.options.Window))
+}
+
+// recalling tells whether leases of s have been recalled and not been released yet.
+func (s *slot) recalling() bool {
+	for _, l := range s.holds {
+		if l.recalled {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *slot) lease(l lease) Lease {
+	return Lease{Worker: s.worker, Slot: s.index, Depth: l.depth, id: l.id}
+}
