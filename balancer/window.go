@@ -11,7 +11,7 @@ func (b *Balancer) behind(now time.Time, estimate time.Duration) (Lease, bool) {
 		if s == nil || time.Duration(k.first)+estimate > b.options.Window {
 			return Lease{}, false
 		}
-		if b.since(now)-s.started <= b.options.Window {
+		if b.since(now)-s.started < b.options.Window { // at the bound itself it would be recalled at once
 			b.waiting++
 			return b.hold(s, now, estimate), true
 		}

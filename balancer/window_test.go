@@ -1,0 +1,175 @@
+package balancer_test
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"cpulb/balancer"
+)
+
+// job is a task of a simulated pool.
+type job struct {
+	estimate, takes   time.Duration
+	queued, begun     time.Time
+	lease             balancer.Lease
+	running, finished bool
+}
+
+// happening is something that is to come.
+type happening struct {
+	at time.Time
+	do func()
+}
+
+type happenings []happening
+
+func (h happenings) Len() int           { return len(h) }
+func (h happenings) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h happenings) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *happenings) Push(x any)        { *h = append(*h, x.(happening)) }
+func (h *happenings) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
+}
+
+// place is one slot of one worker.
+type place struct {
+	worker *balancer.Worker
+	slot   int
+}
+
+// windowed is a pool as the owner of a Balancer keeps it, on a virtual clock: a
+// queue, slots with what was sent to them, and a timer on NextStall.
+type windowed struct {
+	t      *testing.T
+	b      *balancer.Balancer
+	window time.Duration
+	now    time.Time
+	coming happenings
+	queue  []*job
+	slots  map[place][]*job
+	done   int
+	behind int // jobs that were sent behind another
+}
+
+func (s *windowed) after(d time.Duration, do func()) {
+	heap.Push(&s.coming, happening{s.now.Add(d), do})
+}
+
+func (s *windowed) dispatch() {
+	for len(s.queue) > 0 && s.b.Room() {
+		j := s.queue[0]
+		lease, ok := s.b.Acquire(s.now, j.estimate)
+		if !ok {
+			return
+		}
+		s.queue = s.queue[1:]
+		j.lease = lease
+		at := place{lease.Worker, lease.Slot}
+		if s.slots[at] = append(s.slots[at], j); len(s.slots[at]) == 1 {
+			s.begin(at)
+		} else {
+			s.behind++
+		}
+	}
+}
+
+func (s *windowed) begin(at place) {
+	j := s.slots[at][0]
+	j.begun, j.running = s.now, true
+	s.after(j.takes, func() {
+		j.finished = true
+		s.done++
+		s.b.Release(j.lease, s.now)
+		if s.slots[at] = s.slots[at][1:]; len(s.slots[at]) > 0 {
+			s.begin(at)
+		}
+	})
+}
+
+// recall takes back what waits behind a task that turned out long.
+func (s *windowed) recall() {
+	for _, lease := range s.b.Stalled(s.now) {
+		at := place{lease.Worker, lease.Slot}
+		for i, j := range s.slots[at] {
+			if j.lease != lease || j.running {
+				continue
+			}
+			s.slots[at] = append(s.slots[at][:i:i], s.slots[at][i+1:]...)
+			s.b.Release(lease, s.now)
+			s.queue = append([]*job{j}, s.queue...)
+			break
+		}
+	}
+}
+
+// check is the promise of windows.
+func (s *windowed) check() {
+	for _, held := range s.slots {
+		if len(held) > 1 && s.now.Sub(held[0].begun) > s.window {
+			s.t.Fatalf("at %s a task waits behind one that has run for %s, with a window of %s", s.now, s.now.Sub(held[0].begun), s.window)
+		}
+	}
+	if free := s.b.Slots() - s.b.Busy(); free > 0 && len(s.queue) > 0 {
+		s.t.Fatalf("%d slots idle while %d tasks wait", free, len(s.queue))
+	}
+}
+
+func (s *windowed) run() {
+	for {
+		s.recall()
+		s.dispatch()
+		s.check()
+		next, ok := s.b.NextStall()
+		if len(s.coming) == 0 && !ok {
+			return
+		}
+		if ok && (len(s.coming) == 0 || next.Before(s.coming[0].at)) {
+			s.now = next
+			continue
+		}
+		h := heap.Pop(&s.coming).(happening)
+		s.now = h.at
+		h.do()
+	}
+}
+
+// Estimates are right, missing, or wrong: a task that was to be short takes long.
+func TestNoTaskWaitsBehindALongOneWhateverWasEstimated(t *testing.T) {
+	for seed := range uint64(60) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		window := time.Duration(rnd.IntN(3)) * time.Millisecond
+		s := &windowed{t: t, b: balancer.New(balancer.Options{Window: window}), window: window, now: time.Unix(1, 0), slots: map[place][]*job{}}
+		for range 1 + rnd.IntN(4) {
+			s.b.Add(1 + rnd.IntN(3))
+		}
+		const jobs = 400
+		at := time.Duration(0)
+		for range jobs {
+			short := time.Duration(1+rnd.IntN(300)) * time.Microsecond
+			j := &job{estimate: short, takes: short}
+			switch rnd.IntN(20) {
+			case 0:
+				j.takes = time.Duration(rnd.IntN(50)) * time.Millisecond
+			case 1:
+				j.estimate = 0
+			case 2:
+				j.takes = time.Duration(rnd.IntN(50)) * time.Millisecond
+				j.estimate = j.takes
+			}
+			at += time.Duration(rnd.ExpFloat64() * float64(60*time.Microsecond))
+			s.after(at, func() { j.queued = s.now; s.queue = append(s.queue, j) })
+		}
+		s.run()
+		if s.done != jobs || s.b.Busy() != 0 || s.b.Waiting() != 0 {
+			t.Fatalf("seed %d: %d of %d ended, %d slots busy, %d wait", seed, s.done, jobs, s.b.Busy(), s.b.Waiting())
+		}
+		if window == 0 && s.behind > 0 {
+			t.Fatalf("seed %d: %d were sent behind another, without a window", seed, s.behind)
+		}
+	}
+}
