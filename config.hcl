@@ -67,6 +67,7 @@ pool "cpu" {
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
+  # spare         = 1        # workers that stand by for one that dies
   # reserve       = 1        # cores, of these, that are left to the daemon
   # max_tasks     = 10000    # exchange a worker for a new one after so many tasks,
   # max_age       = "24h"    # … this time,

@@ -128,6 +128,8 @@ type PoolConfig struct {
 	// number follows the tasks that wait; one that is not needed for IdleTimeout goes.
 	MinWorkers, MaxWorkers int
 	IdleTimeout            time.Duration
+	// Spare is how many workers stand by.
+	Spare int
 	// Threads is how many slots each worker has.
 	Threads int
 	// AsyncConcurrency is how many tasks with an async main each worker runs at once

@@ -113,6 +113,7 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 		{name: "min_workers", set: setCount(&c.MinWorkers, 1, 1024)},
 		{name: "max_workers", set: setCount(&c.MaxWorkers, 0, 1024)},
 		{name: "idle_timeout", set: setDuration(&c.IdleTimeout, true)},
+		{name: "spare", set: setCount(&c.Spare, 0, 1024)},
 		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},

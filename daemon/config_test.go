@@ -72,7 +72,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		},
 		Pools: []PoolConfig{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Policy: "power_of_two", Cores: "0-1,3",
-				Reserve: 1, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
+				Reserve: 1, Spare: 2, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: "least_loaded"},

@@ -264,6 +264,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	e.running = true
+	for _, p := range e.pools {
+		p.resizeSpares()
+	}
 	e.mu.Unlock()
 	e.dismiss()
 	e.supervisors.Go(func() { e.keepTime(e.life) })

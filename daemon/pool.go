@@ -17,6 +17,7 @@ type pool struct {
 	seats  []*seat
 	turn   chan struct{} // to exchange a worker, one at a time
 	demand demand
+	spares []*seat
 	// departing are dismissed seats that still have a process.
 	departing map[*seat]struct{}
 	// threads are the slots that any task can have; loops, of which there may be
@@ -119,7 +120,7 @@ func (p *pool) waiting() int {
 
 // all returns every seat that may have a process. Engine.mu is held.
 func (p *pool) all() []*seat {
-	return slices.Concat(p.seats, p.isolation, slices.Collect(maps.Keys(p.departing)))
+	return slices.Concat(p.seats, p.spares, p.isolation, slices.Collect(maps.Keys(p.departing)))
 }
 
 // delivery is a task on its way to a slot.

@@ -12,6 +12,7 @@ import (
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -237,6 +238,8 @@ func (c *change) roll() error {
 	}
 	p.resize()
 	seats := slices.Clone(p.seats)
+	spares := slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
+	p.resizeSpares()
 	e.mu.Unlock()
 	var err error
 	for i, s := range seats {
@@ -245,12 +248,22 @@ func (c *change) roll() error {
 			err = errors.Join(err, s.fill(c.takeProven()))
 		case c.exchanged:
 			spec, core := c.plan.post(i)
-			answer := make(chan error, 1)
-			err = errors.Join(err, s.order(e.life, order{spec: spec, core: core, why: "the configuration has changed",
-				ready: c.takeProven(), answer: answer}, answer))
+			err = errors.Join(err, s.exchangeFor(spec, core, c.takeProven()))
+		}
+	}
+	for i, s := range spares {
+		if c.exchanged {
+			spec, core := c.plan.spareSpec(i)
+			err = errors.Join(err, s.exchangeFor(spec, core, nil))
 		}
 	}
 	return err
+}
+
+// exchangeFor gives the seat another kind of worker; ready, if not nil, is one.
+func (s *seat) exchangeFor(spec supervisor.Spec, core int, ready *worker) error {
+	answer := make(chan error, 1)
+	return s.order(s.pool.engine.life, order{spec: spec, core: core, why: "the configuration has changed", ready: ready, answer: answer}, answer)
 }
 
 func (c *change) takeProven() *worker {
@@ -311,8 +324,9 @@ func (e *Engine) fleet() []*pool { return slices.Concat(e.pools, e.retired) }
 func (e *Engine) retire() {
 	e.retired = slices.DeleteFunc(e.retired, func(p *pool) bool {
 		if len(p.seats) > 0 && p.waiting() == 0 && p.busy() == 0 && !e.awaits(p) {
-			p.count = 0
+			p.count, p.config.Spare = 0, 0
 			p.resize()
+			p.resizeSpares()
 		}
 		return len(p.all()) == 0
 	})

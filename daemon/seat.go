@@ -19,6 +19,8 @@ type seat struct {
 	core int // that its workers are pinned to; -1: none
 	// alone: its workers run one suspect at a time, see suspects.go.
 	alone bool
+	// standby: its workers take no tasks but other seats, see spare.go.
+	standby bool
 	// life ends with the engine's, or when the seat is dismissed.
 	life    context.Context
 	dismiss context.CancelFunc
@@ -117,6 +119,9 @@ func (s *seat) refill(wait time.Duration) {
 			asked = &o
 		}
 		var err error
+		if asked == nil && wait == 0 && s.takeSpare() {
+			return
+		}
 		if asked != nil && asked.ready != nil {
 			s.take(asked.ready, "")
 		} else {

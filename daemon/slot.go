@@ -14,6 +14,9 @@ import (
 // plugins.Handler. Engine.mu guards current, lease and seq. A slot lives as long
 // as its worker.
 type slot struct {
+	pool *pool
+	// worker is another one once a spare has got a seat. Until then the slot has no
+	// task.
 	worker *worker
 	lane   *lane
 	index  int
@@ -34,9 +37,7 @@ type stuck struct {
 	end    ended
 }
 
-func (s *slot) pool() *pool { return s.worker.seat.pool }
-
-func (s *slot) engine() *Engine { return s.pool().engine }
+func (s *slot) engine() *Engine { return s.pool.engine }
 
 // of returns the task that seq means, nil if it is not the slot's any more.
 func (s *slot) of(seq uint64) *record {
@@ -108,7 +109,7 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
 	r.suspect = false // it has not killed this one
 	if o.RunTime > 0 {
-		s.pool().estimates.Observe(entryOf(r.task), o.RunTime)
+		s.pool.estimates.Observe(entryOf(r.task), o.RunTime)
 	}
 	s.worker.ended()
 	send := s.release()
@@ -129,7 +130,7 @@ func (s *slot) Skipped(seq uint64, needsThread bool) {
 	}
 	var send deliveries
 	if needsThread {
-		s.pool().refused(r.task)
+		s.pool.refused(r.task)
 		r.attempts-- // nothing of it has run
 		s.requeue(r)
 		send = s.release()
@@ -161,7 +162,7 @@ func (s *slot) release() deliveries {
 	}
 	s.worker.settle()
 	s.engine().checkIdle()
-	return s.pool().dispatch()
+	return s.pool.dispatch()
 }
 
 // requeue puts a task that did not end back to the front. Engine.mu is held.
@@ -170,7 +171,7 @@ func (s *slot) requeue(r *record) {
 		r.guard.Stop()
 	}
 	r.slot, r.worker, r.started = nil, nil, 0
-	queue, lane := s.engine().queue, s.pool().laneOf(r).index
+	queue, lane := s.engine().queue, s.pool.laneOf(r).index
 	if r.state.Load() != task.Running {
 		queue.Return(s.engine().now(), r.item, lane)
 		return

@@ -67,5 +67,6 @@ type WorkerStatus struct {
 	// Degraded says why it is, empty that it is not.
 	Degraded string `json:"degraded,omitempty"`
 
-	leaving bool
+	// leaving: it takes no more tasks. aside: the pool is complete without it.
+	leaving, aside bool
 }

@@ -30,9 +30,9 @@ func (s *slot) suspect(r *record, alone bool) bool {
 	if r.deaths < 2 {
 		return false
 	}
-	s.pool().poisoned++
+	s.pool.poisoned++
 	s.engine().log.Error("poison: workers die of this task", "task_id", r.task.ID, "script_path", r.task.ScriptPath,
-		"function", r.task.Function, "pool", s.pool().config.Name, "exit", s.worker.process.Exit())
+		"function", r.task.Function, "pool", s.pool.config.Name, "exit", s.worker.process.Exit())
 	return true
 }
 

@@ -61,7 +61,7 @@ func (s *seat) launch(ctx context.Context, spec supervisor.Spec, core int) (*wor
 func (w *worker) makeSlots() {
 	w.slots = make([]*slot, w.spec.Slots+w.spec.LoopSlots)
 	for i := range w.slots {
-		w.slots[i] = &slot{worker: w, lane: &w.seat.pool.threads, index: i, lost: make(chan struct{})}
+		w.slots[i] = &slot{pool: w.seat.pool, worker: w, lane: &w.seat.pool.threads, index: i, lost: make(chan struct{})}
 		if i >= w.spec.Slots {
 			w.slots[i].lane = &w.seat.pool.loops
 		}
@@ -72,9 +72,11 @@ func (w *worker) makeSlots() {
 func (w *worker) open() {
 	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
 	w.born = time.Now()
-	if p := w.seat.pool; w.seat.alone {
+	switch p := w.seat.pool; {
+	case w.seat.standby:
+	case w.seat.alone:
 		p.alone = append(p.alone, w)
-	} else {
+	default:
 		w.threads, w.loops = p.threads.open(w), p.loops.open(w)
 	}
 }
@@ -91,11 +93,21 @@ func (w *worker) close() {
 // watch returns after the process has been reaped and its tasks have been seen to.
 func (w *worker) watch() {
 	<-w.process.Done()
-	for _, sl := range w.slots {
-		<-sl.lost // what it had written before its death has been read now
-	}
 	e := w.seat.pool.engine
 	e.mu.Lock()
+	slots := w.slots
+	e.mu.Unlock()
+	if slots == nil {
+		return // it was a spare, and has another seat
+	}
+	for _, sl := range slots {
+		<-sl.lost // what it had written before its death has been read now
+	}
+	e.mu.Lock()
+	if w.slots == nil { // in this very moment
+		e.mu.Unlock()
+		return
+	}
 	state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
 	w.close()
 	if w.patience != nil {

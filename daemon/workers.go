@@ -23,7 +23,7 @@ func degraded(workers []WorkerStatus) string {
 		case w.leaving:
 		case w.Degraded != "":
 			return "worker " + w.ID + ": " + w.Degraded
-		case w.State != lifecycle.Ready.String():
+		case w.State != lifecycle.Ready.String() && !w.aside:
 			return "worker " + w.ID + " is " + w.State
 		}
 	}
@@ -64,7 +64,7 @@ func (s *seat) report() ([]WorkerStatus, []*worker) {
 	var all []WorkerStatus
 	for _, w := range workers {
 		st := WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor, Core: s.core,
-			Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}
+			aside: s.alone || s.standby, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}
 		if w != nil {
 			w.reportTo(&st)
 		}

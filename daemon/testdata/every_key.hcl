@@ -38,6 +38,7 @@ pool "all" {
   cores      = "0-1,3"
   policy = "power_of_two"
   reserve = 1
+  spare = 2
   idle_timeout = "7s"
   min_workers = 2
   max_workers = 0

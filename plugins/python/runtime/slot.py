@@ -42,8 +42,6 @@ class Slot:
         self.worker = worker
         self.result_bytes = result_bytes
         self.output_bytes = output_bytes
-        cpus = os.sched_getaffinity(0)
-        self.core = next(iter(cpus)) if len(cpus) == 1 else -1
         self.thread = _embedpy.thread()
         self.loads = values.make_decoder()
         self.dumps = values.make_encoder()
@@ -51,6 +49,12 @@ class Slot:
         self.context = None
         self.running = False
         stacks.workplaces.setdefault(threading.get_ident(), self)
+
+    @property
+    def core(self):
+        """Asked for when it is wanted: a spare worker moves to other CPUs."""
+        cpus = os.sched_getaffinity(0)
+        return next(iter(cpus)) if len(cpus) == 1 else -1
 
     def run(self, params, path, function, *task):
         """Run one task and return how it ended.
