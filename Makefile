@@ -88,6 +88,10 @@ bench: build ## Measure latency, throughput and memory against a C relay and Pro
 bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwhile, and what the journal costs
 	$(GO) run ./bench/scale -bin bin
 
+.PHONY: bench-balancing
+bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
+	$(GO) run ./bench/balancing
+
 .PHONY: bench-fleet
 bench-fleet: build ## Measure what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
 	$(GO) run ./bench/fleet -bin bin

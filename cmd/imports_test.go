@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"bench/latency":    {"daemon/task", "ipc/client"},
 	"bench/scale":      {"daemon/task", "ipc/client"},
 	"bench/fleet":      {"daemon/task", "ipc/client"},
+	"bench/balancing":  {"balancer/simulation"},
 	"ipc":              {"daemon", "daemon/access", "daemon/task", "plugins/outbox", "plugins/rawio"},
 	"ipc/client":       {"daemon/task", "plugins/outbox", "plugins/rawio"},
 	"ipc/ipctest":      {"daemon", "daemon/access", "daemon/task", "ipc"},
@@ -36,6 +37,7 @@ var arrows = map[string][]string{
 	"plugins/executortest": {"daemon/task", "plugins", "plugins/proto", "plugins/reaper"},
 	"plugins":              {"daemon/task", "plugins/outbox", "plugins/proto", "plugins/rawio", "plugins/reaper"},
 	"plugins/outbox":       {"plugins/rawio"},
+	"balancer/simulation":  {"balancer"},
 	// Leaves.
 	"cmd":                          {},
 	"cmd/version":                  {},

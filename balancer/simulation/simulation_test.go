@@ -1,0 +1,45 @@
+package simulation_test
+
+import (
+	"testing"
+
+	"cpulb/balancer/simulation"
+)
+
+func TestOursIsNeverAboveRoundRobinOrPowerOfTwo(t *testing.T) {
+	for _, service := range simulation.Distributions() {
+		for _, workers := range []int{2, 16, 128, 1024} {
+			for _, load := range []float64{0.5, 0.8, 0.95} {
+				x := simulation.Setting{Workers: workers, Load: load, Service: service, Tasks: 10_000}
+				ours := average(simulation.Ours, x)
+				for _, other := range []simulation.Strategy{simulation.RoundRobin, simulation.PowerOfTwo} {
+					theirs := average(other, x)
+					if ours.Mean > theirs.Mean || ours.P99 > theirs.P99 {
+						t.Errorf("%s, %d workers, load %g: %+v, %s %+v", service.Name, workers, load, ours, other, theirs)
+					}
+				}
+			}
+		}
+	}
+}
+
+// average is of several runs: with heavy tails one says little.
+func average(s simulation.Strategy, x simulation.Setting) (sum simulation.Outcome) {
+	const runs = 8
+	for seed := range uint64(runs) {
+		x.Seed = seed
+		o := simulation.Run(s, x)
+		sum.Mean += o.Mean / runs
+		sum.P99 += o.P99 / runs
+	}
+	return sum
+}
+
+func TestTheSameSeedGivesTheSameFigures(t *testing.T) {
+	x := simulation.Setting{Workers: 4, Load: 0.8, Service: simulation.Distributions()[1], Tasks: 5_000, Seed: 3}
+	for _, s := range simulation.Strategies() {
+		if a, b := simulation.Run(s, x), simulation.Run(s, x); a != b || a.Mean < 1 || a.P99 < a.Mean && a.P99 < 1 {
+			t.Errorf("%s: %+v and %+v", s, a, b)
+		}
+	}
+}
