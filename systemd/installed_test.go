@@ -43,6 +43,7 @@ func install(t *testing.T, config string) *box {
 		"usr/lib/sysusers.d/cpulb.conf":         "cpulb.sysusers",
 		"etc/cpulb/config.hcl":                  filepath.Join(t.TempDir(), "config.hcl"),
 		"usr/bin/cpulbd":                        filepath.Join(built, "cpulbd"),
+		"usr/bin/cpulb":                         filepath.Join(built, "cpulb"),
 		"usr/libexec/cpulb/cpulb-python":        filepath.Join(built, "cpulb-python"),
 	}
 	if err := os.WriteFile(files["etc/cpulb/config.hcl"], []byte(config), 0o644); err != nil {
@@ -54,7 +55,7 @@ func install(t *testing.T, config string) *box {
 // programsFolder is where programs builds; "" until it does.
 var programsFolder string
 
-// programs builds the daemon and its executor, once for all tests, from what `make
+// programs builds the daemon, its executor and the command line, once for all tests, from what `make
 // build` left in the cache, and where git distrusts the folder, too.
 var programs = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "cpulb-programs")
@@ -62,7 +63,7 @@ var programs = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	programsFolder = folder
-	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb-python": "1"} {
+	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb": "0", "cpulb-python": "1"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(folder, name), "cpulb/cmd/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,6 +1,8 @@
 package systemd
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,5 +175,55 @@ func TestScriptRunsAsTheServicesUserAndSeesNothingOfSystemd(t *testing.T) {
 		case strings.HasPrefix(name, "LISTEN_"), strings.HasPrefix(name, "WATCHDOG_"), name == "NOTIFY_SOCKET":
 			t.Errorf("the script could see %s", name)
 		}
+	}
+}
+
+// systemctl reload waits for the reload, and fails with it.
+func TestReloadTellsWhetherItWasDone(t *testing.T) {
+	b := install(t, onePool)
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	b.run(t, "sh", "-c", "sed -i 's/workers    = 1/workers    = 2/' /etc/cpulb/config.hcl")
+	b.run(t, "systemctl", "reload", "cpulbd.service")
+	if status, body := b.ask(t, "GET", "/v1/workers", ""); status != 200 || !strings.Contains(string(body), "all-1") {
+		t.Errorf("%d %s", status, body)
+	}
+	b.run(t, "sh", "-c", "echo 'nonsense' >>/etc/cpulb/config.hcl")
+	if out, err := b.try(t, "systemctl", "reload", "cpulbd.service"); err == nil {
+		t.Errorf("a bad reload succeeded: %s", out)
+	}
+	if got := b.show(t, "ActiveState"); got != "active" {
+		t.Errorf("the state is %s", got)
+	}
+	if log := b.journal(t); !strings.Contains(log, "reload_failed") {
+		t.Errorf("the journal does not say why:\n%s", log)
+	}
+}
+
+// Each worker has a cgroup of its own below the unit's, in which pool.memory holds if
+// this machine has the memory controller in version 2.
+func TestWorkersHaveCgroupsOfTheirOwn(t *testing.T) {
+	b := install(t, strings.Replace(onePool, "workers    = 1", "workers    = 1\n  memory     = \"512MiB\"", 1))
+	b.run(t, "systemctl", "start", "cpulbd.service")
+	_, body := b.ask(t, "GET", "/v1/workers", "")
+	var answer struct {
+		Workers []struct {
+			PID         int
+			MemoryLimit string `json:"memory_limit"`
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || len(answer.Workers) != 1 {
+		t.Fatalf("%v: %s", err, body)
+	}
+	w := answer.Workers[0]
+	own := b.run(t, "cat", fmt.Sprintf("/proc/%d/cgroup", w.PID))
+	if !strings.Contains(own, "cpulbd.service/worker-all-0.") {
+		t.Errorf("its cgroups are\n%s\n%s", own, b.journal(t))
+	}
+	want := "rlimit_data"
+	if strings.Contains(b.journal(t), "bounds_memory=true") {
+		want = "cgroup"
+	}
+	if w.MemoryLimit != want {
+		t.Errorf("the limit is %s, not %s", w.MemoryLimit, want)
 	}
 }
