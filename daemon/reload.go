@@ -89,7 +89,6 @@ func fixed(old, c *Config) error {
 		{"journal.interval", func(c *Config) any { return c.Journal.Interval }},
 		{"limits.body_size", func(c *Config) any { return c.Limits.BodyBytes }},
 		{"limits.connections", func(c *Config) any { return c.Limits.Connections }},
-		{"limits.connections", func(c *Config) any { return c.Limits.Connections }},
 		{"log.format", func(c *Config) any { return c.Log.Format }},
 	} {
 		if !reflect.DeepEqual(key.of(old), key.of(c)) {

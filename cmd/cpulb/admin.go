@@ -43,14 +43,15 @@ func printAll[T any](out io.Writer, all []T) error {
 
 func printWorkers(out io.Writer, workers []client.Worker) error {
 	w := table(out)
-	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tRSS\tRUNTIME")
+	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tUPTIME\tRSS\tRUNTIME")
 	for _, v := range workers {
 		core := "-" // not pinned to one
 		if v.Core >= 0 {
 			core = strconv.Itoa(v.Core)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
-			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, float64(v.RSSBytes)/(1<<20), v.Runtime)
+		uptime := time.Duration(v.UptimeSeconds * float64(time.Second)).Round(time.Second)
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
+			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, uptime, float64(v.RSSBytes)/(1<<20), v.Runtime)
 	}
 	return w.Flush()
 }

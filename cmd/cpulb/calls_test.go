@@ -125,7 +125,7 @@ func TestTheDaemonIsLookedAfter(t *testing.T) {
 		out  []string // parts of stdout; none means empty
 		err  string
 	}{
-		{"workers", 0, []string{"cpu-0", "CPython 3.11.2"}, ""},
+		{"workers", 0, []string{"cpu-0", "RESTARTS  UPTIME", "CPython 3.11.2"}, ""},
 		{"workers --json", 0, []string{`{"id":"cpu-0",`}, ""},
 		{"workers restart cpu-0", 0, nil, ""},
 		{"workers restart cpu-9", 1, nil, "[worker_not_found]"},

@@ -175,8 +175,8 @@ func TestStatusIsATableForPeopleAndJSONForPrograms(t *testing.T) {
 	for _, want := range []string{
 		"cpulbd 1.2.3, running, pid 77, up 1m1s",
 		"process_pool degraded: worker cpu-1 is starting total_workers 2",
-		"cpu-0 4242 ready 1 1 1/1 12345678 3 10.0 MiB CPython 3.11.2",
-		"io-0 4243 starting - 0-1 0/8 0 0 0.0 MiB",
+		"cpu-0 4242 ready 1 1 1/1 12345678 3 1h2m3s 10.0 MiB CPython 3.11.2",
+		"io-0 4243 starting - 0-1 0/8 0 0 0s 0.0 MiB",
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("%q is not in\n%s", want, got.stdout)

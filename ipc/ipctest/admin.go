@@ -126,7 +126,7 @@ func (e *Engine) Status(context.Context) daemon.Status {
 			"process_pool": {Health: daemon.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
 				"total_workers": 2,
 				"workers": []daemon.WorkerStatus{
-					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready",
+					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready", UptimeSeconds: 3723.4,
 						Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
 					{ID: "io-0", Pool: "io", Executor: "python", PID: 4243, Core: -1, CPUsAllowed: "0-1", State: "starting", Slots: 8},
 				}}},
