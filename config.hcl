@@ -102,7 +102,7 @@ limits {
   start_timeout = "30s"    # a worker's start, from exec to ready
   cancel_grace  = "2s"     # how long a task that is stopped has to end
   fence_timeout = "30s"    # how long the neighbours of one that does not stop have, until they run again elsewhere
-  gil_stall     = "10s"    # for how long a worker's Python lock may be held until its stacks are logged; "0s": never
+  gil_stall     = "10s"    # for how long a worker's Python lock may be held until its stacks are logged; a silent one is replaced; "0s": never
   drain_timeout = "30s"    # how long running tasks have when the daemon stops
 }
 

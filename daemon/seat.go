@@ -83,6 +83,7 @@ func (s *seat) take(w *worker, why string) {
 	e.mu.Unlock()
 	send.now()
 	e.supervisors.Go(w.watch)
+	e.supervisors.Go(w.pulse)
 	e.log.Info("worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
 	if e.life.Err() != nil {
 		w.process.Kill() // stop may have looked before the seat was filled

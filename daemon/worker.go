@@ -33,6 +33,7 @@ type worker struct {
 	// wait is how long that successor has to wait.
 	wait time.Duration
 	why  string // it leaves
+	hung bool   // it did not answer, see pulse.go
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
 	// recycleFrom is from when on it may be given a successor, see recycle.go.
@@ -135,7 +136,7 @@ func (w *worker) abandon(state lifecycle.State) notices {
 	}
 	var n notices
 	for _, sl := range w.slots {
-		n = append(n, sl.abandon(state.BlamesTasks(), running == 1)...)
+		n = append(n, sl.abandon(state.BlamesTasks() || w.hung, running == 1)...)
 	}
 	return n
 }

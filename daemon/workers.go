@@ -80,6 +80,7 @@ func (s *seat) report() ([]WorkerStatus, []*worker) {
 func (w *worker) reportTo(st *WorkerStatus) {
 	state := w.state.Load()
 	st.State, st.leaving = state.String(), state != lifecycle.Ready
+	st.Executor, st.Core, st.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
 	st.PID, st.Runtime, st.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
 	st.UptimeSeconds, st.SlotsBusy = time.Since(w.born).Seconds(), w.busy()
 	if st.leaving {

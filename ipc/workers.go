@@ -33,7 +33,7 @@ func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("worker_id")
 	err := s.engine.RestartWorker(r.Context(), peer(r), id)
 	if err != nil && codeFor(err) == codeInternal && r.Context().Err() == nil {
-		err = &requestError{code: codeRestartFailed, detail: "the worker goes on, for it has no successor: " + err.Error()}
+		err = &requestError{code: codeRestartFailed, detail: "its successor could not be started: " + err.Error()}
 	}
 	s.answer(w, http.StatusOK, map[string]string{"id": id}, err)
 }

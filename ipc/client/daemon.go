@@ -98,7 +98,7 @@ func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 }
 
 // RestartWorker has a worker replaced, and returns once its successor is ready. A
-// *Problem with the code restart_failed says why there is none; the worker goes on.
+// *Problem with the code restart_failed says why there is none; a worker that runs goes on.
 func (c *Client) RestartWorker(ctx context.Context, worker string) error {
 	return c.administer(ctx, "/v1/workers/"+url.PathEscape(worker)+"/restart")
 }

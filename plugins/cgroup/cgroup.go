@@ -56,6 +56,9 @@ func Own() (*Tree, error) {
 
 // Divide is Own for a cgroup that is known to be ours.
 func Divide(dir string) (*Tree, error) {
+	if _, err := os.Stat(filepath.Join(dir, "cgroup.kill")); err != nil {
+		return nil, fmt.Errorf("%w: its processes could not be ended at once (Linux 5.14 or later is needed): %w", ErrNotDelegated, err)
+	}
 	t := &Tree{dir: dir}
 	if err := t.sweep(); err != nil {
 		return nil, err

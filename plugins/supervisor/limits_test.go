@@ -127,10 +127,11 @@ func TestALimitLeavesAWorkerWhatItMayHave(t *testing.T) {
 // contained returns a box whose workers have cgroups.
 func contained(t *testing.T) (*box, *cgroup.Tree) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/sys/fs/cgroup", "cpulb-test-")
-	if err != nil {
-		dir, err = os.MkdirTemp("/sys/fs/cgroup/unified", "cpulb-test-")
+	root := "/sys/fs/cgroup"
+	if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
+		root += "/unified" // beside those of version 1
 	}
+	dir, err := os.MkdirTemp(root, "cpulb-test-")
 	if err != nil {
 		t.Skipf("only root and delegated units may make cgroups of version 2: %v", err)
 	}

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"exits":     func() { fmt.Fprintln(os.Stderr, "no such option"); os.Exit(3) },
 		"hello":     func() { fmt.Println("Hello, world"); select {} },
 		"chatter":   chatter,
+		"garbage":   func() { fmt.Printf("\x1b[31m\x00\xff%s\n", strings.Repeat("\xfe", 3000)); select {} },
 		"liar":      func() { fmt.Println("1|1|unix|/nonexistent/socket|grpc"); select {} },
 		"other":     func() { fmt.Println("1|99|unix|/nonexistent/socket|grpc"); select {} },
 		"escapes":   escapes,

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
@@ -55,13 +56,15 @@ func TestNotAPluginIsAClearError(t *testing.T) {
 		"exits":   "exit status 3; its last words: no such option: not an executor",
 		"hello":   "Hello, world",
 		"chatter": "",
+		"garbage": "\uFFFD",
 		"liar":    "",
 		"other":   "99",
 	} {
 		err := b.fails(t.Context(), b.spec(role))
 		t.Logf("%s: %v", role, err)
-		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", role, err)
+		if !errors.Is(err, supervisor.ErrNotExecutor) || !strings.Contains(err.Error(), says) || strings.ContainsAny(err.Error(), "\n\x1b\x00") ||
+			!utf8.ValidString(err.Error()) || len(err.Error()) > 1000 {
+			t.Errorf("%s: %q", role, err)
 		}
 	}
 }

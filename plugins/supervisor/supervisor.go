@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"cpulb/plugins"
 
@@ -122,9 +123,13 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 }
 
 // quiet is the logger for go-plugin's own messages. What is of interest in them,
-// we tell ourselves; at Info it only says that a process has ended. What the
-// worker logs comes through Named and is left as it is.
+// we tell ourselves: at Info it only says that a process has ended, at Warn that it
+// did not do so when it was asked. What the worker logs comes through Named and is
+// left as it is.
 type quiet struct{ hclog.Logger }
+
+// Warn implements hclog.Logger.
+func (q quiet) Warn(message string, args ...any) { q.Debug(message, args...) }
 
 // Info implements hclog.Logger.
 func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
@@ -155,7 +160,24 @@ func notExecutor(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %s", ErrNotExecutor, strings.Join(strings.Fields(err.Error()), " "))
+	return fmt.Errorf("%w: %s", ErrNotExecutor, legible(err.Error()))
+}
+
+// mostSaid bounds how much of what a foreign program says is repeated.
+const mostSaid = 300
+
+// legible puts a text with words of a foreign program on one short line.
+func legible(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || unicode.IsSpace(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, strings.Join(strings.Fields(text), " "))
+	if len(text) > mostSaid {
+		text = strings.ToValidUTF8(text[:mostSaid], "") + "…"
+	}
+	return text
 }
 
 // explain words an error of Start for operators. The process, if there was one,

@@ -1,0 +1,46 @@
+package cmd_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// quickToMiss has workers that stand still noticed, and ended, soon.
+const quickToMiss = "limits {\n  gil_stall = \"200ms\"\n  fence_timeout = \"100ms\""
+
+func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
+	d := start(t, strings.Replace(oneIOWorker, "limits {", quickToMiss, 1))
+	goOn, ids := d.neighbours(3)
+	old := d.readyPID("io-0")
+	ended := watchEnd(t, int(old))
+	if err := unix.Kill(int(old), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ids = append(ids, d.submit(script(t, doubles), `"params":{"value":1}`)) // into the stopped worker
+	touch(t, goOn)
+	ended()
+	for _, id := range ids {
+		if r := d.result(id); r["status"] != "completed" || r["worker"].(map[string]any)["pid"] == old {
+			t.Errorf("result: %v", r)
+		}
+	}
+	if log := d.log.String(); !strings.Contains(log, "worker does not answer") {
+		t.Errorf("the log does not tell of it:\n%s", log)
+	}
+}
+
+// A task that stops its own process does not go on doing so.
+func TestATaskThatStopsItsWorkerIsPoison(t *testing.T) {
+	d := start(t, strings.Replace(oneIOWorker, "limits {", quickToMiss, 1))
+	stops := d.submit(script(t, "import os, signal, time\ndef main(p, c):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    time.sleep(3600)\n"), `"params":0`)
+	r := d.result(stops)
+	if e, _ := r["error"].(map[string]any); r["status"] != "failed" || e["code"] != "worker_lost" {
+		t.Errorf("result: %v", r)
+	}
+	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" || fmt.Sprint(d.poolMetric("poisoned_tasks")) != "1" {
+		t.Errorf("afterwards: %v", r)
+	}
+}

@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cpulb/plugins/supervisor/lifecycle"
+)
+
+// A worker can stand still as a whole: somebody has stopped it, or a task has, or
+// the kernel does not let it go on. Then it makes no task go on either, nor sees
+// that one is cancelled; so it is fenced. One that still answers is left alone,
+// however long its interpreter's lock is held: that is for a task's timeout.
+
+// leastPulse is how long a worker may take to answer at least: a busy machine is
+// no reason to end it.
+const leastPulse = time.Second
+
+// pulse asks the worker twice in every limits.gil_stall whether it is there, until
+// it leaves or does not answer. It returns at the process's end at the latest.
+func (w *worker) pulse() {
+	stall := w.spec.LockStall
+	if stall <= 0 {
+		return
+	}
+	ticker := time.NewTicker(stall / 2)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-w.process.Done():
+			return
+		case <-ticker.C:
+		}
+		switch state := w.state.Load(); {
+		case state != lifecycle.Ready && state != lifecycle.Draining: // a spare that has a seat now is dead here
+			return
+		case !w.answers(max(stall, leastPulse)):
+			w.hang(max(stall, leastPulse))
+			return
+		}
+	}
+}
+
+// answers asks a second time before it says no: what has kept the daemon itself
+// from running can make the first answer late.
+func (w *worker) answers(within time.Duration) bool {
+	for range 2 {
+		ctx, cancel := context.WithTimeout(w.seat.pool.engine.life, within)
+		_, err := w.process.Stats(ctx)
+		late := err != nil && context.Cause(ctx) == context.DeadlineExceeded
+		cancel()
+		if !late {
+			return true // an error at once is that of a process that ends, which watch sees
+		}
+	}
+	return false
+}
+
+// hang fences a worker that does not answer. The tasks in it are suspects once it
+// is ended, or one that stops its own process would do so for ever.
+func (w *worker) hang(silent time.Duration) {
+	e := w.seat.pool.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
+		return
+	}
+	w.hung = true
+	e.log.Warn("worker does not answer", "worker", w.spec.ID, "pid", w.process.PID(), "for", silent)
+	w.fence(fmt.Sprintf("it did not answer for %s, twice", silent))
+}
