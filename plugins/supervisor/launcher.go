@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -103,7 +104,7 @@ func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
 	if n := len(home.dir) + pluginSocketPath; n > maxSocketPath {
 		return home, fmt.Errorf("runtime folder %s is %d bytes too long for Unix sockets in it", home.dir, n-maxSocketPath)
 	}
-	if err := os.Mkdir(home.dir, 0o700); err != nil {
+	if err := l.mkdir(home.dir); err != nil {
 		return home, fmt.Errorf("worker folder: %w", err)
 	}
 	if tree != nil {
@@ -113,6 +114,20 @@ func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
 		}
 	}
 	return home, nil
+}
+
+// mkdir makes a folder in l.dir, and that one anew when somebody has removed it:
+// those who run need it no more, and those who come shall have one.
+func (l *Launcher) mkdir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Mkdir(l.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { // another start may have made it
+		return err
+	}
+	l.log.Warn("the folder of the workers was gone, and has been made anew", "path", l.dir)
+	return os.Mkdir(dir, 0o700)
 }
 
 // contain makes the cgroup; its name tells people whose it is.

@@ -30,7 +30,7 @@ func openProgram(path, hash string) (*os.File, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrSpawn, err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {

@@ -129,7 +129,7 @@ func (p *process) Start(context.Context) error {
 	defer program.Close()
 	pipes, err := newPipes()
 	if err != nil {
-		return fmt.Errorf("pipe: %w", err)
+		return fmt.Errorf("%w: pipe: %w", ErrSpawn, err)
 	}
 	defer pipes.close(pipes.theirs())
 	p.cmd.Stdout, p.cmd.Stderr = pipes.stdout.theirs, pipes.stderr.theirs

@@ -19,6 +19,7 @@ import (
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // What can't be started is a clear error and leaves nothing.
@@ -158,5 +159,39 @@ func TestAPathTooLongForSocketsIsAClearError(t *testing.T) {
 	b := &box{t, l, dir}
 	if err := b.fails(t.Context(), b.spec("executor")); !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "too long") {
 		t.Fatal(err)
+	}
+}
+
+func TestAFolderThatIsGoneIsMadeAnew(t *testing.T) {
+	b := newBox(t)
+	if err := os.Remove(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	p := b.start(b.spec("executor"), recorders)
+	if _, err := p.Stats(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTooFewDescriptorsAreNotTheProgramsFault(t *testing.T) {
+	b := newBox(t)
+	var old unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &old); err != nil {
+		t.Fatal(err)
+	}
+	restore := func() {
+		if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &old, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer restore()
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := b.fails(t.Context(), b.spec("executor"))
+	restore()                                   // before anything is reported
+	_ = os.RemoveAll(filepath.Join(b.dir, "1")) // which takes descriptors, too
+	if !errors.Is(err, supervisor.ErrSpawn) || errors.Is(err, supervisor.ErrNotExecutor) {
+		t.Error(err)
 	}
 }
