@@ -72,7 +72,6 @@ type Worker struct {
 	leaf    int    // in Balancer.workers
 	listed  int    // in Balancer.free; -1: not there
 	closed  bool
-	alone   bool // one lease keeps all others off
 	removed bool
 }
 
@@ -187,22 +186,9 @@ func (b *Balancer) Close(w *Worker) []Lease {
 	return waiting
 }
 
-// Open undoes Close, not Remove.
-func (b *Balancer) Open(w *Worker) {
-	if !w.closed || w.removed {
-		return
-	}
-	w.closed = false
-	b.slots += len(w.slots)
-	b.placeWorker(w)
-	for i := range w.slots {
-		b.placeSlot(&w.slots[i])
-	}
-}
-
 // Acquire leases a place for a task that is expected to take estimate; 0 means that
 // nothing is known of it, and counts as long. It answers false when there is no
-// place; there will be one after a Release, an Add or an Open.
+// place; there will be one after a Release or an Add.
 func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) {
 	if w := b.choose(); w != nil {
 		return b.start(w, now, estimate), true
@@ -216,23 +202,6 @@ func (b *Balancer) Room() bool {
 	w, _ := b.workers.best()
 	s, _ := b.windows.best()
 	return w != nil || len(b.free) > 0 || s != nil
-}
-
-// AcquireAlone leases a slot of a worker of which no other slot is busy, and keeps
-// all others off it until the lease is released. It answers false when no worker is
-// idle. It costs O(n): it is for the rare task that must not share a process.
-func (b *Balancer) AcquireAlone(now time.Time, estimate time.Duration) (Lease, bool) {
-	var idle *Worker
-	for _, w := range b.workers.items {
-		if w != nil && w.takes() && w.Busy() == 0 && (idle == nil || w.order < idle.order) {
-			idle = w
-		}
-	}
-	if idle == nil {
-		return Lease{}, false
-	}
-	idle.alone = true
-	return b.start(idle, now, estimate), true
 }
 
 // start leases a free slot of w.
@@ -279,7 +248,6 @@ func (b *Balancer) Release(l Lease, now time.Time) time.Duration {
 	w.content -= s.holds[i].estimate
 	if s.holds = slices.Delete(s.holds, i, i+1); len(s.holds) == 0 {
 		w.free = append(w.free, s.index)
-		w.alone = false
 		b.busy--
 	} else {
 		b.waiting--
@@ -302,7 +270,7 @@ func (b *Balancer) Waiting() int { return b.waiting }
 func (w *Worker) Busy() int { return len(w.slots) - len(w.free) }
 
 // takes tells whether w may be given leases, if it has room.
-func (w *Worker) takes() bool { return !w.closed && !w.alone && !w.removed }
+func (w *Worker) takes() bool { return !w.closed && !w.removed }
 
 // unknown is what a task counts as of which nothing is known.
 const unknown = time.Second

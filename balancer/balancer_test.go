@@ -19,10 +19,9 @@ type entry struct {
 	held   map[int]time.Duration // estimates, by slot
 	turn   int
 	closed bool
-	alone  bool
 }
 
-func (e *entry) takes() bool { return !e.closed && !e.alone && len(e.held) < e.slots }
+func (e *entry) takes() bool { return !e.closed && len(e.held) < e.slots }
 
 func (e *entry) work() time.Duration {
 	var sum time.Duration
@@ -94,12 +93,6 @@ func (f *fleet) close(t *rapid.T) {
 	e.closed = true
 }
 
-func (f *fleet) open(t *rapid.T) {
-	e := f.draw(t)
-	f.b.Open(e.worker)
-	e.closed = false
-}
-
 func (f *fleet) took(t *rapid.T, e *entry, l balancer.Lease, estimate time.Duration) {
 	if _, twice := e.held[l.Slot]; l.Slot < 0 || l.Slot >= e.slots || twice || l.Depth != 0 {
 		t.Fatalf("slot %d, depth %d: out of range or leased already", l.Slot, l.Depth)
@@ -145,23 +138,6 @@ func (f *fleet) acquire(t *rapid.T) {
 	f.took(t, e, l, estimate)
 }
 
-func (f *fleet) acquireAlone(t *rapid.T) {
-	var want *entry
-	for _, e := range f.workers {
-		if want == nil && e.takes() && len(e.held) == 0 {
-			want = e
-		}
-	}
-	l, ok := f.b.AcquireAlone(epoch, time.Second)
-	if ok != (want != nil) || ok && l.Worker != want.worker {
-		t.Fatalf("AcquireAlone answered %v, a worker is idle: %v, or it is not the oldest", ok, want != nil)
-	}
-	if ok {
-		f.took(t, want, l, 12*time.Second)
-		want.held[l.Slot], want.alone = time.Second, true
-	}
-}
-
 func (f *fleet) release(t *rapid.T) {
 	if len(f.leases) == 0 {
 		t.Skip("no lease")
@@ -171,7 +147,6 @@ func (f *fleet) release(t *rapid.T) {
 	if e := f.of(l); e != nil {
 		if _, held := e.held[l.Slot]; held && slices.Contains(f.leases, l) {
 			delete(e.held, l.Slot)
-			e.alone = false
 		}
 	}
 	f.leases = slices.DeleteFunc(f.leases, func(x balancer.Lease) bool { return x == l })
@@ -206,8 +181,8 @@ func TestEachPolicyChoosesAsItSaysAndNoSlotIsLeasedTwice(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				f := &fleet{b: balancer.New(balancer.Options{Policy: policy}), before: before}
-				t.Repeat(map[string]func(*rapid.T){"add": f.add, "remove": f.remove, "close": f.close, "open": f.open,
-					"acquire": f.acquire, "alone": f.acquireAlone, "release": f.release, "": f.check})
+				t.Repeat(map[string]func(*rapid.T){"add": f.add, "remove": f.remove, "close": f.close,
+					"acquire": f.acquire, "release": f.release, "": f.check})
 			})
 		})
 	}

@@ -45,9 +45,6 @@ func (t *Topology) CPUs() []CPU { return slices.Clone(t.cpus) }
 // IDs returns their numbers.
 func (t *Topology) IDs() []int { return ids(t.cpus) }
 
-// Equal tells whether t and u would place workers alike.
-func (t *Topology) Equal(u *Topology) bool { return slices.Equal(t.cpus, u.cpus) }
-
 // Select returns the CPUs that list means: "" and "auto" mean all that are usable,
 // anything else must name usable ones.
 func (t *Topology) Select(list string) ([]int, error) {

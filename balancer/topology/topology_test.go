@@ -240,10 +240,10 @@ func TestAReloadSeesWhatHasChanged(t *testing.T) {
 	before, _ := source.Read()
 	source.Sys.(fstest.MapFS)["fs/cgroup/cpuset.cpus.effective"].Data = []byte("0-2\n")
 	after, err := source.Read()
-	if err != nil || before.Equal(after) || !slices.Equal(after.IDs(), []int{0, 1, 2}) {
+	if err != nil || slices.Equal(before.CPUs(), after.CPUs()) || !slices.Equal(after.IDs(), []int{0, 1, 2}) {
 		t.Fatalf("%v, %v", after, err)
 	}
-	if again, _ := source.Read(); !again.Equal(after) {
+	if again, _ := source.Read(); !slices.Equal(again.CPUs(), after.CPUs()) {
 		t.Error("nothing changed, but it is not equal")
 	}
 }

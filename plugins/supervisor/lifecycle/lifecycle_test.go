@@ -101,8 +101,8 @@ func TestAReadyWorkerAloneTakesTasks(t *testing.T) {
 		if s == lifecycle.Stopping && s.BlamesTasks() || s == lifecycle.Ready && !s.BlamesTasks() {
 			t.Errorf("%s blames tasks: %v", s, s.BlamesTasks())
 		}
-		if text, err := s.MarshalText(); err != nil || string(text) != s.String() || strings.Contains(s.String(), "(") {
-			t.Errorf("%q, %v", text, err)
+		if strings.Contains(s.String(), "(") {
+			t.Errorf("%s has no name", s)
 		}
 	}
 }
@@ -134,9 +134,6 @@ func TestWaitsDoubleUpToTheMost(t *testing.T) {
 		if _, looping := r.CrashLoop(); looping != (i+1 >= 3) {
 			t.Errorf("after death %d it is a loop: %v", i+1, looping)
 		}
-	}
-	if r.Deaths() != 8 {
-		t.Errorf("%d deaths", r.Deaths())
 	}
 }
 
@@ -170,8 +167,8 @@ func TestAnEndThatWasAskedForIsNoDeath(t *testing.T) {
 		r.Born()
 		r.Ended()
 	}
-	if _, looping := r.CrashLoop(); looping || r.Deaths() != 0 {
-		t.Errorf("a loop: %v, after %d deaths", looping, r.Deaths())
+	if _, looping := r.CrashLoop(); looping {
+		t.Error("a loop without a death")
 	}
 	if wait := r.Died("signal: killed", nil); wait != 0 {
 		t.Errorf("the first death waits %v", wait)

@@ -71,7 +71,6 @@ type Restarts struct {
 	now    func() time.Time
 	born   time.Time // zero: none lives
 	deaths int       // in a row
-	total  int
 	last   Death
 }
 
@@ -97,7 +96,6 @@ func (r *Restarts) Died(how string, lastWords []string) (wait time.Duration) {
 	r.forget()
 	r.born = time.Time{}
 	r.deaths++
-	r.total++
 	r.last = Death{At: r.now(), How: how, LastWords: lastWords}
 	return r.policy.wait(r.deaths)
 }
@@ -121,6 +119,3 @@ func (r *Restarts) CrashLoop() (last Death, looping bool) {
 	r.forget()
 	return r.last, r.deaths >= r.policy.Loop
 }
-
-// Deaths returns how many workers have died here in all.
-func (r *Restarts) Deaths() int { return r.total }

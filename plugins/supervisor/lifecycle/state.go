@@ -84,9 +84,6 @@ func (s State) CanBecome(next State) bool {
 	return false
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Machine holds a worker's state and changes it only along the transition table.
 // It is safe for concurrent use; of several movers from one state, one wins.
 type Machine struct{ v atomic.Uint32 }
