@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker 
 	e.mu.Lock()
 	var found *seat
 	for _, p := range e.pools {
-		for _, s := range p.seats {
+		for _, s := range slices.Concat(p.seats, p.spares) {
 			if s.spec.ID == worker {
 				found = s
 			}
@@ -57,23 +58,35 @@ func (s *seat) successor(why string) (order, <-chan error) {
 	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
 }
 
-// order hands o to the seat and waits for its answer.
+// order hands o to the seat and waits for its answer. Errors: task.ErrNoWorker when
+// the pool has given the seat up meanwhile; why there is no successor.
 func (s *seat) order(ctx context.Context, o order, answer <-chan error) error {
 	select {
 	case s.orders <- o:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-s.life.Done():
-		return task.ErrDraining
+		return s.gone()
 	}
 	select {
 	case err := <-answer:
+		if err != nil && s.life.Err() != nil {
+			return s.gone()
+		}
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-s.life.Done():
+		return s.gone()
+	}
+}
+
+// gone says why a seat that was dismissed has no worker.
+func (s *seat) gone() error {
+	if s.pool.engine.life.Err() != nil {
 		return task.ErrDraining
 	}
+	return fmt.Errorf("%w: %s: its seat is no longer needed", task.ErrNoWorker, s.pool.config.Name)
 }
 
 // recycle has the worker replaced, some time soon. Engine.mu is held.

@@ -24,7 +24,7 @@ import (
 
 // Reload takes the configuration anew from where it came from, and returns once it
 // holds in every worker. Errors: access.Denied; task.ErrReload, and then the old
-// configuration still holds.
+// configuration still holds unless the error says that the new one does.
 func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 	if err := e.administer(who); err != nil {
 		return err
@@ -223,10 +223,21 @@ func (r *reload) roll() error {
 	}
 	all.Wait()
 	if err := errors.Join(failed...); err != nil {
-		return fmt.Errorf("the new configuration holds, but not in every worker: %w", err)
+		return &partial{err}
 	}
 	return nil
 }
+
+// partial is a task.ErrReload that does not say that nothing was reloaded.
+type partial struct{ why error }
+
+// Error implements error.
+func (p *partial) Error() string {
+	return "the new configuration holds, but not in every worker: " + p.why.Error()
+}
+
+// Unwrap tells errors.Is what p matches.
+func (p *partial) Unwrap() []error { return []error{task.ErrReload, p.why} }
 
 func (c *change) roll() error {
 	p, e := c.pool, c.pool.engine
@@ -262,7 +273,14 @@ func (c *change) roll() error {
 // exchangeFor gives the seat another kind of worker; ready, if not nil, is one.
 func (s *seat) exchangeFor(spec supervisor.Spec, core int, ready *worker) error {
 	answer := make(chan error, 1)
-	return s.order(s.pool.engine.life, order{spec: spec, core: core, why: "the configuration has changed", ready: ready, answer: answer}, answer)
+	err := s.order(s.pool.engine.life, order{spec: spec, core: core, why: "the configuration has changed", ready: ready, answer: answer}, answer)
+	if err != nil && ready != nil {
+		ready.process.Kill() // nobody else may know it
+	}
+	if errors.Is(err, task.ErrNoWorker) {
+		return nil // the pool has become smaller meanwhile
+	}
+	return err
 }
 
 func (c *change) takeProven() *worker {

@@ -31,7 +31,8 @@ var (
 	ErrBatchNotFound = errors.New("no such batch")
 	// ErrBadCursor: this was not given out as the place to go on from.
 	ErrBadCursor = errors.New("not a place in the list")
-	// ErrReload: the new configuration can't be used; the old one holds.
+	// ErrReload: the new configuration can't be used and the old one holds, or it does
+	// not hold in every worker, which the error says.
 	ErrReload = errors.New("the configuration was not reloaded")
 	// ErrDraining: the daemon is stopping and accepts nothing new.
 	ErrDraining = errors.New("the daemon is draining")

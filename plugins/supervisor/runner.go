@@ -47,7 +47,7 @@ type process struct {
 	exited  bool
 	killed  bool // by us, while it lived
 	killing sync.Once
-	oom     bool // for after reaped: the kernel has killed for the cgroup's memory
+	oom     bool // for after reaped: the kernel has killed for the cgroup's memory, if only a child
 
 	untie func() bool // set by tied.Start
 }

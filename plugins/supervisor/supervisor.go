@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -289,7 +290,7 @@ func (p *Process) MemoryLimit() MemoryLimit { return p.memory }
 // status 2 (SIGSEGV: segmentation violation)"; only after Done.
 func (p *Process) Exit() string {
 	how := p.os.cmd.ProcessState.String()
-	if p.os.oom {
+	if status, ok := p.os.cmd.ProcessState.Sys().(syscall.WaitStatus); p.os.oom && ok && status.Signal() == syscall.SIGKILL {
 		return how + " (out of the memory that it may have)"
 	}
 	if crash := p.os.last.crashed(); crash != "" && p.os.cmd.ProcessState.ExitCode() == goCrash {
