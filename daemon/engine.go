@@ -248,11 +248,13 @@ func (e *Engine) Start(ctx context.Context) error {
 	for _, s := range seats {
 		go func() { failures <- s.start(ctx) }()
 	}
-	var err error
+	var failed []error
 	for range seats {
-		err = errors.Join(err, <-failures)
+		if err := <-failures; err != nil {
+			failed = append(failed, err)
+		}
 	}
-	if err != nil {
+	if err := summary(failed); err != nil {
 		e.end()
 		e.stopWorkers(ctx)
 		e.launcher.Close()
@@ -272,6 +274,18 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.supervisors.Go(func() { e.keepTime(e.life) })
 	e.supervisors.Go(e.tend)
 	return nil
+}
+
+// mostFailures is how many workers' failures are told one by one; they tend to be
+// alike.
+const mostFailures = 5
+
+// summary joins errors, of many the first.
+func summary(failed []error) error {
+	if more := len(failed) - mostFailures; more > 0 {
+		return fmt.Errorf("%w\nand %d more", errors.Join(failed[:mostFailures]...), more)
+	}
+	return errors.Join(failed...)
 }
 
 // seats returns every seat that may have a process. e.mu is held.

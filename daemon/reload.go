@@ -251,23 +251,28 @@ func (c *change) roll() error {
 	spares := slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
 	p.resizeSpares()
 	e.mu.Unlock()
-	var err error
+	var failed []error
+	note := func(err error) {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
 	for i, s := range seats {
 		switch {
 		case i >= had:
-			err = errors.Join(err, s.fill(c.takeProven()))
+			note(s.fill(c.takeProven()))
 		case c.exchanged:
 			spec, core := c.plan.post(i)
-			err = errors.Join(err, s.exchangeFor(spec, core, c.takeProven()))
+			note(s.exchangeFor(spec, core, c.takeProven()))
 		}
 	}
 	for i, s := range spares {
 		if c.exchanged {
 			spec, core := c.plan.spareSpec(i)
-			err = errors.Join(err, s.exchangeFor(spec, core, nil))
+			note(s.exchangeFor(spec, core, nil))
 		}
 	}
-	return err
+	return summary(failed)
 }
 
 // exchangeFor gives the seat another kind of worker; ready, if not nil, is one.

@@ -50,6 +50,7 @@ func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 		{"not executable", executor(plain), 1, []string{plain}},
 		{"ends at once", executor("/bin/true"), 1, []string{"/bin/true"}},
 		{"fails at once", executor(silent), 1, []string{silent}},
+		{"many that fail", strings.Replace(executor(silent), "workers    = 1", "workers    = 12", 1), 1, []string{silent, "and 7 more"}},
 		{"prints garbage", executor(garbage), 1, []string{garbage}},
 		{"wrong sum", strings.Replace(executor("cpulb-python"), "\n}", "\n  sha256 = \""+strings.Repeat("0", 64)+"\"\n}", 1), 1,
 			[]string{"cpulb-python", "another SHA-256"}},
