@@ -44,3 +44,40 @@ func TestATaskThatStopsItsWorkerIsPoison(t *testing.T) {
 		t.Errorf("afterwards: %v", r)
 	}
 }
+
+// A worker that leaves is listed as it runs, not as its successor does.
+func TestALeavingWorkerIsListedOnItsOwnCore(t *testing.T) {
+	var usable unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &usable); err != nil {
+		t.Fatal(err)
+	}
+	var cpus []int
+	for cpu := 0; len(cpus) < min(2, usable.Count()); cpu++ {
+		if usable.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	if len(cpus) < 2 {
+		t.Skip("there is one CPU")
+	}
+	on := func(cpu, threads int) string {
+		return strings.Replace(oneIOWorker, "threads = 8", fmt.Sprintf("threads = %d\n  cores = \"%d\"", threads, cpu), 1)
+	}
+	d := start(t, on(cpus[0], 8))
+	goOn, ids := d.neighbours(1)
+	if log := d.reload(on(cpus[1], 4)); !strings.Contains(log, "reloaded in every worker") {
+		t.Fatal(log)
+	}
+	var seen []string
+	for _, w := range d.workers() {
+		seen = append(seen, fmt.Sprint(w["state"], " on ", w["core"], " with ", w["slots"]))
+	}
+	want := []string{fmt.Sprint("ready on ", cpus[1], " with 4"), fmt.Sprint("draining on ", cpus[0], " with 8")}
+	if fmt.Sprint(seen) != fmt.Sprint(want) {
+		t.Errorf("%q, want %q", seen, want)
+	}
+	touch(t, goOn)
+	if r := d.result(ids[0]); r["status"] != "completed" {
+		t.Errorf("result: %v", r)
+	}
+}

@@ -22,6 +22,10 @@ func TestASpareTakesTheSeatOnItsCore(t *testing.T) {
 	for spare == 0 && t.Context().Err() == nil {
 		spare = d.readyPID("cpu-spare-0")
 	}
+	if code, answer := d.call("POST", "/v1/workers/cpu-spare-0/restart", ""); code != 200 || d.readyPID("cpu-spare-0") == spare {
+		t.Errorf("restart of the spare: %d %v", code, answer)
+	}
+	spare = d.readyPID("cpu-spare-0")
 	for seat := 1; seat >= 0; seat-- { // the spare waits on the core of the other
 		id := fmt.Sprintf("cpu-%d", seat)
 		if err := syscall.Kill(int(d.readyPID(id)), syscall.SIGKILL); err != nil {

@@ -17,14 +17,14 @@ import (
 // no reason to end it.
 const leastPulse = time.Second
 
-// pulse asks the worker twice in every limits.gil_stall whether it is there, until
+// pulse asks the worker once in every limits.gil_stall whether it is there, until
 // it leaves or does not answer. It returns at the process's end at the latest.
 func (w *worker) pulse() {
 	stall := w.spec.LockStall
 	if stall <= 0 {
 		return
 	}
-	ticker := time.NewTicker(stall / 2)
+	ticker := time.NewTicker(stall)
 	defer ticker.Stop()
 	for {
 		select {
