@@ -4,7 +4,7 @@
 // Guarantees. One call into Python costs one crossing of cgo; text and bytes are
 // copied once on the way in and not at all on the way out. An interrupt raises
 // its exception in the region it was meant for or nowhere. Python never enters
-// Go with the GIL held. Signals stay Go's.
+// Go with the GIL held. A signal is Go's until Python code sets a handler for it.
 //
 // Not guaranteed. An interrupt does not wake a thread that waits outside Python
 // (a sleep, a lock, a long C call) and a region may swallow it. Nothing here

@@ -68,9 +68,8 @@ void ep_release(ep_thread *t, PyObject *object);
 ep_thread *ep_thread_main(void);
 ep_thread *ep_thread_open(int own_cwd);
 void ep_thread_close(ep_thread *t);
-int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, int args);
+int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, PyObject *settle, int args);
 PyObject *ep_thread_make(ep_thread *t, PyObject *callable, int args);
-int64_t ep_heartbeat(ep_thread *t);
 int64_t ep_clock_ns(int clock);
 
 // value.c; all with the GIL held
@@ -88,6 +87,32 @@ PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL
 
 // keys.c; GIL held
 PyObject *ep_plain_keys(PyObject *self, PyObject *value);
+
+// capture.c; none of it needs the GIL
+int ep_capture_open(size_t most);
+int ep_capture_log(void);
+void ep_capture_begin(void);
+int ep_capture_take(int thorough);
+const char *ep_capture_kept(int which, size_t *size, int *truncated);
+void ep_capture_clear(void);
+void ep_capture_renew(void);
+
+// state.c; GIL held, except for ep_had_children and the signals' two
+int ep_had_children(void);
+void ep_signals_default(void);
+void ep_signals_return(void);
+PyObject *ep_variables(PyObject *self, PyObject *unused);
+PyObject *ep_remember(PyObject *self, PyObject *args);
+PyObject *ep_drifted(PyObject *self, PyObject *unused);
+int ep_changed(void);
+PyObject *ep_return_signal(PyObject *self, PyObject *number);
+
+// versions.c; GIL held
+uint64_t ep_dict_version(PyObject *dict);
+
+// refuse.c
+int ep_refuse_init(void);                              // before ep_start's initialisation
+PyObject *ep_refuse(PyObject *self, PyObject *args);   // GIL held
 
 // beneath.c; GIL held
 PyObject *ep_open_beneath(PyObject *self, PyObject *args);

@@ -158,18 +158,18 @@ func TestInterruptReachesItsRegionOnly(t *testing.T) {
 			}
 			open <- p.Interrupt(7, 0)
 		}()
-		r, err := p.CallRegion(7, spin, rescue, embedpy.Int(1))
+		r, err := p.CallRegion(7, spin, rescue, nil, embedpy.Int(1))
 		if err != nil || r.String(0) != "Interrupted" || !p.Report().Interrupted || !<-open {
 			t.Errorf("%v, %+v", err, p.Report())
 		}
 		if p.Interrupt(7, 0) {
 			t.Error("a region that has ended was interrupted")
 		}
-		if r, err = p.CallRegion(8, echo, rescue, embedpy.Int(1)); err != nil || r.Int(0) != 1 || p.Report().Interrupted {
+		if r, err = p.CallRegion(8, echo, rescue, nil, embedpy.Int(1)); err != nil || r.Int(0) != 1 || p.Report().Interrupted {
 			t.Errorf("the next region: %v", err)
 		}
 		p.Interrupt(9, 0) // before its region begins
-		if r, err = p.CallRegion(9, spin, rescue, embedpy.Int(1)); err != nil || r.String(0) != "Interrupted" {
+		if r, err = p.CallRegion(9, spin, rescue, nil, embedpy.Int(1)); err != nil || r.String(0) != "Interrupted" {
 			t.Errorf("a region interrupted in advance: %v", err)
 		}
 	})

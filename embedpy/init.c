@@ -38,8 +38,7 @@ static PyStatus init(PyConfig *config, const char *executable)
 	status = PyConfig_SetBytesString(config, &config->executable, executable);
 	if (PyStatus_Exception(status))
 		return status;
-	// Go owns the signals: a handler of CPython's lacks SA_ONSTACK and would
-	// kill the process when it runs on a goroutine's stack.
+	// Go has the signals until a script sets a handler; CPython's are SA_ONSTACK.
 	config->install_signal_handlers = 0;
 	config->parse_argv = 0;
 	config->configure_c_stdio = 0;
@@ -55,14 +54,16 @@ int ep_start(const char *executable, char *error, size_t error_size)
 	PyConfig config;
 	PyStatus status;
 
-	if (PyImport_AppendInittab("_embedpy", ep_module_init) < 0) {
+	if (PyImport_AppendInittab("_embedpy", ep_module_init) < 0 || ep_refuse_init() < 0) {
 		snprintf(error, error_size, "no memory");
 		return -1;
 	}
 	status = preinit();
 	if (!PyStatus_Exception(status)) {
 		PyConfig_InitIsolatedConfig(&config);
+		ep_signals_default();
 		status = init(&config, executable);
+		ep_signals_return();
 		PyConfig_Clear(&config);
 	}
 	if (!PyStatus_Exception(status))

@@ -12,7 +12,6 @@ import (
 	"runtime/cgo"
 	"strings"
 	"sync/atomic"
-	"time"
 	"unsafe"
 )
 
@@ -46,6 +45,10 @@ type Config struct {
 	// thread that posts, which waits for it; so it may come from several threads
 	// at once. May be nil.
 	Posted func(Post)
+	// OnMain calls its argument, which does not return, on the OS thread that is to
+	// be Python's main thread: the process's first one if signals are to interrupt
+	// what Python code waits for there. nil: a thread of the interpreter's own.
+	OnMain func(func())
 }
 
 // Post is an event out of Python code. Channel, Key and Kind mean what the
@@ -61,13 +64,15 @@ type Post struct {
 // Interpreter is the process's CPython. Its methods may be called from any
 // goroutine.
 type Interpreter struct {
-	posted func(Post)
-	work   chan func(*Thread)
+	posted     func(Post)
+	executable string
+	main       chan func(*Thread)
+	work       chan func(*Thread)
 }
 
-// Start brings CPython up on an OS thread of its own, which stays Python's main
-// thread for the life of the process. It can be called once; after an error that
-// matches ErrInit the process must exit.
+// Start brings CPython up on what stays Python's main thread for the life of the
+// process. It can be called once; after an error that matches ErrInit the process
+// must exit.
 func Start(c Config) (*Interpreter, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, ErrStarted
@@ -79,19 +84,25 @@ func Start(c Config) (*Interpreter, error) {
 		}
 		c.Executable = exe
 	}
-	in := &Interpreter{posted: c.Posted, work: make(chan func(*Thread))}
+	in := &Interpreter{posted: c.Posted, executable: c.Executable, main: make(chan func(*Thread)), work: make(chan func(*Thread))}
 	C.ep_owner = C.uintptr_t(cgo.NewHandle(in))
 	ready := make(chan error)
-	go in.main(c.Executable, ready)
+	begin := func() { in.serveMain(c.Executable, ready) }
+	if c.OnMain != nil {
+		c.OnMain(begin)
+	} else {
+		go begin()
+	}
 	if err := <-ready; err != nil {
 		return nil, err
 	}
-	return in, nil
+	go in.serve(ready)
+	return in, <-ready
 }
 
-// main is Python's main thread: it starts CPython and then does what Do hands
-// it. It never returns once CPython is up, so that its OS thread never ends.
-func (in *Interpreter) main(executable string, ready chan<- error) {
+// serveMain is Python's main thread: it starts CPython and then does what Main
+// hands it. It never returns once CPython is up, so that its OS thread never ends.
+func (in *Interpreter) serveMain(executable string, ready chan<- error) {
 	runtime.LockOSThread()
 	path := C.CString(executable)
 	defer C.free(unsafe.Pointer(path))
@@ -105,11 +116,27 @@ func (in *Interpreter) main(executable string, ready chan<- error) {
 		ready <- fmt.Errorf("%w: no memory", ErrInit)
 		return
 	}
-	close(ready)
+	ready <- nil
+	for f := range in.main {
+		f(t)
+	}
+}
+
+// serve does what Do hands it, on a thread that runs no one's code for long.
+func (in *Interpreter) serve(ready chan<- error) {
+	runtime.LockOSThread()
+	t, err := in.OpenThread()
+	ready <- err
+	if err != nil {
+		return
+	}
 	for f := range in.work {
 		f(t)
 	}
 }
+
+// Executable is Python's sys.executable.
+func (in *Interpreter) Executable() string { return in.executable }
 
 // Version is the version of the running CPython, e.g. "3.11.2".
 func (in *Interpreter) Version() string { return LinkedVersion() }
@@ -120,9 +147,18 @@ func LinkedVersion() string {
 	return version
 }
 
-// Do runs f on Python's main thread and returns when it has run, or with ctx's
-// error when f has not begun or has not ended by then; f then still runs. f must
-// be short: health checks wait behind it. It must not keep the Thread.
+// Main runs f on Python's main thread and returns when it has run. An f that does
+// not return keeps the thread: Main must not be called again.
+func (in *Interpreter) Main(f func(*Thread)) {
+	done := make(chan struct{})
+	in.main <- func(t *Thread) { defer close(done); f(t) }
+	<-done
+}
+
+// Do runs f on a Python thread that is neither the main thread nor anybody else's,
+// and returns when it has run, or with ctx's error when f has not begun or has not
+// ended by then; f then still runs. f must be short: health checks wait behind it.
+// It must not keep the Thread.
 func (in *Interpreter) Do(ctx context.Context, f func(*Thread)) error {
 	done := make(chan struct{})
 	select {
@@ -141,19 +177,8 @@ func (in *Interpreter) Do(ctx context.Context, f func(*Thread)) error {
 // Load runs source, Python text, as a module of that name and adds it to
 // sys.modules. file is what tracebacks show. It runs on Python's main thread.
 func (in *Interpreter) Load(name, file, source string) (err error) {
-	doErr := in.Do(context.Background(), func(t *Thread) { err = t.load(name, file, source) })
-	return errors.Join(doErr, err)
-}
-
-// Heartbeat takes and releases the GIL on Python's main thread and returns how
-// long that took. It fails with ctx's error if that is done first; the attempt
-// goes on, and later heartbeats wait behind it.
-func (in *Interpreter) Heartbeat(ctx context.Context) (time.Duration, error) {
-	wait := make(chan time.Duration, 1)
-	if err := in.Do(ctx, func(t *Thread) { wait <- time.Duration(C.ep_heartbeat(t.c)) }); err != nil {
-		return 0, err
-	}
-	return <-wait, nil
+	in.Main(func(t *Thread) { err = t.load(name, file, source) })
+	return err
 }
 
 //export embedpyPosted

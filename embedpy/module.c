@@ -1,8 +1,13 @@
 // The module _embedpy: what Python code may ask of its host.
+#define _GNU_SOURCE
 #include "embedpy.h"
 #include "_cgo_export.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char capsule_name[] = "_embedpy.thread";
 
@@ -97,8 +102,26 @@ static PyObject *mod_post(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+// unshare_folder() gives the calling thread, and those that it starts from now on,
+// a working directory and a umask that its other threads no longer share.
+static PyObject *mod_unshare_folder(PyObject *self, PyObject *unused)
+{
+	return PyBool_FromLong(unshare(CLONE_FS) == 0);
+}
+
+// log_descriptor() is a descriptor of the host's log.
+static PyObject *mod_log_descriptor(PyObject *self, PyObject *unused) { return PyLong_FromLong(ep_capture_log()); }
+
+static PyObject *signature_of(const struct stat *found)
+{
+	int64_t parts[] = {(int64_t)found->st_dev, (int64_t)found->st_ino, (int64_t)found->st_size,
+	                   (int64_t)found->st_mtim.tv_sec, (int64_t)found->st_mtim.tv_nsec,
+	                   (int64_t)found->st_ctim.tv_sec, (int64_t)found->st_ctim.tv_nsec};
+	return PyBytes_FromStringAndSize((const char *)parts, sizeof parts);
+}
+
 // signature(path) returns bytes that change when the file does, or None when
-// there is no such file: device, inode, size and time of modification.
+// there is no such file: device, inode, size, and times of modification and change.
 static PyObject *mod_signature(PyObject *self, PyObject *path)
 {
 	PyObject *name;
@@ -113,9 +136,44 @@ static PyObject *mod_signature(PyObject *self, PyObject *path)
 	Py_DECREF(name);
 	if (failed)
 		Py_RETURN_NONE;
-	int64_t parts[] = {(int64_t)found.st_dev, (int64_t)found.st_ino, (int64_t)found.st_size,
-	                   (int64_t)found.st_mtim.tv_sec, (int64_t)found.st_mtim.tv_nsec};
-	return PyBytes_FromStringAndSize((const char *)parts, sizeof parts);
+	return signature_of(&found);
+}
+
+// real_path writes the path of an open file, without symbolic links.
+static int real_path(const char *name, char *real, size_t size, struct stat *found)
+{
+	char link[40];
+	ssize_t n = -1;
+	int fd = open(name, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	if (fstat(fd, found) == 0)
+		n = readlink(link, real, size - 1);
+	close(fd);
+	real[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? -1 : 0;
+}
+
+// resolved(path) returns the path of the file that path leads to, without symbolic
+// links, and its signature; None when there is no such file.
+static PyObject *mod_resolved(PyObject *self, PyObject *path)
+{
+	char real[PATH_MAX];
+	PyObject *name;
+	struct stat found;
+	int failed;
+
+	if (!PyUnicode_FSConverter(path, &name))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	failed = real_path(PyBytes_AsString(name), real, sizeof real, &found);
+	Py_END_ALLOW_THREADS
+	Py_DECREF(name);
+	if (failed)
+		Py_RETURN_NONE;
+	return Py_BuildValue("NN", PyUnicode_DecodeFSDefault(real), signature_of(&found));
 }
 
 static PyMethodDef methods[] = {
@@ -128,6 +186,14 @@ static PyMethodDef methods[] = {
 	{"plain_keys", ep_plain_keys, METH_O, "Whether a value is of plain types, with strings for keys."},
 	{"open_beneath", ep_open_beneath, METH_VARARGS, "A descriptor of a file beneath a folder, wherever links lead."},
 	{"signature", mod_signature, METH_O, NULL},
+	{"resolved", mod_resolved, METH_O, NULL},
+	{"variables", ep_variables, METH_NOARGS, "The process's environment, as C code sees it."},
+	{"remember", ep_remember, METH_VARARGS, "Note what is so now, for drifted()."},
+	{"drifted", ep_drifted, METH_NOARGS, "Whether anything is not as remembered."},
+	{"return_signal", ep_return_signal, METH_O, "Give a signal back to the host."},
+	{"refuse", ep_refuse, METH_VARARGS, "Have an audited event raise RuntimeError."},
+	{"unshare_folder", mod_unshare_folder, METH_NOARGS, NULL},
+	{"log_descriptor", mod_log_descriptor, METH_NOARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

@@ -38,7 +38,7 @@ ep_thread *ep_thread_main(void) { return attach(); }
 
 // ep_thread_open makes the calling thread one that can call Python. NULL means
 // no memory. With own_cwd the thread gets a working directory and a umask of its
-// own, as far as the kernel allows; threads and processes it starts inherit them.
+// own, as far as the kernel allows; threads and processes it starts share them.
 ep_thread *ep_thread_open(int own_cwd)
 {
 	if (own_cwd)
@@ -112,11 +112,25 @@ static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callabl
 	return value;
 }
 
+// call_settle calls settle beside an exception that may be set.
+static void call_settle(PyObject *settle)
+{
+	PyObject *type, *value, *trace, *answer;
+
+	PyErr_Fetch(&type, &value, &trace);
+	answer = PyObject_CallObject(settle, NULL);
+	if (!answer)
+		PyErr_WriteUnraisable(settle);
+	Py_XDECREF(answer);
+	PyErr_Restore(type, value, trace);
+}
+
 // ep_thread_call calls callable with the first args values of t->args and
 // returns the number of t->results, or -1 with the reason in t->error. With
 // region != 0 the call is an interruptible region of that key. An exception that
-// leaves callable goes to rescue, if there is one, after the region has ended.
-int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, int args)
+// leaves callable goes to rescue, if there is one, after the region has ended;
+// settle, if there is one, is called last, if anything remembered has changed.
+int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, PyObject *settle, int args)
 {
 	PyObject *list, *value = NULL;
 	int64_t asked = ep_clock_ns(CLOCK_MONOTONIC);
@@ -132,6 +146,8 @@ int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *
 		if (!value && rescue)
 			value = rescue_call(rescue);
 	}
+	if (settle && ep_changed())
+		call_settle(settle);
 	count = value ? ep_results(t, value) : -1;
 	if (count < 0)
 		ep_error_take(t, "call");
@@ -155,14 +171,4 @@ PyObject *ep_thread_make(ep_thread *t, PyObject *callable, int args)
 		ep_error_take(t, "call");
 	t->state = PyEval_SaveThread();
 	return value;
-}
-
-// ep_heartbeat takes and releases the GIL and returns how long that took.
-int64_t ep_heartbeat(ep_thread *t)
-{
-	int64_t begin = ep_clock_ns(CLOCK_MONOTONIC);
-
-	PyEval_RestoreThread(t->state);
-	t->state = PyEval_SaveThread();
-	return ep_clock_ns(CLOCK_MONOTONIC) - begin;
 }

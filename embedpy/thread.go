@@ -73,23 +73,32 @@ func (t *Thread) Release(o *Object) {
 // The results are views into Python's memory, valid until the next call on t. An
 // error matches ErrRaised.
 func (t *Thread) Call(callable *Object, args ...Value) (Results, error) {
-	return t.call(0, callable, nil, args)
+	return t.call(0, callable, nil, nil, args)
 }
 
 // CallRegion is Call as a region that can be interrupted: while callable runs,
 // and only then, Interrupt with this key (1 to 1<<56-1) reaches it. An exception
 // that leaves callable, an interrupt or its own, is handed to rescue, which runs
-// after the region has ended and returns the results in its stead. Report then
-// tells what the region took.
-func (t *Thread) CallRegion(key uint64, callable, rescue *Object, args ...Value) (Results, error) {
-	return t.call(key, callable, rescue.ref, args)
+// after the region has ended and returns the results in its stead. settle (nil:
+// none) is called then, without arguments, if _embedpy.drifted() holds. Report tells
+// what the region took.
+func (t *Thread) CallRegion(key uint64, callable, rescue, settle *Object, args ...Value) (Results, error) {
+	return t.call(key, callable, rescue.reference(), settle.reference(), args)
 }
 
-func (t *Thread) call(key uint64, callable *Object, rescue *C.PyObject, args []Value) (Results, error) {
+// reference is NULL for a nil Object.
+func (o *Object) reference() *C.PyObject {
+	if o == nil {
+		return nil
+	}
+	return o.ref
+}
+
+func (t *Thread) call(key uint64, callable *Object, rescue, settle *C.PyObject, args []Value) (Results, error) {
 	if err := t.put(args); err != nil {
 		return Results{}, err
 	}
-	n := C.ep_thread_call(t.c, C.uint64_t(key), callable.ref, rescue, C.int(len(args)))
+	n := C.ep_thread_call(t.c, C.uint64_t(key), callable.ref, rescue, settle, C.int(len(args)))
 	t.pins.Unpin()
 	if n < 0 {
 		return Results{}, t.raised()
@@ -155,3 +164,7 @@ func (t *Thread) object(ref *C.PyObject) (*Object, error) {
 func (t *Thread) raised() error {
 	return fmt.Errorf("%w: %s", ErrRaised, C.GoString(&t.c.error[0]))
 }
+
+// HadChildren reports whether the process has children, or has waited for one since
+// the last call: they may have inherited descriptors and passed them on.
+func HadChildren() bool { return C.ep_had_children() != 0 }

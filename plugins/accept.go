@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"time"
 
 	"cpulb/plugins/proto"
@@ -69,8 +70,20 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		return fmt.Errorf("slot descriptor: %w", err)
 	}
 	w.slots[hello.Slot].bound = true
-	go w.slots[hello.Slot].run(fd)
+	s := w.slots[hello.Slot]
+	if host, ok := w.executor.(ThreadHost); ok {
+		go host.OnSlotThread(s.index, func() { s.run(fd) })
+	} else {
+		go OnThread(func() { s.run(fd) })
+	}
 	return nil
+}
+
+// OnThread calls serve on an OS thread of its own, which ends with it: interpreter
+// state belongs to the thread.
+func OnThread(serve func()) {
+	runtime.LockOSThread() // never unlocked
+	serve()
 }
 
 // blockingDuplicate takes conn's socket out of Go's poller: one thread reads it

@@ -37,7 +37,7 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 		r.Outcome = proto.Outcome_OUTCOME_TIMED_OUT
 	}
 	if e := o.Error; e != nil {
-		r.Error = &proto.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
+		r.Error = &proto.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: uint32(e.ExitCode)}
 	}
 	return &proto.Event{Seq: seq, PayloadLength: uint64(len(o.Data)), Kind: &proto.Event_Result{Result: r}}
 }
@@ -54,7 +54,7 @@ func outcome(r *proto.Result, data []byte) Outcome {
 		o.Status = task.TimedOut
 	}
 	if e := r.Error; e != nil {
-		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
+		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: int(e.ExitCode)}
 	}
 	return o
 }

@@ -71,6 +71,15 @@ type Stacker interface {
 	Stacks(ctx context.Context) (string, error)
 }
 
+// ThreadHost is an Executor that has the threads of its slots itself, such as the
+// main thread of an interpreter.
+type ThreadHost interface {
+	Executor
+	// OnSlotThread calls serve on the OS thread that is to be the slot's own and
+	// returns when serve has. In it the slot is opened, run and closed.
+	OnSlotThread(index int, serve func())
+}
+
 // Slot runs one task at a time on one OS thread.
 type Slot interface {
 	// Run runs t to its end and says how it ended; it never panics for what a

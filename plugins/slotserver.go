@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -35,12 +34,9 @@ type slotServer struct {
 	answered int
 }
 
-// run serves the slot until its connection ends. fd is blocking and becomes
-// run's own.
+// run serves the slot until its connection ends, on the slot's own OS thread. fd is
+// blocking and becomes run's own.
 func (s *slotServer) run(fd int) {
-	// Never unlocked: interpreter state belongs to the thread, which ends with
-	// this goroutine.
-	runtime.LockOSThread()
 	defer unix.Close(fd)
 	s.fd = fd
 	slot, err := s.worker.executor.OpenSlot(s.index)

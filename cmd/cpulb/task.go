@@ -18,7 +18,7 @@ type taskFlags struct {
 	Params   string            `help:"What main gets: JSON text, @FILE, or - for stdin." default:"{}" placeholder:"JSON|@FILE|-"`
 	Type     string            `help:"cpu for work that computes, io for work that waits." enum:"cpu,io" default:"cpu"`
 	Pool     string            `help:"Pool to run in; the daemon chooses by type if none is named." placeholder:"NAME"`
-	Function string            `help:"Function to call." default:"main" placeholder:"NAME"`
+	Function string            `help:"Function to call; __main__ runs the file as python does, with --params as its arguments." default:"main" placeholder:"NAME"`
 	Timeout  time.Duration     `help:"How long the script may run, from its start, e.g. 30s; without it, as long as it likes. run waits for the result that long and ${grace} more, then cancels the task." placeholder:"DURATION"`
 	Label    map[string]string `help:"Label of the task; may be repeated." placeholder:"KEY=VALUE" mapsep:"none"`
 }
@@ -71,6 +71,25 @@ func parseID(text string) (task.ID, error) {
 		return id, usageError{err}
 	}
 	return id, nil
+}
+
+// plainFunction has the file itself run, as python would.
+const plainFunction = "__main__"
+
+// showPlain prints what a plain script has printed, where it did, and exits as it did.
+func showPlain(r *task.Result, t *terminal) error {
+	if r.Status != task.Completed && (r.Error == nil || r.Error.ExitCode == 0) {
+		return show(r, t) // it was not the script that ended so
+	}
+	fmt.Fprint(t.out, r.Stdout)
+	fmt.Fprint(t.err, r.Stderr)
+	if r.Truncated {
+		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
+	}
+	if r.Error != nil {
+		return exit(r.Error.ExitCode)
+	}
+	return nil
 }
 
 // show prints a result: the data on stdout, all else on stderr.

@@ -36,6 +36,8 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 		result, err = await(ctx, c, x)
 	}
 	switch {
+	case err == nil && r.Function == plainFunction:
+		return showPlain(result, t)
 	case err == nil:
 		return show(result, t)
 	case ctx.Err() != nil:

@@ -44,6 +44,9 @@ type Error struct {
 	// Code is a stable name of the kind of failure, e.g. "exception",
 	// "script_syntax", "worker_lost".
 	Code string `json:"code"`
+	// ExitCode is that of a program that ended with another than 0, else 0; 128 and
+	// the number for a signal.
+	ExitCode int `json:"exit_code,omitempty"`
 }
 
 // Worker is where an attempt ran.

@@ -1903,7 +1903,10 @@ type Error struct {
 	// Stable name of the kind of failure: "exception", "script_not_found",
 	// "script_unreadable", "script_syntax", "no_entry_point", "bad_return_value",
 	// "exit", "result_too_large", "cancelled", "timed_out", "executor".
-	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// The exit code of a program that ended with another than 0, where there is one;
+	// as shells have it, 128 and the number for a signal.
+	ExitCode      uint32 `protobuf:"varint,5,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1964,6 +1967,13 @@ func (x *Error) GetCode() string {
 		return x.Code
 	}
 	return ""
+}
+
+func (x *Error) GetExitCode() uint32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
 }
 
 var File_executor_proto protoreflect.FileDescriptor
@@ -2083,12 +2093,13 @@ const file_executor_proto_rawDesc = "" +
 	"\x06run_ns\x18\x06 \x01(\x04R\x05runNs\x12\x15\n" +
 	"\x06cpu_ns\x18\a \x01(\x04R\x05cpuNs\x12 \n" +
 	"\flock_wait_ns\x18\b \x01(\x04R\n" +
-	"lockWaitNs\"g\n" +
+	"lockWaitNs\"\x84\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
 	"\ttraceback\x18\x03 \x01(\tR\ttraceback\x12\x12\n" +
-	"\x04code\x18\x04 \x01(\tR\x04code*k\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\x12\x1b\n" +
+	"\texit_code\x18\x05 \x01(\rR\bexitCode*k\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +

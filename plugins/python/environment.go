@@ -2,7 +2,6 @@ package python
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,10 +67,7 @@ func (e *Executor) preload(modules []string) error {
 	}
 	for _, name := range modules {
 		began := time.Now()
-		doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { _, err = t.Call(load, embedpy.Str(name)) })
-		if doErr != nil {
-			return doErr
-		}
+		e.interp.Main(func(t *embedpy.Thread) { _, err = t.Call(load, embedpy.Str(name)) })
 		if err != nil {
 			return fmt.Errorf("%w: preload: %s: %w", plugins.ErrBadSetting, name, err)
 		}

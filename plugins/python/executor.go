@@ -40,17 +40,26 @@ type Executor struct {
 	interruptAfter time.Duration
 	preloads       []string
 	scriptDirs     string // one a line; empty: any script will do
+	onMain         func(func()) // see New
+	capture        *embedpy.Capture // of an exclusive worker
 	interp         *embedpy.Interpreter
 	newSlot        *embedpy.Object // the Python class Slot
 	stopAwaiting   *embedpy.Object // the Python function stop
+	settle         *embedpy.Object // the Python function settle
 	beat, stacks   *embedpy.Object // Python functions of those names
 	sources        sources
+	mainThread     *embedpy.Thread // while OnSlotThread serves an exclusive slot
 	slots          []atomic.Pointer[slot]
 	loop           atomic.Pointer[loop] // nil: none
 }
 
-// New returns the executor; version is the program's own.
-func New(version string) *Executor { return &Executor{version: version} }
+// New returns the executor; version is the program's own. onMain calls its argument,
+// which does not return, on the process's first thread, which becomes Python's main
+// thread; with nil that is another one, and signals do not interrupt what a script
+// waits for.
+func New(version string, onMain func(func())) *Executor {
+	return &Executor{version: version, onMain: onMain}
+}
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
@@ -67,20 +76,32 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	}
 	e.conf = c
 	e.slots = make([]atomic.Pointer[slot], c.Slots)
-	start.Posted = e.posted
+	start.Posted, start.OnMain = e.posted, e.onMain
+	if e.exclusive() {
+		if e.capture, err = embedpy.OpenCapture(c.OutputBytes); err != nil {
+			return "", err
+		}
+	}
 	if e.interp, err = embedpy.Start(start); err != nil {
 		return "", err
 	}
 	if err := loadRuntime(e.interp); err != nil {
 		return "", err
 	}
-	if err := e.installChildren(); err != nil {
-		return "", err
-	}
 	if err := e.installSources(); err != nil {
 		return "", err
 	}
+	exclusive := int64(0)
+	if e.exclusive() {
+		exclusive = 1
+	}
+	if err := e.onMainThread("install", embedpy.Int(exclusive), embedpy.Str(c.RuntimeDir)); err != nil {
+		return "", err
+	}
 	if err := e.preload(e.preloads); err != nil {
+		return "", err
+	}
+	if err := e.onMainThread("ready"); err != nil {
 		return "", err
 	}
 	for _, o := range []struct {
@@ -89,6 +110,7 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	}{
 		{"cpulb.slot", "Slot", &e.newSlot},
 		{"cpulb.slot", "stop", &e.stopAwaiting},
+		{"cpulb.slot", "settle", &e.settle},
 		{"cpulb.stacks", "beat", &e.beat},
 		{"cpulb.stacks", "all_stacks", &e.stacks},
 	} {
@@ -131,14 +153,31 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 	return start, nil
 }
 
-// installChildren tells the runtime where what multiprocessing needs can stand.
-func (e *Executor) installChildren() error {
-	install, err := e.attr("cpulb.children", "install")
+// exclusive reports whether tasks run one at a time: each then owns the process.
+func (e *Executor) exclusive() bool { return e.conf.Slots == 1 && e.conf.LoopSlots == 0 }
+
+// onMainThread calls a function of the runtime's process module on Python's main
+// thread.
+func (e *Executor) onMainThread(name string, args ...embedpy.Value) error {
+	function, err := e.attr("cpulb.process", name)
 	if err != nil {
 		return err
 	}
-	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { _, err = t.Call(install, embedpy.Str(e.conf.RuntimeDir)) })
-	return errors.Join(doErr, err)
+	e.interp.Main(func(t *embedpy.Thread) { _, err = t.Call(function, args...) })
+	return err
+}
+
+// OnSlotThread implements plugins.ThreadHost: an exclusive worker's slot has Python's
+// main thread.
+func (e *Executor) OnSlotThread(_ int, serve func()) {
+	if !e.exclusive() {
+		plugins.OnThread(serve)
+		return
+	}
+	e.interp.Main(func(t *embedpy.Thread) {
+		e.mainThread = t
+		serve()
+	})
 }
 
 // installSources makes the folder for scripts that come as text, and has the
@@ -164,7 +203,7 @@ func (e *Executor) installSources() error {
 	return errors.Join(doErr, err)
 }
 
-// attr finds what the runtime's slot module defines.
+// attr finds what a module of the runtime defines.
 func (e *Executor) attr(module, name string) (found *embedpy.Object, err error) {
 	doErr := e.interp.Do(context.Background(), func(t *embedpy.Thread) { found, err = t.Attr(module, name) })
 	if doErr != nil {
@@ -222,7 +261,7 @@ func (e *Executor) ask(ctx context.Context, function *embedpy.Object, args ...em
 	return a.text, a.err
 }
 
-// script has sent it from.
+// posted passes an event on to the slot, or the loop, of the task that sent it.
 func (e *Executor) posted(p embedpy.Post) {
 	if p.Channel < uint64(len(e.slots)) {
 		if s := e.slots[p.Channel].Load(); s != nil {

@@ -21,9 +21,9 @@ const (
 	testOutputBytes = 10_000
 )
 
-// theWorker is the one interpreter that a process can have.
+// theWorker is the one interpreter that a process can have: a shared worker's.
 var theWorker = sync.OnceValues(func() (*worker, error) {
-	e := New("test")
+	e := New("test", nil)
 	dir, err := os.MkdirTemp("", "cpulb-python-test")
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ var theWorker = sync.OnceValues(func() (*worker, error) {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(workerRole) != "" {
-		plugins.Serve(New("test"))
+		plugins.Serve(New("test", nil))
 		return
 	}
 	code := m.Run()
@@ -120,8 +120,12 @@ func (s *testSlot) start(k *plugins.Task, emit plugins.Emitter) <-chan plugins.O
 }
 
 // run runs the script with that params text.
-func (s *testSlot) run(path, params string) plugins.Outcome {
-	return <-s.start(s.task(path, params), newEvents())
+func (s *testSlot) run(path, params string) plugins.Outcome { return s.runFunction(path, "main", params) }
+
+func (s *testSlot) runFunction(path, function, params string) plugins.Outcome {
+	k := s.task(path, params)
+	k.Function = function
+	return <-s.start(k, newEvents())
 }
 
 // events records what a script sends; begun is closed by its first progress.

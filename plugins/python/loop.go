@@ -3,14 +3,11 @@ package python
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
 	"sync"
-	"time"
 
-	"cpulb/daemon/task"
 	"cpulb/embedpy"
 	"cpulb/plugins"
 )
@@ -82,21 +79,16 @@ func (l *loop) Start(slot int, t *plugins.Task, run plugins.LoopRun) {
 	l.mu.Lock()
 	l.tasks[slot-l.first] = loopTask{t.Seq, run}
 	l.mu.Unlock()
-	labels, err := labelsJSON(t.Labels)
-	if err != nil {
-		run.Ended(failed("executor", "ValueError", fmt.Sprintf("labels: %v", err)))
+	if t.Function == mainFunction {
+		run.NeedsThread() // it is a process, which a thread waits for
 		return
 	}
-	path, err := l.executor.sources.path(t)
+	args, err := l.executor.arguments(t)
 	if err != nil {
 		run.Ended(failed("executor", "OSError", err.Error()))
 		return
 	}
-	err = l.call(l.submit, embedpy.Int(int64(slot)), embedpy.Text(t.Params), embedpy.Str(path),
-		embedpy.Str(t.Function), embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)),
-		embedpy.Int(int64(t.Attempt)), embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels),
-		embedpy.Str(t.Traceparent))
-	if err != nil {
+	if err = l.call(l.submit, append([]embedpy.Value{embedpy.Int(int64(slot))}, args.values[:]...)...); err != nil {
 		run.Ended(failed("executor", "ExecutorError", err.Error()))
 	}
 }
@@ -148,24 +140,8 @@ func (l *loop) posted(p embedpy.Post) {
 	}
 }
 
-// loopOutcome reads what ended_with wrote: a line of JSON, then the data.
+// loopOutcome reads what post_end wrote: the head, a line, then the data.
 func (e *Executor) loopOutcome(text []byte) plugins.Outcome {
 	head, data, _ := bytes.Cut(text, []byte("\n"))
-	var about [9]any
-	if err := json.Unmarshal(head, &about); err != nil {
-		return failed("executor", "ExecutorError", "the loop's answer: "+err.Error())
-	}
-	word := func(i int) string { s, _ := about[i].(string); return s }
-	number := func(i int) float64 { n, _ := about[i].(float64); return n }
-	o := plugins.Outcome{Status: statusOf(int64(number(0))), Stdout: word(5), Stderr: word(6), Truncated: number(7) != 0,
-		RunTime: time.Duration(number(8))}
-	if o.Status == task.Completed {
-		o.Data = data
-		return e.withinLimit(o)
-	}
-	o.Error = &task.Error{Type: word(1), Message: word(2), Traceback: word(3), Code: word(4)}
-	if o.Status != task.Failed && o.Error.Message == "" {
-		o.Error.Message = stopMessage(o.Status)
-	}
-	return o
+	return e.withinLimit(decode(head, data))
 }

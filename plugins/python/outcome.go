@@ -2,26 +2,29 @@ package python
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/embedpy"
 	"cpulb/plugins"
 )
 
-// The results of the runtime's Slot.run when there is more than data.
-const (
-	resultStatus = iota
-	resultData
-	resultType
-	resultMessage
-	resultTraceback
-	resultCode
-	resultStdout
-	resultStderr
-	resultTruncated
-	resultCount
-)
+// head is what the runtime says of a task's end beside its data; head() in slot.py
+// has the same names.
+type head struct {
+	Status    int64  `json:"status"`
+	Type      string `json:"type"`
+	Message   string `json:"message"`
+	Traceback string `json:"traceback"`
+	Code      string `json:"code"`
+	ExitCode  int    `json:"exit_code"`
+	Stdout    string `json:"stdout"`
+	Stderr    string `json:"stderr"`
+	Truncated bool   `json:"truncated"`
+	RunNS     int64  `json:"run_ns"`
+}
 
 // outcome puts together what the runtime returned, what the region met and why
 // the task was to stop. A stop that the script did not notice before its main
@@ -34,8 +37,8 @@ func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) 
 		o = failed("executor", "ExecutorError", err.Error())
 	case r.Len() == 1:
 		o = plugins.Outcome{Status: task.Completed, Data: r.Bytes(0)}
-	case r.Len() == resultCount:
-		o = decode(r)
+	case r.Len() == 2:
+		o = decode(r.Bytes(1), r.Bytes(0))
 	default:
 		o = failed("executor", "ExecutorError", fmt.Sprintf("the runtime returned %d values", r.Len()))
 	}
@@ -59,15 +62,19 @@ func (e *Executor) withinLimit(o plugins.Outcome) plugins.Outcome {
 	return o
 }
 
-func decode(r embedpy.Results) plugins.Outcome {
-	o := plugins.Outcome{Status: statusOf(r.Int(resultStatus)), Stdout: r.String(resultStdout), Stderr: r.String(resultStderr),
-		Truncated: r.Int(resultTruncated) != 0}
+// decode reads a head; data is the outcome's if the task completed.
+func decode(text, data []byte) plugins.Outcome {
+	var h head
+	if err := json.Unmarshal(text, &h); err != nil {
+		return failed("executor", "ExecutorError", "the runtime's answer: "+err.Error())
+	}
+	o := plugins.Outcome{Status: statusOf(h.Status), Stdout: h.Stdout, Stderr: h.Stderr, Truncated: h.Truncated,
+		RunTime: time.Duration(h.RunNS)}
 	if o.Status == task.Completed {
-		o.Data = r.Bytes(resultData)
+		o.Data = data
 		return o
 	}
-	o.Error = &task.Error{Type: r.String(resultType), Message: r.String(resultMessage),
-		Traceback: r.String(resultTraceback), Code: r.String(resultCode)}
+	o.Error = &task.Error{Type: h.Type, Message: h.Message, Traceback: h.Traceback, Code: h.Code, ExitCode: h.ExitCode}
 	if o.Status != task.Failed && o.Error.Message == "" {
 		o.Error.Message = stopMessage(o.Status)
 	}

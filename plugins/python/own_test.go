@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 
 	"cpulb/daemon/task"
@@ -49,15 +48,11 @@ func TestNothingThatATaskChangesIsLeftToTheNext(t *testing.T) {
 	}
 }
 
-func TestWhatCantBeATasksOwnIsRefused(t *testing.T) {
+func TestWhatATaskCantDoInAThreadedProcessIsRefused(t *testing.T) {
 	s := openTestSlot(t)
 	for name, message := range map[string]string{
-		"sets_the_locale.py":           "can't change the locale",
-		"puts_into_the_environment.py": "os.environ is the task's own",
-		"sets_the_time_zone.py":        "can't change the time zone",
-		"sets_a_breakpoint.py":         "no terminal",
-		"handles_a_signal.py":          "main thread",
-		"forks.py":                     "can't fork",
+		"handles_a_signal.py": "main thread",
+		"forks.py":            `isolation = "process"`,
 	} {
 		if e := wantError(t, s.run(script(name), `null`), task.Failed, "exception"); !strings.Contains(e.Message, message) {
 			t.Errorf("%s: %s", name, e.Message)
@@ -65,38 +60,48 @@ func TestWhatCantBeATasksOwnIsRefused(t *testing.T) {
 	}
 }
 
-func TestARedirectionIsTheTasksOwn(t *testing.T) {
-	var all sync.WaitGroup
-	for range 8 {
-		s := openTestSlot(t)
-		all.Go(func() {
-			for range 5 {
-				if o := s.run(script("redirects_its_output.py"), `"waits"`); string(o.Data) != `"caught\n"` || o.Stdout != "shown\n" {
-					t.Errorf("data %s stdout %q %+v", o.Data, o.Stdout, o.Error)
+func TestARedirectionEndsWithItsTask(t *testing.T) {
+	everywhere(t, func(t *testing.T, s runner) {
+		for range 3 {
+			if o := s.run(script("redirects_its_output.py"), `null`); string(o.Data) != `"caught\n"` || o.Stdout != "shown\n" {
+				t.Errorf("data %s stdout %q %+v", o.Data, o.Stdout, o.Error)
+			}
+		}
+	})
+}
+
+func TestTheLocaleAndTheTimeZoneAreATasksToChange(t *testing.T) {
+	everywhere(t, func(t *testing.T, s runner) {
+		for _, name := range []string{"sets_the_locale.py", "sets_the_time_zone.py", "puts_into_the_environment.py"} {
+			for range 2 {
+				if o := s.run(script(name), `null`); o.Status != task.Completed || string(o.Data) != "true" {
+					t.Errorf("%s: %s %+v", name, o.Data, o.Error)
 				}
 			}
-		})
-	}
-	all.Wait()
+		}
+	})
 }
 
 func TestAPlainScriptRunsAsPythonWouldRunIt(t *testing.T) {
-	s := openTestSlot(t)
+	everywhere(t, runsPlainScripts)
+}
+
+func runsPlainScripts(t *testing.T, s runner) {
 	plain := func(name, params string) (data, stdout, stderr, failure string) {
-		k := s.task(script(name), params)
-		k.Function = "__main__"
-		o := <-s.start(k, newEvents())
+		o := s.runFunction(script(name), "__main__", params)
 		if o.Error != nil {
 			failure = o.Error.Code + ": " + o.Error.Message
 		}
 		return string(o.Data), o.Stdout, o.Stderr, failure
 	}
+	raised := "Traceback (most recent call last):\n  File \"" + script("plain_script_raises.py") + "\", line 2, in <module>\n" +
+		"    raise ValueError(\"at the top\")\nValueError: at the top\n"
 	for _, c := range []struct{ script, params, data, stdout, stderr, failure string }{
 		{"plain_script.py", `{}`, `{"exit_code": 0}`, "[] a sibling __main__ True\n", "", ""},
 		{"plain_script.py", `["0", 1.5]`, `{"exit_code": 0}`, "['0', '1.5'] a sibling __main__ True\n", "", ""},
 		{"plain_script.py", `{"argv": ["3"]}`, "", "['3'] a sibling __main__ True\n", "", "exit: the script ended with exit code 3"},
 		{"plain_script.py", `["no way"]`, "", "['no way'] a sibling __main__ True\n", "no way\n", "exit: the script ended with exit code 1"},
-		{"plain_script_raises.py", `null`, "", "before\n", "", "exception: at the top"},
+		{"plain_script_raises.py", `null`, "", "before\n", raised, "exit: the script ended with exit code 1"},
 		{"parses_its_arguments.py", `["--count", "21"]`, `{"exit_code": 0}`, "42\n", "", ""},
 		{"plain_script.py", `"x"`, "", "", "", "bad_params: params of a plain script are a list of strings and numbers, " +
 			`its arguments, or an object with such a list as "argv"`},

@@ -22,13 +22,15 @@ const workerRole = "CPULB_TEST_WORKER"
 // runner runs scripts: a slot of this process's interpreter, or one of a worker.
 type runner interface {
 	run(path, params string) plugins.Outcome
+	runFunction(path, function, params string) plugins.Outcome
 }
 
-// everywhere runs a test with a slot of the interpreter in this process, and with
-// one of a worker in a process of its own, started as the daemon starts it.
+// everywhere runs a test with a slot of the interpreter in this process, a shared
+// worker's, and with the slot of an exclusive worker in a process of its own, started
+// as the daemon starts it.
 func everywhere(t *testing.T, test func(t *testing.T, s runner)) {
-	t.Run("embedded", func(t *testing.T) { test(t, openTestSlot(t)) })
-	t.Run("process", func(t *testing.T) { test(t, openProcess(t, testResultBytes)) })
+	t.Run("shared", func(t *testing.T) { test(t, openTestSlot(t)) })
+	t.Run("exclusive", func(t *testing.T) { test(t, openProcess(t, testResultBytes)) })
 }
 
 // process is a worker with one slot; it is the slot's Handler.
@@ -65,10 +67,12 @@ func openProcess(t testing.TB, resultBytes int64) *process {
 	return p
 }
 
-func (p *process) run(path, params string) plugins.Outcome {
+func (p *process) run(path, params string) plugins.Outcome { return p.runFunction(path, "main", params) }
+
+func (p *process) runFunction(path, function, params string) plugins.Outcome {
 	p.t.Helper()
 	p.seq++
-	err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: fmt.Sprintf("task-%d", p.seq), ScriptPath: path, Function: "main", Type: task.CPUBound,
+	err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: fmt.Sprintf("task-%d", p.seq), ScriptPath: path, Function: function, Type: task.CPUBound,
 		Attempt: 1, Params: []byte(params)})
 	if err != nil {
 		p.t.Fatal(err)

@@ -13,7 +13,8 @@ var runtimeFiles embed.FS
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
 func runtimeModules() []string {
-	return []string{"cpulb", "errors", "output", "own", "values", "context", "report", "stacks", "plain", "confine", "scripts", "slot", "loop", "children", "process"}
+	return []string{"cpulb", "modules", "errors", "report", "owner", "state", "signals", "streams", "keeper", "values", "context", "confine",
+		"loader", "scripts", "plain", "exclusive", "siblings", "children", "shared", "process", "stacks", "slot", "loop"}
 }
 
 // loadRuntime brings the Python half of this package up. Its files carry names

@@ -2,7 +2,6 @@ package python
 
 import (
 	"encoding/json"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +18,7 @@ type slot struct {
 	// The bound methods run and broken of the Python Slot.
 	self, run, broken *embedpy.Object
 	attempt           atomic.Pointer[attempt]
+	process           atomic.Pointer[plainProcess] // nil: the task runs on the thread
 	stops             stops
 }
 
@@ -29,9 +29,11 @@ type attempt struct {
 }
 
 func openSlot(e *Executor, index int) (*slot, error) {
-	thread, err := e.interp.OpenThread()
-	if err != nil {
-		return nil, err
+	thread, err := e.mainThread, error(nil)
+	if thread == nil {
+		if thread, err = e.interp.OpenThread(); err != nil {
+			return nil, err
+		}
 	}
 	s := &slot{executor: e, index: index, thread: thread}
 	s.stops.stop = s.stop
@@ -59,25 +61,73 @@ func (s *slot) bind() (err error) {
 
 // Run implements plugins.Slot.
 func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
-	labels, err := labelsJSON(t.Labels)
-	if err != nil {
-		return failed("executor", "ValueError", fmt.Sprintf("labels: %v", err))
-	}
-	path, err := s.executor.sources.path(t)
+	args, err := s.executor.arguments(t)
 	if err != nil {
 		return failed("executor", "OSError", err.Error())
 	}
 	if reason := s.stops.begin(t.Seq, t.Deadline); reason != 0 {
 		return stopped(reason)
 	}
+	if t.Function == mainFunction && !s.executor.exclusive() {
+		return s.runProcess(t, args.path)
+	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
-	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken,
-		embedpy.Text(t.Params), embedpy.Str(path), embedpy.Str(t.Function),
-		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
-		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labels), embedpy.Str(t.Traceparent))
+	if s.executor.capture != nil {
+		s.executor.capture.Begin()
+	}
+	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
 	reason := s.stops.end()
-	return s.outcome(results, err, reason)
+	o := s.outcome(results, err, reason)
+	s.takeOutput(&o)
+	return o
+}
+
+// settle is nil in a shared worker, where tasks end beside others.
+func (s *slot) settle() *embedpy.Object {
+	if s.executor.exclusive() {
+		return s.executor.settle
+	}
+	return nil
+}
+
+const (
+	// replacesOutput is less than a script takes to make a pipe and put it behind
+	// descriptor 1, startsProcess less than it takes to start a process.
+	replacesOutput = 5 * time.Microsecond
+	startsProcess  = 50 * time.Microsecond
+)
+
+// takeOutput adds what the task of an exclusive worker has written.
+func (s *slot) takeOutput(o *plugins.Outcome) {
+	capture := s.executor.capture
+	if capture == nil {
+		return
+	}
+	out := capture.Take(o.RunTime >= replacesOutput)
+	o.Stdout, o.Stderr, o.Truncated = out.Stdout, out.Stderr, out.Truncated
+	if o.RunTime >= startsProcess && embedpy.HadChildren() {
+		capture.Renew() // one that was left behind must not write into the next task's output
+	}
+}
+
+// taskArguments are what the runtime's Slot.run and Loop.submit take.
+type taskArguments struct {
+	path   string
+	values [10]embedpy.Value
+}
+
+// arguments lays t out for the runtime.
+func (e *Executor) arguments(t *plugins.Task) (taskArguments, error) {
+	path, err := e.sources.path(t)
+	if err != nil {
+		return taskArguments{}, err
+	}
+	return taskArguments{path, [...]embedpy.Value{
+		embedpy.Text(t.Params), embedpy.Str(path), embedpy.Str(t.Function),
+		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
+		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labelsJSON(t.Labels)), embedpy.Str(t.Traceparent),
+	}}, nil
 }
 
 // Cancel implements plugins.Slot.
@@ -90,13 +140,19 @@ func (s *slot) Close() {
 			s.thread.Release(o)
 		}
 	}
-	s.thread.Close()
+	if s.thread != s.executor.mainThread {
+		s.thread.Close()
+	}
 }
 
 // stop takes the first steps of the ladder: the flag that the script can see,
 // the coroutine's cancellation where it awaits, then the exception. It returns at
 // once.
 func (s *slot) stop(seq uint64, reason plugins.StopReason) {
+	if p := s.process.Load(); p != nil {
+		p.stop()
+		return
+	}
 	s.thread.Flag(seq, uint8(reason))
 	go func() {
 		awaits := s.executor.stopCoroutine(s.index, seq)
@@ -153,11 +209,12 @@ func levelName(number float64) string {
 	return "error"
 }
 
-func labelsJSON(labels map[string]string) ([]byte, error) {
+func labelsJSON(labels map[string]string) []byte {
 	if len(labels) == 0 {
-		return nil, nil
+		return nil
 	}
-	return json.Marshal(labels)
+	text, _ := json.Marshal(labels) // strings can always be written
+	return text
 }
 
 func deadlineNanoseconds(t time.Time) int64 {

@@ -47,6 +47,16 @@ func (s *stops) begin(seq uint64, deadline time.Time) plugins.StopReason {
 	return 0
 }
 
+// pending returns why the task that runs is to stop, 0 if it is not.
+func (s *stops) pending(seq uint64) plugins.StopReason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seq != seq {
+		return 0
+	}
+	return s.reason
+}
+
 // end closes the task and returns why it was to stop, 0 if it was not.
 func (s *stops) end() plugins.StopReason {
 	s.mu.Lock()

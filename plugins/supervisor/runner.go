@@ -58,7 +58,7 @@ func newProcess(spec Spec, l lodging, log hclog.Logger, env []string) *process {
 	p.cmd.Args = []string{spec.Command}
 	p.cmd.Dir = "/"
 	p.cmd.Env = append(slices.Clone(env), environment(spec, l.mark)...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a group of its own, and no terminal
 	if p.group != nil {
 		p.cmd.SysProcAttr.UseCgroupFD, p.cmd.SysProcAttr.CgroupFD = true, p.group.FD()
 	}

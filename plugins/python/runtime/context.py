@@ -2,14 +2,16 @@
 
 import json
 import math
+import sys
 import time
+import traceback
 from collections.abc import Mapping
 
 import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb import values
 from cpulb.errors import TooLarge
-from cpulb.output import Sink
+from cpulb.owner import Sink
 
 PARTIAL, PROGRESS, LOG = 1, 2, 3
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -19,28 +21,55 @@ FIELDS = ("task_id", "script_path", "task_type", "attempt", "labels", "deadline"
 
 
 class Log:
-    """context.log: one method a level, with arguments as logging has them."""
+    """context.log: one method a level, with arguments as logging's methods have them."""
 
     __slots__ = ("_context",)
 
     def __init__(self, context):
         self._context = context
 
-    def _log(self, level, message, args):
-        text = str(message)
-        self._context._post(LOG, float(LEVELS[level]), text % args if args else text)
+    def _log(self, level, message, args, exc_info=None, stack_info=False, extra=None, stacklevel=1):
+        self._context._post(LOG, float(LEVELS[level]), formatted(message, args) + trace_of(exc_info))
 
-    def debug(self, message, *args):
-        self._log("debug", message, args)
+    def debug(self, message, *args, **options):
+        self._log("debug", message, args, **options)
 
-    def info(self, message, *args):
-        self._log("info", message, args)
+    def info(self, message, *args, **options):
+        self._log("info", message, args, **options)
 
-    def warning(self, message, *args):
-        self._log("warning", message, args)
+    def warning(self, message, *args, **options):
+        self._log("warning", message, args, **options)
 
-    def error(self, message, *args):
-        self._log("error", message, args)
+    def error(self, message, *args, **options):
+        self._log("error", message, args, **options)
+
+    def exception(self, message, *args, exc_info=True, **options):
+        self._log("error", message, args, exc_info=exc_info, **options)
+
+    critical = fatal = error
+    warn = warning
+
+
+def formatted(message, args):
+    """The message with its arguments; a bad one never ends the program."""
+    text = str(message)
+    if not args:
+        return text
+    if len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
+        args = args[0]
+    try:
+        return text % args
+    except Exception as error:
+        return "%s %r (%s: %s)" % (text, args, type(error).__name__, error)
+
+
+def trace_of(exc_info):
+    if not exc_info:
+        return ""
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    error = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+    return "" if error is None else "\n" + "".join(traceback.format_exception(error)).rstrip()
 
 
 class Context(Mapping):
@@ -50,20 +79,25 @@ class Context(Mapping):
     worker is pinned to, or -1.
     """
 
-    __slots__ = ("_slot", "script_path", "_task", "_sinks", "_labels", "_given", "_folder", "_own", "_undo", "__weakref__")
+    __slots__ = ("_slot", "_seq", "script_path", "task_id", "task_type", "attempt", "_deadline_ns", "_labels", "_traceparent",
+                 "_sinks", "_given", "_ended", "_script", "__weakref__")
 
-    def __init__(self, slot, path, task):
+    def __init__(self, slot, path, seq, task_id, task_type, attempt, deadline_ns, labels, traceparent):
         self._slot = slot
+        self._seq = seq
         self.script_path = path
-        self._task = task  # (seq, task_id, task_type, attempt, deadline_ns, labels as JSON, traceparent)
+        self.task_id = task_id
+        self.task_type = task_type
+        self.attempt = attempt
+        self._deadline_ns = deadline_ns  # since the epoch; 0: none
+        self._labels = labels  # JSON text until somebody asks
+        self._traceparent = traceparent
         self._sinks = {}
         self._given = 0
-        self._folder = self._own = self._undo = None  # see own.py
+        self._ended = False
+        self._script = None
 
-    task_id = property(lambda self: self._task[1])
-    task_type = property(lambda self: self._task[2])
-    attempt = property(lambda self: self._task[3])
-    traceparent = property(lambda self: self._task[6] or None)
+    traceparent = property(lambda self: self._traceparent or None)
     worker = property(lambda self: self._slot.worker)
     core = property(lambda self: self._slot.core)
     slot = property(lambda self: self._slot.index)
@@ -71,19 +105,17 @@ class Context(Mapping):
 
     @property
     def labels(self):
-        try:
-            return self._labels
-        except AttributeError:
-            self._labels = json.loads(self._task[5] or "{}")
-            return self._labels
+        if not isinstance(self._labels, dict):
+            self._labels = json.loads(self._labels or "{}")
+        return self._labels
 
     @property
     def deadline(self):
-        return self._task[4] / 1e9 if self._task[4] else None
+        return self._deadline_ns / 1e9 if self._deadline_ns else None
 
     def remaining(self):
         """Seconds until the deadline, not below 0; None without one."""
-        return max(0.0, self.deadline - time.time()) if self._task[4] else None
+        return max(0.0, self.deadline - time.time()) if self._deadline_ns else None
 
     @property
     def cancelled(self):
@@ -111,14 +143,14 @@ class Context(Mapping):
         self._given += len(text)
         if self._given > self._slot.result_bytes:
             raise TooLarge("the partial results are larger than limits.result_size, %d bytes" % self._slot.result_bytes)
-        _embedpy.post(self._slot.index, self._task[0], PARTIAL, 0.0, text)
+        _embedpy.post(self._slot.index, self._seq, PARTIAL, 0.0, text)
 
     def _post(self, kind, number, text):
         text = text.encode("utf-8", "backslashreplace")
-        _embedpy.post(self._slot.index, self._task[0], kind, number, text)
+        _embedpy.post(self._slot.index, self._seq, kind, number, text)
 
     def _stop_reason(self):
-        return _embedpy.flagged(self._slot.thread, self._task[0])
+        return _embedpy.flagged(self._slot.thread, self._seq)
 
     def _sink(self, stream):
         sink = self._sinks.get(stream)
@@ -136,6 +168,9 @@ class Context(Mapping):
 
     def __len__(self):
         return len(FIELDS)
+
+    __eq__ = object.__eq__  # one attempt is no other, whatever it says of itself
+    __hash__ = object.__hash__
 
     def __repr__(self):
         return "<context of task %s>" % self.task_id

@@ -19,6 +19,18 @@ class Refusal(Exception):
 class ExitCode(Exception):
     """A plain script ended with another exit code than 0."""
 
+    def __init__(self, code):
+        super().__init__("the script ended with exit code %d" % code)
+        self.code = code
+
+
+class SameFailure(Exception):
+    """A script could not be loaded for another task, which failed so at that moment."""
+
+    def __init__(self, error):
+        super().__init__(error)
+        self.error = error
+
 
 class BadValue(TypeError):
     """A value that JSON can't hold; the message names where in it."""

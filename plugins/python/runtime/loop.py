@@ -12,12 +12,13 @@ import json
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import _embedpy
 from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
-from cpulb.output import running
-from cpulb.slot import COMPLETED, Slot, scripts
+from cpulb.owner import running
+from cpulb.slot import COMPLETED, Slot, head
 
 BEGUN, ENDED, NEEDS_THREAD = 10, 11, 12
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
@@ -28,8 +29,8 @@ class LoopContext(Context):
 
     __slots__ = ("_reason", "_children")
 
-    def __init__(self, slot, path, task):
-        super().__init__(slot, path, task)
+    def __init__(self, *about):
+        super().__init__(*about)
         self._reason = 0
         self._children = set()
 
@@ -40,6 +41,8 @@ class LoopContext(Context):
 class LoopSlot(Slot):
     """One slot of the loop; used on the loop's thread alone."""
 
+    of_thread = False
+
     def __init__(self, loop, *about):
         super().__init__(*about)
         self.loop = loop
@@ -47,56 +50,59 @@ class LoopSlot(Slot):
         self.task = None
         self.early = (0, 0)  # seq and reason of a stop that came before its task
 
-    def begin(self, params, path, function, *task):
-        self.seq = task[0]
-        self.task = self.loop.create_task(self.drive(params, path, function, *task),
-                                          context=contextvars.copy_context())
+    def begin(self, params, path, function, seq, *task):
+        self.seq, self.task = seq, None
+        context = self.context = LoopContext(self, path, seq, *task)
+        began = time.monotonic_ns()
+        try:
+            script, entry = self.house.begin(context, path, function)
+            if not (inspect.iscoroutinefunction(entry[0]) or inspect.isasyncgenfunction(entry[0])):
+                self.house.end(context, self.of_thread)
+                self.post(NEEDS_THREAD)
+                return
+        except BaseException as exc:
+            self.post_end(self.failed(exc), began)
+            return
+        # With the context variables that loading the script has left.
+        self.task = self.loop.create_task(self.drive(context, params, *entry, began), context=script.variables.copy())
 
     def stop(self, seq, reason):
         if seq > self.seq:
             self.early = seq, reason
-        elif seq == self.seq and not self.task.done():
+        elif seq == self.seq and self.task is not None and not self.task.done():
             if not self.context._reason:
                 self.context._reason = reason
             self.task.cancel()
             self.loop.call_later(INTERRUPT_SECONDS, self.stop, seq, reason)  # it may go on all the same
 
-    async def drive(self, params, path, function, *task):
-        context = self.context = LoopContext(self, path, task)
-        running.set(context)
-        began = time.monotonic_ns()
+    async def drive(self, context, params, function, wants_context, began):
+        self.house.enter(context)
         try:
-            answer = await self.answer(context, params, path, function)
+            answer = self.ended(await self.data(context, params, function, wants_context))
         except BaseException as exc:
             answer = self.failed(self.cause(context, exc))
-        if answer is not None:
-            await self.end_children(context)
-            self.ended_with(answer, time.monotonic_ns() - began)
+        await self.end_children(context)
+        self.post_end(answer, began)
 
-    async def answer(self, context, params, path, function):
-        """Run the task; None if it is none for a loop."""
-        entry = scripts.find(path, function)
-        if not (inspect.iscoroutinefunction(entry.function) or inspect.isasyncgenfunction(entry.function)):
-            self.post(NEEDS_THREAD)
-            return None
-        context._folder = entry.folder
+    async def data(self, context, params, function, wants_context):
+        """Run the task; return its data as JSON text."""
         self.post(BEGUN)
         self.watch_deadline(context)
         if self.early[0] == self.seq:
             context._reason = self.early[1]
         context.check_cancelled()
         value = self.loads(params)
-        value = entry.function(value, context) if entry.wants_context else entry.function(value)
+        value = function(value, context) if wants_context else function(value)
         while inspect.isawaitable(value):
             value = await value
         if inspect.isasyncgen(value):
-            data = await self.drain_async(value, context)
+            text = await self.drain_async(value, context)
         elif inspect.isgenerator(value):
-            data = self.drain(value, context)
+            text = self.drain(value, context)
         else:
-            data = values.to_json(value, self.dumps)
+            text = values.to_json(value, self.dumps)
         context.check_cancelled()  # one that was told to stop has not completed, whatever it made of that
-        return self.ended(COMPLETED, data)
+        return text
 
     def watch_deadline(self, context):
         left = context.remaining()
@@ -115,21 +121,48 @@ class LoopSlot(Slot):
     @staticmethod
     async def end_children(context):
         """End what the task has left running."""
-        children = [child for child in context._children if not child.done()]
+        children = [child for child in context._children if not child.done() and child is not asyncio.current_task()]
         for child in children:
             child.cancel()
         if children:
             await asyncio.wait(children, timeout=INTERRUPT_SECONDS)
 
-    def ended_with(self, answer, run_ns):
-        status, data, *about = answer if len(answer) > 1 else (COMPLETED, answer[0]) + (None,) * 6 + (0,)
-        texts = [part.decode() if isinstance(part, bytes) else part for part in about]
-        head = json.dumps([status, *texts, run_ns], ensure_ascii=True).encode()
+    def post_end(self, answer, began):
+        """Send the head, a line with the time that the task took in it, and the data."""
+        data, about = answer if len(answer) == 2 else (answer[0], b"{}")
+        about = json.loads(about)
+        about["run_ns"] = time.monotonic_ns() - began
         data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data or b""
-        self.post(ENDED, head + b"\n" + data)
+        self.post(ENDED, head(**about) + b"\n" + data)
 
     def post(self, kind, text=b""):
         _embedpy.post(self.index, self.seq, kind, 0.0, text)
+
+
+class Owned(asyncio.Task):
+    """A task of the loop that another of our tasks can't cancel, though asyncio.all_tasks() shows it."""
+
+    owner = None
+
+    def cancel(self, msg=None):
+        caller = running.get()
+        if caller is not None and self.owner is not None and caller is not self.owner:
+            return False
+        return super().cancel(msg)
+
+
+class Carrying(ThreadPoolExecutor):
+    """Runs what it is given in the context of whoever gave it, as asyncio.to_thread does."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)
+
+
+class TaskLoop(asyncio.SelectorEventLoop):
+    """The loop of many tasks, of which none can end what the others use."""
+
+    async def shutdown_default_executor(self, timeout=None):
+        """Without effect: the executor is everybody's."""
 
 
 class Loop:
@@ -140,8 +173,9 @@ class Loop:
         self.slots = {}
         self.index = float("inf")  # it comes after the slots that have threads
         stacks.workplaces[threading.get_ident()] = self
-        self.loop = asyncio.new_event_loop()
+        self.loop = TaskLoop()
         self.loop.set_task_factory(child_of_its_task)
+        self.loop.set_default_executor(Carrying(thread_name_prefix="asyncio"))
 
     def serve(self):
         """Run the loop; it does not return."""
@@ -180,9 +214,10 @@ class Loop:
 
 def child_of_its_task(loop, coroutine, **options):
     """The loop's task factory: it notes which of our tasks has started which."""
-    task = asyncio.Task(coroutine, loop=loop, **options)
+    task = Owned(coroutine, loop=loop, **options)
     context = running.get()
     if context is not None:
+        task.owner = context
         context._children.add(task)
         task.add_done_callback(context._children.discard)
     return task

@@ -2,39 +2,43 @@
 
 import _frozen_importlib
 import importlib
-import os
 import sys
 
 import _embedpy
-from cpulb import TaskCancelled, TaskTimeout, output, own
+from cpulb import TaskCancelled, TaskTimeout
 from cpulb.errors import unseen
-from cpulb.output import current
+from cpulb.exclusive import Exclusive
+from cpulb.modules import modules
+from cpulb.shared import Shared
 
+house = None  # Exclusive or Shared
 
-def refuse_fork(*args, **kwargs):
-    raise RuntimeError("a task can't fork the worker it runs in; use subprocess, or multiprocessing "
-                       "with the start method 'spawn'")
+NO_FORK = ('a task can\'t fork the worker it runs in, which has several threads; use subprocess, multiprocessing with the start '
+           'method "spawn", or a pool with isolation = "process"')
 
 
 def shield_imports():
-    """Let no interrupt strike inside an import.
+    """Let no interrupt strike inside a library's import, and note what imports change.
 
     A library whose import breaks off stays half made for every later task, with
     submodules in sys.modules that their package does not know of. The code of
-    scripts and of the modules beside them can be interrupted all the same (see
-    Loader in scripts.py): their folder is loaded afresh then.
+    scripts and of modules of their own can be interrupted all the same (see
+    loader.Source): these are loaded again then.
     """
     find_and_load = _frozen_importlib._find_and_load  # both imports, C's and importlib's, look it up there
+    keeper = house.keeper
 
     @unseen
     def shielded(name, import_):
-        current.importing += 1
-        try:
-            return _embedpy.shielded(find_and_load, name, import_)
-        finally:
-            current.importing = max(current.importing - 1, 0)
+        return _embedpy.shielded(keeper.import_, name, find_and_load, import_)
 
     _frozen_importlib._find_and_load = shielded
+
+
+def spawn_by_default():
+    """A process of many threads can't be forked, so multiprocessing's default is to start another."""
+    context = sys.modules["multiprocessing.context"]
+    context._default_context._default_context = context._concrete_contexts["spawn"]
 
 
 def preload(name):
@@ -43,13 +47,25 @@ def preload(name):
     return ()
 
 
-def install():
+def install(exclusive, folder):
+    """Make this the process of an exclusive worker, or of a shared one, whose private
+    folder that is. On Python's main thread."""
+    global house
     importlib.invalidate_caches()  # imports what it needs, which no task should wait for
-    shield_imports()
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
-    output.install()
-    own.install()
-    os.fork = os.forkpty = refuse_fork
+    for event in ("os.fork", "os.forkpty"):
+        _embedpy.refuse(event, NO_FORK)
+    house = Exclusive() if exclusive else Shared(folder)
+    return ()
 
 
-install()
+def ready():
+    """Preloading is done."""
+    house.ready()
+    shield_imports()
+    for module, then in (("multiprocessing.context", spawn_by_default), ("multiprocessing.spawn", house.serve_children)):
+        if module in sys.modules:
+            then()
+        else:
+            house.keeper.after_import[module] = then
+    return ()

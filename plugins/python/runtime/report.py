@@ -4,12 +4,14 @@ import os
 import re
 import traceback
 
+import _embedpy
+
 MESSAGE_BYTES = 16 << 10
 TRACEBACK_BYTES = 64 << 10
 OWN_FILES = ("<cpulb>/", "<frozen importlib")
 STDLIB = os.path.dirname(os.__file__) + os.sep
 
-_package = re.compile(r"\b_cpulb_[0-9a-f]{12}_\d+\.")
+_private = re.compile(r"\b_cpulb_[0-9a-f]{8}_")  # see siblings.py
 
 
 def describe(exc):
@@ -20,7 +22,7 @@ def describe(exc):
         message = "the exception can't be shown: its __str__ raised %s" % type(error).__name__
     try:
         shown = traceback.TracebackException(type(exc), exc, exc.__traceback__)
-        _strip(shown, set())
+        _strip(shown)
         _start_in_script(shown)
         trace = "".join(shown.format())
     except Exception as error:
@@ -28,18 +30,18 @@ def describe(exc):
     return clean(message, MESSAGE_BYTES), clean(trace, TRACEBACK_BYTES)
 
 
-def _strip(shown, seen):
-    """Remove the runtime's own frames from an exception and those it came from."""
-    if shown is None or id(shown) in seen:
-        return
-    seen.add(id(shown))
-    if shown.stack is not None:
-        kept = [f for f in shown.stack if not f.filename.startswith(OWN_FILES)]
-        shown.stack = traceback.StackSummary.from_list(kept) if kept else None
-    _strip(shown.__cause__, seen)
-    _strip(shown.__context__, seen)
-    for inner in getattr(shown, "exceptions", None) or ():
-        _strip(inner, seen)
+def _strip(shown):
+    """Remove the runtime's own frames from an exception and all those it came from."""
+    left, seen = [shown], set()
+    while left:
+        shown = left.pop()
+        if shown is None or id(shown) in seen:
+            continue
+        seen.add(id(shown))
+        if shown.stack is not None:
+            kept = [f for f in shown.stack if not f.filename.startswith(OWN_FILES)]
+            shown.stack = traceback.StackSummary.from_list(kept) if kept else None
+        left += [shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())]
 
 
 def _start_in_script(shown):
@@ -52,9 +54,21 @@ def _start_in_script(shown):
 
 
 def clean(text, limit):
-    """UTF-8 within the limit, without the names that folders have inside the worker."""
-    data = _package.sub("", text).encode("utf-8", "backslashreplace")
-    if len(data) <= limit:
-        return data
-    half = limit // 2
-    return (data[:half].decode("utf-8", "ignore") + "\n… cut …\n" + data[-half:].decode("utf-8", "ignore")).encode()
+    """Text that has UTF-8, of which there are at most limit bytes or so, without what private names of modules begin with."""
+    data = _private.sub("", text).encode("utf-8", "backslashreplace")
+    if len(data) > limit:
+        half = limit // 2
+        return data[:half].decode("utf-8", "ignore") + "\n… cut …\n" + data[-half:].decode("utf-8", "ignore")
+    return data.decode()
+
+
+def log_bytes(data):
+    """Write to the daemon's log."""
+    try:
+        os.write(_embedpy.log_descriptor(), data)
+    except OSError:
+        pass  # nobody reads it any more
+
+
+def log(message):
+    log_bytes(("cpulb: %s\n" % message).encode("utf-8", "backslashreplace"))

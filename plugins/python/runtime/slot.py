@@ -1,25 +1,23 @@
 """One slot: runs one task at a time on one OS thread."""
 
-import asyncio
 import contextlib
+import json
 import os
+import sys
 import threading
 import types
-from contextvars import copy_context
 
 import _embedpy
-from cpulb import TaskCancelled, TaskTimeout, own, stacks, values
+from cpulb import TaskCancelled, TaskTimeout, process, stacks, values
 from cpulb.context import CANCELLED, TIMED_OUT, Context
-from cpulb.errors import BadValue, ExitCode, Refusal, TooLarge
-from cpulb.output import current
+from cpulb.errors import BadValue, ExitCode, Refusal, SameFailure, TooLarge
 from cpulb.report import describe
-from cpulb.scripts import Scripts
 
 COMPLETED, FAILED = 0, 3  # beside CANCELLED and TIMED_OUT
+WAKE_SECONDS = 0.05  # until a loop that was told to stop looks again whether it has been interrupted
 
 LAZY = frozenset((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
 
-scripts = Scripts()
 awaiting = {}  # (slot, seq) -> (loop, asyncio task): what stop() can reach at an await
 
 
@@ -29,23 +27,35 @@ def stop(index, seq):
     if found is None:
         return (0,)
     loop, task = found
+
+    def wake():
+        loop.call_later(WAKE_SECONDS, wake)
+
     with contextlib.suppress(RuntimeError):  # it has just ended
         loop.call_soon_threadsafe(task.cancel)
+        loop.call_soon_threadsafe(wake)
     return (1,)
+
+
+def settle():
+    """Put the process back after a task of an exclusive worker, when something has changed."""
+    process.house.settle()
 
 
 class Slot:
     """Made on the slot's thread; run and broken are called there alone."""
+
+    of_thread = True  # what the kernel keeps for each thread is the task's own
 
     def __init__(self, index, worker, result_bytes, output_bytes):
         self.index = index
         self.worker = worker
         self.result_bytes = result_bytes
         self.output_bytes = output_bytes
+        self.house = process.house
         self.thread = _embedpy.thread()
         self.loads = values.make_decoder()
         self.dumps = values.make_encoder()
-        self.runner = None
         self.context = None
         self.running = False
         stacks.workplaces.setdefault(threading.get_ident(), self)
@@ -59,29 +69,29 @@ class Slot:
     def run(self, params, path, function, *task):
         """Run one task and return how it ended.
 
-        (data,) for one that completed and wrote nothing, else status, data, type,
-        message, traceback, code, stdout, stderr, truncated. The whole call is one
-        region: an interrupt can strike anywhere in it, and then broken() answers.
+        (data,) for one that completed and of which there is nothing else to say, else
+        (data, head), where head is JSON text of an object: see head(). The whole call
+        is one region: an interrupt can strike anywhere in it, and then broken() answers.
         """
-        self.context = current.context = context = Context(self, path, task)
-        current.importing, current.loading = 0, None  # an interrupt may have left them
+        self.context = context = Context(self, path, *task)
         self.running = True
         try:
+            script, (call, wants_context) = self.house.begin(context, path, function)
             # In a copy: what belongs to a context, decimal's precision first of all,
             # is not left to the next task.
-            data = copy_context().run(self.call, context, params, path, function)
+            data = script.variables.copy().run(self.call, context, params, call, wants_context)
         except BaseException as exc:
             return self.failed(exc)
-        if context._sinks or context._undo:
-            return self.ended(COMPLETED, data)
+        if self.house.shared or context._sinks:
+            return self.ended(data)
         self.running = False
+        context._ended = True
         return (data,)
 
-    def call(self, context, params, path, function):
-        entry = scripts.find(path, function)
-        context._folder = entry.folder
+    def call(self, context, params, call, wants_context):
+        self.house.enter(context)
         value = self.loads(params)
-        value = entry.function(value, context) if entry.wants_context else entry.function(value)
+        value = call(value, context) if wants_context else call(value)
         if type(value) in LAZY:
             return self.finish(value, context)
         return values.to_json(value, self.dumps)
@@ -99,18 +109,8 @@ class Slot:
         """Drive what main returned to its end; return the data as JSON text."""
         if type(value) is types.GeneratorType:
             return self.drain(value, context)
-        if self.runner is None:
-            _embedpy.shielded(self.open_runner)
         coroutine = value if type(value) is types.CoroutineType else self.drain_async(value, context)
-        try:
-            result = self.runner.run(self.awaited(coroutine, context))
-        except BaseException as exc:
-            self.drop_runner()  # it may have been left in the middle of its loop
-            if isinstance(exc, asyncio.CancelledError):
-                context.check_cancelled()  # stop()'s doing, if it raises
-            raise
-        finally:
-            awaiting.pop((self.index, context._task[0]), None)
+        result = self.run_loop(coroutine, context)
         if type(value) is types.AsyncGeneratorType:
             return result
         if type(result) in LAZY:
@@ -142,44 +142,43 @@ class Slot:
     def joined(texts):
         return b"[" + b", ".join(t.encode() if type(t) is str else t for t in texts) + b"]"
 
-    async def awaited(self, coroutine, context):
-        """Await the task's coroutine within stop()'s reach, then end what it left behind."""
-        awaiting[self.index, context._task[0]] = asyncio.get_running_loop(), asyncio.current_task()
+    def run_loop(self, coroutine, context):
+        """What asyncio.run does, within stop()'s reach."""
+        import asyncio  # not before a script needs it
+        runner = _embedpy.shielded(open_runner, asyncio)
+        try:
+            return runner.run(self.awaited(asyncio, coroutine, context))
+        except asyncio.CancelledError:
+            context.check_cancelled()  # stop()'s doing, if it raises
+            raise
+        finally:
+            coroutine.close()  # it may not have begun
+            loop = runner.get_loop()
+            try:
+                with contextlib.suppress(Exception):
+                    runner.close()  # ends what the coroutine has left, so it can be interrupted
+            finally:
+                awaiting.pop((self.index, context._seq), None)
+                _embedpy.shielded(loop.close)
+
+    async def awaited(self, asyncio, coroutine, context):
+        awaiting[self.index, context._seq] = asyncio.get_running_loop(), asyncio.current_task()
         try:
             context.check_cancelled()  # a stop() that came before could not find us
             return await coroutine
         finally:
             coroutine.close()
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-
-    def open_runner(self):
-        # Whole or not at all: a loop that is half made complains when it is
-        # collected, in the output of whichever task runs then.
-        self.runner = asyncio.Runner()
-        self.runner.get_loop()
-
-    def drop_runner(self):
-        runner, self.runner = self.runner, None
-        if runner is None:
-            return
-        loop = runner.get_loop()
-        try:
-            with contextlib.suppress(Exception):
-                runner.close()  # ends what the coroutine has left, so it can be interrupted
-        finally:
-            _embedpy.shielded(loop.close)
 
     def failed(self, exc):
+        while isinstance(exc, SameFailure):
+            exc = exc.error
         kind = type(exc).__name__
         if isinstance(exc, Refusal):
-            return self.ended(FAILED, None, exc.kind, str(exc).encode("utf-8", "backslashreplace"), None, exc.code)
+            return self.ended(None, FAILED, exc.kind, str(exc), None, exc.code)
         if isinstance(exc, TooLarge):
-            return self.ended(FAILED, None, "ResultTooLarge", str(exc), None, "result_too_large")
+            return self.ended(None, FAILED, "ResultTooLarge", str(exc), None, "result_too_large")
         if isinstance(exc, ExitCode):
-            return self.ended(FAILED, None, "SystemExit", str(exc), None, "exit")
+            return self.ended(None, FAILED, "SystemExit", str(exc), None, "exit", exc.code)
         status, code = FAILED, "exception"
         message, trace = describe(exc)
         if isinstance(exc, TaskTimeout):
@@ -187,41 +186,43 @@ class Slot:
         elif isinstance(exc, TaskCancelled):
             status, code = CANCELLED, "cancelled"
         elif isinstance(exc, SystemExit):
-            code, message = "exit", ("the script called sys.exit(%s)" % message.decode()).encode()
+            code, message = "exit", "the script called sys.exit(%s)" % message
         elif isinstance(exc, BadValue):
             code, kind = "bad_return_value", "TypeError"
         elif isinstance(exc, SyntaxError) and self.is_loading(exc):
             code = "script_syntax"
-        return self.ended(status, None, kind.encode("utf-8", "backslashreplace"), message, trace, code)
+        return self.ended(None, status, kind, message, trace, code)
 
     @staticmethod
     def is_loading(exc):
-        """Whether a SyntaxError comes from compiling the script or a module beside it."""
+        """Whether a SyntaxError comes from compiling the script or a module of its own."""
         trace = exc.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
-        while trace is not None:
-            name = trace.tb_frame.f_code.co_filename
-            if name == "<cpulb>/scripts.py":
-                return True
-            return name.startswith("<frozen importlib")
-        return False
+        return trace is not None and trace.tb_frame.f_code.co_filename.startswith(("<cpulb>/", "<frozen importlib"))
 
-    def ended(self, status, data, kind=None, message=None, trace=None, code=None):
+    def ended(self, data, status=COMPLETED, kind=None, message=None, trace=None, code=None, exit_code=0):
         self.running = False
-        if self.context._undo:
-            _embedpy.shielded(own.undo, self.context)
-        stdout = stderr = None
-        sinks, self.context._sinks = self.context._sinks, {}
-        if "stdout" in sinks:
-            stdout = sinks["stdout"].take()
-        if "stderr" in sinks:
-            stderr = sinks["stderr"].take()
-        truncated = int(any(sink.truncated for sink in sinks.values()))
-        return status, data, kind, message, trace, code, stdout, stderr, truncated
+        sinks = _embedpy.shielded(self.house.end, self.context, self.of_thread)
+        if status == COMPLETED and not sinks:
+            return (data,)
+        texts = {name: sink.take().decode() for name, sink in sinks.items()}
+        return data, head(status=status, type=kind, message=message, traceback=trace, code=code, exit_code=exit_code,
+                          truncated=any(sink.truncated for sink in sinks.values()), **texts)
 
     def broken(self, exc):
         """Answer for a run that an interrupt left in the middle of the runtime's own lines."""
-        with contextlib.suppress(BaseException):
-            self.drop_runner()
         return self.failed(exc)
+
+
+def open_runner(asyncio):
+    # Whole or not at all: a loop that is half made complains when it is collected.
+    runner = asyncio.Runner()
+    runner.get_loop()
+    return runner
+
+
+def head(**fields):
+    """What is to be said of an end beside its data, as JSON: status, type, message,
+    traceback, code, exit_code, stdout, stderr, truncated, run_ns; what is None or empty is left out."""
+    return json.dumps({name: value for name, value in fields.items() if value}).encode()

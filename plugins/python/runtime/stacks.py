@@ -5,10 +5,10 @@ import sys
 import threading
 import traceback
 
+import _embedpy
 from cpulb.report import clean
 
 STACKS_BYTES = 1 << 20
-LOG_FD = 2  # the daemon logs what is written there
 
 workplaces = {}  # thread ident -> the Slot or Loop that has the thread
 
@@ -18,7 +18,7 @@ def beat(stall_seconds):
     stall_seconds, the stacks of all threads are written to the log; no GIL is
     needed for that. 0: never."""
     if stall_seconds:
-        faulthandler.dump_traceback_later(stall_seconds, file=LOG_FD)
+        faulthandler.dump_traceback_later(stall_seconds, file=_embedpy.log_descriptor())
     return ()
 
 

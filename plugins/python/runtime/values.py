@@ -27,7 +27,7 @@ MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
 # Types with a rule, and what becomes of their values. The first that fits counts.
 RULES = (
     (enum.Enum, lambda value: value.value),
-    ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
+    ((datetime.datetime, datetime.date, datetime.time), lambda value: moment(value)),
     ((decimal.Decimal, uuid.UUID), str),
     (os.PathLike, lambda value: os.fsdecode(os.fspath(value))),
     (types.MappingProxyType, dict),
@@ -42,6 +42,12 @@ HINTS = (
     (complex, "use real and imag"),
     (types.GeneratorType, "yield from it, or use list()"),
 )
+
+
+def moment(value):
+    if value != value:
+        raise TypeError("is %s, not a time, which JSON can't hold" % value)  # pandas has one
+    return value.isoformat()
 
 
 def convert(value):
@@ -63,6 +69,8 @@ def convert(value):
 def from_numpy(numpy, value):
     """A scalar as Python's own, an array as nested lists; nothing loses precision."""
     kind = value.dtype.kind
+    if isinstance(value, numpy.ma.MaskedArray) and numpy.ma.is_masked(value):
+        raise TypeError("is a numpy masked array with items masked, which JSON can't hold: use filled() or tolist()")
     if kind == "M" and not numpy.isnat(value).any():
         return value.astype("U").tolist() if value.ndim else str(value)
     if kind in "biuU" or kind == "f" and value.dtype.itemsize <= 8 or kind == "O" and value.ndim:

@@ -2,5 +2,6 @@ import locale
 
 
 def main(params, context):
-    assert locale.setlocale(locale.LC_ALL)  # asking is allowed
-    locale.setlocale(locale.LC_ALL, "C")
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_TIME, "C.UTF-8")
+    return before == "C" or before.startswith("LC_CTYPE=") and "LC_TIME=C;" in before

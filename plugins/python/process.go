@@ -1,0 +1,199 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/embedpy"
+	"cpulb/plugins"
+)
+
+// mainFunction names no function: the file runs from its first line, as
+// `python script.py` runs it.
+const mainFunction = "__main__"
+
+// killAfter is how long a plain script may go on after SIGINT.
+const killAfter = time.Second
+
+// plainProcess is a plain script of a shared worker: literally `python script.py`.
+type plainProcess struct {
+	cmd            *exec.Cmd
+	stdout, stderr bounded
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// runProcess runs a plain script in a process of its own.
+func (s *slot) runProcess(t *plugins.Task, path string) plugins.Outcome {
+	began := time.Now()
+	args, err := scriptArguments(t.Params)
+	if err != nil {
+		s.stops.end()
+		return failed("bad_params", "TypeError", err.Error())
+	}
+	p, o := s.executor.startProcess(path, args)
+	if p == nil {
+		s.stops.end()
+		return o
+	}
+	s.process.Store(p)
+	if reason := s.stops.pending(t.Seq); reason != 0 {
+		p.stop() // it came before there was a process
+	}
+	err = p.wait()
+	s.process.Store(nil)
+	reason := s.stops.end()
+	o = p.outcome(err, path)
+	if reason != 0 {
+		o = stopAs(o, reason)
+	}
+	o.RunTime = time.Since(began)
+	if state := p.cmd.ProcessState; state != nil {
+		o.CPUTime = min(o.RunTime, state.UserTime()+state.SystemTime())
+	}
+	return o
+}
+
+// startProcess starts the script, or says why it can't.
+func (e *Executor) startProcess(path string, args []string) (*plainProcess, plugins.Outcome) {
+	if o, ok := e.checkScript(path); !ok {
+		return nil, o
+	}
+	p := &plainProcess{cmd: exec.Command(e.interp.Executable(), append([]string{path}, args...)...)}
+	p.stdout.limit, p.stderr.limit = e.conf.OutputBytes, e.conf.OutputBytes
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = "/", &p.stdout, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.WaitDelay = killAfter // for who has inherited its output and lives on
+	if err := p.cmd.Start(); err != nil {
+		return nil, failed("executor", "OSError", err.Error())
+	}
+	return p, plugins.Outcome{}
+}
+
+// checkScript has the runtime look at the file as it does before it loads one.
+func (e *Executor) checkScript(path string) (plugins.Outcome, bool) {
+	var o plugins.Outcome
+	check, err := e.attr("cpulb.scripts", "check")
+	if err == nil {
+		err = e.interp.Do(context.Background(), func(t *embedpy.Thread) {
+			r, callErr := t.Call(check, embedpy.Str(path))
+			switch {
+			case callErr != nil:
+				o = failed("executor", "ExecutorError", callErr.Error())
+			case r.Len() == 3:
+				o = failed(r.String(0), r.String(1), r.String(2))
+			}
+		})
+	}
+	if err != nil {
+		o = failed("executor", "ExecutorError", err.Error())
+	}
+	return o, o.Error == nil
+}
+
+func (p *plainProcess) wait() error {
+	err := p.cmd.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	return err
+}
+
+// stop asks the script to end as Ctrl-C does, and ends it with all that it has
+// started in its process group if it goes on.
+func (p *plainProcess) stop() {
+	p.signal(syscall.SIGINT)
+	time.AfterFunc(killAfter, func() { p.signal(syscall.SIGKILL) })
+}
+
+func (p *plainProcess) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended { // else the number may be another's
+		_ = syscall.Kill(-p.cmd.Process.Pid, sig)
+	}
+}
+
+// outcome says how the script ended. An exception that it has not handled is on its
+// stderr, as the interpreter shows it.
+func (p *plainProcess) outcome(err error, path string) plugins.Outcome {
+	o := plugins.Outcome{Status: task.Completed, Data: json.RawMessage(`{"exit_code": 0}`)}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			o = failed("exit", "SystemExit", fmt.Sprintf("the script was ended by a signal: %s", status.Signal()))
+			o.Error.ExitCode = 128 + int(status.Signal())
+		} else {
+			o = failed("exit", "SystemExit", fmt.Sprintf("the script ended with exit code %d", exit.ExitCode()))
+			o.Error.ExitCode = exit.ExitCode()
+		}
+	} else if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		o = failed("executor", "OSError", fmt.Sprintf("%s: %v", path, err))
+	}
+	o.Stdout, o.Stderr = p.stdout.text(), p.stderr.text()
+	o.Truncated = p.stdout.cut || p.stderr.cut
+	return o
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct {
+	bytes.Buffer
+	limit int64
+	cut   bool
+}
+
+// Write implements io.Writer; it takes everything.
+func (b *bounded) Write(data []byte) (int, error) {
+	kept := data
+	if room := b.limit - int64(b.Len()); int64(len(kept)) > room {
+		kept, b.cut = kept[:max(0, room)], true
+	}
+	b.Buffer.Write(kept)
+	return len(data), nil
+}
+
+func (b *bounded) text() string {
+	text, cut := embedpy.ValidText(b.Bytes(), int(b.limit), b.cut)
+	b.cut = cut
+	return text
+}
+
+var errArguments = errors.New("params of a plain script are a list of strings and numbers, its arguments, " +
+	`or an object with such a list as "argv"`)
+
+// scriptArguments reads a plain script's arguments as plain.py does.
+func scriptArguments(params []byte) ([]string, error) {
+	given := params
+	var object map[string]json.RawMessage
+	if json.Unmarshal(params, &object) == nil && object != nil {
+		given = object["argv"]
+	}
+	if len(given) == 0 {
+		return nil, nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(given, &list); err != nil {
+		return nil, errArguments
+	}
+	args := make([]string, 0, len(list))
+	for _, item := range list {
+		var text string
+		switch {
+		case json.Unmarshal(item, &text) == nil && item[0] == '"':
+		case item[0] == '-' || item[0] >= '0' && item[0] <= '9':
+			text = string(item)
+		default:
+			return nil, errArguments
+		}
+		args = append(args, text)
+	}
+	return args, nil
+}

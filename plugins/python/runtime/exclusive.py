@@ -1,0 +1,118 @@
+"""A worker that runs one task at a time: the task owns the process."""
+
+import contextvars
+import os
+import sys
+import threading
+import warnings
+import weakref
+import _thread
+
+import _embedpy
+from cpulb import loader, plain, signals, state, streams
+from cpulb.keeper import Exclusive as Keeper
+from cpulb.modules import LOADED_BY_PYTHON, modules
+from cpulb.report import log
+from cpulb.scripts import Kept, Script, execute, find_file, module_name
+
+
+class Exclusive:
+    """The one slot's scripts, and the state of the process around each of its tasks."""
+
+    shared = False
+
+    def __init__(self):
+        signals.default_interrupt()
+        self.keeper = Keeper(state.table(streams.entries(streams.of_descriptor), main_thread=True))
+        names = [entry.name for entry in self.keeper.table]
+        self.argv, self.path = names.index("sys.argv"), names.index("sys.path")
+        self.keeper.noticed.append(_thread._count)
+        self.kept = Kept()
+        self.plain = Kept()
+        self.keeper.scripts = lambda: (*self.kept.by_real.values(), *self.plain.by_real.values())
+        self.main = sys.modules[plain.MAIN]
+        self.named = weakref.WeakSet()  # threads that have been named in the log
+        loader.watcher.script = lambda: self.keeper.script
+
+    def ready(self):
+        """Preloading is done: what is so now is the base."""
+        modules.ready()
+        loader.install()
+        self.keeper.base = self.keeper.read()
+
+    def begin(self, context, path, function):
+        """Make the process that of the script, which is loaded if need be; return the script and its function."""
+        warnings._filters_mutated()  # a warning that a task before has shown is shown again
+        if function == plain.MAIN:
+            return self.enter_plain(path)
+        script = self.kept.get(path)
+        if script is None:
+            script = self.load(path)
+        elif script is not self.keeper.script:
+            self.kept.used(script)
+            self.keeper.enter(script)
+        return script, script.function(function)
+
+    def load(self, path):
+        script = self.make(path, ("",))
+        self.keeper.enter(script)
+        self.keeper.load(script, lambda: script.variables.run(execute, script, module_name(script.real)))
+        modules.look(owner=script)
+        self.kept.add(script)
+        self.kept.collect()
+        return script
+
+    def make(self, path, argv):
+        script = Script(path, *find_file(path))
+        script.variables = contextvars.copy_context()
+        script.want = list(self.keeper.base)
+        script.want[self.argv] = argv
+        script.want[self.path] = (script.folder, *script.want[self.path])
+        names = {name.partition(".")[0] for name in os.listdir(script.folder)} - LOADED_BY_PYTHON
+        script.shadows = tuple(names.intersection(modules.library) - {os.path.basename(script.real).partition(".")[0]})
+        return script
+
+    def enter_plain(self, path):
+        script = self.plain.get(path)
+        if script is None:
+            script = self.make(path, (path,))
+            self.plain.add(script)
+            self.plain.collect()
+        return script, (plain.Run(script, self), False)
+
+    def enter_main(self, script, argv):
+        """A plain script begins, with none of its modules loaded."""
+        script.want[self.argv] = (script.path, *argv)
+        self.keeper.enter(script)
+
+    def leave_main(self, script):
+        """It has ended; the next run loads its modules again, as a process of its own would."""
+        modules.look(owner=script)
+        modules.take_out(script)
+        script.own.clear()
+        script.files.clear()
+        script.folders.clear()
+        sys.modules[plain.MAIN] = self.main
+        sys.path_importer_cache.pop(script.folder, None)
+
+    def serve_children(self):
+        """multiprocessing finds all that its children need: it is where python has it."""
+
+    def enter(self, context):
+        """In the script's own context."""
+
+    def end(self, context, of_thread):
+        """A task has ended."""
+        context._ended = True
+        return {}
+
+    def settle(self):
+        """Put the process back; called when something has changed."""
+        if _thread._count():
+            left = set(threading.enumerate()) - {threading.main_thread(), *self.named}
+            if left:
+                log("of %s threads are left: %s" % (self.keeper.script.path,
+                                                           ", ".join(sorted(thread.name for thread in left))))
+                self.named.update(left)
+            _embedpy.unshare_folder()  # the next task's is not theirs
+        self.keeper.settle()

@@ -1,0 +1,184 @@
+"""A worker that runs several tasks at once: they share the process as threads of any server do."""
+
+import contextvars
+import os
+import sys
+import warnings
+from time import sleep
+
+import _embedpy
+from cpulb import TaskCancelled, children, loader, siblings, state, streams
+from cpulb.errors import SameFailure
+from cpulb.keeper import Keeper
+from cpulb.modules import modules
+from cpulb.owner import note_starters, owner, running
+from cpulb.report import log
+from cpulb.scripts import Kept, Script, execute, find_file
+from cpulb.state import ABSENT, Attribute, Environ, Items, Names, RootLogger
+
+ADDED_TO = (Attribute, Environ, Items, Names, RootLogger)  # what loading adds can be told from what others change
+WAIT_SECONDS = 0.02  # between two looks whether another task has loaded a script
+
+
+class SharedKeeper(Keeper):
+    """Puts back what was changed when all who may have done it have ended."""
+
+    def __init__(self, table):
+        super().__init__(table)
+        self.running = set()
+        self.suspects = {}  # index of an entry -> [contexts that may have changed it and run, all scripts that may have]
+
+    def learn(self, before, own):
+        after = self.read()
+        indices = [i for i in self.changed(before, after)
+                   if len(self.running) <= 1 or before[i] is ABSENT or isinstance(self.table[i], ADDED_TO)]
+        for want in self.wants():
+            self.merge(want, before, after, indices)
+
+    def end(self, context, of_thread):
+        """A task has ended; of_thread: the thread was its own."""
+        if _embedpy.drifted():
+            changed = self.changed(self.base, self.read())
+            if of_thread:
+                self.restore([i for i in changed if self.table[i].of_thread], self.base)
+            for i in changed:
+                if not (of_thread and self.table[i].of_thread) and i not in self.suspects:
+                    self.suspects[i] = set(self.running), sorted({other.script_path for other in self.running})
+        self.running.discard(context)
+        cleared = [i for i, (left, _) in self.suspects.items() if left.discard(context) or not left]
+        for i in sorted(cleared, reverse=True):
+            self.clear(i, self.suspects.pop(i)[1])
+        if not self.suspects:
+            self.remember(self.base)
+
+    def clear(self, i, scripts):
+        entry = self.table[i]
+        if not entry.same(entry.read(), self.base[i]):
+            self.restore([i], self.base)
+            log("%s was left changed by %s; it has been put back" % (entry.name, " or ".join(scripts)))
+
+
+class Loading:
+    """A script that a task is loading while others wait for it."""
+
+    error = None
+
+
+class Scripts(Kept):
+    def __init__(self, siblings):
+        super().__init__()
+        self.siblings = siblings
+
+    def drop(self, script):
+        super().drop(script)
+        names = self.siblings.closure(script.name)
+        changed = self.siblings.changed(names)
+        if script.appeared_since():
+            changed = names
+        self.siblings.forget({script.name} | {name for name in names if changed & self.siblings.closure(name)})
+        if not any(other.folder == script.folder for other in self.by_real.values()):
+            self.siblings.release(script.folder)
+
+
+class Shared:
+    """All slots' scripts, and the state of the process around their tasks."""
+
+    shared = True
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.keeper = SharedKeeper(state.table(streams.entries(streams.of_task)))
+        self.siblings = None
+        self.kept = None
+        self.loads = {}   # path -> Loading
+        self.loading = contextvars.ContextVar("cpulb_loading", default=None)
+        loader.watcher.script = self.script_that_loads
+
+    def ready(self):
+        modules.ready()
+        loader.install()
+        self.siblings = siblings.install()
+        self.kept = Scripts(self.siblings)
+        note_starters()
+        self.keeper.base = self.keeper.read()
+
+    def serve_children(self):
+        """multiprocessing.spawn is loaded."""
+        children.serve(self.folder, self.siblings)
+
+    def script_that_loads(self):
+        script = self.loading.get()
+        if script is None:
+            context = owner()
+            script = None if context is None else context._script
+        return script
+
+    def begin(self, context, path, function):
+        """A task begins: return its script, which is loaded if need be, and its function."""
+        running.set(context)
+        warnings._filters_mutated()  # a warning that a task before has shown is shown again
+        self.keeper.running.add(context)
+        script = self.kept.get(path) or self.load_once(path)
+        context._script = script
+        return script, script.function(function)
+
+    def enter(self, context):
+        """The same in the script's own context."""
+        running.set(context)
+
+    def end(self, context, of_thread):
+        context._ended = True
+        self.keeper.end(context, of_thread)
+        running.set(None)
+        sinks, context._sinks = context._sinks, {}
+        return sinks
+
+    def load_once(self, path):
+        """Load a script, or wait for another task that does, and fail as it does."""
+        while True:
+            mine = Loading()
+            other = self.loads.setdefault(path, mine)
+            if other is mine:
+                break
+            while self.loads.get(path) is other:
+                sleep(WAIT_SECONDS)
+            if other.error is not None:
+                raise SameFailure(other.error)
+            script = self.kept.get(path)
+            if script is not None:
+                return script
+        try:
+            return self.load(path)
+        except TaskCancelled:
+            raise
+        except BaseException as error:
+            mine.error = error
+            raise
+        finally:
+            _embedpy.shielded(self.loads.pop, path, None)
+
+    def load(self, path):
+        script = Script(path, *find_file(path))
+        stem = os.path.basename(script.real).removesuffix(".py")
+        script.name = self.siblings.script_name(stem if stem.isidentifier() and stem not in modules.library
+                                                and stem not in sys.stdlib_module_names else "script-" + stem, script.folder)
+        script.variables = contextvars.copy_context()
+        before = self.keeper.read()
+        self.keeper.pending.append(before)
+        self.siblings.forget([script.name])
+        try:
+            script.variables.run(self.execute, script)
+        finally:
+            self.keeper.drop_pending(before)
+            _embedpy.shielded(self.keeper.learn, before, True)
+        script.files = self.siblings.files_of(script.name)
+        self.kept.add(script)
+        self.kept.collect()
+        return script
+
+    def execute(self, script):
+        self.loading.set(script)
+        try:
+            execute(script, script.name)
+        finally:
+            self.loading.set(None)

@@ -1,0 +1,376 @@
+"""What belongs to the process and not to a task: one table of it.
+
+An Entry reads one thing, compares and restores it. What it has read is a value that
+later changes do not change. The table is in the order in which things depend on
+each other; it is restored from the last entry to the first.
+"""
+
+import builtins
+import gc
+import os
+import sys
+import time
+import warnings
+from functools import partial
+
+import _embedpy
+import _locale
+import _thread
+
+ABSENT = type("ABSENT", (), {"__repr__": lambda self: "ABSENT"})()  # of a module that is not loaded, or a name that is not there
+
+
+class Entry:
+    """One thing. read and write are functions; module has to be loaded for them.
+
+    quick: read takes part in the quick look for changes after each task. The host
+    looks at the others by itself. of_thread: each thread has its own.
+    """
+
+    def __init__(self, name, read, write, module=None, quick=True, of_thread=False):
+        self.name = name
+        self.read_loaded = read
+        self.write = write
+        self.module = module
+        self.quick = quick
+        self.of_thread = of_thread
+
+    def read(self):
+        if self.module is not None and self.module not in sys.modules:
+            return ABSENT
+        return self.read_loaded()
+
+    def same(self, one, other):
+        return one is other or one == other
+
+    def finish(self):
+        """A task has ended."""
+
+    def restore(self, value):
+        if value is not ABSENT:
+            self.write(value)
+
+    def merge(self, value, before, after):
+        """What value becomes when something changes before to after and that is to last."""
+        return after
+
+    def watched(self, value, dicts, lists, getters):
+        """Add what the quick look is to look at: a dict, a list, or what a function returns."""
+        if self.quick and value is not ABSENT:
+            getters.append((self.read_loaded, value))
+
+
+class Attribute(Entry):
+    """A name of a module, which may not be there."""
+
+    def __init__(self, module, attribute):
+        super().__init__("%s.%s" % (module, attribute), self.get, None, module)
+        self.attribute = attribute
+
+    def get(self):
+        return getattr(sys.modules[self.module], self.attribute, ABSENT)
+
+    def same(self, one, other):
+        return one is other
+
+    def restore(self, value):
+        module = sys.modules.get(self.module)
+        if value is not ABSENT and module is not None:
+            setattr(module, self.attribute, value)
+        elif hasattr(module, self.attribute):
+            delattr(module, self.attribute)
+
+    def watched(self, value, dicts, lists, getters):
+        if self.module in sys.modules:
+            dicts.append(sys.modules[self.module].__dict__)
+
+
+class Names(Entry):
+    """All names of a module but those that others look after, or that are Python's own to change."""
+
+    def __init__(self, module, but=()):
+        super().__init__("names of " + module.__name__, self.get, self.put)
+        self.names = module.__dict__
+        self.but = frozenset(but)
+
+    def get(self):
+        return {name: value for name, value in self.names.items() if name not in self.but}
+
+    def same(self, one, other):
+        return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
+
+    def put(self, value):
+        for name in [name for name in self.names if name not in value and name not in self.but]:
+            del self.names[name]
+        self.names.update(value)
+
+    def merge(self, value, before, after):
+        kept = {name: item for name, item in value.items() if name in after or name not in before}
+        return {**kept, **{n: item for n, item in after.items() if n not in before or before[n] is not item}}
+
+    def watched(self, value, dicts, lists, getters):
+        dicts.append(self.names)
+
+
+class Items(Entry):
+    """A list of a module, by what is in it; the list stays the same object."""
+
+    def __init__(self, module, attribute, changed=None):
+        super().__init__("%s.%s" % (module.__name__, attribute), self.get, self.put)
+        self.owner = module
+        self.attribute = attribute
+        self.list = getattr(module, attribute)
+        self.changed = changed
+
+    def get(self):
+        found = getattr(self.owner, self.attribute, ABSENT)
+        return tuple(found) if isinstance(found, list) else found
+
+    def put(self, value):
+        if isinstance(value, tuple):
+            self.list[:] = value
+            value = self.list
+        setattr(self.owner, self.attribute, value)
+        if self.changed is not None:
+            self.changed()
+
+    def merge(self, value, before, after):
+        if not all(isinstance(items, tuple) for items in (value, before, after)):
+            return after
+        added = [item for item in after if item not in before and item not in value]
+        first = [item for item in added if after.index(item) < len(added)]
+        kept = [item for item in value if item in after or item not in before]
+        return (*first, *kept, *(item for item in added if item not in first))
+
+    def watched(self, value, dicts, lists, getters):
+        dicts.append(self.owner.__dict__)
+        lists.append((self.list, tuple(self.list)))
+
+
+class Environ(Entry):
+    """The environment, as C code sees it: os.environ writes through to it."""
+
+    def __init__(self):
+        super().__init__("environment", self.get, self.put)
+        self.live = os.environ
+
+    def get(self):
+        return dict(os.fsdecode(text).partition("=")[::2] for text in _embedpy.variables())
+
+    def put(self, value):
+        os.environ = self.live
+        for name in {*self.live, *self.get()} - value.keys():
+            self.live.pop(name, None)
+            os.unsetenv(name)
+        for name, text in value.items():
+            self.live[name] = text
+
+    def merge(self, value, before, after):
+        kept = {name: text for name, text in value.items() if name in after or name not in before}
+        return {**kept, **{n: text for n, text in after.items() if before.get(n) != text}}
+
+
+def _umask():
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _folder():
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ABSENT  # it has been removed
+
+
+def _time_zone():
+    return time.tzname, time.timezone, time.altzone, time.daylight
+
+
+class StackSize(Entry):
+    """Reading it sets it: to 0, the default."""
+
+    def __init__(self):
+        super().__init__("thread stack size", self.get, _thread.stack_size)
+
+    @staticmethod
+    def get():
+        size = _thread.stack_size()
+        _thread.stack_size(size)
+        return size
+
+    def watched(self, value, dicts, lists, getters):
+        getters.append((partial(_thread.stack_size, value), value))
+
+
+def _freeze(count):
+    if count < gc.get_freeze_count():
+        gc.unfreeze()
+
+
+def _decimal_defaults():
+    return sys.modules["decimal"].DefaultContext.copy()
+
+
+def _set_decimal_defaults(value):
+    context = sys.modules["decimal"].DefaultContext
+    for name in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp"):
+        setattr(context, name, getattr(value, name))
+    context.traps.update(value.traps)
+    context.flags.update(value.flags)
+
+
+class DecimalDefaults(Entry):
+    """What new contexts are copied from; the context itself is in a context variable."""
+
+    def __init__(self):
+        super().__init__("decimal.DefaultContext", _decimal_defaults, _set_decimal_defaults, "decimal")
+
+    def same(self, one, other):
+        return one is other or repr(one) == repr(other)
+
+    def watched(self, value, dicts, lists, getters):
+        if value is not ABSENT:
+            getters.append((sys.modules["decimal"].DefaultContext.__repr__, repr(value)))
+
+
+def _socket_timeout():
+    return sys.modules["_socket"].getdefaulttimeout()
+
+
+def _numpy_errors():
+    """numpy 1 keeps it for the thread, numpy 2 in a context variable."""
+    read = getattr(sys.modules["numpy"], "geterrobj", None)
+    return ABSENT if read is None else tuple(read())
+
+
+class LoopPolicy(Entry):
+    """asyncio's policy, and its loop for the thread."""
+
+    def __init__(self, exclusive):
+        super().__init__("asyncio's event loop policy", self.get, self.put, "asyncio.events", of_thread=True)
+        self.exclusive = exclusive
+
+    def get(self):
+        policy = sys.modules["asyncio.events"]._event_loop_policy
+        loop = getattr(getattr(policy, "_local", None), "_loop", None)
+        if not self.exclusive and type(policy) is sys.modules["asyncio"].DefaultEventLoopPolicy:
+            policy = None  # as it is for all, once one has asked for it
+        return policy, loop
+
+    def put(self, value):
+        loop = self.get()[1]
+        if loop is not None and loop is not value[1] and not loop.is_running():
+            loop.close()
+        if self.exclusive:
+            sys.modules["asyncio"].set_event_loop_policy(value[0])
+        else:
+            sys.modules["asyncio"].set_event_loop(value[1])
+            if self.get()[0] is not value[0]:
+                sys.modules["asyncio"].set_event_loop_policy(value[0])
+
+    def watched(self, value, dicts, lists, getters):
+        if value is not ABSENT:
+            getters.append((self.get, value))
+
+
+def _start_method():
+    return sys.modules["multiprocessing.context"]._default_context._actual_context
+
+
+def _set_start_method(value):
+    sys.modules["multiprocessing.context"]._default_context._actual_context = value
+
+
+class RootLogger(Entry):
+    def __init__(self):
+        super().__init__("root logger", self.get, self.put, "logging")
+
+    @staticmethod
+    def get():
+        root = sys.modules["logging"].root
+        return root.level, root.disabled, root.propagate, tuple(root.handlers), tuple(root.filters), root.manager.disable
+
+    @staticmethod
+    def put(value):
+        root = sys.modules["logging"].root
+        level, root.disabled, root.propagate, root.handlers[:], root.filters[:], root.manager.disable = value
+        root.setLevel(level)  # and forgets what it has worked out for others
+
+    def merge(self, value, before, after):
+        return (*after[:3], *(tuple(i for i in (*v, *a) if i in a and (i in v or i not in b))
+                              for v, b, a in zip(value[3:5], before[3:5], after[3:5])), after[5])
+
+    def watched(self, value, dicts, lists, getters):
+        if value is not ABSENT:
+            root = sys.modules["logging"].root
+            dicts += [root.__dict__, root.manager.__dict__]
+            lists += [(root.handlers, tuple(root.handlers)), (root.filters, tuple(root.filters))]
+
+
+def _set_affinity(cpus):
+    os.sched_setaffinity(0, cpus)
+
+
+# Which names of sys others look after, or change without a script's doing.
+SYS_OTHERS = ("path", "argv", "meta_path", "path_hooks", "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__",
+              "modules", "last_exc", "last_type", "last_value", "last_traceback")
+
+
+def table(streams=(), main_thread=False):
+    """All entries. streams are those of the standard streams; main_thread says whether tasks run in it."""
+    from cpulb import signals  # it is loaded after this module
+    entries = [
+        Entry("working folder", _folder, os.chdir, quick=False, of_thread=True),
+        Entry("umask", _umask, os.umask, quick=False, of_thread=True),
+        Entry("signal mask", signals.mask, signals.set_mask, quick=False, of_thread=True),
+        Entry("CPU affinity", lambda: os.sched_getaffinity(0), _set_affinity, quick=False, of_thread=True),
+        Entry("time zone", _time_zone, lambda value: time.tzset()),  # restored after the environment, which has TZ
+        Environ(),
+        Entry("locale", lambda: _locale.setlocale(_locale.LC_ALL, None), lambda value: _locale.setlocale(_locale.LC_ALL, value), quick=False),
+        Names(sys, SYS_OTHERS),
+        Names(builtins, ("_", "__debug__")),
+        Attribute("builtins", "_"),
+        Items(sys, "argv"),
+        Items(sys, "path"),
+        Items(sys, "path_hooks"),
+        Items(sys, "meta_path"),
+        *streams,
+        Items(warnings, "filters", warnings._filters_mutated),
+        Attribute("warnings", "showwarning"),
+        Attribute("warnings", "formatwarning"),
+        Attribute("warnings", "_showwarnmsg_impl"),
+        Items(gc, "callbacks"),
+        Entry("gc.isenabled", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+        Entry("gc.get_threshold", gc.get_threshold, lambda value: gc.set_threshold(*value)),
+        Entry("gc.get_freeze_count", gc.get_freeze_count, _freeze),
+        Entry("gc.get_debug", gc.get_debug, gc.set_debug),
+        Entry("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+        Entry("switch interval", sys.getswitchinterval, sys.setswitchinterval),
+        Entry("int digits", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+        StackSize(),
+        Entry("coroutine origins", sys.get_coroutine_origin_tracking_depth, sys.set_coroutine_origin_tracking_depth, of_thread=True),
+        Attribute("threading", "excepthook"),
+        Attribute("threading", "_profile_hook"),
+        Attribute("threading", "_trace_hook"),
+        Entry("trace function", sys.gettrace, sys.settrace, of_thread=True),
+        Entry("profile function", sys.getprofile, sys.setprofile, of_thread=True),
+        Entry("socket timeout", _socket_timeout,
+              lambda value: sys.modules["_socket"].setdefaulttimeout(value), "_socket"),
+        DecimalDefaults(),
+        Entry("numpy's error state", _numpy_errors, lambda value: sys.modules["numpy"].seterrobj(list(value)), "numpy", of_thread=True),
+        LoopPolicy(main_thread),
+        Entry("multiprocessing's start method", _start_method, _set_start_method, "multiprocessing.context"),
+        RootLogger(),
+        Attribute("logging", "_loggerClass"),
+        Attribute("logging", "raiseExceptions"),
+        Entry("faulthandler", lambda: sys.modules["faulthandler"].is_enabled(), signals.set_faulthandler, "faulthandler"),
+        Attribute("tempfile", "tempdir"),
+    ]
+    if main_thread:
+        entries += [
+            Entry("signal handlers", signals.handlers, signals.set_handlers, "signal"),
+            Entry("wake-up descriptor", signals.wakeup, signals.set_wakeup, "signal"),
+            Entry("timers", signals.timers, signals.set_timers, "signal"),
+        ]
+    return entries
