@@ -67,18 +67,18 @@ type step struct {
 // want is what a run is held to. An uncaught exception and an exit have their own
 // ways to show, see wrongEnd.
 type want struct {
-	Data          json.RawMessage
-	Error         string // the exception's type
-	Code          string // the failure's code, where it is not an exception
-	Exit          int    // of a plain script
-	MessageHas    string `json:"message_has"`
-	TracebackHas  string `json:"traceback_has"`
-	Stdout        string
-	Stderr        string
-	StdoutHas     string `json:"stdout_has"`
-	StderrHas     string `json:"stderr_has"`
-	AnyOutput     bool   `json:"any_output"`
-	Anything      bool   // whatever happens is right
+	Data         json.RawMessage
+	Error        string // the exception's type
+	Code         string // the failure's code, where it is not an exception
+	Exit         int    // of a plain script
+	MessageHas   string `json:"message_has"`
+	TracebackHas string `json:"traceback_has"`
+	Stdout       string
+	Stderr       string
+	StdoutHas    string `json:"stdout_has"`
+	StderrHas    string `json:"stderr_has"`
+	AnyOutput    bool   `json:"any_output"`
+	Anything     bool   // whatever happens is right
 }
 
 const plain = "__main__"

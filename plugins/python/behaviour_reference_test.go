@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,20 +31,23 @@ func TestPythonDoesWhatTheScriptsAreHeldTo(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/python3"); err != nil {
 		t.Skip(err)
 	}
-	changed := map[string]bool{}
-	for _, f := range readFixtures(t) {
-		t.Run(f.name, func(t *testing.T) {
-			f.skipWithout(t)
-			if f.Python == "no" {
-				return
-			}
-			for _, name := range f.underPython(t) {
-				changed[name] = true
-			}
-		})
-	}
+	var changed sync.Map
+	t.Run("all", func(t *testing.T) {
+		for _, f := range readFixtures(t) {
+			t.Run(f.name, func(t *testing.T) {
+				t.Parallel()
+				f.skipWithout(t)
+				if f.Python == "no" {
+					return
+				}
+				for _, name := range f.underPython(t) {
+					changed.Store(name, true)
+				}
+			})
+		}
+	})
 	if !t.Failed() {
-		everyEntryIsChanged(t, changed)
+		everyEntryIsChanged(t, &changed)
 	}
 }
 
@@ -145,7 +149,7 @@ func arguments(t *testing.T, params json.RawMessage) []string {
 }
 
 // everyEntryIsChanged holds the fixtures to change all that the probe looks at.
-func everyEntryIsChanged(t *testing.T, changed map[string]bool) {
+func everyEntryIsChanged(t *testing.T, changed *sync.Map) {
 	t.Helper()
 	out, err := exec3(t, "-c", "import sys, json; sys.path.insert(0, sys.argv[1]); import probe; print(json.dumps(sorted(probe.state())))",
 		filepath.Dir(probe)).Output()
@@ -157,7 +161,7 @@ func everyEntryIsChanged(t *testing.T, changed map[string]bool) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if !changed[name] {
+		if _, ok := changed.Load(name); !ok {
 			t.Errorf("no fixture changes %s", name)
 		}
 	}

@@ -39,10 +39,10 @@ def is_open(fd):
 
 def stream(name):
     """A standard stream as far as print and input notice."""
-    found = getattr(sys, name)
+    found = getattr(sys, name, None)
     if found is None:
         return None
-    about = [type(found).__name__, found is getattr(sys, "__%s__" % name), getattr(found, "closed", None)]
+    about = [type(found).__name__, found is getattr(sys, "__%s__" % name, None), getattr(found, "closed", None)]
     return about + [getattr(found, key, None) for key in ("encoding", "errors", "line_buffering", "write_through", "newlines")]
 
 
