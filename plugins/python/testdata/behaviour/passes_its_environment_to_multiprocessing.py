@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": ["set", "missing"]}}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": ["set", "missing"]}}
 """Children of multiprocessing have the environment that the task has by then."""
 
 import multiprocessing

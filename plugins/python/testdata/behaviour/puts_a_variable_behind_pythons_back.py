@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": [null, "there\n"]}, "changes": "environ_of_c"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": [null, "there\n"]}, "changes": "environ_of_c"}
 """os.putenv does not reach os.environ, but children; it holds for one task."""
 
 import ctypes

@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": [true, {"ONLY": "this"}, "this\n"]}, "changes": "environ"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": [true, {"ONLY": "this"}, "this\n"]}, "changes": "environ"}
 """os.environ can be emptied, and even be another mapping; the next task has all of it."""
 
 import os

@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": [null, "on"]}, "changes": "environ"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": [null, "on"]}, "changes": "environ"}
 """A thread sees the environment that its task has set, and the next task does not."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": [true, true]}, "changes": "locale"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": [true, true]}, "changes": "locale"}
 """locale.setlocale works, and holds for one task."""
 
 import locale

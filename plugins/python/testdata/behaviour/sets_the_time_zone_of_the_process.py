@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "times": 2, "want": {"data": ["UTC", "JST", "09:00"]}, "changes": "time_zone environ environ_of_c"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": ["UTC", "JST", "09:00"]}, "changes": "time_zone environ environ_of_c"}
 """TZ and time.tzset hold for one task."""
 
 import os
