@@ -1,0 +1,248 @@
+package python
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// The kinds of worker: how many threads it has, and how many places on its loop.
+var kinds = map[string]struct{ threads, loop int }{
+	"exclusive": {threads: 1},
+	"shared":    {threads: 4},
+	"loop":      {threads: 2, loop: 8},
+}
+
+// hangs is when a task is given up: no test waits for it when all is right.
+const hangs = time.Minute
+
+// crew is a worker in a process of its own, and another one once that is spoilt.
+type crew struct {
+	kind   string
+	worker *crewWorker // nil: the next task starts one
+	clean  []byte      // what the probe says of one in which nothing has run
+}
+
+// crewWorker is one process.
+type crewWorker struct {
+	*supervisor.Process
+	kind  string
+	seats []*seat
+	close func()
+}
+
+// seat is a slot, as its Handler.
+type seat struct {
+	worker *crewWorker
+	index  int
+
+	mu    sync.Mutex
+	seq   uint64
+	tasks map[uint64]*crewTask
+	busy  bool
+}
+
+// crewTask is one that has been sent.
+type crewTask struct {
+	begun chan struct{} // closed by its first progress
+	once  sync.Once
+	ended chan plugins.Outcome
+	moved chan struct{} // closed when it needs a thread
+}
+
+func startCrewWorker(t *testing.T, kind string) *crewWorker {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "worker") // t.TempDir is too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &crewWorker{kind: kind}
+	size := kinds[kind]
+	for i := range size.threads + size.loop {
+		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}})
+	}
+	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
+		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes,
+		OutputBytes: testOutputBytes, StartTimeout: time.Minute},
+		func(i int) plugins.Handler { return w.seats[i] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.close = func() {
+		w.Kill()
+		<-w.Done()
+		l.Close()
+		os.RemoveAll(dir)
+	}
+	return w
+}
+
+// get returns the worker, and starts one when there is none.
+func (c *crew) get(t *testing.T) *crewWorker {
+	t.Helper()
+	if c.worker == nil {
+		c.worker = startCrewWorker(t, c.kind)
+	}
+	return c.worker
+}
+
+// dismiss ends the worker; the next task gets another one.
+func (c *crew) dismiss() {
+	if c.worker != nil {
+		c.worker.close()
+		c.worker = nil
+	}
+}
+
+// free returns a seat that runs nothing: on the loop if there is one, so that a task
+// has its choice. The first is the one that the task before it had.
+func (w *crewWorker) free(t *testing.T) *seat {
+	t.Helper()
+	order := w.seats
+	if n := kinds[w.kind]; n.loop > 0 {
+		order = append(append([]*seat(nil), w.seats[n.threads:]...), w.seats[:n.threads]...)
+	}
+	for _, s := range order {
+		s.mu.Lock()
+		free := !s.busy
+		s.busy = true
+		s.mu.Unlock()
+		if free {
+			return s
+		}
+	}
+	t.Fatal("all seats are taken")
+	return nil
+}
+
+// send starts a task and returns at once.
+func (w *crewWorker) send(t *testing.T, dir string, s *step) *crewTask {
+	t.Helper()
+	return w.free(t).send(t, filepath.Join(dir, s.Script), s.Function, s.Params)
+}
+
+func (s *seat) send(t *testing.T, path, function string, params []byte) *crewTask {
+	t.Helper()
+	k := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, 1), moved: make(chan struct{})}
+	s.mu.Lock()
+	s.seq++
+	seq := s.seq
+	s.tasks[seq] = k
+	s.mu.Unlock()
+	err := s.worker.Slot(s.index).Send(&plugins.Task{Slot: s.index, Seq: seq, ID: fmt.Sprintf("task-%d-%d", s.index, seq), ScriptPath: path,
+		Function: function, Type: task.IOBound, Attempt: 1, Params: params})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// outcome waits for the task's end; one that a loop hands back runs on a thread.
+func (w *crewWorker) outcome(t *testing.T, k *crewTask, dir string, s *step) result {
+	t.Helper()
+	for {
+		select {
+		case o := <-k.ended:
+			return resultOf(o)
+		case <-k.moved:
+			k = w.seats[0].send(t, filepath.Join(dir, s.Script), s.Function, s.Params)
+		case <-w.Done():
+			return result{Code: "worker_lost", Message: w.Exit(), Stderr: fmt.Sprint(w.LastStderr())}
+		case <-time.After(hangs):
+			stacks, err := w.Stacks(t.Context())
+			t.Fatalf("it does not end: %v\n%s", err, stacks)
+		}
+	}
+}
+
+func resultOf(o plugins.Outcome) result {
+	r := result{Completed: o.Status == task.Completed, Data: o.Data, Stdout: o.Stdout, Stderr: o.Stderr}
+	if o.Error != nil {
+		r.Code, r.Type, r.Message, r.Traceback = o.Error.Code, o.Error.Type, o.Error.Message, o.Error.Traceback
+	}
+	return r
+}
+
+// take removes the task that has ended or was not run.
+func (s *seat) take(seq uint64) *crewTask {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.tasks[seq]
+	delete(s.tasks, seq)
+	s.busy = len(s.tasks) > 0
+	return k
+}
+
+// Ended implements plugins.Handler.
+func (s *seat) Ended(seq uint64, o plugins.Outcome) { s.take(seq).ended <- o }
+
+// Skipped implements plugins.Handler.
+func (s *seat) Skipped(seq uint64, needsThread bool) {
+	if k := s.take(seq); needsThread {
+		close(k.moved)
+	}
+}
+
+// Progress implements plugins.Handler.
+func (s *seat) Progress(seq uint64, _ float64, _ string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.tasks[seq]; k != nil {
+		k.once.Do(func() { close(k.begun) })
+	}
+}
+
+// Started, Partial, Log and Lost are of no interest here.
+
+func (s *seat) Started(uint64)                 {}
+func (s *seat) Partial(uint64, uint64, []byte) {}
+func (s *seat) Log(uint64, string, string)     {}
+func (s *seat) Lost(error)                     {}
+
+// gates are the FIFOs of a fixture at which its scripts wait: each of them reads
+// a byte. They are held open, so that nobody waits for somebody to come.
+type gates map[string]*os.File
+
+func (f *fixture) makeGates(t *testing.T, dir string) gates {
+	t.Helper()
+	all := gates{}
+	for _, s := range f.Steps {
+		if s.Do != "open" || all[s.Name] != nil {
+			continue
+		}
+		path := filepath.Join(dir, s.Name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		all[s.Name] = file
+	}
+	return all
+}
+
+// open lets a few go on.
+func (g gates) open(t *testing.T, name string) {
+	t.Helper()
+	if _, err := g[name].WriteString("\n\n\n\n\n\n\n\n"); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,2 @@
+def tell(n):
+    return "beside %d" % n

@@ -1,0 +1,2 @@
+# {"pools": "exclusive", "steps": [{"script": "north/run.py", "params": false, "want": {"data": null}}, {"script": "south/run.py", "params": true, "want": {"data": "south"}}, {"script": "north/run.py", "params": true, "want": {"data": "north"}}, {"script": "south/run.py", "params": true, "want": {"data": "south"}}]}
+"""A script imports late, in a function, after another folder's module of that name has been imported."""

@@ -1,0 +1,1 @@
+WHEN = "late"

@@ -1,0 +1,3 @@
+def main(params, context):
+    import telnetlib
+    return hasattr(telnetlib, "Telnet")

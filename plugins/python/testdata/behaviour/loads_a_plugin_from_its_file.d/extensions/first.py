@@ -1,0 +1,3 @@
+def where():
+    import position
+    return position.PLACE

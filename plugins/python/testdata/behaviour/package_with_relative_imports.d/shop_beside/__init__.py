@@ -1,0 +1,1 @@
+TITLE = "top of it"

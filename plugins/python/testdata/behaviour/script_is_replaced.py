@@ -1,0 +1,2 @@
+# {"pools": "exclusive shared", "steps": [{"write": {"job.py": "def main(params, context):\n    return 1\n"}, "script": "job.py", "want": {"data": 1}}, {"write": {"job.py": "def main(params, context):\n    return 2\n"}, "script": "job.py", "want": {"data": 2}}, {"write": {"job.py": "def main(params, context):\n    return 3\n"}, "script": "job.py", "want": {"data": 3}}]}
+"""Another file in the script's place, of the same size, is loaded at the next run."""

@@ -1,0 +1,5 @@
+path = "/mnt"
+
+
+def where():
+    return path

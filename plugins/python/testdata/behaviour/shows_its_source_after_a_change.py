@@ -1,0 +1,2 @@
+# {"pools": "exclusive shared", "steps": [{"write": {"s.py": "import inspect\n\ndef main(params, context):\n    return inspect.getsource(main).count('one')  # one\n"}, "script": "s.py", "want": {"data": 2}}, {"write": {"s.py": "import inspect\n\ndef main(params, context):\n    # one, one, one\n    return inspect.getsource(main).count('one')\n"}, "script": "s.py", "want": {"data": 4}}]}
+"""A script that has changed is shown as it is now."""

@@ -1,0 +1,8 @@
+path = "/srv/files"
+argv = ["--all"]
+stdout = "the log"
+environ = {"HOME": "no"}
+
+
+def read():
+    return path

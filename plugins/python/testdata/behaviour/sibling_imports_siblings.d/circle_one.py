@@ -1,0 +1,7 @@
+import circle_two
+
+NAME = "one"
+
+
+def other():
+    return circle_two.NAME

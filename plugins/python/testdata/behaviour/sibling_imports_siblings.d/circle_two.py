@@ -1,0 +1,7 @@
+import circle_one
+
+NAME = "two"
+
+
+def other():
+    return circle_one.NAME

@@ -1,0 +1,1 @@
+WHOSE = "nobody gets this one: types is loaded before any script"

@@ -1,0 +1,16 @@
+# {"pools": "exclusive", "steps": [{"params": ["random", "types", "queue"], "want": {"data": [true, true, true]}}]}
+"""A script with siblings called random, types and queue: python3 has loaded some of these before the script, others not.
+The standard library itself must go on working in any case."""
+
+import tempfile
+import threading
+
+
+def main(params, context):
+    with tempfile.NamedTemporaryFile() as file:
+        named = bool(file.name)
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    import types
+    return [named, not thread.is_alive(), hasattr(types, "ModuleType")]

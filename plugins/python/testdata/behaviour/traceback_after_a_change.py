@@ -1,0 +1,2 @@
+# {"pools": "exclusive shared", "steps": [{"write": {"s.py": "def main(params, context):\n    old_line = 1 / 0\n"}, "script": "s.py", "want": {"error": "ZeroDivisionError", "traceback_has": "old_line = 1 / 0"}}, {"write": {"s.py": "def main(params, context):\n    new_line = 1 / 0\n"}, "script": "s.py", "want": {"error": "ZeroDivisionError", "traceback_has": "new_line = 1 / 0"}}]}
+"""A traceback shows the lines of the script that ran."""

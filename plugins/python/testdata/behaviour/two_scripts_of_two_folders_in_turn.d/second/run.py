@@ -1,0 +1,5 @@
+from common_parts import piece
+
+
+def main(params, context):
+    return [piece.OF]

@@ -1,0 +1,12 @@
+# {"pools": "exclusive", "needs": "joblib", "want": {"data": ["A", "B"], "any_output": true}, "keeps": "warnings", "python": "no"}
+"""joblib starts processes of its own kind."""
+
+import joblib
+
+
+def shout(text):
+    return text.upper()
+
+
+def main(params, context):
+    return joblib.Parallel(n_jobs=2)(joblib.delayed(shout)(text) for text in "ab")
