@@ -4,6 +4,7 @@
 #include "embedpy.h"
 #include <dlfcn.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdlib.h>
 
 // ep_library_path writes the real path of the file that holds CPython's code,
@@ -63,7 +64,11 @@ int ep_start(const char *executable, char *error, size_t error_size)
 		PyConfig_InitIsolatedConfig(&config);
 		ep_signals_default();
 		status = init(&config, executable);
+		if (!PyStatus_Exception(status))
+			Py_XDECREF(PyImport_ImportModule("_signal")); // which looks at the signals
 		ep_signals_return();
+		if (!setlocale(LC_CTYPE, "C.UTF-8")) // C code's text is UTF-8, as Python's is
+			(void)setlocale(LC_CTYPE, "");
 		PyConfig_Clear(&config);
 	}
 	if (!PyStatus_Exception(status))

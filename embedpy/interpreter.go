@@ -175,7 +175,8 @@ func (in *Interpreter) Do(ctx context.Context, f func(*Thread)) error {
 }
 
 // Load runs source, Python text, as a module of that name and adds it to
-// sys.modules. file is what tracebacks show. It runs on Python's main thread.
+// sys.modules. file is what tracebacks show. Its builtins are a copy that no other
+// code can change. It runs on Python's main thread.
 func (in *Interpreter) Load(name, file, source string) (err error) {
 	in.Main(func(t *Thread) { err = t.load(name, file, source) })
 	return err

@@ -1,19 +1,35 @@
 // Modules that come from memory, and what is found in them.
 #include "embedpy.h"
 
+// own_builtins gives a module that is to be run builtins of its own, which others
+// can't take from it. A new reference, or NULL.
+static PyObject *own_builtins(const char *name)
+{
+	PyObject *module = PyImport_AddModule(name); // borrowed
+	PyObject *builtins = PyImport_ImportModule("builtins");
+	PyObject *copy = builtins ? PyDict_Copy(PyModule_GetDict(builtins)) : NULL;
+
+	Py_XDECREF(builtins);
+	if (module && copy && PyDict_SetItemString(PyModule_GetDict(module), "__builtins__", copy) < 0)
+		Py_CLEAR(copy);
+	return module ? copy : NULL;
+}
+
 // ep_load runs source as the module name, which it adds to sys.modules; file is
 // what tracebacks show. It returns 0, or -1 with the reason in t->error.
 int ep_load(ep_thread *t, const char *name, const char *file, const char *source)
 {
-	PyObject *code, *module = NULL;
+	PyObject *code, *builtins, *module = NULL;
 
 	PyEval_RestoreThread(t->state);
 	code = Py_CompileString(source, file, Py_file_input);
-	if (code)
+	builtins = own_builtins(name);
+	if (code && builtins)
 		module = PyImport_ExecCodeModuleEx(name, code, file);
 	if (!module)
 		ep_error_take(t, name);
 	Py_XDECREF(code);
+	Py_XDECREF(builtins);
 	t->state = PyEval_SaveThread();
 	// sys.modules keeps the module alive; only whether it is there is asked.
 	if (!module)

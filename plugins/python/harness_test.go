@@ -33,9 +33,21 @@ var theWorker = sync.OnceValues(func() (*worker, error) {
 	return &worker{Executor: e, runtime: version}, err
 })
 
+// A worker's main goroutine keeps the process's first thread, as in cpulb-python.
+func init() {
+	if os.Getenv(workerRole) != "" {
+		runtime.LockOSThread()
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(workerRole) != "" {
-		plugins.Serve(New("test", nil))
+		main := make(chan func())
+		go func() {
+			plugins.Serve(New("test", func(f func()) { main <- f }))
+			os.Exit(0)
+		}()
+		(<-main)()
 		return
 	}
 	code := m.Run()

@@ -10,6 +10,7 @@ import _thread
 
 import _embedpy
 from cpulb import loader, plain, signals, state, streams
+from cpulb.plain import executor_of
 from cpulb.keeper import Exclusive as Keeper
 from cpulb.modules import LOADED_BY_PYTHON, modules
 from cpulb.report import log
@@ -23,7 +24,8 @@ class Exclusive:
 
     def __init__(self):
         signals.default_interrupt()
-        self.keeper = Keeper(state.table(streams.entries(streams.of_descriptor), main_thread=True))
+        self.streams = streams.entries(streams.of_descriptor)
+        self.keeper = Keeper(state.table(self.streams, main_thread=True))
         names = [entry.name for entry in self.keeper.table]
         self.argv, self.path = names.index("sys.argv"), names.index("sys.path")
         self.keeper.noticed.append(_thread._count)
@@ -31,7 +33,7 @@ class Exclusive:
         self.plain = Kept()
         self.keeper.scripts = lambda: (*self.kept.by_real.values(), *self.plain.by_real.values())
         self.main = sys.modules[plain.MAIN]
-        self.named = weakref.WeakSet()  # threads that have been named in the log
+        self.late = weakref.WeakSet()  # threads of tasks that have ended
         loader.watcher.script = lambda: self.keeper.script
 
     def ready(self):
@@ -58,6 +60,7 @@ class Exclusive:
         self.keeper.enter(script)
         self.keeper.load(script, lambda: script.variables.run(execute, script, module_name(script.real)))
         modules.look(owner=script)
+        script.threads.update(threading.enumerate())
         self.kept.add(script)
         self.kept.collect()
         return script
@@ -108,11 +111,24 @@ class Exclusive:
 
     def settle(self):
         """Put the process back; called when something has changed."""
-        if _thread._count():
-            left = set(threading.enumerate()) - {threading.main_thread(), *self.named}
-            if left:
-                log("of %s threads are left: %s" % (self.keeper.script.path,
-                                                           ", ".join(sorted(thread.name for thread in left))))
-                self.named.update(left)
-            _embedpy.unshare_folder()  # the next task's is not theirs
+        if _thread._count() or self.late:
+            self.part_from_threads()
         self.keeper.settle()
+
+    def part_from_threads(self):
+        """Threads that a task has left: they are named, and what they print or where they go is not the next one's.
+
+        Those that were started while the script was loaded are the script's, and
+        those of an executor work for whoever gives them work.
+        """
+        before = set(self.late)
+        alive = {thread for thread in threading.enumerate() if thread is not threading.main_thread()}
+        now = {thread for thread in alive if thread in before or
+               thread not in self.keeper.script.threads and executor_of(thread) is None}
+        if now - before:
+            log("%s has left threads: %s" % (self.keeper.script.path, ", ".join(sorted(t.name for t in now - before))))
+        if now != before:
+            self.late = weakref.WeakSet(now)
+            streams.part_from(self.late, self.streams)
+        if _thread._count():
+            _embedpy.unshare_folder()

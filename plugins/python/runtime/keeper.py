@@ -37,6 +37,10 @@ class Keeper:
     def read(self):
         return [entry.read() for entry in self.table]
 
+    def read_lasting(self):
+        """What is so after an import."""
+        return [value if value is ABSENT else entry.lasting(value) for entry, value in zip(self.table, self.read())]
+
     def changed(self, before, after):
         """The indices of what is not the same, last first."""
         return [i for i in reversed(range(len(self.table))) if not self.table[i].same(before[i], after[i])]
@@ -70,7 +74,7 @@ class Keeper:
 
     def learn(self, before, own):
         """An import has ended: of a library, or of a module of a script's own."""
-        after = self.read()
+        after = self.read_lasting()
         indices = self.changed(before, after)
         for want in self.own_wants() if own else self.wants():
             self.merge(want, before, after, indices)

@@ -12,7 +12,10 @@ starters = weakref.WeakKeyDictionary()  # thread -> the context of the task that
 
 def owner():
     """The context of the task that runs and that the caller belongs to, or None."""
-    context = running.get() or starters.get(threading._active.get(threading.get_ident()))
+    context = running.get()
+    if context is None:
+        thread = threading._active.get(threading.get_ident())
+        context = None if thread is None else starters.get(thread)
     return None if context is None or context._ended else context
 
 

@@ -12,6 +12,7 @@ import gc
 import sys
 import threading
 import traceback
+import weakref
 from types import ModuleType
 
 from cpulb import TaskCancelled
@@ -44,7 +45,7 @@ class AtExit:
         return self
 
     def register(self, func, *args, **kwargs):
-        if importing.depth:
+        if importing.depth or func == weakref.finalize._exitfunc:
             return self.before[0](func, *args, **kwargs)
         self.calls.append((func, args, kwargs))
         return func
@@ -89,13 +90,14 @@ class Run:
         module.__dict__.update(__file__=self.script.path, __builtins__=builtins, __loader__=loader, __cached__=None,
                                __annotations__={})
         before = set(threading.enumerate())
+        finalizers = set(weakref.finalize._registry)
         sys.modules[MAIN] = module
         try:
             with AtExit() as exits:
                 failure = self.execute(loader, module)
                 end_threads(before)
                 exits.run()
-                end_libraries()
+                end_libraries(finalizers)
         finally:
             module.__dict__.clear()
             del module
@@ -108,7 +110,12 @@ class Run:
     def execute(self, loader, module):
         """Return the failure that the script's own lines end in, or None."""
         try:
-            exec(self.code(loader), module.__dict__)
+            code = self.code(loader)
+        except SyntaxError as error:
+            show(error.with_traceback(None))
+            return ExitCode(1)
+        try:
+            exec(code, module.__dict__)
         except SystemExit as exit:
             return ended_by(exit.code)
         except TaskCancelled:
@@ -172,14 +179,18 @@ def executor_of(thread):
     return executor if hasattr(executor, "shutdown") else None
 
 
-def end_libraries():
-    """What libraries do at the exit of the process, for what the script has left them."""
+def end_libraries(finalizers):
+    """What libraries do at the exit of the process, for what the script has left them; finalizers are others'."""
+    own = [(info.index, finalizer) for finalizer, info in weakref.finalize._registry.items()
+           if info.atexit and finalizer not in finalizers]
+    for _, finalizer in sorted(own, reverse=True):
+        finalizer()
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util._exit_function()
         util._exiting = False
     logging = sys.modules.get("logging")
     if logging is not None:
-        for handler in [reference() for reference in logging._handlerList]:
-            if handler is not None and handler in logging.root.handlers:
+        for handler in [reference() for reference in reversed(logging._handlerList)]:
+            if handler is not None:
                 handler.flush()

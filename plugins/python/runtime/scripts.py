@@ -8,6 +8,7 @@ from collections import OrderedDict
 from importlib.util import module_from_spec, spec_from_file_location
 from time import monotonic_ns
 from types import ModuleType
+from weakref import WeakSet
 
 from _embedpy import resolved, signature
 from cpulb import confine
@@ -38,6 +39,8 @@ class Script:
         self.want = None     # the process-wide state that its tasks are to find
         self.variables = None  # context variables, as loading has left them
         self.name = None     # of its module
+        self.threads = WeakSet()  # started while it was loaded
+        self.overlay = {}    # in a shared worker: index of an entry -> what it was before loading and after
         self.module = None
         self.functions = {}  # name -> (function, whether it takes the context)
         self.looked = monotonic_ns()

@@ -3,6 +3,7 @@
 import contextvars
 import os
 import sys
+import threading
 import warnings
 from time import sleep
 
@@ -26,36 +27,85 @@ class SharedKeeper(Keeper):
     def __init__(self, table):
         super().__init__(table)
         self.running = set()
-        self.suspects = {}  # index of an entry -> [contexts that may have changed it and run, all scripts that may have]
+        self.of_thread = threading.local()  # values: what the thread has of its own, as it was before its first task
+        self.suspects = {}  # index of an entry -> the contexts that may have changed it: those that run, and all
+
+    def told_apart(self, before, after):
+        """The indices of what an import or a load has changed, as far as that can be told from what others change."""
+        return [i for i in self.changed(before, after)
+                if len(self.running) <= 1 or before[i] is ABSENT or isinstance(self.table[i], ADDED_TO)]
 
     def learn(self, before, own):
-        after = self.read()
-        indices = [i for i in self.changed(before, after)
-                   if len(self.running) <= 1 or before[i] is ABSENT or isinstance(self.table[i], ADDED_TO)]
+        after = self.read_lasting()
+        indices = self.told_apart(before, after)
+        if own:
+            context = owner()
+            if context is not None and context._script is not None:
+                self.lay(context, context._script, before, after, indices)
+            return
         for want in self.wants():
             self.merge(want, before, after, indices)
+
+    def lay(self, context, script, before, after, indices):
+        """What loading a script has changed is there while its tasks run."""
+        script.overlay.update((i, (before[i], after[i])) for i in indices)
+        for i in indices:
+            self.suspect(i).add(context)
+
+    def suspect(self, i):
+        """Those of whom one may have changed an entry, and who still run."""
+        return self.suspects.setdefault(i, (set(), set(self.running)))[0]
+
+    def enter(self, context):
+        """A task begins on this thread."""
+        self.running.add(context)
+        if not hasattr(self.of_thread, "values"):
+            self.of_thread.values = {i: entry.read() for i, entry in enumerate(self.table) if entry.of_thread}
+
+    def want(self):
+        """What is to be on this thread."""
+        values = self.of_thread.values
+        return [self.base[i] if values.get(i, ABSENT) is ABSENT else values[i] for i in range(len(self.base))]
+
+    def begin(self, context, script):
+        for i, (before, after) in script.overlay.items():
+            entry = self.table[i]
+            now = entry.read()
+            wanted = entry.merge(now, before, after)
+            if not entry.same(now, wanted):
+                self.restore([i], {i: wanted})
+            self.suspect(i).add(context)
 
     def end(self, context, of_thread):
         """A task has ended; of_thread: the thread was its own."""
         if _embedpy.drifted():
-            changed = self.changed(self.base, self.read())
+            want = self.want()
+            changed = self.changed(want, self.read())
             if of_thread:
-                self.restore([i for i in changed if self.table[i].of_thread], self.base)
+                self.restore([i for i in changed if self.table[i].of_thread], want)
             for i in changed:
-                if not (of_thread and self.table[i].of_thread) and i not in self.suspects:
-                    self.suspects[i] = set(self.running), sorted({other.script_path for other in self.running})
+                if i not in self.suspects and not (of_thread and self.table[i].of_thread):
+                    self.suspect(i).update(self.running)
         self.running.discard(context)
-        cleared = [i for i, (left, _) in self.suspects.items() if left.discard(context) or not left]
+        cleared = []
+        for i, (left, _) in self.suspects.items():
+            left.discard(context)
+            if not left:
+                cleared.append(i)
         for i in sorted(cleared, reverse=True):
             self.clear(i, self.suspects.pop(i)[1])
         if not self.suspects:
             self.remember(self.base)
 
-    def clear(self, i, scripts):
-        entry = self.table[i]
-        if not entry.same(entry.read(), self.base[i]):
-            self.restore([i], self.base)
-            log("%s was left changed by %s; it has been put back" % (entry.name, " or ".join(scripts)))
+    def clear(self, i, contexts):
+        entry, want = self.table[i], self.want()
+        if entry.same(entry.read(), want[i]):
+            return
+        self.restore([i], want)
+        scripts = {context._script for context in contexts if context._script is not None}
+        if not any(i in script.overlay for script in scripts):
+            log("%s was left changed by %s; it has been put back"
+                % (entry.name, " or ".join(sorted(script.path for script in scripts))))
 
 
 class Loading:
@@ -87,7 +137,8 @@ class Shared:
 
     def __init__(self, folder):
         self.folder = folder
-        self.keeper = SharedKeeper(state.table(streams.entries(streams.of_task)))
+        self.streams = streams.entries(streams.of_task)
+        self.keeper = SharedKeeper(state.table(self.streams))
         self.siblings = None
         self.kept = None
         self.loads = {}   # path -> Loading
@@ -117,9 +168,10 @@ class Shared:
         """A task begins: return its script, which is loaded if need be, and its function."""
         running.set(context)
         warnings._filters_mutated()  # a warning that a task before has shown is shown again
-        self.keeper.running.add(context)
-        script = self.kept.get(path) or self.load_once(path)
+        self.keeper.enter(context)
+        script = self.kept.get(path) or self.load_once(context, path)
         context._script = script
+        _embedpy.shielded(self.keeper.begin, context, script)
         return script, script.function(function)
 
     def enter(self, context):
@@ -127,13 +179,15 @@ class Shared:
         running.set(context)
 
     def end(self, context, of_thread):
+        for entry in self.streams:
+            entry.flush_replaced()
         context._ended = True
         self.keeper.end(context, of_thread)
         running.set(None)
         sinks, context._sinks = context._sinks, {}
         return sinks
 
-    def load_once(self, path):
+    def load_once(self, context, path):
         """Load a script, or wait for another task that does, and fail as it does."""
         while True:
             mine = Loading()
@@ -148,7 +202,7 @@ class Shared:
             if script is not None:
                 return script
         try:
-            return self.load(path)
+            return self.load(context, path)
         except TaskCancelled:
             raise
         except BaseException as error:
@@ -157,7 +211,7 @@ class Shared:
         finally:
             _embedpy.shielded(self.loads.pop, path, None)
 
-    def load(self, path):
+    def load(self, context, path):
         script = Script(path, *find_file(path))
         stem = os.path.basename(script.real).removesuffix(".py")
         script.name = self.siblings.script_name(stem if stem.isidentifier() and stem not in modules.library
@@ -169,12 +223,16 @@ class Shared:
         try:
             script.variables.run(self.execute, script)
         finally:
-            self.keeper.drop_pending(before)
-            _embedpy.shielded(self.keeper.learn, before, True)
+            _embedpy.shielded(self.loaded, context, script, before)
         script.files = self.siblings.files_of(script.name)
         self.kept.add(script)
         self.kept.collect()
         return script
+
+    def loaded(self, context, script, before):
+        self.keeper.drop_pending(before)
+        after = self.keeper.read()
+        self.keeper.lay(context, script, before, after, self.keeper.told_apart(before, after))
 
     def execute(self, script):
         self.loading.set(script)

@@ -54,6 +54,10 @@ class Entry:
         """What value becomes when something changes before to after and that is to last."""
         return after
 
+    def lasting(self, value):
+        """What of a value that an import has left is to last."""
+        return value
+
     def watched(self, value, dicts, lists, getters):
         """Add what the quick look is to look at: a dict, a list, or what a function returns."""
         if self.quick and value is not ABSENT:
@@ -168,6 +172,10 @@ class Environ(Entry):
     def merge(self, value, before, after):
         kept = {name: text for name, text in value.items() if name in after or name not in before}
         return {**kept, **{n: text for n, text in after.items() if before.get(n) != text}}
+
+    def lasting(self, value):
+        # Not what C code has set past os.environ: readline does so, of the terminal that there is not.
+        return {name: text for name, text in value.items() if self.live.get(name) == text}
 
 
 def _umask():
@@ -298,8 +306,9 @@ class RootLogger(Entry):
         root.setLevel(level)  # and forgets what it has worked out for others
 
     def merge(self, value, before, after):
-        return (*after[:3], *(tuple(i for i in (*v, *a) if i in a and (i in v or i not in b))
-                              for v, b, a in zip(value[3:5], before[3:5], after[3:5])), after[5])
+        def both(value, before, after):
+            return (*(i for i in value if i in after or i not in before), *(i for i in after if i not in before and i not in value))
+        return (*after[:3], both(value[3], before[3], after[3]), both(value[4], before[4], after[4]), after[5])
 
     def watched(self, value, dicts, lists, getters):
         if value is not ABSENT:
@@ -310,6 +319,15 @@ class RootLogger(Entry):
 
 def _set_affinity(cpus):
     os.sched_setaffinity(0, cpus)
+
+
+def _stop_tracing(on):
+    if not on:
+        sys.modules["_tracemalloc"].stop()
+
+
+def _generator_hooks():
+    return tuple(sys.get_asyncgen_hooks())
 
 
 # Which names of sys others look after, or change without a script's doing.
@@ -363,9 +381,13 @@ def table(streams=(), main_thread=False):
         Entry("multiprocessing's start method", _start_method, _set_start_method, "multiprocessing.context"),
         RootLogger(),
         Attribute("logging", "_loggerClass"),
+        Attribute("logging", "_logRecordFactory"),
+        Attribute("logging", "_warnings_showwarning"),
         Attribute("logging", "raiseExceptions"),
         Entry("faulthandler", lambda: sys.modules["faulthandler"].is_enabled(), signals.set_faulthandler, "faulthandler"),
         Attribute("tempfile", "tempdir"),
+        Entry("tracemalloc", lambda: sys.modules["_tracemalloc"].is_tracing(), _stop_tracing, "_tracemalloc"),
+        Entry("generator hooks", _generator_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks), of_thread=True),
     ]
     if main_thread:
         entries += [

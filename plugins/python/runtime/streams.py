@@ -8,6 +8,7 @@ wrapped or replaced is made anew for others: whoever holds the old one keeps it.
 
 import io
 import sys
+import threading
 import weakref
 from functools import partial
 from operator import attrgetter
@@ -64,6 +65,12 @@ class Stream(Entry):
         else:
             setattr(sys, self.stream, value)
 
+    def flush_replaced(self):
+        """A stream in place of ours may hold text of the task that ends."""
+        found = getattr(sys, self.stream, None)
+        if found is not self.ours:
+            flush(found)
+
     def finish(self):
         flush(getattr(sys, self.stream, None))
         self.flush()
@@ -93,15 +100,15 @@ def flush(stream):
         pass
 
 
-def of_descriptor(name):
-    """A stream as CPython makes it at its start."""
+def of_descriptor(name, late=None):
+    """A stream as CPython makes it at its start; with late, threads, it is unbuffered and not theirs."""
     number = NAMES.index(name)
     mode = "r" if number == 0 else "w"
-    raw = io.FileIO(number, mode + "b", closefd=False)
+    raw = io.FileIO(number, mode + "b", closefd=False) if late is None else Late(number, late)
     raw.name = "<%s>" % name
-    buffer = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+    buffer = raw if late is not None else io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
     stream = io.TextIOWrapper(buffer, "utf-8", "backslashreplace" if number == 2 else "surrogateescape", "\n",
-                              line_buffering=number == 2)
+                              line_buffering=number == 2, write_through=late is not None)
     stream.mode = mode
     return stream
 
@@ -122,12 +129,30 @@ class Shared(io.RawIOBase):
     def __init__(self, name):
         self.name = "<%s>" % name
         self.number = NAMES.index(name)
+        self.mode = "rb" if self.number == 0 else "wb"
 
     def fileno(self):
         return self.number
 
     def close(self):
         """Without effect."""
+
+
+class Late(io.FileIO):
+    """A descriptor of the running task, while threads of tasks before it live on: what they print goes to the log."""
+
+    raw = property(lambda self: self)
+
+    def __init__(self, number, late):
+        super().__init__(number, "wb", closefd=False)
+        self.late = late
+
+    def write(self, data):
+        if threading._active.get(threading.get_ident()) in self.late:
+            data = bytes(data)
+            log_bytes(data)
+            return len(data)
+        return super().write(data)
 
 
 class Nothing(Shared):
@@ -161,6 +186,14 @@ class TaskOutput(Shared):
         else:
             log_bytes(data)
         return len(data)
+
+
+def part_from(late, entries):
+    """Make the streams of an exclusive worker anew, so that these threads do not write into a task's output."""
+    for entry in entries:
+        if entry.stream != "stdin":
+            entry.make = partial(of_descriptor, late=late) if late else of_descriptor
+            entry.renew()
 
 
 def entries(make):

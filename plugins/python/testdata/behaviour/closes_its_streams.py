@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "times": 2, "python": "no", "want": {"data": [true, true], "stdout": "before\n", "stderr": "before, too\n"}}
+# {"pools": "exclusive", "times": 2, "python": "no", "want": {"data": [true, true], "stdout": "before\n", "stderr": "before, too\n"}}
 """A task that closes sys.stdout and sys.stderr closes its own ones."""
 
 import sys

@@ -1,4 +1,4 @@
-# {"pools": "shared loop", "python": "no", "steps": [{"do": "start", "name": "a", "params": "a"}, {"do": "start", "name": "b", "params": "b"}, {"do": "open", "name": "b"}, {"do": "end", "name": "b", "want": {"stdout": "begin b\nend b\n"}}, {"do": "open", "name": "a"}, {"do": "end", "name": "a", "want": {"stdout": "begin a\nend a\n"}}]}
+# {"pools": "shared", "python": "no", "steps": [{"do": "start", "name": "a", "params": "a"}, {"do": "start", "name": "b", "params": "b"}, {"do": "open", "name": "b"}, {"do": "end", "name": "b", "want": {"stdout": "begin b\nend b\n"}}, {"do": "open", "name": "a"}, {"do": "end", "name": "a", "want": {"stdout": "begin a\nend a\n"}}]}
 """Of two tasks at a time each has its own output, and its own redirections."""
 
 import contextlib

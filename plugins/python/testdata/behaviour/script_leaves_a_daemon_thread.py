@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "function": "__main__", "params": [], "times": 2, "want": {"stdout": "the end\n"}}
+# {"pools": "exclusive shared", "function": "__main__", "params": [], "times": 2, "want": {"stdout": "the end\n"}, "keeps": "stdout stderr"}
 """Nobody waits for a daemon thread."""
 
 import threading

@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "tqdm", "times": 2, "want": {"data": 6, "stderr_has": "4/4"}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "tqdm", "times": 2, "want": {"data": 6, "stderr_has": "4/4"}, "keeps": "warnings stdout stderr"}
 """tqdm writes its bar to stderr."""
 
 import tqdm

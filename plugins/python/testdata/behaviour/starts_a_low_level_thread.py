@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "want": {"stdout": "low\n"}}
+# {"pools": "exclusive", "want": {"stdout": "low\n"}}
 """_thread.start_new_thread prints to the task, too."""
 
 import _thread

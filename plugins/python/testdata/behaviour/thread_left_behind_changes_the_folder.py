@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "python": "no", "steps": [{"params": "leave"}, {"do": "open", "name": "gate"}, {"params": "join", "want": {"data": true}}]}
+# {"pools": "exclusive", "python": "no", "steps": [{"params": "leave"}, {"do": "open", "name": "gate"}, {"params": "join", "want": {"data": true}}], "keeps": "stdout stderr"}
 """A thread that a task leaves behind changes the folder during the next one. It is put back after that."""
 
 import os

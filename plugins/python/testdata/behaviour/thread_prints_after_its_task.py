@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "python": "no", "steps": [{"params": "leave", "want": {"stdout": "of the first\n"}}, {"do": "open", "name": "gate"}, {"params": "join", "want": {"data": true, "stdout": "of the second\n"}}]}
+# {"pools": "exclusive shared", "python": "no", "steps": [{"params": "leave", "want": {"stdout": "of the first\n"}}, {"do": "open", "name": "gate"}, {"params": "join", "want": {"data": true, "stdout": "of the second\n"}}], "keeps": "stdout stderr"}
 """What a thread prints that outlived its task is not the output of the next one."""
 
 import os

@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "needs": "joblib", "want": {"data": ["A", "B"], "any_output": true}, "keeps": "warnings", "python": "no"}
+# {"pools": "exclusive", "needs": "joblib", "want": {"code": "exception", "error": "RuntimeError", "any_output": true}, "keeps": "warnings environ meta_path", "python": "no"}
 """joblib starts processes of its own kind."""
 
 import joblib
