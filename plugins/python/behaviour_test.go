@@ -15,7 +15,7 @@ var probe = script("probe.py")
 // worker before, and leaves nothing changed to the next. A worker in which something
 // went wrong or was left is not used again.
 func TestScriptsDoWhatTheyDoUnderPython(t *testing.T) {
-	all := readFixtures(t)
+	all := readFixtures(t, "behaviour")
 	for _, kind := range []string{"exclusive", "shared", "loop"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

@@ -37,9 +37,10 @@ type crew struct {
 // crewWorker is one process.
 type crewWorker struct {
 	*supervisor.Process
-	kind  string
-	seats []*seat
-	close func()
+	kind     string
+	seats    []*seat
+	close    func()
+	patience time.Duration
 }
 
 // seat is a slot, as its Handler.
@@ -71,7 +72,7 @@ func startCrewWorker(t *testing.T, kind string) *crewWorker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &crewWorker{kind: kind}
+	w := &crewWorker{kind: kind, patience: hangs}
 	size := kinds[kind]
 	for i := range size.threads + size.loop {
 		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}})
@@ -163,7 +164,7 @@ func (w *crewWorker) outcome(t *testing.T, k *crewTask, dir string, s *step) res
 			k = w.seats[0].send(t, filepath.Join(dir, s.Script), s.Function, s.Params)
 		case <-w.Done():
 			return result{Code: "worker_lost", Message: w.Exit(), Stderr: fmt.Sprint(w.LastStderr())}
-		case <-time.After(hangs):
+		case <-time.After(w.patience):
 			stacks, err := w.Stacks(t.Context())
 			t.Fatalf("it does not end: %v\n%s", err, stacks)
 		}
