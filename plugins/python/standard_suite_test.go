@@ -120,7 +120,7 @@ func (m standardModule) asATask(t *testing.T) suiteReport {
 	defer w.close()
 	w.patience = suiteHangs
 	s, dir := m.step(t), filepath.Dir(probe)
-	return m.report(t, w.outcome(t, w.send(t, dir, s), dir, s))
+	return m.report(t, w.outcome(t, w.send(t, dir, s)))
 }
 
 // report reads the script's answer.

@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "times": 2, "want": {"data": [true, "list", "ModuleNotFoundError"]}, "changes": "path"}
+# {"pools": "exclusive", "times": 2, "want": {"data": [true, "list", "ModuleNotFoundError"]}, "changes": "path"}
 """sys.path can be another list; the next task has the old one, with the script's folder first."""
 
 import os

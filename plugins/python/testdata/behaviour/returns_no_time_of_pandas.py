@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "needs": "pandas", "want": {"code": "bad_return_value", "error": "TypeError"}, "python": "no", "keeps": "warnings"}
+# {"pools": "exclusive", "needs": "pandas", "want": {"code": "bad_return_value", "error": "TypeError"}, "python": "no", "keeps": "warnings meta_path"}
 """Not a time is not a value of JSON."""
 
 import pandas
