@@ -68,9 +68,13 @@ test-python-3.11 test-python-3.13: test-python-%: setup ## Build the executor ag
 	@PATH="$(PATH)" .ci/python $*
 
 .PHONY: test-libraries
-test-libraries: setup ## Install numpy, lxml, PIL and Python's own tests, and run them as tasks
+test-libraries: setup ## Install well-known libraries and Python's own tests, and run them as tasks
 	@.ci/setup libraries
-	$(GO) test -count=1 ./plugins/python -run 'TestLibraries|TestTheStandardLibrarys|TestNumpy' -v
+	CPULB_LIBRARIES=1 $(GO) test -count=1 -timeout 30m ./plugins/python -run 'TestLibraries|TestTheStandardLibrarys|TestNumpy' -v
+
+.PHONY: test-differential
+test-differential: setup ## Run 300 generated scripts under python3 and as tasks, and compare all that they print
+	CPULB_DIFFERENTIAL=300 $(GO) test -count=1 ./cmd -run 'AsUnderPython|AsPythonDoes'
 
 .PHONY: soak-python
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards

@@ -43,7 +43,7 @@ type fixture struct {
 	// Fresh asks for a worker in which nothing else has run.
 	Fresh bool
 
-	name string
+	name, path string
 }
 
 // step is one thing that happens in a fixture: files change first, then a task runs.
@@ -99,10 +99,10 @@ func (r result) String() string {
 		r.Traceback, r.Stdout, r.Stderr)
 }
 
-// readFixtures returns all of them, by name.
-func readFixtures(t *testing.T) []*fixture {
+// readFixtures returns those of a folder of testdata, by name.
+func readFixtures(t *testing.T, folder string) []*fixture {
 	t.Helper()
-	paths, err := filepath.Glob(script("behaviour/*.py"))
+	paths, err := filepath.Glob(script(folder + "/*.py"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("%d fixtures: %v", len(paths), err)
 	}
@@ -130,7 +130,7 @@ func readFixture(path string) (*fixture, error) {
 		}
 		head.WriteString(comment)
 	}
-	f := &fixture{name: strings.TrimSuffix(filepath.Base(path), ".py")}
+	f := &fixture{name: strings.TrimSuffix(filepath.Base(path), ".py"), path: path}
 	d := json.NewDecoder(&head)
 	d.DisallowUnknownFields()
 	if err := d.Decode(f); err != nil {
@@ -172,12 +172,12 @@ func (f *fixture) in(pool string) bool { return slices.Contains(strings.Fields(f
 // lay puts the fixture's files into dir.
 func (f *fixture) lay(t *testing.T, dir string) {
 	t.Helper()
-	text, err := os.ReadFile(script("behaviour/" + f.name + ".py"))
+	text, err := os.ReadFile(f.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, f.name+".py"), string(text))
-	beside := script("behaviour/" + f.name + ".d")
+	beside := strings.TrimSuffix(f.path, ".py") + ".d"
 	if _, err := os.Stat(beside); err != nil {
 		return
 	}

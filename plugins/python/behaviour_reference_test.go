@@ -17,7 +17,7 @@ import (
 // exec3 is plain python3, with an environment as a worker has it.
 func exec3(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), hangs)
+	ctx, cancel := context.WithTimeout(t.Context(), suiteHangs)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, "/usr/bin/python3", args...)
 	c.WaitDelay = time.Second
@@ -31,9 +31,19 @@ func TestPythonDoesWhatTheScriptsAreHeldTo(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/python3"); err != nil {
 		t.Skip(err)
 	}
+	changed := pythonDoes(t, "behaviour")
+	if !t.Failed() {
+		everyEntryIsChanged(t, changed)
+	}
+}
+
+// pythonDoes holds the fixtures of a folder to python3, and returns what of the
+// process's state they change.
+func pythonDoes(t *testing.T, folder string) *sync.Map {
+	t.Helper()
 	var changed sync.Map
-	t.Run("all", func(t *testing.T) {
-		for _, f := range readFixtures(t) {
+	t.Run(folder, func(t *testing.T) {
+		for _, f := range readFixtures(t, folder) {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
 				f.skipWithout(t)
@@ -46,9 +56,7 @@ func TestPythonDoesWhatTheScriptsAreHeldTo(t *testing.T) {
 			})
 		}
 	})
-	if !t.Failed() {
-		everyEntryIsChanged(t, &changed)
-	}
+	return &changed
 }
 
 // underPython runs the steps and returns what of the process's state they changed.

@@ -15,7 +15,7 @@ var probe = script("probe.py")
 // worker before, and leaves nothing changed to the next. A worker in which something
 // went wrong or was left is not used again.
 func TestScriptsDoWhatTheyDoUnderPython(t *testing.T) {
-	all := readFixtures(t)
+	all := readFixtures(t, "behaviour")
 	for _, kind := range []string{"exclusive", "shared", "loop"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -57,22 +57,17 @@ func (c *crew) behave(t *testing.T, f *fixture) {
 		case "open":
 			gates.open(t, s.Name)
 		case "start":
-			k := w.send(t, dir, s)
-			started[s.Name] = k
-			select {
-			case <-k.begun:
-			case o := <-k.ended:
-				t.Fatalf("step %d: it ended before its first progress: %s", i+1, resultOf(o))
-			}
+			started[s.Name] = w.send(t, dir, s)
+			w.begun(t, started[s.Name])
 		case "end":
-			f.check(t, i, w.outcome(t, started[s.Name], dir, s), dir)
+			f.check(t, i, w.outcome(t, started[s.Name]), dir)
 		default:
 			var tasks []*crewTask
 			for range max(s.Together, 1) {
 				tasks = append(tasks, w.send(t, dir, s))
 			}
 			for _, k := range tasks {
-				f.check(t, i, w.outcome(t, k, dir, s), dir)
+				f.check(t, i, w.outcome(t, k), dir)
 			}
 		}
 	}
@@ -99,7 +94,7 @@ func (c *crew) look(t *testing.T) []byte {
 	}
 	w := c.get(t)
 	dir := strings.TrimSuffix(probe, "/probe.py")
-	r := w.outcome(t, w.send(t, dir, s), dir, s)
+	r := w.outcome(t, w.send(t, dir, s))
 	if !r.Completed || r.Stdout != "out\n" || r.Stderr != "err\n" {
 		t.Errorf("the next task: %s", r)
 		c.dismiss()

@@ -2,9 +2,11 @@ package python
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +19,23 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
+// crewRole is set for a process of this test that is to be a worker as the program
+// is one: Python's main thread is the process's first.
+const crewRole = "CPULB_TEST_CREW"
+
+func init() {
+	if os.Getenv(crewRole) == "" {
+		return
+	}
+	runtime.LockOSThread()
+	main := make(chan func())
+	go func() {
+		plugins.Serve(New("test", func(f func()) { main <- f }))
+		os.Exit(0)
+	}()
+	(<-main)()
+}
+
 // The kinds of worker: how many threads it has, and how many places on its loop.
 var kinds = map[string]struct{ threads, loop int }{
 	"exclusive": {threads: 1},
@@ -25,7 +44,7 @@ var kinds = map[string]struct{ threads, loop int }{
 }
 
 // hangs is when a task is given up: no test waits for it when all is right.
-const hangs = time.Minute
+const hangs = 30 * time.Second
 
 // crew is a worker in a process of its own, and another one once that is spoilt.
 type crew struct {
@@ -37,9 +56,10 @@ type crew struct {
 // crewWorker is one process.
 type crewWorker struct {
 	*supervisor.Process
-	kind  string
-	seats []*seat
-	close func()
+	kind     string
+	seats    []*seat
+	close    func()
+	patience time.Duration
 }
 
 // seat is a slot, as its Handler.
@@ -58,7 +78,9 @@ type crewTask struct {
 	begun chan struct{} // closed by its first progress
 	once  sync.Once
 	ended chan plugins.Outcome
-	moved chan struct{} // closed when it needs a thread
+
+	path, function string
+	params         []byte
 }
 
 func startCrewWorker(t *testing.T, kind string) *crewWorker {
@@ -71,13 +93,13 @@ func startCrewWorker(t *testing.T, kind string) *crewWorker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &crewWorker{kind: kind}
+	w := &crewWorker{kind: kind, patience: hangs}
 	size := kinds[kind]
 	for i := range size.threads + size.loop {
 		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}})
 	}
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
-		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes,
+		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
 		OutputBytes: testOutputBytes, StartTimeout: time.Minute},
 		func(i int) plugins.Handler { return w.seats[i] })
 	if err != nil {
@@ -109,15 +131,9 @@ func (c *crew) dismiss() {
 	}
 }
 
-// free returns a seat that runs nothing: on the loop if there is one, so that a task
-// has its choice. The first is the one that the task before it had.
-func (w *crewWorker) free(t *testing.T) *seat {
-	t.Helper()
-	order := w.seats
-	if n := kinds[w.kind]; n.loop > 0 {
-		order = append(append([]*seat(nil), w.seats[n.threads:]...), w.seats[:n.threads]...)
-	}
-	for _, s := range order {
+// free returns a seat that runs nothing: nil if there is none.
+func free(seats []*seat) *seat {
+	for _, s := range seats {
 		s.mu.Lock()
 		free := !s.busy
 		s.busy = true
@@ -126,47 +142,64 @@ func (w *crewWorker) free(t *testing.T) *seat {
 			return s
 		}
 	}
-	t.Fatal("all seats are taken")
 	return nil
 }
 
-// send starts a task and returns at once.
+// send starts a task and returns at once: on the loop if there is one, which hands
+// back what needs a thread. The first free seat is the one that the task before had.
 func (w *crewWorker) send(t *testing.T, dir string, s *step) *crewTask {
 	t.Helper()
-	return w.free(t).send(t, filepath.Join(dir, s.Script), s.Function, s.Params)
-}
-
-func (s *seat) send(t *testing.T, path, function string, params []byte) *crewTask {
-	t.Helper()
-	k := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, 1), moved: make(chan struct{})}
-	s.mu.Lock()
-	s.seq++
-	seq := s.seq
-	s.tasks[seq] = k
-	s.mu.Unlock()
-	err := s.worker.Slot(s.index).Send(&plugins.Task{Slot: s.index, Seq: seq, ID: fmt.Sprintf("task-%d-%d", s.index, seq), ScriptPath: path,
-		Function: function, Type: task.IOBound, Attempt: 1, Params: params})
-	if err != nil {
+	k := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, 1), path: filepath.Join(dir, s.Script), function: s.Function,
+		params: s.Params}
+	seats := w.seats
+	if n := kinds[w.kind]; n.loop > 0 {
+		seats = seats[n.threads:]
+	}
+	if err := free(seats).send(k); err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-// outcome waits for the task's end; one that a loop hands back runs on a thread.
-func (w *crewWorker) outcome(t *testing.T, k *crewTask, dir string, s *step) result {
+func (s *seat) send(k *crewTask) error {
+	if s == nil {
+		return errors.New("all seats are taken")
+	}
+	s.mu.Lock()
+	s.seq++
+	seq := s.seq
+	s.tasks[seq] = k
+	s.mu.Unlock()
+	return s.worker.Slot(s.index).Send(&plugins.Task{Slot: s.index, Seq: seq, ID: fmt.Sprintf("task-%d-%d", s.index, seq), ScriptPath: k.path,
+		Function: k.function, Type: task.IOBound, Attempt: 1, Params: k.params})
+}
+
+// begun waits for the task's first progress.
+func (w *crewWorker) begun(t *testing.T, k *crewTask) {
 	t.Helper()
-	for {
-		select {
-		case o := <-k.ended:
-			return resultOf(o)
-		case <-k.moved:
-			k = w.seats[0].send(t, filepath.Join(dir, s.Script), s.Function, s.Params)
-		case <-w.Done():
-			return result{Code: "worker_lost", Message: w.Exit(), Stderr: fmt.Sprint(w.LastStderr())}
-		case <-time.After(hangs):
-			stacks, err := w.Stacks(t.Context())
-			t.Fatalf("it does not end: %v\n%s", err, stacks)
-		}
+	select {
+	case <-k.begun:
+	case o := <-k.ended:
+		t.Fatalf("it ended before its first progress: %s", resultOf(o))
+	case <-w.Done():
+		t.Fatalf("the worker ended: %s %v", w.Exit(), w.LastStderr())
+	case <-time.After(w.patience):
+		t.Fatal("it does not begin")
+	}
+}
+
+// outcome waits for the task's end.
+func (w *crewWorker) outcome(t *testing.T, k *crewTask) result {
+	t.Helper()
+	select {
+	case o := <-k.ended:
+		return resultOf(o)
+	case <-w.Done():
+		return result{Code: "worker_lost", Message: w.Exit(), Stderr: fmt.Sprint(w.LastStderr())}
+	case <-time.After(w.patience):
+		stacks, err := w.Stacks(t.Context())
+		t.Fatalf("it does not end: %v\n%s", err, stacks)
+		return result{}
 	}
 }
 
@@ -191,10 +224,11 @@ func (s *seat) take(seq uint64) *crewTask {
 // Ended implements plugins.Handler.
 func (s *seat) Ended(seq uint64, o plugins.Outcome) { s.take(seq).ended <- o }
 
-// Skipped implements plugins.Handler.
+// Skipped implements plugins.Handler: a task that a loop hands back goes to a thread.
 func (s *seat) Skipped(seq uint64, needsThread bool) {
-	if k := s.take(seq); needsThread {
-		close(k.moved)
+	k := s.take(seq)
+	if err := free(s.worker.seats[:kinds[s.worker.kind].threads]).send(k); !needsThread || err != nil {
+		k.ended <- failed("skipped", "Skipped", fmt.Sprint(err))
 	}
 }
 

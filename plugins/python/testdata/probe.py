@@ -61,6 +61,8 @@ def umask():
 
 def event_loop():
     """The loop that is set for this thread, if any: none is made by looking."""
+    if asyncio._get_running_loop() is not None:
+        return text(None)  # the one that runs comes first anyway
     return text(getattr(getattr(asyncio.get_event_loop_policy(), "_local", None), "_loop", None))
 
 
