@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
-// workerOf returns the pid of who takes the tasks of a seat.
+// readyPID returns the pid of the worker that takes the tasks of a seat; 0 if none does.
 func (d *daemon) readyPID(id string) float64 {
 	d.t.Helper()
 	for _, w := range d.workers() {
@@ -18,30 +19,60 @@ func (d *daemon) readyPID(id string) float64 {
 	return 0
 }
 
+// tally counts tasks by the seat and the process that ran them.
+type tally struct {
+	mu   sync.Mutex
+	pids map[any]map[any]int
+}
+
+// add counts one Result, and reports whether every one of so many seats has had so
+// many processes by now.
+func (c *tally) add(r map[string]any, seats, processes int) bool {
+	worker := r["worker"].(map[string]any)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pids[worker["id"]] == nil {
+		c.pids[worker["id"]] = map[any]int{}
+	}
+	c.pids[worker["id"]][worker["pid"]]++
+	for _, pids := range c.pids {
+		if len(pids) < processes {
+			return false
+		}
+	}
+	return len(c.pids) == seats
+}
+
+// Tasks come until every seat has exchanged its worker, however long the start of
+// a process takes.
 func TestRecyclingIsInvisible(t *testing.T) {
-	d := start(t, strings.Replace(testConfig, "threads = 1\n", "threads = 1\n  max_tasks = 10\n", 1))
-	path := script(t, "import os, time\ndef main(p, c):\n    time.sleep(0.01)\n    return [os.getpid(), c.attempt]\n")
-	var mu sync.Mutex
-	workers := map[any]int{}
+	const most = 10
+	d := start(t, strings.Replace(testConfig, "threads = 1\n", fmt.Sprintf("threads = 1\n  max_tasks = %d\n", most), 1))
+	path := script(t, "import time\ndef main(p, c):\n    time.sleep(0.001)\n    return c.attempt\n")
+	ran := tally{pids: map[any]map[any]int{}}
+	var exchanged atomic.Bool
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			for range 15 {
+			for !exchanged.Load() && !t.Failed() {
 				r := d.run(path, "{}", "cpu_bound")
-				data, _ := r["data"].([]any)
-				if r["status"] != "completed" || len(data) != 2 || data[1] != 1.0 {
+				if r["status"] != "completed" || r["data"] != 1.0 {
 					t.Errorf("result: %v", r)
 					return
 				}
-				mu.Lock()
-				workers[data[0]]++
-				mu.Unlock()
+				if ran.add(r, 2, 3) {
+					exchanged.Store(true)
+				}
 			}
 		})
 	}
 	all.Wait()
-	if len(workers) < 4 {
-		t.Errorf("120 tasks had only these workers: %v\n%s", workers, d.log)
+	for seat, pids := range ran.pids {
+		for pid, tasks := range pids {
+			if tasks < most && pid != d.readyPID(seat.(string)) {
+				t.Errorf("%s: worker %v was exchanged after %d tasks: %v", seat, pid, tasks, pids)
+			}
+		}
 	}
 	if n := d.poolMetric("worker_deaths"); n != 0 {
 		t.Errorf("%v deaths were counted", n)
