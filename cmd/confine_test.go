@@ -91,7 +91,7 @@ func TestNoExchangeOfFoldersLetsAScriptOut(t *testing.T) {
 	})
 	ends := map[string]int{}
 	for range 300 {
-		status, answer := d.call("POST", "/v1/tasks?wait=30s", fmt.Sprintf(`{"script_path":%q}`, path))
+		status, answer := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q}`, path))
 		switch {
 		case status == 200 && answer["data"] == "evil":
 			t.Fatal("what is outside has run")
@@ -114,11 +114,11 @@ func TestATaskMayBringItsScriptWhereThatIsAllowed(t *testing.T) {
 	}
 	d, _, _ = confined(t, "  source = true")
 	for range 2 {
-		if status, r := d.call("POST", "/v1/tasks?wait=30s", body); status != 200 || fmt.Sprint(r["data"]) != "[7 true 1]" {
+		if status, r := d.call("POST", "/v1/tasks?wait=10m", body); status != 200 || fmt.Sprint(r["data"]) != "[7 true 1]" {
 			t.Errorf("%d %v", status, r)
 		}
 	}
-	status, r := d.call("POST", "/v1/tasks?wait=30s", `{"source":"def main(:\n"}`)
+	status, r := d.call("POST", "/v1/tasks?wait=10m", `{"source":"def main(:\n"}`)
 	if status != 200 || code(r) != "script_syntax" || !strings.Contains(fmt.Sprint(r["error"]), "source.py") {
 		t.Errorf("%d %v", status, r)
 	}

@@ -130,12 +130,23 @@ func (l *ledger) note(resp *http.Response, text []byte) bool {
 	return true
 }
 
+// untilMore returns once another task has been accepted.
+func (l *ledger) untilMore() {
+	accepted := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.accepted)
+	}
+	before := accepted()
+	l.d.until("another task is accepted", func() bool { return accepted() > before })
+}
+
 // settle waits for every task's end and compares it with what was seen.
 func (l *ledger) settle(t *testing.T) map[string]int {
 	t.Helper()
 	states := map[string]int{}
 	for id := range l.accepted {
-		code, r := l.d.call("GET", "/v1/tasks/"+id.String()+"/result?timeout=60s", "")
+		code, r := l.d.call("GET", "/v1/tasks/"+id.String()+"/result?timeout=10m", "")
 		if code != http.StatusOK {
 			t.Errorf("task %s was accepted, and now: %d %v", id, code, r)
 			continue
@@ -184,6 +195,7 @@ func TestNoAcknowledgedTaskIsLostOrEndsTwiceWhenTheDaemonIsKilled(t *testing.T) 
 		clients.Go(func() { l.load(uint64(i), stop) })
 	}
 	for range kills {
+		l.untilMore()
 		time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond) // the moment is what is tried, any will do
 		d.kill()
 		d.launch()

@@ -40,23 +40,21 @@ func (d *daemon) goroutines() int {
 func (d *daemon) killWorkers(n int, ids ...string) (noticed []time.Duration) {
 	d.t.Helper()
 	for i := range n {
-		id, pid := ids[i%len(ids)], 0.0
-		for pid == 0 && d.t.Context().Err() == nil {
-			pid = d.readyPID(id)
-		}
+		id := ids[i%len(ids)]
+		pid := d.untilReady(id, 0)
 		ended := watchEnd(d.t, int(pid))
 		if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
 			d.t.Fatal(err)
 		}
 		ended()
 		at := time.Now()
-		for now := pid; (now == pid || now == 0) && d.t.Context().Err() == nil; {
-			now = d.readyPID(id)
-		}
-		logged := regexp.MustCompile(fmt.Sprintf(`(?m)^(\S+) .*worker died: .*pid=%v `, pid)).FindStringSubmatch(d.log.String())
-		if logged == nil {
-			d.t.Fatalf("the death of %v was not logged", pid)
-		}
+		d.untilReady(id, pid)
+		line := regexp.MustCompile(fmt.Sprintf(`(?m)^(\S+) .*worker died: .*pid=%v `, pid))
+		var logged []string
+		d.until(fmt.Sprintf("the death of %v is logged", pid), func() bool {
+			logged = line.FindStringSubmatch(d.log.String())
+			return logged != nil
+		})
 		said, err := time.Parse("2006-01-02T15:04:05.000Z", logged[1])
 		if err != nil {
 			d.t.Fatal(err)
@@ -110,8 +108,7 @@ func TestTheDaemonHoldsNoMoreAfterManyDeaths(t *testing.T) {
 		return done(), noticed
 	}
 	quiet := func() (held, int) {
-		for len(d.workers()) > 2 && t.Context().Err() == nil { // those for suspects end
-		}
+		d.until("the workers for suspects have ended", func() bool { return len(d.workers()) == 2 })
 		d.http.CloseIdleConnections()
 		return holds(t, d.cmd.Process.Pid), d.goroutines()
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,15 @@ pool "io" {
 }
 limits {
   cancel_grace = "200ms"
+  fence_timeout = "10m"
 }
 `
+
+// withFenceTimeout is oneIOWorker with another time for the neighbours of a task
+// that does not stop.
+func withFenceTimeout(timeout string) string {
+	return strings.Replace(oneIOWorker, `fence_timeout = "10m"`, fmt.Sprintf("fence_timeout = %q", timeout), 1)
+}
 
 // waitsForFile ends when there is a file with the name that it is given.
 const waitsForFile = `import os, time
@@ -59,7 +67,7 @@ func (d *daemon) poolMetric(name string) float64 {
 // result waits for the end of a task.
 func (d *daemon) result(id string) map[string]any {
 	d.t.Helper()
-	_, r := d.call("GET", "/v1/tasks/"+id+"/result?timeout=60s", "")
+	_, r := d.call("GET", "/v1/tasks/"+id+"/result?timeout=10m", "")
 	return r
 }
 
@@ -77,12 +85,13 @@ func (d *daemon) submit(path, fields string) string {
 func (d *daemon) untilRunning(ids ...string) {
 	d.t.Helper()
 	for _, id := range ids {
-		for status := ""; status != "running"; {
+		d.until("task "+id+" runs", func() bool {
 			_, view := d.call("GET", "/v1/tasks/"+id, "")
-			if status, _ = view["status"].(string); status == "completed" || status == "failed" || d.t.Context().Err() != nil {
+			if view["status"] == "completed" || view["status"] == "failed" {
 				d.t.Fatalf("task %s: %v", id, view)
 			}
-		}
+			return view["status"] == "running"
+		})
 	}
 }
 
@@ -138,12 +147,14 @@ func watchEnd(t *testing.T, pid int) (wait func()) {
 	}
 }
 
-// stubborn are tasks that don't stop when they are asked to.
+// stubborn are tasks that don't stop when they are asked to, once they have reported
+// progress.
 var stubborn = map[string]string{
-	"sleeps": "import time\ndef main(p, c):\n    time.sleep(3600)\n",
-	"C call": "import ctypes\ndef main(p, c):\n    ctypes.CDLL(None).sleep(3600)\n",
+	"sleeps": "import time\ndef main(p, c):\n    c.progress(0)\n    time.sleep(3600)\n",
+	"C call": "import ctypes\ndef main(p, c):\n    sleep = ctypes.CDLL(None).sleep\n    c.progress(0)\n    sleep(3600)\n",
 	"swallows": `import time
 def main(p, c):
+    c.progress(0)
     while True:
         try:
             while True: time.sleep(0.001)
@@ -154,10 +165,25 @@ def main(p, c):
     child = subprocess.Popen(["sleep", "3600"], start_new_session=True)
     with open(p + ".new", "w") as f: f.write(str(child.pid))
     os.rename(p + ".new", p)
+    c.progress(0)
     while True:
         try: child.wait()
         except BaseException: pass
 `,
+}
+
+// cancelStubborn runs one of the stubborn tasks, cancels it, and returns once it has
+// ended without stopping.
+func (d *daemon) cancelStubborn(text, params string) {
+	d.t.Helper()
+	id := d.submit(script(d.t, text), `"params":`+params)
+	d.awaitEvent("/v1/tasks/"+id, "progress")
+	if code, answer := d.call("DELETE", "/v1/tasks/"+id, ""); code/100 != 2 {
+		d.t.Fatalf("DELETE: %d %v", code, answer)
+	}
+	if r := d.result(id); r["status"] != "cancelled" {
+		d.t.Fatalf("result: %v\n%s", r, d.log)
+	}
 }
 
 func TestNeighboursSurviveATaskThatDoesNotStop(t *testing.T) {
@@ -168,10 +194,7 @@ func TestNeighboursSurviveATaskThatDoesNotStop(t *testing.T) {
 			old := int(d.workers()[0]["pid"].(float64))
 			ended := watchEnd(t, old)
 			childFile := filepath.Join(t.TempDir(), "child")
-			id := d.submit(script(t, text), `"timeout":"300ms","params":`+mustJSON(childFile))
-			if r := d.result(id); r["status"] != "timed_out" {
-				t.Fatalf("result: %v\n%s", r, d.log)
-			}
+			d.cancelStubborn(text, mustJSON(childFile))
 			// Its neighbours run on while the successor takes what is new.
 			if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" || r["worker"].(map[string]any)["pid"] == float64(old) {
 				t.Errorf("afterwards: %v", r)
@@ -200,7 +223,7 @@ func TestNeighboursSurviveATaskThatDoesNotStop(t *testing.T) {
 
 // A C call that keeps Python's lock leaves its neighbours no way to go on.
 func TestNeighboursOfAHeldLockRunAgainWithoutBlame(t *testing.T) {
-	d := start(t, strings.Replace(oneIOWorker, "limits {", "limits {\n  fence_timeout = \"100ms\"", 1))
+	d := start(t, withFenceTimeout("100ms"))
 	goOn, neighbours := d.neighbours(4)
 	holder := d.submit(script(t, "import ctypes\ndef main(p, c):\n    ctypes.PyDLL(None).sleep(3600)\n"), `"params":0`)
 	d.untilRunning(holder)
@@ -224,8 +247,7 @@ func TestNeighboursOfAHeldLockRunAgainWithoutBlame(t *testing.T) {
 // untilDeaths returns once so many workers have died.
 func (d *daemon) untilDeaths(n float64) {
 	d.t.Helper()
-	for d.poolMetric("worker_deaths") < n && d.t.Context().Err() == nil {
-	}
+	d.until(fmt.Sprintf("%v workers have died", n), func() bool { return d.poolMetric("worker_deaths") >= n })
 }
 
 const segfaults = "import ctypes\ndef main(p, c):\n    ctypes.string_at(0)\n"
@@ -268,14 +290,11 @@ func TestPoisonTaskIsNamed(t *testing.T) {
 // A neighbour that must not run twice has until its own deadline, whatever the
 // others have.
 func TestNeighboursThatMustNotRunTwiceHaveTheirTime(t *testing.T) {
-	d := start(t, strings.Replace(oneIOWorker, "limits {", "limits {\n  fence_timeout = \"1ms\"", 1))
+	d := start(t, withFenceTimeout("1ms"))
 	goOn := filepath.Join(t.TempDir(), "go on")
 	once := d.submit(script(t, waitsForFile), `"timeout":"60s","on_worker_lost":"fail","params":`+mustJSON(goOn))
-	stuck := d.submit(script(t, stubborn["sleeps"]), `"timeout":"100ms","params":0`)
 	d.untilRunning(once)
-	if r := d.result(stuck); r["status"] != "timed_out" {
-		t.Errorf("stuck: %v", r)
-	}
+	d.cancelStubborn(stubborn["sleeps"], "0")
 	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" { // by the successor, after fence_timeout
 		t.Errorf("another: %v", r)
 	}
@@ -290,10 +309,13 @@ func TestARetryWaitsForTheEndOfAnAttemptThatDoesNotStop(t *testing.T) {
 	d := start(t, oneIOWorker)
 	goOn, neighbours := d.neighbours(1)
 	old := d.readyPID("io-0")
-	id := d.submit(script(t, "import time\ndef main(p, c):\n    if c.attempt == 1: time.sleep(3600)\n    return c.attempt\n"),
-		`"timeout":"100ms","max_retries":1,"retry_backoff":"1ms","params":0`)
-	for d.readyPID("io-0") == old || d.readyPID("io-0") == 0 {
+	path := script(t, "import time\ndef main(p, c):\n    if c.attempt == 1:\n        c.progress(0)\n        time.sleep(3600)\n    return c.attempt\n")
+	id, sleeps := "", false
+	for timeout := 100 * time.Millisecond; !sleeps; timeout *= 2 { // one that is over before the script sleeps tries nothing
+		id = d.submit(path, fmt.Sprintf(`"timeout":%q,"max_retries":1,"retry_backoff":"1ms","params":0`, timeout))
+		sleeps = d.hasEvent("/v1/tasks/"+id, "progress")
 	}
+	d.untilReady("io-0", old)
 	if _, view := d.call("GET", "/v1/tasks/"+id, ""); view["status"] != "running" {
 		t.Errorf("while the old process lives: %v", view)
 	}

@@ -8,11 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quickToMiss has workers that stand still noticed, and ended, soon.
-const quickToMiss = "limits {\n  gil_stall = \"200ms\"\n  fence_timeout = \"100ms\""
+// quickToMiss is oneIOWorker where a worker that stands still is soon noticed and
+// ended.
+func quickToMiss() string {
+	return strings.Replace(withFenceTimeout("100ms"), "limits {", "limits {\n  gil_stall = \"200ms\"", 1)
+}
 
 func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
-	d := start(t, strings.Replace(oneIOWorker, "limits {", quickToMiss, 1))
+	d := start(t, quickToMiss())
 	goOn, ids := d.neighbours(3)
 	old := d.readyPID("io-0")
 	ended := watchEnd(t, int(old))
@@ -34,7 +37,7 @@ func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
 
 // A task that stops its own process does not go on doing so.
 func TestATaskThatStopsItsWorkerIsPoison(t *testing.T) {
-	d := start(t, strings.Replace(oneIOWorker, "limits {", quickToMiss, 1))
+	d := start(t, quickToMiss())
 	stops := d.submit(script(t, "import os, signal, time\ndef main(p, c):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    time.sleep(3600)\n"), `"params":0`)
 	r := d.result(stops)
 	if e, _ := r["error"].(map[string]any); r["status"] != "failed" || e["code"] != "worker_lost" {

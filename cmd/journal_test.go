@@ -78,9 +78,10 @@ func TestOnAFullDiskTasksAreRefusedAndWhatRunsEndsOnceThereIsRoom(t *testing.T) 
 	if r := d.result(running); r["status"] != "completed" {
 		t.Errorf("%v", r)
 	}
-	for status != http.StatusAccepted && t.Context().Err() == nil { // by itself, within a second
+	d.until("tasks are accepted again", func() bool { // by itself, a second later
 		status, answer = d.call("POST", "/v1/tasks", body)
-	}
+		return status == http.StatusAccepted
+	})
 	if r := d.result(answer["task_id"].(string)); r["status"] != "completed" {
 		t.Errorf("%v", r)
 	}

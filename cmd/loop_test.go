@@ -21,7 +21,7 @@ pool "async" {
   pin = false
 }
 limits {
-  cancel_grace = "2s"
+  cancel_grace = "200ms"
   fence_timeout = "500ms"
 }
 `
@@ -84,7 +84,7 @@ func TestACoroutineThatHogsItsLoopIsStoppedAndItsNeighboursComplete(t *testing.T
 	d := start(t, loopConfig)
 	hog := script(t, "async def main(p, c):\n    while True: pass\n")
 	neighbours := submitted(t, d, script(t, "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(0.2)\n    return 1\n"), "{}", 20)
-	code, r := d.call("POST", "/v1/tasks?wait=60s", fmt.Sprintf(`{"script_path":%q,"task_type":"io_bound","timeout":"300ms"}`, hog))
+	code, r := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"task_type":"io_bound","timeout":"300ms"}`, hog))
 	if code != 200 || r["status"] != "timed_out" {
 		t.Fatalf("%d %v", code, r)
 	}

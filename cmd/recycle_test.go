@@ -19,6 +19,16 @@ func (d *daemon) readyPID(id string) float64 {
 	return 0
 }
 
+// untilReady returns the pid of the seat's worker once there is one and it is not old.
+func (d *daemon) untilReady(id string, old float64) (pid float64) {
+	d.t.Helper()
+	d.until(id+" has another worker", func() bool {
+		pid = d.readyPID(id)
+		return pid != 0 && pid != old
+	})
+	return pid
+}
+
 // tally counts tasks by the seat and the process that ran them.
 type tally struct {
 	mu   sync.Mutex

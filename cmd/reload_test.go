@@ -21,15 +21,13 @@ func (d *daemon) reload(config string) string {
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		d.t.Fatal(err)
 	}
-	for d.t.Context().Err() == nil {
-		log := d.log.String()[before:]
-		if strings.Contains(log, "reloaded in every worker") || strings.Contains(log, "cpulbd: reload: ") {
-			return log
-		}
+	log := ""
+	d.until("the reload has ended", func() bool {
 		d.poolMetric("total_workers") // it answers all the while
-	}
-	d.t.Fatal(d.t.Context().Err())
-	return ""
+		log = d.log.String()[before:]
+		return strings.Contains(log, "reloaded in every worker") || strings.Contains(log, "cpulbd: reload: ")
+	})
+	return log
 }
 
 // copied is a copy of the executor in a folder of its own.
@@ -155,8 +153,7 @@ func TestPoolsComeGoAndChange(t *testing.T) {
 			t.Errorf("a task of the pool that goes: %v", r)
 		}
 	}
-	for d.readyPID("io-0") != 0 && t.Context().Err() == nil {
-	}
+	d.until("the pool without tasks has gone", func() bool { return d.readyPID("io-0") == 0 })
 	if log := d.reload(testConfig); !strings.Contains(log, "reloaded in every worker") {
 		t.Fatal(log)
 	}

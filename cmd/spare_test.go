@@ -18,10 +18,7 @@ def main(params, context):
 
 func TestASpareTakesTheSeatOnItsCore(t *testing.T) {
 	d := start(t, strings.Replace(testConfig, "workers = 2\n", "workers = 2\n  spare = 1\n", 1))
-	spare := 0.0
-	for spare == 0 && t.Context().Err() == nil {
-		spare = d.readyPID("cpu-spare-0")
-	}
+	spare := d.untilReady("cpu-spare-0", 0)
 	if code, answer := d.call("POST", "/v1/workers/cpu-spare-0/restart", ""); code != 200 || d.readyPID("cpu-spare-0") == spare {
 		t.Errorf("restart of the spare: %d %v", code, answer)
 	}
@@ -31,8 +28,7 @@ func TestASpareTakesTheSeatOnItsCore(t *testing.T) {
 		if err := syscall.Kill(int(d.readyPID(id)), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		for d.readyPID(id) != spare && t.Context().Err() == nil {
-		}
+		d.until("the spare has the seat", func() bool { return d.readyPID(id) == spare })
 		core := -1.0
 		for _, w := range d.workers() {
 			if w["id"] == id && w["state"] == "ready" {
@@ -53,14 +49,7 @@ func TestASpareTakesTheSeatOnItsCore(t *testing.T) {
 		if !strings.Contains(seen, want) {
 			t.Errorf("the tasks saw %s, want %s", seen, want)
 		}
-		for next := 0.0; next == 0 && t.Context().Err() == nil; {
-			if next = d.readyPID("cpu-spare-0"); next == spare {
-				next = 0
-			}
-			if next != 0 {
-				spare = next
-			}
-		}
+		spare = d.untilReady("cpu-spare-0", spare)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,11 +14,7 @@ func (d *daemon) running(path, taskType string) string {
 	d.t.Helper()
 	_, view := d.call("POST", "/v1/tasks", fmt.Sprintf(`{"script_path":%q,"task_type":%q}`, path, taskType))
 	id, _ := view["task_id"].(string)
-	for d.t.Context().Err() == nil {
-		if _, view = d.call("GET", "/v1/tasks/"+id, ""); view["status"] == "running" {
-			break
-		}
-	}
+	d.untilRunning(id)
 	return id
 }
 
@@ -34,15 +31,13 @@ func TestStacksShowWhereATaskIs(t *testing.T) {
 	d := start(t, testConfig)
 	path := script(t, "import time\ndef waits_here():\n    time.sleep(600)\ndef main(p, c):\n    waits_here()\n")
 	id := d.running(path, "io_bound")
-	for shown := ""; ; { // it may be on its way there
-		var err error
-		if shown, err = d.stacks("io-0"); err != nil {
+	d.until("the stacks show the task", func() bool { // it may be on its way there
+		shown, err := d.stacks("io-0")
+		if err != nil {
 			t.Fatal(err, shown)
 		}
-		if strings.Contains(shown, "slot 0: task "+id) && strings.Contains(shown, "in waits_here") && strings.Contains(shown, "idle slots: 1, ") {
-			break
-		}
-	}
+		return strings.Contains(shown, "slot 0: task "+id) && strings.Contains(shown, "in waits_here") && strings.Contains(shown, "idle slots: 1, ")
+	})
 	if said, err := d.stacks("banana"); err == nil || !strings.Contains(said, "[worker_not_found]") {
 		t.Errorf("%v %s", err, said)
 	}
@@ -55,20 +50,9 @@ const holdsTheLock = "import re\ndef main(p, c):\n    re.match('(a*)*b', 'a' * 6
 func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
 	d := start(t, strings.Replace(testConfig, "limits {", "limits {\n  gil_stall = \"100ms\"", 1))
 	id := d.running(script(t, holdsTheLock), "io_bound")
-	degraded := func() bool {
-		_, answer := d.call("GET", "/v1/workers", "")
-		for _, w := range answer["workers"].([]any) {
-			if w := w.(map[string]any); w["id"] == "io-0" && w["degraded"] != nil {
-				return true
-			}
-		}
-		return false
-	}
-	for !degraded() {
-		if t.Context().Err() != nil {
-			t.Fatal("it is not degraded")
-		}
-	}
+	d.until("the worker is degraded", func() bool {
+		return slices.ContainsFunc(d.workers(), func(w map[string]any) bool { return w["id"] == "io-0" && w["degraded"] != nil })
+	})
 	if said, err := d.stacks("io-0"); err == nil || !strings.Contains(said, "[no_stacks]") {
 		t.Errorf("%v %s", err, said)
 	}
@@ -76,7 +60,7 @@ func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
 		t.Errorf("the task is %v", view["status"])
 	}
 	d.call("DELETE", "/v1/tasks/"+id, "") // costs the worker, as nothing else stops it
-	if _, r := d.call("GET", "/v1/tasks/"+id+"/result?timeout=30s", ""); r["status"] != "cancelled" {
+	if r := d.result(id); r["status"] != "cancelled" {
 		t.Fatalf("result: %v", r)
 	}
 	if log := d.log.String(); !strings.Contains(log, "lock can't be had") || !strings.Contains(log, "script.py") {

@@ -105,7 +105,7 @@ func TestAnInterruptOfTheCommandLineCancelsItsTask(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(said.String(), "interrupted; task ")
 	id, _, _ := strings.Cut(rest, " ")
-	if _, r := d.call("GET", "/v1/tasks/"+id+"/result?timeout=30s", ""); r["status"] != "cancelled" {
+	if r := d.result(id); r["status"] != "cancelled" {
 		t.Errorf("result: %v", r)
 	}
 }

@@ -113,7 +113,7 @@ func (b *box) runScript(t *testing.T, text string) map[string]any {
 	if err := os.WriteFile(filepath.Join(b.dir, "script.py"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	status, body := b.ask(t, "POST", "/v1/tasks?wait=1m", `{"script_path": "/srv/box/script.py"}`)
+	status, body := b.ask(t, "POST", "/v1/tasks?wait=10m", `{"script_path": "/srv/box/script.py"}`)
 	var result struct {
 		Status string
 		Data   map[string]any

@@ -74,7 +74,7 @@ func daemonStart(l *supervisor.Launcher, behaviour string) error {
 		return err
 	}
 	p, err := l.Start(context.Background(), supervisor.Spec{ID: "w", Command: exe, Slots: 1, Env: map[string]string{roleEnv: "executor"},
-		ResultBytes: 1 << 20, StartTimeout: time.Minute}, func(int) plugins.Handler { return up })
+		ResultBytes: 1 << 20, StartTimeout: 10 * time.Minute}, func(int) plugins.Handler { return up })
 	if err != nil {
 		return err
 	}
