@@ -90,6 +90,7 @@ bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwh
 
 .PHONY: bench-balancing
 bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
+	CPULB_SIMULATED_TASKS=20000 $(GO) test -count=1 ./balancer/simulation
 	$(GO) run ./bench/balancing
 
 .PHONY: bench-fleet
