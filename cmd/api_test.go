@@ -17,6 +17,7 @@ import (
 )
 
 func TestAWorkerIsRestartedWithoutItsTasksNoticing(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -71,6 +72,7 @@ func (d *daemon) hasEvent(task, kind string) bool {
 }
 
 func TestTheProgramThatRunsIsNamedByItsHash(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(d.args[0]), "cpulb-python"))
 	if err != nil {
@@ -91,6 +93,7 @@ func TestTheProgramThatRunsIsNamedByItsHash(t *testing.T) {
 }
 
 func TestTheDaemonAnswersAsItsDocumentSays(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	doc := d.document()
 	_, batch := d.call("POST", "/v1/batches", fmt.Sprintf(`{"tasks":[{"script_path":%q,"params":{"value":1},"labels":{"a":"b"}},{"script_path":"/missing.py"}]}`, script(t, doubles)))
@@ -148,6 +151,7 @@ func (d *daemon) document() *openapi3.T {
 }
 
 func TestAReloadOverTheSocketAnswersOnceItHoldsOrWhyNot(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	for _, x := range []struct {
 		config string

@@ -39,6 +39,7 @@ func link(t *testing.T, old, name string) string {
 }
 
 func TestOnlyScriptsBeneathTheFoldersRunWhereverLinksLead(t *testing.T) {
+	t.Parallel()
 	d, inside, outside := confined(t, "")
 	const says = "def main(params, context):\n    return %q\n"
 	good := write(t, filepath.Join(inside, "sub", "good.py"), fmt.Sprintf(says, "good"))
@@ -68,6 +69,7 @@ func TestOnlyScriptsBeneathTheFoldersRunWhereverLinksLead(t *testing.T) {
 // A folder is exchanged for a link to another all the time: what is compiled is
 // never the other's.
 func TestNoExchangeOfFoldersLetsAScriptOut(t *testing.T) {
+	t.Parallel()
 	d, inside, outside := confined(t, "")
 	const says = "def main(params, context):\n    return %q\n"
 	folder, spare := filepath.Join(inside, "sub"), filepath.Join(inside, "spare")
@@ -107,6 +109,7 @@ func TestNoExchangeOfFoldersLetsAScriptOut(t *testing.T) {
 }
 
 func TestATaskMayBringItsScriptWhereThatIsAllowed(t *testing.T) {
+	t.Parallel()
 	const body = `{"source":"import sys\ndef main(params, context):\n    return [params, __name__.startswith('_cpulb'), context.attempt]\n","params":7}`
 	d := start(t, oneSlot)
 	if status, answer := d.call("POST", "/v1/tasks", body); status != 403 || answer["code"] != "not_allowed" || answer["field"] != "source" {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -41,7 +42,15 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
+// together is how many tests run at a time. Each has a daemon of its own, and most
+// of its time is waiting.
+const together = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // nobody asks for another number
+		_ = f.Value.Set(together) // a number
+	}
 	code := m.Run()
 	if dir, _ := programs(); dir != "" {
 		os.RemoveAll(dir)
@@ -264,6 +273,7 @@ func (d *daemon) run(path, params, taskType string) map[string]any {
 const doubles = "def main(params, context):\n    print('doubling')\n    return {'value': params['value'] * 2}\n"
 
 func TestATaskRunsEndToEnd(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	r := d.run(script(t, doubles), `{"value":21}`, "cpu_bound")
 	worker, _ := r["worker"].(map[string]any)
@@ -276,6 +286,7 @@ func TestATaskRunsEndToEnd(t *testing.T) {
 }
 
 func TestBadInputIsAClearErrorAndNobodyElseNotices(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	good := script(t, doubles)
 	body := func(path, rest string) string { return fmt.Sprintf(`{"script_path":%q%s}`, path, rest) }
@@ -332,6 +343,7 @@ func TestBadInputIsAClearErrorAndNobodyElseNotices(t *testing.T) {
 }
 
 func TestPinnedWorkersRunWhereTheKernelSaysSo(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, "import os\ndef main(p, c):\n    return [sorted(os.sched_getaffinity(0)), c.core]\n")
 	r := d.run(path, "{}", "cpu_bound")
@@ -342,6 +354,7 @@ func TestPinnedWorkersRunWhereTheKernelSaysSo(t *testing.T) {
 }
 
 func TestATaskWhoseWorkerDiesRunsAgainAndTheSecondDeathEndsIt(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	once := script(t, `import os
 def main(params, context):
@@ -364,6 +377,7 @@ def main(params, context):
 }
 
 func TestATaskThatDoesNotStopIsStoppedAndItsNeighboursComplete(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	stubborn := script(t, `def main(p, c):
     while True:
@@ -388,6 +402,7 @@ func TestATaskThatDoesNotStopIsStoppedAndItsNeighboursComplete(t *testing.T) {
 }
 
 func TestACancelledTaskEnds(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, "def main(p, c):\n    while True: pass\n")
 	_, view := d.call("POST", "/v1/tasks", fmt.Sprintf(`{"script_path":%q}`, path))

@@ -44,6 +44,7 @@ pool "one" {
 }
 
 func TestScriptsSeeTheirVirtualEnvironmentPreloadsAndVariables(t *testing.T) {
+	t.Parallel()
 	dir := venv(t)
 	d := start(t, environmentConfig(`
   venv = "/overridden/by/the/pool"
@@ -92,6 +93,7 @@ func refused(t *testing.T, config string) string {
 }
 
 func TestAnEnvironmentThatIsNoneIsAClearErrorOfTheStart(t *testing.T) {
+	t.Parallel()
 	other := venv(t)
 	text := "home = /usr/bin\nversion = 3.4.1\n"
 	if err := os.WriteFile(filepath.Join(other, "pyvenv.cfg"), []byte(text), 0o600); err != nil {

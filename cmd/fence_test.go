@@ -187,8 +187,10 @@ func (d *daemon) cancelStubborn(text, params string) {
 }
 
 func TestNeighboursSurviveATaskThatDoesNotStop(t *testing.T) {
+	t.Parallel()
 	for name, text := range stubborn {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := start(t, oneIOWorker)
 			goOn, neighbours := d.neighbours(4)
 			old := int(d.workers()[0]["pid"].(float64))
@@ -223,6 +225,7 @@ func TestNeighboursSurviveATaskThatDoesNotStop(t *testing.T) {
 
 // A C call that keeps Python's lock leaves its neighbours no way to go on.
 func TestNeighboursOfAHeldLockRunAgainWithoutBlame(t *testing.T) {
+	t.Parallel()
 	d := start(t, withFenceTimeout("100ms"))
 	goOn, neighbours := d.neighbours(4)
 	holder := d.submit(script(t, "import ctypes\ndef main(p, c):\n    ctypes.PyDLL(None).sleep(3600)\n"), `"params":0`)
@@ -253,6 +256,7 @@ func (d *daemon) untilDeaths(n float64) {
 const segfaults = "import ctypes\ndef main(p, c):\n    ctypes.string_at(0)\n"
 
 func TestPoisonTaskIsNamed(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneIOWorker)
 	goOn, neighbours := d.neighbours(4)
 	poison := d.submit(script(t, segfaults), `"params":0`)
@@ -290,6 +294,7 @@ func TestPoisonTaskIsNamed(t *testing.T) {
 // A neighbour that must not run twice has until its own deadline, whatever the
 // others have.
 func TestNeighboursThatMustNotRunTwiceHaveTheirTime(t *testing.T) {
+	t.Parallel()
 	d := start(t, withFenceTimeout("1ms"))
 	goOn := filepath.Join(t.TempDir(), "go on")
 	once := d.submit(script(t, waitsForFile), `"timeout":"60s","on_worker_lost":"fail","params":`+mustJSON(goOn))
@@ -306,6 +311,7 @@ func TestNeighboursThatMustNotRunTwiceHaveTheirTime(t *testing.T) {
 
 // The next attempt of a task that does not stop never runs beside the one before.
 func TestARetryWaitsForTheEndOfAnAttemptThatDoesNotStop(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneIOWorker)
 	goOn, neighbours := d.neighbours(1)
 	old := d.readyPID("io-0")

@@ -15,6 +15,7 @@ func quickToMiss() string {
 }
 
 func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
+	t.Parallel()
 	d := start(t, quickToMiss())
 	goOn, ids := d.neighbours(3)
 	old := d.readyPID("io-0")
@@ -37,6 +38,7 @@ func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
 
 // A task that stops its own process does not go on doing so.
 func TestATaskThatStopsItsWorkerIsPoison(t *testing.T) {
+	t.Parallel()
 	d := start(t, quickToMiss())
 	stops := d.submit(script(t, "import os, signal, time\ndef main(p, c):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    time.sleep(3600)\n"), `"params":0`)
 	r := d.result(stops)
@@ -50,6 +52,7 @@ func TestATaskThatStopsItsWorkerIsPoison(t *testing.T) {
 
 // A worker that leaves is listed as it runs, not as its successor does.
 func TestALeavingWorkerIsListedOnItsOwnCore(t *testing.T) {
+	t.Parallel()
 	var usable unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &usable); err != nil {
 		t.Fatal(err)

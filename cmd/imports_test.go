@@ -144,6 +144,7 @@ func linked(deps []imported) []string {
 }
 
 func TestArrowsPointDownOnly(t *testing.T) {
+	t.Parallel()
 	for _, problem := range against(list(t, "./...")) {
 		t.Error(problem)
 	}
@@ -153,6 +154,7 @@ func TestArrowsPointDownOnly(t *testing.T) {
 }
 
 func TestEveryPackageHasItsPlaceInTheArchitecture(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../docs/architecture.md")
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +168,7 @@ func TestEveryPackageHasItsPlaceInTheArchitecture(t *testing.T) {
 }
 
 func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"./cmd/cpulbd", "./cmd/cpulb"} {
 		if wrong := linked(list(t, "-deps", program)); len(wrong) > 0 {
 			t.Errorf("%s links %v", program, wrong)
@@ -177,6 +180,7 @@ func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
 }
 
 func TestArrowsAreHeld(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		breaks string
 		p      imported

@@ -34,6 +34,7 @@ func onSmallDisk(t *testing.T, d *daemon) (folder string) {
 }
 
 func TestOnAFullDiskTasksAreRefusedAndWhatRunsEndsOnceThereIsRoom(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	folder := onSmallDisk(t, d)
 	until, let := release(t)
@@ -88,6 +89,7 @@ func TestOnAFullDiskTasksAreRefusedAndWhatRunsEndsOnceThereIsRoom(t *testing.T) 
 }
 
 func TestEveryMetricIsDocumentedAndThere(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	d.run(script(t, doubles), `{"value":21}`, "cpu_bound")
 	resp, err := d.http.Get("http://cpulb/metrics")

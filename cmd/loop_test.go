@@ -56,6 +56,7 @@ func completed(t *testing.T, p *client.Pending) *task.Result {
 }
 
 func TestAPoolWithAsyncConcurrencyAwaitsAThousandTasksAtOnce(t *testing.T) {
+	t.Parallel()
 	d := start(t, loopConfig)
 	path, err := filepath.Abs("../plugins/python/testdata/awaits_its_neighbours.py")
 	if err != nil {
@@ -72,6 +73,7 @@ func TestAPoolWithAsyncConcurrencyAwaitsAThousandTasksAtOnce(t *testing.T) {
 
 // A loop can't run `def main`: it goes to a thread, and counts as one attempt.
 func TestAPoolWithAsyncConcurrencyRunsOtherScriptsOnItsThreads(t *testing.T) {
+	t.Parallel()
 	d := start(t, loopConfig)
 	for _, p := range submitted(t, d, script(t, "def main(p, c):\n    return [c.attempt, c.slot]\n"), "{}", 50) {
 		if r := completed(t, p); string(r.Data) != "[1,0]" || r.Attempts != 1 {
@@ -81,6 +83,7 @@ func TestAPoolWithAsyncConcurrencyRunsOtherScriptsOnItsThreads(t *testing.T) {
 }
 
 func TestACoroutineThatHogsItsLoopIsStoppedAndItsNeighboursComplete(t *testing.T) {
+	t.Parallel()
 	d := start(t, loopConfig)
 	hog := script(t, "async def main(p, c):\n    while True: pass\n")
 	neighbours := submitted(t, d, script(t, "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(0.2)\n    return 1\n"), "{}", 20)

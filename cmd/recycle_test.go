@@ -56,6 +56,7 @@ func (c *tally) add(r map[string]any, seats, processes int) bool {
 // Tasks come until every seat has exchanged its worker, however long the start of
 // a process takes.
 func TestRecyclingIsInvisible(t *testing.T) {
+	t.Parallel()
 	const most = 10
 	d := start(t, strings.Replace(testConfig, "threads = 1\n", fmt.Sprintf("threads = 1\n  max_tasks = %d\n", most), 1))
 	path := script(t, "import time\ndef main(p, c):\n    time.sleep(0.001)\n    return c.attempt\n")
@@ -90,6 +91,7 @@ func TestRecyclingIsInvisible(t *testing.T) {
 }
 
 func TestAWorkerThatHasGrownIsExchanged(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(oneIOWorker, "threads = 8", "threads = 8\n  max_rss = \"150MiB\"", 1))
 	first := d.readyPID("io-0")
 	ended := watchEnd(t, int(first))
@@ -107,6 +109,7 @@ func TestAWorkerThatHasGrownIsExchanged(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(oneIOWorker, "threads = 8", "threads = 8\n  memory = \"256MiB\"\n  nice = 3\n  ionice = \"idle\"\n  oom_score_adj = 500", 1))
 	if limit := d.workers()[0]["memory_limit"]; limit != "rlimit_data" && limit != "cgroup" {
 		t.Errorf("the limit is %v", limit)

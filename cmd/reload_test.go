@@ -58,6 +58,7 @@ func replace(t *testing.T, path, program string) {
 }
 
 func TestAnExecutorIsExchangedUnderLoadAndNothingIsLost(t *testing.T) {
+	t.Parallel()
 	program := copied(t)
 	config := strings.Replace(testConfig, `"cpulb-python"`, fmt.Sprintf("%q", program), 1)
 	d := start(t, config)
@@ -97,6 +98,7 @@ func TestAnExecutorIsExchangedUnderLoadAndNothingIsLost(t *testing.T) {
 }
 
 func TestABadReloadLeavesEverythingAsItWas(t *testing.T) {
+	t.Parallel()
 	program := copied(t)
 	config := strings.Replace(testConfig, `"cpulb-python"`, fmt.Sprintf("%q", program), 1)
 	d := start(t, config)
@@ -131,6 +133,7 @@ func TestABadReloadLeavesEverythingAsItWas(t *testing.T) {
 }
 
 func TestPoolsComeGoAndChange(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	goOn, ids := d.neighbours(3) // in the pool that goes
 	other := strings.Replace(strings.Replace(testConfig, `pool "io"`, `pool "more"`, 1), "workers = 2", "workers = 1\n  nice = 1", 1)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestAPoolGrowsWhileTasksWaitAndShrinksAfterwards(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(oneIOWorker, "workers = 1\n  threads = 8", "max_workers = 3\n  idle_timeout = \"1s\"\n  threads = 1", 1))
 	if n := d.poolMetric("total_workers"); n != 1 {
 		t.Errorf("%v workers at the start", n)

@@ -17,6 +17,7 @@ def main(params, context):
 `
 
 func TestASpareTakesTheSeatOnItsCore(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(testConfig, "workers = 2\n", "workers = 2\n  spare = 1\n", 1))
 	spare := d.untilReady("cpu-spare-0", 0)
 	if code, answer := d.call("POST", "/v1/workers/cpu-spare-0/restart", ""); code != 200 || d.readyPID("cpu-spare-0") == spare {

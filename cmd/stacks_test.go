@@ -28,6 +28,7 @@ func (d *daemon) stacks(worker string) (string, error) {
 }
 
 func TestStacksShowWhereATaskIs(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, "import time\ndef waits_here():\n    time.sleep(600)\ndef main(p, c):\n    waits_here()\n")
 	id := d.running(path, "io_bound")
@@ -48,6 +49,7 @@ func TestStacksShowWhereATaskIs(t *testing.T) {
 const holdsTheLock = "import re\ndef main(p, c):\n    re.match('(a*)*b', 'a' * 60)\n"
 
 func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(testConfig, "limits {", "limits {\n  gil_stall = \"100ms\"", 1))
 	id := d.running(script(t, holdsTheLock), "io_bound")
 	d.until("the worker is degraded", func() bool {

@@ -83,6 +83,7 @@ func (d *daemon) lines(path string) []map[string]any {
 }
 
 func TestABatchIsAcceptedWholeAndItsBadLinesAreNamed(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, doubles)
 	body := ""
@@ -112,6 +113,7 @@ func TestABatchIsAcceptedWholeAndItsBadLinesAreNamed(t *testing.T) {
 }
 
 func TestTasksAreListedByStateAndLabelAPageAtATime(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneSlot)
 	until, let := release(t)
 	path := script(t, heldScript)
@@ -159,6 +161,7 @@ func TestTasksAreListedByStateAndLabelAPageAtATime(t *testing.T) {
 }
 
 func TestAFailedAttemptIsFollowedByAnotherAsOftenAsAllowed(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, "def main(params, context):\n    if context.attempt <= params:\n        raise ValueError('attempt %d' % context.attempt)\n    return context.attempt\n")
 	more := `,"max_retries":2,"retry_backoff":"5ms"`
@@ -172,6 +175,7 @@ func TestAFailedAttemptIsFollowedByAnotherAsOftenAsAllowed(t *testing.T) {
 }
 
 func TestTasksOfOneKeyRunOneAtATimeAndHoldUpNobody(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	until, let := release(t)
 	path := script(t, heldScript)
@@ -191,6 +195,7 @@ func TestTasksOfOneKeyRunOneAtATimeAndHoldUpNobody(t *testing.T) {
 }
 
 func TestAnIdempotencyKeyMakesTheSecondTaskTheFirst(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	path := script(t, doubles)
 	first := d.post(path, `{"value":1}`, `,"idempotency_key":"order 7"`)
@@ -204,6 +209,7 @@ func TestAnIdempotencyKeyMakesTheSecondTaskTheFirst(t *testing.T) {
 }
 
 func TestATaskStartsNotBeforeItsTimeAndNotAfterItsExpiry(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneSlot)
 	path := script(t, heldScript)
 	r := d.result(d.post(path, `{}`, `,"delay":"150ms"`))
@@ -221,6 +227,7 @@ func TestATaskStartsNotBeforeItsTimeAndNotAfterItsExpiry(t *testing.T) {
 }
 
 func TestWhatAFullQueueDoesFollowsItsPolicy(t *testing.T) {
+	t.Parallel()
 	for policy, check := range map[string]func(d *daemon, path string, let func(), second string){
 		"reject": func(d *daemon, path string, let func(), second string) {
 			resp, err := d.http.Post("http://cpulb/v1/tasks", "", strings.NewReader(fmt.Sprintf(`{"script_path":%q}`, path)))
@@ -275,6 +282,7 @@ func (d *daemon) await(component, figure string, want float64) {
 }
 
 func TestEventsAreToldAgainFromACursorAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneSlot)
 	until, let := release(t)
 	path := script(t, `
@@ -324,6 +332,7 @@ def main(params, context):
 }
 
 func TestWhatIsQueuedGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneSlot+"limits {\n  drain_timeout = \"10m\"\n}\n")
 	until, let := release(t)
 	path := script(t, heldScript)
@@ -355,6 +364,7 @@ func TestWhatIsQueuedGoesOnAfterARestart(t *testing.T) {
 }
 
 func TestADrainIsResumed(t *testing.T) {
+	t.Parallel()
 	d := start(t, oneSlot)
 	path := script(t, heldScript)
 	until, let := release(t)
@@ -375,6 +385,7 @@ func TestADrainIsResumed(t *testing.T) {
 }
 
 func TestACallerSeesAndCancelsOnlyItsOwnTasks(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
@@ -441,6 +452,7 @@ func clientAs(t *testing.T, uid int, socket string) *http.Client {
 }
 
 func TestASchedulesNextTimeIsListed(t *testing.T) {
+	t.Parallel()
 	path := script(t, "def main(params, context):\n    return context.labels\n")
 	d := start(t, oneSlot+fmt.Sprintf("schedule \"yearly\" {\n  cron = \"0 0 1 1 *\"\n  catch_up = \"last\"\n  script_path = %q\n  labels = { a = \"b\" }\n}\n", path))
 	_, answer := d.call("GET", "/v1/schedules", "")

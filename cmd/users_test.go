@@ -35,6 +35,7 @@ func folder(t *testing.T, mode os.FileMode) string {
 }
 
 func TestAScriptThatTheDaemonMayNotReadIsRefused(t *testing.T) {
+	t.Parallel()
 	d := startAs(t, nobody(t), testConfig)
 	open, closed := folder(t, 0o755), folder(t, 0o700)
 	write := func(path string, mode os.FileMode) string {
@@ -55,6 +56,7 @@ func TestAScriptThatTheDaemonMayNotReadIsRefused(t *testing.T) {
 }
 
 func TestASocketThatTheCallerMayNotUseIsNamed(t *testing.T) {
+	t.Parallel()
 	user := nobody(t)
 	d := start(t, testConfig)
 	if err := os.Chmod(filepath.Dir(d.socket), 0o755); err != nil {
@@ -80,6 +82,7 @@ func commandLine(t *testing.T, d *daemon, args ...string) *exec.Cmd {
 
 // Ctrl-C reaches the program as SIGINT while its task runs.
 func TestAnInterruptOfTheCommandLineCancelsItsTask(t *testing.T) {
+	t.Parallel()
 	d := start(t, testConfig)
 	started := filepath.Join(t.TempDir(), "started")
 	if err := syscall.Mkfifo(started, 0o600); err != nil {
