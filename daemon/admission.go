@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
@@ -54,7 +55,7 @@ func (a answers) give() {
 //
 // Errors: a task.FieldError when t can't run here, access.Denied, task.ErrConflict
 // when the id names another task, task.ErrQueueFull, task.ErrNoSpace,
-// task.ErrDraining.
+// api.ErrDraining.
 func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	a, err := e.prepare(who, t)
 	if err != nil {
@@ -253,7 +254,7 @@ func (e *Engine) again(who access.Identity, a *admission, known *record) outcome
 func (e *Engine) place(who access.Identity, a *admission) error {
 	r := a.record
 	if e.draining || !e.running {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
 	p, err := e.poolFor(r.task)
 	if err != nil {
@@ -323,7 +324,7 @@ func (e *Engine) commit(all ...*admission) {
 func (e *Engine) committed(all []*admission, err error) {
 	switch {
 	case errors.Is(err, journal.ErrClosed):
-		err = fmt.Errorf("%w for good", task.ErrDraining)
+		err = fmt.Errorf("%w for good", api.ErrDraining)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", task.ErrNoSpace, err)
 	}

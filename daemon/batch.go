@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -85,20 +86,20 @@ func (b *batch) done() bool {
 func (e *Engine) findBatch(who access.Identity, id task.ID) (*batch, error) {
 	b, ok := e.store.batches[id]
 	if !ok || e.rules.Check(who, access.Request{Action: access.See, Owner: b.owner}) != nil {
-		return nil, fmt.Errorf("%w: %s", task.ErrBatchNotFound, id)
+		return nil, fmt.Errorf("%w: %s", api.ErrBatchNotFound, id)
 	}
 	return b, nil
 }
 
-// Batch tells how far a batch is. Errors: task.ErrBatchNotFound.
-func (e *Engine) Batch(who access.Identity, id task.ID) (BatchView, error) {
+// Batch tells how far a batch is. Errors: api.ErrBatchNotFound.
+func (e *Engine) Batch(who access.Identity, id task.ID) (api.BatchView, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	b, err := e.findBatch(who, id)
 	if err != nil {
-		return BatchView{}, err
+		return api.BatchView{}, err
 	}
-	v := BatchView{ID: id, Tasks: map[string]int{}, Done: b.done()}
+	v := api.BatchView{ID: id, Tasks: map[string]int{}, Done: b.done()}
 	for _, s := range task.Statuses() {
 		v.Tasks[s.String()] = b.counts[s]
 		v.Total += b.counts[s]
@@ -108,7 +109,7 @@ func (e *Engine) Batch(who access.Identity, id task.ID) (BatchView, error) {
 
 // BatchResults returns the Results that are still kept, in the order in which the
 // tasks ended, then those to come, to the last. The error within is ctx's, or
-// task.ErrDraining. Errors: task.ErrBatchNotFound.
+// api.ErrDraining. Errors: api.ErrBatchNotFound.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -155,7 +156,7 @@ func (e *Engine) deliver(ctx context.Context, b *batch, yield func(*task.Result,
 			yield(nil, ctx.Err())
 			return
 		case <-e.stopped:
-			yield(nil, fmt.Errorf("%w before batch %s has ended", task.ErrDraining, b.id))
+			yield(nil, fmt.Errorf("%w before batch %s has ended", api.ErrDraining, b.id))
 			return
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 )
@@ -36,13 +37,13 @@ func (e *Engine) refuseBlocked() answers {
 	for r, a := range e.arriving {
 		if r.item.Place() == queue.Blocked {
 			e.turnAway(r)
-			tell = append(tell, a.tell(task.View{}, task.ErrDraining)...)
+			tell = append(tell, a.tell(task.View{}, api.ErrDraining)...)
 		}
 	}
 	return tell
 }
 
-// Resume ends a Drain. Errors: access.Denied, task.ErrDraining once the engine is
+// Resume ends a Drain. Errors: access.Denied, api.ErrDraining once the engine is
 // being stopped.
 func (e *Engine) Resume(who access.Identity) error {
 	if err := e.administer(who); err != nil {
@@ -51,7 +52,7 @@ func (e *Engine) Resume(who access.Identity) error {
 	e.mu.Lock()
 	if e.stopping {
 		e.mu.Unlock()
-		return fmt.Errorf("%w for good", task.ErrDraining)
+		return fmt.Errorf("%w for good", api.ErrDraining)
 	}
 	if e.draining {
 		e.log.Info("resumed", "uid", who.UID)

@@ -17,17 +17,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
-	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -39,13 +38,13 @@ const queueAgeing = 10 * time.Second
 
 // Options is what New needs.
 type Options struct {
-	Config *Config
+	Config *config.Config
 	// RuntimeDir holds the workers' private folders; it exists and is ours.
 	RuntimeDir string
 	// BinDir is where executors are looked for first.
 	BinDir string
 	// Load reads the configuration anew, for Reload; nil: there is nothing to read.
-	Load    func() (*Config, error)
+	Load    func() (*config.Config, error)
 	Version string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
 	// says.
@@ -76,7 +75,7 @@ type Engine struct {
 	// stopped is closed once Stop is done.
 	stopped chan struct{}
 	// config is what the engine runs by now; options.Config is what it began with.
-	config  atomic.Pointer[Config]
+	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
 
 	mu    sync.Mutex
@@ -162,7 +161,7 @@ func (e *Engine) contain() {
 	e.log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 }
 
-func (e *Engine) queueOptions(c *Config) queue.Options {
+func (e *Engine) queueOptions(c *config.Config) queue.Options {
 	limits := c.Queue
 	return queue.Options{Lanes: e.lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
@@ -176,8 +175,8 @@ func (e *Engine) queueOptions(c *Config) queue.Options {
 
 // resolve finds the users and groups that the configuration names, and who owns
 // its schedules.
-func (e *Engine) resolve(c *Config) (*access.Rules, []*recurring, error) {
-	names := access.Lookup{User: userID, Group: groupID}
+func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) {
+	names := access.System()
 	self := uint32(os.Geteuid())
 	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
@@ -195,24 +194,6 @@ func (e *Engine) resolve(c *Config) (*access.Rules, []*recurring, error) {
 	}
 	schedules, err := newRecurring(c.Schedules, names, self)
 	return rules, schedules, err
-}
-
-func userID(name string) (uint32, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	id, err := strconv.ParseUint(u.Uid, 10, 32)
-	return uint32(id), err
-}
-
-func groupID(name string) (uint32, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	id, err := strconv.ParseUint(g.Gid, 10, 32)
-	return uint32(id), err
 }
 
 // now is the time by the clock on the wall.
@@ -298,9 +279,9 @@ func (e *Engine) seats() []*seat {
 }
 
 // Config returns what the engine runs by, which must not be changed.
-func (e *Engine) Config() *Config { return e.config.Load() }
+func (e *Engine) Config() *config.Config { return e.config.Load() }
 
-func (e *Engine) limits() *LimitsConfig { return &e.config.Load().Limits }
+func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
 
 func (e *Engine) stopWorkers(ctx context.Context) {
 	e.mu.Lock()
@@ -319,7 +300,7 @@ func (e *Engine) Ready() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.draining || !e.running {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
 	for _, p := range e.pools {
 		if p.ready() == 0 {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cpulb/daemon/api"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,10 +15,10 @@ import (
 
 // Executors reports every executor of the configuration, with what its workers
 // run: the program may have been replaced since they started.
-func (e *Engine) Executors() []ExecutorStatus {
-	all := []ExecutorStatus{}
+func (e *Engine) Executors() []api.ExecutorStatus {
+	all := []api.ExecutorStatus{}
 	for _, x := range e.config.Load().Executors {
-		s := ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
+		s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
 		if pid := e.workerOf(&s); pid != 0 {
 			s.SHA256 = e.programs.hash(pid)
 		}
@@ -28,7 +29,7 @@ func (e *Engine) Executors() []ExecutorStatus {
 
 // workerOf fills in the pools of an executor and the runtime of one of its workers,
 // of which it returns the process, or 0.
-func (e *Engine) workerOf(s *ExecutorStatus) (pid int) {
+func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range e.pools {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
-	"cpulb/plugins/supervisor/lifecycle"
 )
 
 // A worker leaves its seat in one of two ways. One that drains is sound: its tasks

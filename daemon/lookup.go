@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -40,7 +41,7 @@ func (e *Engine) View(who access.Identity, id task.ID) (task.View, error) {
 
 // Result waits until the task has ended and returns its Result, which the caller
 // must not change. It returns ctx.Err() when ctx is done first; the task goes on.
-// Errors: those of View, and task.ErrDraining when the engine ends before the task.
+// Errors: those of View, and api.ErrDraining when the engine ends before the task.
 func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error) {
 	e.mu.Lock()
 	r, err := e.find(who, access.See, id)
@@ -58,7 +59,7 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-e.stopped:
-			return nil, fmt.Errorf("%w before the task has ended: %s", task.ErrDraining, id)
+			return nil, fmt.Errorf("%w before the task has ended: %s", api.ErrDraining, id)
 		}
 	}
 	e.mu.Lock()
@@ -97,16 +98,15 @@ func (e *Engine) cancel(r *record) notices {
 	return nil
 }
 
-// Bounds on Page.Limit, and on how many tasks are looked at without letting go of
+// What api.Page.Limit is unless it is said, and a bound on how many tasks are looked at without letting go of
 // the engine.
 const (
 	defaultPage = 100
-	maxPage     = 1000
 	lookAtOnce  = 5000
 )
 
 // matches reports whether f selects r, and who may act on it.
-func (e *Engine) matches(who access.Identity, a access.Action, f *Filter, r *record) bool {
+func (e *Engine) matches(who access.Identity, a access.Action, f *api.Filter, r *record) bool {
 	if !r.accepted || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.state.Load()) {
 		return false
 	}
@@ -123,7 +123,7 @@ func (e *Engine) matches(who access.Identity, a access.Action, f *Filter, r *rec
 
 // each calls yield, under Engine.mu, with every task after a stamp that f selects
 // and who may act on, until it returns false.
-func (e *Engine) each(who access.Identity, a access.Action, f *Filter, stamp int64, yield func(*record) bool) {
+func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*record) bool) {
 	for more, stopped := true, false; more && !stopped; {
 		e.mu.Lock()
 		stamp, more = e.store.after(stamp, lookAtOnce, func(r *record) bool {
@@ -135,17 +135,17 @@ func (e *Engine) each(who access.Identity, a access.Action, f *Filter, stamp int
 }
 
 // List returns a page of the tasks that f selects, in the order of submission;
-// of others' tasks it says nothing. Errors: task.ErrBadCursor.
-func (e *Engine) List(who access.Identity, f Filter, p Page) (Listing, error) {
-	limit := min(max(p.Limit, 0), maxPage)
+// of others' tasks it says nothing. Errors: api.ErrBadCursor.
+func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
+	limit := min(max(p.Limit, 0), api.MaxPage)
 	if limit == 0 {
 		limit = defaultPage
 	}
 	stamp, err := parseStamp(p.After)
 	if err != nil {
-		return Listing{}, err
+		return api.Listing{}, err
 	}
-	l := Listing{Tasks: []task.View{}}
+	l := api.Listing{Tasks: []task.View{}}
 	e.each(who, access.See, &f, stamp, func(r *record) bool {
 		if len(l.Tasks) == limit {
 			l.Next = strconv.FormatInt(stamp, 10)
@@ -163,14 +163,14 @@ func parseStamp(text string) (int64, error) {
 	}
 	stamp, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || stamp < 0 {
-		return 0, fmt.Errorf("%w: %.64q", task.ErrBadCursor, text)
+		return 0, fmt.Errorf("%w: %.64q", api.ErrBadCursor, text)
 	}
 	return stamp, nil
 }
 
 // CancelAll stops the tasks that f selects and who may stop. It returns how many
 // had not ended; tasks that come meanwhile may be among them or not.
-func (e *Engine) CancelAll(who access.Identity, f Filter) (int, error) {
+func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
 	var all []*record
 	e.each(who, access.Stop, &f, 0, func(r *record) bool {
 		if !r.over && !r.stopping {

@@ -14,6 +14,8 @@ import (
 
 	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,7 +57,7 @@ type known struct {
 // machine is an engine and what its callers know.
 type machine struct {
 	dir    string
-	config *daemon.Config
+	config *config.Config
 	engine *daemon.Engine
 	offset atomic.Int64 // of the clock
 	who    access.Identity
@@ -72,7 +74,7 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 	if err != nil {
 		rt.Fatal(err)
 	}
-	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: daemon.DefaultConfig()}
+	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: config.Default()}
 	for _, name := range []string{echo, fails, failsOnce, blocks, crashes} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			rt.Fatal(err)
@@ -87,8 +89,8 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 
 // configure has the test itself as the executor.
 func (m *machine) configure() {
-	m.config.Executors = []daemon.ExecutorConfig{{Name: "model", Command: os.Args[0], Environment: daemon.Environment{Env: map[string]string{executorRole: "1"}}}}
-	m.config.Pools = []daemon.PoolConfig{
+	m.config.Executors = []config.Executor{{Name: "model", Command: os.Args[0], Environment: config.Environment{Env: map[string]string{executorRole: "1"}}}}
+	m.config.Pools = []config.Pool{
 		{Name: "cpu", Executor: "model", TaskTypes: []string{"cpu_bound"}, Workers: 2, Threads: 1},
 		{Name: "io", Executor: "model", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 3},
 	}
@@ -149,7 +151,7 @@ func (m *machine) newTask(rt *rapid.T) *known {
 
 // note remembers what was accepted; err is the engine's answer.
 func (m *machine) note(rt *rapid.T, k *known, err error) {
-	if errors.Is(err, task.ErrDraining) {
+	if errors.Is(err, api.ErrDraining) {
 		return
 	}
 	if err != nil {

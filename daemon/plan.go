@@ -7,12 +7,13 @@ import (
 	"syscall"
 
 	"cpulb/balancer/topology"
+	"cpulb/daemon/config"
 	"cpulb/plugins/supervisor"
 )
 
 // plan is what a configuration makes of a pool.
 type plan struct {
-	config PoolConfig
+	config config.Pool
 	// spec is what its workers have in common; its CPUs are all of the pool's.
 	spec supervisor.Spec
 	// masks are the CPUs of the seats, in turn.
@@ -28,14 +29,14 @@ type fileID struct {
 	changed       syscall.Timespec
 }
 
-// planOf checks c, a pool of config, against this machine.
-func (e *Engine) planOf(config *Config, c PoolConfig) (plan, error) {
+// planOf checks c, a pool of all, against this machine.
+func (e *Engine) planOf(all *config.Config, c config.Pool) (plan, error) {
 	p := plan{config: c, count: c.Workers}
 	if c.MaxWorkers > 0 {
 		p.count = c.MinWorkers
 	}
 	var err error
-	if p.spec, err = e.spec(config, c); err != nil {
+	if p.spec, err = e.spec(all, c); err != nil {
 		return p, err
 	}
 	if err := p.place(); err != nil {
@@ -107,9 +108,9 @@ func (p *plan) place() error {
 }
 
 // spec is what all workers of a pool have in common, but for their CPUs.
-func (e *Engine) spec(config *Config, c PoolConfig) (supervisor.Spec, error) {
-	limits := &config.Limits
-	for _, x := range config.Executors {
+func (e *Engine) spec(all *config.Config, c config.Pool) (supervisor.Spec, error) {
+	limits := &all.Limits
+	for _, x := range all.Executors {
 		if x.Name != c.Executor {
 			continue
 		}
@@ -117,10 +118,10 @@ func (e *Engine) spec(config *Config, c PoolConfig) (supervisor.Spec, error) {
 		if err != nil {
 			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
 		}
-		in := c.Environment.over(x.Environment)
+		in := c.Environment.Over(x.Environment)
 		return supervisor.Spec{Pool: c.Name, Executor: x.Name, Command: command, SHA256: x.SHA256, Slots: c.Threads,
 			LoopSlots: c.AsyncConcurrency,
-			Env:       in.Env, Settings: config.Access.over(in.settings()), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
+			Env:       in.Env, Settings: all.Access.Over(in.Settings()), ResultBytes: limits.ResultBytes, OutputBytes: limits.OutputBytes,
 			StartTimeout: limits.StartTimeout, LockStall: limits.GILStall,
 			Limits: supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes}}, nil
 	}

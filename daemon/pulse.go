@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"cpulb/plugins/supervisor/lifecycle"
+	"cpulb/daemon/fleet/lifecycle"
 )
 
 // A worker can stand still as a whole: somebody has stopped it, or a task has, or

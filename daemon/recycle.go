@@ -3,15 +3,13 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/task"
-	"cpulb/plugins/supervisor/lifecycle"
+	"cpulb/daemon/api"
+	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/internal/procfs"
 )
 
 // A worker that has run many tasks, is old or has grown gets a successor, as one
@@ -27,7 +25,7 @@ const (
 )
 
 // RestartWorker puts a successor into a worker's seat and returns when that is
-// ready; the worker finishes what it has. Errors: access.Denied, task.ErrNoWorker;
+// ready; the worker finishes what it has. Errors: access.Denied, api.ErrNoWorker;
 // any other says why there is no successor, and the worker goes on.
 func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
 	if err := e.administer(who); err != nil {
@@ -44,7 +42,7 @@ func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker 
 	}
 	if found == nil {
 		e.mu.Unlock()
-		return fmt.Errorf("%w: %.64q", task.ErrNoWorker, worker)
+		return fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
 	}
 	o, answer := found.successor("a restart was asked for")
 	e.mu.Unlock()
@@ -58,7 +56,7 @@ func (s *seat) successor(why string) (order, <-chan error) {
 	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
 }
 
-// order hands o to the seat and waits for its answer. Errors: task.ErrNoWorker when
+// order hands o to the seat and waits for its answer. Errors: api.ErrNoWorker when
 // the pool has given the seat up meanwhile; why there is no successor.
 func (s *seat) order(ctx context.Context, o order, answer <-chan error) error {
 	select {
@@ -84,9 +82,9 @@ func (s *seat) order(ctx context.Context, o order, answer <-chan error) error {
 // gone says why a seat that was dismissed has no worker.
 func (s *seat) gone() error {
 	if s.pool.engine.life.Err() != nil {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
-	return fmt.Errorf("%w: %s: its seat is no longer needed", task.ErrNoWorker, s.pool.config.Name)
+	return fmt.Errorf("%w: %s: its seat is no longer needed", api.ErrNoWorker, s.pool.config.Name)
 }
 
 // recycle has the worker replaced, some time soon. Engine.mu is held.
@@ -158,21 +156,7 @@ func (w *worker) recycleIfGrown() {
 	if c.MaxRSSBytes == 0 {
 		return
 	}
-	if rss, err := residentBytes(w.process.PID()); err == nil && rss >= c.MaxRSSBytes {
+	if rss, err := procfs.ResidentBytes(w.process.PID()); err == nil && rss >= c.MaxRSSBytes {
 		w.recycle(fmt.Sprintf("it has %d MiB of memory resident", rss>>20))
 	}
-}
-
-// residentBytes is how much memory a process has resident (proc_pid_statm(5)).
-func residentBytes(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("statm of %d: %q", pid, text)
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize()), err
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/task"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,7 +24,7 @@ import (
 // workers are exchanged one by one; tasks go on.
 
 // Reload takes the configuration anew from where it came from, and returns once it
-// holds in every worker. Errors: access.Denied; task.ErrReload, and then the old
+// holds in every worker. Errors: access.Denied; api.ErrReload, and then the old
 // configuration still holds unless the error says that the new one does.
 func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 	if err := e.administer(who); err != nil {
@@ -35,7 +36,7 @@ func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 // Reconfigure is Reload for whom nobody need ask.
 func (e *Engine) Reconfigure(ctx context.Context) error {
 	if e.options.Load == nil {
-		return fmt.Errorf("%w: there is nothing to take it from", task.ErrReload)
+		return fmt.Errorf("%w: there is nothing to take it from", api.ErrReload)
 	}
 	e.reloads.Lock()
 	defer e.reloads.Unlock()
@@ -43,15 +44,15 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	if err == nil {
 		err = e.apply(ctx, c)
 	}
-	if err != nil && !errors.Is(err, task.ErrReload) {
-		err = fmt.Errorf("%w: %w", task.ErrReload, err)
+	if err != nil && !errors.Is(err, api.ErrReload) {
+		err = fmt.Errorf("%w: %w", api.ErrReload, err)
 	}
 	return err
 }
 
 // apply has the engine run by c. ctx bounds the time until that is proven; what
 // follows is not interrupted.
-func (e *Engine) apply(ctx context.Context, c *Config) error {
+func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (e *Engine) apply(ctx context.Context, c *Config) error {
 	}
 	if err != nil {
 		r.discard()
-		return fmt.Errorf("%w: %w", task.ErrReload, err)
+		return fmt.Errorf("%w: %w", api.ErrReload, err)
 	}
 	e.log.Info("the new configuration holds; workers follow", "pools", len(r.changes))
 	if err := r.roll(); err != nil {
@@ -76,27 +77,27 @@ func (e *Engine) apply(ctx context.Context, c *Config) error {
 }
 
 // fixed refuses what can't change while the daemon runs.
-func fixed(old, c *Config) error {
+func fixed(old, c *config.Config) error {
 	var changed []string
 	for _, key := range []struct {
 		name string
-		of   func(*Config) any
+		of   func(*config.Config) any
 	}{
-		{"socket.path", func(c *Config) any { return c.Socket.Path }},
-		{"socket.mode", func(c *Config) any { return c.Socket.Mode }},
-		{"socket.group", func(c *Config) any { return c.Socket.Group }},
-		{"journal.sync", func(c *Config) any { return c.Journal.Sync }},
-		{"journal.interval", func(c *Config) any { return c.Journal.Interval }},
-		{"limits.body_size", func(c *Config) any { return c.Limits.BodyBytes }},
-		{"limits.connections", func(c *Config) any { return c.Limits.Connections }},
-		{"log.format", func(c *Config) any { return c.Log.Format }},
+		{"socket.path", func(c *config.Config) any { return c.Socket.Path }},
+		{"socket.mode", func(c *config.Config) any { return c.Socket.Mode }},
+		{"socket.group", func(c *config.Config) any { return c.Socket.Group }},
+		{"journal.sync", func(c *config.Config) any { return c.Journal.Sync }},
+		{"journal.interval", func(c *config.Config) any { return c.Journal.Interval }},
+		{"limits.body_size", func(c *config.Config) any { return c.Limits.BodyBytes }},
+		{"limits.connections", func(c *config.Config) any { return c.Limits.Connections }},
+		{"log.format", func(c *config.Config) any { return c.Log.Format }},
 	} {
 		if !reflect.DeepEqual(key.of(old), key.of(c)) {
 			changed = append(changed, key.name)
 		}
 	}
 	if len(changed) > 0 {
-		return fmt.Errorf("%w: can't change while the daemon runs: %s", task.ErrReload, strings.Join(changed, ", "))
+		return fmt.Errorf("%w: can't change while the daemon runs: %s", api.ErrReload, strings.Join(changed, ", "))
 	}
 	return nil
 }
@@ -104,7 +105,7 @@ func fixed(old, c *Config) error {
 // reload is one under way.
 type reload struct {
 	engine    *Engine
-	config    *Config
+	config    *config.Config
 	rules     *access.Rules
 	schedules []*recurring
 	changes   []*change // one for each pool of config
@@ -184,7 +185,7 @@ func (r *reload) adopt() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopping {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
 	e.config.Store(r.config)
 	e.log.SetLevel(hclog.LevelFromString(r.config.Log.Level))
@@ -228,7 +229,7 @@ func (r *reload) roll() error {
 	return nil
 }
 
-// partial is a task.ErrReload that does not say that nothing was reloaded.
+// partial is an api.ErrReload that does not say that nothing was reloaded.
 type partial struct{ why error }
 
 // Error implements error.
@@ -237,7 +238,7 @@ func (p *partial) Error() string {
 }
 
 // Unwrap tells errors.Is what p matches.
-func (p *partial) Unwrap() []error { return []error{task.ErrReload, p.why} }
+func (p *partial) Unwrap() []error { return []error{api.ErrReload, p.why} }
 
 func (c *change) roll() error {
 	p, e := c.pool, c.pool.engine
@@ -282,7 +283,7 @@ func (s *seat) exchangeFor(spec supervisor.Spec, core int, ready *worker) error 
 	if err != nil && ready != nil {
 		ready.process.Kill() // nobody else may know it
 	}
-	if errors.Is(err, task.ErrNoWorker) {
+	if errors.Is(err, api.ErrNoWorker) {
 		return nil // the pool has become smaller meanwhile
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
@@ -13,7 +15,7 @@ import (
 
 // recurring is one schedule block at work. Engine.mu guards last and skipped.
 type recurring struct {
-	config   ScheduleConfig
+	config   config.Schedule
 	schedule *schedule.Schedule
 	owner    uint32
 	// last is the task submitted last; skipped counts the fires that passed.
@@ -26,7 +28,7 @@ type recurring struct {
 const scheduleLabel = "schedule"
 
 // newRecurring makes the schedules of a configuration.
-func newRecurring(all []ScheduleConfig, who access.Lookup, self uint32) ([]*recurring, error) {
+func newRecurring(all []config.Schedule, who access.Lookup, self uint32) ([]*recurring, error) {
 	var made []*recurring
 	for _, c := range all {
 		s, err := schedule.New(c.Options)
@@ -137,14 +139,14 @@ func (e *Engine) unfinished(id *task.ID) bool {
 }
 
 // Schedules reports every schedule, in the order of the configuration.
-func (e *Engine) Schedules() []ScheduleStatus {
+func (e *Engine) Schedules() []api.ScheduleStatus {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	next := e.plan.Upcoming()
-	all := []ScheduleStatus{}
+	all := []api.ScheduleStatus{}
 	for i, r := range e.schedules {
 		o := r.schedule.Options()
-		s := ScheduleStatus{Name: r.config.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap),
+		s := api.ScheduleStatus{Name: r.config.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap),
 			CatchUp: string(o.CatchUp), Skipped: r.skipped, LastTask: r.last}
 		if !next[i].IsZero() {
 			s.Next = &next[i]

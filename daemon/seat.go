@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins/supervisor"
-	"cpulb/plugins/supervisor/lifecycle"
 )
 
 // seat is a place for a worker, which is filled again when that dies or has to go.

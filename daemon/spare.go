@@ -5,8 +5,8 @@ import (
 	"reflect"
 	"time"
 
+	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins/supervisor"
-	"cpulb/plugins/supervisor/lifecycle"
 )
 
 // A spare is a worker that is ready and takes no tasks, pool.spare of them. When a

@@ -6,15 +6,12 @@ import (
 	"fmt"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/task"
+	"cpulb/daemon/api"
 	"cpulb/plugins"
 )
 
-// Workers reports every worker, as Status does.
-func (e *Engine) Workers(ctx context.Context) []WorkerStatus { return e.workers(ctx) }
-
 // Stacks tells what the threads of a worker are doing, as text for people. Errors:
-// access.Denied, task.ErrNoWorker, task.ErrNoStacks.
+// access.Denied, api.ErrNoWorker, api.ErrNoStacks.
 func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string) (string, error) {
 	if err := e.administer(who); err != nil {
 		return "", err
@@ -28,7 +25,7 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 	}
 	if found == nil || found.worker == nil {
 		e.mu.Unlock()
-		return "", fmt.Errorf("%w: %.64q", task.ErrNoWorker, worker)
+		return "", fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
 	}
 	process := found.worker.process
 	e.mu.Unlock()
@@ -36,7 +33,7 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 	defer cancel()
 	text, err := process.Stacks(ctx)
 	if errors.Is(err, plugins.ErrNoStacks) {
-		return "", fmt.Errorf("%w: worker %s: %w", task.ErrNoStacks, worker, err)
+		return "", fmt.Errorf("%w: worker %s: %w", api.ErrNoStacks, worker, err)
 	}
 	return text, err
 }

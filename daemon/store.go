@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/config"
 	"cpulb/daemon/task"
 )
 
@@ -17,7 +18,7 @@ const maxTombstones = 100_000
 // submitted. It keeps ended ones up to a number, a size and an age. Engine.mu
 // guards it. Age is looked at whenever a task ends or is sought.
 type store struct {
-	config ResultsConfig
+	config config.Results
 	// forget is told of the tasks that are no longer kept.
 	forget func([]*record)
 	now    func() time.Time
@@ -55,7 +56,7 @@ type ownKey struct {
 	key   string
 }
 
-func newStore(c ResultsConfig, forget func([]*record), now func() time.Time) *store {
+func newStore(c config.Results, forget func([]*record), now func() time.Time) *store {
 	return &store{config: c, forget: forget, now: now, tasks: map[task.ID]*record{}, keyed: map[ownKey]*record{}, batches: map[task.ID]*batch{},
 		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
 }

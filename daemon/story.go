@@ -6,6 +6,8 @@ import (
 	"iter"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/task"
 )
 
@@ -34,7 +36,7 @@ func isChatter(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev
 func (s *story) bytes() int64 { return s.chatter + s.values }
 
 // add keeps ev within the bounds.
-func (s *story) add(ev *task.Event, limits *LimitsConfig) {
+func (s *story) add(ev *task.Event, limits *config.Limits) {
 	switch {
 	case isChatter(ev):
 		s.chatter += sizeOf(ev)
@@ -151,7 +153,7 @@ func (r *record) begin() *story {
 }
 
 // Events returns the task's events after a cursor: those kept, then those to come,
-// to its result. The error within is ctx's, or task.ErrDraining when the engine
+// to its result. The error within is ctx's, or api.ErrDraining when the engine
 // ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
 func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error) {
 	e.mu.Lock()
@@ -187,7 +189,7 @@ func (e *Engine) narrate(ctx context.Context, r *record, s *story, after task.Cu
 			yield(nil, ctx.Err())
 			return
 		case <-e.stopped:
-			yield(nil, fmt.Errorf("%w before the task has ended: %s", task.ErrDraining, r.task.ID))
+			yield(nil, fmt.Errorf("%w before the task has ended: %s", api.ErrDraining, r.task.ID))
 			return
 		}
 	}

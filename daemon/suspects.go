@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"cpulb/balancer"
-	"cpulb/plugins/supervisor/lifecycle"
+	"cpulb/daemon/fleet/lifecycle"
 )
 
 // Of several tasks that ran in a worker when it died, any may have killed it. Each

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"cpulb/balancer"
+	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
-	"cpulb/plugins/supervisor/lifecycle"
 )
 
 // worker is one process behind a seat, from its readiness to its end. A seat can

@@ -5,7 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"cpulb/plugins/supervisor/lifecycle"
+	"cpulb/daemon/api"
+	"cpulb/daemon/fleet/lifecycle"
 )
 
 // statsTimeout bounds how long Status waits for one worker's own figures; a
@@ -15,87 +16,102 @@ const statsTimeout = 500 * time.Millisecond
 // stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
 const stacksTimeout = 2 * time.Second
 
+// report is what is known of one worker, or of a seat without one.
+type report struct {
+	api.WorkerStatus
+	worker *worker // nil: the seat has none
+	// leaving: it takes no more tasks. aside: the pool is complete without it.
+	leaving, aside bool
+}
+
+func statuses(reports []report) []api.WorkerStatus {
+	all := make([]api.WorkerStatus, len(reports))
+	for i := range reports {
+		all[i] = reports[i].WorkerStatus
+	}
+	return all
+}
+
+// Workers reports every worker, as Status does.
+func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus { return statuses(e.reports(ctx)) }
+
 // degraded says why the pools are not what they should be, "" when they are. A
 // worker that leaves is in order: its seat has, or will have, another.
-func degraded(workers []WorkerStatus) string {
-	for _, w := range workers {
-		switch {
-		case w.leaving:
-		case w.Degraded != "":
-			return "worker " + w.ID + ": " + w.Degraded
-		case w.State != lifecycle.Ready.String() && !w.aside:
-			return "worker " + w.ID + " is " + w.State
+func degraded(reports []report) string {
+	for i := range reports {
+		switch r := &reports[i]; {
+		case r.leaving:
+		case r.Degraded != "":
+			return "worker " + r.ID + ": " + r.Degraded
+		case r.State != lifecycle.Ready.String() && !r.aside:
+			return "worker " + r.ID + " is " + r.State
 		}
 	}
 	return ""
 }
 
-// workers reports every seat's workers, with what their processes say of
+// reports reports every seat's workers, with what their processes say of
 // themselves where they answer in time.
-func (e *Engine) workers(ctx context.Context) []WorkerStatus {
+func (e *Engine) reports(ctx context.Context) []report {
 	e.mu.Lock()
-	var all []WorkerStatus
-	var workers []*worker
+	var all []report
 	for _, s := range e.seats() {
-		reports, of := s.report()
-		all, workers = append(all, reports...), append(workers, of...)
+		all = append(all, s.reports()...)
 	}
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
-	for i, w := range workers {
-		if w == nil || all[i].State == lifecycle.Stopping.String() {
-			continue
+	for i := range all {
+		if r := &all[i]; r.worker != nil && r.State != lifecycle.Stopping.String() {
+			wg.Go(func() { r.ask(ctx) })
 		}
-		wg.Go(func() { all[i].ask(ctx, w) })
 	}
 	wg.Wait()
 	return all
 }
 
-// report tells of the seat's workers; one without any is told of with a nil worker.
-// Engine.mu is held.
-func (s *seat) report() ([]WorkerStatus, []*worker) {
+// reports reports the seat's workers, or that it has none. Engine.mu is held.
+func (s *seat) reports() []report {
 	workers := s.workers()
 	if s.life.Err() == nil && (s.worker == nil || len(workers) == len(s.leaving)) {
 		workers = append([]*worker{nil}, workers...)
 	}
-	var all []WorkerStatus
+	var all []report
 	for _, w := range workers {
-		st := WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor, Core: s.core,
-			aside: s.alone || s.standby, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}
+		r := report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor,
+			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}}
 		if w != nil {
-			w.reportTo(&st)
+			w.reportTo(&r)
 		}
-		if last, looping := s.deaths.CrashLoop(); looping && !st.leaving {
-			st.Degraded = "crash loop: " + last.String()
+		if last, looping := s.deaths.CrashLoop(); looping && !r.leaving {
+			r.Degraded = "crash loop: " + last.String()
 		}
-		all = append(all, st)
+		all = append(all, r)
 	}
-	return all, workers
+	return all
 }
 
 // reportTo fills in what the daemon knows of the process. Engine.mu is held.
-func (w *worker) reportTo(st *WorkerStatus) {
+func (w *worker) reportTo(r *report) {
 	state := w.state.Load()
-	st.State, st.leaving = state.String(), state != lifecycle.Ready
-	st.Executor, st.Core, st.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
-	st.PID, st.Runtime, st.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
-	st.UptimeSeconds, st.SlotsBusy = time.Since(w.born).Seconds(), w.busy()
-	if st.leaving {
-		st.Leaving = w.why
+	r.State, r.leaving = state.String(), state != lifecycle.Ready
+	r.Executor, r.Core, r.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
+	r.PID, r.Runtime, r.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
+	r.UptimeSeconds, r.SlotsBusy = time.Since(w.born).Seconds(), w.busy()
+	if r.leaving {
+		r.Leaving = w.why
 	}
 }
 
-// ask adds what the process tells.
-func (st *WorkerStatus) ask(ctx context.Context, w *worker) {
-	stats, err := w.process.Stats(ctx)
+// ask adds what the process reports.
+func (r *report) ask(ctx context.Context) {
+	stats, err := r.worker.process.Stats(ctx)
 	if err != nil {
 		return
 	}
-	st.CPUsAllowed, st.TasksDone, st.RSSBytes, st.PeakRSSBytes = stats.CPUsAllowed, stats.TasksDone, stats.RSSBytes, stats.PeakRSSBytes
-	if st.Degraded == "" {
-		st.Degraded = stats.Degraded
+	r.CPUsAllowed, r.TasksDone, r.RSSBytes, r.PeakRSSBytes = stats.CPUsAllowed, stats.TasksDone, stats.RSSBytes, stats.PeakRSSBytes
+	if r.Degraded == "" {
+		r.Degraded = stats.Degraded
 	}
 }

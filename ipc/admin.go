@@ -7,8 +7,8 @@ import (
 	"net/http/pprof"
 	runtimeprofiles "runtime/pprof"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -34,7 +34,7 @@ func (s *Server) getSchedules(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]daemon.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
+	s.answer(w, http.StatusOK, map[string][]api.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
 }
 
 func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +42,7 @@ func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]daemon.ExecutorStatus{"executors": s.engine.Executors()}, nil)
+	s.answer(w, http.StatusOK, map[string][]api.ExecutorStatus{"executors": s.engine.Executors()}, nil)
 }
 
 func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) {

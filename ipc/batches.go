@@ -10,27 +10,12 @@ import (
 	"net/http"
 	"slices"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
 // ndjson is the media type of one JSON value a line.
 const ndjson = "application/x-ndjson"
-
-// batchError is one task of a batch that was not accepted.
-type batchError struct {
-	// Line counts the tasks of the body from 1; with NDJSON it is the line.
-	Line    int      `json:"line"`
-	TaskID  *task.ID `json:"task_id"`
-	Problem Problem  `json:"problem"`
-}
-
-// batchAnswer tells what became of a batch. TaskIDs has, in order, the id of each
-// task that was accepted, and null for the others.
-type batchAnswer struct {
-	ID      task.ID      `json:"batch_id"`
-	TaskIDs []*task.ID   `json:"task_ids"`
-	Errors  []batchError `json:"errors"`
-}
 
 // batchBody is a body that has been read: of each task there is the task or what
 // is wrong with it, and where it stood.
@@ -61,7 +46,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 			good = append(good, t)
 		}
 	}
-	answered := make(chan *batchAnswer, 1)
+	answered := make(chan *api.Batch, 1)
 	s.engine.SubmitBatch(peer(r), id, good, func(ids []task.ID, errs []error) {
 		answered <- s.batchAnswer(id, body, ids, errs)
 	})
@@ -73,8 +58,8 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 }
 
 // batchAnswer joins what was wrong with the lines and with the tasks.
-func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *batchAnswer {
-	answer := &batchAnswer{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []batchError{}}
+func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *api.Batch {
+	answer := &api.Batch{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []api.BatchError{}}
 	for i, t := range body.tasks {
 		err := body.errs[i]
 		if t != nil {
@@ -86,7 +71,7 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 		if err == nil {
 			continue
 		}
-		failed := batchError{Line: body.lines[i], Problem: *s.problem(err)}
+		failed := api.BatchError{Line: body.lines[i], Problem: *s.problem(err)}
 		if t != nil {
 			failed.TaskID = &t.ID
 		}
@@ -160,7 +145,7 @@ func batchID(r *http.Request) (task.ID, error) {
 	}
 	id, err := task.ParseID(r.PathValue("batch_id"))
 	if err != nil {
-		return id, fmt.Errorf("%w: %.64q is not a UUID", task.ErrBatchNotFound, r.PathValue("batch_id"))
+		return id, fmt.Errorf("%w: %.64q is not a UUID", api.ErrBatchNotFound, r.PathValue("batch_id"))
 	}
 	return id, nil
 }

@@ -9,12 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"cpulb/daemon"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
-
-// maxPage is the most that ?limit= may ask for.
-const maxPage = 1000
 
 func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 	f, p, err := selection(r, "limit", "after")
@@ -23,7 +20,7 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list, err := s.engine.List(peer(r), f, p)
-	if errors.Is(err, task.ErrBadCursor) {
+	if errors.Is(err, api.ErrBadCursor) {
 		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
 	}
 	s.answer(w, http.StatusOK, list, err)
@@ -44,7 +41,7 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusAccepted, map[string]int{"cancelled": n}, err)
 }
 
-func deliberate(q url.Values, f *daemon.Filter) error {
+func deliberate(q url.Values, f *api.Filter) error {
 	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
 			detail: "this would cancel every task of yours; say which, by status, label or batch, or all=true"}
@@ -53,7 +50,7 @@ func deliberate(q url.Values, f *daemon.Filter) error {
 }
 
 // selection reads the filters of a list, and the parameters named beside them.
-func selection(r *http.Request, more ...string) (f daemon.Filter, p daemon.Page, err error) {
+func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err error) {
 	if err = query(r, append(more, "status", "label", "batch")...); err != nil {
 		return f, p, err
 	}
@@ -70,8 +67,8 @@ func selection(r *http.Request, more ...string) (f daemon.Filter, p daemon.Page,
 		}
 	}
 	if text := q.Get("limit"); text != "" {
-		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > maxPage {
-			return f, p, &requestError{code: codeBadQuery, field: "limit", detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, maxPage)}
+		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > api.MaxPage {
+			return f, p, &requestError{code: codeBadQuery, field: "limit", detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, api.MaxPage)}
 		}
 	}
 	p.After = q.Get("after")

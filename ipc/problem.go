@@ -8,21 +8,9 @@ import (
 	"strings"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
-
-// Problem is the body of every error (RFC 9457), as application/problem+json.
-type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	// Code is stable; programs decide by it.
-	Code string `json:"code"`
-	// Field names what of the request is wrong, Allowed what it may be.
-	Field   string   `json:"field,omitempty"`
-	Allowed []string `json:"allowed,omitempty"`
-}
 
 // The stable codes. docs/api.md explains each, and a test holds it to this list.
 const (
@@ -104,11 +92,11 @@ type requestError struct {
 func (e *requestError) Error() string { return e.detail }
 
 // problemFor words err for the client who caused it.
-func problemFor(err error) *Problem {
+func problemFor(err error) *api.Problem {
 	if errors.Is(err, access.ErrHidden) { // which is told as if there were no such task
 		err = task.ErrNotFound
 	}
-	p := &Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
+	p := &api.Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
 	var field *task.FieldError
 	var request *requestError
 	var denied *access.Denied
@@ -139,13 +127,13 @@ func codeFor(err error) string {
 		return request.code
 	case errors.Is(err, access.ErrDenied):
 		return codeNotAllowed
-	case errors.Is(err, task.ErrBatchNotFound):
+	case errors.Is(err, api.ErrBatchNotFound):
 		return codeBatchNotFound
-	case errors.Is(err, task.ErrReload):
+	case errors.Is(err, api.ErrReload):
 		return codeReloadFailed
 	case errors.Is(err, task.ErrNoSpace):
 		return codeJournalFull
-	case errors.Is(err, task.ErrBadCursor):
+	case errors.Is(err, api.ErrBadCursor):
 		return codeBadQuery
 	case errors.Is(err, task.ErrInvalid):
 		return codeInvalidTask
@@ -157,11 +145,11 @@ func codeFor(err error) string {
 		return codeTaskConflict
 	case errors.Is(err, task.ErrQueueFull):
 		return codeQueueFull
-	case errors.Is(err, task.ErrNoWorker):
+	case errors.Is(err, api.ErrNoWorker):
 		return codeWorkerNotFound
-	case errors.Is(err, task.ErrNoStacks):
+	case errors.Is(err, api.ErrNoStacks):
 		return codeNoStacks
-	case errors.Is(err, task.ErrDraining):
+	case errors.Is(err, api.ErrDraining):
 		return codeDraining
 	default:
 		return codeInternal
@@ -169,7 +157,7 @@ func codeFor(err error) string {
 }
 
 // problem is problemFor; one of our own is also logged.
-func (s *Server) problem(err error) *Problem {
+func (s *Server) problem(err error) *api.Problem {
 	p := problemFor(err)
 	if p.Code == codeInternal {
 		s.options.Logger.Error("request failed", "error", err)

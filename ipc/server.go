@@ -25,8 +25,8 @@ import (
 	"sync"
 	"time"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,10 +38,10 @@ import (
 type Engine interface {
 	Tasks
 	Administration
-	Status(ctx context.Context) daemon.Status
-	Workers(ctx context.Context) []daemon.WorkerStatus
-	Schedules() []daemon.ScheduleStatus
-	Executors() []daemon.ExecutorStatus
+	Status(ctx context.Context) api.Status
+	Workers(ctx context.Context) []api.WorkerStatus
+	Schedules() []api.ScheduleStatus
+	Executors() []api.ExecutorStatus
 	// Ready says why tasks can't run now.
 	Ready() error
 	// Gather is for the metrics.
@@ -65,9 +65,9 @@ type Tasks interface {
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
 	Cancel(who access.Identity, id task.ID) (task.View, error)
 	Rerun(who access.Identity, id task.ID, done func(task.View, error))
-	List(who access.Identity, f daemon.Filter, p daemon.Page) (daemon.Listing, error)
-	CancelAll(who access.Identity, f daemon.Filter) (int, error)
-	Batch(who access.Identity, id task.ID) (daemon.BatchView, error)
+	List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	CancelAll(who access.Identity, f api.Filter) (int, error)
+	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
 }
 

@@ -1,10 +1,9 @@
 package ipc
 
 import (
+	"cpulb/daemon/api"
 	"errors"
 	"net/http"
-
-	"cpulb/daemon/task"
 )
 
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +22,7 @@ func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
 // getReady says whether a task would run now.
 func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
 	err := s.engine.Ready()
-	if err != nil && !errors.Is(err, task.ErrDraining) {
+	if err != nil && !errors.Is(err, api.ErrDraining) {
 		err = &requestError{code: codeNotReady, detail: err.Error()}
 	}
 	s.answer(w, http.StatusOK, map[string]string{"status": "ready"}, err)

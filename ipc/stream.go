@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 )
 
 const (
@@ -216,10 +217,10 @@ func (st *stream) settle() <-chan struct{} {
 func (st *stream) reject(id *string, line int, err error) {
 	p := st.server.problem(err)
 	st.write(append(appendJSON(nil, struct {
-		Event   string   `json:"event"`
-		TaskID  *string  `json:"task_id"`
-		Line    int      `json:"line"`
-		Problem *Problem `json:"problem"`
+		Event   string       `json:"event"`
+		TaskID  *string      `json:"task_id"`
+		Line    int          `json:"line"`
+		Problem *api.Problem `json:"problem"`
 	}{"rejected", id, line, p}), '\n'))
 }
 

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net"
 
-	"cpulb/plugins/outbox"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
-	"cpulb/plugins/rawio"
 )
 
 // Handler is told what comes up one slot. Its calls come from the slot's reader

@@ -8,9 +8,9 @@ import (
 	"sync"
 
 	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
-	"cpulb/plugins/rawio"
 )
 
 // loopServer is the worker's end of the loop slots, which share a connection. Its

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/ipc/client"
 )
 
@@ -41,7 +42,7 @@ func printAll[T any](out io.Writer, all []T) error {
 	return nil
 }
 
-func printWorkers(out io.Writer, workers []client.Worker) error {
+func printWorkers(out io.Writer, workers []api.WorkerStatus) error {
 	w := table(out)
 	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tUPTIME\tRSS\tRUNTIME")
 	for _, v := range workers {

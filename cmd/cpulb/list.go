@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -21,8 +22,8 @@ type selection struct {
 	Batch  string            `name:"batch" help:"Tasks of this batch." placeholder:"ID"`
 }
 
-func (s *selection) filter() (client.Filter, error) {
-	f := client.Filter{Labels: s.Label}
+func (s *selection) filter() (api.Filter, error) {
+	f := api.Filter{Labels: s.Label}
 	for _, name := range s.Status {
 		var status task.Status
 		if err := status.UnmarshalText([]byte(name)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -102,7 +103,7 @@ func isNumber(text string) bool {
 }
 
 func (st *status) printWorkers(out io.Writer) error {
-	var workers []client.Worker
+	var workers []api.WorkerStatus
 	if raw := st.Components["process_pool"].Metrics["workers"]; raw != nil {
 		if err := json.Unmarshal(raw, &workers); err != nil {
 			return fmt.Errorf("status: workers: %w", err)

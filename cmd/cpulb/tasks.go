@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -67,7 +68,7 @@ func abandon(ctx context.Context, c *client.Client, id task.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	_, err := c.Cancel(ctx, id)
-	var p *client.Problem
+	var p *api.Problem
 	if errors.As(err, &p) && p.Code == "task_not_found" {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cpulb/daemon/config"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"cpulb/daemon"
 )
 
 const (
@@ -64,7 +63,7 @@ func check(f *flag.FlagSet) error {
 }
 
 // load reads the configuration and lays the command line over it.
-func (o *options) load() (*daemon.Config, error) {
+func (o *options) load() (*config.Config, error) {
 	if o.config == "" {
 		if _, err := os.Stat(defaultConfig); err == nil {
 			o.config = defaultConfig
@@ -72,17 +71,17 @@ func (o *options) load() (*daemon.Config, error) {
 			return nil, fmt.Errorf("configuration: %w", err)
 		}
 	}
-	c := daemon.DefaultConfig()
+	c := config.Default()
 	if o.config != "" {
 		var err error
-		if c, err = daemon.LoadConfig(o.config); err != nil {
+		if c, err = config.Load(o.config); err != nil {
 			return nil, err
 		}
 	}
 	return c, o.override(c)
 }
 
-func (o *options) override(c *daemon.Config) error {
+func (o *options) override(c *config.Config) error {
 	if o.socket != "" {
 		path, err := filepath.Abs(o.socket)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net/http"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -17,35 +18,9 @@ import (
 // it stops, or this side read too slowly.
 var ErrCutOff = errors.New("the daemon ended the answer before it was complete")
 
-// Batch is what became of tasks that were submitted together.
-type Batch struct {
-	ID task.ID `json:"batch_id"`
-	// TaskIDs has the id of each task, in order; nil for one that was not accepted.
-	TaskIDs []*task.ID   `json:"task_ids"`
-	Errors  []BatchError `json:"errors"`
-}
-
-// BatchError is a task of a batch that was not accepted.
-type BatchError struct {
-	// Line is its place among the tasks, from 1.
-	Line    int      `json:"line"`
-	TaskID  *task.ID `json:"task_id"`
-	Problem Problem  `json:"problem"`
-}
-
-// BatchView is how far a batch is.
-type BatchView struct {
-	ID    task.ID `json:"batch_id"`
-	Total int     `json:"total"`
-	// Tasks counts them by state.
-	Tasks map[string]int `json:"tasks"`
-	// Done: all have ended.
-	Done bool `json:"done"`
-}
-
 // SubmitBatch submits tasks, each with an ID, in one call. What is wrong with one
-// of them is in the Batch, and does not keep the others from being accepted.
-func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*Batch, error) {
+// of them is in the answer, and does not keep the others from being accepted.
+func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batch, error) {
 	body := []byte(`{"tasks":[`)
 	for i, t := range tasks {
 		if i > 0 {
@@ -57,7 +32,7 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*Batch, e
 		}
 	}
 	body = append(body, "]}"...)
-	var b Batch
+	var b api.Batch
 	if _, err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
 		return nil, err
 	}
@@ -65,8 +40,8 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*Batch, e
 }
 
 // Batch tells how far a batch is.
-func (c *Client) Batch(ctx context.Context, id task.ID) (BatchView, error) {
-	var v BatchView
+func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
+	var v api.BatchView
 	_, err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
 	return v, err
 }

@@ -1,7 +1,7 @@
 // Package client is the Go client of cpulbd: one call at a time over HTTP
 // (Client), or pipelined over one connection (Stream).
 //
-// Guarantees: what the daemon refuses is a *Problem with its stable code; that
+// Guarantees: what the daemon refuses is a *api.Problem with its stable code; that
 // nobody answers on the socket is ErrNoDaemon. Tasks carry their id from the
 // start, so a call that failed on the way can be made again without running a
 // task twice. It does not reconnect a Stream.
@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -32,26 +33,6 @@ var ErrNotEnded = errors.New("the task has not ended yet")
 
 // ErrNoDaemon is matched when nobody answers on the socket.
 var ErrNoDaemon = errors.New("no daemon answers")
-
-// Problem is an error that the daemon answered with; find it with errors.As and
-// decide by Code.
-type Problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	// Code is one of the table in docs/api.md; empty if whoever answered is no
-	// cpulbd.
-	Code    string   `json:"code"`
-	Field   string   `json:"field"`
-	Allowed []string `json:"allowed"`
-}
-
-func (p *Problem) Error() string {
-	if p.Code == "" {
-		return p.Detail
-	}
-	return p.Detail + " [" + p.Code + "]"
-}
 
 // Client calls one daemon. It is safe for concurrent use.
 type Client struct {
@@ -194,8 +175,8 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 	return nil, problemIn(resp, text)
 }
 
-func problemIn(resp *http.Response, text []byte) *Problem {
-	p := &Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
+func problemIn(resp *http.Response, text []byte) *api.Problem {
+	p := &api.Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
 	_ = json.Unmarshal(text, p) // one that is no problem+json keeps its status line
 	return p
 }

@@ -9,20 +9,13 @@ import (
 	"slices"
 	"strconv"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
-// Filter selects tasks; the zero Filter selects all of the caller's.
-type Filter struct {
-	// Statuses are alternatives; none: any.
-	Statuses []task.Status
-	// Labels must all be there, with these values.
-	Labels map[string]string
-	// Batch is the one that the tasks came with; zero: any or none.
-	Batch task.ID
-}
-
-func (f *Filter) query() url.Values {
+// query is what asks for the tasks that f selects, of which the zero Filter selects
+// all of the caller's.
+func query(f *api.Filter) url.Values {
 	q := url.Values{}
 	for _, s := range f.Statuses {
 		q.Add("status", s.String())
@@ -36,19 +29,13 @@ func (f *Filter) query() url.Values {
 	return q
 }
 
-// pageSize is how many tasks List asks for at once.
-const pageSize = 1000
-
 // List returns the tasks that f selects, by submission. It asks for them in pages,
 // as far as they are wanted; an error is the last that it yields.
-func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[task.View, error] {
+func (c *Client) List(ctx context.Context, f api.Filter) iter.Seq2[task.View, error] {
 	return func(yield func(task.View, error) bool) {
-		for q := f.query(); ; {
-			var page struct {
-				Tasks []task.View `json:"tasks"`
-				Next  string      `json:"next"`
-			}
-			q.Set("limit", strconv.Itoa(pageSize))
+		for q := query(&f); ; {
+			var page api.Listing
+			q.Set("limit", strconv.Itoa(api.MaxPage))
 			if _, err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
 				yield(task.View{}, err)
 				return
@@ -68,9 +55,9 @@ func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[task.View, error]
 
 // CancelAll cancels all tasks that f selects, of which the zero Filter selects
 // every one of the caller's, and returns how many had not ended.
-func (c *Client) CancelAll(ctx context.Context, f Filter) (int, error) {
+func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
 	var answer struct{ Cancelled int }
-	q := f.query()
+	q := query(&f)
 	if len(q) == 0 {
 		q.Set("all", "true")
 	}

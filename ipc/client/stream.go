@@ -11,9 +11,10 @@ import (
 	"net/http"
 	"sync"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 )
 
 // ErrStreamEnded is matched by what a Stream returns after its connection has
@@ -67,7 +68,7 @@ type line struct {
 	SentAs  *task.ID     `json:"sent_as"`
 	Line    int          `json:"line"`
 	Result  *task.Result `json:"result"`
-	Problem *Problem     `json:"problem"`
+	Problem *api.Problem `json:"problem"`
 	Reason  string       `json:"reason"`
 }
 
@@ -131,7 +132,7 @@ func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
 
 // Submit sends t, which needs an ID, and returns without waiting for an answer.
 // It waits, until ctx is done, only while the daemon reads slower than is sent.
-// A task that the daemon refuses has a *Problem for its Result.
+// A task that the daemon refuses has a *api.Problem for its Result.
 func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
 	// Nobody here waits for the line that says that it was accepted.
 	text := append(make([]byte, 0, 256+len(t.Params)), `{"op":"submit","ack":false,"task":`...)
@@ -209,7 +210,7 @@ func (s *Stream) unexpect(p *Pending) {
 // Done is closed once the task has ended, was refused, or the stream has ended.
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
-// Result waits for the task's end. Errors: a *Problem when the daemon refused the
+// Result waits for the task's end. Errors: a *api.Problem when the daemon refused the
 // task, ErrStreamEnded, or ctx's; after the last it can be called again.
 func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 	select {
@@ -279,7 +280,7 @@ func (s *Stream) take(l *line) {
 		}
 	case "rejected":
 		if l.Problem == nil {
-			l.Problem = &Problem{Detail: "refused without a reason"}
+			l.Problem = &api.Problem{Detail: "refused without a reason"}
 		}
 		s.settle(s.refused(l), nil, l.Problem)
 	case "accepted":

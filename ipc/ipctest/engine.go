@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -145,14 +146,14 @@ func (e *Engine) refusal(who access.Identity, t *task.Task) error {
 	case Full:
 		return fmt.Errorf("%w: 3 tasks wait", task.ErrQueueFull)
 	case Draining:
-		return task.ErrDraining
+		return api.ErrDraining
 	case NoSpace:
 		return fmt.Errorf("%w: no space left on device", task.ErrNoSpace)
 	case Broken:
 		return errors.New("a cable came loose")
 	}
 	if draining {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
 	return e.Rules.Check(who, access.Request{Action: access.Submit, Pool: t.Pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")})
 }

@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"errors"
@@ -16,22 +16,22 @@ import (
 )
 
 func TestPackagedFileSaysTheBuiltInDefault(t *testing.T) {
-	got, err := LoadConfig("../config.hcl")
+	got, err := Load("../../config.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
+	if want := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("config.hcl says\n%+v\nthe built-in default is\n%+v", got, want)
 	}
 }
 
 // The file is a place where every key can be seen, be it as a comment.
 func TestPackagedFileShowsEveryKey(t *testing.T) {
-	text, err := os.ReadFile("../config.hcl")
+	text, err := os.ReadFile("../../config.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range newConfigDecoder("").blocks() {
+	for _, b := range newDecoder("").blocks() {
 		for _, k := range b.keys("x") {
 			shown := func(before string) bool { return strings.Contains(string(text), "\n"+before+k.name+" ") }
 			if !shown("  ") && !shown("  # ") && !shown("#   ") {
@@ -42,14 +42,14 @@ func TestPackagedFileShowsEveryKey(t *testing.T) {
 }
 
 func TestEmptyFileIsTheDefault(t *testing.T) {
-	if got, err := decodeConfig("x.hcl", nil); err != nil || !reflect.DeepEqual(got, DefaultConfig()) {
+	if got, err := decode("x.hcl", nil); err != nil || !reflect.DeepEqual(got, Default()) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
 func TestKeysThatAreLeftOutKeepTheirDefault(t *testing.T) {
-	got, err := decodeConfig("x.hcl", []byte(`limits { body_size = "64KiB" }`))
-	want := DefaultConfig()
+	got, err := decode("x.hcl", []byte(`limits { body_size = "64KiB" }`))
+	want := Default()
 	want.Limits.BodyBytes = 64 << 10
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
@@ -57,37 +57,37 @@ func TestKeysThatAreLeftOutKeepTheirDefault(t *testing.T) {
 }
 
 func TestEveryKeyIsTaken(t *testing.T) {
-	got, err := LoadConfig("testdata/every_key.hcl")
+	got, err := Load("testdata/every_key.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Socket:  SocketConfig{Path: "/tmp/x.sock", Mode: 0o600, Group: "users"},
-		Queue:   QueueConfig{MaxTasks: 7, MaxBytes: 8 << 30, Policy: "drop_oldest", KeyLimit: 2, KeyLimits: map[string]int{"database": 4}},
-		Results: ResultsConfig{TTL: 90 * time.Second, Max: 8, MaxBytes: 9},
-		Journal: JournalConfig{Sync: "interval", Interval: 250 * time.Millisecond},
-		Executors: []ExecutorConfig{
+		Socket:  Socket{Path: "/tmp/x.sock", Mode: 0o600, Group: "users"},
+		Queue:   Queue{MaxTasks: 7, MaxBytes: 8 << 30, Policy: "drop_oldest", KeyLimit: 2, KeyLimits: map[string]int{"database": 4}},
+		Results: Results{TTL: 90 * time.Second, Max: 8, MaxBytes: 9},
+		Journal: Journal{Sync: "interval", Interval: 250 * time.Millisecond},
+		Executors: []Executor{
 			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Environment: Environment{Env: map[string]string{"A": "b", "C": ""}}},
 			{Name: "other", Command: "other"},
 		},
-		Pools: []PoolConfig{
+		Pools: []Pool{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Policy: "power_of_two", Cores: "0-1,3",
 				Reserve: 1, Spare: 2, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: "least_loaded"},
 		},
-		Limits: LimitsConfig{BodyBytes: 1 << 30, Connections: 5, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
+		Limits: Limits{BodyBytes: 1 << 30, Connections: 5, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
-		Schedules: []ScheduleConfig{{Name: "nightly", Owner: "root",
+		Schedules: []Schedule{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
 			Task: task.Task{ScriptPath: "/srv/x.py", Function: "run", Params: []byte(`{"days":1}`), Type: task.IOBound, Pool: "all", Executor: "py", Priority: 3,
 				Timeout: task.Duration(time.Minute), Labels: map[string]string{"a": "b"},
 				Extra: &task.Extras{MaxRetries: 2, RetryBackoff: task.Duration(time.Second), ConcurrencyKey: "k", OnWorkerLost: task.Fail,
 					Durable: new(bool), ResultTTL: task.Duration(time.Hour)}}}},
-		Access: AccessConfig{Users: []string{"a"}, Groups: []string{"b"}, AdminUsers: []string{"c"}, AdminGroups: []string{"d"},
+		Access: Access{Users: []string{"a"}, Groups: []string{"b"}, AdminUsers: []string{"c"}, AdminGroups: []string{"d"},
 			ScriptDirs: []string{"/srv"}, Source: true},
-		Log: LogConfig{Level: "debug", Format: "json"},
+		Log: Log{Level: "debug", Format: "json"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -96,17 +96,17 @@ func TestEveryKeyIsTaken(t *testing.T) {
 
 func TestMissingFileIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.hcl")
-	if _, err := LoadConfig(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestFileThatCannotBeAConfigurationIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "large.hcl")
-	if err := os.WriteFile(path, make([]byte, maxConfigBytes+1), 0o600); err != nil {
+	if err := os.WriteFile(path, make([]byte, maxBytes+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadConfig(path); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -177,22 +177,22 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"not text", "\xff\xfe", `x.hcl:1:1: `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := decodeConfig("x.hcl", []byte(c.text))
+			got, err := decode("x.hcl", []byte(c.text))
 			if err == nil || got != nil {
 				t.Fatalf("accepted as %+v", got)
 			}
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
-			if wrong, ok := errors.AsType[*ConfigError](err); !ok || wrong.File != "x.hcl" || wrong.Line < 1 {
-				t.Errorf("not a ConfigError with its place: %#v", err)
+			if wrong, ok := errors.AsType[*Error](err); !ok || wrong.File != "x.hcl" || wrong.Line < 1 {
+				t.Errorf("not a Error with its place: %#v", err)
 			}
 		})
 	}
 }
 
 func TestAllErrorsAreReportedInTheFilesOrder(t *testing.T) {
-	_, err := decodeConfig("x.hcl", []byte("log {\n  level = 1\n  colour = 2\n}\nqueue {\n  max_tasks = \"x\"\n}\nno {\n}"))
+	_, err := decode("x.hcl", []byte("log {\n  level = 1\n  colour = 2\n}\nqueue {\n  max_tasks = \"x\"\n}\nno {\n}"))
 	var lines []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		lines = append(lines, line[:len("x.hcl:1:")])
@@ -204,8 +204,8 @@ func TestAllErrorsAreReportedInTheFilesOrder(t *testing.T) {
 
 // Whatever the bytes are, the answer is a configuration that keeps the rules or
 // errors with their places, never a panic.
-func FuzzDecodeConfig(f *testing.F) {
-	for _, path := range []string{"../config.hcl", "testdata/every_key.hcl"} {
+func FuzzDecode(f *testing.F) {
+	for _, path := range []string{"../../config.hcl", "testdata/every_key.hcl"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
@@ -215,9 +215,9 @@ func FuzzDecodeConfig(f *testing.F) {
 	f.Add([]byte(`limits { body_size = 1e99999 }`))
 	f.Add([]byte(`pool "p" { task_types = [for x in ["cpu_bound"] : x] }`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := decodeConfig("x.hcl", text)
+		c, err := decode("x.hcl", text)
 		if err != nil {
-			if wrong, ok := errors.AsType[*ConfigError](err); !ok || wrong.Line < 1 || wrong.Problem == "" || c != nil {
+			if wrong, ok := errors.AsType[*Error](err); !ok || wrong.Line < 1 || wrong.Problem == "" || c != nil {
 				t.Fatalf("%#v with %#v", c, err)
 			}
 			return

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 )
 
 // pair returns both ends of a Unix stream connection.

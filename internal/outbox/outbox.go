@@ -14,7 +14,7 @@ import (
 	"net"
 	"sync"
 
-	"cpulb/plugins/rawio"
+	"cpulb/internal/rawio"
 )
 
 // ErrFull is returned by Write when taking the bytes would exceed the bound. The

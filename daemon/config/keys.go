@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"encoding/hex"
@@ -17,25 +17,25 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// configBlock is one kind of block, configKey one key of a block. The tables
+// blockKind is one kind of block, keyKind one key of a block. The tables
 // below are the only authority on what a file may say: the decoder, its error
 // messages and the test of docs/configuration.md follow them.
-type configBlock struct {
+type blockKind struct {
 	name string
 	// named blocks take one name and may come several times.
 	named bool
-	keys  func(name string) []configKey
+	keys  func(name string) []keyKind
 }
 
-type configKey struct {
+type keyKind struct {
 	name     string
 	required bool
 	// set stores the value or says what is allowed instead.
 	set func(cty.Value) error
 }
 
-func (d *configDecoder) blocks() []configBlock {
-	return []configBlock{
+func (d *decoder) blocks() []blockKind {
+	return []blockKind{
 		{name: "socket", keys: d.socketKeys},
 		{name: "queue", keys: d.queueKeys},
 		{name: "results", keys: d.resultsKeys},
@@ -49,18 +49,18 @@ func (d *configDecoder) blocks() []configBlock {
 	}
 }
 
-func (d *configDecoder) socketKeys(string) []configKey {
+func (d *decoder) socketKeys(string) []keyKind {
 	c := &d.config.Socket
-	return []configKey{
+	return []keyKind{
 		{name: "path", set: setText(&c.Path, socketPath)},
 		{name: "mode", set: setMode(&c.Mode)},
 		{name: "group", set: setText(&c.Group, nil)},
 	}
 }
 
-func (d *configDecoder) queueKeys(string) []configKey {
+func (d *decoder) queueKeys(string) []keyKind {
 	c := &d.config.Queue
-	return []configKey{
+	return []keyKind{
 		{name: "max_tasks", set: setCount(&c.MaxTasks, 1, 100_000_000)},
 		{name: "max_bytes", set: setTotal(&c.MaxBytes)},
 		{name: "policy", set: setOneOf(&c.Policy, "reject", "block", "drop_oldest")},
@@ -69,44 +69,44 @@ func (d *configDecoder) queueKeys(string) []configKey {
 	}
 }
 
-func (d *configDecoder) resultsKeys(string) []configKey {
+func (d *decoder) resultsKeys(string) []keyKind {
 	c := &d.config.Results
-	return []configKey{
+	return []keyKind{
 		{name: "ttl", set: setDuration(&c.TTL, true)},
 		{name: "max", set: setCount(&c.Max, 1, 100_000_000)},
 		{name: "max_bytes", set: setTotal(&c.MaxBytes)},
 	}
 }
 
-func (d *configDecoder) journalKeys(string) []configKey {
+func (d *decoder) journalKeys(string) []keyKind {
 	c := &d.config.Journal
-	return []configKey{
+	return []keyKind{
 		{name: "sync", set: setOneOf(&c.Sync, "group", "interval", "off")},
 		{name: "interval", set: setDuration(&c.Interval, true)},
 	}
 }
 
-func (d *configDecoder) executorKeys(name string) []configKey {
-	c := &ExecutorConfig{Name: name}
+func (d *decoder) executorKeys(name string) []keyKind {
+	c := &Executor{Name: name}
 	d.executors = append(d.executors, c)
-	return append([]configKey{
+	return append([]keyKind{
 		{name: "command", required: true, set: setText(&c.Command, executorCommand)},
 		{name: "sha256", set: setText(&c.SHA256, sha256Hex)},
 	}, environmentKeys(&c.Environment)...)
 }
 
-func environmentKeys(c *Environment) []configKey {
-	return []configKey{
+func environmentKeys(c *Environment) []keyKind {
+	return []keyKind{
 		{name: "venv", set: setText(&c.Venv, absolutePath)},
 		{name: "preload", set: setModules(&c.Preload)},
 		{name: "env", set: setEnvironment(&c.Env)},
 	}
 }
 
-func (d *configDecoder) poolKeys(name string) []configKey {
-	c := &PoolConfig{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded}
+func (d *decoder) poolKeys(name string) []keyKind {
+	c := &Pool{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded}
 	d.pools = append(d.pools, c)
-	return append([]configKey{
+	return append([]keyKind{
 		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
 		{name: "task_types", required: true, set: setSubset(&c.TaskTypes, task.Types())},
 		{name: "workers", set: setWorkers(&c.Workers)},
@@ -132,9 +132,9 @@ func (d *configDecoder) poolKeys(name string) []configKey {
 	}, environmentKeys(&c.Environment)...)
 }
 
-func (d *configDecoder) limitsKeys(string) []configKey {
+func (d *decoder) limitsKeys(string) []keyKind {
 	c := &d.config.Limits
-	return []configKey{
+	return []keyKind{
 		{name: "body_size", set: setSize(&c.BodyBytes)},
 		{name: "connections", set: setCount(&c.Connections, 1, 1_000_000)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},
@@ -148,9 +148,9 @@ func (d *configDecoder) limitsKeys(string) []configKey {
 	}
 }
 
-func (d *configDecoder) accessKeys(string) []configKey {
+func (d *decoder) accessKeys(string) []keyKind {
 	c := &d.config.Access
-	return []configKey{
+	return []keyKind{
 		{name: "users", set: setNames(&c.Users)},
 		{name: "groups", set: setNames(&c.Groups)},
 		{name: "admin_users", set: setNames(&c.AdminUsers)},
@@ -160,9 +160,9 @@ func (d *configDecoder) accessKeys(string) []configKey {
 	}
 }
 
-func (d *configDecoder) logKeys(string) []configKey {
+func (d *decoder) logKeys(string) []keyKind {
 	c := &d.config.Log
-	return []configKey{
+	return []keyKind{
 		{name: "level", set: setOneOf(&c.Level, "trace", "debug", "info", "warn", "error")},
 		{name: "format", set: setOneOf(&c.Format, "text", "json")},
 	}

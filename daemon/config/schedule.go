@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"encoding/json"
@@ -27,10 +27,10 @@ func scheduledFields() []string {
 		"max_retries", "retry_backoff", "concurrency_key", "on_worker_lost", "durable", "result_ttl", "labels"}
 }
 
-func (d *configDecoder) scheduleKeys(name string) []configKey {
+func (d *decoder) scheduleKeys(name string) []keyKind {
 	b := &scheduleBlock{options: schedule.Options{Name: name}, task: map[string]json.RawMessage{}}
 	d.schedules = append(d.schedules, b)
-	keys := []configKey{
+	keys := []keyKind{
 		{name: "cron", required: true, set: setText(&b.options.Cron, notEmpty)},
 		{name: "time_zone", set: setText(&b.options.TimeZone, nil)},
 		{name: "overlap", set: setOneOf(&b.overlap, string(schedule.Skip), string(schedule.Queue))},
@@ -38,7 +38,7 @@ func (d *configDecoder) scheduleKeys(name string) []configKey {
 		{name: "owner", set: setText(&b.owner, nil)},
 	}
 	for _, field := range scheduledFields() {
-		keys = append(keys, configKey{name: field, required: field == "script_path", set: func(v cty.Value) error {
+		keys = append(keys, keyKind{name: field, required: field == "script_path", set: func(v cty.Value) error {
 			text, err := asJSON(v)
 			b.task[field] = text
 			return err
@@ -56,7 +56,7 @@ func asJSON(v cty.Value) (json.RawMessage, error) {
 }
 
 // schedule completes a block that has been read.
-func (d *configDecoder) schedule(b *scheduleBlock) {
+func (d *decoder) schedule(b *scheduleBlock) {
 	name := "schedule " + b.options.Name
 	b.options.Overlap, b.options.CatchUp = schedule.Overlap(b.overlap), schedule.CatchUp(b.catchUp)
 	if _, ok := d.at[name+".cron"]; !ok || b.task["script_path"] == nil {
@@ -81,6 +81,6 @@ func (d *configDecoder) schedule(b *scheduleBlock) {
 		d.fail(d.at[name], fmt.Sprintf("%s: %s", name, err))
 	default:
 		t.ID = task.ID{}
-		d.config.Schedules = append(d.config.Schedules, ScheduleConfig{Name: b.options.Name, Options: made.Options(), Owner: b.owner, Task: *t})
+		d.config.Schedules = append(d.config.Schedules, Schedule{Name: b.options.Name, Options: made.Options(), Owner: b.owner, Task: *t})
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"testing"
 
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 
 	"pgregory.net/rapid"
 )

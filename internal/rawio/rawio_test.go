@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"cpulb/plugins/rawio"
+	"cpulb/internal/rawio"
 )
 
 // pair returns both ends of a connection.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"cpulb/plugins/supervisor/lifecycle"
+	"cpulb/daemon/fleet/lifecycle"
 
 	"pgregory.net/rapid"
 )

@@ -1,33 +1,38 @@
-package daemon
+// Package config is what config.hcl can say: its types, the built-in default, and the
+// decoder.
+//
+// Guarantees: an error names the file, the line, the key and what is allowed, and all
+// errors of a file are reported together. It looks at the text alone: whether the users,
+// programs and CPUs that a file names exist is for whoever uses them.
+package config
 
 import (
 	"strings"
 	"time"
 
-	"cpulb/plugins/supervisor"
-
 	"cpulb/balancer"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
 )
 
 // Config is everything that config.hcl can say, complete with defaults. Get one
-// from DefaultConfig or LoadConfig; it is not changed afterwards.
+// from Default or Load; it is not changed afterwards.
 type Config struct {
-	Socket    SocketConfig
-	Queue     QueueConfig
-	Results   ResultsConfig
-	Journal   JournalConfig
-	Executors []ExecutorConfig
-	Pools     []PoolConfig
-	Limits    LimitsConfig
-	Schedules []ScheduleConfig
-	Access    AccessConfig
-	Log       LogConfig
+	Socket    Socket
+	Queue     Queue
+	Results   Results
+	Journal   Journal
+	Executors []Executor
+	Pools     []Pool
+	Limits    Limits
+	Schedules []Schedule
+	Access    Access
+	Log       Log
 }
 
-// SocketConfig is where clients connect.
-type SocketConfig struct {
+// Socket is where clients connect.
+type Socket struct {
 	// Path of the Unix socket.
 	Path string
 	// Mode of the socket file.
@@ -36,8 +41,8 @@ type SocketConfig struct {
 	Group string
 }
 
-// QueueConfig bounds the input queue.
-type QueueConfig struct {
+// Queue bounds the input queue.
+type Queue struct {
 	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how much their
 	// params may have together.
 	MaxTasks int
@@ -50,8 +55,8 @@ type QueueConfig struct {
 	KeyLimits map[string]int
 }
 
-// ResultsConfig bounds the result store.
-type ResultsConfig struct {
+// Results bounds the result store.
+type Results struct {
 	// TTL is how long a result is kept after the task's end.
 	TTL time.Duration
 	// Max is how many results are kept, MaxBytes how large they may be together;
@@ -60,16 +65,16 @@ type ResultsConfig struct {
 	MaxBytes int64
 }
 
-// JournalConfig is how tasks and results outlive the daemon.
-type JournalConfig struct {
+// Journal is how tasks and results outlive the daemon.
+type Journal struct {
 	// Sync is group, interval or off.
 	Sync string
 	// Interval is how much time a death of the machine may cost with interval.
 	Interval time.Duration
 }
 
-// ExecutorConfig names an executor program.
-type ExecutorConfig struct {
+// Executor names an executor program.
+type Executor struct {
 	Name string
 	// Command is a path or a file name, which is looked for beside the daemon,
 	// in ../libexec/cpulb and in PATH.
@@ -90,8 +95,8 @@ type Environment struct {
 	Env map[string]string
 }
 
-// over returns e with what it leaves out taken from base.
-func (e Environment) over(base Environment) Environment {
+// Over returns e with what it leaves out taken from base.
+func (e Environment) Over(base Environment) Environment {
 	if e.Venv == "" {
 		e.Venv = base.Venv
 	}
@@ -104,8 +109,8 @@ func (e Environment) over(base Environment) Environment {
 	return e
 }
 
-// settings returns what the executor itself has to know of e.
-func (e Environment) settings() map[string]string {
+// Settings returns what the executor itself has to know of e.
+func (e Environment) Settings() map[string]string {
 	settings := map[string]string{}
 	if e.Venv != "" {
 		settings["venv"] = e.Venv
@@ -116,8 +121,8 @@ func (e Environment) settings() map[string]string {
 	return settings
 }
 
-// PoolConfig is a group of like workers.
-type PoolConfig struct {
+// Pool is a group of like workers.
+type Pool struct {
 	Name     string
 	Executor string
 	// TaskTypes that the pool serves.
@@ -161,8 +166,8 @@ type PoolConfig struct {
 	Environment
 }
 
-// LimitsConfig bounds what one caller or one task may take.
-type LimitsConfig struct {
+// Limits bounds what one caller or one task may take.
+type Limits struct {
 	// BodyBytes bounds a request body and a line of the stream.
 	BodyBytes int64
 	// Connections is how many there may be at a time, streams included.
@@ -186,8 +191,8 @@ type LimitsConfig struct {
 	DrainTimeout time.Duration
 }
 
-// ScheduleConfig is a task that recurs.
-type ScheduleConfig struct {
+// Schedule is a task that recurs.
+type Schedule struct {
 	Name string
 	schedule.Options
 	// Owner is the user whose tasks these are; empty: the daemon's.
@@ -196,8 +201,8 @@ type ScheduleConfig struct {
 	Task task.Task
 }
 
-// AccessConfig is who may do what, by the names of users and groups.
-type AccessConfig struct {
+// Access is who may do what, by the names of users and groups.
+type Access struct {
 	// Users and Groups may submit; both empty: all who can connect.
 	Users, Groups []string
 	// AdminUsers and AdminGroups may do everything, as root may.
@@ -208,41 +213,41 @@ type AccessConfig struct {
 	Source bool
 }
 
-// over adds to an executor's settings what it has to enforce; one that can't
+// Over adds to an executor's settings what it has to enforce; one that can't
 // refuses to start.
-func (c AccessConfig) over(settings map[string]string) map[string]string {
+func (c Access) Over(settings map[string]string) map[string]string {
 	if len(c.ScriptDirs) > 0 {
 		settings["script_dirs"] = strings.Join(c.ScriptDirs, "\n")
 	}
 	return settings
 }
 
-// LogConfig is where the daemon's log goes: always stderr.
-type LogConfig struct {
+// Log is where the daemon's log goes: always stderr.
+type Log struct {
 	// Level is trace, debug, info, warn or error.
 	Level string
 	// Format is text or json.
 	Format string
 }
 
-// DefaultConfig returns what holds without a file: one pinned Python worker a
+// Default returns what holds without a file: one pinned Python worker a
 // core for CPU-bound tasks and one process of many threads for I/O-bound ones.
 // The config.hcl at the root of the repository says the same, with comments.
-func DefaultConfig() *Config {
+func Default() *Config {
 	return &Config{
-		Socket:    SocketConfig{Path: "/run/cpulb/cpulb.sock", Mode: 0o660},
-		Queue:     QueueConfig{MaxTasks: 100_000, MaxBytes: 1 << 30, Policy: "reject", KeyLimit: 1},
-		Results:   ResultsConfig{TTL: time.Hour, Max: 100_000, MaxBytes: 1 << 30},
-		Journal:   JournalConfig{Sync: "group", Interval: time.Second},
-		Executors: []ExecutorConfig{{Name: "python", Command: "cpulb-python"}},
-		Pools: []PoolConfig{
+		Socket:    Socket{Path: "/run/cpulb/cpulb.sock", Mode: 0o660},
+		Queue:     Queue{MaxTasks: 100_000, MaxBytes: 1 << 30, Policy: "reject", KeyLimit: 1},
+		Results:   Results{TTL: time.Hour, Max: 100_000, MaxBytes: 1 << 30},
+		Journal:   Journal{Sync: "group", Interval: time.Second},
+		Executors: []Executor{{Name: "python", Command: "cpulb-python"}},
+		Pools: []Pool{
 			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded},
 			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded},
 		},
-		Limits: LimitsConfig{
+		Limits: Limits{
 			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
 			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
 		},
-		Log: LogConfig{Level: "info", Format: "text"},
+		Log: Log{Level: "info", Format: "text"},
 	}
 }

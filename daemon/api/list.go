@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"time"
@@ -16,9 +16,12 @@ type Filter struct {
 	Batch task.ID
 }
 
+// MaxPage is the most that Page.Limit can ask for.
+const MaxPage = 1000
+
 // Page asks for part of a list.
 type Page struct {
-	// Limit is from 1 to 1000; 0 means 100.
+	// Limit is from 1 to MaxPage; 0 means 100.
 	Limit int
 	// After is Listing.Next of the page before; empty: the first page.
 	After string

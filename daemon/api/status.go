@@ -1,4 +1,4 @@
-package daemon
+package api
 
 // Health says how a component is.
 type Health string
@@ -44,7 +44,8 @@ type WorkerStatus struct {
 	Executor string `json:"executor"`
 	Runtime  string `json:"runtime"`
 	PID      int    `json:"pid"`
-	Core     int    `json:"core"`
+	// Core is the CPU that it is pinned to, -1: none.
+	Core int `json:"core"`
 	// CPUsAllowed is what the kernel reports for the process, e.g. "1".
 	CPUsAllowed string `json:"cpus_allowed"`
 	// State is "starting", "ready", "draining", "fenced", "stopping" or "dead", see
@@ -66,7 +67,4 @@ type WorkerStatus struct {
 	PeakRSSBytes int64 `json:"peak_rss_bytes"`
 	// Degraded says why it is, empty that it is not.
 	Degraded string `json:"degraded,omitempty"`
-
-	// leaving: it takes no more tasks. aside: the pool is complete without it.
-	leaving, aside bool
 }

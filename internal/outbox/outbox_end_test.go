@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"testing"
 
-	"cpulb/plugins/outbox"
+	"cpulb/internal/outbox"
 )
 
 func TestAClosedOutboxRefusesMoreAndStillWritesWhatItHas(t *testing.T) {

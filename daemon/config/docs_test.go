@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 // The table in the documentation has each key that a file may set, in the order
 // of the decoder's tables, and none that it may not.
 func TestDocumentationListsExactlyTheKeysOfAFile(t *testing.T) {
-	page, err := os.ReadFile("../docs/configuration.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func TestDocumentationListsExactlyTheKeysOfAFile(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z0-9_]+)` \\|").FindAllSubmatch(page, -1) {
 		documented = append(documented, string(row[1]))
 	}
-	for _, b := range newConfigDecoder("").blocks() {
+	for _, b := range newDecoder("").blocks() {
 		for _, k := range b.keys("x") {
 			taken = append(taken, b.name+"."+k.name)
 		}
@@ -31,7 +31,7 @@ func TestDocumentationListsExactlyTheKeysOfAFile(t *testing.T) {
 
 // A default in the table is what a file that sets the key to it means, too.
 func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
-	page, err := os.ReadFile("../docs/configuration.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +50,11 @@ func TestDocumentedDefaultsAreTheDefaults(t *testing.T) {
 		case "schedule":
 			open = schedule
 		}
-		without, err := decodeConfig("without.hcl", []byte(open+"}"))
+		without, err := decode("without.hcl", []byte(open+"}"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		with, err := decodeConfig("with.hcl", []byte(open+key+" = "+value+"\n}"))
+		with, err := decode("with.hcl", []byte(open+key+" = "+value+"\n}"))
 		if err != nil || !reflect.DeepEqual(with, without) {
 			t.Errorf("%s.%s = %s is not the default: %v", block, key, value, err)
 		}

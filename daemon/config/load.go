@@ -1,4 +1,4 @@
-package daemon
+package config
 
 import (
 	"cmp"
@@ -14,12 +14,12 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxConfigBytes bounds a configuration file; a larger one is surely not one.
-const maxConfigBytes = 1 << 20
+// maxBytes bounds a configuration file; a larger one is surely not one.
+const maxBytes = 1 << 20
 
-// ConfigError is one thing that is wrong with a configuration file. LoadConfig
+// Error is one thing that is wrong with a configuration file. Load
 // joins as many as it finds; errors.As finds the first.
-type ConfigError struct {
+type Error struct {
 	File string
 	// Line and Column count from 1.
 	Line, Column int
@@ -29,7 +29,7 @@ type ConfigError struct {
 	Allowed []string
 }
 
-func (e *ConfigError) Error() string {
+func (e *Error) Error() string {
 	text := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
 	if len(e.Allowed) > 0 {
 		text += " (allowed: " + strings.Join(e.Allowed, ", ") + ")"
@@ -37,29 +37,29 @@ func (e *ConfigError) Error() string {
 	return text
 }
 
-// LoadConfig reads the HCL file at path over the defaults: a key that the file
+// Load reads the HCL file at path over the defaults: a key that the file
 // does not set keeps its default. A file with any executor block replaces the
 // built-in executors, one with any pool block the built-in pools. The error
 // names every problem found, one to a line, not only the first.
-func LoadConfig(path string) (*Config, error) {
+func Load(path string) (*Config, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxConfigBytes+1))
+	text, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	if len(text) > maxConfigBytes {
+	if len(text) > maxBytes {
 		return nil, fmt.Errorf("configuration: %s is larger than 1 MiB", path)
 	}
-	return decodeConfig(path, text)
+	return decode(path, text)
 }
 
-func decodeConfig(file string, text []byte) (*Config, error) {
+func decode(file string, text []byte) (*Config, error) {
 	parsed, diags := hclsyntax.ParseConfig(text, file, hcl.InitialPos)
-	d := newConfigDecoder(file)
+	d := newDecoder(file)
 	if diags.HasErrors() { // what the file says past a syntax error is anyone's guess
 		d.report(diags)
 		return nil, d.err()
@@ -72,32 +72,32 @@ func decodeConfig(file string, text []byte) (*Config, error) {
 	return d.config, nil
 }
 
-// configDecoder walks one file, fills in config and collects what is wrong.
-type configDecoder struct {
+// decoder walks one file, fills in config and collects what is wrong.
+type decoder struct {
 	file   string
 	config *Config
-	errs   []*ConfigError
+	errs   []*Error
 	// at is where a named block or a key of one stands, e.g. "pool cpu" and
 	// "pool cpu.executor", for what can be checked only at the end.
 	at map[string]hcl.Range
 	// executors and pools are the file's own, which replace the built-in ones.
-	executors []*ExecutorConfig
-	pools     []*PoolConfig
+	executors []*Executor
+	pools     []*Pool
 	schedules []*scheduleBlock
 }
 
-func newConfigDecoder(file string) *configDecoder {
-	return &configDecoder{file: file, config: DefaultConfig(), at: map[string]hcl.Range{}}
+func newDecoder(file string) *decoder {
+	return &decoder{file: file, config: Default(), at: map[string]hcl.Range{}}
 }
 
 // topLevel decodes the top level, which consists of blocks alone.
-func (d *configDecoder) topLevel(body *hclsyntax.Body) {
+func (d *decoder) topLevel(body *hclsyntax.Body) {
 	kinds := d.blocks()
 	for _, a := range body.Attributes {
 		d.fail(a.NameRange, fmt.Sprintf("key %q stands outside of any block", a.Name), blockNames(kinds)...)
 	}
 	for _, b := range body.Blocks {
-		i := slices.IndexFunc(kinds, func(k configBlock) bool { return k.name == b.Type })
+		i := slices.IndexFunc(kinds, func(k blockKind) bool { return k.name == b.Type })
 		if i < 0 {
 			d.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), blockNames(kinds)...)
 			continue
@@ -112,7 +112,7 @@ func (d *configDecoder) topLevel(body *hclsyntax.Body) {
 	}
 }
 
-func (d *configDecoder) block(b *hclsyntax.Block, kind configBlock) {
+func (d *decoder) block(b *hclsyntax.Block, kind blockKind) {
 	name := kind.name
 	label, ok := d.label(b, kind)
 	if !ok {
@@ -141,7 +141,7 @@ func (d *configDecoder) block(b *hclsyntax.Block, kind configBlock) {
 }
 
 // label checks that a block has a name just when its kind wants one.
-func (d *configDecoder) label(b *hclsyntax.Block, kind configBlock) (string, bool) {
+func (d *decoder) label(b *hclsyntax.Block, kind blockKind) (string, bool) {
 	switch {
 	case !kind.named && len(b.Labels) > 0:
 		d.fail(b.LabelRanges[0], fmt.Sprintf("block %s takes no name", kind.name))
@@ -159,8 +159,8 @@ func (d *configDecoder) label(b *hclsyntax.Block, kind configBlock) (string, boo
 	return b.Labels[0], true
 }
 
-func (d *configDecoder) key(a *hclsyntax.Attribute, kind configBlock, block string, keys []configKey) {
-	i := slices.IndexFunc(keys, func(k configKey) bool { return k.name == a.Name })
+func (d *decoder) key(a *hclsyntax.Attribute, kind blockKind, block string, keys []keyKind) {
+	i := slices.IndexFunc(keys, func(k keyKind) bool { return k.name == a.Name })
 	if i < 0 {
 		d.fail(a.NameRange, fmt.Sprintf("unknown key %q in %s", a.Name, kind.name), keyNames(keys)...)
 		return
@@ -176,13 +176,13 @@ func (d *configDecoder) key(a *hclsyntax.Attribute, kind configBlock, block stri
 	}
 }
 
-func (d *configDecoder) fail(at hcl.Range, problem string, allowed ...string) {
+func (d *decoder) fail(at hcl.Range, problem string, allowed ...string) {
 	// The zero range stands for the file as a whole.
-	d.errs = append(d.errs, &ConfigError{File: d.file, Line: max(at.Start.Line, 1), Column: max(at.Start.Column, 1),
+	d.errs = append(d.errs, &Error{File: d.file, Line: max(at.Start.Line, 1), Column: max(at.Start.Column, 1),
 		Problem: problem, Allowed: allowed})
 }
 
-func (d *configDecoder) report(diags hcl.Diagnostics) {
+func (d *decoder) report(diags hcl.Diagnostics) {
 	for _, g := range diags {
 		var at hcl.Range
 		if g.Subject != nil {
@@ -193,8 +193,8 @@ func (d *configDecoder) report(diags hcl.Diagnostics) {
 }
 
 // err joins what was found in the order of the file; attributes come as a map.
-func (d *configDecoder) err() error {
-	slices.SortStableFunc(d.errs, func(a, b *ConfigError) int {
+func (d *decoder) err() error {
+	slices.SortStableFunc(d.errs, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Problem, b.Problem))
 	})
 	var all []error
@@ -212,7 +212,7 @@ func flat[T any](pointers []*T) []T {
 	return values
 }
 
-func blockNames(kinds []configBlock) []string {
+func blockNames(kinds []blockKind) []string {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, k.name)
@@ -220,7 +220,7 @@ func blockNames(kinds []configBlock) []string {
 	return names
 }
 
-func keyNames(keys []configKey) []string {
+func keyNames(keys []keyKind) []string {
 	var names []string
 	for _, k := range keys {
 		names = append(names, k.name)
@@ -229,7 +229,7 @@ func keyNames(keys []configKey) []string {
 }
 
 // check finds what only shows when the whole file is known.
-func (d *configDecoder) check() {
+func (d *decoder) check() {
 	d.checkExecutors()
 	d.checkSizes()
 	for _, b := range d.schedules {
@@ -238,7 +238,7 @@ func (d *configDecoder) check() {
 }
 
 // checkSizes refuses pools that say their size in two ways.
-func (d *configDecoder) checkSizes() {
+func (d *decoder) checkSizes() {
 	for _, p := range d.config.Pools {
 		block := "pool " + p.Name
 		most, scales := d.at[block+".max_workers"]
@@ -254,7 +254,7 @@ func (d *configDecoder) checkSizes() {
 	}
 }
 
-func (d *configDecoder) checkExecutors() {
+func (d *decoder) checkExecutors() {
 	executors := map[string]bool{}
 	for _, x := range d.config.Executors {
 		executors[x.Name] = true
