@@ -111,10 +111,10 @@ func (e *Engine) follow(r *record, place queue.Place) notices {
 	case (place == queue.Parked || place == queue.Waiting) && r.state.Load() == task.Queued:
 		_ = e.move(r, task.Pending)
 	case place == queue.Expired:
-		return e.finish(r, task.Failed, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
+		return e.finish(r, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
 			r.task.Extras().ExpiresAt.Format(time.RFC3339Nano)))
 	case place == queue.Dropped:
-		return e.finish(r, task.Failed, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"))
+		return e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"))
 	default:
 		return nil
 	}

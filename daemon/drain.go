@@ -121,7 +121,7 @@ func (e *Engine) failVolatile() notices {
 	}
 	var n notices
 	for _, r := range all {
-		n = append(n, e.finish(r, task.Failed, stopped())...)
+		n = append(n, e.finish(r, stopped())...)
 	}
 	return n
 }

@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/journal"
 	"cpulb/daemon/retry"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 )
 
 // move changes the state of r, and the count of those in it. Engine.mu is held.
@@ -28,9 +29,9 @@ func (e *Engine) move(r *record, next task.Status) error {
 // finish brings r to its end, or to its next attempt, and returns whom to tell.
 // No slot has it any more. Its Result is seen once it has been committed; until
 // then the task looks as if it still ran. Engine.mu is held.
-func (e *Engine) finish(r *record, status task.Status, end ended) notices {
+func (e *Engine) finish(r *record, o plugins.Outcome) notices {
 	if r.over {
-		e.log.Error("a task was to end twice", "task_id", r.task.ID, "status", status)
+		e.log.Error("a task was to end twice", "task_id", r.task.ID, "status", o.Status)
 		return nil
 	}
 	if r.guard != nil {
@@ -38,8 +39,8 @@ func (e *Engine) finish(r *record, status task.Status, end ended) notices {
 	}
 	tried := r.slot != nil
 	r.slot = nil
-	if tried && r.mayRetry(status) {
-		return e.retry(r, end)
+	if tried && r.mayRetry(o.Status) {
+		return e.retry(r, o)
 	}
 	r.over = true
 	if r.item != nil {
@@ -47,7 +48,7 @@ func (e *Engine) finish(r *record, status task.Status, end ended) notices {
 		r.item = nil
 		e.clock.kickIf(e.queue.Changed())
 	}
-	res := r.makeResult(status, end, e.now())
+	res := r.makeResult(o, e.now())
 	r.events++ // the event of the result
 	if e.journal == nil || r.volatile {
 		return e.reveal(r, res)
@@ -116,7 +117,7 @@ func (r *record) mayRetry(status task.Status) bool {
 }
 
 // retry puts r back, to wait for its next attempt. Engine.mu is held.
-func (e *Engine) retry(r *record, end ended) notices {
+func (e *Engine) retry(r *record, o plugins.Outcome) notices {
 	r.retries++
 	now := e.now()
 	at := now.Add(retry.Backoff(time.Duration(r.task.Extras().RetryBackoff), int(r.retries), rand.Float64()))
@@ -130,8 +131,8 @@ func (e *Engine) retry(r *record, end ended) notices {
 	e.note(r, at)
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.attempts, at.Format(time.RFC3339Nano))
-	if end.err != nil {
-		why = fmt.Sprintf("%s: %s: %s", why, end.err.Type, end.err.Message)
+	if o.Error != nil {
+		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
 	return e.tellState(r, why)
 }
@@ -167,15 +168,30 @@ func (r *record) progress(notBefore time.Time) *journal.Progress {
 		NotBefore: notBefore, Stopping: r.stopping}
 }
 
-func failure(kind, code, message string) ended {
-	return ended{err: &task.Error{Type: kind, Code: code, Message: message}}
+// failure is how a task ends that the daemon itself ends.
+func failure(kind, code, message string) plugins.Outcome {
+	return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Code: code, Message: message}}
 }
 
-func stopped() ended {
+func stopped() plugins.Outcome {
 	return failure("DaemonStopped", "daemon_stopped", "the daemon stopped before the task ended")
 }
 
-func cancelled() ended { return failure("TaskCancelled", "cancelled", "the task was cancelled") }
+func cancelled() plugins.Outcome {
+	o := failure("TaskCancelled", "cancelled", "the task was cancelled")
+	o.Status = task.Cancelled
+	return o
+}
+
+// overdue is how a task ends that did not stop within its grace.
+func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
+	if reason != plugins.StopTimedOut {
+		return cancelled()
+	}
+	o := failure("TaskTimeout", "timed_out", fmt.Sprintf("the task did not stop within its timeout of %s and the grace", timeout))
+	o.Status = task.TimedOut
+	return o
+}
 
 // notice is what is to be done once Engine.mu has been released: an event for a
 // watcher, or a commit to begin.

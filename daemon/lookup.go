@@ -90,7 +90,7 @@ func (e *Engine) cancel(r *record) notices {
 	case r.over || r.stopping:
 	case r.slot == nil:
 		r.stopping = true
-		return e.finish(r, task.Cancelled, cancelled())
+		return e.finish(r, cancelled())
 	default:
 		r.stop(plugins.StopCancelled)
 		e.note(r, r.submitted()) // a daemon that dies now must not run it again

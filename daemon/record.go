@@ -50,18 +50,6 @@ type record struct {
 	volatile, held, accepted bool
 }
 
-// ended is what the end of a task brings besides its status.
-type ended struct {
-	data           json.RawMessage
-	err            *task.Error
-	stdout, stderr string
-	truncated      bool
-	// run is the time in the script as the worker measured it; 0 if it did not.
-	run time.Duration
-	// cpu and lock are what the worker measured, see task.Result.
-	cpu, lock time.Duration
-}
-
 func (r *record) submitted() time.Time { return time.Unix(0, r.stamp) }
 
 // watch adds w, which may be nil; a task that has ended tells it at once.
@@ -120,11 +108,11 @@ func (r *record) view() task.View {
 	return v
 }
 
-// makeResult is what is told of the end of r.
-func (r *record) makeResult(status task.Status, end ended, now time.Time) *task.Result {
-	res := &task.Result{CPUSeconds: end.cpu.Seconds(), LockSeconds: end.lock.Seconds(), ID: r.task.ID, Status: status, Data: end.data, Error: end.err, Stdout: end.stdout,
-		Stderr: end.stderr, Truncated: end.truncated, Attempts: int(r.attempts), Worker: r.worker,
-		SubmittedAt: r.submitted(), FinishedAt: now}
+// makeResult makes the Result of r of how its last attempt ended.
+func (r *record) makeResult(o plugins.Outcome, now time.Time) *task.Result {
+	res := &task.Result{ID: r.task.ID, Status: o.Status, Data: o.Data, Error: o.Error, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
+		Attempts: int(r.attempts), Worker: r.worker, SubmittedAt: r.submitted(), FinishedAt: now,
+		CPUSeconds: o.CPUTime.Seconds(), LockSeconds: o.LockWait.Seconds()}
 	if len(res.Data) == 0 {
 		res.Data = json.RawMessage("null")
 	}
@@ -135,10 +123,10 @@ func (r *record) makeResult(status task.Status, end ended, now time.Time) *task.
 	}
 	started := time.Unix(0, r.started)
 	run := res.FinishedAt.Sub(started)
-	if end.run > 0 {
+	if o.RunTime > 0 {
 		// The worker's clock is the better one: its Started may have been read
 		// together with its Result.
-		run = end.run
+		run = o.RunTime
 		if started = res.FinishedAt.Add(-run); started.Before(res.SubmittedAt) {
 			started = res.SubmittedAt
 		}

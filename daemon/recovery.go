@@ -92,12 +92,12 @@ func (e *Engine) takeBack(r *record, s *journal.Saved, lost error) {
 	p := s.Progress
 	switch {
 	case lost != nil:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, task.Failed, failure("NoSuchPool", "no_such_pool", lost.Error())) })
+		e.unfit = append(e.unfit, func() notices { return e.finish(r, failure("NoSuchPool", "no_such_pool", lost.Error())) })
 	case p != nil && p.Stopping:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, task.Cancelled, cancelled()) })
+		e.unfit = append(e.unfit, func() notices { return e.finish(r, cancelled()) })
 	case p != nil && p.Dispatched && r.task.Extras().OnWorkerLost == task.Fail:
 		e.unfit = append(e.unfit, func() notices {
-			return e.finish(r, task.Failed, failure("DaemonLost", "daemon_lost",
+			return e.finish(r, failure("DaemonLost", "daemon_lost",
 				"the daemon died while it ran this task, which must not run twice"))
 		})
 	default:

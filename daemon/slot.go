@@ -25,16 +25,11 @@ type slot struct {
 	conn    *plugins.Conn
 	lost    chan struct{}
 	current *record
-	// stuck: current is overdue and goes on; how it ends is decided, but its next
-	// attempt must not begin beside it. Its worker is fenced.
-	stuck *stuck
+	// stuck is how current ends, which is overdue and goes on: its next attempt must
+	// not begin beside it. Its worker is fenced.
+	stuck *plugins.Outcome
 	lease balancer.Lease
 	seq   uint64
-}
-
-type stuck struct {
-	status task.Status
-	end    ended
 }
 
 func (s *slot) engine() *Engine { return s.pool.engine }
@@ -106,7 +101,7 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 		e.mu.Unlock()
 		return
 	}
-	n := e.finish(r, o.Status, ended{o.Data, o.Error, o.Stdout, o.Stderr, o.Truncated, o.RunTime, o.CPUTime, o.LockWait})
+	n := e.finish(r, o)
 	r.suspect = false // it has not killed this one
 	if o.RunTime > 0 {
 		s.pool.estimates.Observe(entryOf(r.task), o.RunTime)
@@ -192,21 +187,21 @@ func (s *slot) abandon(blame, alone bool) notices {
 	e, running := s.engine(), r.state.Load() == task.Running
 	switch {
 	case r.stopping:
-		return e.finish(r, task.Cancelled, cancelled()) // or its cancel would be forgotten
+		return e.finish(r, cancelled()) // or its cancel would be forgotten
 	case e.stopping: // what is in the journal goes on at the next start
 	case s.stuck != nil:
-		return e.finish(r, s.stuck.status, s.stuck.end)
+		return e.finish(r, *s.stuck)
 	case running && r.task.Extras().OnWorkerLost == task.Fail:
-		return e.finish(r, task.Failed, s.workerLost("and the task must not run twice"))
+		return e.finish(r, s.workerLost("and the task must not run twice"))
 	case running && blame && s.suspect(r, alone):
-		return e.finish(r, task.Failed, s.workerLost("the second time that one died while it ran this task alone"))
+		return e.finish(r, s.workerLost("the second time that one died while it ran this task alone"))
 	}
 	s.requeue(r)
 	return nil
 }
 
 // workerLost is the end of a task whose worker was lost.
-func (s *slot) workerLost(why string) ended {
+func (s *slot) workerLost(why string) plugins.Outcome {
 	return failure("WorkerLost", "worker_lost",
 		fmt.Sprintf("worker %s ended while it ran this task (%s), %s", s.worker.spec.ID, s.worker.process.Exit(), why))
 }
@@ -224,7 +219,7 @@ func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
 	var n notices
 	var send deliveries
 	if s.of(seq) == r {
-		n = e.finish(r, task.Cancelled, cancelled())
+		n = e.finish(r, cancelled())
 		send = s.release()
 	}
 	e.mu.Unlock()
@@ -260,17 +255,12 @@ func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
 		e.mu.Unlock()
 		return
 	}
-	status, end := task.Cancelled, cancelled()
-	if reason == plugins.StopTimedOut {
-		status = task.TimedOut
-		end.err = &task.Error{Type: "TaskTimeout", Code: "timed_out",
-			Message: fmt.Sprintf("the task did not stop within its timeout of %s and the grace", time.Duration(r.task.Timeout))}
-	}
+	o := overdue(reason, time.Duration(r.task.Timeout))
 	var n notices
-	if r.mayRetry(status) {
-		s.stuck = &stuck{status, end}
+	if r.mayRetry(o.Status) {
+		s.stuck = &o
 	} else {
-		n = e.finish(r, status, end)
+		n = e.finish(r, o)
 		s.current, s.stuck = nil, nil // and its lease is never released
 	}
 	s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.task.ID, r.task.ScriptPath))
