@@ -1,11 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"fmt"
-	"iter"
-
-	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
@@ -83,81 +78,12 @@ func (b *batch) done() bool {
 	return true
 }
 
-func (e *Engine) findBatch(who access.Identity, id task.ID) (*batch, error) {
-	b, ok := e.store.batches[id]
-	if !ok || e.rules.Check(who, access.Request{Action: access.See, Owner: b.owner}) != nil {
-		return nil, fmt.Errorf("%w: %s", api.ErrBatchNotFound, id)
-	}
-	return b, nil
-}
-
-// Batch tells how far a batch is. Errors: api.ErrBatchNotFound.
-func (e *Engine) Batch(who access.Identity, id task.ID) (api.BatchView, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b, err := e.findBatch(who, id)
-	if err != nil {
-		return api.BatchView{}, err
-	}
-	v := api.BatchView{ID: id, Tasks: map[string]int{}, Done: b.done()}
+// view says how far the batch is.
+func (b *batch) view() api.BatchView {
+	v := api.BatchView{ID: b.id, Tasks: map[string]int{}, Done: b.done()}
 	for _, s := range task.Statuses() {
 		v.Tasks[s.String()] = b.counts[s]
 		v.Total += b.counts[s]
 	}
-	return v, nil
-}
-
-// BatchResults returns the Results that are still kept, in the order in which the
-// tasks ended, then those to come, to the last. The error within is ctx's, or
-// api.ErrDraining. Errors: api.ErrBatchNotFound.
-func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b, err := e.findBatch(who, id)
-	if err != nil {
-		return nil, err
-	}
-	return func(yield func(*task.Result, error) bool) { e.deliver(ctx, b, yield) }, nil
-}
-
-// resultsAtOnce bounds for how long the engine is held up by a reader.
-const resultsAtOnce = 1000
-
-func (e *Engine) deliver(ctx context.Context, b *batch, yield func(*task.Result, error) bool) {
-	for next := 0; ; {
-		e.mu.Lock()
-		var results []*task.Result
-		for ; next < len(b.ended) && len(results) < resultsAtOnce; next++ {
-			if r := b.ended[next]; r != nil {
-				results = append(results, r.result)
-				e.store.got++
-			}
-		}
-		done := b.done() && next == len(b.ended)
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		more := b.changed
-		e.mu.Unlock()
-		for _, res := range results {
-			if !yield(res, nil) {
-				return
-			}
-		}
-		switch {
-		case done:
-			return
-		case len(results) > 0:
-			continue
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			yield(nil, ctx.Err())
-			return
-		case <-e.stopped:
-			yield(nil, fmt.Errorf("%w before batch %s has ended", api.ErrDraining, b.id))
-			return
-		}
-	}
+	return v
 }

@@ -7,9 +7,11 @@
 // again, unless it asked not to. Without a journal, and for a task that is not
 // durable, it holds as long as the daemon lives.
 //
-// Locking: Engine.mu guards all that the engine knows. Nothing is called with it
-// held that can block; frames, commits and notices are collected under it and sent
-// after.
+// Locking: Engine.mu guards all that the engine knows, and Engine.do alone takes it.
+// Nothing that can block happens under it. Whatever an operation leaves to be done
+// after it (frames, commits, events, answers, processes, log lines) goes into its
+// effects.List. A method that takes an effects.List, and one whose name ends in
+// Locked, is called under the lock.
 package daemon
 
 import (
@@ -24,6 +26,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
@@ -92,7 +95,7 @@ type Engine struct {
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
 	// unfit ends those of the journal's tasks that can't go on.
-	unfit   []func() notices
+	unfit   []unfit
 	running bool
 	// draining: nothing is accepted or started; stopping: nor ever will be.
 	draining, stopping bool
@@ -106,7 +109,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*record]*admission{}}
 	e.config.Store(o.Config)
 	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](e.queueOptions(o.Config))
+	e.queue = queue.New[*record](e.queueOptionsLocked(o.Config))
 	e.store = newStore(o.Config.Results, e.forget, e.now)
 	e.metrics = newMetrics(e)
 	for i, c := range o.Config.Pools {
@@ -136,15 +139,15 @@ func New(o Options) (*Engine, error) {
 	if e.journal != nil {
 		since = e.journal.Schedules()
 	}
-	e.replan(e.schedules, since)
+	e.replanLocked(e.schedules, since)
 	return e, nil
 }
 
-// lanes is how many lanes the queue needs for so many pools, and for those that
+// lanesLocked is how many lanes the queue needs for so many pools, and for those that
 // there are.
-func (e *Engine) lanes(pools int) int {
+func (e *Engine) lanesLocked(pools int) int {
 	n := lanesPerPool * pools
-	for _, p := range e.fleet() {
+	for _, p := range e.fleetLocked() {
 		n = max(n, p.threads.index+lanesPerPool)
 	}
 	return n
@@ -161,9 +164,9 @@ func (e *Engine) contain() {
 	e.log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 }
 
-func (e *Engine) queueOptions(c *config.Config) queue.Options {
+func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: e.lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.lanesLocked(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -196,6 +199,19 @@ func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) 
 	return rules, schedules, err
 }
 
+// do calls f under the lock, and does what f leaves to be done after it.
+func (e *Engine) do(f func(fx *effects.List)) {
+	var fx effects.List
+	e.locked(func() { f(&fx) })
+	fx.Run(e.log)
+}
+
+func (e *Engine) locked(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
+	f()
+}
+
 // now is the time by the clock on the wall.
 func (e *Engine) now() time.Time {
 	if e.options.Now != nil {
@@ -222,9 +238,8 @@ func (e *Engine) forget(gone []*record) {
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.
 func (e *Engine) Start(ctx context.Context) error {
-	e.mu.Lock()
-	seats := e.seats()
-	e.mu.Unlock()
+	var seats []*seat
+	e.do(func(*effects.List) { seats = e.seatsLocked() })
 	failures := make(chan error, len(seats))
 	for _, s := range seats {
 		go func() { failures <- s.start(ctx) }()
@@ -245,13 +260,13 @@ func (e *Engine) Start(ctx context.Context) error {
 	for _, s := range seats {
 		e.supervisors.Go(s.supervise)
 	}
-	e.mu.Lock()
-	e.running = true
-	for _, p := range e.pools {
-		p.resizeSpares()
-	}
-	e.mu.Unlock()
-	e.dismiss()
+	e.do(func(fx *effects.List) {
+		e.running = true
+		for _, p := range e.pools {
+			p.resizeSparesLocked()
+		}
+		e.dismiss(fx)
+	})
 	e.supervisors.Go(func() { e.keepTime(e.life) })
 	e.supervisors.Go(e.tend)
 	return nil
@@ -269,11 +284,11 @@ func summary(failed []error) error {
 	return errors.Join(failed...)
 }
 
-// seats returns every seat that may have a process. e.mu is held.
-func (e *Engine) seats() []*seat {
+// seatsLocked returns every seat that may have a process.
+func (e *Engine) seatsLocked() []*seat {
 	var all []*seat
-	for _, p := range e.fleet() {
-		all = append(all, p.all()...)
+	for _, p := range e.fleetLocked() {
+		all = append(all, p.allLocked()...)
 	}
 	return all
 }
@@ -284,9 +299,8 @@ func (e *Engine) Config() *config.Config { return e.config.Load() }
 func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
 
 func (e *Engine) stopWorkers(ctx context.Context) {
-	e.mu.Lock()
-	seats := e.seats()
-	e.mu.Unlock()
+	var seats []*seat
+	e.do(func(*effects.List) { seats = e.seatsLocked() })
 	var wg sync.WaitGroup
 	for _, s := range seats {
 		wg.Go(func() { s.stop(ctx) })
@@ -296,9 +310,12 @@ func (e *Engine) stopWorkers(ctx context.Context) {
 
 // Ready says why tasks can't run now: the daemon is stopping, or a pool has no
 // worker. Nil means that every pool has one.
-func (e *Engine) Ready() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (e *Engine) Ready() (err error) {
+	e.do(func(*effects.List) { err = e.readyLocked() })
+	return err
+}
+
+func (e *Engine) readyLocked() error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -30,19 +31,19 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 // workerOf fills in the pools of an executor and the runtime of one of its workers,
 // of which it returns the process, or 0.
 func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, p := range e.pools {
-		if p.config.Executor != s.Name {
-			continue
-		}
-		s.Pools = append(s.Pools, p.config.Name)
-		for _, seat := range p.seats {
-			if seat.worker != nil && pid == 0 {
-				pid, s.Runtime = seat.worker.process.PID(), seat.worker.process.Runtime()
+	e.do(func(*effects.List) {
+		for _, p := range e.pools {
+			if p.config.Executor != s.Name {
+				continue
+			}
+			s.Pools = append(s.Pools, p.config.Name)
+			for _, seat := range p.seats {
+				if seat.worker != nil && pid == 0 {
+					pid, s.Runtime = seat.worker.process.PID(), seat.worker.process.Runtime()
+				}
 			}
 		}
-	}
+	})
 	return pid
 }
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // A worker leaves its seat in one of two ways. One that drains is sound: its tasks
@@ -17,27 +20,26 @@ import (
 // stopTimeout is how long a worker without tasks may take to end by itself.
 const stopTimeout = 5 * time.Second
 
-// drain lets the worker's tasks end, then the worker. Engine.mu is held.
-func (w *worker) drain(why string) { w.leave(lifecycle.Draining, why) }
+// drain lets the worker's tasks end, then the worker.
+func (w *worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
 
-// fence is drain for the sake of a task that does not stop. Engine.mu is held.
-func (w *worker) fence(why string) {
-	if !w.leave(lifecycle.Fenced, why) {
+// fence is drain for the sake of a task that does not stop.
+func (w *worker) fence(why string, fx *effects.List) {
+	if !w.leave(lifecycle.Fenced, why, fx) {
 		return
 	}
 	w.patience = time.AfterFunc(w.seat.pool.engine.limits().FenceTimeout, w.outOfPatience)
-	w.settle()
+	w.settle(fx)
 }
 
 // leave moves the worker out of its seat; false when it has gone further already.
-// Engine.mu is held.
-func (w *worker) leave(to lifecycle.State, why string) bool {
+func (w *worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 	from, err := w.state.Advance(to)
 	if err != nil {
 		return false
 	}
 	w.why = why
-	w.close()
+	w.closeLocked()
 	if from == lifecycle.Ready {
 		s := w.seat
 		s.leaving = append(s.leaving, w)
@@ -48,52 +50,52 @@ func (w *worker) leave(to lifecycle.State, why string) bool {
 	}
 	for _, sl := range w.slots {
 		if r := sl.current; r != nil && r.state.Load() != task.Running {
-			go sl.recall(r, sl.seq)
+			seq := sl.seq
+			fx.Process(func() { sl.recall(r, seq) })
 		}
 	}
-	w.seat.pool.engine.log.Info("worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
-	w.settle()
+	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
+	w.settle(fx)
 	return true
 }
 
-// settle ends a leaving worker that no task is left in. Engine.mu is held.
-func (w *worker) settle() {
+// settle ends a leaving worker that no task is left in.
+func (w *worker) settle(fx *effects.List) {
 	state := w.state.Load()
 	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
 		return
 	}
-	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and Engine.mu is held
+	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and nobody else moves it meanwhile
 	if state == lifecycle.Fenced {
-		go w.process.Kill()
+		fx.Process(w.process.Kill)
 		return
 	}
-	go func() {
+	fx.Process(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		w.process.Stop(ctx)
-	}()
+	})
 }
 
 // outOfPatience ends a fenced worker whose neighbours have not ended in time. Those
 // that may run twice are requeued; one that may not has until its own deadline.
 func (w *worker) outOfPatience() {
-	e := w.seat.pool.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if w.state.Load() != lifecycle.Fenced {
-		return
-	}
-	if more := time.Until(w.lastDeadline()); more > 0 {
-		w.patience.Reset(more)
-		return
-	}
-	_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
-	go w.process.Kill()
+	w.seat.pool.engine.do(func(fx *effects.List) {
+		if w.state.Load() != lifecycle.Fenced {
+			return
+		}
+		if more := w.lastDeadlineLocked().Sub(w.seat.pool.engine.now()); more > 0 {
+			w.patience.Reset(more)
+			return
+		}
+		_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
+		fx.Process(w.process.Kill)
+	})
 }
 
-// lastDeadline is that of the tasks that must not run twice. The grace after it is
-// theirs, too: a task that ends in it has ended by itself. Engine.mu is held.
-func (w *worker) lastDeadline() (last time.Time) {
+// lastDeadlineLocked is that of the tasks that must not run twice. The grace after it is
+// theirs, too: a task that ends in it has ended by itself.
+func (w *worker) lastDeadlineLocked() (last time.Time) {
 	for _, sl := range w.slots {
 		r := sl.current
 		if r == nil || r.task.Extras().OnWorkerLost != task.Fail || r.task.Timeout == 0 || r.started == 0 {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,12 +78,20 @@ func (g *gauges) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(to chan<- prometheus.Metric) {
-	e := g.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	var all []prometheus.Metric
+	g.engine.do(func(*effects.List) {
+		g.readLocked(func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+			all = append(all, prometheus.MustNewConstMetric(d, kind, value, labels...))
+		})
+	})
+	for _, m := range all {
+		to <- m
 	}
+}
+
+// readLocked sends every figure.
+func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+	e := g.engine
 	states := describe("tasks", "Known tasks by state.", "status")
 	for _, s := range task.Statuses() {
 		send(states, prometheus.GaugeValue, float64(e.store.counts[s]), s.String())
@@ -94,10 +103,10 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
 	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.size()))
 	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.bytes))
-	g.pools(send)
+	g.poolsLocked(send)
 }
 
-func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 	depth := describe("queue_tasks", "Tasks that wait, by pool.", "pool")
 	busy := describe("slots_busy", "Slots that have a task, by pool.", "pool")
 	slots := describe("slots", "Slots of ready workers, by pool.", "pool")
@@ -106,8 +115,8 @@ func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
 	for _, p := range g.engine.pools {
 		name := p.config.Name
-		send(depth, prometheus.GaugeValue, float64(p.waiting()), name)
-		send(busy, prometheus.GaugeValue, float64(p.busy()), name)
+		send(depth, prometheus.GaugeValue, float64(p.waitingLocked()), name)
+		send(busy, prometheus.GaugeValue, float64(p.busyLocked()), name)
 		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
 		send(deaths, prometheus.CounterValue, float64(p.deaths), name)
 		send(poisoned, prometheus.CounterValue, float64(p.poisoned), name)

@@ -3,11 +3,9 @@ package daemon
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"cpulb/balancer"
 	"cpulb/daemon/task"
-	"cpulb/plugins"
 )
 
 // pool is a group of like workers. Engine.mu guards all but engine.
@@ -94,7 +92,7 @@ func newPool(e *Engine, made plan) *pool {
 	p := &pool{engine: e, plan: made, turn: make(chan struct{}, 1), departing: map[*seat]struct{}{}, needThread: map[entryPoint]struct{}{},
 		estimates: balancer.NewEstimator[entryPoint](maxEstimates),
 		threads:   lane{entries: map[*balancer.Worker]*worker{}}, loops: lane{loop: true, entries: map[*balancer.Worker]*worker{}}}
-	p.resize()
+	p.resizeLocked()
 	return p
 }
 
@@ -109,8 +107,8 @@ func (p *pool) newSeat(i int) *seat {
 	return newSeat(p, spec, core)
 }
 
-// waiting is the number of tasks in the pool's lanes. Engine.mu is held.
-func (p *pool) waiting() int {
+// waitingLocked is the number of tasks in the pool's lanes.
+func (p *pool) waitingLocked() int {
 	n := 0
 	for _, l := range []*lane{&p.threads, &p.loops, &p.suspects} {
 		n += p.engine.queue.LaneLen(l.index)
@@ -118,70 +116,9 @@ func (p *pool) waiting() int {
 	return n
 }
 
-// all returns every seat that may have a process. Engine.mu is held.
-func (p *pool) all() []*seat {
+// allLocked returns every seat that may have a process.
+func (p *pool) allLocked() []*seat {
 	return slices.Concat(p.seats, p.spares, p.isolation, slices.Collect(maps.Keys(p.departing)))
-}
-
-// delivery is a task on its way to a slot.
-type delivery struct {
-	slot *slot
-	task *plugins.Task
-	// first, if not nil, is to be done before; it calls back.
-	first func(send func())
-}
-
-// deliveries are sent after Engine.mu has been released. A worker with a slot
-// that can't be written to is of no use: it is ended, and its seat sees to the
-// tasks once everything that the worker had written has been read.
-type deliveries []delivery
-
-func (d deliveries) now() {
-	for _, x := range d {
-		if x.first != nil {
-			x.first(x.send)
-			continue
-		}
-		x.send()
-	}
-}
-
-func (x *delivery) send() {
-	if err := x.slot.conn.Send(x.task); err != nil {
-		go x.slot.worker.process.Kill()
-	}
-}
-
-// dispatch gives waiting tasks to free slots, unless the engine drains.
-// Engine.mu is held.
-func (p *pool) dispatch() deliveries {
-	if p.engine.draining {
-		return nil
-	}
-	send := p.fillAlone(nil)
-	send = p.fill(send, &p.loops, &p.loops)
-	send = p.fill(send, &p.threads, &p.threads)
-	return p.fill(send, &p.loops, &p.threads) // what the loops have no room for
-}
-
-// fill gives tasks that wait in one lane to the free slots of another.
-func (p *pool) fill(send deliveries, waiting, free *lane) deliveries {
-	for now := p.engine.now(); free.balancer.Room() && p.engine.queue.Runnable(now, waiting.index); {
-		r := p.engine.queue.Pop(now, waiting.index).Value
-		lease, ok := free.balancer.Acquire(now, p.estimates.Estimate(entryOf(r.task)))
-		if !ok { // without windows, where there is room there is a slot
-			p.engine.queue.Return(now, r.item, waiting.index)
-			break
-		}
-		send = append(send, p.give(r, free.slot(lease), lease))
-	}
-	p.engine.clock.kickIf(p.engine.queue.Changed())
-	return send
-}
-
-// give makes r the task of slot to, which l leases. Engine.mu is held.
-func (p *pool) give(r *record, to *slot, l balancer.Lease) delivery {
-	return delivery{slot: to, task: p.assign(r, to, l), first: p.engine.beforeSending(r)}
 }
 
 // laneFor returns where t waits: for a loop, if there are any, until one has
@@ -204,35 +141,15 @@ func (p *pool) refused(t *task.Task) {
 	p.needThread[entryPoint{t.ScriptPath, t.Function}] = struct{}{}
 }
 
-// busy is the number of slots that have a task, those of leaving workers
-// included. Engine.mu is held.
-func (p *pool) busy() int {
+// busyLocked is the number of slots that have a task, those of leaving workers
+// included.
+func (p *pool) busyLocked() int {
 	n := 0
-	for _, s := range p.all() {
-		n += s.busy()
+	for _, s := range p.allLocked() {
+		n += s.busyLocked()
 	}
 	return n
 }
 
 // ready is the number of slots that take tasks.
 func (p *pool) ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
-
-// assign makes r the task of slot s, which l leases. Engine.mu is held.
-func (p *pool) assign(r *record, s *slot, l balancer.Lease) *plugins.Task {
-	s.seq++
-	s.lease, s.current = l, r
-	r.slot, r.seq = s, s.seq
-	r.attempts++
-	if r.state.Load() == task.Pending { // it was parked, and the clock has not been told
-		_ = p.engine.move(r, task.Queued)
-	}
-	r.worker = &task.Worker{ID: s.worker.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
-		PID: s.worker.process.PID(), Core: s.worker.core, Slot: s.index}
-	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
-		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Source: r.task.Extras().Source, Params: r.task.Params}
-	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
-		t.Deadline = time.Now().Add(timeout)
-		r.guardAfter(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)
-	}
-	return t
-}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // A worker can stand still as a whole: somebody has stopped it, or a task has, or
@@ -60,13 +63,12 @@ func (w *worker) answers(within time.Duration) bool {
 // hang fences a worker that does not answer. The tasks in it are suspects once it
 // is ended, or one that stops its own process would do so for ever.
 func (w *worker) hang(silent time.Duration) {
-	e := w.seat.pool.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
-		return
-	}
-	w.hung = true
-	e.log.Warn("worker does not answer", "worker", w.spec.ID, "pid", w.process.PID(), "for", silent)
-	w.fence(fmt.Sprintf("it did not answer for %s, twice", silent))
+	w.seat.pool.engine.do(func(fx *effects.List) {
+		if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
+			return
+		}
+		w.hung = true
+		fx.Log(hclog.Warn, "worker does not answer", "worker", w.spec.ID, "pid", w.process.PID(), "for", silent)
+		w.fence(fmt.Sprintf("it did not answer for %s, twice", silent), fx)
+	})
 }

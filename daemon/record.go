@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -52,13 +53,12 @@ type record struct {
 
 func (r *record) submitted() time.Time { return time.Unix(0, r.stamp) }
 
-// watch adds w, which may be nil; a task that has ended tells it at once.
-func (r *record) watch(w task.Watcher) {
+// watch adds w, which may be nil; it hears of a task that has ended at once.
+func (r *record) watch(w task.Watcher, fx *effects.List) {
 	switch {
 	case w == nil:
 	case r.result != nil:
-		// Not under the lock: a watcher may call the engine.
-		go w.TaskEvent(r.resultEvent())
+		fx.Event(w, r.resultEvent())
 	default:
 		r.watchers = append(r.watchers, w)
 	}
@@ -78,10 +78,11 @@ func (r *record) ending() <-chan struct{} {
 // stop asks the worker that has r to end it, and gives it a grace. The answer of
 // a task that was recalled unread comes as its end here; every other way ends
 // with its Result.
-func (r *record) stop(reason plugins.StopReason) {
+func (r *record) stop(reason plugins.StopReason, fx *effects.List) {
 	r.stopping = true
 	r.guardAfter(r.pool.engine.limits().CancelGrace, reason)
-	go r.slot.cancel(r, r.seq, reason)
+	s, seq := r.slot, r.seq
+	fx.Process(func() { s.cancel(r, seq, reason) })
 }
 
 // guardAfter arms the last rung: after d the slot's worker is ended if r still

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 )
 
 // journalFolder is where the journal is in Options.StateDir.
@@ -54,7 +56,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 	r := &record{task: s.Task, owner: s.Owner, stamp: s.Submitted.UnixNano(), accepted: true, lives: uint32(boot - s.Boot)}
 	var lost error
-	if r.pool, lost = e.poolFor(r.task); lost != nil {
+	if r.pool, lost = e.poolForLocked(r.task); lost != nil {
 		r.pool = e.pools[0] // it ends at once, and a view names a pool
 	}
 	if p := s.Progress; p != nil {
@@ -75,9 +77,9 @@ func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 // takeResult gives r the end that it had. It is not counted as a new one.
 func (e *Engine) takeResult(r *record, end *journal.Ended) {
 	for _, next := range []task.Status{task.Queued, task.Running} {
-		_ = e.move(r, next)
+		_ = e.moveLocked(r, next)
 	}
-	_ = e.move(r, end.Result.Status)
+	_ = e.moveLocked(r, end.Result.Status)
 	r.over, r.result = true, end.Result
 	r.attempts, r.events = uint32(end.Result.Attempts), end.Cursor.Seq
 	r.lives = uint32(max(0, end.Cursor.Attempt-end.Result.Attempts))
@@ -92,21 +94,19 @@ func (e *Engine) takeBack(r *record, s *journal.Saved, lost error) {
 	p := s.Progress
 	switch {
 	case lost != nil:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, failure("NoSuchPool", "no_such_pool", lost.Error())) })
+		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", lost.Error())})
 	case p != nil && p.Stopping:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, cancelled()) })
+		e.unfit = append(e.unfit, unfit{r, cancelled()})
 	case p != nil && p.Dispatched && r.task.Extras().OnWorkerLost == task.Fail:
-		e.unfit = append(e.unfit, func() notices {
-			return e.finish(r, failure("DaemonLost", "daemon_lost",
-				"the daemon died while it ran this task, which must not run twice"))
-		})
+		e.unfit = append(e.unfit, unfit{r, failure("DaemonLost", "daemon_lost",
+			"the daemon died while it ran this task, which must not run twice")})
 	default:
 		entry := r.entry()
 		if p != nil && p.NotBefore.After(entry.RunAt) {
 			entry.RunAt = p.NotBefore
 		}
 		if r.item = e.queue.Restore(e.now(), r, entry); r.item.Place() == queue.Ready {
-			_ = e.move(r, task.Queued)
+			_ = e.moveLocked(r, task.Queued)
 		}
 	}
 }
@@ -120,16 +120,18 @@ func (e *Engine) noteSchedule(r *record) {
 	}
 }
 
+// unfit is a task of the journal's that can't go on, and how it ends.
+type unfit struct {
+	record  *record
+	outcome plugins.Outcome
+}
+
 // dismiss ends what was taken over and can't go on.
-func (e *Engine) dismiss() {
-	var n notices
-	e.mu.Lock()
-	for _, end := range e.unfit {
-		n = append(n, end()...)
+func (e *Engine) dismiss(fx *effects.List) {
+	for _, u := range e.unfit {
+		e.finish(u.record, u.outcome, fx)
 	}
 	e.unfit = nil
-	e.mu.Unlock()
-	n.send()
 }
 
 // closeJournal commits what waits, as far as ctx and the disk allow.

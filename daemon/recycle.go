@@ -3,11 +3,10 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
-	"cpulb/daemon/access"
 	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/internal/procfs"
 )
@@ -24,34 +23,8 @@ const (
 	recyclePause = 30 * time.Second
 )
 
-// RestartWorker puts a successor into a worker's seat and returns when that is
-// ready; the worker finishes what it has. Errors: access.Denied, api.ErrNoWorker;
-// any other says why there is no successor, and the worker goes on.
-func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
-	if err := e.administer(who); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	var found *seat
-	for _, p := range e.pools {
-		for _, s := range slices.Concat(p.seats, p.spares) {
-			if s.spec.ID == worker {
-				found = s
-			}
-		}
-	}
-	if found == nil {
-		e.mu.Unlock()
-		return fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
-	}
-	o, answer := found.successor("a restart was asked for")
-	e.mu.Unlock()
-	return found.order(ctx, o, answer)
-}
-
-// successor is the order for a worker like the one that is there. Engine.mu is
-// held.
-func (s *seat) successor(why string) (order, <-chan error) {
+// successorLocked is the order for a worker like the one that is there.
+func (s *seat) successorLocked(why string) (order, <-chan error) {
 	answer := make(chan error, 1)
 	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
 }
@@ -87,13 +60,13 @@ func (s *seat) gone() error {
 	return fmt.Errorf("%w: %s: its seat is no longer needed", api.ErrNoWorker, s.pool.config.Name)
 }
 
-// recycle has the worker replaced, some time soon. Engine.mu is held.
-func (w *worker) recycle(why string) {
+// recycleLocked has the worker replaced, some time soon.
+func (w *worker) recycleLocked(why string) {
 	now := time.Now()
 	if w.state.Load() != lifecycle.Ready || w.seat.alone || now.Before(w.recycleFrom) {
 		return
 	}
-	o, _ := w.seat.successor(why)
+	o, _ := w.seat.successorLocked(why)
 	select {
 	case w.seat.orders <- o:
 		w.recycleFrom = now.Add(recyclePause)
@@ -101,14 +74,14 @@ func (w *worker) recycle(why string) {
 	}
 }
 
-// ended counts a task that has ended in w. Engine.mu is held.
-func (w *worker) ended() {
+// endedLocked counts a task that has ended in w.
+func (w *worker) endedLocked() {
 	w.tasks++
 	if w.tasks == 1 {
 		w.seat.deaths.Proved()
 	}
 	if most := w.seat.pool.config.MaxTasks; most > 0 && w.tasks >= most {
-		w.recycle(fmt.Sprintf("it has run %d tasks", w.tasks))
+		w.recycleLocked(fmt.Sprintf("it has run %d tasks", w.tasks))
 	}
 }
 
@@ -129,34 +102,45 @@ func (e *Engine) tend() {
 // look has those workers replaced that are too old or too large, and sees whether
 // there are enough.
 func (e *Engine) look() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.retire()
-	now := time.Now()
-	for _, p := range e.pools {
-		p.scale(now)
-	}
-	for _, p := range e.fleet() {
-		p.isolateMore()
-		for _, s := range p.seats {
-			if w := s.worker; w != nil && w.state.Load() == lifecycle.Ready {
-				w.recycleIfGrown()
+	var bounded []*worker // by how much memory they may have resident
+	e.do(func(fx *effects.List) {
+		e.retireLocked()
+		now := time.Now()
+		for _, p := range e.pools {
+			p.scale(now, fx)
+		}
+		for _, p := range e.fleetLocked() {
+			p.isolateMoreLocked()
+			for _, s := range p.seats {
+				if w := s.worker; w != nil && w.state.Load() == lifecycle.Ready {
+					w.recycleIfOldLocked()
+					if p.config.MaxRSSBytes > 0 {
+						bounded = append(bounded, w)
+					}
+				}
 			}
 		}
+	})
+	for _, w := range bounded {
+		w.recycleIfGrown()
 	}
 }
 
-// recycleIfGrown reads a file of the kernel's, which does not block. Engine.mu is
-// held.
+func (w *worker) recycleIfOldLocked() {
+	if age, most := time.Since(w.born), w.seat.pool.config.MaxAge; most > 0 && age >= most {
+		w.recycleLocked("it is " + age.Round(time.Second).String() + " old")
+	}
+}
+
+// recycleIfGrown measures the worker without the lock.
 func (w *worker) recycleIfGrown() {
-	c := &w.seat.pool.config
-	if age := time.Since(w.born); c.MaxAge > 0 && age >= c.MaxAge {
-		w.recycle("it is " + age.Round(time.Second).String() + " old")
+	rss, err := procfs.ResidentBytes(w.process.PID())
+	if err != nil {
+		return // it has ended
 	}
-	if c.MaxRSSBytes == 0 {
-		return
-	}
-	if rss, err := procfs.ResidentBytes(w.process.PID()); err == nil && rss >= c.MaxRSSBytes {
-		w.recycle(fmt.Sprintf("it has %d MiB of memory resident", rss>>20))
-	}
+	w.seat.pool.engine.do(func(*effects.List) {
+		if most := w.seat.pool.config.MaxRSSBytes; most > 0 && rss >= most {
+			w.recycleLocked(fmt.Sprintf("it has %d MiB of memory resident", rss>>20))
+		}
+	})
 }

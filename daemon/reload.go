@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -134,17 +134,19 @@ func (r *reload) prepare() error {
 		if err != nil {
 			return fmt.Errorf("pool %q: %w", c.Name, err)
 		}
-		e.mu.Lock()
-		known := slices.IndexFunc(e.pools, func(p *pool) bool { return p.config.Name == c.Name })
-		if known < 0 {
-			r.changes = append(r.changes, &change{pool: newPool(e, plan), plan: plan, fresh: true})
-		} else {
-			p := e.pools[known]
-			r.changes = append(r.changes, &change{pool: p, plan: plan, exchanged: !p.sameWorkers(&plan)})
-		}
-		e.mu.Unlock()
+		e.do(func(*effects.List) { r.changes = append(r.changes, e.changeLocked(plan)) })
 	}
 	return nil
+}
+
+// changeLocked finds out what becomes of the pool that is to be as made says.
+func (e *Engine) changeLocked(made plan) *change {
+	for _, p := range e.pools {
+		if p.config.Name == made.config.Name {
+			return &change{pool: p, plan: made, exchanged: !p.sameWorkers(&made)}
+		}
+	}
+	return &change{pool: newPool(e, made), plan: made, fresh: true}
 }
 
 // prove starts one worker of each pool that changes.
@@ -163,10 +165,9 @@ func (r *reload) prove(ctx context.Context) error {
 }
 
 // first is the pool's first seat.
-func (c *change) first() *seat {
-	c.pool.engine.mu.Lock()
-	defer c.pool.engine.mu.Unlock()
-	return c.pool.seats[0]
+func (c *change) first() (s *seat) {
+	c.pool.engine.do(func(*effects.List) { s = c.pool.seats[0] })
+	return s
 }
 
 // discard ends what was proven and is not used.
@@ -180,23 +181,28 @@ func (r *reload) discard() {
 }
 
 // adopt makes the configuration the engine's.
-func (r *reload) adopt() error {
+func (r *reload) adopt() (err error) {
+	r.engine.do(func(*effects.List) { err = r.adoptLocked() })
+	if err == nil {
+		r.engine.log.SetLevel(hclog.LevelFromString(r.config.Log.Level))
+	}
+	return err
+}
+
+func (r *reload) adoptLocked() error {
 	e := r.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.stopping {
 		return api.ErrDraining
 	}
 	e.config.Store(r.config)
-	e.log.SetLevel(hclog.LevelFromString(r.config.Log.Level))
 	e.rules = r.rules
-	e.replan(r.schedules, e.plan.Since())
+	e.replanLocked(r.schedules, e.plan.Since())
 	e.store.config = r.config.Results
 	old := e.pools
 	e.pools = nil
 	for _, c := range r.changes {
 		if c.fresh {
-			c.pool.useLanes(e.freeLanes())
+			c.pool.useLanes(e.freeLanesLocked())
 		}
 		if most := c.plan.config.MaxWorkers; most > 0 && !c.fresh { // its size is what it needs now
 			c.plan.count = min(max(len(c.pool.seats), c.plan.config.MinWorkers), most)
@@ -204,7 +210,7 @@ func (r *reload) adopt() error {
 		c.pool.plan = c.plan
 		e.pools = append(e.pools, c.pool)
 	}
-	e.queue.Reconfigure(time.Now(), e.queueOptions(r.config))
+	e.queue.Reconfigure(e.now(), e.queueOptionsLocked(r.config))
 	for _, p := range old {
 		if !slices.Contains(e.pools, p) {
 			e.retired = append(e.retired, p)
@@ -242,16 +248,17 @@ func (p *partial) Unwrap() []error { return []error{api.ErrReload, p.why} }
 
 func (c *change) roll() error {
 	p, e := c.pool, c.pool.engine
-	e.mu.Lock()
-	had := len(p.seats)
-	if c.fresh {
-		had = 0
-	}
-	p.resize()
-	seats := slices.Clone(p.seats)
-	spares := slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
-	p.resizeSpares()
-	e.mu.Unlock()
+	var seats, spares []*seat
+	had := 0
+	e.do(func(*effects.List) {
+		if !c.fresh {
+			had = len(p.seats)
+		}
+		p.resizeLocked()
+		seats = slices.Clone(p.seats)
+		spares = slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
+		p.resizeSparesLocked()
+	})
 	var failed []error
 	note := func(err error) {
 		if err != nil {
@@ -295,9 +302,9 @@ func (c *change) takeProven() *worker {
 	return w
 }
 
-// resize gives the pool as many seats as it should have. Those that are new have
-// no worker yet. Engine.mu is held.
-func (p *pool) resize() {
+// resizeLocked gives the pool as many seats as it should have. Those that are new
+// have no worker yet.
+func (p *pool) resizeLocked() {
 	p.threads.balancer.SetPolicy(p.config.Policy)
 	p.loops.balancer.SetPolicy(p.config.Policy)
 	for len(p.seats) < p.count {
@@ -306,12 +313,12 @@ func (p *pool) resize() {
 	for len(p.seats) > p.count {
 		last := p.seats[len(p.seats)-1]
 		p.seats = p.seats[:len(p.seats)-1]
-		p.part(last)
+		p.partLocked(last)
 	}
 }
 
-// part dismisses a seat that is the pool's no longer. Engine.mu is held.
-func (p *pool) part(s *seat) {
+// partLocked dismisses a seat that is the pool's no longer.
+func (p *pool) partLocked(s *seat) {
 	p.departing[s] = struct{}{}
 	s.dismiss()
 }
@@ -328,35 +335,34 @@ func (s *seat) fill(ready *worker) error {
 	return err
 }
 
-// freeLanes returns the first of lanesPerPool lanes of the queue that no pool has.
-// Engine.mu is held.
-func (e *Engine) freeLanes() int {
+// freeLanesLocked returns the first of lanesPerPool lanes of the queue that no pool
+// has.
+func (e *Engine) freeLanesLocked() int {
 	for first := 0; ; first += lanesPerPool {
-		if !slices.ContainsFunc(e.fleet(), func(p *pool) bool { return p.threads.index == first }) {
+		if !slices.ContainsFunc(e.fleetLocked(), func(p *pool) bool { return p.threads.index == first }) {
 			return first
 		}
 	}
 }
 
-// fleet returns the pools, and those of earlier configurations that still have
-// tasks. Engine.mu is held.
-func (e *Engine) fleet() []*pool { return slices.Concat(e.pools, e.retired) }
+// fleetLocked returns the pools, and those of earlier configurations that still have
+// tasks.
+func (e *Engine) fleetLocked() []*pool { return slices.Concat(e.pools, e.retired) }
 
-// retire lets those pools of earlier configurations go that have no task left.
-// Engine.mu is held.
-func (e *Engine) retire() {
+// retireLocked lets those pools of earlier configurations go that have no task left.
+func (e *Engine) retireLocked() {
 	e.retired = slices.DeleteFunc(e.retired, func(p *pool) bool {
-		if len(p.seats) > 0 && p.waiting() == 0 && p.busy() == 0 && !e.awaits(p) {
+		if len(p.seats) > 0 && p.waitingLocked() == 0 && p.busyLocked() == 0 && !e.awaitsLocked(p) {
 			p.count, p.config.Spare = 0, 0
-			p.resize()
-			p.resizeSpares()
+			p.resizeLocked()
+			p.resizeSparesLocked()
 		}
-		return len(p.all()) == 0
+		return len(p.allLocked()) == 0
 	})
 }
 
-// awaits tells whether a task for p is being accepted. Engine.mu is held.
-func (e *Engine) awaits(p *pool) bool {
+// awaitsLocked tells whether a task for p is being accepted.
+func (e *Engine) awaitsLocked(p *pool) bool {
 	for r := range e.arriving {
 		if r.pool == p {
 			return true

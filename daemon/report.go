@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/task"
 )
@@ -20,28 +21,37 @@ func (e *Engine) Status(ctx context.Context) api.Status {
 	if e.journal != nil {
 		kept = e.journal.Stats()
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	var status api.Status
+	e.do(func(*effects.List) { status = e.statusLocked(reports, kept) })
+	return status
+}
+
+func (e *Engine) statusLocked(reports []report, kept journal.Stats) api.Status {
 	return api.Status{
 		Engine: api.EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
-			UptimeSeconds: time.Since(e.started).Seconds(), Tasks: e.counts()},
+			UptimeSeconds: time.Since(e.started).Seconds(), Tasks: e.countsLocked()},
 		Components: map[string]api.Component{
-			"input_queue":  e.inputQueue(),
-			"output_queue": {Health: e.health(), Metrics: map[string]any{"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}},
-			"process_pool": e.processPool(reports),
-			"journal":      e.journalStatus(kept),
+			"input_queue":  e.inputQueueLocked(),
+			"output_queue": e.outputQueueLocked(),
+			"process_pool": e.processPoolLocked(reports),
+			"journal":      e.journalStatusLocked(kept),
 		},
 	}
 }
 
-func (e *Engine) health() api.Health {
+func (e *Engine) outputQueueLocked() api.Component {
+	return api.Component{Health: e.healthLocked(), Metrics: map[string]any{
+		"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}}
+}
+
+func (e *Engine) healthLocked() api.Health {
 	if e.running {
 		return api.Healthy
 	}
 	return api.Stopped
 }
 
-func (e *Engine) counts() map[string]int {
+func (e *Engine) countsLocked() map[string]int {
 	n := map[string]int{}
 	for _, s := range task.Statuses() {
 		n[s.String()] = e.store.counts[s]
@@ -49,9 +59,9 @@ func (e *Engine) counts() map[string]int {
 	return n
 }
 
-func (e *Engine) inputQueue() api.Component {
+func (e *Engine) inputQueueLocked() api.Component {
 	q, capacity := e.queue.Stats(), e.queue.Capacity()
-	c := api.Component{Health: e.health(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
+	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
 		"waiting": q.Waiting, "parked": q.Parked, "blocked": q.Blocked, "total_put": q.Put, "total_dropped": q.Dropped, "total_expired": q.Expired}}
 	switch size := e.queue.Len(); {
 	case c.Health != api.Healthy:
@@ -69,8 +79,8 @@ const nearlyFull = 80
 // slowCommit is a commit of the journal that makes it degraded.
 const slowCommit = time.Second
 
-func (e *Engine) journalStatus(s journal.Stats) api.Component {
-	c := api.Component{Health: e.health(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
+func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
+	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
 	if e.journal == nil {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
 		return c
@@ -87,8 +97,8 @@ func (e *Engine) journalStatus(s journal.Stats) api.Component {
 	return c
 }
 
-func (e *Engine) processPool(reports []report) api.Component {
-	c := api.Component{Health: e.health()}
+func (e *Engine) processPoolLocked(reports []report) api.Component {
+	c := api.Component{Health: e.healthLocked()}
 	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
 	for _, p := range e.pools {
 		total += len(p.seats)
@@ -98,7 +108,7 @@ func (e *Engine) processPool(reports []report) api.Component {
 		if slices.Contains(p.config.TaskTypes, string(task.IOBound)) {
 			io += len(p.seats)
 		}
-		active += p.busy()
+		active += p.busyLocked()
 		deaths += p.deaths
 		poisoned += p.poisoned
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins/supervisor"
 )
@@ -68,20 +69,19 @@ func (s *seat) start(ctx context.Context) error {
 // wait for w's end.
 func (s *seat) take(w *worker, why string) {
 	e := s.pool.engine
-	e.mu.Lock()
-	if s.worker != nil {
-		s.restarts++
-	}
-	old := s.worker
-	s.worker = w
-	s.deaths.Born()
-	w.open()
-	if old != nil {
-		old.drain(why)
-	}
-	send := s.pool.dispatch()
-	e.mu.Unlock()
-	send.now()
+	e.do(func(fx *effects.List) {
+		if s.worker != nil {
+			s.restarts++
+		}
+		old := s.worker
+		s.worker = w
+		s.deaths.Born()
+		w.openLocked()
+		if old != nil {
+			old.drain(why, fx)
+		}
+		s.pool.dispatch(fx)
+	})
 	e.supervisors.Go(w.watch)
 	e.supervisors.Go(w.pulse)
 	e.log.Info("worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
@@ -142,11 +142,9 @@ func (s *seat) refill(wait time.Duration) {
 }
 
 // failed notes that the seat could not be filled, and says how long to wait.
-func (s *seat) failed(err error) time.Duration {
-	e := s.pool.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return s.deaths.Died(err.Error(), nil)
+func (s *seat) failed(err error) (wait time.Duration) {
+	s.pool.engine.do(func(*effects.List) { wait = s.deaths.Died(err.Error(), nil) })
+	return wait
 }
 
 // exchange puts a successor into the seat, or leaves the worker where it is.
@@ -174,20 +172,18 @@ func (s *seat) exchange(o order) error {
 }
 
 func (s *seat) become(o order) {
-	s.pool.engine.mu.Lock()
-	defer s.pool.engine.mu.Unlock()
-	s.spec, s.core = o.spec, o.core
+	s.pool.engine.do(func(*effects.List) { s.spec, s.core = o.spec, o.core })
 }
 
 // leave lets the last worker of a dismissed seat go. What still orders is told.
 func (s *seat) leave() {
 	e := s.pool.engine
-	e.mu.Lock()
-	if s.worker != nil && e.life.Err() == nil {
-		s.worker.drain("its seat is no longer needed")
-	}
-	s.departed()
-	e.mu.Unlock()
+	e.do(func(fx *effects.List) {
+		if s.worker != nil && e.life.Err() == nil {
+			s.worker.drain("its seat is no longer needed", fx)
+		}
+		s.departedLocked()
+	})
 	select {
 	case o := <-s.orders:
 		if o.ready != nil {
@@ -198,14 +194,14 @@ func (s *seat) leave() {
 	}
 }
 
-// lost notes that w has died, in state. Engine.mu is held.
-func (s *seat) lost(w *worker, state lifecycle.State) {
+// lostLocked notes that w has died, in state.
+func (s *seat) lostLocked(w *worker, state lifecycle.State) {
 	if state.BlamesTasks() {
 		s.pool.deaths++
 	}
 	if i := slices.Index(s.leaving, w); i >= 0 {
 		s.leaving = slices.Delete(s.leaving, i, i+1)
-		s.departed()
+		s.departedLocked()
 		return
 	}
 	if w.faultless(state) {
@@ -214,19 +210,18 @@ func (s *seat) lost(w *worker, state lifecycle.State) {
 		w.wait = s.deaths.Died(w.process.Exit(), w.process.LastStderr())
 	}
 	close(w.left)
-	s.departed()
+	s.departedLocked()
 }
 
-// departed forgets a dismissed seat without a process. Engine.mu is held.
-func (s *seat) departed() {
-	if s.life.Err() != nil && len(s.workers()) == 0 {
+// departedLocked forgets a dismissed seat without a process.
+func (s *seat) departedLocked() {
+	if s.life.Err() != nil && len(s.workersLocked()) == 0 {
 		delete(s.pool.departing, s)
 	}
 }
 
-// workers returns those that live here, the one that takes tasks first. Engine.mu
-// is held.
-func (s *seat) workers() []*worker {
+// workersLocked returns those that live here, the one that takes tasks first.
+func (s *seat) workersLocked() []*worker {
 	var all []*worker
 	if w := s.worker; w != nil && w.state.Load() != lifecycle.Dead && !slices.Contains(s.leaving, w) {
 		all = append(all, w)
@@ -234,10 +229,10 @@ func (s *seat) workers() []*worker {
 	return append(all, s.leaving...)
 }
 
-// busy counts the slots that have a task. Engine.mu is held.
-func (s *seat) busy() int {
+// busyLocked counts the slots that have a task.
+func (s *seat) busyLocked() int {
 	n := 0
-	for _, w := range s.workers() {
+	for _, w := range s.workersLocked() {
 		n += w.busy()
 	}
 	return n
@@ -245,12 +240,13 @@ func (s *seat) busy() int {
 
 // stop ends the seat's processes in order, as far as ctx leaves time.
 func (s *seat) stop(ctx context.Context) {
-	s.pool.engine.mu.Lock()
-	workers := s.workers()
-	for _, w := range workers {
-		_, _ = w.state.Advance(lifecycle.Stopping) // an error: it does that already
-	}
-	s.pool.engine.mu.Unlock()
+	var workers []*worker
+	s.pool.engine.do(func(*effects.List) {
+		workers = s.workersLocked()
+		for _, w := range workers {
+			_, _ = w.state.Advance(lifecycle.Stopping) // an error: it does that already
+		}
+	})
 	var all sync.WaitGroup
 	for _, w := range workers {
 		all.Go(func() { w.process.Stop(ctx) })
@@ -258,9 +254,8 @@ func (s *seat) stop(ctx context.Context) {
 	all.Wait()
 }
 
-// state is that of the worker that takes tasks, or of the attempt to have one.
-// Engine.mu is held.
-func (s *seat) state() lifecycle.State {
+// stateLocked is that of the worker that takes tasks, or of the attempt to have one.
+func (s *seat) stateLocked() lifecycle.State {
 	switch w := s.worker; {
 	case w == nil || slices.Contains(s.leaving, w):
 		return lifecycle.Starting

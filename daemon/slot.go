@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cpulb/balancer"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -34,30 +35,33 @@ type slot struct {
 
 func (s *slot) engine() *Engine { return s.pool.engine }
 
-// of returns the task that seq means, nil if it is not the slot's any more.
-func (s *slot) of(seq uint64) *record {
-	if s.current == nil || s.seq != seq {
-		return nil
+// with calls f with the task that seq means, unless the slot has it no more.
+func (s *slot) with(seq uint64, f func(r *record, fx *effects.List)) {
+	s.engine().do(func(fx *effects.List) {
+		if s.current != nil && s.seq == seq {
+			f(s.current, fx)
+		}
+	})
+}
+
+// Send implements effects.Sender. A worker with a slot that can't be written to is
+// of no use: it is ended, and its seat sees to the tasks once everything that the
+// worker had written has been read.
+func (s *slot) Send(t *plugins.Task) {
+	if err := s.conn.Send(t); err != nil {
+		go s.worker.process.Kill()
 	}
-	return s.current
 }
 
 // Started implements plugins.Handler.
 func (s *slot) Started(seq uint64) {
-	e := s.engine()
-	e.mu.Lock()
-	r := s.of(seq)
-	if r == nil {
-		e.mu.Unlock()
-		return
-	}
-	r.started = e.now().UnixNano()
-	var n notices
-	if e.move(r, task.Running) == nil {
-		n = e.tellState(r, "")
-	}
-	e.mu.Unlock()
-	n.send()
+	s.with(seq, func(r *record, fx *effects.List) {
+		e := s.engine()
+		r.started = e.now().UnixNano()
+		if e.moveLocked(r, task.Running) == nil {
+			e.tellState(r, "", fx)
+		}
+	})
 }
 
 // Partial implements plugins.Handler.
@@ -77,91 +81,68 @@ func (s *slot) Log(seq uint64, level, message string) {
 
 // event notes one event of the running task and tells its verbose watchers.
 func (s *slot) event(seq uint64, kind task.EventKind, fill func(*task.Event)) {
-	e := s.engine()
-	e.mu.Lock()
-	r := s.of(seq)
-	if r == nil {
-		e.mu.Unlock()
-		return
-	}
-	ev := r.event(kind)
-	fill(ev)
-	n := e.tell(r, ev)
-	e.mu.Unlock()
-	n.send()
+	s.with(seq, func(r *record, fx *effects.List) {
+		ev := r.event(kind)
+		fill(ev)
+		s.engine().tell(r, ev, fx)
+	})
 }
 
 // Ended implements plugins.Handler: the slot is free again, and gets its next
 // task before anyone is told of this one, so that it idles as little as it can.
 func (s *slot) Ended(seq uint64, o plugins.Outcome) {
-	e := s.engine()
-	e.mu.Lock()
-	r := s.of(seq)
-	if r == nil {
-		e.mu.Unlock()
-		return
-	}
-	n := e.finish(r, o)
-	r.suspect = false // it has not killed this one
-	if o.RunTime > 0 {
-		s.pool.estimates.Observe(entryOf(r.task), o.RunTime)
-	}
-	s.worker.ended()
-	send := s.release()
-	e.mu.Unlock()
-	send.now()
-	n.send()
+	s.with(seq, func(r *record, fx *effects.List) {
+		s.engine().finish(r, o, fx)
+		r.suspect = false // it has not killed this one
+		if o.RunTime > 0 {
+			s.pool.estimates.Observe(entryOf(r.task), o.RunTime)
+		}
+		s.worker.endedLocked()
+		s.release(fx)
+	})
 }
 
 // Skipped implements plugins.Handler: the task waits for another worker, as this
 // one drains, or for a thread.
 func (s *slot) Skipped(seq uint64, needsThread bool) {
-	e := s.engine()
-	e.mu.Lock()
-	r := s.of(seq)
-	if r == nil {
-		e.mu.Unlock()
-		return
-	}
-	var send deliveries
-	if needsThread {
-		s.pool.refused(r.task)
-		r.attempts-- // nothing of it has run
-		s.requeue(r)
-		send = s.release()
-	} else {
+	s.with(seq, func(r *record, fx *effects.List) {
+		if needsThread {
+			s.pool.refused(r.task)
+			r.attempts-- // nothing of it has run
+			s.requeueLocked(r)
+			s.release(fx)
+			return
+		}
 		s.current = nil
-		s.requeue(r)
-		s.worker.settle()
-	}
-	e.mu.Unlock()
-	send.now()
+		s.requeueLocked(r)
+		s.worker.settle(fx)
+	})
 }
 
 // Lost implements plugins.Handler. A worker without one of its slots is of no
 // use; its end is the seat's to deal with.
 func (s *slot) Lost(error) {
-	s.engine().mu.Lock()
-	defer s.engine().mu.Unlock()
-	close(s.lost)
-	if p := s.worker.process; p != nil { // nil: it is still being started
-		go p.Kill()
-	}
+	s.engine().do(func(fx *effects.List) {
+		close(s.lost)
+		if p := s.worker.process; p != nil { // nil: it is still being started
+			fx.Process(p.Kill)
+		}
+	})
 }
 
-// release frees the slot and finds work for it. Engine.mu is held.
-func (s *slot) release() deliveries {
+// release frees the slot and finds work for it.
+func (s *slot) release(fx *effects.List) {
 	s.current, s.stuck = nil, nil
 	if s.worker.state.Load().TakesTasks() {
-		s.worker.free(s.lane, s.lease)
+		s.worker.freeLocked(s.lane, s.lease)
 	}
-	s.worker.settle()
-	s.engine().checkIdle()
-	return s.pool.dispatch()
+	s.worker.settle(fx)
+	s.engine().checkIdleLocked()
+	s.pool.dispatch(fx)
 }
 
-// requeue puts a task that did not end back to the front. Engine.mu is held.
-func (s *slot) requeue(r *record) {
+// requeueLocked puts a task that did not end back to the front.
+func (s *slot) requeueLocked(r *record) {
 	if r.guard != nil {
 		r.guard.Stop()
 	}
@@ -171,33 +152,34 @@ func (s *slot) requeue(r *record) {
 		queue.Return(s.engine().now(), r.item, lane)
 		return
 	}
-	_ = s.engine().move(r, task.Queued) // the table has it
+	_ = s.engine().moveLocked(r, task.Queued) // the table has it
 	queue.Retry(s.engine().now(), r.item, lane, time.Time{})
-	s.engine().note(r, time.Time{})
+	s.engine().noteLocked(r, time.Time{})
 }
 
 // abandon deals with the task of a slot whose process is dead, which may be to
-// blame, and surely is when it was alone. Engine.mu is held.
-func (s *slot) abandon(blame, alone bool) notices {
+// blame, and surely is when it was alone.
+func (s *slot) abandon(blame, alone bool, fx *effects.List) {
 	r := s.current
 	s.current = nil
 	if r == nil || r.slot != s { // it has ended, as when the daemon stops
-		return nil
+		return
 	}
 	e, running := s.engine(), r.state.Load() == task.Running
 	switch {
 	case r.stopping:
-		return e.finish(r, cancelled()) // or its cancel would be forgotten
+		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
 	case e.stopping: // what is in the journal goes on at the next start
+		s.requeueLocked(r)
 	case s.stuck != nil:
-		return e.finish(r, *s.stuck)
+		e.finish(r, *s.stuck, fx)
 	case running && r.task.Extras().OnWorkerLost == task.Fail:
-		return e.finish(r, s.workerLost("and the task must not run twice"))
-	case running && blame && s.suspect(r, alone):
-		return e.finish(r, s.workerLost("the second time that one died while it ran this task alone"))
+		e.finish(r, s.workerLost("and the task must not run twice"), fx)
+	case running && blame && s.suspect(r, alone, fx):
+		e.finish(r, s.workerLost("the second time that one died while it ran this task alone"), fx)
+	default:
+		s.requeueLocked(r)
 	}
-	s.requeue(r)
-	return nil
 }
 
 // workerLost is the end of a task whose worker was lost.
@@ -214,17 +196,12 @@ func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
 	if err != nil || claim != plugins.Recalled {
 		return // claimed: its Result comes; an error: the guard or the worker's end does
 	}
-	e := s.engine()
-	e.mu.Lock()
-	var n notices
-	var send deliveries
-	if s.of(seq) == r {
-		n = e.finish(r, cancelled())
-		send = s.release()
-	}
-	e.mu.Unlock()
-	send.now()
-	n.send()
+	s.with(seq, func(now *record, fx *effects.List) {
+		if now == r {
+			s.engine().finish(r, cancelled(), fx)
+			s.release(fx)
+		}
+	})
 }
 
 // recall takes a task back that the leaving worker may not have begun.
@@ -235,36 +212,28 @@ func (s *slot) recall(r *record, seq uint64) {
 	if err != nil || claim != plugins.Recalled {
 		return // as in cancel
 	}
-	e := s.engine()
-	e.mu.Lock()
-	var send deliveries
-	if s.of(seq) == r {
-		r.attempts-- // nothing of it has run
-		s.requeue(r)
-		send = s.release()
-	}
-	e.mu.Unlock()
-	send.now()
+	s.with(seq, func(now *record, fx *effects.List) {
+		if now == r {
+			r.attempts-- // nothing of it has run
+			s.requeueLocked(r)
+			s.release(fx)
+		}
+	})
 }
 
 // overdue ends a task that did not stop within its grace, and fences its worker.
 func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
-	e := s.engine()
-	e.mu.Lock()
-	if s.of(seq) != r {
-		e.mu.Unlock()
-		return
-	}
-	o := overdue(reason, time.Duration(r.task.Timeout))
-	var n notices
-	if r.mayRetry(o.Status) {
-		s.stuck = &o
-	} else {
-		n = e.finish(r, o)
-		s.current, s.stuck = nil, nil // and its lease is never released
-	}
-	s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.task.ID, r.task.ScriptPath))
-	e.checkIdle()
-	e.mu.Unlock()
-	n.send()
+	s.with(seq, func(now *record, fx *effects.List) {
+		if now != r {
+			return
+		}
+		if o := overdue(reason, time.Duration(r.task.Timeout)); r.mayRetry(o.Status) {
+			s.stuck = &o
+		} else {
+			s.engine().finish(r, o, fx)
+			s.current, s.stuck = nil, nil // and its lease is never released
+		}
+		s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.task.ID, r.task.ScriptPath), fx)
+		s.engine().checkIdleLocked()
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins/supervisor"
 )
@@ -28,8 +29,8 @@ func (p *plan) spareSpec(i int) (spec supervisor.Spec, core int) {
 	return spec, core
 }
 
-// resizeSpares gives the pool as many spares as it should have. Engine.mu is held.
-func (p *pool) resizeSpares() {
+// resizeSparesLocked gives the pool as many spares as it should have.
+func (p *pool) resizeSparesLocked() {
 	for len(p.spares) < p.config.Spare {
 		s := p.newSpare(len(p.spares))
 		p.spares = append(p.spares, s)
@@ -38,16 +39,15 @@ func (p *pool) resizeSpares() {
 	for len(p.spares) > p.config.Spare {
 		last := p.spares[len(p.spares)-1]
 		p.spares = p.spares[:len(p.spares)-1]
-		p.part(last)
+		p.partLocked(last)
 	}
 }
 
 // takeSpare fills the seat with a spare; false when there is none.
 func (s *seat) takeSpare() bool {
 	e := s.pool.engine
-	e.mu.Lock()
-	w := s.pool.unseat(s)
-	e.mu.Unlock()
+	var w *worker
+	e.do(func(*effects.List) { w = s.pool.unseatLocked(s) })
 	if w == nil {
 		return false
 	}
@@ -62,9 +62,9 @@ func (s *seat) takeSpare() bool {
 	return true
 }
 
-// unseat makes a ready spare the seat's worker-to-be. Its old self is dead to
-// whoever knows it, and makes room for another spare. Engine.mu is held.
-func (p *pool) unseat(s *seat) *worker {
+// unseatLocked makes a ready spare the seat's worker-to-be. Its old self is dead to
+// whoever knows it, and makes room for another spare.
+func (p *pool) unseatLocked(s *seat) *worker {
 	if s.alone || s.standby {
 		return nil
 	}

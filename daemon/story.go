@@ -1,13 +1,8 @@
 package daemon
 
 import (
-	"context"
-	"fmt"
-	"iter"
-
-	"cpulb/daemon/access"
-	"cpulb/daemon/api"
 	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
 )
 
@@ -105,32 +100,30 @@ func (r *record) event(kind task.EventKind) *task.Event {
 	return &task.Event{Kind: kind, ID: r.task.ID, Cursor: r.cursor()}
 }
 
-// tell notes ev and returns notices to those who want more than the result.
-func (e *Engine) tell(r *record, ev *task.Event) notices {
+// tell notes ev and hands it to those who want more than the result.
+func (e *Engine) tell(r *record, ev *task.Event, fx *effects.List) {
 	if r.story == nil && (isChatter(ev) || ev.Kind == task.EventPartial) {
 		r.story = &story{}
 	}
 	if r.story != nil {
 		r.story.add(ev, &e.config.Load().Limits)
 	}
-	var n notices
 	for _, w := range r.watchers {
 		if w.Verbose() {
-			n = append(n, notice{watcher: w, event: ev})
+			fx.Event(w, ev)
 		}
 	}
-	return n
 }
 
 // tellState tells the state that r has now.
-func (e *Engine) tellState(r *record, why string) notices {
+func (e *Engine) tellState(r *record, why string, fx *effects.List) {
 	if r.story == nil && len(r.watchers) == 0 {
 		r.events++ // nobody is told, but cursors count it
-		return nil
+		return
 	}
 	ev, status := r.event(task.EventState), r.state.Load()
 	ev.Status, ev.Message = &status, why
-	return e.tell(r, ev)
+	e.tell(r, ev, fx)
 }
 
 // resultEvent is the last event of a task that has ended.
@@ -150,47 +143,4 @@ func (r *record) begin() *story {
 		}
 	}
 	return r.story
-}
-
-// Events returns the task's events after a cursor: those kept, then those to come,
-// to its result. The error within is ctx's, or api.ErrDraining when the engine
-// ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
-func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r, err := e.find(who, access.See, id)
-	if err != nil {
-		return nil, err
-	}
-	s := r.begin()
-	return func(yield func(*task.Event, error) bool) { e.narrate(ctx, r, s, after, yield) }, nil
-}
-
-func (e *Engine) narrate(ctx context.Context, r *record, s *story, after task.Cursor, yield func(*task.Event, error) bool) {
-	for {
-		e.mu.Lock()
-		events, more := s.after(after)
-		over := r.result != nil
-		e.mu.Unlock()
-		for _, ev := range events {
-			if after = ev.Cursor; !yield(ev, nil) || ev.Kind == task.EventResult {
-				return
-			}
-		}
-		switch {
-		case len(events) > 0:
-			continue
-		case over:
-			return // it asked for what comes after the last
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			yield(nil, ctx.Err())
-			return
-		case <-e.stopped:
-			yield(nil, fmt.Errorf("%w before the task has ended: %s", api.ErrDraining, r.task.ID))
-			return
-		}
-	}
 }

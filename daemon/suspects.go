@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"fmt"
-	"time"
 
 	"cpulb/balancer"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // Of several tasks that ran in a worker when it died, any may have killed it. Each
@@ -20,8 +22,8 @@ import (
 const maxAlone = 8
 
 // suspect notes that r ran in a worker that died, and reports whether r is proven
-// to be poison. Engine.mu is held.
-func (s *slot) suspect(r *record, alone bool) bool {
+// to be poison.
+func (s *slot) suspect(r *record, alone bool, fx *effects.List) bool {
 	r.suspect = true
 	if !alone {
 		return false
@@ -31,7 +33,7 @@ func (s *slot) suspect(r *record, alone bool) bool {
 		return false
 	}
 	s.pool.poisoned++
-	s.engine().log.Error("poison: workers die of this task", "task_id", r.task.ID, "script_path", r.task.ScriptPath,
+	fx.Log(hclog.Error, "poison: workers die of this task", "task_id", r.task.ID, "script_path", r.task.ScriptPath,
 		"function", r.task.Function, "pool", s.pool.config.Name, "exit", s.worker.process.Exit())
 	return true
 }
@@ -45,38 +47,35 @@ func (p *pool) laneOf(r *record) *lane {
 }
 
 // fillAlone gives suspects to the workers that wait for one, and sees to it that
-// there are as many of these as are needed. Engine.mu is held.
-func (p *pool) fillAlone(send deliveries) deliveries {
+// there are as many of these as are needed.
+func (p *pool) fillAlone(fx *effects.List) {
 	q, now := p.engine.queue, p.engine.now()
 	for len(p.alone) > 0 && q.Runnable(now, p.suspects.index) {
 		w := p.alone[len(p.alone)-1]
 		p.alone = p.alone[:len(p.alone)-1]
-		r := q.Pop(now, p.suspects.index).Value
-		send = append(send, p.give(r, w.slots[0], balancer.Lease{}))
+		p.give(q.Pop(now, p.suspects.index).Value, w.slots[0], balancer.Lease{}, fx)
 	}
 	if !q.Runnable(now, p.suspects.index) {
-		p.dismissIdle()
-		return send
+		p.dismissIdleLocked()
+		return
 	}
 	needed := min(q.LaneLen(p.suspects.index)+p.busyAlone(), len(p.seats))
 	for len(p.isolation) < needed {
-		p.isolate()
+		p.isolateLocked()
 	}
-	return send
 }
 
-// isolateMore adds a worker for suspects that have waited since the last time.
-// Engine.mu is held.
-func (p *pool) isolateMore() {
-	waits := !p.engine.draining && p.engine.queue.Runnable(time.Now(), p.suspects.index)
+// isolateMoreLocked adds a worker for suspects that have waited since the last time.
+func (p *pool) isolateMoreLocked() {
+	waits := !p.engine.draining && p.engine.queue.Runnable(p.engine.now(), p.suspects.index)
 	if waits && p.waited && len(p.isolation) < len(p.seats)+maxAlone {
-		p.isolate()
+		p.isolateLocked()
 	}
 	p.waited = waits
 }
 
-// isolate makes a seat for suspects. Engine.mu is held.
-func (p *pool) isolate() {
+// isolateLocked makes a seat for suspects.
+func (p *pool) isolateLocked() {
 	spec := p.spec
 	spec.ID = fmt.Sprintf("%s-alone-%d", p.config.Name, p.isolated)
 	spec.Slots, spec.LoopSlots = 1, 0
@@ -87,15 +86,15 @@ func (p *pool) isolate() {
 	p.engine.supervisors.Go(s.supervise)
 }
 
-// dismissIdle lets the seats go that have no suspect. Engine.mu is held.
-func (p *pool) dismissIdle() {
+// dismissIdleLocked lets the seats go that have no suspect.
+func (p *pool) dismissIdleLocked() {
 	kept := p.isolation[:0]
 	for _, s := range p.isolation {
-		if s.busy() > 0 {
+		if s.busyLocked() > 0 {
 			kept = append(kept, s)
 			continue
 		}
-		p.part(s)
+		p.partLocked(s)
 	}
 	clear(p.isolation[len(kept):])
 	p.isolation = kept
@@ -104,14 +103,13 @@ func (p *pool) dismissIdle() {
 func (p *pool) busyAlone() int {
 	n := 0
 	for _, s := range p.isolation {
-		n += s.busy()
+		n += s.busyLocked()
 	}
 	return n
 }
 
-// free makes the slot of l, in a worker that takes tasks, free again. Engine.mu is
-// held.
-func (w *worker) free(n *lane, l balancer.Lease) {
+// freeLocked makes the slot of l, in a worker that takes tasks, free again.
+func (w *worker) freeLocked(n *lane, l balancer.Lease) {
 	if w.seat.alone {
 		w.seat.pool.alone = append(w.seat.pool.alone, w)
 		return
@@ -119,8 +117,8 @@ func (w *worker) free(n *lane, l balancer.Lease) {
 	n.balancer.Release(l, w.seat.pool.engine.now())
 }
 
-// closeAlone gives w no more suspects. Engine.mu is held.
-func (p *pool) closeAlone(w *worker) {
+// closeAloneLocked gives w no more suspects.
+func (p *pool) closeAloneLocked(w *worker) {
 	for i, other := range p.alone {
 		if other == w {
 			p.alone = append(p.alone[:i], p.alone[i+1:]...)

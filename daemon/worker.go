@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"cpulb/balancer"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // worker is one process behind a seat, from its readiness to its end. A seat can
@@ -48,13 +51,12 @@ func (s *seat) launch(ctx context.Context, spec supervisor.Spec, core int) (*wor
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", spec.ID, err)
 	}
-	e := s.pool.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	w.process = process
-	for i := range w.slots {
-		w.slots[i].conn = process.Slot(i)
-	}
+	s.pool.engine.do(func(*effects.List) {
+		w.process = process
+		for i := range w.slots {
+			w.slots[i].conn = process.Slot(i)
+		}
+	})
 	return w, nil
 }
 
@@ -69,8 +71,8 @@ func (w *worker) makeSlots() {
 	}
 }
 
-// open lets the worker take tasks. Engine.mu is held.
-func (w *worker) open() {
+// openLocked lets the worker take tasks.
+func (w *worker) openLocked() {
 	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
 	w.born = time.Now()
 	switch p := w.seat.pool; {
@@ -82,66 +84,57 @@ func (w *worker) open() {
 	}
 }
 
-// close lets it take no more. Engine.mu is held.
-func (w *worker) close() {
+// closeLocked lets it take no more.
+func (w *worker) closeLocked() {
 	p := w.seat.pool
 	p.threads.close(w.threads)
 	p.loops.close(w.loops)
 	w.threads, w.loops = nil, nil
-	p.closeAlone(w)
+	p.closeAloneLocked(w)
 }
 
 // watch returns after the process has been reaped and its tasks have been seen to.
 func (w *worker) watch() {
 	<-w.process.Done()
 	e := w.seat.pool.engine
-	e.mu.Lock()
-	slots := w.slots
-	e.mu.Unlock()
-	if slots == nil {
-		return // it was a spare, and has another seat
-	}
+	var slots []*slot
+	e.do(func(*effects.List) { slots = w.slots })
 	for _, sl := range slots {
 		<-sl.lost // what it had written before its death has been read now
 	}
-	e.mu.Lock()
-	if w.slots == nil { // in this very moment
-		e.mu.Unlock()
-		return
-	}
-	state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
-	w.close()
-	if w.patience != nil {
-		w.patience.Stop()
-	}
-	n := w.abandon(state)
-	w.seat.lost(w, state)
-	send := w.seat.pool.dispatch() // what was requeued may run on another worker
-	e.checkIdle()
-	e.mu.Unlock()
-	send.now()
-	n.send()
-	if state.BlamesTasks() && e.life.Err() == nil {
-		e.log.Error("worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
-	}
+	e.do(func(fx *effects.List) {
+		if w.slots == nil {
+			return // it was a spare, and has another seat
+		}
+		state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
+		w.closeLocked()
+		if w.patience != nil {
+			w.patience.Stop()
+		}
+		w.abandon(state, fx)
+		w.seat.lostLocked(w, state)
+		w.seat.pool.dispatch(fx) // what was requeued may run on another worker
+		e.checkIdleLocked()
+		if state.BlamesTasks() && e.life.Err() == nil {
+			fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+		}
+	})
 }
 
-// abandon deals with the tasks of a worker that died in state. Engine.mu is held.
-func (w *worker) abandon(state lifecycle.State) notices {
+// abandon deals with the tasks of a worker that died in state.
+func (w *worker) abandon(state lifecycle.State, fx *effects.List) {
 	running := 0
 	for _, sl := range w.slots {
 		if r := sl.current; r != nil && sl.stuck == nil && r.state.Load() == task.Running {
 			running++
 		}
 	}
-	var n notices
 	for _, sl := range w.slots {
-		n = append(n, sl.abandon(state.BlamesTasks() || w.hung, running == 1)...)
+		sl.abandon(state.BlamesTasks() || w.hung, running == 1, fx)
 	}
-	return n
 }
 
-// busy counts the slots that have a task which may end. Engine.mu is held.
+// busy counts the slots that have a task which may end.
 func (w *worker) busy() int {
 	n := 0
 	for _, sl := range w.slots {

@@ -6,15 +6,13 @@ import (
 	"time"
 
 	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 )
 
 // statsTimeout bounds how long Status waits for one worker's own figures; a
 // worker that is late is reported without them.
 const statsTimeout = 500 * time.Millisecond
-
-// stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
-const stacksTimeout = 2 * time.Second
 
 // report is what is known of one worker, or of a seat without one.
 type report struct {
@@ -53,12 +51,12 @@ func degraded(reports []report) string {
 // reports reports every seat's workers, with what their processes say of
 // themselves where they answer in time.
 func (e *Engine) reports(ctx context.Context) []report {
-	e.mu.Lock()
 	var all []report
-	for _, s := range e.seats() {
-		all = append(all, s.reports()...)
-	}
-	e.mu.Unlock()
+	e.do(func(*effects.List) {
+		for _, s := range e.seatsLocked() {
+			all = append(all, s.reportsLocked()...)
+		}
+	})
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -71,16 +69,16 @@ func (e *Engine) reports(ctx context.Context) []report {
 	return all
 }
 
-// reports reports the seat's workers, or that it has none. Engine.mu is held.
-func (s *seat) reports() []report {
-	workers := s.workers()
+// reportsLocked reports the seat's workers, or that it has none.
+func (s *seat) reportsLocked() []report {
+	workers := s.workersLocked()
 	if s.life.Err() == nil && (s.worker == nil || len(workers) == len(s.leaving)) {
 		workers = append([]*worker{nil}, workers...)
 	}
 	var all []report
 	for _, w := range workers {
 		r := report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor,
-			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}}
+			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.stateLocked().String()}}
 		if w != nil {
 			w.reportTo(&r)
 		}
@@ -92,7 +90,7 @@ func (s *seat) reports() []report {
 	return all
 }
 
-// reportTo fills in what the daemon knows of the process. Engine.mu is held.
+// reportTo fills in what the daemon knows of the process.
 func (w *worker) reportTo(r *report) {
 	state := w.state.Load()
 	r.State, r.leaving = state.String(), state != lifecycle.Ready

@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/queue"
+	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 )
 
-// clock wakes the engine for what time brings: tasks whose time has come, or has
-// passed, schedules, results that are too old. It is also told of what the queue
-// did to others than the task at hand, which nobody waits for.
+// clock runs the engine's timers: due tasks, expiries, schedules, evictions. It is
+// also kicked when a queue operation changed other items, which nobody waits for.
 type clock struct{ kicked chan struct{} }
 
 func newClock() clock { return clock{make(chan struct{}, 1)} }
@@ -49,30 +50,26 @@ func (e *Engine) keepTime(life context.Context) {
 }
 
 // tick does what is due and returns when the next thing is.
-func (e *Engine) tick() time.Duration {
+func (e *Engine) tick() (wait time.Duration) {
 	now := e.now()
-	due := e.dueSchedules(now)
-	e.mu.Lock()
-	e.queue.Advance(now)
-	n, arrived := e.changes()
-	var send deliveries
-	for _, p := range e.fleet() {
-		send = append(send, p.dispatch()...)
-	}
-	e.store.evict(now)
-	wait := e.nextWake(now)
-	e.mu.Unlock()
-	send.now()
-	n.send()
-	for _, o := range arrived {
-		o.do(e)
-	}
-	due.submit(e)
+	var due []schedule.Fire
+	var since map[string]time.Time
+	e.do(func(fx *effects.List) {
+		due, since = e.dueLocked(now)
+		e.queue.Advance(now)
+		e.changes(fx)
+		for _, p := range e.fleetLocked() {
+			p.dispatch(fx)
+		}
+		e.store.evict(now)
+		wait = e.nextWakeLocked(now)
+	})
+	e.fireAll(due, since)
 	return wait
 }
 
-// nextWake is how long the clock may sleep. Engine.mu is held.
-func (e *Engine) nextWake(now time.Time) time.Duration {
+// nextWakeLocked is how long the clock may sleep.
+func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
 	wait := longestSleep
 	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.next, e.plan.Next} {
 		if at, ok := next(); ok {
@@ -83,48 +80,46 @@ func (e *Engine) nextWake(now time.Time) time.Duration {
 }
 
 // changes follows what the queue did by itself. A task may be elsewhere again by
-// now, so it is its place that counts. Engine.mu is held.
-func (e *Engine) changes() (n notices, arrived []outcome) {
+// now, so it is its place that counts.
+func (e *Engine) changes(fx *effects.List) {
 	for e.queue.Changed() {
 		for _, c := range e.queue.Changes() {
-			r := c.Item.Value
-			if r.over {
-				continue
+			switch r := c.Item.Value; {
+			case r.over:
+			case e.arriving[r] == nil:
+				e.follow(r, c.Item.Place(), fx)
+			case c.From == queue.Blocked:
+				e.unblocked(e.arriving[r], fx)
 			}
-			if a := e.arriving[r]; a != nil {
-				if c.From == queue.Blocked {
-					arrived = append(arrived, e.unblocked(a))
-				}
-				continue
-			}
-			n = append(n, e.follow(r, c.Item.Place())...)
 		}
 	}
-	return n, arrived
 }
 
 // follow gives r the state that goes with its place in the queue.
-func (e *Engine) follow(r *record, place queue.Place) notices {
+func (e *Engine) follow(r *record, place queue.Place, fx *effects.List) {
 	switch {
 	case place == queue.Ready && r.state.Load() == task.Pending:
-		_ = e.move(r, task.Queued)
+		_ = e.moveLocked(r, task.Queued)
 	case (place == queue.Parked || place == queue.Waiting) && r.state.Load() == task.Queued:
-		_ = e.move(r, task.Pending)
+		_ = e.moveLocked(r, task.Pending)
 	case place == queue.Expired:
-		return e.finish(r, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
-			r.task.Extras().ExpiresAt.Format(time.RFC3339Nano)))
+		e.finish(r, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
+			r.task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
+		return
 	case place == queue.Dropped:
-		return e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"))
+		e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"), fx)
+		return
 	default:
-		return nil
+		return
 	}
-	return e.tellState(r, "")
+	e.tellState(r, "", fx)
 }
 
 // unblocked lets in a task for which there is room now. The journal comes first.
-func (e *Engine) unblocked(a *admission) outcome {
+func (e *Engine) unblocked(a *admission, fx *effects.List) {
 	if a.record.volatile || e.journal == nil {
-		return outcome{arrived: a}
+		e.arrive(a, nil, fx)
+		return
 	}
-	return outcome{commit: a}
+	fx.Commit(func() { e.commit(a) })
 }

@@ -5,14 +5,17 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/retry"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+
+	"github.com/hashicorp/go-hclog"
 )
 
-// move changes the state of r, and the count of those in it. Engine.mu is held.
-func (e *Engine) move(r *record, next task.Status) error {
+// moveLocked changes the state of r, and the count of those in it.
+func (e *Engine) moveLocked(r *record, next task.Status) error {
 	from := r.state.Load()
 	if err := r.state.Move(from, next); err != nil {
 		return err
@@ -26,13 +29,13 @@ func (e *Engine) move(r *record, next task.Status) error {
 	return nil
 }
 
-// finish brings r to its end, or to its next attempt, and returns whom to tell.
-// No slot has it any more. Its Result is seen once it has been committed; until
-// then the task looks as if it still ran. Engine.mu is held.
-func (e *Engine) finish(r *record, o plugins.Outcome) notices {
+// finish brings r to its end, or to its next attempt. No slot has it any more. Its
+// Result is seen once it has been committed; until then the task looks as if it
+// still ran.
+func (e *Engine) finish(r *record, o plugins.Outcome, fx *effects.List) {
 	if r.over {
-		e.log.Error("a task was to end twice", "task_id", r.task.ID, "status", o.Status)
-		return nil
+		fx.Log(hclog.Error, "a task was to end twice", "task_id", r.task.ID, "status", o.Status)
+		return
 	}
 	if r.guard != nil {
 		r.guard.Stop()
@@ -40,7 +43,8 @@ func (e *Engine) finish(r *record, o plugins.Outcome) notices {
 	tried := r.slot != nil
 	r.slot = nil
 	if tried && r.mayRetry(o.Status) {
-		return e.retry(r, o)
+		e.retry(r, o, fx)
+		return
 	}
 	r.over = true
 	if r.item != nil {
@@ -51,40 +55,38 @@ func (e *Engine) finish(r *record, o plugins.Outcome) notices {
 	res := r.makeResult(o, e.now())
 	r.events++ // the event of the result
 	if e.journal == nil || r.volatile {
-		return e.reveal(r, res)
+		e.reveal(r, res, fx)
+		return
 	}
-	return notices{{commit: func() { e.commitEnd(r, res) }}}
+	op := journal.Op{Submitted: r.submitted(), Ended: &journal.Ended{Result: res, Cursor: r.cursor()}}
+	fx.Commit(func() { e.journal.Append(func(err error) { e.ended(r, res, err) }, r.mustWait(), op) })
 }
 
-// commitEnd commits a Result, then reveals it. While the disk is full the journal
-// keeps it, and tries again.
-func (e *Engine) commitEnd(r *record, res *task.Result) {
-	done := func(err error) {
-		if err != nil { // the journal was closed before
-			e.log.Error("a result could not be kept", "task_id", r.task.ID, "error", err)
+// ended reveals a Result that has been committed. While the disk is full the journal
+// keeps it, and tries again; err says that the journal was closed before.
+func (e *Engine) ended(r *record, res *task.Result, err error) {
+	e.do(func(fx *effects.List) {
+		if err != nil {
+			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.task.ID, "error", err)
 			return
 		}
-		e.mu.Lock()
-		n := e.reveal(r, res)
-		e.mu.Unlock()
-		n.send()
-	}
-	e.journal.Append(done, r.mustWait(), journal.Op{Submitted: r.submitted(), Ended: &journal.Ended{Result: res, Cursor: r.cursor()}})
+		e.reveal(r, res, fx)
+	})
 }
 
 // mustWait: the caller asked for a commit where the configuration would not wait.
 func (r *record) mustWait() bool { return r.task.Extra != nil && r.task.Extra.Durable != nil }
 
-// reveal lets everybody see how r ended. Engine.mu is held.
-func (e *Engine) reveal(r *record, res *task.Result) notices {
+// reveal lets everybody see how r ended.
+func (e *Engine) reveal(r *record, res *task.Result, fx *effects.List) {
 	if from := r.state.Load(); from != task.Running && !from.CanBecome(res.Status) {
 		// Its Started and its Result came in one read, or it was never started.
-		_ = e.move(r, task.Queued)
-		_ = e.move(r, task.Running)
+		_ = e.moveLocked(r, task.Queued)
+		_ = e.moveLocked(r, task.Running)
 	}
-	if err := e.move(r, res.Status); err != nil {
-		e.log.Error("a task ended in a way that it can't", "task_id", r.task.ID, "error", err)
-		return nil
+	if err := e.moveLocked(r, res.Status); err != nil {
+		fx.Log(hclog.Error, "a task ended in a way that it can't", "task_id", r.task.ID, "error", err)
+		return
 	}
 	r.result = res
 	e.metrics.ended(r)
@@ -95,19 +97,17 @@ func (e *Engine) reveal(r *record, res *task.Result) notices {
 	if r.batch != nil {
 		r.batch.told(r)
 	}
-	var n notices
 	if len(r.watchers) > 0 || r.story != nil {
 		ev := r.resultEvent()
 		if r.story != nil {
 			r.story.add(ev, &e.config.Load().Limits)
 		}
 		for _, w := range r.watchers {
-			n = append(n, notice{watcher: w, event: ev})
+			fx.Event(w, ev)
 		}
-		e.store.got += uint64(len(n))
+		e.store.got += uint64(len(r.watchers))
 	}
 	r.watchers = nil
-	return n
 }
 
 // mayRetry reports whether an attempt that ended so is followed by another.
@@ -116,51 +116,54 @@ func (r *record) mayRetry(status task.Status) bool {
 		int(r.retries) < r.task.Extra.MaxRetries && r.item != nil
 }
 
-// retry puts r back, to wait for its next attempt. Engine.mu is held.
-func (e *Engine) retry(r *record, o plugins.Outcome) notices {
+// retry puts r back, to wait for its next attempt.
+func (e *Engine) retry(r *record, o plugins.Outcome, fx *effects.List) {
 	r.retries++
 	now := e.now()
 	at := now.Add(retry.Backoff(time.Duration(r.task.Extras().RetryBackoff), int(r.retries), rand.Float64()))
 	if r.state.Load() == task.Queued { // Started and Result came in one read
-		_ = e.move(r, task.Running)
+		_ = e.moveLocked(r, task.Running)
 	}
-	_ = e.move(r, task.Pending)
+	_ = e.moveLocked(r, task.Pending)
 	r.worker, r.started = nil, 0
 	e.queue.Retry(now, r.item, r.pool.laneOf(r).index, at)
 	e.clock.kick()
-	e.note(r, at)
+	e.noteLocked(r, at)
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.attempts, at.Format(time.RFC3339Nano))
 	if o.Error != nil {
 		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
-	return e.tellState(r, why)
+	e.tellState(r, why, fx)
 }
 
-// note has the journal know how far r has come, for the next start of the daemon.
-// It need not be committed before anything goes on. Engine.mu is held.
-func (e *Engine) note(r *record, notBefore time.Time) {
+// noteLocked has the journal know how far r has come, for the next start of the
+// daemon. It need not be committed before anything goes on. The journal takes it
+// under the lock, which it does without waiting, because the order matters: a later
+// note replaces an earlier one.
+func (e *Engine) noteLocked(r *record, notBefore time.Time) {
 	if e.journal != nil && !r.volatile {
 		e.journal.Append(nil, false, journal.Op{Submitted: r.submitted(), Progress: r.progress(notBefore)})
 	}
 }
 
-// beforeSending returns what has to be done before r is sent to a worker: a task
-// that must not run twice is noted to have been, and that is committed. Engine.mu
-// is held.
-func (e *Engine) beforeSending(r *record) func(send func()) {
+// send has t, an attempt of r, sent to a slot. One that must not run twice is noted
+// to have been sent, and that is committed first.
+func (e *Engine) send(r *record, to *slot, t *plugins.Task, fx *effects.List) {
 	if e.journal == nil || r.volatile || r.task.Extra == nil || r.task.Extra.OnWorkerLost != task.Fail {
-		return nil
+		fx.Frame(to, t)
+		return
 	}
 	p := r.progress(time.Time{})
 	p.Dispatched = true
-	return func(send func()) {
+	op := journal.Op{Submitted: r.submitted(), Progress: p}
+	fx.Commit(func() {
 		e.journal.Append(func(err error) {
 			if err == nil { // else the journal is closed, and the daemon ends
-				send()
+				to.Send(t)
 			}
-		}, true, journal.Op{Submitted: r.submitted(), Progress: p})
-	}
+		}, true, op)
+	})
 }
 
 func (r *record) progress(notBefore time.Time) *journal.Progress {
@@ -191,25 +194,4 @@ func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
 	o := failure("TaskTimeout", "timed_out", fmt.Sprintf("the task did not stop within its timeout of %s and the grace", timeout))
 	o.Status = task.TimedOut
 	return o
-}
-
-// notice is what is to be done once Engine.mu has been released: an event for a
-// watcher, or a commit to begin.
-type notice struct {
-	watcher task.Watcher
-	event   *task.Event
-	commit  func()
-}
-
-// notices are sent after Engine.mu has been released.
-type notices []notice
-
-func (n notices) send() {
-	for _, x := range n {
-		if x.commit != nil {
-			x.commit()
-			continue
-		}
-		x.watcher.TaskEvent(x.event)
-	}
 }

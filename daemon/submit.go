@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
@@ -21,27 +21,15 @@ type admission struct {
 	watcher task.Watcher
 	// forced: it is let in even when there is no room.
 	forced bool
-	// answer is called once, without the lock.
-	answer func(task.View, error)
-	// others asked for the same task meanwhile.
-	others []func(task.View, error)
+	// answers are called once each: of who submitted it, and of who did so again
+	// meanwhile.
+	answers []func(task.View, error)
 }
 
-// tell answers all who asked.
-func (a *admission) tell(view task.View, err error) answers {
-	var all answers
-	for _, answer := range append(a.others, a.answer) {
-		all = append(all, func() { answer(view, err) })
-	}
-	return all
-}
-
-// answers are given after Engine.mu has been released.
-type answers []func()
-
-func (a answers) give() {
-	for _, f := range a {
-		f()
+// answer answers all who asked.
+func (a *admission) answer(view task.View, err error, fx *effects.List) {
+	for _, f := range a.answers {
+		fx.Answer(func() { f(view, err) })
 	}
 }
 
@@ -62,93 +50,30 @@ func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done 
 		done(task.View{}, err)
 		return
 	}
-	a.watcher, a.answer = w, done
+	a.watcher, a.answers = w, []func(task.View, error){done}
 	e.submit(who, a)
 }
 
 func (e *Engine) submit(who access.Identity, a *admission) {
-	e.mu.Lock()
-	now, send := e.admit(who, a)
-	e.mu.Unlock()
-	send.now()
-	now.do(e)
-}
-
-// SubmitBatch is Submit for many tasks, which are committed together and become
-// the batch with this id. Each has an id or an error of its own, in their order;
-// those that are good are not held up by the others.
-func (e *Engine) SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error)) {
-	g := &gathering{ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 1, done: done}
-	var commit []*admission
-	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
-		var later []outcome
-		var send deliveries
-		e.mu.Lock()
-		for _, a := range some {
-			o, d := e.admit(who, a)
-			send, later = append(send, d...), append(later, o)
+	e.do(func(fx *effects.List) {
+		if e.admit(who, a, fx) {
+			fx.Commit(func() { e.commit(a) })
 		}
-		e.mu.Unlock()
-		send.now()
-		for _, o := range later {
-			if o.commit != nil {
-				commit = append(commit, o.commit)
-				continue
-			}
-			o.do(e)
-		}
-	}
-	if len(commit) > 0 {
-		e.commit(commit...)
-	}
-	g.one() // the one more than there are tasks: nothing was done before all had been looked at
+	})
 }
 
-// prepareBatch makes the admissions of those that are good, and answers for the
-// others.
-func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Task, g *gathering) []*admission {
-	var all []*admission
-	for i, t := range tasks {
-		a, err := e.prepare(who, t)
-		if err != nil {
-			g.answer(i)(task.View{}, err)
-			continue
-		}
-		a.batch, a.answer = id, g.answer(i)
-		all = append(all, a)
-	}
-	return all
+// unserved lists the fields of a task that the engine does not act on yet.
+func unserved() []string {
+	return []string{"env", "cwd"}
 }
 
-// admitAtOnce bounds for how long the engine is held up by a batch.
-const admitAtOnce = 500
-
-// gathering collects the answers for a batch.
-type gathering struct {
-	mu   sync.Mutex
-	ids  []task.ID
-	errs []error
-	left int
-	done func([]task.ID, []error)
-}
-
-func (g *gathering) answer(i int) func(task.View, error) {
-	return func(v task.View, err error) {
-		g.mu.Lock()
-		g.ids[i], g.errs[i] = v.ID, err
-		g.mu.Unlock()
-		g.one()
+// refuseUnserved refuses a task that has such a field: whoever sets one relies
+// on it. They are all among the extras, which most tasks have none of.
+func refuseUnserved(t *task.Task) error {
+	if t.Extra == nil {
+		return nil
 	}
-}
-
-func (g *gathering) one() {
-	g.mu.Lock()
-	g.left--
-	last := g.left == 0
-	g.mu.Unlock()
-	if last {
-		g.done(g.ids, g.errs)
-	}
+	return t.Refuse(unserved()...)
 }
 
 // prepare makes the admission of t, as far as that needs no lock.
@@ -176,55 +101,37 @@ func (e *Engine) checkDurable(t *task.Task) error {
 	return nil
 }
 
-// outcome is what is to be done for an admission once Engine.mu has been released.
-type outcome struct {
-	// commit is to be committed, arrived is let in without; else view and err are
-	// the answer, unless there is none yet.
-	commit  *admission
-	arrived *admission
-	answer  func(task.View, error)
-	view    task.View
-	err     error
-}
-
-func (o outcome) do(e *Engine) {
-	switch {
-	case o.commit != nil:
-		e.commit(o.commit)
-	case o.arrived != nil:
-		e.committed([]*admission{o.arrived}, nil)
-	case o.answer != nil:
-		o.answer(o.view, o.err)
-	}
-}
-
-// admit takes a task in, or says why not. Engine.mu is held.
-func (e *Engine) admit(who access.Identity, a *admission) (outcome, deliveries) {
+// admit takes a task in, or answers why not. It reports whether the task is to be
+// committed first.
+func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (commit bool) {
 	r := a.record
-	if known := e.known(r); known != nil {
-		return e.again(who, a, known), nil
+	if known := e.knownLocked(r); known != nil {
+		e.again(who, a, known, fx)
+		return false
 	}
-	if err := e.place(who, a); err != nil {
-		return outcome{answer: a.answer, err: err}, nil
+	if err := e.placeLocked(who, a); err != nil {
+		a.answer(task.View{}, err, fx)
+		return false
 	}
-	r.watch(a.watcher)
+	r.watch(a.watcher, fx)
 	e.store.add(r)
 	e.store.join(r, a.batch)
 	switch {
 	case r.item.Place() == queue.Blocked:
 		e.arriving[r] = a
-		return outcome{}, nil
+		return false
 	case e.journal != nil && !r.volatile:
 		e.arriving[r] = a
-		return outcome{commit: a}, nil
+		return true
 	}
-	send := e.accept(r)
-	return outcome{answer: a.answer, view: r.view()}, send
+	e.accept(r, fx)
+	a.answer(r.view(), nil, fx)
+	return false
 }
 
-// known returns the task that r would be the same as: by its id, or by its
+// knownLocked returns the task that r would be the same as: by its id, or by its
 // idempotency key.
-func (e *Engine) known(r *record) *record {
+func (e *Engine) knownLocked(r *record) *record {
 	if known := e.store.tasks[r.task.ID]; known != nil {
 		return known
 	}
@@ -235,28 +142,29 @@ func (e *Engine) known(r *record) *record {
 }
 
 // again answers for a task that was submitted before.
-func (e *Engine) again(who access.Identity, a *admission, known *record) outcome {
+func (e *Engine) again(who access.Identity, a *admission, known *record, fx *effects.List) {
 	t := *a.record.task
 	t.ID = known.task.ID
 	if known.owner != who.UID || !known.task.Same(&t) {
-		return outcome{answer: a.answer, err: fmt.Errorf("%w: %s", task.ErrConflict, t.ID)}
+		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID), fx)
+		return
 	}
-	known.watch(a.watcher)
+	known.watch(a.watcher, fx)
 	if first := e.arriving[known]; first != nil {
-		first.others = append(first.others, a.answer)
-		return outcome{}
+		first.answers = append(first.answers, a.answers...)
+		return
 	}
-	return outcome{answer: a.answer, view: known.view()}
+	a.answer(known.view(), nil, fx)
 }
 
-// place finds the pool of a task and its place in the queue, where what is to be
-// committed first is held. Engine.mu is held.
-func (e *Engine) place(who access.Identity, a *admission) error {
+// placeLocked finds the pool of a task and its place in the queue, where what is to
+// be committed first is held.
+func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	r := a.record
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	p, err := e.poolFor(r.task)
+	p, err := e.poolForLocked(r.task)
 	if err != nil {
 		return err
 	}
@@ -328,26 +236,26 @@ func (e *Engine) committed(all []*admission, err error) {
 	case err != nil:
 		err = fmt.Errorf("%w: %w", task.ErrNoSpace, err)
 	}
-	var send deliveries
-	var tell answers
-	e.mu.Lock()
-	for _, a := range all {
-		var view task.View
-		if err == nil {
-			send = append(send, e.accept(a.record)...)
-			view = a.record.view()
-		} else {
-			e.turnAway(a.record)
+	e.do(func(fx *effects.List) {
+		for _, a := range all {
+			e.arrive(a, err, fx)
 		}
-		tell = append(tell, a.tell(view, err)...)
-	}
-	e.mu.Unlock()
-	send.now()
-	tell.give()
+	})
 }
 
-// accept makes r a task like all others, and dispatches. Engine.mu is held.
-func (e *Engine) accept(r *record) deliveries {
+// arrive lets one task in, or sends it away with err.
+func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
+	if err != nil {
+		e.turnAwayLocked(a.record)
+		a.answer(task.View{}, err, fx)
+		return
+	}
+	e.accept(a.record, fx)
+	a.answer(a.record.view(), nil, fx)
+}
+
+// accept makes r a task like all others, and dispatches.
+func (e *Engine) accept(r *record, fx *effects.List) {
 	delete(e.arriving, r)
 	r.accepted = true
 	if r.held {
@@ -357,14 +265,14 @@ func (e *Engine) accept(r *record) deliveries {
 	}
 	e.clock.kickIf(r.task.Extra != nil || e.queue.Changed())
 	if r.item.Place() == queue.Ready {
-		_ = e.move(r, task.Queued)
+		_ = e.moveLocked(r, task.Queued)
 	}
 	e.metrics.submitted.Inc()
-	return r.pool.dispatch()
+	r.pool.dispatch(fx)
 }
 
-// turnAway takes out a task whose commit has failed.
-func (e *Engine) turnAway(r *record) {
+// turnAwayLocked takes out a task whose commit has failed.
+func (e *Engine) turnAwayLocked(r *record) {
 	delete(e.arriving, r)
 	e.queue.Remove(e.now(), r.item)
 	e.clock.kickIf(e.queue.Changed())
@@ -373,20 +281,47 @@ func (e *Engine) turnAway(r *record) {
 	e.store.remove(r)
 }
 
-// poolFor returns the pool that t names, or the first in the file that serves
+// poolForLocked returns the pool that t names, or the first in the file that serves
 // its type and executor.
-func (e *Engine) poolFor(t *task.Task) (*pool, error) {
-	var names []string
+func (e *Engine) poolForLocked(t *task.Task) (*pool, error) {
 	for _, p := range e.pools {
-		names = append(names, p.config.Name)
 		serves := slices.Contains(p.config.TaskTypes, string(t.Type))
 		if t.Pool == p.config.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == p.config.Executor) {
 			return p, nil
 		}
 	}
-	if t.Pool != "" {
-		return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}
+	if t.Pool == "" {
+		return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
+			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
 	}
-	return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
-		Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
+	var names []string
+	for _, p := range e.pools {
+		names = append(names, p.config.Name)
+	}
+	return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}
+}
+
+// Rerun submits what a task says anew, as a task of who with a fresh id, and
+// answers as Submit does. What names the one task or its time is not taken over:
+// idempotency key, run_at, delay and expires_at.
+func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, error)) {
+	var again task.Task
+	var err error
+	e.do(func(*effects.List) {
+		var r *record
+		if r, err = e.findLocked(who, access.See, id); err == nil {
+			again = *r.task
+		}
+	})
+	if err != nil {
+		done(task.View{}, err)
+		return
+	}
+	again.ID = task.NewID()
+	if again.Extra != nil {
+		x := *again.Extra
+		x.IdempotencyKey, x.Delay, x.RunAt, x.ExpiresAt = "", 0, time.Time{}, time.Time{}
+		again.Extra = &x
+	}
+	e.Submit(who, &again, nil, done)
 }
