@@ -4,6 +4,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 	"slices"
@@ -13,34 +14,35 @@ import (
 // that has ended stays as it is.
 func (e *Engine) Cancel(who access.Identity, id task.ID) (view task.View, err error) {
 	e.do(func(fx *effects.List) {
-		var r *record
+		var r *ledger.Record
 		if r, err = e.findLocked(who, access.Stop, id); err == nil {
 			e.cancel(r, fx)
-			view = r.view()
+			view = r.View()
 		}
 	})
 	return view, err
 }
 
 // cancel stops r.
-func (e *Engine) cancel(r *record, fx *effects.List) {
+func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	switch {
-	case r.over || r.stopping:
-	case r.slot == nil:
-		r.stopping = true
+	case r.Phase().Over() || r.Stopping:
+	case e.slots[r] == nil:
+		r.Stopping = true
 		e.finish(r, cancelled(), fx)
 	default:
-		r.stop(plugins.StopCancelled, fx)
-		e.noteLocked(r, r.submitted()) // a daemon that dies now must not run it again
+		r.Stopping = true
+		e.slots[r].stop(plugins.StopCancelled, fx)
+		e.noteLocked(r, r.Submitted()) // a daemon that dies now must not run it again
 	}
 }
 
 // CancelAll stops the tasks that f selects and who may stop. It returns how many
 // had not ended; tasks that come meanwhile may be among them or not.
 func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
-	var all []*record
-	e.each(who, access.Stop, &f, 0, func(r *record) bool {
-		if !r.over && !r.stopping {
+	var all []*ledger.Record
+	e.each(who, access.Stop, &f, 0, func(r *ledger.Record) bool {
+		if !r.Phase().Over() && !r.Stopping {
 			all = append(all, r)
 		}
 		return true
@@ -49,7 +51,7 @@ func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
 	for some := range slices.Chunk(all, lookAtOnce/5) {
 		e.do(func(fx *effects.List) {
 			for _, r := range some {
-				if !r.over && !r.stopping {
+				if !r.Phase().Over() && !r.Stopping {
 					e.cancel(r, fx)
 					count++
 				}

@@ -5,6 +5,7 @@ import (
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -25,9 +26,9 @@ func (p *pool) dispatch(fx *effects.List) {
 func (p *pool) fill(waiting, free *lane, fx *effects.List) {
 	for now := p.engine.now(); free.balancer.Room() && p.engine.queue.Runnable(now, waiting.index); {
 		r := p.engine.queue.Pop(now, waiting.index).Value
-		lease, ok := free.balancer.Acquire(now, p.estimates.Estimate(entryOf(r.task)))
+		lease, ok := free.balancer.Acquire(now, p.estimates.Estimate(entryOf(r.Task)))
 		if !ok { // without windows, where there is room there is a slot
-			p.engine.queue.Return(now, r.item, waiting.index)
+			p.engine.queue.Return(now, r.Item, waiting.index)
 			break
 		}
 		p.give(r, free.slot(lease), lease, fx)
@@ -36,26 +37,24 @@ func (p *pool) fill(waiting, free *lane, fx *effects.List) {
 }
 
 // give makes r the task of slot to, which l leases, and sends it.
-func (p *pool) give(r *record, to *slot, l balancer.Lease, fx *effects.List) {
-	p.engine.send(r, to, p.assignLocked(r, to, l), fx)
+func (p *pool) give(r *ledger.Record, to *slot, l balancer.Lease, fx *effects.List) {
+	p.engine.send(r, to, p.assign(r, to, l, fx), fx)
 }
 
-// assignLocked makes r the task of slot s, which l leases.
-func (p *pool) assignLocked(r *record, s *slot, l balancer.Lease) *plugins.Task {
+// assign makes r the task of slot s, which l leases.
+func (p *pool) assign(r *ledger.Record, s *slot, l balancer.Lease, fx *effects.List) *plugins.Task {
 	s.seq++
 	s.lease, s.current = l, r
-	r.slot, r.seq = s, s.seq
-	r.attempts++
-	if r.state.Load() == task.Pending { // it was parked, and the clock has not been told
-		_ = p.engine.moveLocked(r, task.Queued)
-	}
-	r.worker = &task.Worker{ID: s.worker.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
+	p.engine.slots[r] = s
+	r.Attempts++
+	p.engine.move(r, ledger.Sent, fx)
+	r.Worker = &task.Worker{ID: s.worker.spec.ID, Executor: p.config.Executor, Pool: p.config.Name,
 		PID: s.worker.process.PID(), Core: s.worker.core, Slot: s.index}
-	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.task.ID.String(), ScriptPath: r.task.ScriptPath, Function: r.task.Function,
-		Type: r.task.Type, Attempt: int(r.attempts), Labels: r.task.Labels, Traceparent: r.task.Traceparent, Source: r.task.Extras().Source, Params: r.task.Params}
-	if timeout := time.Duration(r.task.Timeout); timeout > 0 {
+	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.Task.ID.String(), ScriptPath: r.Task.ScriptPath, Function: r.Task.Function,
+		Type: r.Task.Type, Attempt: int(r.Attempts), Labels: r.Task.Labels, Traceparent: r.Task.Traceparent, Source: r.Task.Extras().Source, Params: r.Task.Params}
+	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
 		t.Deadline = time.Now().Add(timeout)
-		r.guardAfter(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)
+		s.guardAfterLocked(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)
 	}
 	return t
 }

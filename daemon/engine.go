@@ -28,6 +28,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
 	"cpulb/plugins/cgroup"
@@ -86,11 +87,13 @@ type Engine struct {
 	pools []*pool
 	// retired are the pools of earlier configurations, until their tasks have ended.
 	retired []*pool
-	queue   *queue.Queue[*record]
-	store   *store
+	queue   *queue.Queue[*ledger.Record]
+	store   *ledger.Store
+	// slots has the slot of each task that is in one.
+	slots map[*ledger.Record]*slot
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*record]*admission
+	arriving  map[*ledger.Record]*admission
 	schedules []*recurring
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
@@ -106,11 +109,12 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*record]*admission{}}
+	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*ledger.Record]*admission{},
+		slots: map[*ledger.Record]*slot{}}
 	e.config.Store(o.Config)
 	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](e.queueOptionsLocked(o.Config))
-	e.store = newStore(o.Config.Results, e.forget, e.now)
+	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
+	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
 	for i, c := range o.Config.Pools {
 		made, err := e.planOf(o.Config, c)
@@ -220,15 +224,18 @@ func (e *Engine) now() time.Time {
 	return time.Now()
 }
 
-// forget has the journal let go of what is no longer kept.
-func (e *Engine) forget(gone []*record) {
-	if e.journal == nil {
+// evictLocked lets go of the results that are not to be kept any more.
+func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
+
+// forgetLocked deletes evicted tasks from the journal.
+func (e *Engine) forgetLocked(gone []*ledger.Record) {
+	if e.journal == nil || len(gone) == 0 {
 		return
 	}
 	var ops []journal.Op
 	for _, r := range gone {
-		if !r.volatile {
-			ops = append(ops, journal.Op{Submitted: r.submitted(), Forget: true})
+		if !r.Volatile {
+			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
 	e.journal.Append(nil, false, ops...)

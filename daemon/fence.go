@@ -6,6 +6,7 @@ import (
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -49,9 +50,9 @@ func (w *worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 		close(w.left)
 	}
 	for _, sl := range w.slots {
-		if r := sl.current; r != nil && r.state.Load() != task.Running {
+		if r := sl.current; r != nil && r.Phase() == ledger.Sent {
 			seq := sl.seq
-			fx.Process(func() { sl.recall(r, seq) })
+			fx.Process(func() { sl.recall(seq) })
 		}
 	}
 	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
@@ -98,10 +99,10 @@ func (w *worker) outOfPatience() {
 func (w *worker) lastDeadlineLocked() (last time.Time) {
 	for _, sl := range w.slots {
 		r := sl.current
-		if r == nil || r.task.Extras().OnWorkerLost != task.Fail || r.task.Timeout == 0 || r.started == 0 {
+		if r == nil || r.Task.Extras().OnWorkerLost != task.Fail || r.Task.Timeout == 0 || r.Started().IsZero() {
 			continue
 		}
-		at := time.Unix(0, r.started).Add(time.Duration(r.task.Timeout) + w.seat.pool.engine.limits().CancelGrace)
+		at := r.Started().Add(time.Duration(r.Task.Timeout) + w.seat.pool.engine.limits().CancelGrace)
 		if at.After(last) {
 			last = at
 		}

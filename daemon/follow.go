@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 )
 
@@ -55,11 +56,11 @@ func follow[T any](ctx context.Context, e *Engine, what string, next func() piec
 // to its result. The error within is ctx's, or api.ErrDraining when the engine
 // ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
 func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (events iter.Seq2[*task.Event, error], err error) {
-	var r *record
-	var s *story
+	var r *ledger.Record
+	var log *ledger.EventLog
 	e.do(func(*effects.List) {
 		if r, err = e.findLocked(who, access.See, id); err == nil {
-			s = r.begin()
+			log = r.Log()
 		}
 	})
 	if err != nil {
@@ -67,17 +68,17 @@ func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, af
 	}
 	return func(yield func(*task.Event, error) bool) {
 		at := after
-		follow(ctx, e, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return r.eventsAfter(s, &at) }, yield)
+		follow(ctx, e, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
 	}, nil
 }
 
-// eventsAfter returns what s has after a cursor, which it moves on.
-func (r *record) eventsAfter(s *story, after *task.Cursor) (p piece[*task.Event]) {
-	p.items, p.more = s.after(*after)
+// eventsAfter returns what log, of r, has after a cursor, which it moves on.
+func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p piece[*task.Event]) {
+	p.items, p.more = log.After(*after)
 	if n := len(p.items); n > 0 {
 		*after = p.items[n-1].Cursor
 	}
-	p.last = r.result != nil // which is the last that s has
+	p.last = r.Result() != nil // which is the last in the log
 	return p
 }
 
@@ -85,16 +86,16 @@ func (r *record) eventsAfter(s *story, after *task.Cursor) (p piece[*task.Event]
 // tasks ended, then those to come, to the last. The error within is ctx's, or
 // api.ErrDraining. Errors: api.ErrBatchNotFound.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
-	var b *batch
+	var b *ledger.Batch
 	e.do(func(*effects.List) { b, err = e.findBatchLocked(who, id) })
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(*task.Result, error) bool) {
 		from := 0
-		follow(ctx, e, fmt.Sprintf("batch %s has ended", id), func() piece[*task.Result] {
-			p := b.resultsFrom(&from)
-			e.store.got += uint64(len(p.items))
+		follow(ctx, e, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
+			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
+			e.store.Given(len(p.items))
 			return p
 		}, yield)
 	}, nil
@@ -102,18 +103,3 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 
 // resultsAtOnce bounds for how long the engine is held up by a reader.
 const resultsAtOnce = 1000
-
-// resultsFrom returns some of the results from a place on, which it moves on.
-func (b *batch) resultsFrom(from *int) (p piece[*task.Result]) {
-	for ; *from < len(b.ended) && len(p.items) < resultsAtOnce; *from++ {
-		if r := b.ended[*from]; r != nil {
-			p.items = append(p.items, r.result)
-		}
-	}
-	p.last = b.done() && *from == len(b.ended)
-	if b.changed == nil {
-		b.changed = make(chan struct{})
-	}
-	p.more = b.changed
-	return p
-}

@@ -4,6 +4,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"fmt"
 	"slices"
@@ -18,27 +19,27 @@ const (
 )
 
 // matchesLocked reports whether f selects r, and who may act on it.
-func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *record) bool {
-	if !r.accepted || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.state.Load()) {
+func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
+	if r.Phase() == ledger.Arriving || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
 		return false
 	}
-	if f.Batch != (task.ID{}) && (r.batch == nil || r.batch.id != f.Batch) {
+	if f.Batch != (task.ID{}) && r.BatchID() != f.Batch {
 		return false
 	}
 	for name, value := range f.Labels {
-		if has, ok := r.task.Labels[name]; !ok || has != value {
+		if has, ok := r.Task.Labels[name]; !ok || has != value {
 			return false
 		}
 	}
-	return e.rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil
+	return e.rules.Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
 }
 
 // each calls yield, under the lock, with every task after a stamp that f selects
 // and who may act on, until it returns false.
-func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*record) bool) {
+func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*ledger.Record) bool) {
 	for more, stopped := true, false; more && !stopped; {
 		e.do(func(*effects.List) {
-			stamp, more = e.store.after(stamp, lookAtOnce, func(r *record) bool {
+			stamp, more = e.store.After(stamp, lookAtOnce, func(r *ledger.Record) bool {
 				stopped = e.matchesLocked(who, a, f, r) && !yield(r)
 				return !stopped
 			})
@@ -58,12 +59,12 @@ func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listin
 		return api.Listing{}, err
 	}
 	l := api.Listing{Tasks: []task.View{}}
-	e.each(who, access.See, &f, stamp, func(r *record) bool {
+	e.each(who, access.See, &f, stamp, func(r *ledger.Record) bool {
 		if len(l.Tasks) == limit {
 			l.Next = strconv.FormatInt(stamp, 10)
 			return false
 		}
-		l.Tasks, stamp = append(l.Tasks, r.view()), r.stamp
+		l.Tasks, stamp = append(l.Tasks, r.View()), r.Stamp()
 		return true
 	})
 	return l, nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,12 +48,12 @@ func newMetrics(e *Engine) *metrics {
 }
 
 // ended counts r, which has.
-func (m *metrics) ended(r *record) {
-	pool := r.pool.config.Name
-	m.results.WithLabelValues(pool, r.result.Status.String()).Inc()
-	if r.result.StartedAt != nil {
-		m.wait.WithLabelValues(pool).Observe(r.result.QueueSeconds)
-		m.run.WithLabelValues(pool).Observe(r.result.RunSeconds)
+func (m *metrics) ended(r *ledger.Record) {
+	pool := r.Pool.Name()
+	m.results.WithLabelValues(pool, r.Result().Status.String()).Inc()
+	if r.Result().StartedAt != nil {
+		m.wait.WithLabelValues(pool).Observe(r.Result().QueueSeconds)
+		m.run.WithLabelValues(pool).Observe(r.Result().RunSeconds)
 	}
 }
 
@@ -94,15 +95,15 @@ func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, fl
 	e := g.engine
 	states := describe("tasks", "Known tasks by state.", "status")
 	for _, s := range task.Statuses() {
-		send(states, prometheus.GaugeValue, float64(e.store.counts[s]), s.String())
+		send(states, prometheus.GaugeValue, float64(e.store.Count(s)), s.String())
 	}
 	q := e.queue.Stats()
 	send(describe("queue_bytes", "Size of the params that wait."), prometheus.GaugeValue, float64(q.Bytes))
 	send(describe("queue_dropped_total", "Tasks refused or dropped because the queue was full."), prometheus.CounterValue, float64(q.Dropped))
 	send(describe("queue_expired_total", "Tasks that had not started in time."), prometheus.CounterValue, float64(q.Expired))
 	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
-	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.size()))
-	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.bytes))
+	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.Size()))
+	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.Bytes()))
 	g.poolsLocked(send)
 }
 

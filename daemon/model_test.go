@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -67,6 +69,30 @@ type machine struct {
 	// may have been.
 	deaths bool
 	jumped bool
+	// mistakes are the lines of the log that no order of events excuses.
+	mistakes mistakes
+}
+
+// mistakes keeps those lines of a log that tell of a mistake in the engine.
+type mistakes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// Write implements io.Writer.
+func (m *mistakes) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "a task was to make a move that it can't") {
+		m.mu.Lock()
+		m.lines = append(m.lines, string(line))
+		m.mu.Unlock()
+	}
+	return len(line), nil
+}
+
+func (m *mistakes) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lines
 }
 
 func newMachine(t *testing.T, rt *rapid.T) *machine {
@@ -104,7 +130,7 @@ func (m *machine) start() error {
 		return err
 	}
 	m.engine, err = daemon.New(daemon.Options{Config: m.config, RuntimeDir: run, StateDir: filepath.Join(m.dir, "state"), Private: true,
-		Log: hclog.NewNullLogger(), Now: func() time.Time { return time.Now().Add(time.Duration(m.offset.Load())) }})
+		Log: hclog.New(&hclog.LoggerOptions{Output: &m.mistakes, Level: hclog.Error}), Now: func() time.Time { return time.Now().Add(time.Duration(m.offset.Load())) }})
 	if err != nil {
 		return err
 	}
@@ -247,6 +273,9 @@ func (m *machine) drain(rt *rapid.T) {
 
 // check looks at every task: what has ended stays as it is.
 func (m *machine) check(rt *rapid.T) {
+	if lines := m.mistakes.all(); len(lines) > 0 {
+		rt.Fatal(lines)
+	}
 	for _, k := range m.tasks {
 		view, err := m.engine.View(m.who, k.task.ID)
 		switch {

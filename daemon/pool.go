@@ -35,6 +35,9 @@ type pool struct {
 	estimates *balancer.Estimator[entryPoint]
 }
 
+// Name implements ledger.Pool.
+func (p *pool) Name() string { return p.config.Name }
+
 // lane is a kind of slots with the queue of the tasks that wait for them.
 type lane struct {
 	index    int  // in the queue

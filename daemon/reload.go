@@ -13,6 +13,7 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -197,7 +198,7 @@ func (r *reload) adoptLocked() error {
 	e.config.Store(r.config)
 	e.rules = r.rules
 	e.replanLocked(r.schedules, e.plan.Since())
-	e.store.config = r.config.Results
+	e.store.SetBounds(ledger.Bounds(r.config.Results))
 	old := e.pools
 	e.pools = nil
 	for _, c := range r.changes {
@@ -364,7 +365,7 @@ func (e *Engine) retireLocked() {
 // awaitsLocked tells whether a task for p is being accepted.
 func (e *Engine) awaitsLocked(p *pool) bool {
 	for r := range e.arriving {
-		if r.pool == p {
+		if r.Pool == p {
 			return true
 		}
 	}

@@ -41,7 +41,7 @@ func (e *Engine) statusLocked(reports []report, kept journal.Stats) api.Status {
 
 func (e *Engine) outputQueueLocked() api.Component {
 	return api.Component{Health: e.healthLocked(), Metrics: map[string]any{
-		"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}}
+		"size": e.store.Size(), "bytes": e.store.Bytes(), "total_put": e.store.Put(), "total_get": e.store.Got()}}
 }
 
 func (e *Engine) healthLocked() api.Health {
@@ -54,7 +54,7 @@ func (e *Engine) healthLocked() api.Health {
 func (e *Engine) countsLocked() map[string]int {
 	n := map[string]int{}
 	for _, s := range task.Statuses() {
-		n[s.String()] = e.store.counts[s]
+		n[s.String()] = e.store.Count(s)
 	}
 	return n
 }

@@ -130,8 +130,8 @@ func (e *Engine) unfinishedLocked(id *task.ID) bool {
 	if id == nil {
 		return false
 	}
-	r := e.store.tasks[*id]
-	return r != nil && r.result == nil
+	r := e.store.Get(*id)
+	return r != nil && r.Result() == nil
 }
 
 // Schedules reports every schedule, in the order of the configuration.

@@ -7,6 +7,7 @@ import (
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -25,18 +26,19 @@ type slot struct {
 	// not change.
 	conn    *plugins.Conn
 	lost    chan struct{}
-	current *record
+	current *ledger.Record
 	// stuck is how current ends, which is overdue and goes on: its next attempt must
 	// not begin beside it. Its worker is fenced.
 	stuck *plugins.Outcome
 	lease balancer.Lease
 	seq   uint64
+	guard *time.Timer // ends a worker whose task does not stop in time
 }
 
 func (s *slot) engine() *Engine { return s.pool.engine }
 
 // with calls f with the task that seq means, unless the slot has it no more.
-func (s *slot) with(seq uint64, f func(r *record, fx *effects.List)) {
+func (s *slot) with(seq uint64, f func(r *ledger.Record, fx *effects.List)) {
 	s.engine().do(func(fx *effects.List) {
 		if s.current != nil && s.seq == seq {
 			f(s.current, fx)
@@ -55,47 +57,43 @@ func (s *slot) Send(t *plugins.Task) {
 
 // Started implements plugins.Handler.
 func (s *slot) Started(seq uint64) {
-	s.with(seq, func(r *record, fx *effects.List) {
-		e := s.engine()
-		r.started = e.now().UnixNano()
-		if e.moveLocked(r, task.Running) == nil {
-			e.tellState(r, "", fx)
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
+		if e := s.engine(); r.Phase() == ledger.Sent {
+			r.Begin(e.now())
+			e.move(r, ledger.Running, fx)
+			e.tellStatus(r, "", fx)
 		}
 	})
 }
 
 // Partial implements plugins.Handler.
 func (s *slot) Partial(seq, _ uint64, value []byte) {
-	s.event(seq, task.EventPartial, func(ev *task.Event) { ev.Value = value })
+	s.event(seq, &task.Event{Kind: task.EventPartial, Value: value})
 }
 
 // Progress implements plugins.Handler.
 func (s *slot) Progress(seq uint64, fraction float64, message string) {
-	s.event(seq, task.EventProgress, func(ev *task.Event) { ev.Fraction, ev.Message = &fraction, message })
+	s.event(seq, &task.Event{Kind: task.EventProgress, Fraction: &fraction, Message: message})
 }
 
 // Log implements plugins.Handler.
 func (s *slot) Log(seq uint64, level, message string) {
-	s.event(seq, task.EventLog, func(ev *task.Event) { ev.Level, ev.Message = level, message })
+	s.event(seq, &task.Event{Kind: task.EventLog, Level: level, Message: message})
 }
 
 // event notes one event of the running task and tells its verbose watchers.
-func (s *slot) event(seq uint64, kind task.EventKind, fill func(*task.Event)) {
-	s.with(seq, func(r *record, fx *effects.List) {
-		ev := r.event(kind)
-		fill(ev)
-		s.engine().tell(r, ev, fx)
-	})
+func (s *slot) event(seq uint64, ev *task.Event) {
+	s.with(seq, func(r *ledger.Record, fx *effects.List) { s.engine().tell(r, ev, fx) })
 }
 
 // Ended implements plugins.Handler: the slot is free again, and gets its next
 // task before anyone is told of this one, so that it idles as little as it can.
 func (s *slot) Ended(seq uint64, o plugins.Outcome) {
-	s.with(seq, func(r *record, fx *effects.List) {
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
 		s.engine().finish(r, o, fx)
-		r.suspect = false // it has not killed this one
+		r.Suspect = false // it has not killed this one
 		if o.RunTime > 0 {
-			s.pool.estimates.Observe(entryOf(r.task), o.RunTime)
+			s.pool.estimates.Observe(entryOf(r.Task), o.RunTime)
 		}
 		s.worker.endedLocked()
 		s.release(fx)
@@ -105,16 +103,16 @@ func (s *slot) Ended(seq uint64, o plugins.Outcome) {
 // Skipped implements plugins.Handler: the task waits for another worker, as this
 // one drains, or for a thread.
 func (s *slot) Skipped(seq uint64, needsThread bool) {
-	s.with(seq, func(r *record, fx *effects.List) {
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
 		if needsThread {
-			s.pool.refused(r.task)
-			r.attempts-- // nothing of it has run
-			s.requeueLocked(r)
+			s.pool.refused(r.Task)
+			r.Attempts-- // nothing of it has run
+			s.requeue(r, fx)
 			s.release(fx)
 			return
 		}
 		s.current = nil
-		s.requeueLocked(r)
+		s.requeue(r, fx)
 		s.worker.settle(fx)
 	})
 }
@@ -141,20 +139,21 @@ func (s *slot) release(fx *effects.List) {
 	s.pool.dispatch(fx)
 }
 
-// requeueLocked puts a task that did not end back to the front.
-func (s *slot) requeueLocked(r *record) {
-	if r.guard != nil {
-		r.guard.Stop()
+// requeue puts a task that did not end back to the front.
+func (s *slot) requeue(r *ledger.Record, fx *effects.List) {
+	if !r.Phase().InSlot() {
+		return // it has ended, as when the daemon stops
 	}
-	r.slot, r.worker, r.started = nil, nil, 0
-	queue, lane := s.engine().queue, s.pool.laneOf(r).index
-	if r.state.Load() != task.Running {
-		queue.Return(s.engine().now(), r.item, lane)
-		return
+	e, ran := s.engine(), r.Phase() == ledger.Running
+	e.takeBackLocked(r)
+	r.Reset()
+	e.move(r, ledger.Ready, fx)
+	if lane := s.pool.laneOf(r).index; ran {
+		e.queue.Retry(e.now(), r.Item, lane, time.Time{})
+		e.noteLocked(r, time.Time{})
+	} else {
+		e.queue.Return(e.now(), r.Item, lane)
 	}
-	_ = s.engine().moveLocked(r, task.Queued) // the table has it
-	queue.Retry(s.engine().now(), r.item, lane, time.Time{})
-	s.engine().noteLocked(r, time.Time{})
 }
 
 // abandon deals with the task of a slot whose process is dead, which may be to
@@ -162,23 +161,23 @@ func (s *slot) requeueLocked(r *record) {
 func (s *slot) abandon(blame, alone bool, fx *effects.List) {
 	r := s.current
 	s.current = nil
-	if r == nil || r.slot != s { // it has ended, as when the daemon stops
+	if r == nil || s.engine().slots[r] != s { // it has ended, as when the daemon stops
 		return
 	}
-	e, running := s.engine(), r.state.Load() == task.Running
+	e, running := s.engine(), r.Phase() == ledger.Running
 	switch {
-	case r.stopping:
+	case r.Stopping:
 		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
 	case e.stopping: // what is in the journal goes on at the next start
-		s.requeueLocked(r)
+		s.requeue(r, fx)
 	case s.stuck != nil:
 		e.finish(r, *s.stuck, fx)
-	case running && r.task.Extras().OnWorkerLost == task.Fail:
+	case running && r.Task.Extras().OnWorkerLost == task.Fail:
 		e.finish(r, s.workerLost("and the task must not run twice"), fx)
 	case running && blame && s.suspect(r, alone, fx):
 		e.finish(r, s.workerLost("the second time that one died while it ran this task alone"), fx)
 	default:
-		s.requeueLocked(r)
+		s.requeue(r, fx)
 	}
 }
 
@@ -188,52 +187,68 @@ func (s *slot) workerLost(why string) plugins.Outcome {
 		fmt.Sprintf("worker %s ended while it ran this task (%s), %s", s.worker.spec.ID, s.worker.process.Exit(), why))
 }
 
+// stop asks the worker to end the slot's task, and gives it a grace. The answer of a
+// task that was recalled unread comes as its end here; every other way ends with its
+// Result.
+func (s *slot) stop(reason plugins.StopReason, fx *effects.List) {
+	s.guardAfterLocked(s.engine().limits().CancelGrace, reason)
+	seq := s.seq
+	fx.Process(func() { s.cancel(seq, reason) })
+}
+
+// guardAfterLocked arms the last rung: after d the slot's worker is ended if it still
+// has the task.
+func (s *slot) guardAfterLocked(d time.Duration, reason plugins.StopReason) {
+	s.unguardLocked()
+	seq := s.seq
+	s.guard = time.AfterFunc(d, func() { s.overdue(seq, reason) })
+}
+
+func (s *slot) unguardLocked() {
+	if s.guard != nil {
+		s.guard.Stop()
+	}
+}
+
 // cancel asks the worker to stop a task that it has been sent.
-func (s *slot) cancel(r *record, seq uint64, reason plugins.StopReason) {
+func (s *slot) cancel(seq uint64, reason plugins.StopReason) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.engine().limits().CancelGrace)
 	defer cancel()
 	claim, err := s.worker.process.Cancel(ctx, s.index, seq, reason)
 	if err != nil || claim != plugins.Recalled {
 		return // claimed: its Result comes; an error: the guard or the worker's end does
 	}
-	s.with(seq, func(now *record, fx *effects.List) {
-		if now == r {
-			s.engine().finish(r, cancelled(), fx)
-			s.release(fx)
-		}
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
+		s.engine().finish(r, cancelled(), fx)
+		s.release(fx)
 	})
 }
 
 // recall takes a task back that the leaving worker may not have begun.
-func (s *slot) recall(r *record, seq uint64) {
+func (s *slot) recall(seq uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.engine().limits().CancelGrace)
 	defer cancel()
 	claim, err := s.worker.process.Recall(ctx, s.index, seq)
 	if err != nil || claim != plugins.Recalled {
 		return // as in cancel
 	}
-	s.with(seq, func(now *record, fx *effects.List) {
-		if now == r {
-			r.attempts-- // nothing of it has run
-			s.requeueLocked(r)
-			s.release(fx)
-		}
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
+		r.Attempts-- // nothing of it has run
+		s.requeue(r, fx)
+		s.release(fx)
 	})
 }
 
 // overdue ends a task that did not stop within its grace, and fences its worker.
-func (s *slot) overdue(r *record, seq uint64, reason plugins.StopReason) {
-	s.with(seq, func(now *record, fx *effects.List) {
-		if now != r {
-			return
-		}
-		if o := overdue(reason, time.Duration(r.task.Timeout)); r.mayRetry(o.Status) {
+func (s *slot) overdue(seq uint64, reason plugins.StopReason) {
+	s.with(seq, func(r *ledger.Record, fx *effects.List) {
+		if o := overdue(reason, time.Duration(r.Task.Timeout)); r.MayRetry(o.Status) {
 			s.stuck = &o
 		} else {
 			s.engine().finish(r, o, fx)
 			s.current, s.stuck = nil, nil // and its lease is never released
 		}
-		s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.task.ID, r.task.ScriptPath), fx)
+		s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.Task.ID, r.Task.ScriptPath), fx)
 		s.engine().checkIdleLocked()
 	})
 }

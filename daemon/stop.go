@@ -6,8 +6,8 @@ import (
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/task"
 )
 
 // lastCommit bounds how long the end of the engine waits for the disk.
@@ -54,18 +54,17 @@ func (e *Engine) drainLocked() {
 // refuseBlocked sends away those that wait for room.
 func (e *Engine) refuseBlocked(fx *effects.List) {
 	for r, a := range e.arriving {
-		if r.item.Place() == queue.Blocked {
-			e.turnAwayLocked(r)
-			a.answer(task.View{}, api.ErrDraining, fx)
+		if r.Item.Place() == queue.Blocked {
+			e.turnAway(a, api.ErrDraining, fx)
 		}
 	}
 }
 
 // failVolatile ends every task that would not outlive the daemon.
 func (e *Engine) failVolatile(fx *effects.List) {
-	var all []*record
-	for _, r := range e.store.tasks {
-		if !r.over && (r.volatile || e.journal == nil) {
+	var all []*ledger.Record
+	for r := range e.store.All() {
+		if !r.Phase().Over() && (r.Volatile || e.journal == nil) {
 			all = append(all, r)
 		}
 	}

@@ -10,17 +10,21 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // admission is a task on its way in.
 type admission struct {
-	record  *record
+	record  *ledger.Record
 	batch   task.ID
 	watcher task.Watcher
-	// forced: it is let in even when there is no room.
-	forced bool
+	// forced: it is let in even when there is no room. held: its place in the queue
+	// waits until it is accepted.
+	forced, held bool
 	// answers are called once each: of who submitted it, and of who did so again
 	// meanwhile.
 	answers []func(task.View, error)
@@ -89,8 +93,8 @@ func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) 
 			return nil, err
 		}
 	}
-	r := &record{task: t, owner: who.UID}
-	r.volatile = t.Extra != nil && t.Extra.Durable != nil && !*t.Extra.Durable
+	r := &ledger.Record{Task: t, Owner: who.UID}
+	r.Volatile = t.Extra != nil && t.Extra.Durable != nil && !*t.Extra.Durable
 	return &admission{record: r}, nil
 }
 
@@ -113,48 +117,55 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (com
 		a.answer(task.View{}, err, fx)
 		return false
 	}
-	r.watch(a.watcher, fx)
-	e.store.add(r)
-	e.store.join(r, a.batch)
+	if a.watcher != nil {
+		r.Watch(a.watcher)
+	}
+	e.store.Add(r)
+	e.store.Join(r, a.batch)
 	switch {
-	case r.item.Place() == queue.Blocked:
+	case r.Item.Place() == queue.Blocked:
 		e.arriving[r] = a
 		return false
-	case e.journal != nil && !r.volatile:
+	case e.journal != nil && !r.Volatile:
 		e.arriving[r] = a
 		return true
 	}
-	e.accept(r, fx)
-	a.answer(r.view(), nil, fx)
+	e.arrive(a, nil, fx)
 	return false
 }
 
 // knownLocked returns the task that r would be the same as: by its id, or by its
 // idempotency key.
-func (e *Engine) knownLocked(r *record) *record {
-	if known := e.store.tasks[r.task.ID]; known != nil {
+func (e *Engine) knownLocked(r *ledger.Record) *ledger.Record {
+	if known := e.store.Get(r.Task.ID); known != nil {
 		return known
 	}
-	if x := r.task.Extra; x != nil && x.IdempotencyKey != "" {
-		return e.store.keyed[ownKey{r.owner, x.IdempotencyKey}]
+	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
+		return e.store.Keyed(r.Owner, x.IdempotencyKey)
 	}
 	return nil
 }
 
 // again answers for a task that was submitted before.
-func (e *Engine) again(who access.Identity, a *admission, known *record, fx *effects.List) {
-	t := *a.record.task
-	t.ID = known.task.ID
-	if known.owner != who.UID || !known.task.Same(&t) {
+func (e *Engine) again(who access.Identity, a *admission, known *ledger.Record, fx *effects.List) {
+	t := *a.record.Task
+	t.ID = known.Task.ID
+	if known.Owner != who.UID || !known.Task.Same(&t) {
 		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID), fx)
 		return
 	}
-	known.watch(a.watcher, fx)
+	switch {
+	case a.watcher == nil:
+	case known.Result() != nil:
+		fx.Event(a.watcher, known.ResultEvent())
+	default:
+		known.Watch(a.watcher)
+	}
 	if first := e.arriving[known]; first != nil {
 		first.answers = append(first.answers, a.answers...)
 		return
 	}
-	a.answer(known.view(), nil, fx)
+	a.answer(known.View(), nil, fx)
 }
 
 // placeLocked finds the pool of a task and its place in the queue, where what is to
@@ -164,27 +175,28 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	p, err := e.poolForLocked(r.task)
+	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		return err
 	}
 	if !a.forced {
-		err := e.rules.Check(who, access.Request{Action: access.Submit, Pool: p.config.Name, ScriptPath: r.task.ScriptPath,
-			Source: r.task.Gives("source")})
+		err := e.rules.Check(who, access.Request{Action: access.Submit, Pool: p.config.Name, ScriptPath: r.Task.ScriptPath,
+			Source: r.Task.Gives("source")})
 		if err != nil {
 			return err
 		}
 	}
 	now := e.now()
-	r.pool, r.stamp = p, e.store.nextStamp(now)
-	entry := r.entry()
-	r.held = e.journal != nil && !r.volatile || e.config.Load().Queue.Policy == "block"
-	entry.Held = r.held
+	r.Pool = p
+	e.store.Stamp(r, now)
+	entry := entryFor(r)
+	a.held = e.journal != nil && !r.Volatile || e.config.Load().Queue.Policy == "block"
+	entry.Held = a.held
 	if a.forced {
-		r.item = e.queue.Restore(now, r, entry)
+		r.Item = e.queue.Restore(now, r, entry)
 		return nil
 	}
-	r.item, err = e.queue.Push(now, r, entry)
+	r.Item, err = e.queue.Push(now, r, entry)
 	e.clock.kickIf(e.queue.Changed())
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
@@ -195,36 +207,27 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	return nil
 }
 
-// entry is what the queue has to know of r.
-func (r *record) entry() queue.Entry {
-	entry := queue.Entry{Lane: r.pool.laneOf(r).index, Priority: r.task.Priority, Owner: r.owner, Bytes: int64(len(r.task.Params))}
-	if x := r.task.Extra; x != nil {
+// entryFor is what the queue has to know of r.
+func entryFor(r *ledger.Record) queue.Entry {
+	entry := queue.Entry{Lane: poolOf(r).laneOf(r).index, Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
+	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
-		entry.RunAt, entry.ExpiresAt = r.times()
+		entry.RunAt, entry.ExpiresAt = r.Times()
 	}
 	return entry
 }
 
-// times returns before when r does not start, and when it expires.
-func (r *record) times() (runAt, expiresAt time.Time) {
-	x := r.task.Extra
-	if x == nil {
-		return
-	}
-	if runAt = x.RunAt; x.Delay > 0 {
-		runAt = r.submitted().Add(time.Duration(x.Delay))
-	}
-	return runAt, x.ExpiresAt
-}
+// poolOf returns the pool of a task that has one.
+func poolOf(r *ledger.Record) *pool { return r.Pool.(*pool) }
 
 // commit has the journal keep what arrives.
 func (e *Engine) commit(all ...*admission) {
 	ops := make([]journal.Op, len(all))
 	for i, a := range all {
 		r := a.record
-		ops[i].Accepted = &journal.Accepted{Task: r.task, Owner: r.owner, Submitted: r.submitted(), Pool: r.pool.config.Name, Batch: a.batch}
+		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch}
 	}
-	wait := slices.ContainsFunc(all, func(a *admission) bool { return a.record.mustWait() })
+	wait := slices.ContainsFunc(all, func(a *admission) bool { return mustWait(a.record) })
 	e.journal.Append(func(err error) { e.committed(all, err) }, wait, ops...)
 }
 
@@ -243,42 +246,40 @@ func (e *Engine) committed(all []*admission, err error) {
 	})
 }
 
-// arrive lets one task in, or sends it away with err.
+// arrive makes a task like all others and dispatches, or sends it away with err.
 func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
+	delete(e.arriving, a.record)
 	if err != nil {
-		e.turnAwayLocked(a.record)
-		a.answer(task.View{}, err, fx)
+		e.turnAway(a, err, fx)
 		return
 	}
-	e.accept(a.record, fx)
-	a.answer(a.record.view(), nil, fx)
-}
-
-// accept makes r a task like all others, and dispatches.
-func (e *Engine) accept(r *record, fx *effects.List) {
-	delete(e.arriving, r)
-	r.accepted = true
-	if r.held {
-		r.held = false
-		runAt, expiresAt := r.times()
-		e.queue.Settle(e.now(), r.item, runAt, expiresAt)
+	r := a.record
+	if a.held {
+		runAt, expiresAt := r.Times()
+		e.queue.Settle(e.now(), r.Item, runAt, expiresAt)
 	}
-	e.clock.kickIf(r.task.Extra != nil || e.queue.Changed())
-	if r.item.Place() == queue.Ready {
-		_ = e.moveLocked(r, task.Queued)
+	e.clock.kickIf(r.Task.Extra != nil || e.queue.Changed())
+	to := ledger.Delayed
+	if r.Item.Place() == queue.Ready {
+		to = ledger.Ready
 	}
+	e.move(r, to, fx)
 	e.metrics.submitted.Inc()
-	r.pool.dispatch(fx)
+	poolOf(r).dispatch(fx)
+	a.answer(r.View(), nil, fx)
 }
 
-// turnAwayLocked takes out a task whose commit has failed.
-func (e *Engine) turnAwayLocked(r *record) {
+// turnAway takes out a task that could not be accepted, and answers why.
+func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
+	r := a.record
 	delete(e.arriving, r)
-	e.queue.Remove(e.now(), r.item)
+	e.queue.Remove(e.now(), r.Item)
 	e.clock.kickIf(e.queue.Changed())
-	r.item, r.over = nil, true
-	e.store.part(r, false)
-	e.store.remove(r)
+	r.Item = nil
+	if err := e.store.Refuse(r); err != nil {
+		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
+	}
+	a.answer(task.View{}, err, fx)
 }
 
 // poolForLocked returns the pool that t names, or the first in the file that serves
@@ -308,9 +309,9 @@ func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, err
 	var again task.Task
 	var err error
 	e.do(func(*effects.List) {
-		var r *record
+		var r *ledger.Record
 		if r, err = e.findLocked(who, access.See, id); err == nil {
-			again = *r.task
+			again = *r.Task
 		}
 	})
 	if err != nil {

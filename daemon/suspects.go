@@ -6,6 +6,7 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/ledger"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -23,27 +24,27 @@ const maxAlone = 8
 
 // suspect notes that r ran in a worker that died, and reports whether r is proven
 // to be poison.
-func (s *slot) suspect(r *record, alone bool, fx *effects.List) bool {
-	r.suspect = true
+func (s *slot) suspect(r *ledger.Record, alone bool, fx *effects.List) bool {
+	r.Suspect = true
 	if !alone {
 		return false
 	}
-	r.deaths++
-	if r.deaths < 2 {
+	r.Deaths++
+	if r.Deaths < 2 {
 		return false
 	}
 	s.pool.poisoned++
-	fx.Log(hclog.Error, "poison: workers die of this task", "task_id", r.task.ID, "script_path", r.task.ScriptPath,
-		"function", r.task.Function, "pool", s.pool.config.Name, "exit", s.worker.process.Exit())
+	fx.Log(hclog.Error, "poison: workers die of this task", "task_id", r.Task.ID, "script_path", r.Task.ScriptPath,
+		"function", r.Task.Function, "pool", s.pool.config.Name, "exit", s.worker.process.Exit())
 	return true
 }
 
 // laneOf returns where r waits.
-func (p *pool) laneOf(r *record) *lane {
-	if r.suspect && p.slots() > 1 {
+func (p *pool) laneOf(r *ledger.Record) *lane {
+	if r.Suspect && p.slots() > 1 {
 		return &p.suspects
 	}
-	return p.laneFor(r.task)
+	return p.laneFor(r.Task)
 }
 
 // fillAlone gives suspects to the workers that wait for one, and sees to it that

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
-	"cpulb/daemon/task"
 )
 
 // clock runs the engine's timers: due tasks, expiries, schedules, evictions. It is
@@ -61,7 +61,7 @@ func (e *Engine) tick() (wait time.Duration) {
 		for _, p := range e.fleetLocked() {
 			p.dispatch(fx)
 		}
-		e.store.evict(now)
+		e.evictLocked(now)
 		wait = e.nextWakeLocked(now)
 	})
 	e.fireAll(due, since)
@@ -71,7 +71,7 @@ func (e *Engine) tick() (wait time.Duration) {
 // nextWakeLocked is how long the clock may sleep.
 func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
 	wait := longestSleep
-	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.next, e.plan.Next} {
+	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.NextEviction, e.plan.Next} {
 		if at, ok := next(); ok {
 			wait = min(wait, at.Sub(now))
 		}
@@ -85,7 +85,7 @@ func (e *Engine) changes(fx *effects.List) {
 	for e.queue.Changed() {
 		for _, c := range e.queue.Changes() {
 			switch r := c.Item.Value; {
-			case r.over:
+			case r.Phase().Over():
 			case e.arriving[r] == nil:
 				e.follow(r, c.Item.Place(), fx)
 			case c.From == queue.Blocked:
@@ -95,16 +95,16 @@ func (e *Engine) changes(fx *effects.List) {
 	}
 }
 
-// follow gives r the state that goes with its place in the queue.
-func (e *Engine) follow(r *record, place queue.Place, fx *effects.List) {
+// follow gives r the phase that goes with its place in the queue.
+func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 	switch {
-	case place == queue.Ready && r.state.Load() == task.Pending:
-		_ = e.moveLocked(r, task.Queued)
-	case (place == queue.Parked || place == queue.Waiting) && r.state.Load() == task.Queued:
-		_ = e.moveLocked(r, task.Pending)
+	case place == queue.Ready && r.Phase() == ledger.Delayed:
+		e.move(r, ledger.Ready, fx)
+	case (place == queue.Parked || place == queue.Waiting) && r.Phase() == ledger.Ready:
+		e.move(r, ledger.Delayed, fx)
 	case place == queue.Expired:
 		e.finish(r, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
-			r.task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
+			r.Task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
 		return
 	case place == queue.Dropped:
 		e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"), fx)
@@ -112,12 +112,12 @@ func (e *Engine) follow(r *record, place queue.Place, fx *effects.List) {
 	default:
 		return
 	}
-	e.tellState(r, "", fx)
+	e.tellStatus(r, "", fx)
 }
 
 // unblocked lets in a task for which there is room now. The journal comes first.
 func (e *Engine) unblocked(a *admission, fx *effects.List) {
-	if a.record.volatile || e.journal == nil {
+	if a.record.Volatile || e.journal == nil {
 		e.arrive(a, nil, fx)
 		return
 	}

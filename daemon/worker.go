@@ -8,7 +8,7 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
-	"cpulb/daemon/task"
+	"cpulb/daemon/ledger"
 	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 
@@ -125,7 +125,7 @@ func (w *worker) watch() {
 func (w *worker) abandon(state lifecycle.State, fx *effects.List) {
 	running := 0
 	for _, sl := range w.slots {
-		if r := sl.current; r != nil && sl.stuck == nil && r.state.Load() == task.Running {
+		if r := sl.current; r != nil && sl.stuck == nil && r.Phase() == ledger.Running {
 			running++
 		}
 	}

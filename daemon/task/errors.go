@@ -8,9 +8,6 @@ import (
 
 // Sentinels at the engine's boundary; match them with errors.Is.
 var (
-	// ErrIllegalMove: the transition table does not have the move, or somebody
-	// else moved the task first.
-	ErrIllegalMove = errors.New("illegal state change")
 	// ErrInvalid: the task can't be accepted as it is; a FieldError says why.
 	ErrInvalid = errors.New("invalid task")
 	// ErrNotFound: no task has this id, or it belongs to someone else.

@@ -1,6 +1,4 @@
-// Package retry says how long to wait before a task is tried again. It is pure:
-// chance comes from the caller.
-package retry
+package ledger
 
 import "time"
 
