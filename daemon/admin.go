@@ -5,8 +5,8 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/plugins"
-	"cpulb/plugins/supervisor"
 	"errors"
 	"fmt"
 	"time"
@@ -102,7 +102,7 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 	if err := e.administer(who); err != nil {
 		return "", err
 	}
-	var process *supervisor.Process
+	var process fleet.Process
 	e.do(func(*effects.List) {
 		if s := seatLocked(worker, e.seatsLocked()); s != nil && s.worker != nil {
 			process = s.worker.process

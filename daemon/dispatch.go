@@ -53,7 +53,7 @@ func (p *pool) assign(r *ledger.Record, s *slot, l balancer.Lease, fx *effects.L
 	t := &plugins.Task{Slot: s.index, Seq: s.seq, ID: r.Task.ID.String(), ScriptPath: r.Task.ScriptPath, Function: r.Task.Function,
 		Type: r.Task.Type, Attempt: int(r.Attempts), Labels: r.Task.Labels, Traceparent: r.Task.Traceparent, Source: r.Task.Extras().Source, Params: r.Task.Params}
 	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
-		t.Deadline = time.Now().Add(timeout)
+		t.Deadline = p.engine.now().Add(timeout)
 		s.guardAfterLocked(timeout+p.engine.limits().CancelGrace, plugins.StopTimedOut)
 	}
 	return t

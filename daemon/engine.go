@@ -27,6 +27,7 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
@@ -58,14 +59,17 @@ type Options struct {
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
 	Now func() time.Time
+	// Launcher starts the workers, for tests in which they are no processes; nil starts
+	// real ones.
+	Launcher fleet.Launcher
 }
 
 // Engine runs tasks. Create it with New; its methods are safe for concurrent use.
 type Engine struct {
 	options  Options
 	log      hclog.Logger
-	launcher *supervisor.Launcher
-	started  time.Time
+	launcher fleet.Launcher
+	started  time.Time // the origin of elapsed
 	// life ends when Stop has given up on running tasks; supervisors go with it.
 	life        context.Context
 	end         context.CancelFunc
@@ -129,14 +133,13 @@ func New(o Options) (*Engine, error) {
 	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
 		return nil, err
 	}
-	launcher, err := supervisor.NewLauncher(o.RuntimeDir, o.Log.Named("worker"))
-	if err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
+	if e.launcher = o.Launcher; e.launcher == nil {
+		if e.launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+			return nil, fmt.Errorf("launcher: %w", err)
+		}
 	}
-	e.launcher = launcher
-	e.contain()
 	if err := e.openJournal(); err != nil {
-		launcher.Close()
+		e.launcher.Close()
 		return nil, err
 	}
 	var since map[string]time.Time
@@ -157,15 +160,20 @@ func (e *Engine) lanesLocked(pools int) int {
 	return n
 }
 
-// contain gives each worker a cgroup, where one is delegated to the daemon.
-func (e *Engine) contain() {
-	tree, err := cgroup.Own()
+// newLauncher returns the launcher of real processes. It gives each worker a cgroup,
+// where one is delegated to the daemon.
+func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
+	l, err := supervisor.NewLauncher(runtimeDir, log.Named("worker"))
 	if err != nil {
-		e.log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
-		return
+		return nil, err
 	}
-	e.launcher.Contain(tree)
-	e.log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
+	if tree, err := cgroup.Own(); err != nil {
+		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
+	} else {
+		l.Contain(tree)
+		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
+	}
+	return fleet.Supervised(l), nil
 }
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
@@ -214,14 +222,6 @@ func (e *Engine) locked(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
 	f()
-}
-
-// now is the time by the clock on the wall.
-func (e *Engine) now() time.Time {
-	if e.options.Now != nil {
-		return e.options.Now()
-	}
-	return time.Now()
 }
 
 // evictLocked lets go of the results that are not to be kept any more.

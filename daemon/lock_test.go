@@ -31,7 +31,7 @@ var blocking = []string{"os", "os/exec", "io", "net", "syscall", "golang.org/x/s
 // forbidden are single functions of other packages, harmless those of blocking ones.
 var (
 	forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|time\.Sleep|sync\.(RW)?Mutex\.R?Lock|sync\.WaitGroup\.Wait|sync\.Cond\.Wait|` +
-		`journal\.Journal\..*|task\.Watcher\.TaskEvent|plugins\.Conn\..*|supervisor\.Process\.(Cancel|Recall|Stats|Stacks|Health|Pin|Stop|Kill)|supervisor\.Launcher\..*)$`)
+		`journal\.Journal\..*|task\.Watcher\.TaskEvent|plugins\.Conn\..*|fleet\.Process\.(Cancel|Recall|Stats|Stacks|ResidentBytes|Pin|Stop|Kill)|fleet\.(Conn|Launcher)\..*)$`)
 	harmless = []string{"os.Getpid"}
 )
 

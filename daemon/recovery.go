@@ -24,7 +24,7 @@ func (e *Engine) openJournal() error {
 	if c.Sync == "off" || e.options.StateDir == "" {
 		return nil
 	}
-	started := time.Now()
+	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
 		journal.Options{Sync: journal.Sync(c.Sync), Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
@@ -35,7 +35,7 @@ func (e *Engine) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", time.Since(started).Round(time.Millisecond).String())
+	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", (e.elapsed() - began).Round(time.Millisecond).String())
 	return nil
 }
 

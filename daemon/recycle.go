@@ -8,7 +8,6 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
-	"cpulb/internal/procfs"
 )
 
 // A worker that has run many tasks, is old or has grown gets a successor, as one
@@ -62,14 +61,14 @@ func (s *seat) gone() error {
 
 // recycleLocked has the worker replaced, some time soon.
 func (w *worker) recycleLocked(why string) {
-	now := time.Now()
-	if w.state.Load() != lifecycle.Ready || w.seat.alone || now.Before(w.recycleFrom) {
+	now := w.seat.pool.engine.elapsed()
+	if w.state.Load() != lifecycle.Ready || w.seat.alone || now < w.recycleFrom {
 		return
 	}
 	o, _ := w.seat.successorLocked(why)
 	select {
 	case w.seat.orders <- o:
-		w.recycleFrom = now.Add(recyclePause)
+		w.recycleFrom = now + recyclePause
 	default: // the seat has another order; there will be another occasion
 	}
 }
@@ -105,7 +104,7 @@ func (e *Engine) look() {
 	var bounded []*worker // by how much memory they may have resident
 	e.do(func(fx *effects.List) {
 		e.retireLocked()
-		now := time.Now()
+		now := e.elapsed()
 		for _, p := range e.pools {
 			p.scale(now, fx)
 		}
@@ -127,14 +126,14 @@ func (e *Engine) look() {
 }
 
 func (w *worker) recycleIfOldLocked() {
-	if age, most := time.Since(w.born), w.seat.pool.config.MaxAge; most > 0 && age >= most {
+	if age, most := w.seat.pool.engine.elapsed()-w.born, w.seat.pool.config.MaxAge; most > 0 && age >= most {
 		w.recycleLocked("it is " + age.Round(time.Second).String() + " old")
 	}
 }
 
 // recycleIfGrown measures the worker without the lock.
 func (w *worker) recycleIfGrown() {
-	rss, err := procfs.ResidentBytes(w.process.PID())
+	rss, err := w.process.ResidentBytes()
 	if err != nil {
 		return // it has ended
 	}

@@ -29,7 +29,7 @@ func (e *Engine) Status(ctx context.Context) api.Status {
 func (e *Engine) statusLocked(reports []report, kept journal.Stats) api.Status {
 	return api.Status{
 		Engine: api.EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
-			UptimeSeconds: time.Since(e.started).Seconds(), Tasks: e.countsLocked()},
+			UptimeSeconds: e.elapsed().Seconds(), Tasks: e.countsLocked()},
 		Components: map[string]api.Component{
 			"input_queue":  e.inputQueueLocked(),
 			"output_queue": e.outputQueueLocked(),

@@ -13,12 +13,13 @@ import (
 
 // demand is what a pool's size follows.
 type demand struct {
-	waited bool      // tasks waited when it was last looked at
-	calm   time.Time // since when there is a worker too many; zero: there is not
+	waited bool          // tasks waited when it was last looked at
+	calm   bool          // there is a worker too many
+	since  time.Duration // when there began to be
 }
 
 // scale makes the pool larger or smaller by a worker, if it has to be.
-func (p *pool) scale(now time.Time, fx *effects.List) {
+func (p *pool) scale(now time.Duration, fx *effects.List) {
 	if p.config.MaxWorkers == 0 || p.engine.draining || p.engine.life.Err() != nil {
 		return
 	}
@@ -29,11 +30,11 @@ func (p *pool) scale(now time.Time, fx *effects.List) {
 	p.demand.waited = waits
 	switch {
 	case waits || len(p.seats) <= p.config.MinWorkers || !p.oneTooManyLocked():
-		p.demand.calm = time.Time{}
-	case p.demand.calm.IsZero():
-		p.demand.calm = now
-	case now.Sub(p.demand.calm) >= p.config.IdleTimeout:
-		p.demand.calm = time.Time{}
+		p.demand.calm = false
+	case !p.demand.calm:
+		p.demand.calm, p.demand.since = true, now
+	case now-p.demand.since >= p.config.IdleTimeout:
+		p.demand.calm = false
 		p.setCount(len(p.seats)-1, "there was little to do", fx)
 	}
 }

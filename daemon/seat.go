@@ -51,7 +51,7 @@ type order struct {
 func newSeat(p *pool, spec supervisor.Spec, core int) *seat {
 	s := &seat{pool: p, spec: spec, core: core, orders: make(chan order, 1)}
 	s.life, s.dismiss = context.WithCancel(p.engine.life)
-	s.deaths, _ = lifecycle.NewRestarts(lifecycle.DefaultPolicy(), time.Now) // that policy makes sense
+	s.deaths, _ = lifecycle.NewRestarts(lifecycle.DefaultPolicy(), p.engine.elapsed) // that policy makes sense
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -24,7 +25,7 @@ type slot struct {
 	index  int
 	// conn is set, under Engine.mu, before the slot gets its first task, and does
 	// not change.
-	conn    *plugins.Conn
+	conn    fleet.Conn
 	lost    chan struct{}
 	current *ledger.Record
 	// stuck is how current ends, which is overdue and goes on: its next attempt must

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"reflect"
-	"time"
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
@@ -51,14 +50,14 @@ func (s *seat) takeSpare() bool {
 	if w == nil {
 		return false
 	}
-	began := time.Now()
+	began := e.elapsed()
 	if err := w.process.Pin(s.spec.CPUs); err != nil {
 		e.log.Error("a spare can't be used", "worker", s.spec.ID, "error", err)
 		w.process.Kill()
 		return false
 	}
 	s.take(w, "")
-	e.log.Info("a spare took the seat", "worker", s.spec.ID, "pid", w.process.PID(), "took", time.Since(began).String())
+	e.log.Info("a spare took the seat", "worker", s.spec.ID, "pid", w.process.PID(), "took", (e.elapsed() - began).String())
 	return true
 }
 

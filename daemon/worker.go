@@ -7,6 +7,7 @@ import (
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/ledger"
 	"cpulb/plugins"
@@ -24,13 +25,13 @@ type worker struct {
 	core  int             // that it is pinned to; -1: none
 	state lifecycle.Machine
 	// process is set before the worker is ready.
-	process *supervisor.Process
+	process fleet.Process
 	slots   []*slot
 	// threads and loops are its entries in the pool's lanes, nil unless it takes
 	// tasks.
 	threads, loops *balancer.Worker
-	born           time.Time
-	tasks          int // that have ended here
+	born           time.Duration // by Engine.elapsed
+	tasks          int           // that have ended here
 	// left is closed once it takes no more tasks: its seat needs a successor.
 	left chan struct{}
 	// wait is how long that successor has to wait.
@@ -40,7 +41,7 @@ type worker struct {
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
 	// recycleFrom is from when on it may be given a successor, see recycle.go.
-	recycleFrom time.Time
+	recycleFrom time.Duration
 }
 
 // launch starts a process for the seat. Nobody gives it a task until it is seated.
@@ -74,7 +75,7 @@ func (w *worker) makeSlots() {
 // openLocked lets the worker take tasks.
 func (w *worker) openLocked() {
 	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
-	w.born = time.Now()
+	w.born = w.seat.pool.engine.elapsed()
 	switch p := w.seat.pool; {
 	case w.seat.standby:
 	case w.seat.alone:

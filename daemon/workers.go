@@ -96,7 +96,7 @@ func (w *worker) reportTo(r *report) {
 	r.State, r.leaving = state.String(), state != lifecycle.Ready
 	r.Executor, r.Core, r.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
 	r.PID, r.Runtime, r.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
-	r.UptimeSeconds, r.SlotsBusy = time.Since(w.born).Seconds(), w.busy()
+	r.UptimeSeconds, r.SlotsBusy = (w.seat.pool.engine.elapsed() - w.born).Seconds(), w.busy()
 	if r.leaving {
 		r.Leaving = w.why
 	}

@@ -49,7 +49,6 @@ func (p Policy) wait(deaths int) time.Duration {
 
 // Death is how a worker ended that nobody asked to, or why it could not start.
 type Death struct {
-	At time.Time
 	// How is the exit, e.g. "signal: killed", or the error of the start.
 	How string
 	// LastWords are the last lines that it wrote to stderr.
@@ -68,23 +67,25 @@ func (d Death) String() string {
 // for concurrent use.
 type Restarts struct {
 	policy Policy
-	now    func() time.Time
-	born   time.Time // zero: none lives
-	deaths int       // in a row
+	clock  func() time.Duration
+	lives  bool
+	born   time.Duration // when the one that lives was
+	deaths int           // in a row
 	last   Death
 }
 
-// NewRestarts returns the Restarts of a place that has never had a worker. now is
-// the clock; time.Now is one.
-func NewRestarts(p Policy, now func() time.Time) (*Restarts, error) {
+// NewRestarts returns the Restarts of a place that has never had a worker. clock
+// returns for how long something has been going on, whatever is done to the time of
+// day.
+func NewRestarts(p Policy, clock func() time.Duration) (*Restarts, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	return &Restarts{policy: p, now: now}, nil
+	return &Restarts{policy: p, clock: clock}, nil
 }
 
 // Born notes that a worker is ready.
-func (r *Restarts) Born() { r.born = r.now() }
+func (r *Restarts) Born() { r.lives, r.born = true, r.clock() }
 
 // Proved notes that the worker has done what it is for, which clears the row of
 // deaths as a long life does.
@@ -94,9 +95,9 @@ func (r *Restarts) Proved() { r.deaths = 0 }
 // to wait before the next start.
 func (r *Restarts) Died(how string, lastWords []string) (wait time.Duration) {
 	r.forget()
-	r.born = time.Time{}
+	r.lives = false
 	r.deaths++
-	r.last = Death{At: r.now(), How: how, LastWords: lastWords}
+	r.last = Death{How: how, LastWords: lastWords}
 	return r.policy.wait(r.deaths)
 }
 
@@ -104,12 +105,12 @@ func (r *Restarts) Died(how string, lastWords []string) (wait time.Duration) {
 // not wait.
 func (r *Restarts) Ended() {
 	r.forget()
-	r.born = time.Time{}
+	r.lives = false
 }
 
 // forget clears the row of deaths once the worker of now has lived long enough.
 func (r *Restarts) forget() {
-	if !r.born.IsZero() && r.now().Sub(r.born) >= r.policy.Stable {
+	if r.lives && r.clock()-r.born >= r.policy.Stable {
 		r.deaths = 0
 	}
 }
