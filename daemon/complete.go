@@ -25,19 +25,24 @@ func (e *Engine) move(r *ledger.Record, to ledger.Phase, fx *effects.List) {
 // illegalMove is what the log says of a mistake that no test may let pass.
 const illegalMove = "a task was to make a move that it can't"
 
-// finish brings r to its end, or to its next attempt. No slot has it any more. Its
-// Result is seen once it has been committed; until then the task looks as it did.
+// finish brings r to its end, or to its next attempt.
 func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
+	if r.Phase().InSlot() && r.MayRetry(o.Status) {
+		e.takeBackLocked(r)
+		e.retry(r, o, fx)
+		return
+	}
+	e.end(r, o, fx)
+}
+
+// end brings r to its end. No slot has it any more. Its Result is seen once it has been
+// committed; until then the task looks as it did.
+func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().Over() {
 		fx.Log(hclog.Error, "a task was to end twice", "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
-	tried := r.Phase().InSlot()
 	e.takeBackLocked(r)
-	if tried && r.MayRetry(o.Status) {
-		e.retry(r, o, fx)
-		return
-	}
 	e.move(r, ledger.Ending, fx)
 	if r.Item != nil {
 		e.queue.Remove(e.now(), r.Item)

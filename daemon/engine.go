@@ -72,7 +72,7 @@ type Engine struct {
 	started  time.Time // the origin of elapsed
 	// life ends when Stop has given up on running tasks; supervisors go with it.
 	life        context.Context
-	end         context.CancelFunc
+	endLife     context.CancelFunc
 	supervisors sync.WaitGroup
 	scripts     scripts
 	programs    programs
@@ -116,7 +116,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*ledger.Record]*admission{},
 		slots: map[*ledger.Record]*slot{}}
 	e.config.Store(o.Config)
-	e.life, e.end = context.WithCancel(context.Background())
+	e.life, e.endLife = context.WithCancel(context.Background())
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
@@ -258,7 +258,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 	}
 	if err := summary(failed); err != nil {
-		e.end()
+		e.endLife()
 		e.stopWorkers(ctx)
 		e.launcher.Close()
 		e.closeJournal(ctx)

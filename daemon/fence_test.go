@@ -66,6 +66,9 @@ func TestANeighbourThatMustNotRunTwiceHasUntilItsOwnDeadline(t *testing.T) {
 			t.Error("another neighbour has until its own deadline")
 		}
 		f.ends("timed_out", 1, late)
+		if f.pass(time.Second); !old.Ended() {
+			t.Error("it goes on with no task left")
+		}
 		f.blameless()
 	})
 }

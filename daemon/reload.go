@@ -200,10 +200,12 @@ func (r *reload) adoptLocked() error {
 	e.replanLocked(r.schedules, e.plan.Since())
 	e.store.SetBounds(ledger.Bounds(r.config.Results))
 	old := e.pools
+	taken := e.fleetLocked() // the lanes of pools that go are theirs until their tasks have ended
 	e.pools = nil
 	for _, c := range r.changes {
 		if c.fresh {
-			c.pool.useLanes(e.freeLanesLocked())
+			c.pool.useLanes(freeLanes(taken))
+			taken = append(taken, c.pool)
 		}
 		if most := c.plan.config.MaxWorkers; most > 0 && !c.fresh { // its size is what it needs now
 			c.plan.count = min(max(len(c.pool.seats), c.plan.config.MinWorkers), most)
@@ -211,12 +213,12 @@ func (r *reload) adoptLocked() error {
 		c.pool.plan = c.plan
 		e.pools = append(e.pools, c.pool)
 	}
-	e.queue.Reconfigure(e.now(), e.queueOptionsLocked(r.config))
 	for _, p := range old {
 		if !slices.Contains(e.pools, p) {
 			e.retired = append(e.retired, p)
 		}
 	}
+	e.queue.Reconfigure(e.now(), e.queueOptionsLocked(r.config))
 	e.clock.kick()
 	return nil
 }
@@ -336,11 +338,11 @@ func (s *seat) fill(ready *worker) error {
 	return err
 }
 
-// freeLanesLocked returns the first of lanesPerPool lanes of the queue that no pool
-// has.
-func (e *Engine) freeLanesLocked() int {
+// freeLanes returns the first of lanesPerPool lanes of the queue that none of these
+// pools has.
+func freeLanes(taken []*pool) int {
 	for first := 0; ; first += lanesPerPool {
-		if !slices.ContainsFunc(e.fleetLocked(), func(p *pool) bool { return p.threads.index == first }) {
+		if !slices.ContainsFunc(taken, func(p *pool) bool { return p.threads.index == first }) {
 			return first
 		}
 	}

@@ -99,6 +99,32 @@ func TestAReloadTellsWhenNotEveryWorkerCouldBeExchanged(t *testing.T) {
 	})
 }
 
+func TestPoolsComeAndGoAndTheirTasksEnd(t *testing.T) {
+	c := one(1, 2)
+	onFarm(t, c, func(f *farm) {
+		ids := f.many(4, fleettest.Sleeps, params("1m")) // two run, two wait
+		other := one(2, 1)
+		other.Pools[0].Name = "q"
+		if err := f.reload(other); err != nil {
+			t.Fatal(err)
+		}
+		if f.ids() != "[q-0 q-1 p-0]" {
+			t.Errorf("ready are %s", f.ids())
+		}
+		again := f.submit(fleettest.Echo)
+		if r := f.result(again); r.Worker.Pool != "q" {
+			t.Errorf("a new task ran in %+v", r.Worker)
+		}
+		if err := f.reload(one(1, 2)); err != nil { // a new pool with the name of the old one
+			t.Fatal(err)
+		}
+		f.ends("completed", 1, ids...)
+		if f.pass(3 * time.Second); f.ids() != "[p-0]" || len(f.launcher.Living()) != 1 {
+			t.Errorf("ready are %s: %s", f.ids(), f.launcher)
+		}
+	})
+}
+
 func TestAReloadChangesHowManyWorkersThereAre(t *testing.T) {
 	onFarm(t, one(1, 1), func(f *farm) {
 		if err := f.reload(one(3, 1)); err != nil {

@@ -174,9 +174,9 @@ func (s *slot) abandon(blame, alone bool, fx *effects.List) {
 	case s.stuck != nil:
 		e.finish(r, *s.stuck, fx)
 	case running && r.Task.Extras().OnWorkerLost == task.Fail:
-		e.finish(r, s.workerLost("and the task must not run twice"), fx)
+		e.end(r, s.workerLost("and the task must not run twice"), fx)
 	case running && blame && s.suspect(r, alone, fx):
-		e.finish(r, s.workerLost("the second time that one died while it ran this task alone"), fx)
+		e.end(r, s.workerLost("the second time that one died while it ran this task alone"), fx)
 	default:
 		s.requeue(r, fx)
 	}
@@ -250,6 +250,7 @@ func (s *slot) overdue(seq uint64, reason plugins.StopReason) {
 			s.current, s.stuck = nil, nil // and its lease is never released
 		}
 		s.worker.fence(fmt.Sprintf("task %s (%s) did not stop", r.Task.ID, r.Task.ScriptPath), fx)
+		s.worker.settle(fx) // it may have been fenced before, and this was the last task in it
 		s.engine().checkIdleLocked()
 	})
 }

@@ -33,7 +33,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.running = false
 		e.failVolatile(fx)
 	})
-	e.end()
+	e.endLife()
 	e.stopWorkers(ctx)
 	e.supervisors.Wait()
 	e.launcher.Close()

@@ -65,6 +65,14 @@ func TestATaskThatMustNotRunTwiceFailsWithItsWorker(t *testing.T) {
 	})
 }
 
+// Poison is not tried again, and what must not run twice is not either.
+func TestNoRetryFollowsTheLossOfAWorkerThatEndsATask(t *testing.T) {
+	onFarm(t, one(1, 1), func(f *farm) {
+		f.ends("worker_lost", 2, f.submit(fleettest.Crashes, retries(5)))
+		f.ends("worker_lost", 1, f.submit(fleettest.Crashes, retries(5), onceOnly))
+	})
+}
+
 // Suspects that all run long get more workers, one with each look at the fleet.
 func TestSuspectsThatWaitGetMoreWorkers(t *testing.T) {
 	onFarm(t, one(1, 12), func(f *farm) {
