@@ -46,40 +46,44 @@ const problemType = "application/problem+json"
 
 // kind is what all problems of one code have in common.
 type kind struct {
-	code   string
-	status int
-	title  string
+	// sentinel is matched by the errors of this kind; nil: a requestError or a
+	// FieldError names the code.
+	sentinel error
+	code     string
+	status   int
+	title    string
 }
 
-// kinds is the only authority on which problems there are.
+// kinds is the only authority on which problems there are. An error is of the
+// first kind whose sentinel it matches: ErrInvalid, which others match too, is last.
 func kinds() []kind {
 	return []kind{
-		{codeInvalidJSON, http.StatusBadRequest, "Not JSON"},
-		{codeInvalidTask, http.StatusBadRequest, "The task can't be accepted"},
-		{codeScriptNotFound, http.StatusBadRequest, "No such script"},
-		{codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
-		{codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
-		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
-		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
-		{codeNotAllowed, http.StatusForbidden, "Not allowed"},
-		{codeTaskNotFound, http.StatusNotFound, "No such task"},
-		{codeBatchNotFound, http.StatusNotFound, "No such batch"},
-		{codeWorkerNotFound, http.StatusNotFound, "No such worker"},
-		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
-		{codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
-		{codeTaskConflict, http.StatusConflict, "Task id is taken"},
-		{codeResultEvicted, http.StatusGone, "Result no longer kept"},
-		{codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
-		{codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
-		{codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
-		{codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
-		{codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
-		{codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
-		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
-		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
-		{codeTooManyConnections, http.StatusServiceUnavailable, "Too many connections"},
-		{codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
-		{codeInternal, http.StatusInternalServerError, "Internal error"},
+		{nil, codeInvalidJSON, http.StatusBadRequest, "Not JSON"},
+		{nil, codeScriptNotFound, http.StatusBadRequest, "No such script"},
+		{nil, codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
+		{nil, codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
+		{nil, codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
+		{api.ErrBadCursor, codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
+		{access.ErrDenied, codeNotAllowed, http.StatusForbidden, "Not allowed"},
+		{task.ErrNotFound, codeTaskNotFound, http.StatusNotFound, "No such task"},
+		{api.ErrBatchNotFound, codeBatchNotFound, http.StatusNotFound, "No such batch"},
+		{api.ErrNoWorker, codeWorkerNotFound, http.StatusNotFound, "No such worker"},
+		{nil, codeNoSuchRoute, http.StatusNotFound, "No such route"},
+		{nil, codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
+		{task.ErrConflict, codeTaskConflict, http.StatusConflict, "Task id is taken"},
+		{task.ErrEvicted, codeResultEvicted, http.StatusGone, "Result no longer kept"},
+		{nil, codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
+		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
+		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
+		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
+		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
+		{api.ErrDraining, codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
+		{nil, codeNotReady, http.StatusServiceUnavailable, "Not ready"},
+		{nil, codeTooManyConnections, http.StatusServiceUnavailable, "Too many connections"},
+		{task.ErrNoSpace, codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
+		{task.ErrInvalid, codeInvalidTask, http.StatusBadRequest, "The task can't be accepted"},
+		{nil, codeInternal, http.StatusInternalServerError, "Internal error"},
 	}
 }
 
@@ -117,6 +121,7 @@ func problemFor(err error) *api.Problem {
 	return p
 }
 
+// codeFor returns the code that err names, or that of its kind.
 func codeFor(err error) string {
 	var field *task.FieldError
 	var request *requestError
@@ -125,35 +130,13 @@ func codeFor(err error) string {
 		return field.Code
 	case errors.As(err, &request):
 		return request.code
-	case errors.Is(err, access.ErrDenied):
-		return codeNotAllowed
-	case errors.Is(err, api.ErrBatchNotFound):
-		return codeBatchNotFound
-	case errors.Is(err, api.ErrReload):
-		return codeReloadFailed
-	case errors.Is(err, task.ErrNoSpace):
-		return codeJournalFull
-	case errors.Is(err, api.ErrBadCursor):
-		return codeBadQuery
-	case errors.Is(err, task.ErrInvalid):
-		return codeInvalidTask
-	case errors.Is(err, task.ErrNotFound):
-		return codeTaskNotFound
-	case errors.Is(err, task.ErrEvicted):
-		return codeResultEvicted
-	case errors.Is(err, task.ErrConflict):
-		return codeTaskConflict
-	case errors.Is(err, task.ErrQueueFull):
-		return codeQueueFull
-	case errors.Is(err, api.ErrNoWorker):
-		return codeWorkerNotFound
-	case errors.Is(err, api.ErrNoStacks):
-		return codeNoStacks
-	case errors.Is(err, api.ErrDraining):
-		return codeDraining
-	default:
-		return codeInternal
 	}
+	for _, k := range kinds() {
+		if k.sentinel != nil && errors.Is(err, k.sentinel) {
+			return k.code
+		}
+	}
+	return codeInternal
 }
 
 // problem is problemFor; one of our own is also logged.
