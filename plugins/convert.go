@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"fmt"
 	"time"
 
 	"cpulb/daemon/task"
@@ -57,6 +58,16 @@ func outcome(r *proto.Result, data []byte) Outcome {
 		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code}
 	}
 	return o
+}
+
+// limitResult makes a failure of an Outcome with more data than most bytes.
+func limitResult(o *Outcome, most int64) {
+	if int64(len(o.Data)) <= most {
+		return
+	}
+	o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
+		Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), most)}
+	o.Data = nil
 }
 
 // executorFailed is the Outcome of a task that the executor, not the script, has

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 
-	"cpulb/daemon/task"
 	"cpulb/internal/outbox"
 	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
@@ -128,7 +127,7 @@ func (t *loopTask) Log(level, message string) {
 
 // Ended implements LoopRun.
 func (t *loopTask) Ended(o Outcome) {
-	t.server.worker.bound(&o)
+	limitResult(&o, t.server.worker.resultBytes)
 	if t.last(resultEvent(t.seq, &o), o.Data) == nil {
 		return
 	}
@@ -206,14 +205,4 @@ func (s loopSlot) cancel(seq uint64, reason StopReason) Claim {
 		s.server.loop.Cancel(s.index, seq, reason)
 	}
 	return claim
-}
-
-// bound turns a result that is too large into a failure.
-func (w *worker) bound(o *Outcome) {
-	if int64(len(o.Data)) <= w.resultBytes {
-		return
-	}
-	o.Status, o.Data = task.Failed, nil
-	o.Error = &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
-		Message: fmt.Sprintf("the result has more than the allowed %d bytes", w.resultBytes)}
 }

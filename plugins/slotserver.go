@@ -134,7 +134,7 @@ func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 // answer sends the Result of seq. When the next task has been read already, the
 // Result may wait for that one's Started, which follows without running anything.
 func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
-	s.worker.bound(o)
+	limitResult(o, s.worker.resultBytes)
 	s.out.Lock()
 	defer s.out.Unlock()
 	s.answered++
