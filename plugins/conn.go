@@ -59,10 +59,9 @@ func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload 
 	return c, nil
 }
 
-// Send queues t, whose Seq follows the last one's of its Slot, and returns without
-// waiting.
-// Params of 64 KiB and more are handed over, not copied. An error means that the
-// connection has failed; Handler.Lost follows or has been called.
+// Send queues t, whose Seq follows that of the Slot's last Task, and returns without
+// waiting. Params of 64 KiB and more are handed over, not copied. An error means that
+// the connection has failed; Handler.Lost follows or has been called.
 func (c *Conn) Send(t *Task) error {
 	var room [512]byte
 	m := taskHeader(t)

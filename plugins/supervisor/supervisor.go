@@ -259,8 +259,6 @@ func (p *Process) CPUsAllowed() string { return p.cpus }
 // Slot returns the connection of slot i.
 func (p *Process) Slot(i int) *plugins.Conn { return p.slots[i] }
 
-// Cancel, Recall, Stats and Health are those of plugins.Client.
-
 // Cancel asks for a task to stop.
 func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.StopReason) (plugins.Claim, error) {
 	return p.client.Cancel(ctx, slot, seq, r)
