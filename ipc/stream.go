@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,9 +21,6 @@ import (
 const (
 	upgradeName = "cpulb"
 	switching   = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgradeName + "\r\n\r\n"
-
-	opSubmit = "submit"
-	opCancel = "cancel"
 
 	reasonStopping = "the daemon is stopping"
 	reasonBacklog  = "too much waits to be read here; results are found by task_id"
@@ -148,17 +144,33 @@ func (st *stream) serve(in *lines) {
 }
 
 func (st *stream) command(text []byte, line int) {
-	c, t, err := decodeLine(text)
+	c, err := task.DecodeCommand(text)
 	switch {
 	case err != nil:
-	case c.Op == opSubmit:
-		st.submit(t, c, line)
+	case c.Op == task.OpSubmit:
+		st.submit(&c, line)
 	default:
-		err = st.cancel(c.TaskID)
+		err = st.cancel(c.ID)
 	}
 	if err != nil {
-		st.reject(c.namedID(), line, err)
+		st.reject(namedID(&c), line, err)
 	}
+}
+
+// maxNamedID bounds the id that is repeated to the sender of a refused line.
+const maxNamedID = 64
+
+// namedID returns the id by which the sender of a refused line knows it; nil if
+// there is none.
+func namedID(c *task.Command) *string {
+	if c.Named {
+		text := c.Task.ID.String()
+		return &text
+	}
+	if c.ID == "" || len(c.ID) > maxNamedID {
+		return nil
+	}
+	return &c.ID
 }
 
 func (st *stream) cancel(text string) error {
@@ -172,11 +184,8 @@ func (st *stream) cancel(text string) error {
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered. The engine's answer may come later: meanwhile the
 // next lines are read.
-func (st *stream) submit(t *task.Task, c command, line int) {
-	quiet := c.Ack != nil && !*c.Ack
-	// c is of the line, which the next one overwrites.
-	w := &watch{stream: st, verbose: c.Events, quiet: quiet, accepted: quiet && !keyed(t), id: t.ID, line: line,
-		named: bytes.Contains(c.Task, []byte(`"task_id"`))}
+func (st *stream) submit(c *task.Command, line int) {
+	w := &watch{stream: st, verbose: c.Events, quiet: c.Quiet, accepted: c.Quiet && !keyed(c.Task), id: c.Task.ID, line: line, named: c.Named}
 	st.watches(1)
 	select {
 	case st.unanswered <- struct{}{}:
@@ -184,7 +193,7 @@ func (st *stream) submit(t *task.Task, c command, line int) {
 		st.watches(-1)
 		return
 	}
-	st.server.engine.Submit(st.who, t, w, w.answered)
+	st.server.engine.Submit(st.who, c.Task, w, w.answered)
 }
 
 // keyed reports whether t may turn out to be another task, sent before.
