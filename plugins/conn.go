@@ -14,7 +14,8 @@ import (
 // goroutine, one at a time, and must not block: they hold up the slot.
 type Handler interface {
 	Started(seq uint64)
-	// Ended hands over o, whose Data is the callee's own.
+	// Ended hands over o, whose Data is the callee's own, and JSON on one line if the
+	// task has completed. So is the value of Partial.
 	Ended(seq uint64, o Outcome)
 	// Skipped: the task did not run and will not run here, because the worker drains
 	// or because it needs a thread and the slot is on a loop.
@@ -118,7 +119,11 @@ func (c *Conn) event(f *frameReader) error {
 	case *proto.Event_Skipped:
 		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
 	case *proto.Event_Partial:
-		h.Partial(ev.Seq, k.Partial.Number, payload)
+		value, ok := oneLine(payload)
+		if !ok || value == nil {
+			value = []byte("null")
+		}
+		h.Partial(ev.Seq, k.Partial.Number, value)
 	case *proto.Event_Progress:
 		h.Progress(ev.Seq, k.Progress.Fraction, k.Progress.Message)
 	case *proto.Event_Log:
