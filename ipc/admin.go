@@ -80,7 +80,13 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 // what is in memory, and takes time. It answers as net/http/pprof does.
 func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("profile")
-	handlers := map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace}
+	handlers := map[string]http.HandlerFunc{
+		"":        pprof.Index,
+		"cmdline": pprof.Cmdline,
+		"profile": pprof.Profile,
+		"symbol":  pprof.Symbol,
+		"trace":   pprof.Trace,
+	}
 	switch handler := handlers[name]; {
 	case !s.engine.Administers(peer(r)):
 		s.fail(w, &access.Denied{Problem: "profiles are for root and for the administrators that access names"})

@@ -68,7 +68,8 @@ func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err e
 	}
 	if text := q.Get("limit"); text != "" {
 		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > api.MaxPage {
-			return f, p, &requestError{code: codeBadQuery, field: "limit", detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, api.MaxPage)}
+			return f, p, &requestError{code: codeBadQuery, field: "limit",
+				detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, api.MaxPage)}
 		}
 	}
 	p.After = q.Get("after")
@@ -86,7 +87,8 @@ func statuses(values []string) ([]task.Status, error) {
 				for _, s := range task.Statuses() {
 					names = append(names, s.String())
 				}
-				return nil, &requestError{code: codeBadQuery, field: "status", detail: fmt.Sprintf("status: %.64q is not a state", name), allowed: names}
+				return nil, &requestError{code: codeBadQuery, field: "status", allowed: names,
+					detail: fmt.Sprintf("status: %.64q is not a state", name)}
 			}
 			if !slices.Contains(all, status) {
 				all = append(all, status)

@@ -230,7 +230,8 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, &requestError{code: codeNoSuchRoute, detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md and /v1/openapi.json list what there is", r.URL.Path)})
+	s.fail(w, &requestError{code: codeNoSuchRoute,
+		detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md and /v1/openapi.json list what there is", r.URL.Path)})
 }
 
 func (s *Server) otherMethod(allowed []string) http.HandlerFunc {

@@ -87,7 +87,8 @@ func checkUpgrade(r *http.Request) error {
 			detail: `POST /v1/stream takes the headers "Connection: Upgrade" and "Upgrade: cpulb"`}
 	}
 	if r.ContentLength != 0 {
-		return &requestError{code: codeInvalidTask, field: "body", detail: "the request has a body; lines are sent after its headers, without Content-Length or Transfer-Encoding"}
+		return &requestError{code: codeInvalidTask, field: "body",
+			detail: "the request has a body; lines are sent after its headers, without Content-Length or Transfer-Encoding"}
 	}
 	return nil
 }

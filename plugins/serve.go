@@ -113,9 +113,19 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	scrub()
-	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots),
-		LoopSlots: int(r.LoopSlots), RuntimeDir: r.RuntimeDir,
-		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings, LockStall: time.Duration(r.GetLimits().GetLockStallNs()), Log: w.log})
+	limits := r.GetLimits()
+	engine, err := w.executor.Configure(ctx, Configuration{
+		WorkerID:    r.WorkerId,
+		Pool:        r.Pool,
+		Slots:       int(r.Slots),
+		LoopSlots:   int(r.LoopSlots),
+		RuntimeDir:  r.RuntimeDir,
+		ResultBytes: int64(limits.GetResultBytes()),
+		OutputBytes: int64(limits.GetOutputBytes()),
+		LockStall:   time.Duration(limits.GetLockStallNs()),
+		Log:         w.log,
+		Settings:    r.Settings,
+	})
 	if err == nil {
 		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
 	}
@@ -126,7 +136,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	spareProcessors(int(r.Slots))
-	w.resultBytes = int64(r.GetLimits().GetResultBytes())
+	w.resultBytes = int64(limits.GetResultBytes())
 	for i := range r.Slots {
 		w.slots = append(w.slots, &slotServer{worker: w, index: int(i)})
 	}

@@ -53,7 +53,14 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	defer folder.remove()
-	engine, err := start(signals.stop, daemon.Options{Config: c, RuntimeDir: folder.path, StateDir: state, Private: o.private, Load: o.load, Log: log})
+	engine, err := start(signals.stop, daemon.Options{
+		Config:     c,
+		RuntimeDir: folder.path,
+		StateDir:   state,
+		Private:    o.private,
+		Load:       o.load,
+		Log:        log,
+	})
 	if err != nil {
 		if signals.stop.Err() != nil {
 			log.Info("stopped while starting", "reason", err)
@@ -61,8 +68,13 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		}
 		return err
 	}
-	return (&service{config: c, log: log, signals: signals, manager: manager, engine: engine,
-		server: ipc.NewServer(engine, ipc.Options{BodyBytes: c.Limits.BodyBytes, MaxConnections: c.Limits.Connections, Logger: log.Named("ipc")})}).run(listener)
+	server := ipc.NewServer(engine, ipc.Options{
+		BodyBytes:      c.Limits.BodyBytes,
+		MaxConnections: c.Limits.Connections,
+		Logger:         log.Named("ipc"),
+	})
+	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
+	return s.run(listener)
 }
 
 func newLog(c config.Log, stderr io.Writer) hclog.Logger {

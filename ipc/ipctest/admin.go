@@ -102,7 +102,13 @@ func (e *Engine) Schedules() []api.ScheduleStatus {
 
 // Executors implements ipc.Engine.
 func (e *Engine) Executors() []api.ExecutorStatus {
-	return []api.ExecutorStatus{{Name: "python", Command: "cpulb-python", SHA256: "ab12", Runtime: "CPython 3.11.2", Pools: []string{"cpu", "io"}}}
+	return []api.ExecutorStatus{{
+		Name:    "python",
+		Command: "cpulb-python",
+		SHA256:  "ab12",
+		Runtime: "CPython 3.11.2",
+		Pools:   []string{"cpu", "io"},
+	}}
 }
 
 // Gather implements ipc.Engine.
@@ -125,8 +131,8 @@ func (e *Engine) Status(context.Context) api.Status {
 			"process_pool": {Health: api.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
 				"total_workers": 2,
 				"workers": []api.WorkerStatus{
-					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready", UptimeSeconds: 3723.4,
-						Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
+					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1",
+						State: "ready", UptimeSeconds: 3723.4, Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
 					{ID: "io-0", Pool: "io", Executor: "python", PID: 4243, Core: -1, CPUsAllowed: "0-1", State: "starting", Slots: 8},
 				}}},
 		},

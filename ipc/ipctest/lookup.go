@@ -74,7 +74,8 @@ func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
 	if _, err := e.find(who, access.Stop, id); err != nil {
 		return task.View{}, err
 	}
-	e.End(id, task.Result{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
+	e.End(id, task.Result{Status: task.Cancelled,
+		Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
 	return e.View(who, id)
 }
 

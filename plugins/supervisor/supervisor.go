@@ -151,8 +151,17 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 	if spec.LoopSlots > 0 && !p.description.HasLoop {
 		return fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", plugins.ErrBadSetting, p.description.Name)
 	}
-	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots, LoopSlots: spec.LoopSlots,
-		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, LockStall: spec.LockStall, Settings: spec.Settings}, handler)
+	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{
+		WorkerID:    spec.ID,
+		Pool:        spec.Pool,
+		Slots:       spec.Slots,
+		LoopSlots:   spec.LoopSlots,
+		RuntimeDir:  p.dir,
+		ResultBytes: spec.ResultBytes,
+		OutputBytes: spec.OutputBytes,
+		LockStall:   spec.LockStall,
+		Settings:    spec.Settings,
+	}, handler)
 	return err
 }
 
