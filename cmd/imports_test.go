@@ -29,12 +29,14 @@ var arrows = map[string][]string{
 	"ipc":              {"daemon/access", "daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
 	"ipc/client":       {"daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
 	"ipc/ipctest":      {"daemon/access", "daemon/api", "daemon/task", "ipc"},
-	"daemon": {"balancer", "balancer/topology", "daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/fleet/lifecycle",
-		"daemon/journal", "daemon/ledger", "daemon/queue", "daemon/schedule", "daemon/task", "plugins", "plugins/cgroup", "plugins/supervisor"},
-	"daemon/api":             {"daemon/task"},
-	"daemon/config":          {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins/supervisor"},
-	"daemon/effects":         {"daemon/task", "plugins"},
-	"daemon/fleet":           {"internal/procfs", "plugins", "plugins/supervisor"},
+	"daemon": {"daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/journal", "daemon/ledger", "daemon/queue",
+		"daemon/schedule", "daemon/task", "plugins", "plugins/cgroup", "plugins/supervisor"},
+	"daemon/api":     {"daemon/task"},
+	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins/supervisor"},
+	"daemon/effects": {"daemon/task", "plugins"},
+	"daemon/fleet": {"balancer", "balancer/topology", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet/lifecycle", "daemon/task",
+		"internal/procfs", "plugins", "plugins/supervisor"},
+	"daemon/daemontest":      {"daemon", "daemon/access", "daemon/api", "daemon/config", "daemon/fleet/fleettest", "daemon/task"},
 	"daemon/fleet/fleettest": {"daemon/fleet", "daemon/task", "plugins", "plugins/supervisor"},
 	"daemon/journal":         {"daemon/task"},
 	"daemon/ledger":          {"daemon/api", "daemon/queue", "daemon/task"},
@@ -66,7 +68,8 @@ var arrows = map[string][]string{
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
 	"cmd":                  {"daemon/task", "ipc/client"},
-	"daemon":               {"daemon/fleet/fleettest", "plugins"},
+	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
+	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
 	"ipc":                  {"ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
@@ -195,6 +198,8 @@ func TestArrowsAreHeld(t *testing.T) {
 		{"a leaf with an import", imported{ImportPath: "cpulb/balancer", Imports: []string{"cpulb/daemon/task"}}},
 		{"the wire outside of plugins", imported{ImportPath: "cpulb/daemon", Imports: []string{"cpulb/plugins/proto"}}},
 		{"in a test", imported{ImportPath: "cpulb/ipc", XTestImports: []string{"cpulb/embedpy"}}},
+		{"past the fleet", imported{ImportPath: "cpulb/daemon", Imports: []string{"cpulb/balancer"}}},
+		{"the tasks from the fleet", imported{ImportPath: "cpulb/daemon/fleet", Imports: []string{"cpulb/daemon/ledger"}}},
 		{"the engine for its types", imported{ImportPath: "cpulb/ipc", Imports: []string{"cpulb/daemon"}}},
 		{"cgo", imported{ImportPath: "cpulb/daemon", CgoFiles: []string{"x.go"}}},
 		{"a stranger", imported{ImportPath: "cpulb/utils"}},
@@ -203,7 +208,7 @@ func TestArrowsAreHeld(t *testing.T) {
 			t.Errorf("%s: not noticed", c.breaks)
 		}
 	}
-	fine := imported{ImportPath: "cpulb/daemon", Imports: []string{"fmt", "cpulb/balancer"}, TestImports: []string{"cpulb/daemon"}}
+	fine := imported{ImportPath: "cpulb/daemon", Imports: []string{"fmt", "cpulb/daemon/queue"}, TestImports: []string{"cpulb/daemon"}}
 	if wrong := against([]imported{fine}); wrong != nil {
 		t.Errorf("refused: %v", wrong)
 	}

@@ -5,9 +5,6 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
-	"cpulb/daemon/fleet"
-	"cpulb/plugins"
-	"errors"
 	"fmt"
 	"time"
 
@@ -64,33 +61,7 @@ func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker 
 	if err := e.administer(who); err != nil {
 		return err
 	}
-	var found *seat
-	var o order
-	var answer <-chan error
-	e.do(func(*effects.List) {
-		for _, p := range e.pools {
-			if s := seatLocked(worker, p.seats, p.spares); s != nil {
-				found = s
-				o, answer = s.successorLocked("a restart was asked for")
-			}
-		}
-	})
-	if found == nil {
-		return fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
-	}
-	return found.order(ctx, o, answer)
-}
-
-// seatLocked returns the seat whose workers have this id.
-func seatLocked(id string, among ...[]*seat) *seat {
-	for _, seats := range among {
-		for _, s := range seats {
-			if s.spec.ID == id {
-				return s
-			}
-		}
-	}
-	return nil
+	return e.fleet.Restart(ctx, worker)
 }
 
 // stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
@@ -102,20 +73,7 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 	if err := e.administer(who); err != nil {
 		return "", err
 	}
-	var process fleet.Process
-	e.do(func(*effects.List) {
-		if s := seatLocked(worker, e.seatsLocked()); s != nil && s.worker != nil {
-			process = s.worker.process
-		}
-	})
-	if process == nil {
-		return "", fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
-	}
 	ctx, cancel := context.WithTimeout(ctx, stacksTimeout)
 	defer cancel()
-	text, err := process.Stacks(ctx)
-	if errors.Is(err, plugins.ErrNoStacks) {
-		return "", fmt.Errorf("%w: worker %s: %w", api.ErrNoStacks, worker, err)
-	}
-	return text, err
+	return e.fleet.Stacks(ctx, worker)
 }

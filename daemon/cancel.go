@@ -32,7 +32,7 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 		e.finish(r, cancelled(), fx)
 	default:
 		r.Stopping = true
-		e.slots[r].stop(plugins.StopCancelled, fx)
+		e.slots[r].Stop(plugins.StopCancelled, fx)
 		e.noteLocked(r, r.Submitted()) // a daemon that dies now must not run it again
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
@@ -61,7 +62,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 // takeBackLocked takes r from the slot that has it, if one does.
 func (e *Engine) takeBackLocked(r *ledger.Record) {
 	if s := e.slots[r]; s != nil {
-		s.unguardLocked()
+		s.Disarm()
 		delete(e.slots, r)
 	}
 }
@@ -124,7 +125,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	at := now.Add(ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64()))
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, poolOf(r).laneOf(r).index, at)
+	e.queue.Retry(now, r.Item, laneOf(r), at)
 	e.clock.kick()
 	e.noteLocked(r, at)
 	e.metrics.retries.Inc()
@@ -147,7 +148,7 @@ func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
 
 // send has t, an attempt of r, sent to a slot. One that must not run twice is noted
 // to have been sent, and that is committed first.
-func (e *Engine) send(r *ledger.Record, to *slot, t *plugins.Task, fx *effects.List) {
+func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *effects.List) {
 	if e.journal == nil || r.Volatile || r.Task.Extra == nil || r.Task.Extra.OnWorkerLost != task.Fail {
 		fx.Frame(to, t)
 		return

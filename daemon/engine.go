@@ -16,7 +16,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -66,35 +65,31 @@ type Options struct {
 
 // Engine runs tasks. Create it with New; its methods are safe for concurrent use.
 type Engine struct {
-	options  Options
-	log      hclog.Logger
-	launcher fleet.Launcher
-	started  time.Time // the origin of elapsed
-	// life ends when Stop has given up on running tasks; supervisors go with it.
-	life        context.Context
-	endLife     context.CancelFunc
-	supervisors sync.WaitGroup
-	scripts     scripts
-	programs    programs
-
-	metrics *metrics
-	clock   clock
-	journal *journal.Journal // nil: none is kept
+	options Options
+	log     hclog.Logger
+	started time.Time // the origin of elapsed
+	// life ends with Stop; timers is what goes with it.
+	life    context.Context
+	endLife context.CancelFunc
+	timers  sync.WaitGroup
 	// stopped is closed once Stop is done.
-	stopped chan struct{}
+	stopped  chan struct{}
+	scripts  scripts
+	programs programs
+	metrics  *metrics
+	clock    clock
+	journal  *journal.Journal // nil: none is kept
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
 
 	mu    sync.Mutex
 	rules *access.Rules
-	pools []*pool
-	// retired are the pools of earlier configurations, until their tasks have ended.
-	retired []*pool
-	queue   *queue.Queue[*ledger.Record]
-	store   *ledger.Store
+	fleet *fleet.Fleet
+	queue *queue.Queue[*ledger.Record]
+	store *ledger.Store
 	// slots has the slot of each task that is in one.
-	slots map[*ledger.Record]*slot
+	slots map[*ledger.Record]*fleet.Slot
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving  map[*ledger.Record]*admission
@@ -106,40 +101,36 @@ type Engine struct {
 	running bool
 	// draining: nothing is accepted or started; stopping: nor ever will be.
 	draining, stopping bool
-	idle               chan struct{} // made by drain, closed once no slot is busy
+	idle               chan struct{} // made by drainLocked, closed once no slot is busy
 }
 
 // New checks the configuration against this machine, prepares the pools and takes
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*ledger.Record]*admission{},
-		slots: map[*ledger.Record]*slot{}}
+	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}),
+		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
-	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
-	for i, c := range o.Config.Pools {
-		made, err := e.planOf(o.Config, c)
-		if err != nil {
-			return nil, fmt.Errorf("pool %q: %w", c.Name, err)
-		}
-		p := newPool(e, made)
-		p.useLanes(lanesPerPool * i)
-		e.pools = append(e.pools, p)
+	layouts, err := e.layouts(o.Config)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
 		return nil, err
 	}
-	if e.launcher = o.Launcher; e.launcher == nil {
-		if e.launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+	launcher := o.Launcher
+	if launcher == nil {
+		if launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
+	e.fleet = fleet.New(fleet.Options{Owner: owner{e}, Launcher: launcher, Log: o.Log, Limits: &o.Config.Limits, Now: e.now, Elapsed: e.elapsed}, layouts)
+	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
-		e.launcher.Close()
+		launcher.Close()
 		return nil, err
 	}
 	var since map[string]time.Time
@@ -150,14 +141,17 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// lanesLocked is how many lanes the queue needs for so many pools, and for those that
-// there are.
-func (e *Engine) lanesLocked(pools int) int {
-	n := lanesPerPool * pools
-	for _, p := range e.fleetLocked() {
-		n = max(n, p.threads.index+lanesPerPool)
+// layouts checks the pools of a configuration against this machine.
+func (e *Engine) layouts(c *config.Config) ([]fleet.Layout, error) {
+	var all []fleet.Layout
+	for _, p := range c.Pools {
+		l, err := fleet.NewLayout(c, p, e.options.BinDir)
+		if err != nil {
+			return nil, fmt.Errorf("pool %q: %w", p.Name, err)
+		}
+		all = append(all, l)
 	}
-	return n
+	return all, nil
 }
 
 // newLauncher returns the launcher of real processes. It gives each worker a cgroup,
@@ -178,7 +172,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: e.lanesLocked(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.fleet.Lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -245,75 +239,23 @@ func (e *Engine) forgetLocked(gone []*ledger.Record) {
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.
 func (e *Engine) Start(ctx context.Context) error {
-	var seats []*seat
-	e.do(func(*effects.List) { seats = e.seatsLocked() })
-	failures := make(chan error, len(seats))
-	for _, s := range seats {
-		go func() { failures <- s.start(ctx) }()
-	}
-	var failed []error
-	for range seats {
-		if err := <-failures; err != nil {
-			failed = append(failed, err)
-		}
-	}
-	if err := summary(failed); err != nil {
+	if err := e.fleet.Start(ctx); err != nil {
 		e.endLife()
-		e.stopWorkers(ctx)
-		e.launcher.Close()
 		e.closeJournal(ctx)
 		return err
 	}
-	for _, s := range seats {
-		e.supervisors.Go(s.supervise)
-	}
 	e.do(func(fx *effects.List) {
 		e.running = true
-		for _, p := range e.pools {
-			p.resizeSparesLocked()
-		}
 		e.dismiss(fx)
 	})
-	e.supervisors.Go(func() { e.keepTime(e.life) })
-	e.supervisors.Go(e.tend)
+	e.timers.Go(func() { e.keepTime(e.life) })
 	return nil
-}
-
-// mostFailures is how many workers' failures are told one by one; they tend to be
-// alike.
-const mostFailures = 5
-
-// summary joins errors, of many the first.
-func summary(failed []error) error {
-	if more := len(failed) - mostFailures; more > 0 {
-		return fmt.Errorf("%w\nand %d more", errors.Join(failed[:mostFailures]...), more)
-	}
-	return errors.Join(failed...)
-}
-
-// seatsLocked returns every seat that may have a process.
-func (e *Engine) seatsLocked() []*seat {
-	var all []*seat
-	for _, p := range e.fleetLocked() {
-		all = append(all, p.allLocked()...)
-	}
-	return all
 }
 
 // Config returns what the engine runs by, which must not be changed.
 func (e *Engine) Config() *config.Config { return e.config.Load() }
 
 func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
-
-func (e *Engine) stopWorkers(ctx context.Context) {
-	var seats []*seat
-	e.do(func(*effects.List) { seats = e.seatsLocked() })
-	var wg sync.WaitGroup
-	for _, s := range seats {
-		wg.Go(func() { s.stop(ctx) })
-	}
-	wg.Wait()
-}
 
 // Ready says why tasks can't run now: the daemon is stopping, or a pool has no
 // worker. Nil means that every pool has one.
@@ -326,9 +268,9 @@ func (e *Engine) readyLocked() error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	for _, p := range e.pools {
-		if p.ready() == 0 {
-			return fmt.Errorf("pool %q has no ready worker", p.config.Name)
+	for _, p := range e.fleet.Pools() {
+		if p.Ready() == 0 {
+			return fmt.Errorf("pool %q has no ready worker", p.Name())
 		}
 	}
 	return nil

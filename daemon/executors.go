@@ -32,15 +32,13 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 // of which it returns the process, or 0.
 func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
 	e.do(func(*effects.List) {
-		for _, p := range e.pools {
-			if p.config.Executor != s.Name {
+		for _, p := range e.fleet.Pools() {
+			if p.Config().Executor != s.Name {
 				continue
 			}
-			s.Pools = append(s.Pools, p.config.Name)
-			for _, seat := range p.seats {
-				if seat.worker != nil && pid == 0 {
-					pid, s.Runtime = seat.worker.process.PID(), seat.worker.process.Runtime()
-				}
+			s.Pools = append(s.Pools, p.Name())
+			if pid == 0 {
+				pid, s.Runtime = p.Runs()
 			}
 		}
 	})

@@ -114,15 +114,15 @@ func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, f
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
 	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
-	for _, p := range g.engine.pools {
-		name := p.config.Name
-		send(depth, prometheus.GaugeValue, float64(p.waitingLocked()), name)
-		send(busy, prometheus.GaugeValue, float64(p.busyLocked()), name)
-		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
-		send(deaths, prometheus.CounterValue, float64(p.deaths), name)
-		send(poisoned, prometheus.CounterValue, float64(p.poisoned), name)
-		for _, s := range p.seats {
-			send(restarts, prometheus.CounterValue, float64(s.restarts), name, s.spec.ID)
+	for _, p := range g.engine.fleet.Pools() {
+		name := p.Name()
+		send(depth, prometheus.GaugeValue, float64(p.Waiting()), name)
+		send(busy, prometheus.GaugeValue, float64(p.Busy()), name)
+		send(slots, prometheus.GaugeValue, float64(p.Ready()), name)
+		send(deaths, prometheus.CounterValue, float64(p.Deaths()), name)
+		send(poisoned, prometheus.CounterValue, float64(p.Poisoned()), name)
+		for worker, n := range p.Restarts {
+			send(restarts, prometheus.CounterValue, float64(n), name, worker)
 		}
 	}
 }

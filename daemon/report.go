@@ -9,6 +9,7 @@ import (
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/task"
 )
@@ -16,7 +17,7 @@ import (
 // Status reports on every component. It asks the workers for their figures, all
 // at once.
 func (e *Engine) Status(ctx context.Context) api.Status {
-	reports := e.reports(ctx)
+	reports := e.fleet.Reports(ctx)
 	var kept journal.Stats
 	if e.journal != nil {
 		kept = e.journal.Stats()
@@ -26,7 +27,12 @@ func (e *Engine) Status(ctx context.Context) api.Status {
 	return status
 }
 
-func (e *Engine) statusLocked(reports []report, kept journal.Stats) api.Status {
+// Workers reports every worker, as Status does.
+func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus {
+	return fleet.Statuses(e.fleet.Reports(ctx))
+}
+
+func (e *Engine) statusLocked(reports []fleet.Report, kept journal.Stats) api.Status {
 	return api.Status{
 		Engine: api.EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
 			UptimeSeconds: e.elapsed().Seconds(), Tasks: e.countsLocked()},
@@ -97,26 +103,26 @@ func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
 	return c
 }
 
-func (e *Engine) processPoolLocked(reports []report) api.Component {
+func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 	c := api.Component{Health: e.healthLocked()}
 	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
-	for _, p := range e.pools {
-		total += len(p.seats)
-		if slices.Contains(p.config.TaskTypes, string(task.CPUBound)) {
-			cpu += len(p.seats)
+	for _, p := range e.fleet.Pools() {
+		total += p.Workers()
+		if slices.Contains(p.Config().TaskTypes, string(task.CPUBound)) {
+			cpu += p.Workers()
 		}
-		if slices.Contains(p.config.TaskTypes, string(task.IOBound)) {
-			io += len(p.seats)
+		if slices.Contains(p.Config().TaskTypes, string(task.IOBound)) {
+			io += p.Workers()
 		}
-		active += p.busyLocked()
-		deaths += p.deaths
-		poisoned += p.poisoned
+		active += p.Busy()
+		deaths += p.Deaths()
+		poisoned += p.Poisoned()
 	}
-	if reason := degraded(reports); c.Health == api.Healthy && reason != "" {
+	if reason := fleet.Degraded(reports); c.Health == api.Healthy && reason != "" {
 		c.Health, c.Reason = api.Degraded, reason
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
-		"active_threads": active, "workers": statuses(reports),
+		"active_threads": active, "workers": fleet.Statuses(reports),
 		"worker_deaths": deaths, "poisoned_tasks": poisoned}
 	return c
 }

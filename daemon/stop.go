@@ -33,10 +33,9 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.running = false
 		e.failVolatile(fx)
 	})
+	e.fleet.Stop(ctx)
 	e.endLife()
-	e.stopWorkers(ctx)
-	e.supervisors.Wait()
-	e.launcher.Close()
+	e.timers.Wait()
 	last, cancel := context.WithTimeout(context.Background(), lastCommit)
 	defer cancel()
 	e.closeJournal(last)
@@ -75,13 +74,8 @@ func (e *Engine) failVolatile(fx *effects.List) {
 
 // checkIdleLocked closes idle when the engine drains and no slot is busy.
 func (e *Engine) checkIdleLocked() {
-	if !e.draining {
+	if !e.draining || e.fleet.Busy() {
 		return
-	}
-	for _, p := range e.fleetLocked() {
-		if p.busyLocked() > 0 {
-			return
-		}
 	}
 	select {
 	case <-e.idle:

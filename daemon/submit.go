@@ -180,7 +180,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		return err
 	}
 	if !a.forced {
-		err := e.rules.Check(who, access.Request{Action: access.Submit, Pool: p.config.Name, ScriptPath: r.Task.ScriptPath,
+		err := e.rules.Check(who, access.Request{Action: access.Submit, Pool: p.Name(), ScriptPath: r.Task.ScriptPath,
 			Source: r.Task.Gives("source")})
 		if err != nil {
 			return err
@@ -209,16 +209,13 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 
 // entryFor is what the queue has to know of r.
 func entryFor(r *ledger.Record) queue.Entry {
-	entry := queue.Entry{Lane: poolOf(r).laneOf(r).index, Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
+	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
 	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
 		entry.RunAt, entry.ExpiresAt = r.Times()
 	}
 	return entry
 }
-
-// poolOf returns the pool of a task that has one.
-func poolOf(r *ledger.Record) *pool { return r.Pool.(*pool) }
 
 // commit has the journal keep what arrives.
 func (e *Engine) commit(all ...*admission) {
@@ -265,7 +262,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	e.move(r, to, fx)
 	e.metrics.submitted.Inc()
-	poolOf(r).dispatch(fx)
+	e.dispatch(poolOf(r), fx)
 	a.answer(r.View(), nil, fx)
 }
 
@@ -280,26 +277,6 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 	}
 	a.answer(task.View{}, err, fx)
-}
-
-// poolForLocked returns the pool that t names, or the first in the file that serves
-// its type and executor.
-func (e *Engine) poolForLocked(t *task.Task) (*pool, error) {
-	for _, p := range e.pools {
-		serves := slices.Contains(p.config.TaskTypes, string(t.Type))
-		if t.Pool == p.config.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == p.config.Executor) {
-			return p, nil
-		}
-	}
-	if t.Pool == "" {
-		return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
-			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
-	}
-	var names []string
-	for _, p := range e.pools {
-		names = append(names, p.config.Name)
-	}
-	return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}
 }
 
 // Rerun submits what a task says anew, as a task of who with a fresh id, and

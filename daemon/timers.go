@@ -58,8 +58,8 @@ func (e *Engine) tick() (wait time.Duration) {
 		due, since = e.dueLocked(now)
 		e.queue.Advance(now)
 		e.changes(fx)
-		for _, p := range e.fleetLocked() {
-			p.dispatch(fx)
+		for _, p := range e.fleet.All() {
+			e.dispatch(p, fx)
 		}
 		e.evictLocked(now)
 		wait = e.nextWakeLocked(now)

@@ -1,4 +1,3 @@
-// Package fleet is the seam between the engine and the processes of its workers.
 package fleet
 
 import (

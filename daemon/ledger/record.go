@@ -55,6 +55,12 @@ func (r *Record) Phase() Phase { return r.phase }
 // Status returns what clients see of its phase.
 func (r *Record) Status() task.Status { return r.status }
 
+// Info returns the task itself, which does not change.
+func (r *Record) Info() *task.Task { return r.Task }
+
+// Runs reports whether a thread of a worker has claimed it.
+func (r *Record) Runs() bool { return r.phase == Running }
+
 // Submitted returns when it was, made different from all other tasks.
 func (r *Record) Submitted() time.Time { return time.Unix(0, r.stamp) }
 

@@ -1,8 +1,9 @@
-package daemon
+package fleet
 
 import (
-	"cpulb/daemon/effects"
 	"time"
+
+	"cpulb/daemon/effects"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -19,17 +20,17 @@ type demand struct {
 }
 
 // scale makes the pool larger or smaller by a worker, if it has to be.
-func (p *pool) scale(now time.Duration, fx *effects.List) {
-	if p.config.MaxWorkers == 0 || p.engine.draining || p.engine.life.Err() != nil {
+func (p *Pool) scale(fx *effects.List) {
+	if p.config.MaxWorkers == 0 || p.fleet.Owner.Draining() || p.fleet.life.Err() != nil {
 		return
 	}
-	waits := p.starvedLocked()
+	waits, now := p.starved(), p.fleet.Elapsed()
 	if waits && p.demand.waited && len(p.seats) < p.config.MaxWorkers {
 		p.setCount(len(p.seats)+1, "tasks wait", fx)
 	}
 	p.demand.waited = waits
 	switch {
-	case waits || len(p.seats) <= p.config.MinWorkers || !p.oneTooManyLocked():
+	case waits || len(p.seats) <= p.config.MinWorkers || !p.oneTooMany():
 		p.demand.calm = false
 	case !p.demand.calm:
 		p.demand.calm, p.demand.since = true, now
@@ -39,28 +40,27 @@ func (p *pool) scale(now time.Duration, fx *effects.List) {
 	}
 }
 
-// starvedLocked tells whether tasks wait that any worker could take.
-func (p *pool) starvedLocked() bool {
-	q, now := p.engine.queue, p.engine.now()
-	return q.Runnable(now, p.threads.index) || q.Runnable(now, p.loops.index)
+// starved reports whether tasks wait that any worker could take.
+func (p *Pool) starved() bool {
+	return p.fleet.Owner.Runnable(p.threads.index) || p.fleet.Owner.Runnable(p.loops.index)
 }
 
-// oneTooManyLocked tells whether one worker fewer would have slots to spare.
-func (p *pool) oneTooManyLocked() bool {
+// oneTooMany reports whether one worker fewer would have slots to spare.
+func (p *Pool) oneTooMany() bool {
 	busy := 0
 	for _, s := range p.seats {
-		busy += s.busyLocked()
+		busy += s.busy()
 	}
 	return busy < (len(p.seats)-1)*p.slots()
 }
 
 // setCount changes the number of seats; who leaves one finishes what it has.
-func (p *pool) setCount(n int, why string, fx *effects.List) {
+func (p *Pool) setCount(n int, why string, fx *effects.List) {
 	had := len(p.seats)
 	p.count = n
-	p.resizeLocked()
+	p.resize()
 	for _, s := range p.seats[min(had, n):] {
-		p.engine.supervisors.Go(s.supervise)
+		p.fleet.start(runner{s}.supervise, fx)
 	}
 	fx.Log(hclog.Info, "the pool changes its size", "pool", p.config.Name, "workers", n, "reason", why)
 }

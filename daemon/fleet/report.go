@@ -1,4 +1,4 @@
-package daemon
+package fleet
 
 import (
 	"context"
@@ -10,19 +10,20 @@ import (
 	"cpulb/daemon/fleet/lifecycle"
 )
 
-// statsTimeout bounds how long Status waits for one worker's own figures; a
+// statsTimeout bounds how long Reports waits for one worker's own figures; a
 // worker that is late is reported without them.
 const statsTimeout = 500 * time.Millisecond
 
-// report is what is known of one worker, or of a seat without one.
-type report struct {
+// Report is what is known of one worker, or of a seat without one.
+type Report struct {
 	api.WorkerStatus
-	worker *worker // nil: the seat has none
+	worker *Worker // nil: the seat has none
 	// leaving: it takes no more tasks. aside: the pool is complete without it.
 	leaving, aside bool
 }
 
-func statuses(reports []report) []api.WorkerStatus {
+// Statuses returns what of the reports clients see.
+func Statuses(reports []Report) []api.WorkerStatus {
 	all := make([]api.WorkerStatus, len(reports))
 	for i := range reports {
 		all[i] = reports[i].WorkerStatus
@@ -30,12 +31,9 @@ func statuses(reports []report) []api.WorkerStatus {
 	return all
 }
 
-// Workers reports every worker, as Status does.
-func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus { return statuses(e.reports(ctx)) }
-
-// degraded says why the pools are not what they should be, "" when they are. A
+// Degraded says why the pools are not what they should be, "" when they are. A
 // worker that leaves is in order: its seat has, or will have, another.
-func degraded(reports []report) string {
+func Degraded(reports []Report) string {
 	for i := range reports {
 		switch r := &reports[i]; {
 		case r.leaving:
@@ -48,13 +46,13 @@ func degraded(reports []report) string {
 	return ""
 }
 
-// reports reports every seat's workers, with what their processes say of
-// themselves where they answer in time.
-func (e *Engine) reports(ctx context.Context) []report {
-	var all []report
-	e.do(func(*effects.List) {
-		for _, s := range e.seatsLocked() {
-			all = append(all, s.reportsLocked()...)
+// Reports reports every seat's workers, with what their processes say of themselves
+// where they answer in time.
+func (f *Fleet) Reports(ctx context.Context) []Report {
+	var all []Report
+	f.do(func(*effects.List) {
+		for _, s := range f.Seats() {
+			all = append(all, s.reports()...)
 		}
 	})
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
@@ -69,16 +67,27 @@ func (e *Engine) reports(ctx context.Context) []report {
 	return all
 }
 
-// reportsLocked reports the seat's workers, or that it has none.
-func (s *seat) reportsLocked() []report {
-	workers := s.workersLocked()
-	if s.life.Err() == nil && (s.worker == nil || len(workers) == len(s.leaving)) {
-		workers = append([]*worker{nil}, workers...)
+// Runs returns the process of one of the pool's workers, and its runtime; 0 if the pool
+// has none.
+func (p *Pool) Runs() (pid int, runtime string) {
+	for _, s := range p.seats {
+		if s.worker != nil {
+			return s.worker.process.PID(), s.worker.process.Runtime()
+		}
 	}
-	var all []report
+	return 0, ""
+}
+
+// reports reports the seat's workers, or that it has none.
+func (s *Seat) reports() []Report {
+	workers := s.workers()
+	if s.life.Err() == nil && (s.worker == nil || len(workers) == len(s.leaving)) {
+		workers = append([]*Worker{nil}, workers...)
+	}
+	var all []Report
 	for _, w := range workers {
-		r := report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.config.Name, Executor: s.spec.Executor,
-			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.stateLocked().String()}}
+		r := Report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.Name(), Executor: s.spec.Executor,
+			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}}
 		if w != nil {
 			w.reportTo(&r)
 		}
@@ -91,19 +100,19 @@ func (s *seat) reportsLocked() []report {
 }
 
 // reportTo fills in what the daemon knows of the process.
-func (w *worker) reportTo(r *report) {
+func (w *Worker) reportTo(r *Report) {
 	state := w.state.Load()
 	r.State, r.leaving = state.String(), state != lifecycle.Ready
 	r.Executor, r.Core, r.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
 	r.PID, r.Runtime, r.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
-	r.UptimeSeconds, r.SlotsBusy = (w.seat.pool.engine.elapsed() - w.born).Seconds(), w.busy()
+	r.UptimeSeconds, r.SlotsBusy = (w.seat.pool.fleet.Elapsed() - w.born).Seconds(), w.busy()
 	if r.leaving {
 		r.Leaving = w.why
 	}
 }
 
 // ask adds what the process reports.
-func (r *report) ask(ctx context.Context) {
+func (r *Report) ask(ctx context.Context) {
 	stats, err := r.worker.process.Stats(ctx)
 	if err != nil {
 		return

@@ -1,4 +1,4 @@
-package daemon
+package fleet
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
-	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,25 +21,26 @@ import (
 const stopTimeout = 5 * time.Second
 
 // drain lets the worker's tasks end, then the worker.
-func (w *worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
+func (w *Worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
 
 // fence is drain for the sake of a task that does not stop.
-func (w *worker) fence(why string, fx *effects.List) {
+func (w *Worker) fence(why string, fx *effects.List) {
 	if !w.leave(lifecycle.Fenced, why, fx) {
 		return
 	}
-	w.patience = time.AfterFunc(w.seat.pool.engine.limits().FenceTimeout, w.outOfPatience)
+	f := w.seat.pool.fleet
+	w.patience = time.AfterFunc(f.Limits.FenceTimeout, func() { f.do(w.outOfPatience) })
 	w.settle(fx)
 }
 
 // leave moves the worker out of its seat; false when it has gone further already.
-func (w *worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
+func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 	from, err := w.state.Advance(to)
 	if err != nil {
 		return false
 	}
 	w.why = why
-	w.closeLocked()
+	w.close()
 	if from == lifecycle.Ready {
 		s := w.seat
 		s.leaving = append(s.leaving, w)
@@ -49,10 +49,11 @@ func (w *worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 		}
 		close(w.left)
 	}
-	for _, sl := range w.slots {
-		if r := sl.current; r != nil && r.Phase() == ledger.Sent {
-			seq := sl.seq
-			fx.Process(func() { sl.recall(seq) })
+	grace := w.seat.pool.fleet.Limits.CancelGrace
+	for _, s := range w.slots {
+		if s.hold != nil && !s.hold.Runs() {
+			seq := s.seq
+			fx.Process(func() { handler{s}.recall(seq, grace) })
 		}
 	}
 	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
@@ -61,48 +62,50 @@ func (w *worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 }
 
 // settle ends a leaving worker that no task is left in.
-func (w *worker) settle(fx *effects.List) {
+func (w *Worker) settle(fx *effects.List) {
 	state := w.state.Load()
 	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
 		return
 	}
 	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and nobody else moves it meanwhile
+	process := w.process
 	if state == lifecycle.Fenced {
-		fx.Process(w.process.Kill)
+		fx.Process(process.Kill)
 		return
 	}
 	fx.Process(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
-		w.process.Stop(ctx)
+		process.Stop(ctx)
 	})
 }
 
 // outOfPatience ends a fenced worker whose neighbours have not ended in time. Those
 // that may run twice are requeued; one that may not has until its own deadline.
-func (w *worker) outOfPatience() {
-	w.seat.pool.engine.do(func(fx *effects.List) {
-		if w.state.Load() != lifecycle.Fenced {
-			return
-		}
-		if more := w.lastDeadlineLocked().Sub(w.seat.pool.engine.now()); more > 0 {
-			w.patience.Reset(more)
-			return
-		}
-		_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
-		fx.Process(w.process.Kill)
-	})
+func (w *Worker) outOfPatience(fx *effects.List) {
+	if w.state.Load() != lifecycle.Fenced {
+		return
+	}
+	if more := w.lastDeadline().Sub(w.seat.pool.fleet.Now()); more > 0 {
+		w.patience.Reset(more)
+		return
+	}
+	_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
+	fx.Process(w.process.Kill)
 }
 
-// lastDeadlineLocked is that of the tasks that must not run twice. The grace after it is
+// lastDeadline is that of the tasks that must not run twice. The grace after it is
 // theirs, too: a task that ends in it has ended by itself.
-func (w *worker) lastDeadlineLocked() (last time.Time) {
-	for _, sl := range w.slots {
-		r := sl.current
-		if r == nil || r.Task.Extras().OnWorkerLost != task.Fail || r.Task.Timeout == 0 || r.Started().IsZero() {
+func (w *Worker) lastDeadline() (last time.Time) {
+	for _, s := range w.slots {
+		if s.hold == nil || s.hold.Started().IsZero() {
 			continue
 		}
-		at := r.Started().Add(time.Duration(r.Task.Timeout) + w.seat.pool.engine.limits().CancelGrace)
+		t := s.hold.Info()
+		if t.Extras().OnWorkerLost != task.Fail || t.Timeout == 0 {
+			continue
+		}
+		at := s.hold.Started().Add(time.Duration(t.Timeout) + w.seat.pool.fleet.Limits.CancelGrace)
 		if at.After(last) {
 			last = at
 		}
