@@ -48,10 +48,10 @@ demo: build ## Run the examples on a private daemon and show where each ran
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
 
 .PHONY: test
-# Tests build programs by themselves; of those Go's cache of test results knows nothing.
+# Tests run the built programs; of those Go's cache of test results knows nothing.
 # Most of their time is waiting for processes: so twice as many packages as CPUs at a time.
 test: build ## Run all tests: Go with the race detector, cgo with its checks, the Python client
-	$(GO) test -count=1 -race -p $$((2 * $$(nproc))) -timeout 30m ./...
+	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 -race -p $$((2 * $$(nproc))) -timeout 30m ./...
 	GOEXPERIMENT=cgocheck2 $(GO) test -count=1 ./embedpy/... ./plugins/python/...
 	@$(MAKE) --no-print-directory test-python
 

@@ -92,7 +92,7 @@ func (d *daemon) load(path string, end <-chan struct{}) (done func() int64) {
 // `make soak-deaths` runs it at full size.
 func TestTheDaemonHoldsNoMoreAfterManyDeaths(t *testing.T) {
 	t.Parallel()
-	deaths := 16
+	deaths := 8
 	if text := os.Getenv("CPULB_SOAK_DEATHS"); text != "" {
 		var err error
 		if deaths, err = strconv.Atoi(text); err != nil {

@@ -20,10 +20,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	built "cpulb/internal/programs"
 )
 
-// programs builds the three programs once for all tests of the package, from what
-// `make build` left in the cache, and where git distrusts the folder, too.
+// programs returns a folder with the three programs, one for all tests of the package.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "cpulb-programs")
 	if err != nil {
@@ -32,14 +33,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // other users' daemons run them, too
 		return dir, err
 	}
-	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb": "0", "cpulb-python": "1"} {
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(dir, name), "./"+name)
-		build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-		if out, err := build.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("go build %s: %w\n%s", name, err, out)
-		}
-	}
-	return dir, nil
+	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python")
 })
 
 // together is how many tests run at a time. Each has a daemon of its own, and most
@@ -99,7 +93,7 @@ const patience = 10 * time.Minute
 // rest between two looks leaves the machine to the daemon.
 func (d *daemon) until(what string, holds func() bool) {
 	d.t.Helper()
-	for hung := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+	for hung := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(hung) {
 			d.t.Fatalf("not within %s: %s\n%s", patience, what, d.log)
 		}

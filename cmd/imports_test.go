@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"plugins/cgroup":         {},
 	"daemon/fleet/lifecycle": {},
 	"internal/procfs":        {},
+	"internal/programs":      {},
 	"plugins/reaper":         {},
 	"internal/rawio":         {},
 	"plugins/proto":          {},
@@ -67,7 +68,9 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
-	"cmd":                  {"daemon/task", "ipc/client"},
+	"cmd":                  {"daemon/task", "internal/programs", "ipc/client"},
+	"cmd/cpulbd":           {"internal/programs"},
+	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
