@@ -264,7 +264,7 @@ func (s *search) call(n *ast.CallExpr) bool {
 	}
 	if body, ok := s.bodies[f]; ok {
 		s.walk(body)
-		return true
+		return f.Name() != "start" // which has a goroutine begin after the lock
 	}
 	name := f.Pkg().Name() + "." + f.Name()
 	if r := f.Signature().Recv(); r != nil {

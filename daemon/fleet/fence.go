@@ -28,7 +28,7 @@ func (w *Worker) fence(why string, fx *effects.List) {
 	if !w.leave(lifecycle.Fenced, why, fx) {
 		return
 	}
-	f := w.seat.pool.fleet
+	f := w.pool.fleet
 	w.patience = time.AfterFunc(f.Limits.FenceTimeout, func() { f.do(w.outOfPatience) })
 	w.settle(fx)
 }
@@ -44,12 +44,12 @@ func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 	if from == lifecycle.Ready {
 		s := w.seat
 		s.leaving = append(s.leaving, w)
-		if s.worker == w {
+		if s.worker == w { // else its successor is there already
 			s.deaths.Ended()
+			s.vacate(0)
 		}
-		close(w.left)
 	}
-	grace := w.seat.pool.fleet.Limits.CancelGrace
+	grace := w.pool.fleet.Limits.CancelGrace
 	for _, s := range w.slots {
 		if s.hold != nil && !s.hold.Runs() {
 			seq := s.seq
@@ -86,7 +86,7 @@ func (w *Worker) outOfPatience(fx *effects.List) {
 	if w.state.Load() != lifecycle.Fenced {
 		return
 	}
-	if more := w.lastDeadline().Sub(w.seat.pool.fleet.Now()); more > 0 {
+	if more := w.lastDeadline().Sub(w.pool.fleet.Now()); more > 0 {
 		w.patience.Reset(more)
 		return
 	}
@@ -105,7 +105,7 @@ func (w *Worker) lastDeadline() (last time.Time) {
 		if t.Extras().OnWorkerLost != task.Fail || t.Timeout == 0 {
 			continue
 		}
-		at := s.hold.Started().Add(time.Duration(t.Timeout) + w.seat.pool.fleet.Limits.CancelGrace)
+		at := s.hold.Started().Add(time.Duration(t.Timeout) + w.pool.fleet.Limits.CancelGrace)
 		if at.After(last) {
 			last = at
 		}

@@ -100,7 +100,7 @@ func (p *Pool) Ready() int { return p.threads.balancer.Slots() + p.loops.balance
 // Restarts yields the seats' ids with how often their worker was replaced.
 func (p *Pool) Restarts(yield func(worker string, restarts int) bool) {
 	for _, s := range p.seats {
-		if !yield(s.spec.ID, s.restarts) {
+		if !yield(s.spec.ID, s.restarts()) {
 			return
 		}
 	}

@@ -17,7 +17,7 @@ const recyclePause = 30 * time.Second
 
 // recycle has the worker replaced, some time soon.
 func (w *Worker) recycle(why string) {
-	now := w.seat.pool.fleet.Elapsed()
+	now := w.pool.fleet.Elapsed()
 	if w.state.Load() != lifecycle.Ready || w.seat.alone || now < w.recycleFrom {
 		return
 	}
@@ -35,7 +35,7 @@ func (w *Worker) countTask() {
 	if w.tasks == 1 {
 		w.seat.deaths.Proved()
 	}
-	if most := w.seat.pool.config.MaxTasks; most > 0 && w.tasks >= most {
+	if most := w.pool.config.MaxTasks; most > 0 && w.tasks >= most {
 		w.recycle(fmt.Sprintf("it has run %d tasks", w.tasks))
 	}
 }
@@ -61,7 +61,7 @@ func (p *Pool) recycleOld() (bounded []*Worker) {
 
 // recycleIfGrown looks at how much memory the worker has resident.
 func (w *Worker) recycleIfGrown(rss int64) {
-	if most := w.seat.pool.config.MaxRSSBytes; most > 0 && rss >= most {
+	if most := w.pool.config.MaxRSSBytes; most > 0 && rss >= most {
 		w.recycle(fmt.Sprintf("it has %d MiB of memory resident", rss>>20))
 	}
 }

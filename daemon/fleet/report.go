@@ -87,7 +87,7 @@ func (s *Seat) reports() []Report {
 	var all []Report
 	for _, w := range workers {
 		r := Report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.Name(), Executor: s.spec.Executor,
-			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts, State: s.state().String()}}
+			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts(), State: s.state().String()}}
 		if w != nil {
 			w.reportTo(&r)
 		}
@@ -105,7 +105,7 @@ func (w *Worker) reportTo(r *Report) {
 	r.State, r.leaving = state.String(), state != lifecycle.Ready
 	r.Executor, r.Core, r.Slots = w.spec.Executor, w.core, w.spec.Slots+w.spec.LoopSlots // the seat's may be other ones by now
 	r.PID, r.Runtime, r.MemoryLimit = w.process.PID(), w.process.Runtime(), string(w.process.MemoryLimit())
-	r.UptimeSeconds, r.SlotsBusy = (w.seat.pool.fleet.Elapsed() - w.born).Seconds(), w.busy()
+	r.UptimeSeconds, r.SlotsBusy = (w.pool.fleet.Elapsed() - w.born).Seconds(), w.busy()
 	if r.leaving {
 		r.Leaving = w.why
 	}

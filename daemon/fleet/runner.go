@@ -45,11 +45,14 @@ func (r runner) start(ctx context.Context) error {
 
 // take puts w into the seat; what had it leaves, for this reason.
 func (r runner) take(w *Worker, why string) {
-	f := r.fleet()
+	f, stall := r.fleet(), w.spec.LockStall
 	r.do(func(fx *effects.List) {
 		r.seated(w, why, fx)
-		f.start(watcher{w}.watch, fx)
-		f.start(watcher{w}.probe, fx)
+		if !w.watched {
+			w.watched = true
+			f.start(watcher{w}.watch, fx)
+			f.start(func() { watcher{w}.probe(stall) }, fx)
+		}
 		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
 		if f.life.Err() != nil {
 			fx.Process(w.process.Kill) // Stop may have looked before the seat was filled
@@ -65,8 +68,8 @@ func (r runner) supervise() {
 	for r.life.Err() == nil {
 		select {
 		case <-r.life.Done():
-		case <-r.worker.left:
-			r.refill(r.worker.wait)
+		case <-r.vacant:
+			r.refill(r.wait)
 		case o := <-r.orders:
 			o.answer <- r.exchange(o)
 		}
@@ -118,14 +121,16 @@ func (r runner) failed(err error) (wait time.Duration) {
 
 // exchange puts a successor into the seat, or leaves the worker where it is.
 func (r runner) exchange(o order) error {
-	if o.of != nil && o.of != r.worker {
-		return nil // it has been replaced meanwhile
+	replaced := false
+	r.do(func(*effects.List) { replaced = o.of != nil && r.worker != nil && o.of != r.worker })
+	if replaced {
+		return nil // meanwhile
 	}
 	w, err := o.ready, error(nil)
 	select {
 	case r.pool.turn <- struct{}{}:
 		defer func() { <-r.pool.turn }()
-	case <-r.worker.left: // the worker is gone: no need to wait for our turn
+	case <-r.vacant: // the worker is gone: no need to wait for our turn
 	case <-r.life.Done(): // which it will find out
 	}
 	if w == nil {

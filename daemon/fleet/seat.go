@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
@@ -26,12 +27,17 @@ type Seat struct {
 	dismiss context.CancelFunc
 	orders  chan order
 
-	// worker was the last to take tasks here; nil before the first.
+	// worker was the last to take tasks here; nil before the first, and when it has
+	// moved to another seat.
 	worker *Worker
+	// vacant is closed once the worker takes no more tasks: the seat needs another one,
+	// after this wait. Each worker has a new one; the runner alone makes it.
+	vacant chan struct{}
+	wait   time.Duration
 	// leaving are its predecessors that have not ended.
-	leaving  []*Worker
-	deaths   *lifecycle.Restarts
-	restarts int // workers after the first
+	leaving    []*Worker
+	deaths     *lifecycle.Restarts
+	workersHad int
 }
 
 // order asks for a successor of the seat's worker, in a process as spec says. The
@@ -57,17 +63,28 @@ func newSeat(p *Pool, spec supervisor.Spec, core int) *Seat {
 // seated opens w to tasks; what had the seat leaves it.
 func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
 	old := s.worker
-	if old != nil {
-		s.restarts++
-	}
-	s.worker = w
+	s.workersHad++
+	s.worker, s.vacant, s.wait = w, make(chan struct{}), 0
+	w.seat, w.moving = s, false
 	s.deaths.Born()
 	w.open()
 	if old != nil {
 		old.drain(why, fx)
 	}
 	s.pool.fleet.Owner.Room(s.pool, fx)
+	if w.orphaned {
+		w.died(fx)
+	}
 }
+
+// vacate has the runner put another worker into the seat, after a wait.
+func (s *Seat) vacate(wait time.Duration) {
+	s.wait = wait
+	close(s.vacant)
+}
+
+// restarts counts the workers after the first.
+func (s *Seat) restarts() int { return max(0, s.workersHad-1) }
 
 // successor is the order for a worker like the one that is there.
 func (s *Seat) successor(why string) (order, <-chan error) {
@@ -98,10 +115,10 @@ func (s *Seat) lost(w *Worker, state lifecycle.State) {
 	}
 	if w.faultless(state) {
 		s.deaths.Ended()
+		s.vacate(0)
 	} else {
-		w.wait = s.deaths.Died(w.process.Exit(), w.process.LastStderr())
+		s.vacate(s.deaths.Died(w.process.Exit(), w.process.LastStderr()))
 	}
-	close(w.left)
 	s.departed()
 }
 

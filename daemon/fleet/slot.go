@@ -14,9 +14,7 @@ import (
 // Slot is the daemon's end of one thread of a worker, or of one place on its loop. It
 // lives as long as its worker, and has one task at a time.
 type Slot struct {
-	pool *Pool
-	// worker is another one once a spare has got a seat. Until then the slot has no
-	// task.
+	pool   *Pool
 	worker *Worker
 	lane   *Lane
 	index  int

@@ -43,7 +43,7 @@ func (r runner) takeSpare() bool {
 	f := r.fleet()
 	began := f.Elapsed()
 	var w *Worker
-	r.do(func(*effects.List) { w = r.pool.unseat(r.Seat) })
+	r.do(func(*effects.List) { w = r.pool.moveSpare(r.Seat) })
 	if w == nil {
 		return false
 	}
@@ -59,25 +59,21 @@ func (r runner) takeSpare() bool {
 	return true
 }
 
-// unseat makes a ready spare the seat's worker-to-be. Its old self is dead to whoever
-// knows it, and makes room for another spare.
-func (p *Pool) unseat(s *Seat) *Worker {
+// moveSpare takes a ready spare out of its seat, on its way to s; nil: there is none.
+// Another spare is started then.
+func (p *Pool) moveSpare(s *Seat) *Worker {
 	if s.alone || s.standby {
 		return nil
 	}
 	for _, from := range p.spares {
-		old := from.worker
-		if old == nil || old.state.Load() != lifecycle.Ready || !interchangeable(old.spec, s.spec) {
+		w := from.worker
+		if w == nil || w.state.Load() != lifecycle.Ready || !interchangeable(w.spec, s.spec) {
 			continue
 		}
-		w := &Worker{seat: s, spec: s.spec, core: s.core, process: old.process, slots: old.slots, left: make(chan struct{})}
-		for _, sl := range w.slots {
-			sl.worker = w
-		}
-		old.slots = nil
-		_, _ = old.state.Advance(lifecycle.Dead) // the table has it
+		from.worker = nil
 		from.deaths.Ended()
-		close(old.left)
+		from.vacate(0)
+		w.moving, w.spec, w.core = true, s.spec, s.core
 		return w
 	}
 	return nil

@@ -58,7 +58,7 @@ func TestASpareTakesNoTasks(t *testing.T) {
 func TestASpareThatCannotBeMovedIsEnded(t *testing.T) {
 	daemontest.On(t, withSpare(1), func(f *daemontest.Farm) {
 		spare := f.Ready("p-spare-0")
-		spare.RefusePin(errors.New("no such CPU"))
+		spare.OnPin(func() error { return errors.New("no such CPU") })
 		f.Ready("p-0").Die("signal: killed")
 		f.Pass(time.Second)
 		if !spare.Ended() || f.Ready("p-0") == spare {
@@ -88,6 +88,44 @@ func TestASpareThatHasASeatLivesAndDiesThere(t *testing.T) {
 		f.Ends("completed", 2, task)
 		if n := f.Figure("worker_deaths"); n != 2 {
 			t.Errorf("%d deaths were counted", n)
+		}
+	})
+}
+
+func TestASpareThatDiesOnItsWayIsReplacedLikeAnyOther(t *testing.T) {
+	daemontest.On(t, withSpare(1), func(f *daemontest.Farm) {
+		spare := f.Ready("p-spare-0")
+		spare.OnPin(func() error { spare.Die("signal: killed"); synctest.Wait(); return nil })
+		f.Ready("p-0").Die("signal: killed")
+		f.Pass(time.Second)
+		if f.Ready("p-0") == spare || f.Figure("worker_deaths") != 2 {
+			t.Errorf("%d deaths were counted: %s", f.Figure("worker_deaths"), f.Launcher)
+		}
+		f.Ends("completed", 1, f.Submit(fleettest.Echo))
+	})
+}
+
+// A spare is one worker, which has one watcher and is asked by one probe, wherever it is.
+func TestASpareOnItsWayIsNotMissed(t *testing.T) {
+	c := withSpare(1)
+	c.Limits.GILStall = time.Second
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		spare := f.Ready("p-spare-0")
+		spare.OnPin(func() error { // it stands still for as long as that takes
+			spare.Freeze()
+			time.Sleep(10 * time.Second)
+			spare.Thaw()
+			return nil
+		})
+		f.Ready("p-0").Die("signal: killed")
+		f.Pass(11 * time.Second)
+		if f.Ready("p-0") != spare {
+			t.Errorf("it was given up: %s\n%s", f.Launcher, f.Log)
+		}
+		spare.Freeze()
+		f.Pass(4 * time.Second)
+		if f.Ready("p-0") == spare {
+			t.Error("nobody asks it in its seat")
 		}
 	})
 }

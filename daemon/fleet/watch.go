@@ -18,20 +18,10 @@ type watcher struct{ *Worker }
 // watch returns after the process has been reaped and its tasks have been seen to.
 func (w watcher) watch() {
 	<-w.process.Done()
-	f := w.seat.pool.fleet
-	var slots []*Slot
-	f.do(func(*effects.List) { slots = w.slots })
-	for _, s := range slots {
+	for _, s := range w.slots {
 		<-s.lost // what it had written before its death has been read now
 	}
-	f.do(func(fx *effects.List) {
-		if w.slots == nil {
-			return // it was a spare, and has another seat
-		}
-		if w.died(fx) && f.life.Err() == nil {
-			fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
-		}
-	})
+	w.pool.fleet.do(w.died)
 }
 
 // A worker can stand still as a whole: somebody has stopped it, or a task has, or
@@ -44,9 +34,8 @@ func (w watcher) watch() {
 const leastPatience = time.Second
 
 // probe asks the worker once in every limits.gil_stall whether it is there, until
-// it leaves or does not answer. It returns at the process's end at the latest.
-func (w watcher) probe() {
-	stall := w.spec.LockStall
+// it is fenced or does not answer. It returns at the process's end at the latest.
+func (w watcher) probe(stall time.Duration) {
 	if stall <= 0 {
 		return
 	}
@@ -58,12 +47,11 @@ func (w watcher) probe() {
 			return
 		case <-ticker.C:
 		}
-		switch state := w.state.Load(); {
-		case state != lifecycle.Ready && state != lifecycle.Draining: // a spare that has a seat now is dead here
+		if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
 			return
-		case !w.answers(max(stall, leastPatience)):
-			w.seat.pool.fleet.do(func(fx *effects.List) { w.hang(max(stall, leastPatience), fx) })
-			return
+		}
+		if within := max(stall, leastPatience); !w.answers(within) {
+			w.pool.fleet.do(func(fx *effects.List) { w.hang(within, fx) })
 		}
 	}
 }
@@ -72,7 +60,7 @@ func (w watcher) probe() {
 // from running can make the first answer late.
 func (w watcher) answers(within time.Duration) bool {
 	for range 2 {
-		ctx, cancel := context.WithTimeout(w.seat.pool.fleet.life, within)
+		ctx, cancel := context.WithTimeout(w.pool.fleet.life, within)
 		_, err := w.process.Stats(ctx)
 		late := err != nil && context.Cause(ctx) == context.DeadlineExceeded
 		cancel()
@@ -86,8 +74,8 @@ func (w watcher) answers(within time.Duration) bool {
 // hang fences a worker that does not answer. The tasks in it are suspects once it
 // is ended, or one that stops its own process would do so for ever.
 func (w *Worker) hang(silent time.Duration, fx *effects.List) {
-	if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
-		return
+	if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining || w.moving {
+		return // a spare that moves is asked again in its seat
 	}
 	w.hung = true
 	fx.Log(hclog.Warn, "worker does not answer", "worker", w.spec.ID, "pid", w.process.PID(), "for", silent)

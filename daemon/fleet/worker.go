@@ -7,16 +7,23 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
 )
 
-// Worker is one process behind a seat, from its readiness to its end. A seat can
-// have several: one that takes tasks, and predecessors whose tasks are still
-// running.
+// Worker is one process, from its start to its end. A seat can have several: one that
+// takes tasks, and predecessors whose tasks are still running.
 type Worker struct {
-	seat  *Seat
-	spec  supervisor.Spec // as which it was started
-	core  int             // that it is pinned to; -1: none
-	state lifecycle.Machine
+	pool *Pool
+	// seat is where it is. A spare moves to another one, see spare.go.
+	seat *Seat
+	// moving: it has left one seat and is not in the next one yet. orphaned: its process
+	// ended meanwhile.
+	moving, orphaned bool
+	watched          bool            // it has its watcher
+	spec             supervisor.Spec // as which it runs
+	core             int             // that it is pinned to; -1: none
+	state            lifecycle.Machine
 	// process is nil until it has started.
 	process Process
 	slots   []*Slot
@@ -25,12 +32,8 @@ type Worker struct {
 	threads, loops *balancer.Worker
 	born           time.Duration // by Fleet.Elapsed
 	tasks          int           // that have ended here
-	// left is closed once it takes no more tasks: its seat needs a successor.
-	left chan struct{}
-	// wait is how long that successor has to wait.
-	wait time.Duration
-	why  string // it leaves
-	hung bool   // it did not answer, see liveness.go
+	why            string        // it leaves
+	hung           bool          // it did not answer, see watch.go
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
 	// recycleFrom is from when on it may be given a successor, see recycle.go.
@@ -38,7 +41,7 @@ type Worker struct {
 }
 
 func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
-	w := &Worker{seat: s, spec: spec, core: core, left: make(chan struct{})}
+	w := &Worker{pool: s.pool, seat: s, spec: spec, core: core}
 	w.slots = make([]*Slot, spec.Slots+spec.LoopSlots)
 	for i := range w.slots {
 		w.slots[i] = &Slot{pool: s.pool, worker: w, lane: &s.pool.threads, index: i, lost: make(chan struct{})}
@@ -60,8 +63,8 @@ func (w *Worker) attach(p Process) {
 // open lets the worker take tasks.
 func (w *Worker) open() {
 	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
-	w.born = w.seat.pool.fleet.Elapsed()
-	switch p := w.seat.pool; {
+	w.born = w.pool.fleet.Elapsed()
+	switch p := w.pool; {
 	case w.seat.standby:
 	case w.seat.alone:
 		p.isolation.idle = append(p.isolation.idle, w)
@@ -72,7 +75,7 @@ func (w *Worker) open() {
 
 // close lets it take no more.
 func (w *Worker) close() {
-	p := w.seat.pool
+	p := w.pool
 	p.threads.close(w.threads)
 	p.loops.close(w.loops)
 	w.threads, w.loops = nil, nil
@@ -80,7 +83,11 @@ func (w *Worker) close() {
 }
 
 // died deals with what a process that has ended leaves behind.
-func (w *Worker) died(fx *effects.List) (blamed bool) {
+func (w *Worker) died(fx *effects.List) {
+	if w.moving {
+		w.orphaned = true // it has no task; its next seat sees to it
+		return
+	}
 	state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
 	w.close()
 	if w.patience != nil {
@@ -88,8 +95,10 @@ func (w *Worker) died(fx *effects.List) (blamed bool) {
 	}
 	w.abandon(state, fx)
 	w.seat.lost(w, state)
-	w.seat.pool.fleet.Owner.Room(w.seat.pool, fx) // what was requeued may run on another worker
-	return state.BlamesTasks()
+	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
+	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
+		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+	}
 }
 
 // abandon gives the tasks back of a worker that died in state.

@@ -27,7 +27,7 @@ type Process struct {
 	frozen   chan struct{} // nil: it is not; closed when it thaws
 	pause    chan struct{} // nil: it is not; closed when it goes on
 	pinned   []int
-	noPin    error
+	onPin    func() error
 	rss      int64
 	asked    int
 
@@ -132,11 +132,17 @@ func (p *Process) Grow(bytes int64) {
 // Pin implements fleet.Process.
 func (p *Process) Pin(cpus []int) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.noPin == nil {
-		p.pinned = cpus
+	onPin := p.onPin
+	p.mu.Unlock()
+	if onPin != nil {
+		if err := onPin(); err != nil {
+			return err
+		}
 	}
-	return p.noPin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pinned = cpus
+	return nil
 }
 
 // Pinned returns where Pin has put it, nil if it has not.
@@ -146,11 +152,11 @@ func (p *Process) Pinned() []int {
 	return p.pinned
 }
 
-// RefusePin has Pin fail.
-func (p *Process) RefusePin(err error) {
+// OnPin has Pin call f first, and return its error.
+func (p *Process) OnPin(f func() error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.noPin = err
+	p.onPin = f
 }
 
 // Freeze has the process stand still, as SIGSTOP does, until Thaw.
