@@ -75,11 +75,11 @@ test-libraries: setup ## Install numpy, lxml, PIL and Python's own tests, and ru
 
 .PHONY: soak-python
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards
-	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
+	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd/e2e -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
 
 .PHONY: soak-deaths
 soak-deaths: setup ## Kill 1,000 workers under load and see that every task ends and the daemon holds no more afterwards
-	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
+	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd/e2e -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
 
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
@@ -100,7 +100,7 @@ bench-fleet: build ## Measure what balancing is for: cores, the end of skewed wo
 
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost
-	CPULB_CRASH_KILLS=200 $(GO) test ./cmd -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
+	CPULB_CRASH_KILLS=200 $(GO) test ./cmd/e2e -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
 
 .PHONY: fuzz
 fuzz: setup ## Fuzz everything that parses foreign bytes, FUZZTIME (10s) each

@@ -50,6 +50,24 @@ func TestAReloadExchangesWorkersOneByOneAndTasksGoOn(t *testing.T) {
 	})
 }
 
+// A worker that leaves is listed as it runs, not as its successor does.
+func TestALeavingWorkerIsListedAsItRuns(t *testing.T) {
+	c := daemontest.One(1, 8)
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		f.Submit(fleettest.Sleeps)
+		if err := f.Reload(daemontest.One(1, 4)); err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		for _, w := range f.Workers("p-0") {
+			seen = append(seen, fmt.Sprint(w.State, " with ", w.Slots, ", busy ", w.SlotsBusy))
+		}
+		if fmt.Sprint(seen) != "[ready with 4, busy 0 draining with 8, busy 1]" {
+			t.Errorf("%q", seen)
+		}
+	})
+}
+
 func TestAReloadThatCannotBeProvenChangesNothing(t *testing.T) {
 	c := daemontest.One(2, 1)
 	c.Pools = append(c.Pools, c.Pools[0])

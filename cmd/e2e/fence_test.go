@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -291,45 +290,30 @@ func TestPoisonTaskIsNamed(t *testing.T) {
 	}
 }
 
-// A neighbour that must not run twice has until its own deadline, whatever the
-// others have.
-func TestNeighboursThatMustNotRunTwiceHaveTheirTime(t *testing.T) {
-	t.Parallel()
-	d := start(t, withFenceTimeout("1ms"))
-	goOn := filepath.Join(t.TempDir(), "go on")
-	once := d.submit(script(t, waitsForFile), `"timeout":"60s","on_worker_lost":"fail","params":`+mustJSON(goOn))
-	d.untilRunning(once)
-	d.cancelStubborn(stubborn["sleeps"], "0")
-	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["status"] != "completed" { // by the successor, after fence_timeout
-		t.Errorf("another: %v", r)
-	}
-	touch(t, goOn)
-	if r := d.result(once); r["status"] != "completed" || r["data"] != 1.0 {
-		t.Errorf("once: %v", r)
-	}
+// quickToMiss is oneIOWorker where a worker that stands still is soon noticed and
+// ended.
+func quickToMiss() string {
+	return strings.Replace(withFenceTimeout("100ms"), "limits {", "limits {\n  gil_stall = \"200ms\"", 1)
 }
 
-// The next attempt of a task that does not stop never runs beside the one before.
-func TestARetryWaitsForTheEndOfAnAttemptThatDoesNotStop(t *testing.T) {
+func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
 	t.Parallel()
-	d := start(t, oneIOWorker)
-	goOn, neighbours := d.neighbours(1)
+	d := start(t, quickToMiss())
+	goOn, ids := d.neighbours(3)
 	old := d.readyPID("io-0")
-	path := script(t, "import time\ndef main(p, c):\n    if c.attempt == 1:\n        c.progress(0)\n        time.sleep(3600)\n    return c.attempt\n")
-	id, sleeps := "", false
-	for timeout := 100 * time.Millisecond; !sleeps; timeout *= 2 { // one that is over before the script sleeps tries nothing
-		id = d.submit(path, fmt.Sprintf(`"timeout":%q,"max_retries":1,"retry_backoff":"1ms","params":0`, timeout))
-		sleeps = d.hasEvent("/v1/tasks/"+id, "progress")
+	ended := watchEnd(t, int(old))
+	if err := unix.Kill(int(old), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
 	}
-	d.untilReady("io-0", old)
-	if _, view := d.call("GET", "/v1/tasks/"+id, ""); view["status"] != "running" {
-		t.Errorf("while the old process lives: %v", view)
-	}
+	ids = append(ids, d.submit(script(t, doubles), `"params":{"value":1}`)) // into the stopped worker
 	touch(t, goOn)
-	if r := d.result(id); r["status"] != "completed" || r["data"] != 2.0 {
-		t.Errorf("result: %v", r)
+	ended()
+	for _, id := range ids {
+		if r := d.result(id); r["status"] != "completed" || r["worker"].(map[string]any)["pid"] == old {
+			t.Errorf("result: %v", r)
+		}
 	}
-	if r := d.result(neighbours[0]); r["data"] != 1.0 {
-		t.Errorf("neighbour: %v", r)
+	if log := d.log.String(); !strings.Contains(log, "worker does not answer") {
+		t.Errorf("the log does not tell of it:\n%s", log)
 	}
 }

@@ -1,6 +1,6 @@
-// Package cmd_test runs the built programs together, as a user would: a real
+// Package e2e_test runs the built programs together, as a user would: a real
 // daemon, real workers, real scripts, over the real socket.
-package cmd_test
+package e2e_test
 
 import (
 	"bytes"

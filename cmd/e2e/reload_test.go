@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"fmt"
@@ -130,37 +130,4 @@ func TestABadReloadLeavesEverythingAsItWas(t *testing.T) {
 		t.Errorf("the old configuration: %s", log)
 	}
 	same("the same configuration")
-}
-
-func TestPoolsComeGoAndChange(t *testing.T) {
-	t.Parallel()
-	d := start(t, testConfig)
-	goOn, ids := d.neighbours(3) // in the pool that goes
-	other := strings.Replace(strings.Replace(testConfig, `pool "io"`, `pool "more"`, 1), "workers = 2", "workers = 1\n  nice = 1", 1)
-	if log := d.reload(other); !strings.Contains(log, "reloaded in every worker") {
-		t.Fatal(log)
-	}
-	r := d.run(script(t, "import os\ndef main(p, c):\n    return os.nice(0)\n"), "{}", "cpu_bound")
-	if r["data"] != 1.0 {
-		t.Errorf("in the changed pool: %v", r)
-	}
-	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["worker"].(map[string]any)["id"] != "more-0" {
-		t.Errorf("in the new pool: %v", r)
-	}
-	if d.readyPID("cpu-1") != 0 || d.readyPID("io-0") == 0 {
-		t.Errorf("a seat too many, or a pool with tasks has gone: %v", d.workers())
-	}
-	touch(t, goOn)
-	for _, id := range ids {
-		if r := d.result(id); r["status"] != "completed" || r["data"] != 1.0 {
-			t.Errorf("a task of the pool that goes: %v", r)
-		}
-	}
-	d.until("the pool without tasks has gone", func() bool { return d.readyPID("io-0") == 0 })
-	if log := d.reload(testConfig); !strings.Contains(log, "reloaded in every worker") {
-		t.Fatal(log)
-	}
-	if r := d.run(script(t, doubles), `{"value":1}`, "io_bound"); r["worker"].(map[string]any)["id"] != "io-0" {
-		t.Errorf("in the pool that came back: %v", r)
-	}
 }

@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"fmt"
@@ -79,7 +79,7 @@ func soak(t *testing.T, d *daemon, n int) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	folder, err := filepath.Abs("../plugins/python/testdata")
+	folder, err := filepath.Abs("../../plugins/python/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"errors"
@@ -103,7 +103,7 @@ func TestEveryMetricIsDocumentedAndThere(t *testing.T) {
 		n, err = resp.Body.Read(buffer)
 		text.Write(buffer[:n])
 	}
-	page, err := os.ReadFile("../docs/operations.md")
+	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}

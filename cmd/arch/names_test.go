@@ -1,4 +1,4 @@
-package cmd_test
+package arch_test
 
 import (
 	"go/ast"
@@ -102,7 +102,7 @@ func (n named) rpcs(text string) {
 func everyName(t *testing.T) named {
 	t.Helper()
 	names := named{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -135,12 +135,12 @@ func TestThePagesNameWhatIsThere(t *testing.T) {
 	path := regexp.MustCompile(`^[a-z][\w-]*(/[\w.*-]+)+$|^\w+\.(go|c|py|proto|json)$`)
 	dotted := regexp.MustCompile(`^[A-Za-z]\w*(\.[A-Za-z]\w*)+$`)
 	camel := regexp.MustCompile(`^[a-z]+[A-Z]\w*$`)
-	settings, err := os.ReadFile("../docs/configuration.md")
+	settings, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, page := range []string{"architecture", "data_flow", "workers", "journal"} {
-		text, err := os.ReadFile("../docs/" + page + ".md")
+		text, err := os.ReadFile("../../docs/" + page + ".md")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestThePagesNameWhatIsThere(t *testing.T) {
 // one.
 func fileNamed(name string) bool {
 	for _, pattern := range []string{name, "*/" + name, "*/*/" + name, "*/*/*/" + name} {
-		if found, _ := filepath.Glob("../" + pattern); len(found) > 0 {
+		if found, _ := filepath.Glob("../../" + pattern); len(found) > 0 {
 			return true
 		}
 	}

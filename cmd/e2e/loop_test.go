@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func completed(t *testing.T, p *client.Pending) *task.Result {
 func TestAPoolWithAsyncConcurrencyAwaitsAThousandTasksAtOnce(t *testing.T) {
 	t.Parallel()
 	d := start(t, loopConfig)
-	path, err := filepath.Abs("../plugins/python/testdata/awaits_its_neighbours.py")
+	path, err := filepath.Abs("../../plugins/python/testdata/awaits_its_neighbours.py")
 	if err != nil {
 		t.Fatal(err)
 	}
