@@ -73,7 +73,7 @@ func (e *Engine) inputQueueLocked() api.Component {
 	case c.Health != api.Healthy:
 	case size >= capacity || q.Blocked > 0:
 		c.Health, c.Reason = api.Degraded, "the queue is full"
-	case size >= capacity/100*nearlyFull:
+	case size*100 >= capacity*nearlyFull:
 		c.Health, c.Reason = api.Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
 	}
 	return c
