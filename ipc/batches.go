@@ -14,11 +14,10 @@ import (
 	"cpulb/daemon/task"
 )
 
-// ndjson is the media type of one JSON value a line.
+// ndjson is the media type of one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// batchBody is a body that has been read: of each task there is the task or what
-// is wrong with it, and where it stood.
+// batchBody is a decoded body: for each task, the task or its error, and its line.
 type batchBody struct {
 	tasks []*task.Task
 	errs  []error
@@ -57,7 +56,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// batchAnswer joins what was wrong with the lines and with the tasks.
+// batchAnswer merges the errors of the lines with those of the tasks.
 func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *api.Batch {
 	answer := &api.Batch{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []api.BatchError{}}
 	for i, t := range body.tasks {
@@ -80,8 +79,8 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 	return answer
 }
 
-// readBatch reads {"tasks":[…]}, or a task a line if the request or the look of
-// the body says so: curl's --data-binary names another type.
+// readBatch reads {"tasks":[…]}, or one task per line if the media type or the body's
+// first bytes suggest it: curl --data-binary sends another type.
 func (s *Server) readBatch(w http.ResponseWriter, r *http.Request) (*batchBody, error) {
 	text, err := io.ReadAll(s.body(w, r))
 	if err != nil {
@@ -104,8 +103,7 @@ func isLines(kind string) bool {
 	return slices.Contains([]string{ndjson, "application/ndjson", "application/jsonl", "application/x-jsonlines"}, kind)
 }
 
-// looksLikeLines reports whether text begins with an object other than that of
-// the tasks.
+// looksLikeLines reports whether text begins with an object other than {"tasks":[…]}.
 func looksLikeLines(text []byte) bool {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
@@ -127,7 +125,7 @@ func (b *batchBody) readWhole(text []byte) error {
 	return nil
 }
 
-// readLines reads a task a line. Blank lines are counted, and nothing else.
+// readLines reads one task per line. Blank lines are counted and skipped.
 func (b *batchBody) readLines(text []byte) {
 	number := 0
 	for line := range bytes.Lines(text) {

@@ -6,22 +6,21 @@ import (
 	"errors"
 )
 
-// lineBuffer is what is read at once, and the length up to which a line is not
-// copied.
+// lineBuffer is the size of a read; a line up to this length is not copied.
 const lineBuffer = 32 << 10
 
 // lines reads a client's lines, each of at most limit bytes.
 type lines struct {
 	r     *bufio.Reader
 	limit int64
-	// number is that of the line last returned, from 1.
+	// number counts the lines read, blank ones included.
 	number int
 }
 
-// next returns the next line that is not blank, valid until the next call. A
-// line over the limit is read to its end, in bounded memory, and is an error for
-// which tooLong holds; reading goes on after it. What comes after the last
-// newline may have been cut and is no line.
+// next returns the next line that is not blank, valid until the next call. A line
+// over the limit is read to its end, in bounded memory, and reported by an error for
+// which tooLong is true; the next call goes on after it. Text after the last newline
+// may have been cut off and is not returned.
 func (l *lines) next() ([]byte, error) {
 	for {
 		l.number++
@@ -43,8 +42,8 @@ func (l *lines) read() ([]byte, error) {
 	return text, err
 }
 
-// readLong reads the rest of a line of which first is the beginning. Of one over
-// the limit it keeps just enough for that to show.
+// readLong reads the rest of a line that begins with first. It keeps no more of an
+// overlong line than shows that it is one.
 func (l *lines) readLong(first []byte) ([]byte, error) {
 	line, err := bytes.Clone(first), bufio.ErrBufferFull
 	for errors.Is(err, bufio.ErrBufferFull) {
@@ -57,7 +56,7 @@ func (l *lines) readLong(first []byte) ([]byte, error) {
 	return line, err
 }
 
-// tooLong reports whether err is that of one line, after which others can be read.
+// tooLong reports whether err concerns one line only, so that the next can be read.
 func tooLong(err error) bool {
 	var request *requestError
 	return errors.As(err, &request)

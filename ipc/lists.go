@@ -26,8 +26,8 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, list, err)
 }
 
-// deleteTasks cancels what the filters select. Without any it would be a slip of
-// the hand that ends everything, so all must be asked for by name.
+// deleteTasks cancels the tasks that the filters select. Without filters it requires
+// all=true, so that a slip of the hand does not cancel everything.
 func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 	f, _, err := selection(r, "all")
 	if err == nil {
@@ -44,12 +44,13 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 func deliberate(q url.Values, f *api.Filter) error {
 	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
-			detail: "this would cancel every task of yours; say which, by status, label or batch, or all=true"}
+			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
 	}
 	return nil
 }
 
-// selection reads the filters of a list, and the parameters named beside them.
+// selection reads the filters of a list and the additional parameters that the caller
+// names.
 func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err error) {
 	if err = query(r, append(more, "status", "label", "batch")...); err != nil {
 		return f, p, err
@@ -76,7 +77,7 @@ func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err e
 	return f, p, nil
 }
 
-// statuses reads ?status=, which may come several times or have several names.
+// statuses reads ?status=, which may be repeated and may list several names.
 func statuses(values []string) ([]task.Status, error) {
 	var all []task.Status
 	for _, value := range values {
@@ -98,7 +99,7 @@ func statuses(values []string) ([]task.Status, error) {
 	return all, nil
 }
 
-// labels reads ?label=name=value, which may come several times.
+// labels reads ?label=name=value, which may be repeated.
 func labels(values []string) (map[string]string, error) {
 	if len(values) == 0 {
 		return nil, nil
@@ -108,7 +109,7 @@ func labels(values []string) (map[string]string, error) {
 		name, value, ok := strings.Cut(text, "=")
 		if before, again := all[name]; !ok || name == "" || again && before != value {
 			return nil, &requestError{code: codeBadQuery, field: "label",
-				detail: fmt.Sprintf("label: %.64q is not of the form name=value, or contradicts another", text)}
+				detail: fmt.Sprintf("label: %.64q is not name=value, or contradicts another label", text)}
 		}
 		all[name] = value
 	}

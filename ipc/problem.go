@@ -44,7 +44,7 @@ const (
 
 const problemType = "application/problem+json"
 
-// kind is what all problems of one code have in common.
+// kind describes all problems with one code.
 type kind struct {
 	// sentinel is matched by the errors of this kind; nil: a requestError or a
 	// FieldError names the code.
@@ -87,7 +87,7 @@ func kinds() []kind {
 	}
 }
 
-// requestError is something wrong with a request rather than with its task.
+// requestError is an error of a request rather than of its task.
 type requestError struct {
 	code, field, detail string
 	allowed             []string
@@ -95,9 +95,9 @@ type requestError struct {
 
 func (e *requestError) Error() string { return e.detail }
 
-// problemFor words err for the client who caused it.
+// problemFor describes err for the client who caused it.
 func problemFor(err error) *api.Problem {
-	if errors.Is(err, access.ErrHidden) { // which is told as if there were no such task
+	if errors.Is(err, access.ErrHidden) { // reported as if there were no such task
 		err = task.ErrNotFound
 	}
 	p := &api.Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
@@ -139,7 +139,7 @@ func codeFor(err error) string {
 	return codeInternal
 }
 
-// problem is problemFor; one of our own is also logged.
+// problem is problemFor, and logs errors of the daemon's own.
 func (s *Server) problem(err error) *api.Problem {
 	p := problemFor(err)
 	if p.Code == codeInternal {
@@ -148,8 +148,8 @@ func (s *Server) problem(err error) *api.Problem {
 	return p
 }
 
-// fail answers with the problem that err is. A caller who has gone is not told,
-// and is no fault of ours.
+// fail answers with err as a problem. If the caller has gone, there is nobody to
+// answer and nothing to log.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	if errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler)

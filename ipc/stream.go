@@ -23,11 +23,11 @@ const (
 	switching   = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgradeName + "\r\n\r\n"
 
 	reasonStopping = "the daemon is stopping"
-	reasonBacklog  = "too much waits to be read here; results are found by task_id"
-	// farewellTimeout is how long a client that was cut off has to read what had
-	// been queued for it, and why it ends.
+	reasonBacklog  = "too much waits to be read by this client; results are found by task_id"
+	// farewellTimeout is how long a client that was cut off has to read what had been
+	// queued for it, and the reason.
 	farewellTimeout = 5 * time.Second
-	// maxUnanswered is how many submissions share a commit at most, for one client.
+	// maxUnanswered bounds how many submissions of one client share a commit.
 	maxUnanswered = 1000
 )
 
@@ -41,17 +41,17 @@ type stream struct {
 	// unanswered bounds the submissions that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
-	over       chan struct{} // closed when the connection is to end
+	over       chan struct{} // closed to end the connection
 	ending     sync.Once
 	conn       *rawio.Conn
 	out        *outbox.Outbox
-	// cut is set when the client lets too much gather: nothing more is queued.
+	// cut is set when too much waits for the client to read: nothing more is queued.
 	cut  atomic.Bool
 	gone chan struct{} // closed when the connection has ended
 
 	mu       sync.Mutex
-	watching int           // tasks of which the result has not been queued
-	settled  chan struct{} // made when somebody waits for watching to be 0
+	watching int           // tasks whose result has not been queued
+	settled  chan struct{} // made by settle, closed when watching is 0
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +113,7 @@ func (st *stream) run(r *bufio.Reader) {
 	st.conn.Close()
 }
 
-// track remembers st for Shutdown; false when that has begun.
+// track registers st for Shutdown; it returns false when that has begun.
 func (s *Server) track(st *stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *Server) forget(st *stream) {
 	delete(s.streams, st)
 }
 
-// serve carries out lines until the client ends or is cut off.
+// serve carries out the client's lines until the connection ends or is cut off.
 func (st *stream) serve(in *lines) {
 	for !st.cut.Load() {
 		text, err := in.next()
@@ -197,10 +197,10 @@ func (st *stream) submit(c *task.Command, line int) {
 	st.server.engine.Submit(st.who, c.Task, w, w.answered)
 }
 
-// keyed reports whether t may turn out to be another task, sent before.
+// keyed reports whether t may turn out to be a task that was sent before.
 func keyed(t *task.Task) bool { return t.Extra != nil && t.Extra.IdempotencyKey != "" }
 
-// watches notes tasks that begin or end to be watched.
+// watches counts change tasks more that are watched.
 func (st *stream) watches(change int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -234,7 +234,7 @@ func (st *stream) reject(id *string, line int, err error) {
 	}{"rejected", id, line, p}), '\n'))
 }
 
-// write queues one line, in pieces. A client that lets too much gather is cut off.
+// write queues one line, in pieces, and cuts off a client for whom too much waits.
 func (st *stream) write(pieces ...[]byte) {
 	if st.cut.Load() {
 		return
@@ -264,7 +264,7 @@ func (st *stream) end(ctx context.Context) {
 	case <-st.gone:
 	case <-ctx.Done():
 	}
-	_ = st.out.Flush(ctx) // too late, or the client has gone: closed all the same
+	_ = st.out.Flush(ctx) // an error: too late, or the client has gone; it is closed all the same
 	st.ending.Do(func() { close(st.over) })
 	st.conn.Close()
 	<-st.gone

@@ -24,7 +24,7 @@ func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, map[string]string{"id": id, "stacks": text}, err)
 }
 
-// postRestart answers once the worker's successor is ready.
+// postRestart answers when the worker's successor is ready.
 func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
 	if err := query(r); err != nil {
 		s.fail(w, err)
