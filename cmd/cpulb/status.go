@@ -18,10 +18,10 @@ import (
 )
 
 type statusCommand struct {
-	JSON bool `help:"Print the daemon's answer as it is."`
+	JSON bool `help:"Print the daemon's answer unchanged, as JSON."`
 }
 
-// status is what of the daemon's answer people are shown.
+// status is the part of the daemon's answer that is printed for people.
 type status struct {
 	Engine struct {
 		IsRunning     bool           `json:"is_running"`
@@ -96,7 +96,7 @@ func (st *status) printComponents(out io.Writer) error {
 	return w.Flush()
 }
 
-// isNumber tells figures from the lists beside them.
+// isNumber tells figures from lists.
 func isNumber(text string) bool {
 	_, err := strconv.ParseFloat(text, 64)
 	return err == nil

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// waitGrace is what run waits beyond the task's timeout: for its turn, and for
+	// waitGrace is how long run waits beyond the task's timeout, for its turn and for
 	// a script that is slow to stop.
 	waitGrace = 10 * time.Second
 	// longWait is the longest single wait; the daemon bounds it, too.
 	longWait = time.Hour
-	// cancelTimeout bounds the cancel of a task that nobody waits for any more.
+	// cancelTimeout bounds the call that cancels an abandoned task.
 	cancelTimeout = 5 * time.Second
 )
 
@@ -47,7 +47,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
 }
 
-// await waits for x's end, without bound if x has none.
+// await waits for x's end, without limit if x has no timeout.
 func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
 	submitted, bound := time.Now(), time.Duration(x.Timeout)+waitGrace
 	for {
@@ -62,8 +62,8 @@ func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, e
 	}
 }
 
-// abandon cancels a task that nobody waits for. One that the daemon never got is
-// as good.
+// abandon cancels a task whose result is not awaited any more. A task that never
+// reached the daemon is no error.
 func abandon(ctx context.Context, c *client.Client, id task.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
@@ -117,7 +117,7 @@ func (r *resultCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 type cancelCommand struct {
 	ID        string `arg:"" optional:"" help:"Id of the task."`
 	selection `embed:""`
-	All       bool `help:"All of yours; for administrators, everybody's."`
+	All       bool `help:"All your tasks; for administrators, the tasks of all users."`
 }
 
 // Run implements the command.
@@ -129,7 +129,7 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	several := len(f.Statuses)+len(f.Labels) > 0 || f.Batch != task.ID{}
 	switch {
 	case several && r.All, (several || r.All) == (r.ID != ""):
-		return usageError{errors.New("say which: by an id, by --status, --label and --batch, or --all")}
+		return usageError{errors.New("select tasks: by an id, by --status, --label and --batch, or --all")}
 	case r.ID == "":
 		n, err := c.CancelAll(ctx, f)
 		if err != nil {

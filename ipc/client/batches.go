@@ -14,12 +14,12 @@ import (
 	"cpulb/daemon/task"
 )
 
-// ErrCutOff is matched when the daemon ended an answer before it was complete:
-// it stops, or this side read too slowly.
+// ErrCutOff is matched when the daemon ended an answer before it was complete,
+// because it stops or because this side read too slowly.
 var ErrCutOff = errors.New("the daemon ended the answer before it was complete")
 
-// SubmitBatch submits tasks, each with an ID, in one call. What is wrong with one
-// of them is in the answer, and does not keep the others from being accepted.
+// SubmitBatch submits tasks, each with an ID, in one call. A task that is refused is
+// reported in the answer; the others are accepted.
 func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batch, error) {
 	body := []byte(`{"tasks":[`)
 	for i, t := range tasks {
@@ -39,20 +39,20 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 	return &b, nil
 }
 
-// Batch tells how far a batch is.
+// Batch returns the progress of a batch.
 func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
 	var v api.BatchView
 	_, err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
 	return v, err
 }
 
-// BatchResults returns the Results of a batch in the order in which its tasks end,
-// to the last. An error is the last that it yields.
+// BatchResults yields the Results of a batch in the order in which its tasks end.
+// After an error it yields nothing more.
 func (c *Client) BatchResults(ctx context.Context, id task.ID) iter.Seq2[*task.Result, error] {
 	return follow[task.Result](ctx, c, "/v1/batches/"+id.String()+"/results")
 }
 
-// follow reads an answer of which each line is a T.
+// follow reads an answer with one T per line.
 func follow[T any](ctx context.Context, c *Client, path string) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		resp, err := c.request(ctx, http.MethodGet, path, nil)

@@ -36,26 +36,27 @@ func (c *Client) Schedules(ctx context.Context) ([]api.ScheduleStatus, error) {
 	return answer.Schedules, err
 }
 
-// Stacks tells what the threads of a worker are doing, as text for people.
+// Stacks returns the stacks of a worker's threads, as text for people.
 func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 	var answer struct{ Stacks string }
 	_, err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
 	return answer.Stacks, err
 }
 
-// RestartWorker has a worker replaced, and returns once its successor is ready. A
-// *api.Problem with the code restart_failed says why there is none; a worker that runs goes on.
+// RestartWorker replaces a worker and returns once its successor is ready. An
+// *api.Problem with the code restart_failed says why there is no successor; the
+// worker then goes on.
 func (c *Client) RestartWorker(ctx context.Context, worker string) error {
 	return c.administer(ctx, "/v1/workers/"+url.PathEscape(worker)+"/restart")
 }
 
-// Drain has the daemon accept and start nothing until Resume.
+// Drain stops the daemon from accepting and starting tasks, until Resume.
 func (c *Client) Drain(ctx context.Context) error { return c.administer(ctx, "/v1/drain") }
 
 // Resume ends a Drain.
 func (c *Client) Resume(ctx context.Context) error { return c.administer(ctx, "/v1/resume") }
 
-// Reload has the daemon read its configuration again. A *api.Problem with the code
+// Reload makes the daemon read its configuration again. An *api.Problem with the code
 // reload_failed says why the old one still holds.
 func (c *Client) Reload(ctx context.Context) error { return c.administer(ctx, "/v1/reload") }
 

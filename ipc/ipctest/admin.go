@@ -36,7 +36,7 @@ func (e *Engine) drain(who access.Identity, begin bool) error {
 	return err
 }
 
-// Stop tells whoever waits that the daemon ends.
+// Stop makes all waiting calls return, as the end of the daemon does.
 func (e *Engine) Stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,7 +79,7 @@ func (e *Engine) RestartWorker(_ context.Context, who access.Identity, worker st
 	return fmt.Errorf("%w: %s", api.ErrNoWorker, worker)
 }
 
-// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
+// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 has none at the moment.
 func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (string, error) {
 	switch err := e.administer(who); {
 	case err != nil:

@@ -91,7 +91,8 @@ func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, err
 	e.Submit(who, &again, nil, done)
 }
 
-// matching lists what f selects and who may act on, by submission. e.mu is held.
+// matching lists the tasks that f selects and that who may act on, by submission.
+// e.mu is held.
 func (e *Engine) matching(who access.Identity, a access.Action, f api.Filter) []*record {
 	var all []*record
 	for _, r := range e.order {
@@ -187,8 +188,8 @@ func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, af
 	}, nil
 }
 
-// pause waits until ready, which is called with e.mu held, and returns false; or,
-// once nothing will come any more, calls fail and returns true.
+// pause waits until ready, which is called with e.mu held, and returns false. Once
+// nothing more will come it calls fail and returns true.
 func (e *Engine) pause(ctx context.Context, ready func() bool, fail func(error)) bool {
 	for {
 		e.mu.Lock()
