@@ -48,9 +48,10 @@ demo: build ## Run the examples on a private daemon and show where each ran
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
 
 .PHONY: test
-# Tests build programs by themselves; of those Go's cache of test results knows nothing.
+# Tests run the built programs; of those Go's cache of test results knows nothing.
+# Most of their time is waiting for processes: so twice as many packages as CPUs at a time.
 test: build ## Run all tests: Go with the race detector, cgo with its checks, the Python client
-	$(GO) test -count=1 -race -timeout 300s ./...
+	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 -race -p $$((2 * $$(nproc))) -timeout 30m ./...
 	GOEXPERIMENT=cgocheck2 $(GO) test -count=1 ./embedpy/... ./plugins/python/...
 	@$(MAKE) --no-print-directory test-python
 
@@ -78,11 +79,11 @@ test-differential: setup ## Run 300 generated scripts under python3 and as tasks
 
 .PHONY: soak-python
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards
-	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
+	CPULB_SOAK_TASKS=100000 $(GO) test ./cmd/e2e -run TestAWorkerHoldsNoMoreAfterManyTasks -v -timeout 30m
 
 .PHONY: soak-deaths
 soak-deaths: setup ## Kill 1,000 workers under load and see that every task ends and the daemon holds no more afterwards
-	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
+	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd/e2e -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
 
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
@@ -94,6 +95,7 @@ bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwh
 
 .PHONY: bench-balancing
 bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
+	CPULB_SIMULATED_TASKS=20000 $(GO) test -count=1 ./balancer/simulation
 	$(GO) run ./bench/balancing
 
 .PHONY: bench-fleet
@@ -102,7 +104,7 @@ bench-fleet: build ## Measure what balancing is for: cores, the end of skewed wo
 
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost
-	CPULB_CRASH_KILLS=200 $(GO) test ./cmd -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
+	CPULB_CRASH_KILLS=200 $(GO) test ./cmd/e2e -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
 
 .PHONY: fuzz
 fuzz: setup ## Fuzz everything that parses foreign bytes, FUZZTIME (10s) each

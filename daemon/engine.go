@@ -7,27 +7,30 @@
 // again, unless it asked not to. Without a journal, and for a task that is not
 // durable, it holds as long as the daemon lives.
 //
-// Locking: Engine.mu guards all that the engine knows. Nothing is called with it
-// held that can block; frames, commits and notices are collected under it and sent
-// after.
+// Locking: Engine.mu guards all that the engine knows, and Engine.do alone takes it.
+// Nothing that can block happens under it. Whatever an operation leaves to be done
+// after it (frames, commits, events, answers, processes, log lines) goes into its
+// effects.List. A method that takes an effects.List, and one whose name ends in
+// Locked, is called under the lock.
 package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
-	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -39,13 +42,13 @@ const queueAgeing = 10 * time.Second
 
 // Options is what New needs.
 type Options struct {
-	Config *Config
+	Config *config.Config
 	// RuntimeDir holds the workers' private folders; it exists and is ours.
 	RuntimeDir string
 	// BinDir is where executors are looked for first.
 	BinDir string
 	// Load reads the configuration anew, for Reload; nil: there is nothing to read.
-	Load    func() (*Config, error)
+	Load    func() (*config.Config, error)
 	Version string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
 	// says.
@@ -55,80 +58,77 @@ type Options struct {
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
 	Now func() time.Time
+	// Launcher starts the workers, for tests in which they are no processes; nil starts
+	// real ones.
+	Launcher fleet.Launcher
 }
 
 // Engine runs tasks. Create it with New; its methods are safe for concurrent use.
 type Engine struct {
-	options  Options
-	log      hclog.Logger
-	launcher *supervisor.Launcher
-	started  time.Time
-	// life ends when Stop has given up on running tasks; supervisors go with it.
-	life        context.Context
-	end         context.CancelFunc
-	supervisors sync.WaitGroup
-	scripts     scripts
-	programs    programs
-
-	metrics *metrics
-	clock   clock
-	journal *journal.Journal // nil: none is kept
+	options Options
+	log     hclog.Logger
+	started time.Time // the origin of elapsed
+	// life ends with Stop; timers is what goes with it.
+	life    context.Context
+	endLife context.CancelFunc
+	timers  sync.WaitGroup
 	// stopped is closed once Stop is done.
-	stopped chan struct{}
+	stopped  chan struct{}
+	scripts  scripts
+	programs programs
+	metrics  *metrics
+	clock    clock
+	journal  *journal.Journal // nil: none is kept
 	// config is what the engine runs by now; options.Config is what it began with.
-	config  atomic.Pointer[Config]
+	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
 
 	mu    sync.Mutex
 	rules *access.Rules
-	pools []*pool
-	// retired are the pools of earlier configurations, until their tasks have ended.
-	retired []*pool
-	queue   *queue.Queue[*record]
-	store   *store
+	fleet *fleet.Fleet
+	queue *queue.Queue[*ledger.Record]
+	store *ledger.Store
+	// slots has the slot of each task that is in one.
+	slots map[*ledger.Record]*fleet.Slot
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*record]*admission
+	arriving  map[*ledger.Record]*admission
 	schedules []*recurring
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
 	// unfit ends those of the journal's tasks that can't go on.
-	unfit   []func() notices
+	unfit   []unfit
 	running bool
 	// draining: nothing is accepted or started; stopping: nor ever will be.
 	draining, stopping bool
-	idle               chan struct{} // made by drain, closed once no slot is busy
+	idle               chan struct{} // made by drainLocked, closed once no slot is busy
 }
 
 // New checks the configuration against this machine, prepares the pools and takes
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}), arriving: map[*record]*admission{}}
+	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}),
+		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
-	e.life, e.end = context.WithCancel(context.Background())
-	e.queue = queue.New[*record](e.queueOptions(o.Config))
-	e.store = newStore(o.Config.Results, e.forget, e.now)
+	e.life, e.endLife = context.WithCancel(context.Background())
+	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
-	for i, c := range o.Config.Pools {
-		made, err := e.planOf(o.Config, c)
-		if err != nil {
-			return nil, fmt.Errorf("pool %q: %w", c.Name, err)
-		}
-		p := newPool(e, made)
-		p.useLanes(lanesPerPool * i)
-		e.pools = append(e.pools, p)
+	layouts, err := e.layouts(o.Config)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
 		return nil, err
 	}
-	launcher, err := supervisor.NewLauncher(o.RuntimeDir, o.Log.Named("worker"))
-	if err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
+	launcher := o.Launcher
+	if launcher == nil {
+		if launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+			return nil, fmt.Errorf("launcher: %w", err)
+		}
 	}
-	e.launcher = launcher
-	e.contain()
+	e.fleet = fleet.New(fleet.Options{Owner: owner{e}, Launcher: launcher, Log: o.Log, Limits: &o.Config.Limits, Now: e.now, Elapsed: e.elapsed}, layouts)
+	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
 		return nil, err
@@ -137,34 +137,42 @@ func New(o Options) (*Engine, error) {
 	if e.journal != nil {
 		since = e.journal.Schedules()
 	}
-	e.replan(e.schedules, since)
+	e.replanLocked(e.schedules, since)
 	return e, nil
 }
 
-// lanes is how many lanes the queue needs for so many pools, and for those that
-// there are.
-func (e *Engine) lanes(pools int) int {
-	n := lanesPerPool * pools
-	for _, p := range e.fleet() {
-		n = max(n, p.threads.index+lanesPerPool)
+// layouts checks the pools of a configuration against this machine.
+func (e *Engine) layouts(c *config.Config) ([]fleet.Layout, error) {
+	var all []fleet.Layout
+	for _, p := range c.Pools {
+		l, err := fleet.NewLayout(c, p, e.options.BinDir)
+		if err != nil {
+			return nil, fmt.Errorf("pool %q: %w", p.Name, err)
+		}
+		all = append(all, l)
 	}
-	return n
+	return all, nil
 }
 
-// contain gives each worker a cgroup, where one is delegated to the daemon.
-func (e *Engine) contain() {
-	tree, err := cgroup.Own()
+// newLauncher returns the launcher of real processes. It gives each worker a cgroup,
+// where one is delegated to the daemon.
+func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
+	l, err := supervisor.NewLauncher(runtimeDir, log.Named("worker"))
 	if err != nil {
-		e.log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
-		return
+		return nil, err
 	}
-	e.launcher.Contain(tree)
-	e.log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
+	if tree, err := cgroup.Own(); err != nil {
+		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
+	} else {
+		l.Contain(tree)
+		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
+	}
+	return fleet.Supervised(l), nil
 }
 
-func (e *Engine) queueOptions(c *Config) queue.Options {
+func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: e.lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.fleet.Lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -176,8 +184,8 @@ func (e *Engine) queueOptions(c *Config) queue.Options {
 
 // resolve finds the users and groups that the configuration names, and who owns
 // its schedules.
-func (e *Engine) resolve(c *Config) (*access.Rules, []*recurring, error) {
-	names := access.Lookup{User: userID, Group: groupID}
+func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) {
+	names := access.System()
 	self := uint32(os.Geteuid())
 	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
@@ -197,41 +205,31 @@ func (e *Engine) resolve(c *Config) (*access.Rules, []*recurring, error) {
 	return rules, schedules, err
 }
 
-func userID(name string) (uint32, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	id, err := strconv.ParseUint(u.Uid, 10, 32)
-	return uint32(id), err
+// do calls f under the lock, and does what f leaves to be done after it.
+func (e *Engine) do(f func(fx *effects.List)) {
+	var fx effects.List
+	e.locked(func() { f(&fx) })
+	fx.Run(e.log)
 }
 
-func groupID(name string) (uint32, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, err
-	}
-	id, err := strconv.ParseUint(g.Gid, 10, 32)
-	return uint32(id), err
+func (e *Engine) locked(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
+	f()
 }
 
-// now is the time by the clock on the wall.
-func (e *Engine) now() time.Time {
-	if e.options.Now != nil {
-		return e.options.Now()
-	}
-	return time.Now()
-}
+// evictLocked lets go of the results that are not to be kept any more.
+func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
 
-// forget has the journal let go of what is no longer kept.
-func (e *Engine) forget(gone []*record) {
-	if e.journal == nil {
+// forgetLocked deletes evicted tasks from the journal.
+func (e *Engine) forgetLocked(gone []*ledger.Record) {
+	if e.journal == nil || len(gone) == 0 {
 		return
 	}
 	var ops []journal.Op
 	for _, r := range gone {
-		if !r.volatile {
-			ops = append(ops, journal.Op{Submitted: r.submitted(), Forget: true})
+		if !r.Volatile {
+			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
 	e.journal.Append(nil, false, ops...)
@@ -241,89 +239,38 @@ func (e *Engine) forget(gone []*record) {
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.
 func (e *Engine) Start(ctx context.Context) error {
-	e.mu.Lock()
-	seats := e.seats()
-	e.mu.Unlock()
-	failures := make(chan error, len(seats))
-	for _, s := range seats {
-		go func() { failures <- s.start(ctx) }()
-	}
-	var failed []error
-	for range seats {
-		if err := <-failures; err != nil {
-			failed = append(failed, err)
-		}
-	}
-	if err := summary(failed); err != nil {
-		e.end()
-		e.stopWorkers(ctx)
-		e.launcher.Close()
+	if err := e.fleet.Start(ctx); err != nil {
+		e.endLife()
 		e.closeJournal(ctx)
 		return err
 	}
-	for _, s := range seats {
-		e.supervisors.Go(s.supervise)
-	}
-	e.mu.Lock()
-	e.running = true
-	for _, p := range e.pools {
-		p.resizeSpares()
-	}
-	e.mu.Unlock()
-	e.dismiss()
-	e.supervisors.Go(func() { e.keepTime(e.life) })
-	e.supervisors.Go(e.tend)
+	e.do(func(fx *effects.List) {
+		e.running = true
+		e.dismiss(fx)
+	})
+	e.timers.Go(func() { e.keepTime(e.life) })
 	return nil
 }
 
-// mostFailures is how many workers' failures are told one by one; they tend to be
-// alike.
-const mostFailures = 5
-
-// summary joins errors, of many the first.
-func summary(failed []error) error {
-	if more := len(failed) - mostFailures; more > 0 {
-		return fmt.Errorf("%w\nand %d more", errors.Join(failed[:mostFailures]...), more)
-	}
-	return errors.Join(failed...)
-}
-
-// seats returns every seat that may have a process. e.mu is held.
-func (e *Engine) seats() []*seat {
-	var all []*seat
-	for _, p := range e.fleet() {
-		all = append(all, p.all()...)
-	}
-	return all
-}
-
 // Config returns what the engine runs by, which must not be changed.
-func (e *Engine) Config() *Config { return e.config.Load() }
+func (e *Engine) Config() *config.Config { return e.config.Load() }
 
-func (e *Engine) limits() *LimitsConfig { return &e.config.Load().Limits }
-
-func (e *Engine) stopWorkers(ctx context.Context) {
-	e.mu.Lock()
-	seats := e.seats()
-	e.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, s := range seats {
-		wg.Go(func() { s.stop(ctx) })
-	}
-	wg.Wait()
-}
+func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
 
 // Ready says why tasks can't run now: the daemon is stopping, or a pool has no
 // worker. Nil means that every pool has one.
-func (e *Engine) Ready() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (e *Engine) Ready() (err error) {
+	e.do(func(*effects.List) { err = e.readyLocked() })
+	return err
+}
+
+func (e *Engine) readyLocked() error {
 	if e.draining || !e.running {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
-	for _, p := range e.pools {
-		if p.ready() == 0 {
-			return fmt.Errorf("pool %q has no ready worker", p.config.Name)
+	for _, p := range e.fleet.Pools() {
+		if p.Ready() == 0 {
+			return fmt.Errorf("pool %q has no ready worker", p.Name())
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,10 +16,10 @@ import (
 
 // Executors reports every executor of the configuration, with what its workers
 // run: the program may have been replaced since they started.
-func (e *Engine) Executors() []ExecutorStatus {
-	all := []ExecutorStatus{}
+func (e *Engine) Executors() []api.ExecutorStatus {
+	all := []api.ExecutorStatus{}
 	for _, x := range e.config.Load().Executors {
-		s := ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
+		s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
 		if pid := e.workerOf(&s); pid != 0 {
 			s.SHA256 = e.programs.hash(pid)
 		}
@@ -28,20 +30,18 @@ func (e *Engine) Executors() []ExecutorStatus {
 
 // workerOf fills in the pools of an executor and the runtime of one of its workers,
 // of which it returns the process, or 0.
-func (e *Engine) workerOf(s *ExecutorStatus) (pid int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, p := range e.pools {
-		if p.config.Executor != s.Name {
-			continue
-		}
-		s.Pools = append(s.Pools, p.config.Name)
-		for _, seat := range p.seats {
-			if seat.worker != nil && pid == 0 {
-				pid, s.Runtime = seat.worker.process.PID(), seat.worker.process.Runtime()
+func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
+	e.do(func(*effects.List) {
+		for _, p := range e.fleet.Pools() {
+			if p.Config().Executor != s.Name {
+				continue
+			}
+			s.Pools = append(s.Pools, p.Name())
+			if pid == 0 {
+				pid, s.Runtime = p.Runs()
 			}
 		}
-	}
+	})
 	return pid
 }
 

@@ -3,6 +3,8 @@ package daemon
 import (
 	"time"
 
+	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,12 +48,12 @@ func newMetrics(e *Engine) *metrics {
 }
 
 // ended counts r, which has.
-func (m *metrics) ended(r *record) {
-	pool := r.pool.config.Name
-	m.results.WithLabelValues(pool, r.result.Status.String()).Inc()
-	if r.result.StartedAt != nil {
-		m.wait.WithLabelValues(pool).Observe(r.result.QueueSeconds)
-		m.run.WithLabelValues(pool).Observe(r.result.RunSeconds)
+func (m *metrics) ended(r *ledger.Record) {
+	pool := r.Pool.Name()
+	m.results.WithLabelValues(pool, r.Result().Status.String()).Inc()
+	if r.Result().StartedAt != nil {
+		m.wait.WithLabelValues(pool).Observe(r.Result().QueueSeconds)
+		m.run.WithLabelValues(pool).Observe(r.Result().RunSeconds)
 	}
 }
 
@@ -77,42 +79,50 @@ func (g *gauges) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(to chan<- prometheus.Metric) {
-	e := g.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	var all []prometheus.Metric
+	g.engine.do(func(*effects.List) {
+		g.readLocked(func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+			all = append(all, prometheus.MustNewConstMetric(d, kind, value, labels...))
+		})
+	})
+	for _, m := range all {
+		to <- m
 	}
+}
+
+// readLocked sends every figure.
+func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+	e := g.engine
 	states := describe("tasks", "Known tasks by state.", "status")
 	for _, s := range task.Statuses() {
-		send(states, prometheus.GaugeValue, float64(e.store.counts[s]), s.String())
+		send(states, prometheus.GaugeValue, float64(e.store.Count(s)), s.String())
 	}
 	q := e.queue.Stats()
 	send(describe("queue_bytes", "Size of the params that wait."), prometheus.GaugeValue, float64(q.Bytes))
 	send(describe("queue_dropped_total", "Tasks refused or dropped because the queue was full."), prometheus.CounterValue, float64(q.Dropped))
 	send(describe("queue_expired_total", "Tasks that had not started in time."), prometheus.CounterValue, float64(q.Expired))
 	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
-	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.size()))
-	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.bytes))
-	g.pools(send)
+	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.Size()))
+	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.Bytes()))
+	g.poolsLocked(send)
 }
 
-func (g *gauges) pools(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 	depth := describe("queue_tasks", "Tasks that wait, by pool.", "pool")
 	busy := describe("slots_busy", "Slots that have a task, by pool.", "pool")
 	slots := describe("slots", "Slots of ready workers, by pool.", "pool")
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
 	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
-	for _, p := range g.engine.pools {
-		name := p.config.Name
-		send(depth, prometheus.GaugeValue, float64(p.waiting()), name)
-		send(busy, prometheus.GaugeValue, float64(p.busy()), name)
-		send(slots, prometheus.GaugeValue, float64(p.ready()), name)
-		send(deaths, prometheus.CounterValue, float64(p.deaths), name)
-		send(poisoned, prometheus.CounterValue, float64(p.poisoned), name)
-		for _, s := range p.seats {
-			send(restarts, prometheus.CounterValue, float64(s.restarts), name, s.spec.ID)
+	for _, p := range g.engine.fleet.Pools() {
+		name := p.Name()
+		send(depth, prometheus.GaugeValue, float64(p.Waiting()), name)
+		send(busy, prometheus.GaugeValue, float64(p.Busy()), name)
+		send(slots, prometheus.GaugeValue, float64(p.Ready()), name)
+		send(deaths, prometheus.CounterValue, float64(p.Deaths()), name)
+		send(poisoned, prometheus.CounterValue, float64(p.Poisoned()), name)
+		for worker, n := range p.Restarts {
+			send(restarts, prometheus.CounterValue, float64(n), name, worker)
 		}
 	}
 }

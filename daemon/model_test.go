@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -14,6 +16,8 @@ import (
 
 	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,7 +59,7 @@ type known struct {
 // machine is an engine and what its callers know.
 type machine struct {
 	dir    string
-	config *daemon.Config
+	config *config.Config
 	engine *daemon.Engine
 	offset atomic.Int64 // of the clock
 	who    access.Identity
@@ -65,6 +69,30 @@ type machine struct {
 	// may have been.
 	deaths bool
 	jumped bool
+	// mistakes are the lines of the log that no order of events excuses.
+	mistakes mistakes
+}
+
+// mistakes keeps those lines of a log that tell of a mistake in the engine.
+type mistakes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// Write implements io.Writer.
+func (m *mistakes) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "a task was to make a move that it can't") {
+		m.mu.Lock()
+		m.lines = append(m.lines, string(line))
+		m.mu.Unlock()
+	}
+	return len(line), nil
+}
+
+func (m *mistakes) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lines
 }
 
 func newMachine(t *testing.T, rt *rapid.T) *machine {
@@ -72,7 +100,7 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 	if err != nil {
 		rt.Fatal(err)
 	}
-	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: daemon.DefaultConfig()}
+	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: config.Default()}
 	for _, name := range []string{echo, fails, failsOnce, blocks, crashes} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			rt.Fatal(err)
@@ -87,8 +115,8 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 
 // configure has the test itself as the executor.
 func (m *machine) configure() {
-	m.config.Executors = []daemon.ExecutorConfig{{Name: "model", Command: os.Args[0], Environment: daemon.Environment{Env: map[string]string{executorRole: "1"}}}}
-	m.config.Pools = []daemon.PoolConfig{
+	m.config.Executors = []config.Executor{{Name: "model", Command: os.Args[0], Environment: config.Environment{Env: map[string]string{executorRole: "1"}}}}
+	m.config.Pools = []config.Pool{
 		{Name: "cpu", Executor: "model", TaskTypes: []string{"cpu_bound"}, Workers: 2, Threads: 1},
 		{Name: "io", Executor: "model", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 3},
 	}
@@ -102,7 +130,7 @@ func (m *machine) start() error {
 		return err
 	}
 	m.engine, err = daemon.New(daemon.Options{Config: m.config, RuntimeDir: run, StateDir: filepath.Join(m.dir, "state"), Private: true,
-		Log: hclog.NewNullLogger(), Now: func() time.Time { return time.Now().Add(time.Duration(m.offset.Load())) }})
+		Log: hclog.New(&hclog.LoggerOptions{Output: &m.mistakes, Level: hclog.Error}), Now: func() time.Time { return time.Now().Add(time.Duration(m.offset.Load())) }})
 	if err != nil {
 		return err
 	}
@@ -149,7 +177,7 @@ func (m *machine) newTask(rt *rapid.T) *known {
 
 // note remembers what was accepted; err is the engine's answer.
 func (m *machine) note(rt *rapid.T, k *known, err error) {
-	if errors.Is(err, task.ErrDraining) {
+	if errors.Is(err, api.ErrDraining) {
 		return
 	}
 	if err != nil {
@@ -245,6 +273,9 @@ func (m *machine) drain(rt *rapid.T) {
 
 // check looks at every task: what has ended stays as it is.
 func (m *machine) check(rt *rapid.T) {
+	if lines := m.mistakes.all(); len(lines) > 0 {
+		rt.Fatal(lines)
+	}
 	for _, k := range m.tasks {
 		view, err := m.engine.View(m.who, k.task.ID)
 		switch {
@@ -259,8 +290,9 @@ func (m *machine) check(rt *rapid.T) {
 	}
 }
 
-// stuck is how long a task may take when nothing holds it up any more.
-const stuck = 20 * time.Second
+// stuck is for how long a task that nothing holds up any more is waited for, on
+// however slow a machine.
+const stuck = 10 * time.Minute
 
 func (m *machine) ended(rt *rapid.T, k *known) {
 	ctx, cancel := context.WithTimeout(rt.Context(), stuck)

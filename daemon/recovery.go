@@ -6,9 +6,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 )
 
 // journalFolder is where the journal is in Options.StateDir.
@@ -21,7 +24,7 @@ func (e *Engine) openJournal() error {
 	if c.Sync == "off" || e.options.StateDir == "" {
 		return nil
 	}
-	started := time.Now()
+	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
 		journal.Options{Sync: journal.Sync(c.Sync), Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
@@ -32,7 +35,7 @@ func (e *Engine) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", time.Since(started).Round(time.Millisecond).String())
+	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", (e.elapsed() - began).Round(time.Millisecond).String())
 	return nil
 }
 
@@ -52,84 +55,70 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 // takeOver makes a task of what the journal has of it, and reports whether it is
 // unfinished.
 func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
-	r := &record{task: s.Task, owner: s.Owner, stamp: s.Submitted.UnixNano(), accepted: true, lives: uint32(boot - s.Boot)}
-	var lost error
-	if r.pool, lost = e.poolFor(r.task); lost != nil {
-		r.pool = e.pools[0] // it ends at once, and a view names a pool
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(boot - s.Boot)}
+	p, err := e.poolForLocked(r.Task)
+	if err != nil {
+		p = e.fleet.Pools()[0] // it ends at once, and a view names a pool
 	}
+	r.Pool = p
 	if p := s.Progress; p != nil {
-		r.attempts, r.retries, r.deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
-		r.suspect = r.deaths > 0
+		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
+		r.Suspect = r.Deaths > 0
 	}
-	e.store.add(r)
-	e.store.join(r, s.Batch)
+	e.store.Restore(r, s.Submitted)
+	e.store.Join(r, s.Batch)
 	e.noteSchedule(r)
 	if s.Ended != nil {
-		e.takeResult(r, s.Ended)
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor)
 		return false
 	}
-	e.takeBack(r, s, lost)
+	e.requeueRestored(r, s, err)
 	return true
 }
 
-// takeResult gives r the end that it had. It is not counted as a new one.
-func (e *Engine) takeResult(r *record, end *journal.Ended) {
-	for _, next := range []task.Status{task.Queued, task.Running} {
-		_ = e.move(r, next)
-	}
-	_ = e.move(r, end.Result.Status)
-	r.over, r.result = true, end.Result
-	r.attempts, r.events = uint32(end.Result.Attempts), end.Cursor.Seq
-	r.lives = uint32(max(0, end.Cursor.Attempt-end.Result.Attempts))
-	if r.batch != nil {
-		r.batch.told(r)
-	}
-	e.store.keep(r)
-}
-
-// takeBack queues r again, or ends it if it may not run again.
-func (e *Engine) takeBack(r *record, s *journal.Saved, lost error) {
+// requeueRestored queues r again, or ends it if it may not run again.
+func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
 	p := s.Progress
 	switch {
 	case lost != nil:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, task.Failed, failure("NoSuchPool", "no_such_pool", lost.Error())) })
+		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", lost.Error())})
 	case p != nil && p.Stopping:
-		e.unfit = append(e.unfit, func() notices { return e.finish(r, task.Cancelled, cancelled()) })
-	case p != nil && p.Dispatched && r.task.Extras().OnWorkerLost == task.Fail:
-		e.unfit = append(e.unfit, func() notices {
-			return e.finish(r, task.Failed, failure("DaemonLost", "daemon_lost",
-				"the daemon died while it ran this task, which must not run twice"))
-		})
+		e.unfit = append(e.unfit, unfit{r, cancelled()})
+	case p != nil && p.Dispatched && r.Task.Extras().OnWorkerLost == task.Fail:
+		e.unfit = append(e.unfit, unfit{r, failure("DaemonLost", "daemon_lost",
+			"the daemon died while it ran this task, which must not run twice")})
 	default:
-		entry := r.entry()
+		entry := entryFor(r)
 		if p != nil && p.NotBefore.After(entry.RunAt) {
 			entry.RunAt = p.NotBefore
 		}
-		if r.item = e.queue.Restore(e.now(), r, entry); r.item.Place() == queue.Ready {
-			_ = e.move(r, task.Queued)
+		if r.Item = e.queue.Restore(e.now(), r, entry); r.Item.Place() == queue.Ready {
+			_ = e.store.Move(r, ledger.Ready) // it is Delayed
 		}
 	}
 }
 
 // noteSchedule finds the last task of each schedule again.
-func (e *Engine) noteSchedule(r *record) {
+func (e *Engine) noteSchedule(r *ledger.Record) {
 	for _, s := range e.schedules {
-		if r.task.Labels[scheduleLabel] == s.config.Name && s.owner == r.owner {
-			s.last, s.lastAt = &r.task.ID, r.submitted()
+		if r.Task.Labels[scheduleLabel] == s.config.Name && s.owner == r.Owner {
+			s.last, s.lastAt = &r.Task.ID, r.Submitted()
 		}
 	}
 }
 
+// unfit is a task of the journal's that can't go on, and how it ends.
+type unfit struct {
+	record  *ledger.Record
+	outcome plugins.Outcome
+}
+
 // dismiss ends what was taken over and can't go on.
-func (e *Engine) dismiss() {
-	var n notices
-	e.mu.Lock()
-	for _, end := range e.unfit {
-		n = append(n, end()...)
+func (e *Engine) dismiss(fx *effects.List) {
+	for _, u := range e.unfit {
+		e.finish(u.record, u.outcome, fx)
 	}
 	e.unfit = nil
-	e.mu.Unlock()
-	n.send()
 }
 
 // closeJournal commits what waits, as far as ctx and the disk allow.

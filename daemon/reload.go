@@ -5,25 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/task"
-	"cpulb/plugins/supervisor"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
+	"cpulb/daemon/ledger"
 
 	"github.com/hashicorp/go-hclog"
 )
 
-// A reload is all or nothing until it is proven: of each pool that changes one
-// worker is started as the new configuration has it. If one can't be, the others
-// end and nothing has happened. Then the configuration holds, and the pools'
-// workers are exchanged one by one; tasks go on.
-
 // Reload takes the configuration anew from where it came from, and returns once it
-// holds in every worker. Errors: access.Denied; task.ErrReload, and then the old
+// holds in every worker. Errors: access.Denied; api.ErrReload, and then the old
 // configuration still holds unless the error says that the new one does.
 func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 	if err := e.administer(who); err != nil {
@@ -35,7 +30,7 @@ func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 // Reconfigure is Reload for whom nobody need ask.
 func (e *Engine) Reconfigure(ctx context.Context) error {
 	if e.options.Load == nil {
-		return fmt.Errorf("%w: there is nothing to take it from", task.ErrReload)
+		return fmt.Errorf("%w: there is nothing to take it from", api.ErrReload)
 	}
 	e.reloads.Lock()
 	defer e.reloads.Unlock()
@@ -43,192 +38,62 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	if err == nil {
 		err = e.apply(ctx, c)
 	}
-	if err != nil && !errors.Is(err, task.ErrReload) {
-		err = fmt.Errorf("%w: %w", task.ErrReload, err)
+	if err != nil && !errors.Is(err, api.ErrReload) {
+		err = fmt.Errorf("%w: %w", api.ErrReload, err)
 	}
 	return err
 }
 
 // apply has the engine run by c. ctx bounds the time until that is proven; what
 // follows is not interrupted.
-func (e *Engine) apply(ctx context.Context, c *Config) error {
+func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
 	}
-	r := &reload{engine: e, config: c}
-	err := r.prepare()
-	if err == nil {
-		err = r.prove(ctx)
+	rules, schedules, err := e.resolve(c)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = r.adopt()
+	layouts, err := e.layouts(c)
+	if err != nil {
+		return err
+	}
+	rollout := e.fleet.NewRollout(layouts)
+	if err = rollout.Prove(ctx); err == nil {
+		err = e.adopt(c, rules, schedules, rollout)
 	}
 	if err != nil {
-		r.discard()
-		return fmt.Errorf("%w: %w", task.ErrReload, err)
-	}
-	e.log.Info("the new configuration holds; workers follow", "pools", len(r.changes))
-	if err := r.roll(); err != nil {
+		rollout.Discard()
 		return err
+	}
+	e.log.SetLevel(hclog.LevelFromString(c.Log.Level))
+	e.log.Info("the new configuration holds; workers follow", "pools", len(layouts))
+	if err := rollout.Roll(); err != nil {
+		return &partial{err}
 	}
 	e.log.Info("reloaded in every worker")
 	return nil
 }
 
-// fixed refuses what can't change while the daemon runs.
-func fixed(old, c *Config) error {
-	var changed []string
-	for _, key := range []struct {
-		name string
-		of   func(*Config) any
-	}{
-		{"socket.path", func(c *Config) any { return c.Socket.Path }},
-		{"socket.mode", func(c *Config) any { return c.Socket.Mode }},
-		{"socket.group", func(c *Config) any { return c.Socket.Group }},
-		{"journal.sync", func(c *Config) any { return c.Journal.Sync }},
-		{"journal.interval", func(c *Config) any { return c.Journal.Interval }},
-		{"limits.body_size", func(c *Config) any { return c.Limits.BodyBytes }},
-		{"limits.connections", func(c *Config) any { return c.Limits.Connections }},
-		{"log.format", func(c *Config) any { return c.Log.Format }},
-	} {
-		if !reflect.DeepEqual(key.of(old), key.of(c)) {
-			changed = append(changed, key.name)
+// adopt makes a configuration that has been proven the engine's.
+func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recurring, rollout *fleet.Rollout) (err error) {
+	e.do(func(*effects.List) {
+		if e.stopping {
+			err = api.ErrDraining
+			return
 		}
-	}
-	if len(changed) > 0 {
-		return fmt.Errorf("%w: can't change while the daemon runs: %s", task.ErrReload, strings.Join(changed, ", "))
-	}
-	return nil
+		e.config.Store(c)
+		e.rules = rules
+		e.replanLocked(schedules, e.plan.Since())
+		e.store.SetBounds(ledger.Bounds(c.Results))
+		rollout.Adopt(&c.Limits)
+		e.queue.Reconfigure(e.now(), e.queueOptionsLocked(c))
+		e.clock.kick()
+	})
+	return err
 }
 
-// reload is one under way.
-type reload struct {
-	engine    *Engine
-	config    *Config
-	rules     *access.Rules
-	schedules []*recurring
-	changes   []*change // one for each pool of config
-}
-
-// change is what becomes of one pool.
-type change struct {
-	pool *pool
-	plan plan
-	// fresh: the pool is new. exchanged: its workers are others than those that it
-	// has.
-	fresh, exchanged bool
-	// proven is a worker for the first seat, until that has it.
-	proven *worker
-}
-
-// prepare finds out what changes, and changes nothing.
-func (r *reload) prepare() error {
-	e := r.engine
-	var err error
-	if r.rules, r.schedules, err = e.resolve(r.config); err != nil {
-		return err
-	}
-	for _, c := range r.config.Pools {
-		plan, err := e.planOf(r.config, c)
-		if err != nil {
-			return fmt.Errorf("pool %q: %w", c.Name, err)
-		}
-		e.mu.Lock()
-		known := slices.IndexFunc(e.pools, func(p *pool) bool { return p.config.Name == c.Name })
-		if known < 0 {
-			r.changes = append(r.changes, &change{pool: newPool(e, plan), plan: plan, fresh: true})
-		} else {
-			p := e.pools[known]
-			r.changes = append(r.changes, &change{pool: p, plan: plan, exchanged: !p.sameWorkers(&plan)})
-		}
-		e.mu.Unlock()
-	}
-	return nil
-}
-
-// prove starts one worker of each pool that changes.
-func (r *reload) prove(ctx context.Context) error {
-	for _, c := range r.changes {
-		if !c.fresh && !c.exchanged {
-			continue
-		}
-		spec, core := c.plan.post(0)
-		var err error
-		if c.proven, err = c.first().launch(ctx, spec, core); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// first is the pool's first seat.
-func (c *change) first() *seat {
-	c.pool.engine.mu.Lock()
-	defer c.pool.engine.mu.Unlock()
-	return c.pool.seats[0]
-}
-
-// discard ends what was proven and is not used.
-func (r *reload) discard() {
-	for _, c := range r.changes {
-		if c.proven != nil {
-			c.proven.process.Kill()
-			<-c.proven.process.Done()
-		}
-	}
-}
-
-// adopt makes the configuration the engine's.
-func (r *reload) adopt() error {
-	e := r.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopping {
-		return task.ErrDraining
-	}
-	e.config.Store(r.config)
-	e.log.SetLevel(hclog.LevelFromString(r.config.Log.Level))
-	e.rules = r.rules
-	e.replan(r.schedules, e.plan.Since())
-	e.store.config = r.config.Results
-	old := e.pools
-	e.pools = nil
-	for _, c := range r.changes {
-		if c.fresh {
-			c.pool.useLanes(e.freeLanes())
-		}
-		if most := c.plan.config.MaxWorkers; most > 0 && !c.fresh { // its size is what it needs now
-			c.plan.count = min(max(len(c.pool.seats), c.plan.config.MinWorkers), most)
-		}
-		c.pool.plan = c.plan
-		e.pools = append(e.pools, c.pool)
-	}
-	e.queue.Reconfigure(time.Now(), e.queueOptions(r.config))
-	for _, p := range old {
-		if !slices.Contains(e.pools, p) {
-			e.retired = append(e.retired, p)
-		}
-	}
-	e.clock.kick()
-	return nil
-}
-
-// roll exchanges the workers, one at a time in each pool. What fails now has been
-// proven before; the seat tries again by itself.
-func (r *reload) roll() error {
-	failed := make([]error, len(r.changes))
-	var all sync.WaitGroup
-	for i, c := range r.changes {
-		all.Go(func() { failed[i] = c.roll() })
-	}
-	all.Wait()
-	if err := errors.Join(failed...); err != nil {
-		return &partial{err}
-	}
-	return nil
-}
-
-// partial is a task.ErrReload that does not say that nothing was reloaded.
+// partial is an api.ErrReload that does not say that nothing was reloaded.
 type partial struct{ why error }
 
 // Error implements error.
@@ -237,129 +102,30 @@ func (p *partial) Error() string {
 }
 
 // Unwrap tells errors.Is what p matches.
-func (p *partial) Unwrap() []error { return []error{task.ErrReload, p.why} }
+func (p *partial) Unwrap() []error { return []error{api.ErrReload, p.why} }
 
-func (c *change) roll() error {
-	p, e := c.pool, c.pool.engine
-	e.mu.Lock()
-	had := len(p.seats)
-	if c.fresh {
-		had = 0
-	}
-	p.resize()
-	seats := slices.Clone(p.seats)
-	spares := slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
-	p.resizeSpares()
-	e.mu.Unlock()
-	var failed []error
-	note := func(err error) {
-		if err != nil {
-			failed = append(failed, err)
+// fixed refuses what can't change while the daemon runs.
+func fixed(old, c *config.Config) error {
+	var changed []string
+	for _, key := range []struct {
+		name string
+		of   func(*config.Config) any
+	}{
+		{"socket.path", func(c *config.Config) any { return c.Socket.Path }},
+		{"socket.mode", func(c *config.Config) any { return c.Socket.Mode }},
+		{"socket.group", func(c *config.Config) any { return c.Socket.Group }},
+		{"journal.sync", func(c *config.Config) any { return c.Journal.Sync }},
+		{"journal.interval", func(c *config.Config) any { return c.Journal.Interval }},
+		{"limits.body_size", func(c *config.Config) any { return c.Limits.BodyBytes }},
+		{"limits.connections", func(c *config.Config) any { return c.Limits.Connections }},
+		{"log.format", func(c *config.Config) any { return c.Log.Format }},
+	} {
+		if !reflect.DeepEqual(key.of(old), key.of(c)) {
+			changed = append(changed, key.name)
 		}
 	}
-	for i, s := range seats {
-		switch {
-		case i >= had:
-			note(s.fill(c.takeProven()))
-		case c.exchanged:
-			spec, core := c.plan.post(i)
-			note(s.exchangeFor(spec, core, c.takeProven()))
-		}
+	if len(changed) > 0 {
+		return fmt.Errorf("%w: can't change while the daemon runs: %s", api.ErrReload, strings.Join(changed, ", "))
 	}
-	for i, s := range spares {
-		if c.exchanged {
-			spec, core := c.plan.spareSpec(i)
-			note(s.exchangeFor(spec, core, nil))
-		}
-	}
-	return summary(failed)
-}
-
-// exchangeFor gives the seat another kind of worker; ready, if not nil, is one.
-func (s *seat) exchangeFor(spec supervisor.Spec, core int, ready *worker) error {
-	answer := make(chan error, 1)
-	err := s.order(s.pool.engine.life, order{spec: spec, core: core, why: "the configuration has changed", ready: ready, answer: answer}, answer)
-	if err != nil && ready != nil {
-		ready.process.Kill() // nobody else may know it
-	}
-	if errors.Is(err, task.ErrNoWorker) {
-		return nil // the pool has become smaller meanwhile
-	}
-	return err
-}
-
-func (c *change) takeProven() *worker {
-	w := c.proven
-	c.proven = nil
-	return w
-}
-
-// resize gives the pool as many seats as it should have. Those that are new have
-// no worker yet. Engine.mu is held.
-func (p *pool) resize() {
-	p.threads.balancer.SetPolicy(p.config.Policy)
-	p.loops.balancer.SetPolicy(p.config.Policy)
-	for len(p.seats) < p.count {
-		p.seats = append(p.seats, p.newSeat(len(p.seats)))
-	}
-	for len(p.seats) > p.count {
-		last := p.seats[len(p.seats)-1]
-		p.seats = p.seats[:len(p.seats)-1]
-		p.part(last)
-	}
-}
-
-// part dismisses a seat that is the pool's no longer. Engine.mu is held.
-func (p *pool) part(s *seat) {
-	p.departing[s] = struct{}{}
-	s.dismiss()
-}
-
-// fill gives a new seat its first worker, ready or not, and keeps it filled.
-func (s *seat) fill(ready *worker) error {
-	var err error
-	if ready != nil {
-		s.take(ready, "")
-	} else {
-		err = s.start(s.life)
-	}
-	s.pool.engine.supervisors.Go(s.supervise)
-	return err
-}
-
-// freeLanes returns the first of lanesPerPool lanes of the queue that no pool has.
-// Engine.mu is held.
-func (e *Engine) freeLanes() int {
-	for first := 0; ; first += lanesPerPool {
-		if !slices.ContainsFunc(e.fleet(), func(p *pool) bool { return p.threads.index == first }) {
-			return first
-		}
-	}
-}
-
-// fleet returns the pools, and those of earlier configurations that still have
-// tasks. Engine.mu is held.
-func (e *Engine) fleet() []*pool { return slices.Concat(e.pools, e.retired) }
-
-// retire lets those pools of earlier configurations go that have no task left.
-// Engine.mu is held.
-func (e *Engine) retire() {
-	e.retired = slices.DeleteFunc(e.retired, func(p *pool) bool {
-		if len(p.seats) > 0 && p.waiting() == 0 && p.busy() == 0 && !e.awaits(p) {
-			p.count, p.config.Spare = 0, 0
-			p.resize()
-			p.resizeSpares()
-		}
-		return len(p.all()) == 0
-	})
-}
-
-// awaits tells whether a task for p is being accepted. Engine.mu is held.
-func (e *Engine) awaits(p *pool) bool {
-	for r := range e.arriving {
-		if r.pool == p {
-			return true
-		}
-	}
-	return false
+	return nil
 }

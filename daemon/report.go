@@ -7,57 +7,74 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/task"
 )
 
 // Status reports on every component. It asks the workers for their figures, all
 // at once.
-func (e *Engine) Status(ctx context.Context) Status {
-	workers := e.workers(ctx)
+func (e *Engine) Status(ctx context.Context) api.Status {
+	reports := e.fleet.Reports(ctx)
 	var kept journal.Stats
 	if e.journal != nil {
 		kept = e.journal.Stats()
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return Status{
-		Engine: EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
-			UptimeSeconds: time.Since(e.started).Seconds(), Tasks: e.counts()},
-		Components: map[string]Component{
-			"input_queue":  e.inputQueue(),
-			"output_queue": {Health: e.health(), Metrics: map[string]any{"size": e.store.size(), "bytes": e.store.bytes, "total_put": e.store.put, "total_get": e.store.got}},
-			"process_pool": e.processPool(workers),
-			"journal":      e.journalStatus(kept),
+	var status api.Status
+	e.do(func(*effects.List) { status = e.statusLocked(reports, kept) })
+	return status
+}
+
+// Workers reports every worker, as Status does.
+func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus {
+	return fleet.Statuses(e.fleet.Reports(ctx))
+}
+
+func (e *Engine) statusLocked(reports []fleet.Report, kept journal.Stats) api.Status {
+	return api.Status{
+		Engine: api.EngineStatus{IsRunning: e.running && !e.draining, Draining: e.draining, Version: e.options.Version, PID: os.Getpid(),
+			UptimeSeconds: e.elapsed().Seconds(), Tasks: e.countsLocked()},
+		Components: map[string]api.Component{
+			"input_queue":  e.inputQueueLocked(),
+			"output_queue": e.outputQueueLocked(),
+			"process_pool": e.processPoolLocked(reports),
+			"journal":      e.journalStatusLocked(kept),
 		},
 	}
 }
 
-func (e *Engine) health() Health {
-	if e.running {
-		return Healthy
-	}
-	return Stopped
+func (e *Engine) outputQueueLocked() api.Component {
+	return api.Component{Health: e.healthLocked(), Metrics: map[string]any{
+		"size": e.store.Size(), "bytes": e.store.Bytes(), "total_put": e.store.Put(), "total_get": e.store.Got()}}
 }
 
-func (e *Engine) counts() map[string]int {
+func (e *Engine) healthLocked() api.Health {
+	if e.running {
+		return api.Healthy
+	}
+	return api.Stopped
+}
+
+func (e *Engine) countsLocked() map[string]int {
 	n := map[string]int{}
 	for _, s := range task.Statuses() {
-		n[s.String()] = e.store.counts[s]
+		n[s.String()] = e.store.Count(s)
 	}
 	return n
 }
 
-func (e *Engine) inputQueue() Component {
+func (e *Engine) inputQueueLocked() api.Component {
 	q, capacity := e.queue.Stats(), e.queue.Capacity()
-	c := Component{Health: e.health(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
+	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
 		"waiting": q.Waiting, "parked": q.Parked, "blocked": q.Blocked, "total_put": q.Put, "total_dropped": q.Dropped, "total_expired": q.Expired}}
 	switch size := e.queue.Len(); {
-	case c.Health != Healthy:
+	case c.Health != api.Healthy:
 	case size >= capacity || q.Blocked > 0:
-		c.Health, c.Reason = Degraded, "the queue is full"
-	case size >= capacity/100*nearlyFull:
-		c.Health, c.Reason = Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
+		c.Health, c.Reason = api.Degraded, "the queue is full"
+	case size*100 >= capacity*nearlyFull:
+		c.Health, c.Reason = api.Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
 	}
 	return c
 }
@@ -68,8 +85,8 @@ const nearlyFull = 80
 // slowCommit is a commit of the journal that makes it degraded.
 const slowCommit = time.Second
 
-func (e *Engine) journalStatus(s journal.Stats) Component {
-	c := Component{Health: e.health(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
+func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
+	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
 	if e.journal == nil {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
 		return c
@@ -77,35 +94,35 @@ func (e *Engine) journalStatus(s journal.Stats) Component {
 	c.Metrics["waiting"], c.Metrics["commits"], c.Metrics["bytes"] = s.Waiting, s.Commits, s.Bytes
 	c.Metrics["last_commit_seconds"] = s.LastCommit.Seconds()
 	switch {
-	case c.Health != Healthy:
+	case c.Health != api.Healthy:
 	case s.Failing != nil:
-		c.Health, c.Reason = Degraded, "nothing can be committed: "+s.Failing.Error()
+		c.Health, c.Reason = api.Degraded, "nothing can be committed: "+s.Failing.Error()
 	case s.LastCommit > slowCommit:
-		c.Health, c.Reason = Degraded, "the last commit took "+s.LastCommit.Round(time.Millisecond).String()
+		c.Health, c.Reason = api.Degraded, "the last commit took "+s.LastCommit.Round(time.Millisecond).String()
 	}
 	return c
 }
 
-func (e *Engine) processPool(workers []WorkerStatus) Component {
-	c := Component{Health: e.health()}
+func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
+	c := api.Component{Health: e.healthLocked()}
 	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
-	for _, p := range e.pools {
-		total += len(p.seats)
-		if slices.Contains(p.config.TaskTypes, string(task.CPUBound)) {
-			cpu += len(p.seats)
+	for _, p := range e.fleet.Pools() {
+		total += p.Workers()
+		if slices.Contains(p.Config().TaskTypes, string(task.CPUBound)) {
+			cpu += p.Workers()
 		}
-		if slices.Contains(p.config.TaskTypes, string(task.IOBound)) {
-			io += len(p.seats)
+		if slices.Contains(p.Config().TaskTypes, string(task.IOBound)) {
+			io += p.Workers()
 		}
-		active += p.busy()
-		deaths += p.deaths
-		poisoned += p.poisoned
+		active += p.Busy()
+		deaths += p.Deaths()
+		poisoned += p.Poisoned()
 	}
-	if reason := degraded(workers); c.Health == Healthy && reason != "" {
-		c.Health, c.Reason = Degraded, reason
+	if reason := fleet.Degraded(reports); c.Health == api.Healthy && reason != "" {
+		c.Health, c.Reason = api.Degraded, reason
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
-		"active_threads": active, "workers": workers,
+		"active_threads": active, "workers": fleet.Statuses(reports),
 		"worker_deaths": deaths, "poisoned_tasks": poisoned}
 	return c
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
@@ -13,7 +16,7 @@ import (
 
 // recurring is one schedule block at work. Engine.mu guards last and skipped.
 type recurring struct {
-	config   ScheduleConfig
+	config   config.Schedule
 	schedule *schedule.Schedule
 	owner    uint32
 	// last is the task submitted last; skipped counts the fires that passed.
@@ -26,7 +29,7 @@ type recurring struct {
 const scheduleLabel = "schedule"
 
 // newRecurring makes the schedules of a configuration.
-func newRecurring(all []ScheduleConfig, who access.Lookup, self uint32) ([]*recurring, error) {
+func newRecurring(all []config.Schedule, who access.Lookup, self uint32) ([]*recurring, error) {
 	var made []*recurring
 	for _, c := range all {
 		s, err := schedule.New(c.Options)
@@ -46,9 +49,9 @@ func newRecurring(all []ScheduleConfig, who access.Lookup, self uint32) ([]*recu
 	return made, nil
 }
 
-// replan puts the schedules to work. Those that were known go on from where they
-// were. Engine.mu is held.
-func (e *Engine) replan(all []*recurring, since map[string]time.Time) {
+// replanLocked puts the schedules to work. Those that were known go on from where
+// they were.
+func (e *Engine) replanLocked(all []*recurring, since map[string]time.Time) {
 	schedules := make([]*schedule.Schedule, len(all))
 	e.recurring = map[*schedule.Schedule]*recurring{}
 	for i, r := range all {
@@ -59,53 +62,48 @@ func (e *Engine) replan(all []*recurring, since map[string]time.Time) {
 	e.plan = schedule.NewPlan(schedules, since, e.now())
 }
 
-// fires are what is to be submitted now, and how far the schedules are then.
-type fires struct {
-	fires []schedule.Fire
-	since map[string]time.Time
-}
-
-// dueSchedules takes what is due. While the engine accepts nothing, it stays due.
-func (e *Engine) dueSchedules(now time.Time) fires {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// dueLocked returns what is due, and how far the schedules are once it has been
+// submitted. While the engine accepts nothing, it stays due.
+func (e *Engine) dueLocked(now time.Time) (due []schedule.Fire, since map[string]time.Time) {
 	if e.draining || !e.running {
-		return fires{}
+		return nil, nil
 	}
-	due := e.plan.Due(now)
-	if len(due) == 0 {
-		return fires{}
+	if due = e.plan.Due(now); len(due) > 0 {
+		since = maps.Clone(e.plan.Since())
 	}
-	return fires{due, maps.Clone(e.plan.Since())}
+	return due, since
 }
 
-func (f fires) submit(e *Engine) {
-	if len(f.fires) == 0 {
-		return
+// fireAll submits the tasks of schedules that are due.
+func (e *Engine) fireAll(due []schedule.Fire, since map[string]time.Time) {
+	for _, f := range due {
+		e.fire(f)
 	}
-	for _, fire := range f.fires {
-		e.fire(fire)
-	}
-	if e.journal != nil { // after the tasks themselves: a restart between them submits them again, as the same
-		e.journal.Append(nil, false, journal.Op{Schedules: f.since})
+	if len(due) > 0 && e.journal != nil { // after the tasks themselves: a restart between them submits them again, as the same
+		e.journal.Append(nil, false, journal.Op{Schedules: since})
 	}
 }
 
 // fire submits the task of one fire, also when the queue is full: nobody is there
 // to try again.
 func (e *Engine) fire(f schedule.Fire) {
-	e.mu.Lock()
-	r := e.recurring[f.Schedule]
-	if r == nil || r.config.Overlap != schedule.Queue && e.unfinished(r.last) {
-		if r != nil {
-			r.skipped++
+	var r *recurring
+	var t task.Task
+	e.do(func(*effects.List) {
+		if r = e.recurring[f.Schedule]; r == nil {
+			return
 		}
-		e.mu.Unlock()
+		if r.config.Overlap != schedule.Queue && e.unfinishedLocked(r.last) {
+			r.skipped++
+			r = nil
+			return
+		}
+		r.last, r.lastAt = &f.ID, f.At
+		t = r.config.Task
+	})
+	if r == nil {
 		return
 	}
-	r.last, r.lastAt = &f.ID, f.At
-	t := r.config.Task
-	e.mu.Unlock()
 	t.ID = f.ID
 	t.Labels = maps.Clone(t.Labels)
 	if t.Labels == nil {
@@ -113,46 +111,52 @@ func (e *Engine) fire(f schedule.Fire) {
 	}
 	t.Labels[scheduleLabel] = r.config.Name
 	who := access.Identity{UID: r.owner}
-	tell := func(_ task.View, err error) {
+	done := func(_ task.View, err error) {
 		if err != nil {
 			e.log.Error("a scheduled task was not accepted", "schedule", r.config.Name, "at", f.At, "error", err)
 		}
 	}
 	a, err := e.prepare(who, &t)
 	if err != nil {
-		tell(task.View{}, err)
+		done(task.View{}, err)
 		return
 	}
-	a.forced, a.answer = true, tell
+	a.forced, a.answers = true, []func(task.View, error){done}
 	e.submit(who, a)
 }
 
-// unfinished reports whether a task is known that has not ended. Engine.mu is held.
-func (e *Engine) unfinished(id *task.ID) bool {
+// unfinishedLocked reports whether a task is known that has not ended.
+func (e *Engine) unfinishedLocked(id *task.ID) bool {
 	if id == nil {
 		return false
 	}
-	r := e.store.tasks[*id]
-	return r != nil && r.result == nil
+	r := e.store.Get(*id)
+	return r != nil && r.Result() == nil
 }
 
 // Schedules reports every schedule, in the order of the configuration.
-func (e *Engine) Schedules() []ScheduleStatus {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	next := e.plan.Upcoming()
-	all := []ScheduleStatus{}
-	for i, r := range e.schedules {
-		o := r.schedule.Options()
-		s := ScheduleStatus{Name: r.config.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap),
-			CatchUp: string(o.CatchUp), Skipped: r.skipped, LastTask: r.last}
-		if !next[i].IsZero() {
-			s.Next = &next[i]
+func (e *Engine) Schedules() []api.ScheduleStatus {
+	all := []api.ScheduleStatus{}
+	e.do(func(*effects.List) {
+		next := e.plan.Upcoming()
+		for i, r := range e.schedules {
+			all = append(all, r.status(next[i]))
 		}
-		if r.last != nil {
-			s.Last = &r.lastAt
-		}
-		all = append(all, s)
-	}
+	})
 	return all
+}
+
+// status reports r, whose next time is zero when there is none.
+func (r *recurring) status(next time.Time) api.ScheduleStatus {
+	o := r.schedule.Options()
+	s := api.ScheduleStatus{Name: r.config.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap),
+		CatchUp: string(o.CatchUp), Skipped: r.skipped, LastTask: r.last}
+	if !next.IsZero() {
+		s.Next = &next
+	}
+	if r.last != nil {
+		last := r.lastAt
+		s.Last = &last
+	}
+	return s
 }

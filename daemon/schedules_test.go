@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"cpulb/daemon"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 )
@@ -32,7 +33,7 @@ func (m *machine) wake(t *testing.T) {
 func (m *machine) scheduled(t *testing.T, n int) map[task.ID]bool {
 	t.Helper()
 	for t.Context().Err() == nil {
-		list, err := m.engine.List(m.who, daemon.Filter{Labels: map[string]string{"schedule": "s"}}, daemon.Page{})
+		list, err := m.engine.List(m.who, api.Filter{Labels: map[string]string{"schedule": "s"}}, api.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,13 +61,13 @@ func TestAScheduleFiresOnceForEachOfItsTimesAlsoAcrossRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: daemon.DefaultConfig()}
+	m := &machine{dir: dir, tasks: map[task.ID]*known{}, config: config.Default()}
 	m.configure()
 	path := filepath.Join(dir, echo)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.config.Schedules = []daemon.ScheduleConfig{{Name: "s", Options: schedule.Options{Name: "s", Cron: "*/10 * * * *", TimeZone: "UTC", Overlap: schedule.Queue, CatchUp: schedule.Last},
+	m.config.Schedules = []config.Schedule{{Name: "s", Options: schedule.Options{Name: "s", Cron: "*/10 * * * *", TimeZone: "UTC", Overlap: schedule.Queue, CatchUp: schedule.Last},
 		Task: task.Task{ScriptPath: path, Function: "main", Params: []byte("7"), Type: task.CPUBound, Priority: 5}}}
 	day := time.Now().UTC().Truncate(24 * time.Hour).Add(36 * time.Hour)
 	m.offset.Store(int64(time.Until(day.Add(time.Minute))))

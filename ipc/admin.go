@@ -7,13 +7,13 @@ import (
 	"net/http/pprof"
 	runtimeprofiles "runtime/pprof"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// profiles is the one path that ends in a slash: its page has relative links.
+// profiles is the only path that ends in a slash: its page has relative links.
 const profiles = "/debug/pprof/"
 
 //go:embed openapi.json
@@ -34,7 +34,7 @@ func (s *Server) getSchedules(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]daemon.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
+	s.answer(w, http.StatusOK, map[string][]api.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
 }
 
 func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +42,7 @@ func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]daemon.ExecutorStatus{"executors": s.engine.Executors()}, nil)
+	s.answer(w, http.StatusOK, map[string][]api.ExecutorStatus{"executors": s.engine.Executors()}, nil)
 }
 
 func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,8 @@ func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
 	s.administer(w, r, func(ctx context.Context, who access.Identity) error { return s.engine.Reload(ctx, who) })
 }
 
-// administer carries out a call that answers with the engine's line of the status.
+// administer runs an administrative call and answers with the engine's part of the
+// status.
 func (s *Server) administer(w http.ResponseWriter, r *http.Request, do func(context.Context, access.Identity) error) {
 	err := query(r)
 	if err == nil {
@@ -70,20 +71,26 @@ func (s *Server) administer(w http.ResponseWriter, r *http.Request, do func(cont
 	s.answer(w, http.StatusOK, s.engine.Status(r.Context()).Engine, nil)
 }
 
-// getMetrics answers as Prometheus asks; what it tells is no secret to who may
-// connect, no more than the status is.
+// getMetrics serves Prometheus. The metrics are open to everybody who may connect, as
+// the status is.
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(s.engine, promhttp.HandlerOpts{ErrorLog: s.options.Logger.StandardLogger(nil)}).ServeHTTP(w, r)
 }
 
-// getProfile serves the daemon's own profiles to administrators: a profile shows
-// what is in memory, and takes time. It answers as net/http/pprof does.
+// getProfile serves the daemon's own profiles to administrators: a profile shows the
+// content of memory, and takes time. It answers as net/http/pprof does.
 func (s *Server) getProfile(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("profile")
-	handlers := map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace}
+	handlers := map[string]http.HandlerFunc{
+		"":        pprof.Index,
+		"cmdline": pprof.Cmdline,
+		"profile": pprof.Profile,
+		"symbol":  pprof.Symbol,
+		"trace":   pprof.Trace,
+	}
 	switch handler := handlers[name]; {
 	case !s.engine.Administers(peer(r)):
-		s.fail(w, &access.Denied{Problem: "profiles are for root and for the administrators that access names"})
+		s.fail(w, &access.Denied{Problem: "profiles are for root and for the administrators listed in access"})
 	case handler != nil:
 		handler(w, r)
 	case runtimeprofiles.Lookup(name) != nil:

@@ -10,30 +10,14 @@ import (
 	"net/http"
 	"slices"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
-// ndjson is the media type of one JSON value a line.
+// ndjson is the media type of one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// batchError is one task of a batch that was not accepted.
-type batchError struct {
-	// Line counts the tasks of the body from 1; with NDJSON it is the line.
-	Line    int      `json:"line"`
-	TaskID  *task.ID `json:"task_id"`
-	Problem Problem  `json:"problem"`
-}
-
-// batchAnswer tells what became of a batch. TaskIDs has, in order, the id of each
-// task that was accepted, and null for the others.
-type batchAnswer struct {
-	ID      task.ID      `json:"batch_id"`
-	TaskIDs []*task.ID   `json:"task_ids"`
-	Errors  []batchError `json:"errors"`
-}
-
-// batchBody is a body that has been read: of each task there is the task or what
-// is wrong with it, and where it stood.
+// batchBody is a decoded body: for each task, the task or its error, and its line.
 type batchBody struct {
 	tasks []*task.Task
 	errs  []error
@@ -61,7 +45,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 			good = append(good, t)
 		}
 	}
-	answered := make(chan *batchAnswer, 1)
+	answered := make(chan *api.Batch, 1)
 	s.engine.SubmitBatch(peer(r), id, good, func(ids []task.ID, errs []error) {
 		answered <- s.batchAnswer(id, body, ids, errs)
 	})
@@ -72,9 +56,9 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// batchAnswer joins what was wrong with the lines and with the tasks.
-func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *batchAnswer {
-	answer := &batchAnswer{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []batchError{}}
+// batchAnswer merges the errors of the lines with those of the tasks.
+func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *api.Batch {
+	answer := &api.Batch{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []api.BatchError{}}
 	for i, t := range body.tasks {
 		err := body.errs[i]
 		if t != nil {
@@ -86,7 +70,7 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 		if err == nil {
 			continue
 		}
-		failed := batchError{Line: body.lines[i], Problem: *s.problem(err)}
+		failed := api.BatchError{Line: body.lines[i], Problem: *s.problem(err)}
 		if t != nil {
 			failed.TaskID = &t.ID
 		}
@@ -95,8 +79,8 @@ func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []
 	return answer
 }
 
-// readBatch reads {"tasks":[…]}, or a task a line if the request or the look of
-// the body says so: curl's --data-binary names another type.
+// readBatch reads {"tasks":[…]}, or one task per line if the media type or the body's
+// first bytes suggest it: curl --data-binary sends another type.
 func (s *Server) readBatch(w http.ResponseWriter, r *http.Request) (*batchBody, error) {
 	text, err := io.ReadAll(s.body(w, r))
 	if err != nil {
@@ -119,8 +103,7 @@ func isLines(kind string) bool {
 	return slices.Contains([]string{ndjson, "application/ndjson", "application/jsonl", "application/x-jsonlines"}, kind)
 }
 
-// looksLikeLines reports whether text begins with an object other than that of
-// the tasks.
+// looksLikeLines reports whether text begins with an object other than {"tasks":[…]}.
 func looksLikeLines(text []byte) bool {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
@@ -142,7 +125,7 @@ func (b *batchBody) readWhole(text []byte) error {
 	return nil
 }
 
-// readLines reads a task a line. Blank lines are counted, and nothing else.
+// readLines reads one task per line. Blank lines are counted and skipped.
 func (b *batchBody) readLines(text []byte) {
 	number := 0
 	for line := range bytes.Lines(text) {
@@ -160,7 +143,7 @@ func batchID(r *http.Request) (task.ID, error) {
 	}
 	id, err := task.ParseID(r.PathValue("batch_id"))
 	if err != nil {
-		return id, fmt.Errorf("%w: %.64q is not a UUID", task.ErrBatchNotFound, r.PathValue("batch_id"))
+		return id, fmt.Errorf("%w: %.64q is not a UUID", api.ErrBatchNotFound, r.PathValue("batch_id"))
 	}
 	return id, nil
 }

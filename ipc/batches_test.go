@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
@@ -22,7 +23,7 @@ type batchAnswer struct {
 	Errors  []struct {
 		Line    int      `json:"line"`
 		TaskID  *task.ID `json:"task_id"`
-		Problem ipc.Problem
+		Problem api.Problem
 	} `json:"errors"`
 }
 

@@ -75,7 +75,8 @@ func (l *bounded) refuse(c *net.UnixConn) {
 // crowded is the answer to one connection too many.
 func (s *Server) crowded() []byte {
 	p := problemFor(&requestError{code: codeTooManyConnections,
-		detail: fmt.Sprintf("there are %d connections already, the most that are served; close some, or use one for many tasks (POST /v1/stream)", s.options.MaxConnections)})
+		detail: fmt.Sprintf("there are %d connections already, the most that are served; close some, or use one for many tasks (POST /v1/stream)",
+			s.options.MaxConnections)})
 	text, err := json.Marshal(p)
 	if err != nil {
 		text = nil // a struct of strings is always JSON

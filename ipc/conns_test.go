@@ -78,7 +78,7 @@ func TestHeadersAreBounded(t *testing.T) {
 func TestAClientWhoStallsIsCutOff(t *testing.T) {
 	t.Parallel()
 	engine := ipctest.New()
-	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: 300 * time.Millisecond})
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: time.Second})
 	id := task.NewID()
 	first := call(t, socket)
 	first.do("POST", "/v1/tasks", body(ipctest.Echo, fmt.Sprintf(`,"task_id":%q,"params":"%s"`, id, strings.Repeat("x", 4<<20))))
@@ -119,10 +119,10 @@ func TestAClientWhoStallsIsCutOff(t *testing.T) {
 func TestALongWaitIsNoStall(t *testing.T) {
 	t.Parallel()
 	engine := ipctest.New()
-	socket, _ := ipctest.Serve(t, engine, ipc.Options{StallTimeout: 300 * time.Millisecond})
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{StallTimeout: time.Second})
 	c := call(t, socket)
 	for range 2 { // the second on the same connection
-		if resp, v := c.do("POST", "/v1/tasks?wait=500ms", body(ipctest.Held, "")); resp.StatusCode != http.StatusAccepted {
+		if resp, v := c.do("POST", "/v1/tasks?wait=1500ms", body(ipctest.Held, "")); resp.StatusCode != http.StatusAccepted {
 			t.Errorf("%s %v", resp.Status, v)
 		}
 	}

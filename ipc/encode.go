@@ -9,29 +9,18 @@ import (
 	"cpulb/daemon/task"
 )
 
-// plainBytes is the size up to which data is copied while it is checked; larger
-// data is checked in place and handed on as it is.
-const plainBytes = 16 << 10
-
 // encodeResult appends r to head as one line of JSON, without its newline, in
-// three pieces to be written one after the other. Data passes through as the
-// script's worker wrote it; a large piece is r's own and must not be changed.
+// three pieces to be written one after the other. Data passes through as it is: it
+// is r's own and must not be changed.
 func encodeResult(head []byte, r *task.Result) (_, data, tail []byte) {
-	data, ok := rawLine(r.Data)
-	status, problem := r.Status, r.Error
-	if !ok {
-		// An executor broke its contract. Its text would break the line, too.
-		data, status = []byte("null"), task.Failed
-		problem = &task.Error{Type: "ExecutorError", Code: "bad_return_value", Message: "the executor returned data that is not JSON"}
-	}
 	head = append(head, `{"task_id":`...)
 	head = appendID(head, r.ID)
 	head = append(head, `,"status":"`...)
-	head = append(head, status.String()...)
+	head = append(head, r.Status.String()...)
 	head = append(head, `","data":`...)
 	tail = make([]byte, 0, 512)
 	tail = append(tail, `,"error":`...)
-	tail = appendJSON(tail, problem)
+	tail = appendJSON(tail, r.Error)
 	tail = append(tail, `,"stdout":`...)
 	tail = appendString(tail, r.Stdout)
 	tail = append(tail, `,"stderr":`...)
@@ -42,7 +31,7 @@ func encodeResult(head []byte, r *task.Result) (_, data, tail []byte) {
 	tail = strconv.AppendInt(tail, int64(r.Attempts), 10)
 	tail = append(tail, `,"worker":`...)
 	tail = appendJSON(tail, r.Worker)
-	return head, data, append(appendTimes(tail, r), '}')
+	return head, line(r.Data), append(appendTimes(tail, r), '}')
 }
 
 func appendTimes(b []byte, r *task.Result) []byte {
@@ -83,11 +72,7 @@ func encodeEvent(ev *task.Event) [][]byte {
 		head, data, tail := encodeResult(append(head, `","result":`...), ev.Result)
 		return [][]byte{head, data, append(tail, "}\n"...)}
 	}
-	value, ok := rawLine(ev.Value)
-	if !ok {
-		value = []byte("null")
-	}
-	return [][]byte{append(head, `","value":`...), value, []byte("}\n")}
+	return [][]byte{append(head, `","value":`...), line(ev.Value), []byte("}\n")}
 }
 
 // encodeAccepted returns the line that says that a task has been accepted. Where
@@ -103,19 +88,20 @@ func encodeAccepted(id, sent task.ID, status task.Status) []byte {
 	return append(b, "\"}\n"...)
 }
 
-// rawLine returns text, which somebody else wrote, as JSON without a newline;
-// false when it is not JSON. Absent text is null.
-func rawLine(text json.RawMessage) ([]byte, bool) {
-	if len(text) == 0 {
-		return []byte("null"), true
+// line returns what a task gave, which package plugins has checked. Absent data is
+// null, and a journal of an older version may have some with newlines.
+func line(text json.RawMessage) []byte {
+	switch {
+	case len(text) == 0:
+		return []byte("null")
+	case bytes.IndexByte(text, '\n') < 0:
+		return text
 	}
-	if len(text) > plainBytes && json.Valid(text) && bytes.IndexByte(text, '\n') < 0 {
-		return text, true
+	var one bytes.Buffer
+	if err := json.Compact(&one, text); err != nil {
+		return []byte("null")
 	}
-	var line bytes.Buffer
-	line.Grow(len(text))
-	err := json.Compact(&line, text)
-	return line.Bytes(), err == nil
+	return one.Bytes()
 }
 
 func appendID(b []byte, id task.ID) []byte {

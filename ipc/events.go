@@ -12,8 +12,8 @@ import (
 // eventStream is the media type of server-sent events.
 const eventStream = "text/event-stream"
 
-// getEvents sends a task's events as NDJSON, or as server-sent events to whom asks
-// for these; a browser that connects again says by itself where it was.
+// getEvents sends a task's events as NDJSON, or as server-sent events if the request
+// accepts these; a browser that reconnects sends its last cursor by itself.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	id, err := idFrom(r.PathValue("task_id"))
 	if err == nil {
@@ -40,7 +40,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	out := s.flow(w, kind)
 	for ev, err := range events {
 		if err != nil {
-			out.cut() // the client has gone, or the daemon ends: the cursor says where to go on
+			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
 		line := encodeEvent(ev)
 		if sse {
@@ -52,7 +52,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cursor reads where to go on from.
+// cursor reads the cursor after which events are wanted.
 func cursor(r *http.Request) (c task.Cursor, err error) {
 	text, field := r.URL.Query().Get("after"), "after"
 	if text == "" {
@@ -71,7 +71,7 @@ func cursor(r *http.Request) (c task.Cursor, err error) {
 func serverSent(ev *task.Event, line [][]byte) [][]byte {
 	at, err := ev.Cursor.MarshalText()
 	if err != nil {
-		at = nil // of two numbers there is always a text
+		at = nil // a cursor always has a text
 	}
 	head := fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", at, ev.Kind)
 	return append(append([][]byte{head}, bytes.TrimSuffix(bytes.Join(line, nil), []byte("\n"))), []byte("\n\n"))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
@@ -126,7 +127,7 @@ func fuzzBody(f *testing.F, path string, check func(t *testing.T, sent []byte, r
 			check(t, sent, resp, text)
 			return
 		}
-		var p ipc.Problem
+		var p api.Problem
 		if err := json.Unmarshal(text, &p); err != nil || p.Code == "" || p.Code == "internal" || p.Detail == "" || p.Status != resp.StatusCode {
 			t.Fatalf("%q: %s %q", sent, resp.Status, text)
 		}

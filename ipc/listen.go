@@ -2,11 +2,11 @@ package ipc
 
 import (
 	"context"
+	"cpulb/daemon/access"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -191,9 +191,9 @@ func groupID(name string) (int, error) {
 	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
 		return int(id), nil
 	}
-	g, err := user.LookupGroup(name)
+	id, err := access.GroupID(name)
 	if err != nil {
 		return 0, fmt.Errorf("socket group %q: %w", name, err)
 	}
-	return strconv.Atoi(g.Gid)
+	return int(id), nil
 }

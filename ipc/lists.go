@@ -9,12 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"cpulb/daemon"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
-
-// maxPage is the most that ?limit= may ask for.
-const maxPage = 1000
 
 func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 	f, p, err := selection(r, "limit", "after")
@@ -23,14 +20,14 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list, err := s.engine.List(peer(r), f, p)
-	if errors.Is(err, task.ErrBadCursor) {
+	if errors.Is(err, api.ErrBadCursor) {
 		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
 	}
 	s.answer(w, http.StatusOK, list, err)
 }
 
-// deleteTasks cancels what the filters select. Without any it would be a slip of
-// the hand that ends everything, so all must be asked for by name.
+// deleteTasks cancels the tasks that the filters select. Without filters it requires
+// all=true, so that a slip of the hand does not cancel everything.
 func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 	f, _, err := selection(r, "all")
 	if err == nil {
@@ -44,16 +41,17 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusAccepted, map[string]int{"cancelled": n}, err)
 }
 
-func deliberate(q url.Values, f *daemon.Filter) error {
+func deliberate(q url.Values, f *api.Filter) error {
 	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
-			detail: "this would cancel every task of yours; say which, by status, label or batch, or all=true"}
+			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
 	}
 	return nil
 }
 
-// selection reads the filters of a list, and the parameters named beside them.
-func selection(r *http.Request, more ...string) (f daemon.Filter, p daemon.Page, err error) {
+// selection reads the filters of a list and the additional parameters that the caller
+// names.
+func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err error) {
 	if err = query(r, append(more, "status", "label", "batch")...); err != nil {
 		return f, p, err
 	}
@@ -70,15 +68,16 @@ func selection(r *http.Request, more ...string) (f daemon.Filter, p daemon.Page,
 		}
 	}
 	if text := q.Get("limit"); text != "" {
-		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > maxPage {
-			return f, p, &requestError{code: codeBadQuery, field: "limit", detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, maxPage)}
+		if p.Limit, err = strconv.Atoi(text); err != nil || p.Limit < 1 || p.Limit > api.MaxPage {
+			return f, p, &requestError{code: codeBadQuery, field: "limit",
+				detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, api.MaxPage)}
 		}
 	}
 	p.After = q.Get("after")
 	return f, p, nil
 }
 
-// statuses reads ?status=, which may come several times or have several names.
+// statuses reads ?status=, which may be repeated and may list several names.
 func statuses(values []string) ([]task.Status, error) {
 	var all []task.Status
 	for _, value := range values {
@@ -89,7 +88,8 @@ func statuses(values []string) ([]task.Status, error) {
 				for _, s := range task.Statuses() {
 					names = append(names, s.String())
 				}
-				return nil, &requestError{code: codeBadQuery, field: "status", detail: fmt.Sprintf("status: %.64q is not a state", name), allowed: names}
+				return nil, &requestError{code: codeBadQuery, field: "status", allowed: names,
+					detail: fmt.Sprintf("status: %.64q is not a state", name)}
 			}
 			if !slices.Contains(all, status) {
 				all = append(all, status)
@@ -99,7 +99,7 @@ func statuses(values []string) ([]task.Status, error) {
 	return all, nil
 }
 
-// labels reads ?label=name=value, which may come several times.
+// labels reads ?label=name=value, which may be repeated.
 func labels(values []string) (map[string]string, error) {
 	if len(values) == 0 {
 		return nil, nil
@@ -109,7 +109,7 @@ func labels(values []string) (map[string]string, error) {
 		name, value, ok := strings.Cut(text, "=")
 		if before, again := all[name]; !ok || name == "" || again && before != value {
 			return nil, &requestError{code: codeBadQuery, field: "label",
-				detail: fmt.Sprintf("label: %.64q is not of the form name=value, or contradicts another", text)}
+				detail: fmt.Sprintf("label: %.64q is not name=value, or contradicts another label", text)}
 		}
 		all[name] = value
 	}

@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerKey is for the context of a connection: whose it is.
+// peerKey finds the caller's identity in the context of a connection.
 type peerKey struct{}
 
-// defaultOverflowID is Linux's own, for where /proc does not tell.
+// defaultOverflowID is Linux's own, used where /proc has no other.
 const defaultOverflowID = 65534
 
-// overflowID is the uid of everybody who has none here, because he lives in
-// another user namespace: it is no one's in particular.
+// overflowID is the uid that the kernel reports for users of other user namespaces;
+// it identifies nobody.
 func overflowID() uint32 {
 	text, err := os.ReadFile("/proc/sys/kernel/overflowuid")
 	if err != nil {
@@ -41,25 +41,26 @@ func overflowID() uint32 {
 func (s *Server) withPeer(ctx context.Context, c net.Conn) context.Context {
 	who, err := identify(c)
 	if err != nil {
-		s.options.Logger.Warn("a client's user can't be told", "error", err)
+		s.options.Logger.Warn("a client's user is unknown", "error", err)
 		return ctx
 	}
 	return context.WithValue(ctx, peerKey{}, who)
 }
 
-// peer is who makes a request that forSomebody has let through.
+// peer returns the caller of a request that requireIdentity has let through.
 func peer(r *http.Request) access.Identity {
 	who, _ := r.Context().Value(peerKey{}).(access.Identity)
 	return who
 }
 
-// forSomebody refuses those of whom is not known who they are: whatever they left
-// here would belong to all of their kind.
-func (s *Server) forSomebody(h http.HandlerFunc) http.HandlerFunc {
+// requireIdentity rejects callers without a uid of their own: tasks of theirs would
+// be shared by all such callers.
+func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, known := r.Context().Value(peerKey{}).(access.Identity)
 		if !known || who.UID == s.overflow {
-			s.fail(w, &access.Denied{Problem: fmt.Sprintf("your user has no number of its own on this side of the socket (uid %d); such callers may only see the status", s.overflow)})
+			s.fail(w, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d); "+
+				"such callers may only see the status", s.overflow)})
 			return
 		}
 		h(w, r)
@@ -70,7 +71,7 @@ func (s *Server) forSomebody(h http.HandlerFunc) http.HandlerFunc {
 func identify(c net.Conn) (access.Identity, error) {
 	conn, ok := c.(syscall.Conn)
 	if !ok {
-		return access.Identity{}, fmt.Errorf("a %T tells no identity", c)
+		return access.Identity{}, fmt.Errorf("a %T has no peer credentials", c)
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -8,21 +8,9 @@ import (
 	"strings"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
-
-// Problem is the body of every error (RFC 9457), as application/problem+json.
-type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	// Code is stable; programs decide by it.
-	Code string `json:"code"`
-	// Field names what of the request is wrong, Allowed what it may be.
-	Field   string   `json:"field,omitempty"`
-	Allowed []string `json:"allowed,omitempty"`
-}
 
 // The stable codes. docs/api.md explains each, and a test holds it to this list.
 const (
@@ -56,46 +44,50 @@ const (
 
 const problemType = "application/problem+json"
 
-// kind is what all problems of one code have in common.
+// kind describes all problems with one code.
 type kind struct {
-	code   string
-	status int
-	title  string
+	// sentinel is matched by the errors of this kind; nil: a requestError or a
+	// FieldError names the code.
+	sentinel error
+	code     string
+	status   int
+	title    string
 }
 
-// kinds is the only authority on which problems there are.
+// kinds is the only authority on which problems there are. An error is of the
+// first kind whose sentinel it matches: ErrInvalid, which others match too, is last.
 func kinds() []kind {
 	return []kind{
-		{codeInvalidJSON, http.StatusBadRequest, "Not JSON"},
-		{codeInvalidTask, http.StatusBadRequest, "The task can't be accepted"},
-		{codeScriptNotFound, http.StatusBadRequest, "No such script"},
-		{codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
-		{codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
-		{codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
-		{codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
-		{codeNotAllowed, http.StatusForbidden, "Not allowed"},
-		{codeTaskNotFound, http.StatusNotFound, "No such task"},
-		{codeBatchNotFound, http.StatusNotFound, "No such batch"},
-		{codeWorkerNotFound, http.StatusNotFound, "No such worker"},
-		{codeNoSuchRoute, http.StatusNotFound, "No such route"},
-		{codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
-		{codeTaskConflict, http.StatusConflict, "Task id is taken"},
-		{codeResultEvicted, http.StatusGone, "Result no longer kept"},
-		{codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
-		{codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
-		{codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
-		{codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
-		{codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
-		{codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
-		{codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
-		{codeNotReady, http.StatusServiceUnavailable, "Not ready"},
-		{codeTooManyConnections, http.StatusServiceUnavailable, "Too many connections"},
-		{codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
-		{codeInternal, http.StatusInternalServerError, "Internal error"},
+		{nil, codeInvalidJSON, http.StatusBadRequest, "Not JSON"},
+		{nil, codeScriptNotFound, http.StatusBadRequest, "No such script"},
+		{nil, codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
+		{nil, codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
+		{nil, codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
+		{api.ErrBadCursor, codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
+		{access.ErrDenied, codeNotAllowed, http.StatusForbidden, "Not allowed"},
+		{task.ErrNotFound, codeTaskNotFound, http.StatusNotFound, "No such task"},
+		{api.ErrBatchNotFound, codeBatchNotFound, http.StatusNotFound, "No such batch"},
+		{api.ErrNoWorker, codeWorkerNotFound, http.StatusNotFound, "No such worker"},
+		{nil, codeNoSuchRoute, http.StatusNotFound, "No such route"},
+		{nil, codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
+		{task.ErrConflict, codeTaskConflict, http.StatusConflict, "Task id is taken"},
+		{task.ErrEvicted, codeResultEvicted, http.StatusGone, "Result no longer kept"},
+		{nil, codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
+		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
+		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
+		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
+		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
+		{api.ErrDraining, codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
+		{nil, codeNotReady, http.StatusServiceUnavailable, "Not ready"},
+		{nil, codeTooManyConnections, http.StatusServiceUnavailable, "Too many connections"},
+		{task.ErrNoSpace, codeJournalFull, http.StatusInsufficientStorage, "No room for the task"},
+		{task.ErrInvalid, codeInvalidTask, http.StatusBadRequest, "The task can't be accepted"},
+		{nil, codeInternal, http.StatusInternalServerError, "Internal error"},
 	}
 }
 
-// requestError is something wrong with a request rather than with its task.
+// requestError is an error of a request rather than of its task.
 type requestError struct {
 	code, field, detail string
 	allowed             []string
@@ -103,12 +95,12 @@ type requestError struct {
 
 func (e *requestError) Error() string { return e.detail }
 
-// problemFor words err for the client who caused it.
-func problemFor(err error) *Problem {
-	if errors.Is(err, access.ErrHidden) { // which is told as if there were no such task
+// problemFor describes err for the client who caused it.
+func problemFor(err error) *api.Problem {
+	if errors.Is(err, access.ErrHidden) { // reported as if there were no such task
 		err = task.ErrNotFound
 	}
-	p := &Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
+	p := &api.Problem{Type: "about:blank", Detail: err.Error(), Code: codeFor(err)}
 	var field *task.FieldError
 	var request *requestError
 	var denied *access.Denied
@@ -129,6 +121,7 @@ func problemFor(err error) *Problem {
 	return p
 }
 
+// codeFor returns the code that err names, or that of its kind.
 func codeFor(err error) string {
 	var field *task.FieldError
 	var request *requestError
@@ -137,39 +130,17 @@ func codeFor(err error) string {
 		return field.Code
 	case errors.As(err, &request):
 		return request.code
-	case errors.Is(err, access.ErrDenied):
-		return codeNotAllowed
-	case errors.Is(err, task.ErrBatchNotFound):
-		return codeBatchNotFound
-	case errors.Is(err, task.ErrReload):
-		return codeReloadFailed
-	case errors.Is(err, task.ErrNoSpace):
-		return codeJournalFull
-	case errors.Is(err, task.ErrBadCursor):
-		return codeBadQuery
-	case errors.Is(err, task.ErrInvalid):
-		return codeInvalidTask
-	case errors.Is(err, task.ErrNotFound):
-		return codeTaskNotFound
-	case errors.Is(err, task.ErrEvicted):
-		return codeResultEvicted
-	case errors.Is(err, task.ErrConflict):
-		return codeTaskConflict
-	case errors.Is(err, task.ErrQueueFull):
-		return codeQueueFull
-	case errors.Is(err, task.ErrNoWorker):
-		return codeWorkerNotFound
-	case errors.Is(err, task.ErrNoStacks):
-		return codeNoStacks
-	case errors.Is(err, task.ErrDraining):
-		return codeDraining
-	default:
-		return codeInternal
 	}
+	for _, k := range kinds() {
+		if k.sentinel != nil && errors.Is(err, k.sentinel) {
+			return k.code
+		}
+	}
+	return codeInternal
 }
 
-// problem is problemFor; one of our own is also logged.
-func (s *Server) problem(err error) *Problem {
+// problem is problemFor, and logs errors of the daemon's own.
+func (s *Server) problem(err error) *api.Problem {
 	p := problemFor(err)
 	if p.Code == codeInternal {
 		s.options.Logger.Error("request failed", "error", err)
@@ -177,8 +148,8 @@ func (s *Server) problem(err error) *Problem {
 	return p
 }
 
-// fail answers with the problem that err is. A caller who has gone is not told,
-// and is no fault of ours.
+// fail answers with err as a problem. If the caller has gone, there is nobody to
+// answer and nothing to log.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	if errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler)

@@ -1,13 +1,13 @@
 // Package ipc is the socket API: HTTP/1.1 with JSON on a Unix socket, and the
-// upgraded NDJSON stream. It translates between clients and the engine and keeps
-// nothing of its own but connections. docs/api.md describes the calls.
+// upgraded NDJSON stream. It translates between clients and the engine; the only
+// state it keeps is its connections. docs/api.md describes the calls.
 //
-// Guarantees: every error of a call is an RFC 9457 problem with a stable code; a
-// client, however slow, delays neither another nor a worker; a body or a line
-// over the bound costs only its sender; what waits for one client is bounded.
+// Guarantees: every error of a call is an RFC 9457 problem with a stable code; a slow
+// client delays neither other clients nor workers; a body or a line over the bound
+// costs only its sender; what waits for one client is bounded.
 //
-// It does not guarantee that an answer arrives: a client whose connection ends
-// finds its tasks and their results by id. What is no HTTP at all is answered by
+// It does not guarantee that an answer arrives: a client whose connection ends finds
+// its tasks and their results by id. A request that is not HTTP is answered by
 // net/http, in plain text.
 package ipc
 
@@ -25,8 +25,8 @@ import (
 	"sync"
 	"time"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,53 +34,56 @@ import (
 )
 
 // Engine is what the API needs of the daemon. who is the caller, as the kernel
-// names it; who may not do something is told so by the errors of package access.
+// identifies it; a call that the caller may not make fails with an error of package
+// access.
 type Engine interface {
 	Tasks
 	Administration
-	Status(ctx context.Context) daemon.Status
-	Workers(ctx context.Context) []daemon.WorkerStatus
-	Schedules() []daemon.ScheduleStatus
-	Executors() []daemon.ExecutorStatus
-	// Ready says why tasks can't run now.
+	Status(ctx context.Context) api.Status
+	Workers(ctx context.Context) []api.WorkerStatus
+	Schedules() []api.ScheduleStatus
+	Executors() []api.ExecutorStatus
+	// Ready returns nil if tasks can run now, or the reason why not.
 	Ready() error
-	// Gather is for the metrics.
+	// Gather serves the metrics.
 	prometheus.Gatherer
 }
 
-// Tasks is what an Engine does with tasks.
+// Tasks are the calls about tasks.
 type Tasks interface {
-	// Submit accepts t; w, which may be nil, is told of what follows, perhaps
-	// before Submit returns. done is called once, from any goroutine, and does not
-	// block; it may come before Submit returns, or much later.
+	// Submit accepts t and reports its events to w, unless that is nil, perhaps before
+	// Submit returns. done is called once, from any goroutine, and does not block; it
+	// may come before Submit returns, or much later.
 	Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
-	// SubmitBatch submits tasks as one batch, in one commit. done is given, for each
-	// of them and in their order, the id of the task that it is, which an
-	// idempotency_key may make another than its own, or why there is none.
+	// SubmitBatch submits tasks as one batch, in one commit. done gets, for each task
+	// in order, the id under which it is found, which an idempotency_key may make
+	// another than its own, or the error that refuses it.
 	SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error))
 	View(who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
-	// Events, like BatchResults, waits for what is still to come.
+	// Events yields what has happened and waits for the rest; so does BatchResults.
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
 	Cancel(who access.Identity, id task.ID) (task.View, error)
 	Rerun(who access.Identity, id task.ID, done func(task.View, error))
-	List(who access.Identity, f daemon.Filter, p daemon.Page) (daemon.Listing, error)
-	CancelAll(who access.Identity, f daemon.Filter) (int, error)
-	Batch(who access.Identity, id task.ID) (daemon.BatchView, error)
+	List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	CancelAll(who access.Identity, f api.Filter) (int, error)
+	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
 }
 
-// Administration is what only few may do.
+// Administration are the calls that only administrators may make.
 type Administration interface {
 	Stacks(ctx context.Context, who access.Identity, worker string) (string, error)
-	// RestartWorker returns once a worker's successor is ready, or why there is none.
+	// RestartWorker returns once a worker's successor is ready, or with the reason why
+	// there is none.
 	RestartWorker(ctx context.Context, who access.Identity, worker string) error
-	// Reload returns once the new configuration holds, or why the old one still does.
+	// Reload returns once the new configuration holds, or with the reason why the old
+	// one still does.
 	Reload(ctx context.Context, who access.Identity) error
 	Drain(who access.Identity) error
 	Resume(who access.Identity) error
-	// Administers reports whether who may do everything.
+	// Administers reports whether who is an administrator.
 	Administers(who access.Identity) bool
 }
 
@@ -88,8 +91,8 @@ type Administration interface {
 type Options struct {
 	// BodyBytes bounds a request's body and a line of a stream.
 	BodyBytes int64
-	// BacklogBytes bounds what waits for one stream's client, who is cut off
-	// beyond it. It must exceed the largest result; 0 means 64 MiB more than
+	// BacklogBytes bounds what waits to be read by one stream's client; beyond it the
+	// client is cut off. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
 	// MaxConnections bounds how many connections there are at a time, streams
@@ -102,7 +105,7 @@ type Options struct {
 	Logger       hclog.Logger
 }
 
-// DefaultMaxConnections is what Options.MaxConnections is unless it is said.
+// DefaultMaxConnections is used where Options.MaxConnections is 0.
 const DefaultMaxConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
@@ -119,7 +122,7 @@ type Server struct {
 	engine  Engine
 	options Options
 	http    *http.Server
-	// overflow is the uid of callers who have none here.
+	// overflow is the uid of callers without one of their own; see overflowID.
 	overflow uint32
 
 	mu      sync.Mutex
@@ -149,8 +152,8 @@ func NewServer(engine Engine, o Options) *Server {
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(s.bounded(l)) }
 
 // Shutdown stops accepting and tells streams to go away. It returns once every
-// request has been answered and every stream has had the results of its tasks,
-// or when ctx is done; then the rest is cut off and ctx's error returned.
+// request has been answered and every stream has received the results of its tasks.
+// When ctx is done first, it cuts off the rest and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.ending = true
@@ -166,11 +169,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(err, s.http.Close())
 }
 
-// Settle says that no task will end any more: Shutdown waits for none on a stream,
-// only for what has been written to be read.
+// Settle tells the Server that no task will end any more: Shutdown then waits only
+// until clients have read what has been written.
 func (s *Server) Settle() { s.settle.Do(func() { close(s.settled) }) }
 
-// calls lists every path, the methods that it takes, and who answers them.
+// calls lists every path, its methods and their handlers.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
 		"/v1/tasks":                       {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
@@ -199,9 +202,8 @@ func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	}
 }
 
-// forAnyone lists the paths that show what belongs to nobody. For all others the
-// caller must be somebody.
-func forAnyone() []string {
+// publicPaths need no identity: what they show belongs to nobody.
+func publicPaths() []string {
 	return []string{"/v1/status", "/v1/workers", "/v1/executors", "/v1/schedules", "/v1/openapi.json", "/metrics", "/healthz", "/readyz"}
 }
 
@@ -209,8 +211,8 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, handlers := range s.calls() {
 		for method, handler := range handlers {
-			if !slices.Contains(forAnyone(), path) {
-				handler = s.forSomebody(handler)
+			if !slices.Contains(publicPaths(), path) {
+				handler = s.requireIdentity(handler)
 			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
@@ -223,14 +225,15 @@ func (s *Server) routes() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-		if r.ContentLength != 0 { // net/http reads what has not been read of the body
+		if r.ContentLength != 0 { // net/http reads the rest of the body
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
 		}
 	})
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, &requestError{code: codeNoSuchRoute, detail: fmt.Sprintf("there is nothing at %.128q; docs/api.md and /v1/openapi.json list what there is", r.URL.Path)})
+	s.fail(w, &requestError{code: codeNoSuchRoute,
+		detail: fmt.Sprintf("%.128q is not a path of this API; docs/api.md and /v1/openapi.json list them", r.URL.Path)})
 }
 
 func (s *Server) otherMethod(allowed []string) http.HandlerFunc {

@@ -1,10 +1,9 @@
 package ipc
 
 import (
+	"cpulb/daemon/api"
 	"errors"
 	"net/http"
-
-	"cpulb/daemon/task"
 )
 
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
@@ -15,15 +14,15 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, s.engine.Status(r.Context()), nil)
 }
 
-// getHealth says that the daemon's own loops live: answering proves it.
+// getHealth reports that the daemon's own loops are alive: the answer proves it.
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, map[string]string{"status": "ok"}, nil)
 }
 
-// getReady says whether a task would run now.
+// getReady reports whether a task would run now.
 func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
 	err := s.engine.Ready()
-	if err != nil && !errors.Is(err, task.ErrDraining) {
+	if err != nil && !errors.Is(err, api.ErrDraining) {
 		err = &requestError{code: codeNotReady, detail: err.Error()}
 	}
 	s.answer(w, http.StatusOK, map[string]string{"status": "ready"}, err)

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,24 +12,22 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 )
 
 const (
 	upgradeName = "cpulb"
 	switching   = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + upgradeName + "\r\n\r\n"
 
-	opSubmit = "submit"
-	opCancel = "cancel"
-
 	reasonStopping = "the daemon is stopping"
-	reasonBacklog  = "too much waits to be read here; results are found by task_id"
-	// farewellTimeout is how long a client that was cut off has to read what had
-	// been queued for it, and why it ends.
+	reasonBacklog  = "too much waits to be read by this client; results are found by task_id"
+	// farewellTimeout is how long a client that was cut off has to read what had been
+	// queued for it, and the reason.
 	farewellTimeout = 5 * time.Second
-	// maxUnanswered is how many submissions share a commit at most, for one client.
+	// maxUnanswered bounds how many submissions of one client share a commit.
 	maxUnanswered = 1000
 )
 
@@ -44,17 +41,17 @@ type stream struct {
 	// unanswered bounds the submissions that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
-	over       chan struct{} // closed when the connection is to end
+	over       chan struct{} // closed to end the connection
 	ending     sync.Once
 	conn       *rawio.Conn
 	out        *outbox.Outbox
-	// cut is set when the client lets too much gather: nothing more is queued.
+	// cut is set when too much waits for the client to read: nothing more is queued.
 	cut  atomic.Bool
 	gone chan struct{} // closed when the connection has ended
 
 	mu       sync.Mutex
-	watching int           // tasks of which the result has not been queued
-	settled  chan struct{} // made when somebody waits for watching to be 0
+	watching int           // tasks whose result has not been queued
+	settled  chan struct{} // made by settle, closed when watching is 0
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +87,8 @@ func checkUpgrade(r *http.Request) error {
 			detail: `POST /v1/stream takes the headers "Connection: Upgrade" and "Upgrade: cpulb"`}
 	}
 	if r.ContentLength != 0 {
-		return &requestError{code: codeInvalidTask, field: "body", detail: "the request has a body; lines are sent after its headers, without Content-Length or Transfer-Encoding"}
+		return &requestError{code: codeInvalidTask, field: "body",
+			detail: "the request has a body; lines are sent after its headers, without Content-Length or Transfer-Encoding"}
 	}
 	return nil
 }
@@ -115,7 +113,7 @@ func (st *stream) run(r *bufio.Reader) {
 	st.conn.Close()
 }
 
-// track remembers st for Shutdown; false when that has begun.
+// track registers st for Shutdown; it returns false when that has begun.
 func (s *Server) track(st *stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +129,7 @@ func (s *Server) forget(st *stream) {
 	delete(s.streams, st)
 }
 
-// serve carries out lines until the client ends or is cut off.
+// serve carries out the client's lines until the connection ends or is cut off.
 func (st *stream) serve(in *lines) {
 	for !st.cut.Load() {
 		text, err := in.next()
@@ -147,17 +145,33 @@ func (st *stream) serve(in *lines) {
 }
 
 func (st *stream) command(text []byte, line int) {
-	c, t, err := decodeLine(text)
+	c, err := task.DecodeCommand(text)
 	switch {
 	case err != nil:
-	case c.Op == opSubmit:
-		st.submit(t, c, line)
+	case c.Op == task.OpSubmit:
+		st.submit(&c, line)
 	default:
-		err = st.cancel(c.TaskID)
+		err = st.cancel(c.ID)
 	}
 	if err != nil {
-		st.reject(c.namedID(), line, err)
+		st.reject(namedID(&c), line, err)
 	}
+}
+
+// maxNamedID bounds the id that is repeated to the sender of a refused line.
+const maxNamedID = 64
+
+// namedID returns the id by which the sender of a refused line knows it; nil if
+// there is none.
+func namedID(c *task.Command) *string {
+	if c.Named {
+		text := c.Task.ID.String()
+		return &text
+	}
+	if c.ID == "" || len(c.ID) > maxNamedID {
+		return nil
+	}
+	return &c.ID
 }
 
 func (st *stream) cancel(text string) error {
@@ -171,11 +185,8 @@ func (st *stream) cancel(text string) error {
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered. The engine's answer may come later: meanwhile the
 // next lines are read.
-func (st *stream) submit(t *task.Task, c command, line int) {
-	quiet := c.Ack != nil && !*c.Ack
-	// c is of the line, which the next one overwrites.
-	w := &watch{stream: st, verbose: c.Events, quiet: quiet, accepted: quiet && !keyed(t), id: t.ID, line: line,
-		named: bytes.Contains(c.Task, []byte(`"task_id"`))}
+func (st *stream) submit(c *task.Command, line int) {
+	w := &watch{stream: st, verbose: c.Events, quiet: c.Quiet, accepted: c.Quiet && !keyed(c.Task), id: c.Task.ID, line: line, named: c.Named}
 	st.watches(1)
 	select {
 	case st.unanswered <- struct{}{}:
@@ -183,13 +194,13 @@ func (st *stream) submit(t *task.Task, c command, line int) {
 		st.watches(-1)
 		return
 	}
-	st.server.engine.Submit(st.who, t, w, w.answered)
+	st.server.engine.Submit(st.who, c.Task, w, w.answered)
 }
 
-// keyed reports whether t may turn out to be another task, sent before.
+// keyed reports whether t may turn out to be a task that was sent before.
 func keyed(t *task.Task) bool { return t.Extra != nil && t.Extra.IdempotencyKey != "" }
 
-// watches notes tasks that begin or end to be watched.
+// watches counts change tasks more that are watched.
 func (st *stream) watches(change int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -216,14 +227,14 @@ func (st *stream) settle() <-chan struct{} {
 func (st *stream) reject(id *string, line int, err error) {
 	p := st.server.problem(err)
 	st.write(append(appendJSON(nil, struct {
-		Event   string   `json:"event"`
-		TaskID  *string  `json:"task_id"`
-		Line    int      `json:"line"`
-		Problem *Problem `json:"problem"`
+		Event   string       `json:"event"`
+		TaskID  *string      `json:"task_id"`
+		Line    int          `json:"line"`
+		Problem *api.Problem `json:"problem"`
 	}{"rejected", id, line, p}), '\n'))
 }
 
-// write queues one line, in pieces. A client that lets too much gather is cut off.
+// write queues one line, in pieces, and cuts off a client for whom too much waits.
 func (st *stream) write(pieces ...[]byte) {
 	if st.cut.Load() {
 		return
@@ -253,7 +264,7 @@ func (st *stream) end(ctx context.Context) {
 	case <-st.gone:
 	case <-ctx.Done():
 	}
-	_ = st.out.Flush(ctx) // too late, or the client has gone: closed all the same
+	_ = st.out.Flush(ctx) // an error: too late, or the client has gone; it is closed all the same
 	st.ending.Do(func() { close(st.over) })
 	st.conn.Close()
 	<-st.gone

@@ -42,8 +42,8 @@ func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// await waits for the answer of an engine that answers later, unless ctx is done:
-// then nobody wants it any more.
+// await waits for an answer that the engine gives later, or until ctx is done, when
+// nobody needs it any more.
 func await(ctx context.Context, ask func(done func(task.View, error))) (view task.View, err error) {
 	answered := make(chan struct{})
 	ask(func(v task.View, e error) {
@@ -111,7 +111,7 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
 	s.answerResult(w, r, id, wait)
 }
 
-// idFrom reads a task's id. What is no id is no task's.
+// idFrom reads a task's id. Text that is not an id is answered like an unknown id.
 func idFrom(text string) (task.ID, error) {
 	id, err := task.ParseID(text)
 	if err != nil {
@@ -167,12 +167,11 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any, err error) {
 	_, _ = w.Write(append(text, '\n')) // an error: the client has gone
 }
 
-// query refuses parameters other than those allowed, so that a misspelt one is
-// not taken for absent.
+// query rejects unknown parameters: a misspelt one would otherwise count as absent.
 func query(r *http.Request, allowed ...string) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return &requestError{code: codeBadQuery, detail: "the query can't be read: " + err.Error()}
+		return &requestError{code: codeBadQuery, detail: "the query is malformed: " + err.Error()}
 	}
 	for name := range values {
 		if !slices.Contains(allowed, name) {
@@ -182,7 +181,7 @@ func query(r *http.Request, allowed ...string) error {
 	return nil
 }
 
-// duration reads the one parameter that a call takes; absent means 0.
+// duration reads the only parameter of a call; absent means 0.
 func duration(r *http.Request, name string) (time.Duration, error) {
 	if err := query(r, name); err != nil {
 		return 0, err

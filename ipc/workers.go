@@ -3,7 +3,7 @@ package ipc
 import (
 	"net/http"
 
-	"cpulb/daemon"
+	"cpulb/daemon/api"
 )
 
 func (s *Server) getWorkers(w http.ResponseWriter, r *http.Request) {
@@ -11,7 +11,7 @@ func (s *Server) getWorkers(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]daemon.WorkerStatus{"workers": s.engine.Workers(r.Context())}, nil)
+	s.answer(w, http.StatusOK, map[string][]api.WorkerStatus{"workers": s.engine.Workers(r.Context())}, nil)
 }
 
 func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +24,7 @@ func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, map[string]string{"id": id, "stacks": text}, err)
 }
 
-// postRestart answers once the worker's successor is ready.
+// postRestart answers when the worker's successor is ready.
 func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
 	if err := query(r); err != nil {
 		s.fail(w, err)

@@ -43,11 +43,22 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 // Configure makes the worker ready and opens its slots, each with the Handler
 // that handler returns for it. It returns the runtime that now runs. An error
 // that blames a setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (runtime string, slots []*Conn, err error) {
-	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{WorkerId: cfg.WorkerID, Pool: cfg.Pool, Slots: uint32(cfg.Slots), LoopSlots: uint32(cfg.LoopSlots),
-		RuntimeDir: cfg.RuntimeDir, Settings: cfg.Settings,
-		Limits: &proto.Limits{ResultBytes: uint64(cfg.ResultBytes), OutputBytes: uint64(cfg.OutputBytes),
-			LockStallNs: uint64(cfg.LockStall)}})
+func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (
+	runtime string, slots []*Conn, err error,
+) {
+	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
+		WorkerId:   cfg.WorkerID,
+		Pool:       cfg.Pool,
+		Slots:      uint32(cfg.Slots),
+		LoopSlots:  uint32(cfg.LoopSlots),
+		RuntimeDir: cfg.RuntimeDir,
+		Settings:   cfg.Settings,
+		Limits: &proto.Limits{
+			ResultBytes: uint64(cfg.ResultBytes),
+			OutputBytes: uint64(cfg.OutputBytes),
+			LockStallNs: uint64(cfg.LockStall),
+		},
+	})
 	if status.Code(err) == codes.InvalidArgument {
 		return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, status.Convert(err).Message())
 	}
@@ -117,8 +128,15 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("stats: %w", err)
 	}
-	return Stats{Degraded: r.Degraded, PeakRSSBytes: int64(r.PeakRssBytes), SlotsBusy: int(r.SlotsBusy), TasksDone: r.TasksDone, RSSBytes: int64(r.RssBytes), CPUsAllowed: r.CpusAllowed,
-		Threads: int(r.Threads)}, nil
+	return Stats{
+		SlotsBusy:    int(r.SlotsBusy),
+		TasksDone:    r.TasksDone,
+		RSSBytes:     int64(r.RssBytes),
+		PeakRSSBytes: int64(r.PeakRssBytes),
+		CPUsAllowed:  r.CpusAllowed,
+		Threads:      int(r.Threads),
+		Degraded:     r.Degraded,
+	}, nil
 }
 
 // ErrNoStacks is matched by an error of Stacks that is no failure: the executor has

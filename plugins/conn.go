@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"net"
 
-	"cpulb/plugins/outbox"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
-	"cpulb/plugins/rawio"
 )
 
 // Handler is told what comes up one slot. Its calls come from the slot's reader
 // goroutine, one at a time, and must not block: they hold up the slot.
 type Handler interface {
 	Started(seq uint64)
-	// Ended hands over o, whose Data is the callee's own.
+	// Ended hands over o, whose Data is the callee's own, and JSON on one line if the
+	// task has completed. So is the value of Partial.
 	Ended(seq uint64, o Outcome)
 	// Skipped: the task did not run and will not run here, because the worker drains
 	// or because it needs a thread and the slot is on a loop.
@@ -59,10 +60,9 @@ func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload 
 	return c, nil
 }
 
-// Send queues t, whose Seq follows the last one's of its Slot, and returns without
-// waiting.
-// Params of 64 KiB and more are handed over, not copied. An error means that the
-// connection has failed; Handler.Lost follows or has been called.
+// Send queues t, whose Seq follows that of the Slot's last Task, and returns without
+// waiting. Params of 64 KiB and more are handed over, not copied. An error means that
+// the connection has failed; Handler.Lost follows or has been called.
 func (c *Conn) Send(t *Task) error {
 	var room [512]byte
 	m := taskHeader(t)
@@ -119,7 +119,11 @@ func (c *Conn) event(f *frameReader) error {
 	case *proto.Event_Skipped:
 		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
 	case *proto.Event_Partial:
-		h.Partial(ev.Seq, k.Partial.Number, payload)
+		value, ok := oneLine(payload)
+		if !ok || value == nil {
+			value = []byte("null")
+		}
+		h.Partial(ev.Seq, k.Partial.Number, value)
 	case *proto.Event_Progress:
 		h.Progress(ev.Seq, k.Progress.Fraction, k.Progress.Message)
 	case *proto.Event_Log:

@@ -1,6 +1,9 @@
 package plugins
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"cpulb/daemon/task"
@@ -42,7 +45,10 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 	return &proto.Event{Seq: seq, PayloadLength: uint64(len(o.Data)), Kind: &proto.Event_Result{Result: r}}
 }
 
+// outcome is the Outcome in a Result. An executor whose data is not JSON has broken
+// its contract: that is a failure, and nobody after this has to look again.
 func outcome(r *proto.Result, data []byte) Outcome {
+	data, ok := oneLine(data)
 	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
 		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs), LockWait: time.Duration(r.LockWaitNs)}
 	switch r.Outcome {
@@ -56,7 +62,36 @@ func outcome(r *proto.Result, data []byte) Outcome {
 	if e := r.Error; e != nil {
 		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: int(e.ExitCode)}
 	}
+	if !ok {
+		o.Status, o.Data = task.Failed, nil
+		o.Error = &task.Error{Type: "ExecutorError", Code: "bad_return_value", Message: "the executor returned data that is not JSON"}
+	}
 	return o
+}
+
+// oneLine returns text, which an executor wrote, as JSON without a newline, and as
+// it is if it has none; false when it is not JSON. Absent text stays so.
+func oneLine(text []byte) ([]byte, bool) {
+	switch {
+	case len(text) == 0:
+		return nil, true
+	case bytes.IndexByte(text, '\n') < 0:
+		return text, json.Valid(text)
+	}
+	var line bytes.Buffer
+	line.Grow(len(text))
+	err := json.Compact(&line, text)
+	return line.Bytes(), err == nil
+}
+
+// limitResult makes a failure of an Outcome with more data than most bytes.
+func limitResult(o *Outcome, most int64) {
+	if int64(len(o.Data)) <= most {
+		return
+	}
+	o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
+		Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), most)}
+	o.Data = nil
 }
 
 // executorFailed is the Outcome of a task that the executor, not the script, has

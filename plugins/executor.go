@@ -106,10 +106,13 @@ type Emitter interface {
 type Description struct {
 	Name    string
 	Version string
-	// CanCancel and HasEvents are the capabilities of the wire contract.
+	// CanCancel: Slot.Cancel can end a running task. Without it Cancel is not called,
+	// and a task that is to stop costs its worker.
 	CanCancel bool
+	// HasEvents: tasks report progress, logs and partial results.
 	HasEvents bool
-	// HasLoop: the executor is a Looper.
+	// HasLoop: the executor is a Looper. Without it the daemon refuses to start a
+	// worker with LoopSlots.
 	HasLoop bool
 }
 

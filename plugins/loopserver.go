@@ -7,10 +7,9 @@ import (
 	"net"
 	"sync"
 
-	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
-	"cpulb/plugins/rawio"
 )
 
 // loopServer is the worker's end of the loop slots, which share a connection. Its
@@ -70,10 +69,10 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 	if index < 0 || index >= len(l.claims) {
 		return fmt.Errorf("%w: slot %d is not on the loop", ErrFrame, m.Slot)
 	}
-	t := &loopTask{server: l, slot: m.Slot, seq: m.Seq}
+	t := l.newTask(int(m.Slot), m.Seq)
 	if !l.worker.gate.enter() {
 		if _, won := l.claims[index].recall(m.Seq); won {
-			t.send(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
+			_ = t.write(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil) // an error: the reading ends soon
 		}
 		return nil
 	}
@@ -88,13 +87,15 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 
 // loopTask is one task on the loop; it implements LoopRun.
 type loopTask struct {
+	eventWriter
 	server *loopServer
-	slot   uint32
 	seq    uint64
+}
 
-	mu       sync.Mutex // an event is numbered and queued, or dropped, in one step
-	partials uint64
-	ended    bool
+func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
+	t := &loopTask{server: l, seq: seq}
+	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, send: t.write}
+	return t
 }
 
 // Begun implements LoopRun.
@@ -102,33 +103,9 @@ func (t *loopTask) Begun() {
 	t.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Started{Started: &proto.Started{}} })
 }
 
-// Partial implements Emitter.
-func (t *loopTask) Partial(value []byte) {
-	if bound := t.server.worker.resultBytes; int64(len(value)) > bound {
-		t.server.worker.log.Error("partial result is dropped", "slot", t.slot, "bytes", len(value), "most", bound)
-		return
-	}
-	t.event(value, func(ev *proto.Event) {
-		t.partials++
-		ev.Kind = &proto.Event_Partial{Partial: &proto.Partial{Number: t.partials}}
-	})
-}
-
-// Progress implements Emitter.
-func (t *loopTask) Progress(fraction float64, message string) {
-	t.event(nil, func(ev *proto.Event) {
-		ev.Kind = &proto.Event_Progress{Progress: &proto.Progress{Fraction: fraction, Message: message}}
-	})
-}
-
-// Log implements Emitter.
-func (t *loopTask) Log(level, message string) {
-	t.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Log{Log: &proto.Log{Level: level, Message: message}} })
-}
-
 // Ended implements LoopRun.
 func (t *loopTask) Ended(o Outcome) {
-	t.server.worker.bound(&o)
+	limitResult(&o, t.server.worker.resultBytes)
 	if t.last(resultEvent(t.seq, &o), o.Data) == nil {
 		return
 	}
@@ -144,12 +121,12 @@ func (t *loopTask) NeedsThread() {
 // last sends the last event, once; what comes later is dropped. It fails, and is
 // not the last, when the event is none that can be sent.
 func (t *loopTask) last(ev *proto.Event, payload []byte) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.lock.Lock()
+	defer t.lock.Unlock()
 	if t.ended {
 		return nil
 	}
-	err := t.send(ev, payload)
+	err := t.write(ev, payload)
 	if errors.Is(err, errUnsendable) {
 		return err
 	}
@@ -160,25 +137,11 @@ func (t *loopTask) last(ev *proto.Event, payload []byte) error {
 	return nil
 }
 
-// event sends one event, which fill completes, unless the last one has been sent.
-func (t *loopTask) event(payload []byte, fill func(*proto.Event)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended {
-		return
-	}
-	ev := &proto.Event{PayloadLength: uint64(len(payload))}
-	fill(ev)
-	if err := t.send(ev, payload); err != nil {
-		t.server.worker.log.Error("event not sent", "slot", t.slot, "error", err)
-	}
-}
-
 // errUnsendable: the event is not text, or more of it than a header takes.
 var errUnsendable = errors.New("the event can't be sent")
 
-func (t *loopTask) send(ev *proto.Event, payload []byte) error {
-	ev.Slot, ev.Seq = t.slot, t.seq
+func (t *loopTask) write(ev *proto.Event, payload []byte) error {
+	ev.Slot, ev.Seq = uint32(t.slot), t.seq
 	header, err := appendFrame(nil, ev)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnsendable, err)
@@ -206,14 +169,4 @@ func (s loopSlot) cancel(seq uint64, reason StopReason) Claim {
 		s.server.loop.Cancel(s.index, seq, reason)
 	}
 	return claim
-}
-
-// bound turns a result that is too large into a failure.
-func (w *worker) bound(o *Outcome) {
-	if int64(len(o.Data)) <= w.resultBytes {
-		return
-	}
-	o.Status, o.Data = task.Failed, nil
-	o.Error = &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
-		Message: fmt.Sprintf("the result has more than the allowed %d bytes", w.resultBytes)}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cpulb/internal/procfs"
 	"cpulb/plugins/proto"
 
 	"github.com/hashicorp/go-hclog"
@@ -86,7 +87,7 @@ const maxParams = 1 << 32
 // Describe implements proto.ExecutorServer.
 func (w *worker) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeResponse, error) {
 	d := w.executor.Describe()
-	cpus, _ := cpusAllowed()
+	cpus, _ := procfs.Threads(procfs.Self)
 	r := &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol}
 	if d.CanCancel {
 		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_CANCEL)
@@ -112,9 +113,19 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	scrub()
-	engine, err := w.executor.Configure(ctx, Configuration{WorkerID: r.WorkerId, Pool: r.Pool, Slots: int(r.Slots),
-		LoopSlots: int(r.LoopSlots), RuntimeDir: r.RuntimeDir,
-		ResultBytes: int64(r.GetLimits().GetResultBytes()), OutputBytes: int64(r.GetLimits().GetOutputBytes()), Settings: r.Settings, LockStall: time.Duration(r.GetLimits().GetLockStallNs()), Log: w.log})
+	limits := r.GetLimits()
+	engine, err := w.executor.Configure(ctx, Configuration{
+		WorkerID:    r.WorkerId,
+		Pool:        r.Pool,
+		Slots:       int(r.Slots),
+		LoopSlots:   int(r.LoopSlots),
+		RuntimeDir:  r.RuntimeDir,
+		ResultBytes: int64(limits.GetResultBytes()),
+		OutputBytes: int64(limits.GetOutputBytes()),
+		LockStall:   time.Duration(limits.GetLockStallNs()),
+		Log:         w.log,
+		Settings:    r.Settings,
+	})
 	if err == nil {
 		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
 	}
@@ -125,7 +136,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	spareProcessors(int(r.Slots))
-	w.resultBytes = int64(r.GetLimits().GetResultBytes())
+	w.resultBytes = int64(limits.GetResultBytes())
 	for i := range r.Slots {
 		w.slots = append(w.slots, &slotServer{worker: w, index: int(i)})
 	}
@@ -202,9 +213,11 @@ func (w *worker) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.Drain
 
 // Stats implements proto.ExecutorServer.
 func (w *worker) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResponse, error) {
-	cpus, threads := cpusAllowed()
-	return &proto.StatsResponse{SlotsBusy: uint32(w.busy.Load()), TasksDone: w.done.Load(), RssBytes: residentBytes(),
-		CpusAllowed: cpus, Threads: uint32(threads), Degraded: w.degraded(), PeakRssBytes: peakBytes()}, nil
+	cpus, threads := procfs.Threads(procfs.Self)
+	resident, _ := procfs.ResidentBytes(procfs.Self) // an error: 0, as for all that is not known
+	memory, _ := procfs.ReadMemory(procfs.Self)
+	return &proto.StatsResponse{SlotsBusy: uint32(w.busy.Load()), TasksDone: w.done.Load(), RssBytes: uint64(resident),
+		CpusAllowed: cpus, Threads: uint32(threads), Degraded: w.degraded(), PeakRssBytes: uint64(memory.Peak)}, nil
 }
 
 // Health implements proto.ExecutorServer.

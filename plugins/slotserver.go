@@ -114,9 +114,12 @@ func (s *slotServer) refuse(seq uint64) error {
 
 // runTask runs t, a busy slot's, and turns a panic of the executor into t's Outcome.
 func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
-	e := &emitter{slot: s, seq: t.Seq}
+	events := &eventWriter{worker: s.worker, slot: s.index, lock: &s.out, send: func(ev *proto.Event, payload []byte) error {
+		ev.Seq = t.Seq
+		return s.writeHeld(ev, payload)
+	}}
 	defer func() {
-		e.end()
+		events.end()
 		s.worker.busy.Add(-1)
 		s.worker.done.Add(1)
 		if p := recover(); p != nil {
@@ -124,13 +127,13 @@ func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 			o = executorFailed("ExecutorPanic", fmt.Sprint(p))
 		}
 	}()
-	return slot.Run(t, e)
+	return slot.Run(t, events)
 }
 
 // answer sends the Result of seq. When the next task has been read already, the
 // Result may wait for that one's Started, which follows without running anything.
 func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
-	s.worker.bound(o)
+	limitResult(o, s.worker.resultBytes)
 	s.out.Lock()
 	defer s.out.Unlock()
 	s.answered++
@@ -155,6 +158,11 @@ func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
 func (s *slotServer) write(ev *proto.Event, payload []byte) error {
 	s.out.Lock()
 	defer s.out.Unlock()
+	return s.writeHeld(ev, payload)
+}
+
+// writeHeld is write where s.out is held.
+func (s *slotServer) writeHeld(ev *proto.Event, payload []byte) error {
 	if ev != nil {
 		if err := s.hold(ev); err != nil {
 			return err

@@ -9,13 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	built "cpulb/internal/programs"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,7 @@ const onePool = `pool "all" {
 func install(t *testing.T, config string) *box {
 	t.Helper()
 	needBox(t)
-	built, err := programs()
+	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +43,9 @@ func install(t *testing.T, config string) *box {
 		"usr/lib/systemd/system/cpulbd.socket":  "cpulbd.socket",
 		"usr/lib/sysusers.d/cpulb.conf":         "cpulb.sysusers",
 		"etc/cpulb/config.hcl":                  filepath.Join(t.TempDir(), "config.hcl"),
-		"usr/bin/cpulbd":                        filepath.Join(built, "cpulbd"),
-		"usr/bin/cpulb":                         filepath.Join(built, "cpulb"),
-		"usr/libexec/cpulb/cpulb-python":        filepath.Join(built, "cpulb-python"),
+		"usr/bin/cpulbd":                        filepath.Join(bin, "cpulbd"),
+		"usr/bin/cpulb":                         filepath.Join(bin, "cpulb"),
+		"usr/libexec/cpulb/cpulb-python":        filepath.Join(bin, "cpulb-python"),
 	}
 	if err := os.WriteFile(files["etc/cpulb/config.hcl"], []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -52,25 +53,18 @@ func install(t *testing.T, config string) *box {
 	return bootBox(t, files)
 }
 
-// programsFolder is where programs builds; "" until it does.
+// programsFolder is what programs has made; "" until it does.
 var programsFolder string
 
-// programs builds the daemon, its executor and the command line, once for all tests, from what `make
-// build` left in the cache, and where git distrusts the folder, too.
+// programs returns a folder with the daemon, its executor and the command line, one for
+// all tests.
 var programs = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "cpulb-programs")
 	if err != nil {
 		return "", err
 	}
 	programsFolder = folder
-	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb": "0", "cpulb-python": "1"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(folder, name), "cpulb/cmd/"+name)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
-	}
-	return folder, nil
+	return folder, built.Into(folder, "cpulbd", "cpulb", "cpulb-python")
 })
 
 func removePrograms() {
@@ -113,7 +107,7 @@ func (b *box) runScript(t *testing.T, text string) map[string]any {
 	if err := os.WriteFile(filepath.Join(b.dir, "script.py"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	status, body := b.ask(t, "POST", "/v1/tasks?wait=1m", `{"script_path": "/srv/box/script.py"}`)
+	status, body := b.ask(t, "POST", "/v1/tasks?wait=10m", `{"script_path": "/srv/box/script.py"}`)
 	var result struct {
 		Status string
 		Data   map[string]any

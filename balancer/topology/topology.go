@@ -39,9 +39,6 @@ type Topology struct {
 	unused map[int]string // CPUs of the machine that are not among them, and why
 }
 
-// CPUs returns the usable CPUs by ID.
-func (t *Topology) CPUs() []CPU { return slices.Clone(t.cpus) }
-
 // IDs returns their numbers.
 func (t *Topology) IDs() []int { return ids(t.cpus) }
 

@@ -240,10 +240,10 @@ func TestAReloadSeesWhatHasChanged(t *testing.T) {
 	before, _ := source.Read()
 	source.Sys.(fstest.MapFS)["fs/cgroup/cpuset.cpus.effective"].Data = []byte("0-2\n")
 	after, err := source.Read()
-	if err != nil || slices.Equal(before.CPUs(), after.CPUs()) || !slices.Equal(after.IDs(), []int{0, 1, 2}) {
+	if err != nil || slices.Equal(before.IDs(), after.IDs()) || !slices.Equal(after.IDs(), []int{0, 1, 2}) {
 		t.Fatalf("%v, %v", after, err)
 	}
-	if again, _ := source.Read(); !slices.Equal(again.CPUs(), after.CPUs()) {
+	if again, _ := source.Read(); !slices.Equal(again.IDs(), after.IDs()) {
 		t.Error("nothing changed, but it is not equal")
 	}
 }
@@ -268,10 +268,17 @@ func anyMachine(t *rapid.T) machine {
 
 func TestPlacementOfAnyMachineUsesEachCPUOnceAndEachCoreBeforeItsThreads(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		topo := anyMachine(rt).read(t)
+		m := anyMachine(rt)
+		topo := m.read(t)
 		cores, used := map[int]int{}, map[int]int{} // by CPU; how often by core
-		for _, c := range topo.CPUs() {
-			cores[c.ID] = c.Core
+		for core, list := range m.cores {
+			threads, err := topology.ParseCPUs(list)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			for _, id := range threads {
+				cores[id] = core
+			}
 		}
 		cpus := topo.IDs()
 		if rapid.Bool().Draw(rt, "narrowed") {

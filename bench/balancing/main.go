@@ -77,7 +77,8 @@ func draw(tasks int) string {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="middle">%d</text>`+"\n", x(n), bottom+18, n)
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="middle">workers</text>`+"\n", (left+right)/2, bottom+38)
-	fmt.Fprintf(&b, `<text transform="translate(16 %g) rotate(-90)" text-anchor="middle">slowdown, 99th percentile</text>`+"\n", (top+bottom)/2)
+	fmt.Fprintf(&b, `<text transform="translate(16 %g) rotate(-90)" text-anchor="middle">slowdown, 99th percentile</text>`+"\n",
+		(top+bottom)/2)
 	service := simulation.Distributions()[2]
 	colours := []string{"#d62728", "#7f7f7f", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e"}
 	for i, s := range simulation.Strategies() {

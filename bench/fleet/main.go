@@ -46,6 +46,20 @@ def main(params, context):
 `
 )
 
+// config is for one pool, whose own settings are filled in.
+const config = `executor "python" {
+  command = "cpulb-python"
+}
+pool "p" {
+  executor = "python"
+  task_types = ["cpu_bound"]
+%s
+}
+journal {
+  sync = "off"
+}
+`
+
 func main() {
 	bin := flag.String("bin", "bin", "`folder` of the built programs")
 	turns := flag.Int("turns", 3, "how often each is measured")
@@ -72,7 +86,7 @@ func start(bin, pool string) (*daemon, error) {
 		return nil, err
 	}
 	for name, text := range map[string]string{"computes.py": computes, "sleeps.py": sleeps, "counts.py": counts,
-		"config.hcl": "executor \"python\" {\n  command = \"cpulb-python\"\n}\npool \"p\" {\n  executor = \"python\"\n  task_types = [\"cpu_bound\"]\n" + pool + "\n}\njournal {\n  sync = \"off\"\n}\n"} {
+		"config.hcl": fmt.Sprintf(config, pool)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -109,8 +123,14 @@ func (d *daemon) do(script string, params any) (*task.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.stream.Do(context.Background(), &task.Task{ID: task.NewID(), ScriptPath: filepath.Join(d.dir, script), Function: "main", Params: text,
-		Type: task.CPUBound, Priority: task.DefaultPriority})
+	r, err := d.stream.Do(context.Background(), &task.Task{
+		ID:         task.NewID(),
+		ScriptPath: filepath.Join(d.dir, script),
+		Function:   task.DefaultFunction,
+		Params:     text,
+		Type:       task.CPUBound,
+		Priority:   task.DefaultPriority,
+	})
 	if err == nil && r.Status != task.Completed {
 		err = fmt.Errorf("%s %v: %s %+v", script, params, r.Status, r.Error)
 	}
@@ -159,7 +179,8 @@ func cores(bin string) error {
 		err = with(bin, "  workers = 2", func(d *daemon) (err error) { two, err = d.all("counts.py", work); return err })
 	}
 	if err == nil {
-		fmt.Printf("CPU-bound work: one worker %s, two %s: %.2f of the time\n", one.Round(time.Millisecond), two.Round(time.Millisecond), two.Seconds()/one.Seconds())
+		fmt.Printf("CPU-bound work: one worker %s, two %s: %.2f of the time\n",
+			one.Round(time.Millisecond), two.Round(time.Millisecond), two.Seconds()/one.Seconds())
 	}
 	return err
 }

@@ -70,7 +70,8 @@ func start(bin, sync string) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{dir: dir, socket: filepath.Join(dir, "cpulb.sock")}
-	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
+	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config,
+		"-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
 	d.cmd.Stderr = os.Stderr
 	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
@@ -142,7 +143,8 @@ func queue(bin, sync string, n int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.New(d.socket).Submit(context.Background(), &task.Task{ID: task.NewID(), ScriptPath: sleeper, Function: "main", Type: task.CPUBound, Priority: 9}); err != nil {
+	first := &task.Task{ID: task.NewID(), ScriptPath: sleeper, Function: task.DefaultFunction, Type: task.CPUBound, Priority: 9}
+	if _, err := client.New(d.socket).Submit(context.Background(), first); err != nil {
 		return err
 	}
 	line := fmt.Appendf(nil, "{\"script_path\":%q,\"params\":{}}\n", noop)
@@ -170,9 +172,11 @@ func queue(bin, sync string, n int) error {
 	}
 	payload := len(noop) + len("{}")
 	tenth := len(took) / 10
-	first, last := rate(took[:tenth]), rate(took[len(took)-tenth:])
-	fmt.Printf("journal %s: %d tasks queued: first tenth %.0f tasks/s, last tenth %.0f, ratio %.2f; heap %.0f bytes a task beyond its payload of %d; status: median %s, 99th percentile %s, longest %s of %d\n",
-		sync, n, first, last, last/first, (after-before)/float64(n)-float64(payload), payload, status[len(status)/2], status[len(status)*99/100], status[len(status)-1], len(status))
+	early, late := rate(took[:tenth]), rate(took[len(took)-tenth:])
+	fmt.Printf("journal %s: %d tasks queued: first tenth %.0f tasks/s, last tenth %.0f, ratio %.2f; "+
+		"heap %.0f bytes a task beyond its payload of %d; status: median %s, 99th percentile %s, longest %s of %d\n",
+		sync, n, early, late, late/early, (after-before)/float64(n)-float64(payload), payload,
+		status[len(status)/2], status[len(status)*99/100], status[len(status)-1], len(status))
 	return nil
 }
 
@@ -247,7 +251,8 @@ func throughput(bin, journal string, submitters int) error {
 			return err
 		}
 	}
-	fmt.Printf("journal %s: %d submitters that wait: %.0f tasks/s\n", journal, submitters, float64(submitters*each)/time.Since(began).Seconds())
+	perSecond := float64(submitters*each) / time.Since(began).Seconds()
+	fmt.Printf("journal %s: %d submitters that wait: %.0f tasks/s\n", journal, submitters, perSecond)
 	return nil
 }
 

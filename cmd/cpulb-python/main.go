@@ -1,5 +1,5 @@
-// Command cpulb-python is the executor with an embedded CPython. cpulbd starts it
-// as a go-plugin; by hand it only tells its version.
+// Command cpulb-python is the executor with an embedded CPython. cpulbd starts it as
+// a go-plugin; started by hand it only prints its version.
 package main
 
 import (

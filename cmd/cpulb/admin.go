@@ -8,16 +8,17 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/ipc/client"
 )
 
 type workersCommand struct {
 	List    workersListCommand    `cmd:"" default:"withargs" help:"List the workers."`
-	Restart workersRestartCommand `cmd:"" help:"Replace a worker: it gets no new tasks, and what it runs is finished or run again elsewhere. For administrators."`
+	Restart workersRestartCommand `cmd:"" help:"Replace a worker. Its tasks finish, or run again in another worker. For administrators."`
 }
 
 type workersListCommand struct {
-	JSON bool `help:"Print a worker a line, as JSON."`
+	JSON bool `help:"Print one worker per line, as JSON."`
 }
 
 // Run implements the command.
@@ -41,11 +42,11 @@ func printAll[T any](out io.Writer, all []T) error {
 	return nil
 }
 
-func printWorkers(out io.Writer, workers []client.Worker) error {
+func printWorkers(out io.Writer, workers []api.WorkerStatus) error {
 	w := table(out)
 	fmt.Fprintln(w, "WORKER\tPID\tSTATE\tCORE\tCPUS ALLOWED\tBUSY/SLOTS\tDONE\tRESTARTS\tUPTIME\tRSS\tRUNTIME")
 	for _, v := range workers {
-		core := "-" // not pinned to one
+		core := "-" // not pinned
 		if v.Core >= 0 {
 			core = strconv.Itoa(v.Core)
 		}
@@ -66,7 +67,7 @@ func (w *workersRestartCommand) Run(ctx context.Context, c *client.Client) error
 }
 
 type executorsCommand struct {
-	JSON bool `help:"Print an executor a line, as JSON."`
+	JSON bool `help:"Print one executor per line, as JSON."`
 }
 
 // Run implements the command.
@@ -87,7 +88,7 @@ func (e *executorsCommand) Run(ctx context.Context, c *client.Client, t *termina
 }
 
 type schedulesCommand struct {
-	JSON bool `help:"Print a schedule a line, as JSON."`
+	JSON bool `help:"Print one schedule per line, as JSON."`
 }
 
 // Run implements the command.
@@ -111,7 +112,7 @@ func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *termina
 	return w.Flush()
 }
 
-// moment writes a time that may never be.
+// moment formats a time; nil is "-".
 func moment(t *time.Time) string {
 	if t == nil {
 		return "-"

@@ -13,8 +13,8 @@ import (
 )
 
 type batchCommand struct {
-	File string `arg:"" help:"File with a task a line, as JSON; - for stdin."`
-	Wait bool   `help:"Print, after the id, the results as tasks end, a result a line as JSON. A task that does not complete makes the exit code 1."`
+	File string `arg:"" help:"File with one task per line, as JSON; - for stdin."`
+	Wait bool   `help:"After the id, print each result as its task ends, one per line, as JSON. Exits with 1 if a task does not complete."`
 }
 
 // Run implements the command.
@@ -28,7 +28,7 @@ func (b *batchCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 		return exit(exitFailed)
 	}
 	if len(tasks) == 0 {
-		return usageError{fmt.Errorf("tasks: %s has none", b.File)}
+		return usageError{fmt.Errorf("tasks: %s contains no task", b.File)}
 	}
 	batch, err := c.SubmitBatch(ctx, tasks)
 	if err != nil {
@@ -60,8 +60,8 @@ func (b *batchCommand) read(in io.Reader) ([]byte, error) {
 	return os.ReadFile(b.File)
 }
 
-// tasks decodes a task a line; what is none is told, and does not matter to the
-// others. They get their ids here, so that sending them twice is safe.
+// tasks decodes one task per line; bad lines are reported and skipped. Tasks get
+// their ids here, so that sending them twice is safe.
 func (t *terminal) tasks(text []byte) (tasks []*task.Task, lines []int, refused bool) {
 	number := 0
 	for line := range bytes.Lines(text) {

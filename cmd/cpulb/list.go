@@ -10,19 +10,20 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
 
-// selection is which tasks a command is about.
+// selection selects the tasks that a command is about.
 type selection struct {
-	Status []string          `help:"Tasks in this state; several are alternatives." placeholder:"STATE"`
-	Label  map[string]string `help:"Tasks with this label; all of several." placeholder:"KEY=VALUE" mapsep:"none"`
+	Status []string          `help:"Tasks in this state; may be repeated, and any of them matches." placeholder:"STATE"`
+	Label  map[string]string `help:"Tasks with this label; may be repeated, and all must match." placeholder:"KEY=VALUE" mapsep:"none"`
 	Batch  string            `name:"batch" help:"Tasks of this batch." placeholder:"ID"`
 }
 
-func (s *selection) filter() (client.Filter, error) {
-	f := client.Filter{Labels: s.Label}
+func (s *selection) filter() (api.Filter, error) {
+	f := api.Filter{Labels: s.Label}
 	for _, name := range s.Status {
 		var status task.Status
 		if err := status.UnmarshalText([]byte(name)); err != nil {
@@ -39,8 +40,8 @@ func (s *selection) filter() (client.Filter, error) {
 
 type listCommand struct {
 	selection `embed:""`
-	Limit     int  `help:"How many at most; 0 for all." default:"100"`
-	JSON      bool `help:"Print a task a line, as JSON."`
+	Limit     int  `help:"Print at most this many; 0 for all." default:"100"`
+	JSON      bool `help:"Print one task per line, as JSON."`
 }
 
 // Run implements the command.
@@ -69,7 +70,7 @@ func (l *listCommand) Run(ctx context.Context, c *client.Client, t *terminal) er
 	return end()
 }
 
-// rows returns what prints one task, and what ends that.
+// rows returns a function that prints one task, and one that ends the table.
 func (t *terminal) rows(asJSON bool) (show func(*task.View) error, end func() error) {
 	if asJSON {
 		return func(v *task.View) error { return printJSON(t.out, v) }, func() error { return nil }

@@ -1,7 +1,7 @@
-// Command cpulb runs Python scripts through cpulbd, and looks after the daemon.
+// Command cpulb runs Python scripts through cpulbd, and administers the daemon.
 //
-// What a script returns goes to stdout as JSON; everything else, its own output
-// included, goes to stderr. The exit code says how it ended.
+// The script's return value goes to stdout as JSON; everything else, its own output
+// included, goes to stderr. The exit code tells success from failure.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 // Exit codes, as --help states them.
 const (
 	exitOK     = 0
-	exitFailed = 1 // a task failed, or the daemon said no
+	exitFailed = 1 // a task failed, or the daemon refused the call
 	exitUsage  = 2
 	exitNotYet = 3 // result: the task has not ended
 )
@@ -37,23 +37,23 @@ type arguments struct {
 	Socket  string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
-	Run    runCommand    `cmd:"" help:"Run a script and print what it returns as JSON. Its own output goes to stderr. Exits with 0, or with 1 and the error and its traceback on stderr. Ctrl-C cancels the task."`
-	Submit submitCommand `cmd:"" help:"Hand a script to the daemon and print the task's id."`
-	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 when it has not ended."`
-	Cancel cancelCommand `cmd:"" help:"Stop a task, or all that the flags select; of these the number is printed."`
-	Rerun  rerunCommand  `cmd:"" help:"Run a task again as a new one and print its id."`
-	Events eventsCommand `cmd:"" help:"Print what happens to a task, an event a line as JSON, to its result."`
+	Run    runCommand    `cmd:"" help:"Run a script and print its return value as JSON. Its own output goes to stderr. On failure exits with 1, with error and traceback on stderr. Ctrl-C cancels the task."`
+	Submit submitCommand `cmd:"" help:"Submit a script and print the task's id."`
+	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 if the task has not ended."`
+	Cancel cancelCommand `cmd:"" help:"Cancel a task, or all that the flags select, and then print how many."`
+	Rerun  rerunCommand  `cmd:"" help:"Submit a task again, as a new one, and print its id."`
+	Events eventsCommand `cmd:"" help:"Print the events of a task up to its result, one per line, as JSON."`
 	List   listCommand   `cmd:"" help:"List tasks."`
-	Batch  batchCommand  `cmd:"" help:"Hand many tasks to the daemon, a task a line as JSON, and print the id of the batch. A line that is refused is told on stderr, does not keep the others from being accepted, and makes the exit code 1."`
+	Batch  batchCommand  `cmd:"" help:"Submit a file with one task per line, as JSON, and print the id of the batch. Bad lines are reported on stderr and skipped; the exit code is then 1."`
 
 	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
 	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
 	Executors executorsCommand `cmd:"" help:"List the executors."`
 	Schedules schedulesCommand `cmd:"" help:"List the schedules."`
-	Stacks    stacksCommand    `cmd:"" help:"Show what every thread of a worker is doing. For administrators."`
-	Drain     drainCommand     `cmd:"" help:"Have the daemon accept and start nothing any more. For administrators."`
-	Resume    resumeCommand    `cmd:"" help:"End a drain. For administrators."`
-	Reload    reloadCommand    `cmd:"" help:"Have the daemon read its configuration again; says on stderr why the old one still holds, if it does. For administrators."`
+	Stacks    stacksCommand    `cmd:"" help:"Print the stack of every thread of a worker. For administrators."`
+	Drain     drainCommand     `cmd:"" help:"Stop accepting and starting tasks. For administrators."`
+	Resume    resumeCommand    `cmd:"" help:"Accept and start tasks again, after drain. For administrators."`
+	Reload    reloadCommand    `cmd:"" help:"Make the daemon read its configuration again. If it keeps the old one, the reason is on stderr. For administrators."`
 }
 
 // terminal is where a command reads and writes.
@@ -62,12 +62,13 @@ type terminal struct {
 	out, err io.Writer
 }
 
-// exit is an error that says which code to end with; what is to be said has been.
+// exit is an error with an exit code, for a command that has already printed its
+// message.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// usageError is a mistake in the command line that its grammar can't show.
+// usageError is a mistake in the command line that the grammar can't express.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -103,7 +104,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	return t.report(command.Run(c, t))
 }
 
-// report says what went wrong, if anything did, and returns the exit code.
+// report prints err, if there is one, and returns the exit code.
 func (t *terminal) report(err error) int {
 	var e exit
 	var usage usageError

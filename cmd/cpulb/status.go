@@ -12,15 +12,16 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
 
 type statusCommand struct {
-	JSON bool `help:"Print the daemon's answer as it is."`
+	JSON bool `help:"Print the daemon's answer unchanged, as JSON."`
 }
 
-// status is what of the daemon's answer people are shown.
+// status is the part of the daemon's answer that is printed for people.
 type status struct {
 	Engine struct {
 		IsRunning     bool           `json:"is_running"`
@@ -95,14 +96,14 @@ func (st *status) printComponents(out io.Writer) error {
 	return w.Flush()
 }
 
-// isNumber tells figures from the lists beside them.
+// isNumber tells figures from lists.
 func isNumber(text string) bool {
 	_, err := strconv.ParseFloat(text, 64)
 	return err == nil
 }
 
 func (st *status) printWorkers(out io.Writer) error {
-	var workers []client.Worker
+	var workers []api.WorkerStatus
 	if raw := st.Components["process_pool"].Metrics["workers"]; raw != nil {
 		if err := json.Unmarshal(raw, &workers); err != nil {
 			return fmt.Errorf("status: workers: %w", err)

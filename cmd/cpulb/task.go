@@ -15,16 +15,16 @@ import (
 // taskFlags describe a task; run and submit share them.
 type taskFlags struct {
 	Script   string            `arg:"" help:"Python script with a function main(params, context)."`
-	Params   string            `help:"What main gets: JSON text, @FILE, or - for stdin." default:"{}" placeholder:"JSON|@FILE|-"`
-	Type     string            `help:"cpu for work that computes, io for work that waits." enum:"cpu,io" default:"cpu"`
-	Pool     string            `help:"Pool to run in; the daemon chooses by type if none is named." placeholder:"NAME"`
+	Params   string            `help:"Argument of the function: JSON text, @FILE, or - for stdin." default:"{}" placeholder:"JSON|@FILE|-"`
+	Type     string            `help:"cpu for tasks that compute, io for tasks that wait." enum:"cpu,io" default:"cpu"`
+	Pool     string            `help:"Pool to run in; by default the daemon chooses one by type." placeholder:"NAME"`
 	Function string            `help:"Function to call; __main__ runs the file as python does, with --params as its arguments." default:"main" placeholder:"NAME"`
-	Timeout  time.Duration     `help:"How long the script may run, from its start, e.g. 30s; without it, as long as it likes. run waits for the result that long and ${grace} more, then cancels the task." placeholder:"DURATION"`
+	Timeout  time.Duration     `help:"How long the script may run, e.g. 30s; default without limit. run waits ${grace} longer for the result, then cancels the task." placeholder:"DURATION"`
 	Label    map[string]string `help:"Label of the task; may be repeated." placeholder:"KEY=VALUE" mapsep:"none"`
 }
 
-// task checks what can be checked here. Whether the script can be run is for the
-// daemon to say, whose user is another.
+// task checks what can be checked here. Only the daemon, which runs as another user,
+// knows whether it can run the script.
 func (f *taskFlags) task(in io.Reader) (*task.Task, error) {
 	path, err := filepath.Abs(f.Script)
 	if err != nil {
@@ -92,7 +92,7 @@ func showPlain(r *task.Result, t *terminal) error {
 	return nil
 }
 
-// show prints a result: the data on stdout, all else on stderr.
+// show prints a result: the data on stdout, everything else on stderr.
 func show(r *task.Result, t *terminal) error {
 	fmt.Fprint(t.err, r.Stdout, r.Stderr)
 	if r.Truncated {
@@ -106,9 +106,8 @@ func show(r *task.Result, t *terminal) error {
 	return exit(exitFailed)
 }
 
-// explain says why a task did not complete. Most tracebacks end with the error
-// itself, or as much of it as has no line numbers in it, which is then not said
-// twice.
+// explain prints why a task did not complete. Most tracebacks end with the error
+// itself, perhaps without its line numbers; it is then not printed twice.
 func (t *terminal) explain(r *task.Result) {
 	if r.Error == nil {
 		fmt.Fprintf(t.err, "cpulb: the task %s\n", ending(r.Status))

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
 
 const (
-	// waitGrace is what run waits beyond the task's timeout: for its turn, and for
+	// waitGrace is how long run waits beyond the task's timeout, for its turn and for
 	// a script that is slow to stop.
 	waitGrace = 10 * time.Second
 	// longWait is the longest single wait; the daemon bounds it, too.
 	longWait = time.Hour
-	// cancelTimeout bounds the cancel of a task that nobody waits for any more.
+	// cancelTimeout bounds the call that cancels an abandoned task.
 	cancelTimeout = 5 * time.Second
 )
 
@@ -48,7 +49,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
 }
 
-// await waits for x's end, without bound if x has none.
+// await waits for x's end, without limit if x has no timeout.
 func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
 	submitted, bound := time.Now(), time.Duration(x.Timeout)+waitGrace
 	for {
@@ -63,13 +64,13 @@ func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, e
 	}
 }
 
-// abandon cancels a task that nobody waits for. One that the daemon never got is
-// as good.
+// abandon cancels a task whose result is not awaited any more. A task that never
+// reached the daemon is no error.
 func abandon(ctx context.Context, c *client.Client, id task.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	_, err := c.Cancel(ctx, id)
-	var p *client.Problem
+	var p *api.Problem
 	if errors.As(err, &p) && p.Code == "task_not_found" {
 		return nil
 	}
@@ -118,7 +119,7 @@ func (r *resultCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 type cancelCommand struct {
 	ID        string `arg:"" optional:"" help:"Id of the task."`
 	selection `embed:""`
-	All       bool `help:"All of yours; for administrators, everybody's."`
+	All       bool `help:"All your tasks; for administrators, the tasks of all users."`
 }
 
 // Run implements the command.
@@ -130,7 +131,7 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	several := len(f.Statuses)+len(f.Labels) > 0 || f.Batch != task.ID{}
 	switch {
 	case several && r.All, (several || r.All) == (r.ID != ""):
-		return usageError{errors.New("say which: by an id, by --status, --label and --batch, or --all")}
+		return usageError{errors.New("select tasks: by an id, by --status, --label and --batch, or --all")}
 	case r.ID == "":
 		n, err := c.CancelAll(ctx, f)
 		if err != nil {

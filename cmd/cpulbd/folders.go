@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"cpulb/daemon/config"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"cpulb/daemon"
 )
 
 // workersPath returns where the workers' sockets are to be: in the unit's
@@ -116,7 +115,7 @@ const defaultState = "/var/lib/cpulb"
 
 // stateFolder makes the folder for what outlives the daemon, if anything does. A
 // private daemon keeps nothing in a folder that it was not given.
-func (o *options) stateFolder(c *daemon.Config) (string, error) {
+func (o *options) stateFolder(c *config.Config) (string, error) {
 	if c.Journal.Sync == "off" && o.stateDir == "" {
 		return "", nil
 	}

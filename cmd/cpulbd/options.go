@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cpulb/daemon/config"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,15 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"cpulb/daemon"
 )
 
 const (
 	defaultConfig = "/etc/cpulb/config.hcl"
 )
 
-// options are the command line's.
+// options are the flags of the command line.
 type options struct {
 	config      string
 	socket      string
@@ -32,11 +31,12 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("cpulbd", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.config, "config", "", "configuration `file`; default "+defaultConfig+" if it exists, else the built-in default")
-	f.StringVar(&o.socket, "socket", "", "`path` of the socket, instead of the configuration's and systemd's")
-	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for what outlives the daemon, made if it is absent; default systemd's, else "+defaultState+"; with -private and without this, nothing is kept")
-	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, whatever the configuration and systemd say: for tests and demonstrations")
-	f.BoolVar(&o.untilEOF, "until-eof", false, "end, as after SIGTERM, when stdin ends: for a program with a daemon of its own, which then ends with it")
-	f.BoolVar(&o.checkConfig, "check-config", false, "tell what is wrong with the configuration and exit")
+	f.StringVar(&o.socket, "socket", "", "`path` of the socket; overrides the configuration and systemd")
+	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for the journal, created if absent; default systemd's, else "+defaultState+
+		"; with -private, tasks are kept only if this is given")
+	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, for tests and demonstrations; overrides the configuration and systemd")
+	f.BoolVar(&o.untilEOF, "until-eof", false, "stop when stdin ends, as after SIGTERM, for a program that starts a daemon of its own")
+	f.BoolVar(&o.checkConfig, "check-config", false, "check the configuration, print its errors and exit")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	return o, nil
 }
 
-// check refuses what the flag package lets through. An empty value is most likely
-// a variable that was not set, and must not mean the packaged daemon's own files.
+// check rejects what the flag package accepts: an empty value is most likely a
+// variable that was not set, and must not mean the files of the packaged daemon.
 func check(f *flag.FlagSet) error {
 	var err error
 	f.Visit(func(given *flag.Flag) {
@@ -58,13 +58,13 @@ func check(f *flag.FlagSet) error {
 		}
 	})
 	if f.NArg() > 0 {
-		err = errors.Join(err, fmt.Errorf("no arguments are taken beside flags, but there are %q", f.Args()))
+		err = errors.Join(err, fmt.Errorf("only flags are allowed, but there are arguments: %q", f.Args()))
 	}
 	return err
 }
 
-// load reads the configuration and lays the command line over it.
-func (o *options) load() (*daemon.Config, error) {
+// load reads the configuration and applies the command line to it.
+func (o *options) load() (*config.Config, error) {
 	if o.config == "" {
 		if _, err := os.Stat(defaultConfig); err == nil {
 			o.config = defaultConfig
@@ -72,17 +72,17 @@ func (o *options) load() (*daemon.Config, error) {
 			return nil, fmt.Errorf("configuration: %w", err)
 		}
 	}
-	c := daemon.DefaultConfig()
+	c := config.Default()
 	if o.config != "" {
 		var err error
-		if c, err = daemon.LoadConfig(o.config); err != nil {
+		if c, err = config.Load(o.config); err != nil {
 			return nil, err
 		}
 	}
 	return c, o.override(c)
 }
 
-func (o *options) override(c *daemon.Config) error {
+func (o *options) override(c *config.Config) error {
 	if o.socket != "" {
 		path, err := filepath.Abs(o.socket)
 		if err != nil {
@@ -96,7 +96,7 @@ func (o *options) override(c *daemon.Config) error {
 	return nil
 }
 
-// source says where the configuration came from.
+// source returns where the configuration came from.
 func (o *options) source() string {
 	if o.config == "" {
 		return "the built-in default"

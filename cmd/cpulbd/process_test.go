@@ -15,10 +15,12 @@ import (
 	"syscall"
 	"testing"
 
+	built "cpulb/internal/programs"
+
 	"golang.org/x/sys/unix"
 )
 
-// programs is the folder with the built daemon and executor, set once by TestMain.
+// programs is the folder with the daemon and its executor, set once by TestMain.
 var programs string
 
 func TestMain(m *testing.M) {
@@ -28,26 +30,13 @@ func TestMain(m *testing.M) {
 	}
 	programs = folder
 	status := 1
-	if err := build(); err != nil {
+	if err := built.Into(folder, "cpulbd", "cpulb-python"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
 		status = m.Run()
 	}
 	os.RemoveAll(folder)
 	os.Exit(status)
-}
-
-// build takes what `make build` left in the cache, and works where git distrusts the
-// folder, too.
-func build() error {
-	for name, cgo := range map[string]string{"cpulbd": "0", "cpulb-python": "1"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(programs, name), "cpulb/cmd/"+name)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
-	}
-	return nil
 }
 
 // onePool is a configuration that starts quickly: one worker for everything.

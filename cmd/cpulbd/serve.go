@@ -14,6 +14,7 @@ import (
 
 	"cpulb/cmd/version"
 	"cpulb/daemon"
+	"cpulb/daemon/config"
 	"cpulb/ipc"
 	"cpulb/systemd"
 
@@ -27,7 +28,7 @@ const answerGrace = 2 * time.Second
 
 // serve runs the daemon until a signal or a failure ends it. What it sets up is
 // taken down in the opposite order, by the deferred calls and by the group.
-func serve(o *options, c *daemon.Config, stderr io.Writer) error {
+func serve(o *options, c *config.Config, stderr io.Writer) error {
 	signals := catchSignals()
 	defer signals.release()
 	if o.untilEOF {
@@ -52,7 +53,14 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 		return err
 	}
 	defer folder.remove()
-	engine, err := start(signals.stop, daemon.Options{Config: c, RuntimeDir: folder.path, StateDir: state, Private: o.private, Load: o.load, Log: log})
+	engine, err := start(signals.stop, daemon.Options{
+		Config:     c,
+		RuntimeDir: folder.path,
+		StateDir:   state,
+		Private:    o.private,
+		Load:       o.load,
+		Log:        log,
+	})
 	if err != nil {
 		if signals.stop.Err() != nil {
 			log.Info("stopped while starting", "reason", err)
@@ -60,18 +68,23 @@ func serve(o *options, c *daemon.Config, stderr io.Writer) error {
 		}
 		return err
 	}
-	return (&service{config: c, log: log, signals: signals, manager: manager, engine: engine,
-		server: ipc.NewServer(engine, ipc.Options{BodyBytes: c.Limits.BodyBytes, MaxConnections: c.Limits.Connections, Logger: log.Named("ipc")})}).run(listener)
+	server := ipc.NewServer(engine, ipc.Options{
+		BodyBytes:      c.Limits.BodyBytes,
+		MaxConnections: c.Limits.Connections,
+		Logger:         log.Named("ipc"),
+	})
+	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
+	return s.run(listener)
 }
 
-func newLog(c daemon.LogConfig, stderr io.Writer) hclog.Logger {
+func newLog(c config.Log, stderr io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Name: "cpulbd", Level: hclog.LevelFromString(c.Level), Output: stderr,
 		JSONFormat: c.Format == "json", DisableTime: os.Getenv("JOURNAL_STREAM") != ""}) // the journal adds its own
 }
 
 // listen takes the socket of systemd's socket unit, if there is one and -socket
 // names no other, or makes its own.
-func (o *options) listen(c daemon.SocketConfig, log hclog.Logger) (net.Listener, error) {
+func (o *options) listen(c config.Socket, log hclog.Logger) (net.Listener, error) {
 	l, err := systemd.Listener()
 	if err != nil {
 		return nil, err
@@ -105,7 +118,7 @@ func start(ctx context.Context, o daemon.Options) (*daemon.Engine, error) {
 
 // service is the daemon once it can run tasks.
 type service struct {
-	config  *daemon.Config
+	config  *config.Config
 	log     hclog.Logger
 	signals *stopSignals
 	manager *systemd.Notifier

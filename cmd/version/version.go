@@ -1,11 +1,11 @@
-// Package version tells which build of the source a program is. All programs of
-// one build tell the same.
+// Package version identifies the build of a program. All programs of one build have
+// the same version.
 package version
 
 import "runtime/debug"
 
-// linked is what `make build VERSION=…` has the linker put here, for builds from
-// sources without their history; nothing else sets it.
+// linked is set by the linker in `make build VERSION=…`, for builds from sources
+// without their history, and by nothing else.
 var linked string
 
 // Text is the version that was given at the build, else what the Go toolchain

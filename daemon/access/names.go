@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os/user"
 	"strconv"
 )
 
@@ -54,4 +55,26 @@ func number(name string, find func(string) (uint32, error)) (uint32, error) {
 		return 0, ErrUnknownName
 	}
 	return uint32(n), nil
+}
+
+// System looks names up in the system's databases.
+func System() Lookup { return Lookup{User: userID, Group: GroupID} }
+
+func userID(name string) (uint32, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	id, err := strconv.ParseUint(u.Uid, 10, 32)
+	return uint32(id), err
+}
+
+// GroupID returns the number of the system's group with this name.
+func GroupID(name string) (uint32, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	id, err := strconv.ParseUint(g.Gid, 10, 32)
+	return uint32(id), err
 }

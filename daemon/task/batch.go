@@ -61,7 +61,7 @@ func (s *scanner) batch(yield func(*Task, error) bool) error {
 func (s *scanner) each(yield func(*Task, error) bool) error {
 	return s.elements(func() error {
 		start := s.pos
-		t, err := s.task()
+		t, _, err := s.task()
 		if err != nil { // find its end
 			s.pos = start
 			if value, wrong := s.value(); wrong != nil {

@@ -65,16 +65,6 @@ func TestABatchIsReadNoFurtherThanWanted(t *testing.T) {
 	}
 }
 
-func TestWhatFollowsABadTaskIsStillThere(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"script_path":"a"} , 1`: " , 1", `7,`: ",", `{"x":[}`: "", `{"x":1`: "", "{\"x\":\"\xff\"},": "",
-	} {
-		if x, rest, err := task.DecodeFirst([]byte(text)); err == nil || x != nil || string(rest) != want || (rest == nil) != (want == "") {
-			t.Errorf("%q: %v %q %v", text, x, rest, err)
-		}
-	}
-}
-
 // FuzzBatch: a batch is what encoding/json takes it for, and its tasks are those
 // that Decode makes of each.
 func FuzzBatch(f *testing.F) {

@@ -16,7 +16,7 @@ const defaultParams = "{}"
 // for params.
 func Decode(text []byte) (*Task, error) {
 	s := scanner{text: text}
-	t, err := s.task()
+	t, _, err := s.task()
 	if err == nil {
 		err = s.ended()
 	}
@@ -34,43 +34,28 @@ func (s *scanner) ended() error {
 	return nil
 }
 
-// DecodeFirst is Decode for a text that begins with a task, as a line does that
-// has one inside: it also returns what follows the task. When something is wrong
-// with the task, but it is JSON, rest is what follows all the same; else it is nil.
-func DecodeFirst(text []byte) (t *Task, rest []byte, err error) {
-	s := scanner{text: text}
-	if t, err = s.task(); err == nil {
-		return t, text[s.pos:], nil
-	}
-	end := scanner{text: text}
-	if value, wrong := end.value(); wrong == nil && utf8.Valid(value) {
-		rest = text[end.pos:]
-	}
-	return nil, rest, err
-}
-
-// task reads one task. What it has read has been checked to be UTF-8 when it
-// returns, and no more: a batch is looked through once.
-func (s *scanner) task() (*Task, error) {
+// task reads one task; named: its id is in the text. What it has read has been
+// checked to be UTF-8 when it returns, and no more: a batch is looked through once.
+func (s *scanner) task() (t *Task, named bool, err error) {
 	start := s.pos
-	t := &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
-	err := t.read(s)
+	t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
+	err = t.read(s)
 	switch {
 	case !utf8.Valid(s.text[start:s.pos]):
-		return nil, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
+		return nil, false, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
-	if t.ID == (ID{}) {
+	if named = t.ID != (ID{}); !named {
 		t.ID = NewID()
 	}
 	if t.Params == nil {
 		t.Params = []byte(defaultParams)
 	}
 	if err := t.Validate(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return t, nil
+	return t, named, nil
 }
 
 func (t *Task) read(s *scanner) error {

@@ -282,13 +282,6 @@ func TestTextThatIsNotJSONIsSaidToBeNoneAndWhere(t *testing.T) {
 	}
 }
 
-func TestDecodeFirstLeavesWhatFollows(t *testing.T) {
-	x, rest, err := task.DecodeFirst([]byte(` {"script_path":"/x.py"} , {"script_path":"/y.py"}]`))
-	if err != nil || x.ScriptPath != "/x.py" || string(rest) != ` , {"script_path":"/y.py"}]` {
-		t.Fatalf("%+v %q %v", x, rest, err)
-	}
-}
-
 func TestDecodeKeepsNothingOfItsText(t *testing.T) {
 	text := []byte(`{"script_path":"/x.py","params":{"a":1},"labels":{"k":"v"},"concurrency_key":"c","task_id":"` + id + `"}`)
 	x, err := task.Decode(text)

@@ -8,9 +8,6 @@ import (
 
 // Sentinels at the engine's boundary; match them with errors.Is.
 var (
-	// ErrIllegalMove: the transition table does not have the move, or somebody
-	// else moved the task first.
-	ErrIllegalMove = errors.New("illegal state change")
 	// ErrInvalid: the task can't be accepted as it is; a FieldError says why.
 	ErrInvalid = errors.New("invalid task")
 	// ErrNotFound: no task has this id, or it belongs to someone else.
@@ -21,21 +18,8 @@ var (
 	ErrEvicted = errors.New("the result is no longer kept")
 	// ErrQueueFull: the input queue is at its capacity; try again later.
 	ErrQueueFull = errors.New("input queue is full")
-	// ErrNoWorker: no worker has this name.
-	ErrNoWorker = errors.New("no such worker")
-	// ErrNoStacks: the worker can't tell what it is doing, now or ever.
-	ErrNoStacks = errors.New("the worker's stacks can't be told")
 	// ErrNoSpace: the journal can't take another task; try again later.
 	ErrNoSpace = errors.New("the task can't be kept")
-	// ErrBatchNotFound: no batch has this id, or it belongs to someone else.
-	ErrBatchNotFound = errors.New("no such batch")
-	// ErrBadCursor: this was not given out as the place to go on from.
-	ErrBadCursor = errors.New("not a place in the list")
-	// ErrReload: the new configuration can't be used and the old one holds, or it does
-	// not hold in every worker, which the error says.
-	ErrReload = errors.New("the configuration was not reloaded")
-	// ErrDraining: the daemon is stopping and accepts nothing new.
-	ErrDraining = errors.New("the daemon is draining")
 )
 
 // FieldError says what is wrong with one field of what a caller sent. It

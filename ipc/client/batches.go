@@ -10,42 +10,17 @@ import (
 	"iter"
 	"net/http"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
-// ErrCutOff is matched when the daemon ended an answer before it was complete:
-// it stops, or this side read too slowly.
+// ErrCutOff is matched when the daemon ended an answer before it was complete,
+// because it stops or because this side read too slowly.
 var ErrCutOff = errors.New("the daemon ended the answer before it was complete")
 
-// Batch is what became of tasks that were submitted together.
-type Batch struct {
-	ID task.ID `json:"batch_id"`
-	// TaskIDs has the id of each task, in order; nil for one that was not accepted.
-	TaskIDs []*task.ID   `json:"task_ids"`
-	Errors  []BatchError `json:"errors"`
-}
-
-// BatchError is a task of a batch that was not accepted.
-type BatchError struct {
-	// Line is its place among the tasks, from 1.
-	Line    int      `json:"line"`
-	TaskID  *task.ID `json:"task_id"`
-	Problem Problem  `json:"problem"`
-}
-
-// BatchView is how far a batch is.
-type BatchView struct {
-	ID    task.ID `json:"batch_id"`
-	Total int     `json:"total"`
-	// Tasks counts them by state.
-	Tasks map[string]int `json:"tasks"`
-	// Done: all have ended.
-	Done bool `json:"done"`
-}
-
-// SubmitBatch submits tasks, each with an ID, in one call. What is wrong with one
-// of them is in the Batch, and does not keep the others from being accepted.
-func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*Batch, error) {
+// SubmitBatch submits tasks, each with an ID, in one call. A task that is refused is
+// reported in the answer; the others are accepted.
+func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batch, error) {
 	body := []byte(`{"tasks":[`)
 	for i, t := range tasks {
 		if i > 0 {
@@ -57,27 +32,27 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*Batch, e
 		}
 	}
 	body = append(body, "]}"...)
-	var b Batch
+	var b api.Batch
 	if _, err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
 		return nil, err
 	}
 	return &b, nil
 }
 
-// Batch tells how far a batch is.
-func (c *Client) Batch(ctx context.Context, id task.ID) (BatchView, error) {
-	var v BatchView
+// Batch returns the progress of a batch.
+func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
+	var v api.BatchView
 	_, err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
 	return v, err
 }
 
-// BatchResults returns the Results of a batch in the order in which its tasks end,
-// to the last. An error is the last that it yields.
+// BatchResults yields the Results of a batch in the order in which its tasks end.
+// After an error it yields nothing more.
 func (c *Client) BatchResults(ctx context.Context, id task.ID) iter.Seq2[*task.Result, error] {
 	return follow[task.Result](ctx, c, "/v1/batches/"+id.String()+"/results")
 }
 
-// follow reads an answer of which each line is a T.
+// follow reads an answer with one T per line.
 func follow[T any](ctx context.Context, c *Client, path string) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		resp, err := c.request(ctx, http.MethodGet, path, nil)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cpulb/daemon"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
@@ -35,7 +35,7 @@ func TestABatchIsSubmittedFollowedAndListed(t *testing.T) {
 	if want := []string{fmt.Sprint(tasks[2].ID, task.Completed), fmt.Sprint(tasks[0].ID, task.Failed)}; !reflect.DeepEqual(got, want) {
 		t.Errorf("results %v, want %v", got, want)
 	}
-	for v, err := range c.List(t.Context(), client.Filter{Batch: b.ID, Statuses: []task.Status{task.Failed}}) {
+	for v, err := range c.List(t.Context(), api.Filter{Batch: b.ID, Statuses: []task.Status{task.Failed}}) {
 		if err != nil || v.ID != tasks[0].ID {
 			t.Errorf("%+v %v", v, err)
 		}
@@ -61,7 +61,7 @@ func TestAListGoesThroughAllItsPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := 0
-	for _, err := range c.List(t.Context(), client.Filter{Labels: map[string]string{"a": "b=c"}}) {
+	for _, err := range c.List(t.Context(), api.Filter{Labels: map[string]string{"a": "b=c"}}) {
 		if count++; err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestAListGoesThroughAllItsPages(t *testing.T) {
 	if count != n {
 		t.Errorf("%d of %d", count, n)
 	}
-	for v, err := range c.List(t.Context(), client.Filter{Labels: map[string]string{"a": "c"}}) {
+	for v, err := range c.List(t.Context(), api.Filter{Labels: map[string]string{"a": "c"}}) {
 		t.Errorf("%+v %v", v, err)
 	}
 }
@@ -113,7 +113,7 @@ func TestAnAnswerThatWasCutOffIsAnError(t *testing.T) {
 			t.Errorf("%+v %v", ev, err)
 		}
 	}
-	var p *client.Problem
+	var p *api.Problem
 	for _, err := range c.Events(t.Context(), task.NewID(), task.Cursor{}) {
 		if !errors.As(err, &p) || p.Code != "task_not_found" {
 			t.Errorf("%v", err)
@@ -132,10 +132,10 @@ func TestTasksAreRunAgainAndCancelledTogether(t *testing.T) {
 	if err != nil || again.ID == x.ID {
 		t.Fatalf("%+v %v", again, err)
 	}
-	if n, err := c.CancelAll(t.Context(), client.Filter{Labels: map[string]string{"a": "b"}}); n != 2 || err != nil {
+	if n, err := c.CancelAll(t.Context(), api.Filter{Labels: map[string]string{"a": "b"}}); n != 2 || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
-	if n, err := c.CancelAll(t.Context(), client.Filter{}); n != 0 || err != nil {
+	if n, err := c.CancelAll(t.Context(), api.Filter{}); n != 0 || err != nil {
 		t.Errorf("all: %d %v", n, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestTheDaemonIsAdministered(t *testing.T) {
 	if err := errors.Join(c.Drain(t.Context()), c.Resume(t.Context()), c.Reload(t.Context()), c.RestartWorker(t.Context(), "cpu-0")); err != nil {
 		t.Fatal(err)
 	}
-	var p *client.Problem
+	var p *api.Problem
 	if err := c.Reload(t.Context()); !errors.As(err, &p) || p.Code != "reload_failed" {
 		t.Errorf("a bad configuration: %v", err)
 	}
@@ -199,8 +199,8 @@ func TestWaitersForATaskThatIsAnotherAreTold(t *testing.T) {
 
 // The types here and the daemon's have the same names in JSON.
 func TestTheTypesHaveTheDaemonsNames(t *testing.T) {
-	for _, pair := range [][2]any{{client.Worker{}, daemon.WorkerStatus{}}, {client.Executor{}, daemon.ExecutorStatus{}},
-		{client.Schedule{}, daemon.ScheduleStatus{}}, {client.BatchView{}, daemon.BatchView{}}} {
+	for _, pair := range [][2]any{{api.WorkerStatus{}, api.WorkerStatus{}}, {api.ExecutorStatus{}, api.ExecutorStatus{}},
+		{api.ScheduleStatus{}, api.ScheduleStatus{}}, {api.BatchView{}, api.BatchView{}}} {
 		if ours, theirs := names(pair[0]), names(pair[1]); !reflect.DeepEqual(ours, theirs) {
 			t.Errorf("%T: %v, the daemon's %v", pair[0], ours, theirs)
 		}

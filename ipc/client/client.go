@@ -1,10 +1,10 @@
 // Package client is the Go client of cpulbd: one call at a time over HTTP
 // (Client), or pipelined over one connection (Stream).
 //
-// Guarantees: what the daemon refuses is a *Problem with its stable code; that
-// nobody answers on the socket is ErrNoDaemon. Tasks carry their id from the
-// start, so a call that failed on the way can be made again without running a
-// task twice. It does not reconnect a Stream.
+// Guarantees: a call that the daemon refuses fails with an *api.Problem with its
+// stable code, and with ErrNoDaemon when nobody answers on the socket. Tasks carry
+// their id from the start, so a call that failed on the way can be repeated without
+// running a task twice. A Stream is not reconnected.
 package client
 
 import (
@@ -21,10 +21,11 @@ import (
 	"syscall"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
-// DefaultSocket is where cpulbd listens unless it is told otherwise.
+// DefaultSocket is where cpulbd listens by default.
 const DefaultSocket = "/run/cpulb/cpulb.sock"
 
 // ErrNotEnded is returned by Result when the task had not ended in time.
@@ -32,26 +33,6 @@ var ErrNotEnded = errors.New("the task has not ended yet")
 
 // ErrNoDaemon is matched when nobody answers on the socket.
 var ErrNoDaemon = errors.New("no daemon answers")
-
-// Problem is an error that the daemon answered with; find it with errors.As and
-// decide by Code.
-type Problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	// Code is one of the table in docs/api.md; empty if whoever answered is no
-	// cpulbd.
-	Code    string   `json:"code"`
-	Field   string   `json:"field"`
-	Allowed []string `json:"allowed"`
-}
-
-func (p *Problem) Error() string {
-	if p.Code == "" {
-		return p.Detail
-	}
-	return p.Detail + " [" + p.Code + "]"
-}
 
 // Client calls one daemon. It is safe for concurrent use.
 type Client struct {
@@ -101,8 +82,8 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
 	return v, err
 }
 
-// appendTask appends t as one line of JSON. Its params are told as they are, but
-// for white space: the same task has to be the same text, whichever way it is sent.
+// appendTask appends t as one line of JSON. Params keep their text, except for white
+// space: a task must be the same text whichever way it is sent.
 func appendTask(b []byte, t *task.Task) ([]byte, error) {
 	if len(t.Params) == 0 {
 		return t.AppendJSON(b), nil
@@ -124,15 +105,15 @@ func (c *Client) Task(ctx context.Context, id task.ID) (task.View, error) {
 	return v, err
 }
 
-// Cancel stops a task; Result tells when it has ended.
+// Cancel asks for a task to stop; Result waits for its end.
 func (c *Client) Cancel(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
 	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v)
 	return v, err
 }
 
-// Result waits at most timeout, of up to 24 hours, for the task's end;
-// ErrNotEnded says that it was too short.
+// Result waits for the task's end, at most timeout, which may be up to 24 hours. It
+// fails with ErrNotEnded when that was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (*task.Result, error) {
 	var r task.Result
 	path := "/v1/tasks/" + id.String() + "/result?timeout=" + url.QueryEscape(timeout.String())
@@ -163,7 +144,7 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 	return resp.StatusCode, nil
 }
 
-// request returns an answer that is no problem; its body is the caller's to close.
+// request returns an answer that is not a problem. The caller closes its body.
 func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
 	if err != nil {
@@ -179,7 +160,7 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // the URL is made up, and says nothing
+			err = u.Err // the URL has a made-up host, which would mislead
 		}
 		return nil, err
 	}
@@ -194,8 +175,8 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 	return nil, problemIn(resp, text)
 }
 
-func problemIn(resp *http.Response, text []byte) *Problem {
-	p := &Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
-	_ = json.Unmarshal(text, p) // one that is no problem+json keeps its status line
+func problemIn(resp *http.Response, text []byte) *api.Problem {
+	p := &api.Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
+	_ = json.Unmarshal(text, p) // an answer that is not problem+json is reported by its status line
 	return p
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/client"
@@ -68,7 +69,7 @@ func TestATaskIsSubmittedWatchedAndCancelled(t *testing.T) {
 func TestARefusalIsAProblemWithItsCode(t *testing.T) {
 	_, c, _ := serve(t)
 	_, err := c.Submit(t.Context(), newTask(ipctest.Missing))
-	var p *client.Problem
+	var p *api.Problem
 	if !errors.As(err, &p) || p.Code != "script_not_found" || p.Status != 400 || p.Field != "script_path" {
 		t.Errorf("call: %v", err)
 	}
@@ -152,7 +153,7 @@ func TestATaskTooLargeForTheDaemonIsToldToItsSenderAlone(t *testing.T) {
 	}
 	large := newTask(ipctest.Echo)
 	large.Params = json.RawMessage(`"` + strings.Repeat("x", ipctest.BodyBytes) + `"`)
-	var p *client.Problem
+	var p *api.Problem
 	if _, err := s.Do(t.Context(), large); !errors.As(err, &p) || p.Code != "body_too_large" {
 		t.Fatalf("large: %v", err)
 	}
@@ -238,7 +239,7 @@ func TestAStreamIsNotOpenedOnWhatIsNoDaemon(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	var p *client.Problem
+	var p *api.Problem
 	if _, err := client.New(socket).OpenStream(t.Context()); !errors.As(err, &p) || p.Status != 404 || p.Code != "" {
 		t.Errorf("error: %v", err)
 	}

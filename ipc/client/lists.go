@@ -9,20 +9,13 @@ import (
 	"slices"
 	"strconv"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
-// Filter selects tasks; the zero Filter selects all of the caller's.
-type Filter struct {
-	// Statuses are alternatives; none: any.
-	Statuses []task.Status
-	// Labels must all be there, with these values.
-	Labels map[string]string
-	// Batch is the one that the tasks came with; zero: any or none.
-	Batch task.ID
-}
-
-func (f *Filter) query() url.Values {
+// query returns the query parameters of f. The zero Filter selects all tasks of the
+// caller.
+func query(f *api.Filter) url.Values {
 	q := url.Values{}
 	for _, s := range f.Statuses {
 		q.Add("status", s.String())
@@ -36,19 +29,13 @@ func (f *Filter) query() url.Values {
 	return q
 }
 
-// pageSize is how many tasks List asks for at once.
-const pageSize = 1000
-
-// List returns the tasks that f selects, by submission. It asks for them in pages,
-// as far as they are wanted; an error is the last that it yields.
-func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[task.View, error] {
+// List returns the tasks that f selects, by submission. It fetches them page by page,
+// as the caller goes on; after an error it yields nothing more.
+func (c *Client) List(ctx context.Context, f api.Filter) iter.Seq2[task.View, error] {
 	return func(yield func(task.View, error) bool) {
-		for q := f.query(); ; {
-			var page struct {
-				Tasks []task.View `json:"tasks"`
-				Next  string      `json:"next"`
-			}
-			q.Set("limit", strconv.Itoa(pageSize))
+		for q := query(&f); ; {
+			var page api.Listing
+			q.Set("limit", strconv.Itoa(api.MaxPage))
 			if _, err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
 				yield(task.View{}, err)
 				return
@@ -66,11 +53,11 @@ func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[task.View, error]
 	}
 }
 
-// CancelAll cancels all tasks that f selects, of which the zero Filter selects
-// every one of the caller's, and returns how many had not ended.
-func (c *Client) CancelAll(ctx context.Context, f Filter) (int, error) {
+// CancelAll cancels all tasks that f selects and returns how many had not ended. The
+// zero Filter selects all tasks of the caller.
+func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
 	var answer struct{ Cancelled int }
-	q := f.query()
+	q := query(&f)
 	if len(q) == 0 {
 		q.Set("all", "true")
 	}
@@ -78,16 +65,16 @@ func (c *Client) CancelAll(ctx context.Context, f Filter) (int, error) {
 	return answer.Cancelled, err
 }
 
-// Rerun submits what a task says as a new one, which it returns.
+// Rerun submits a task again, as a new one, which it returns.
 func (c *Client) Rerun(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
 	_, err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
 	return v, err
 }
 
-// Events returns what happens to a task: what is kept of it after a cursor, of
-// which the zero one is before all, then what is to come, to the result. An error
-// is the last that it yields; go on after the cursor of the last event.
+// Events yields the events of a task after a cursor, first those that are kept and
+// then new ones, up to the result. The zero cursor is before the first. After an
+// error it yields nothing more; go on after the cursor of the last event.
 func (c *Client) Events(ctx context.Context, id task.ID, after task.Cursor) iter.Seq2[*task.Event, error] {
 	path := "/v1/tasks/" + id.String() + "/events"
 	if after != (task.Cursor{}) {

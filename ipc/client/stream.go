@@ -11,16 +11,17 @@ import (
 	"net/http"
 	"sync"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
-	"cpulb/plugins/outbox"
-	"cpulb/plugins/rawio"
+	"cpulb/internal/outbox"
+	"cpulb/internal/rawio"
 )
 
 // ErrStreamEnded is matched by what a Stream returns after its connection has
 // ended. Tasks that were accepted go on and are found by id.
 var ErrStreamEnded = errors.New("the stream has ended")
 
-// ErrUnderWay is returned for a task that this Stream waits for already.
+// ErrUnderWay is returned for a task that this Stream is already waiting for.
 var ErrUnderWay = errors.New("the task is under way on this stream")
 
 const (
@@ -40,7 +41,7 @@ type Stream struct {
 	sending sync.Mutex
 
 	mu      sync.Mutex
-	lines   int // written so far
+	lines   int // that have been written
 	waiting map[task.ID]*Pending
 	goaway  string
 	err     error
@@ -49,8 +50,8 @@ type Stream struct {
 // Pending is a task submitted on a Stream.
 type Pending struct {
 	ID task.ID
-	// key is the id of the task that is waited for, which an idempotency_key makes
-	// another one; also waits for that, too.
+	// key is the id under which the task is found, which an idempotency_key may make
+	// another than its own; also waits for the same task.
 	key    task.ID
 	also   *Pending
 	stream *Stream
@@ -67,7 +68,7 @@ type line struct {
 	SentAs  *task.ID     `json:"sent_as"`
 	Line    int          `json:"line"`
 	Result  *task.Result `json:"result"`
-	Problem *Problem     `json:"problem"`
+	Problem *api.Problem `json:"problem"`
 	Reason  string       `json:"reason"`
 }
 
@@ -85,7 +86,7 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	s, err := open(conn)
 	if !stop() {
-		err = ctx.Err() // and whatever else went wrong, this was first
+		err = ctx.Err() // the cause of whatever else went wrong
 	}
 	if err != nil {
 		conn.Close()
@@ -113,7 +114,7 @@ func open(conn *rawio.Conn) (*Stream, error) {
 	return s, nil
 }
 
-// Close ends the connection; whoever waits gets ErrStreamEnded.
+// Close ends the connection; waiting calls return ErrStreamEnded.
 func (s *Stream) Close() error { return s.conn.Close() }
 
 // Do runs t and returns its Result. When ctx ends first the task goes on.
@@ -129,11 +130,11 @@ func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
 	return r, err
 }
 
-// Submit sends t, which needs an ID, and returns without waiting for an answer.
-// It waits, until ctx is done, only while the daemon reads slower than is sent.
-// A task that the daemon refuses has a *Problem for its Result.
+// Submit sends t, which needs an ID, and returns without waiting for an answer. It
+// waits, until ctx is done, only while the daemon reads slower than is sent. For a
+// task that the daemon refuses, Result returns an *api.Problem.
 func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
-	// Nobody here waits for the line that says that it was accepted.
+	// Nobody waits for the accepted line.
 	text := append(make([]byte, 0, 256+len(t.Params)), `{"op":"submit","ack":false,"task":`...)
 	text, err := appendTask(text, t)
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
 	return p, nil
 }
 
-// Cancel asks the daemon to stop a task, of whose end its Pending tells.
+// Cancel asks the daemon to stop a task; its Pending reports the end.
 func (s *Stream) Cancel(ctx context.Context, id task.ID) error {
 	return s.send(ctx, fmt.Appendf(nil, `{"op":"cancel","task_id":"%s"}`+"\n", id), nil)
 }
@@ -178,7 +179,7 @@ func (s *Stream) send(ctx context.Context, text []byte, p *Pending) error {
 	return err
 }
 
-// expect counts a line and notes who waits for its answer.
+// expect counts a line and registers p for its answer.
 func (s *Stream) expect(p *Pending) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +197,7 @@ func (s *Stream) expect(p *Pending) error {
 	return nil
 }
 
-// unexpect takes back an expect of which the line was not sent.
+// unexpect undoes expect for a line that was not sent.
 func (s *Stream) unexpect(p *Pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,8 +210,8 @@ func (s *Stream) unexpect(p *Pending) {
 // Done is closed once the task has ended, was refused, or the stream has ended.
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
-// Result waits for the task's end. Errors: a *Problem when the daemon refused the
-// task, ErrStreamEnded, or ctx's; after the last it can be called again.
+// Result waits for the task's end. Errors: an *api.Problem when the daemon refused
+// the task, ErrStreamEnded, or ctx's; after the last it can be called again.
 func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 	select {
 	case <-p.done:
@@ -220,7 +221,7 @@ func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 	}
 }
 
-// Forget ends the wait for a task whose Result nobody wants. The task goes on.
+// Forget stops waiting for a task whose Result is not needed. The task goes on.
 func (p *Pending) Forget() {
 	p.stream.mu.Lock()
 	defer p.stream.mu.Unlock()
@@ -270,7 +271,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return long, err
 }
 
-// take deals with one line. s.mu is held.
+// take handles one line. s.mu is held.
 func (s *Stream) take(l *line) {
 	switch l.Event {
 	case "result":
@@ -279,7 +280,7 @@ func (s *Stream) take(l *line) {
 		}
 	case "rejected":
 		if l.Problem == nil {
-			l.Problem = &Problem{Detail: "refused without a reason"}
+			l.Problem = &api.Problem{Detail: "refused without a reason"}
 		}
 		s.settle(s.refused(l), nil, l.Problem)
 	case "accepted":
@@ -289,8 +290,8 @@ func (s *Stream) take(l *line) {
 	}
 }
 
-// rename has whoever waits for the task that was sent wait for the one that it
-// turned out to be.
+// rename moves the Pendings of the task that was sent to the task that an
+// idempotency_key made of it.
 func (s *Stream) rename(l *line) {
 	if l.TaskID == nil || l.SentAs == nil {
 		return
@@ -302,9 +303,9 @@ func (s *Stream) rename(l *line) {
 	}
 }
 
-// refused finds whose submission was refused, by the number of its line: of a
-// line that could not be read the daemon knows no id, and a refused cancel has
-// the id of a task that may well be under way.
+// refused finds the submission that was refused, by the number of its line: a line
+// that could not be read has no id, and a refused cancel has the id of a task that
+// may be under way.
 func (s *Stream) refused(l *line) *Pending {
 	if l.TaskID != nil {
 		if p := s.waiting[*l.TaskID]; p != nil && p.line == l.Line {

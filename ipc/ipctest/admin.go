@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
-	"cpulb/daemon/task"
+	"cpulb/daemon/api"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -37,7 +36,7 @@ func (e *Engine) drain(who access.Identity, begin bool) error {
 	return err
 }
 
-// Stop tells whoever waits that the daemon ends.
+// Stop makes all waiting calls return, as the end of the daemon does.
 func (e *Engine) Stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -53,7 +52,7 @@ func (e *Engine) Reload(_ context.Context, who access.Identity) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reloads++; e.reloads%2 == 0 {
-		return fmt.Errorf("%w: config.hcl:3: unknown key", task.ErrReload)
+		return fmt.Errorf("%w: config.hcl:3: unknown key", api.ErrReload)
 	}
 	return nil
 }
@@ -62,8 +61,8 @@ func (e *Engine) Reload(_ context.Context, who access.Identity) error {
 func (e *Engine) Ready() error { return e.ReadyError }
 
 // Workers implements ipc.Engine.
-func (e *Engine) Workers(ctx context.Context) []daemon.WorkerStatus {
-	return e.Status(ctx).Components["process_pool"].Metrics["workers"].([]daemon.WorkerStatus)
+func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus {
+	return e.Status(ctx).Components["process_pool"].Metrics["workers"].([]api.WorkerStatus)
 }
 
 // RestartWorker implements ipc.Engine: for io-0 there is no successor.
@@ -77,10 +76,10 @@ func (e *Engine) RestartWorker(_ context.Context, who access.Identity, worker st
 	case "io-0":
 		return errors.New("its program has gone")
 	}
-	return fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
+	return fmt.Errorf("%w: %s", api.ErrNoWorker, worker)
 }
 
-// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 can't tell them now.
+// Stacks implements ipc.Engine: cpu-0 has stacks, io-0 has none at the moment.
 func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (string, error) {
 	switch err := e.administer(who); {
 	case err != nil:
@@ -88,22 +87,28 @@ func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (
 	case worker == "cpu-0":
 		return "slot 0: idle\n", nil
 	case worker == "io-0":
-		return "", fmt.Errorf("%w: later", task.ErrNoStacks)
+		return "", fmt.Errorf("%w: later", api.ErrNoStacks)
 	}
-	return "", fmt.Errorf("%w: %s", task.ErrNoWorker, worker)
+	return "", fmt.Errorf("%w: %s", api.ErrNoWorker, worker)
 }
 
 // Schedules implements ipc.Engine.
-func (e *Engine) Schedules() []daemon.ScheduleStatus {
+func (e *Engine) Schedules() []api.ScheduleStatus {
 	next := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return []daemon.ScheduleStatus{
+	return []api.ScheduleStatus{
 		{Name: "nightly", Cron: "0 3 * * *", TimeZone: "UTC", Overlap: "skip", CatchUp: "last", Next: &next, Skipped: 2},
 	}
 }
 
 // Executors implements ipc.Engine.
-func (e *Engine) Executors() []daemon.ExecutorStatus {
-	return []daemon.ExecutorStatus{{Name: "python", Command: "cpulb-python", SHA256: "ab12", Runtime: "CPython 3.11.2", Pools: []string{"cpu", "io"}}}
+func (e *Engine) Executors() []api.ExecutorStatus {
+	return []api.ExecutorStatus{{
+		Name:    "python",
+		Command: "cpulb-python",
+		SHA256:  "ab12",
+		Runtime: "CPython 3.11.2",
+		Pools:   []string{"cpu", "io"},
+	}}
 }
 
 // Gather implements ipc.Engine.
@@ -118,16 +123,16 @@ func (e *Engine) Gather() ([]*dto.MetricFamily, error) {
 }
 
 // Status implements ipc.Engine.
-func (e *Engine) Status(context.Context) daemon.Status {
-	return daemon.Status{
-		Engine: daemon.EngineStatus{IsRunning: true, Version: "1.2.3", PID: 77, UptimeSeconds: 61, Tasks: map[string]int{"completed": 5}},
-		Components: map[string]daemon.Component{
-			"input_queue": {Health: daemon.Healthy, Metrics: map[string]any{"size": 2}},
-			"process_pool": {Health: daemon.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
+func (e *Engine) Status(context.Context) api.Status {
+	return api.Status{
+		Engine: api.EngineStatus{IsRunning: true, Version: "1.2.3", PID: 77, UptimeSeconds: 61, Tasks: map[string]int{"completed": 5}},
+		Components: map[string]api.Component{
+			"input_queue": {Health: api.Healthy, Metrics: map[string]any{"size": 2}},
+			"process_pool": {Health: api.Degraded, Reason: "worker cpu-1 is starting", Metrics: map[string]any{
 				"total_workers": 2,
-				"workers": []daemon.WorkerStatus{
-					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1", State: "ready", UptimeSeconds: 3723.4,
-						Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
+				"workers": []api.WorkerStatus{
+					{ID: "cpu-0", Pool: "cpu", Executor: "python", Runtime: "CPython 3.11.2", PID: 4242, Core: 1, CPUsAllowed: "1",
+						State: "ready", UptimeSeconds: 3723.4, Slots: 1, SlotsBusy: 1, TasksDone: 12345678, Restarts: 3, RSSBytes: 10 << 20},
 					{ID: "io-0", Pool: "io", Executor: "python", PID: 4243, Core: -1, CPUsAllowed: "0-1", State: "starting", Slots: 8},
 				}}},
 		},

@@ -6,8 +6,8 @@ import (
 	"iter"
 	"slices"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -33,18 +33,18 @@ func (e *Engine) findBatch(who access.Identity, id task.ID) ([]*record, error) {
 	defer e.mu.Unlock()
 	all := e.batches[id]
 	if len(all) == 0 || e.Rules.Check(who, access.Request{Action: access.See, Owner: all[0].owner}) != nil {
-		return nil, fmt.Errorf("%w: %s", task.ErrBatchNotFound, id)
+		return nil, fmt.Errorf("%w: %s", api.ErrBatchNotFound, id)
 	}
 	return slices.Clone(all), nil
 }
 
 // Batch implements ipc.Engine.
-func (e *Engine) Batch(who access.Identity, id task.ID) (daemon.BatchView, error) {
+func (e *Engine) Batch(who access.Identity, id task.ID) (api.BatchView, error) {
 	all, err := e.findBatch(who, id)
 	if err != nil {
-		return daemon.BatchView{}, err
+		return api.BatchView{}, err
 	}
-	v := daemon.BatchView{ID: id, Total: len(all), Tasks: map[string]int{}, Done: true}
+	v := api.BatchView{ID: id, Total: len(all), Tasks: map[string]int{}, Done: true}
 	for _, s := range task.Statuses() {
 		v.Tasks[s.String()] = 0
 	}

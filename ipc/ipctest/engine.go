@@ -1,8 +1,8 @@
-// Package ipctest lets tests talk to a real ipc.Server without workers: Engine
-// stands in for the daemon's, and what a task does follows from the name of its
-// script. It guarantees what the server relies on: events of one task come one at
-// a time, the result last, perhaps before Submit returns; a caller sees its own
-// tasks alone, unless it administers.
+// Package ipctest lets tests talk to a real ipc.Server without workers: Engine stands
+// in for the daemon's, and what a task does follows from the name of its script. It
+// guarantees what the server relies on: events of one task come one at a time, the
+// result last, perhaps before Submit returns; a caller sees only its own tasks,
+// unless it is an administrator.
 package ipctest
 
 import (
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -25,7 +26,7 @@ const (
 	Held = "/held.py"
 	// Raises fails with a traceback, having printed to stdout and stderr.
 	Raises = "/raises.py"
-	// Chatty tells an event of every kind, then completes.
+	// Chatty reports an event of every kind, then completes.
 	Chatty = "/chatty.py"
 	// Missing, Full, Draining, NoSpace and Broken are refused.
 	Missing  = "/missing.py"
@@ -37,7 +38,7 @@ const (
 
 // Engine is a stand-in for the daemon's. It is safe for concurrent use.
 type Engine struct {
-	// ReadyError is what Ready returns, Rules say who may do what; set them before
+	// ReadyError is what Ready returns, Rules are the access rules; set them before
 	// serving.
 	ReadyError error
 	Rules      access.Rules
@@ -86,8 +87,8 @@ func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done 
 	})
 }
 
-// HoldAnswers keeps back the answers to what is submitted, as a slow disk does,
-// until ReleaseAnswers.
+// HoldAnswers delays the answers to submissions, as a slow disk does, until
+// ReleaseAnswers.
 func (e *Engine) HoldAnswers() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -116,7 +117,7 @@ func (e *Engine) answer(f func()) {
 	f()
 }
 
-// take accepts t, or finds the task that it is.
+// take accepts t, or finds the task that it repeats.
 func (e *Engine) take(who access.Identity, t *task.Task, w task.Watcher) (*record, error) {
 	if err := e.refusal(who, t); err != nil {
 		return nil, err
@@ -145,14 +146,14 @@ func (e *Engine) refusal(who access.Identity, t *task.Task) error {
 	case Full:
 		return fmt.Errorf("%w: 3 tasks wait", task.ErrQueueFull)
 	case Draining:
-		return task.ErrDraining
+		return api.ErrDraining
 	case NoSpace:
 		return fmt.Errorf("%w: no space left on device", task.ErrNoSpace)
 	case Broken:
 		return errors.New("a cable came loose")
 	}
 	if draining {
-		return task.ErrDraining
+		return api.ErrDraining
 	}
 	return e.Rules.Check(who, access.Request{Action: access.Submit, Pool: t.Pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")})
 }
@@ -185,7 +186,7 @@ func (e *Engine) add(who access.Identity, t *task.Task, w task.Watcher) (r *reco
 	return r, false
 }
 
-// change wakes whoever waits. e.mu is held.
+// change wakes all waiting calls. e.mu is held.
 func (e *Engine) change() {
 	close(e.changed)
 	e.changed = make(chan struct{})
@@ -210,7 +211,7 @@ func (e *Engine) start(r *record) {
 	}
 }
 
-// tell numbers ev, keeps it, and hands it to the watchers who want it.
+// tell numbers ev, keeps it, and passes it to the watchers that want it.
 func (e *Engine) tell(r *record, ev task.Event) {
 	e.mu.Lock()
 	r.seq++
@@ -226,7 +227,7 @@ func (e *Engine) tell(r *record, ev task.Event) {
 	}
 }
 
-// End ends a task with r, of which it fills in what every Result has.
+// End ends a task with r and fills in the fields that every Result has.
 func (e *Engine) End(id task.ID, r task.Result) {
 	e.mu.Lock()
 	rec := e.tasks[id]

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 
-	"cpulb/daemon"
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -74,7 +74,8 @@ func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
 	if _, err := e.find(who, access.Stop, id); err != nil {
 		return task.View{}, err
 	}
-	e.End(id, task.Result{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
+	e.End(id, task.Result{Status: task.Cancelled,
+		Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
 	return e.View(who, id)
 }
 
@@ -90,8 +91,9 @@ func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, err
 	e.Submit(who, &again, nil, done)
 }
 
-// matching lists what f selects and who may act on, by submission. e.mu is held.
-func (e *Engine) matching(who access.Identity, a access.Action, f daemon.Filter) []*record {
+// matching lists the tasks that f selects and that who may act on, by submission.
+// e.mu is held.
+func (e *Engine) matching(who access.Identity, a access.Action, f api.Filter) []*record {
 	var all []*record
 	for _, r := range e.order {
 		fits := len(f.Statuses) == 0 || slices.Contains(f.Statuses, r.status)
@@ -108,7 +110,7 @@ func (e *Engine) matching(who access.Identity, a access.Action, f daemon.Filter)
 }
 
 // List implements ipc.Engine.
-func (e *Engine) List(who access.Identity, f daemon.Filter, p daemon.Page) (daemon.Listing, error) {
+func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
 	start, limit := 0, 100
 	if p.Limit > 0 {
 		limit = p.Limit
@@ -116,13 +118,13 @@ func (e *Engine) List(who access.Identity, f daemon.Filter, p daemon.Page) (daem
 	if p.After != "" {
 		var err error
 		if start, err = strconv.Atoi(p.After); err != nil || start < 0 {
-			return daemon.Listing{}, fmt.Errorf("%w: %.64q", task.ErrBadCursor, p.After)
+			return api.Listing{}, fmt.Errorf("%w: %.64q", api.ErrBadCursor, p.After)
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := e.matching(who, access.See, f)
-	l := daemon.Listing{Tasks: []task.View{}}
+	l := api.Listing{Tasks: []task.View{}}
 	for i := start; i < len(all); i++ {
 		if len(l.Tasks) == limit {
 			l.Next = strconv.Itoa(i)
@@ -134,7 +136,7 @@ func (e *Engine) List(who access.Identity, f daemon.Filter, p daemon.Page) (daem
 }
 
 // CancelAll implements ipc.Engine.
-func (e *Engine) CancelAll(who access.Identity, f daemon.Filter) (int, error) {
+func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
 	e.mu.Lock()
 	all := slices.DeleteFunc(e.matching(who, access.Stop, f), func(r *record) bool { return r.result != nil })
 	e.mu.Unlock()
@@ -186,8 +188,8 @@ func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, af
 	}, nil
 }
 
-// pause waits until ready, which is called with e.mu held, and returns false; or,
-// once nothing will come any more, calls fail and returns true.
+// pause waits until ready, which is called with e.mu held, and returns false. Once
+// nothing more will come it calls fail and returns true.
 func (e *Engine) pause(ctx context.Context, ready func() bool, fail func(error)) bool {
 	for {
 		e.mu.Lock()
@@ -197,7 +199,7 @@ func (e *Engine) pause(ctx context.Context, ready func() bool, fail func(error))
 		case is:
 			return false
 		case stopped:
-			fail(task.ErrDraining)
+			fail(api.ErrDraining)
 			return true
 		}
 		select {

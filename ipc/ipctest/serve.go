@@ -29,7 +29,7 @@ func Serve(t testing.TB, e *Engine, o ipc.Options) (socket string, server *ipc.S
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
 		cut, cancel := context.WithCancel(context.Background())
-		cancel() // tests that hold tasks do not want them waited for
+		cancel() // not waiting for the tasks that a test holds
 		_ = server.Shutdown(cut)
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("Serve: %v", err)

@@ -28,7 +28,7 @@ func build(t *testing.T, pkg string) string {
 
 // starter starts workers of a program, each with a launcher of its own.
 func starter(spec supervisor.Spec) func(*testing.T, int, func(int) plugins.Handler) executortest.Worker {
-	spec.ID, spec.Pool, spec.StartTimeout = "w", "test", time.Minute
+	spec.ID, spec.Pool, spec.StartTimeout = "w", "test", 10*time.Minute
 	spec.ResultBytes, spec.OutputBytes = executortest.SuiteResultBytes, 1<<16
 	return func(t *testing.T, slots int, handler func(int) plugins.Handler) executortest.Worker {
 		t.Helper()

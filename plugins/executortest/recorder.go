@@ -86,7 +86,7 @@ func (r *Recorder) Events() []Event {
 }
 
 // patience is how long Wait waits before it gives a test up as hanging.
-const patience = time.Minute
+const patience = 10 * time.Minute
 
 // Wait returns the first event of that kind and seq. It fails the test when the
 // slot is lost meanwhile, or nothing comes.

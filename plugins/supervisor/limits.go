@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
+
+	"cpulb/internal/procfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -118,7 +119,7 @@ func (l Limits) setOnChild(pid int) error {
 // by now and not used, as runtimes do by the gigabyte, is not counted; neither are
 // the stacks that its slots may still have to make.
 func limitData(pid, slots int, bytes int64) error {
-	mapped, used, err := dataOf(pid)
+	memory, err := procfs.ReadMemory(pid)
 	if err != nil {
 		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
 	}
@@ -127,28 +128,9 @@ func limitData(pid, slots int, bytes int64) error {
 		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
 	}
 	const usualStack = 8 << 20
-	bound := uint64(mapped+max(0, bytes-used)) + uint64(slots)*min(stack.Cur, usualStack)
+	bound := uint64(memory.Data+max(0, bytes-memory.Anonymous)) + uint64(slots)*min(stack.Cur, usualStack)
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: bound, Max: bound}, nil); err != nil {
 		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
 	}
 	return nil
-}
-
-// dataOf reads what a process has mapped to write to, and what of it is resident
-// (proc_pid_status(5)).
-func dataOf(pid int) (mapped, used int64, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		var kib int64
-		if _, err := fmt.Sscanf(line, "VmData: %d kB", &kib); err == nil {
-			mapped = kib << 10
-		}
-		if _, err := fmt.Sscanf(line, "RssAnon: %d kB", &kib); err == nil {
-			used = kib << 10
-		}
-	}
-	return mapped, used, nil
 }

@@ -85,6 +85,9 @@ func environment(spec Spec, mark string) []string {
 		env = append(env, name+"="+value)
 	}
 	// Last, so that nothing configured takes their place.
-	return append(env, reaper.MarkEnv+"="+mark, plugins.LifelineEnv+"="+strconv.Itoa(lifelineFD), plugins.ProgramEnv+"="+strconv.Itoa(programFD),
+	return append(env,
+		reaper.MarkEnv+"="+mark,
+		plugins.LifelineEnv+"="+strconv.Itoa(lifelineFD),
+		plugins.ProgramEnv+"="+strconv.Itoa(programFD),
 		plugins.OutputEnv+"="+strconv.Itoa(outputFD))
 }

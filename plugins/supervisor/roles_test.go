@@ -23,16 +23,17 @@ func TestMain(m *testing.M) {
 	roles := map[string]func(){
 		"executor": func() { plugins.Serve(executortest.Fake{}) },
 		// Foreign programs that are not executors.
-		"mute":      func() { select {} },
-		"exits":     func() { fmt.Fprintln(os.Stderr, "no such option"); os.Exit(3) },
-		"hello":     func() { fmt.Println("Hello, world"); select {} },
-		"chatter":   chatter,
-		"garbage":   func() { fmt.Printf("\x1b[31m\x00\xff%s\n", strings.Repeat("\xfe", 3000)); select {} },
-		"liar":      func() { fmt.Println("1|1|unix|/nonexistent/socket|grpc"); select {} },
-		"other":     func() { fmt.Println("1|99|unix|/nonexistent/socket|grpc"); select {} },
-		"escapes":   escapes,
-		"daemon":    daemon,
-		"not-first": func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
+		"mute":        func() { select {} },
+		"unstoppable": func() { plugins.Serve(unstoppable{}) },
+		"exits":       func() { fmt.Fprintln(os.Stderr, "no such option"); os.Exit(3) },
+		"hello":       func() { fmt.Println("Hello, world"); select {} },
+		"chatter":     chatter,
+		"garbage":     func() { fmt.Printf("\x1b[31m\x00\xff%s\n", strings.Repeat("\xfe", 3000)); select {} },
+		"liar":        func() { fmt.Println("1|1|unix|/nonexistent/socket|grpc"); select {} },
+		"other":       func() { fmt.Println("1|99|unix|/nonexistent/socket|grpc"); select {} },
+		"escapes":     escapes,
+		"daemon":      daemon,
+		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {
 		role()
@@ -40,6 +41,24 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// unstoppable is an executor that can't stop a task, and dies of being asked to.
+type unstoppable struct{ executortest.Fake }
+
+func (u unstoppable) Describe() plugins.Description {
+	d := u.Fake.Describe()
+	d.CanCancel = false
+	return d
+}
+
+func (u unstoppable) OpenSlot(i int) (plugins.Slot, error) {
+	s, err := u.Fake.OpenSlot(i)
+	return unstoppableSlot{s}, err
+}
+
+type unstoppableSlot struct{ plugins.Slot }
+
+func (unstoppableSlot) Cancel(uint64, plugins.StopReason) { os.Exit(5) }
 
 // chatter prints megabytes without a newline, and then lines without end.
 func chatter() {
@@ -74,7 +93,7 @@ func daemonStart(l *supervisor.Launcher, behaviour string) error {
 		return err
 	}
 	p, err := l.Start(context.Background(), supervisor.Spec{ID: "w", Command: exe, Slots: 1, Env: map[string]string{roleEnv: "executor"},
-		ResultBytes: 1 << 20, StartTimeout: time.Minute}, func(int) plugins.Handler { return up })
+		ResultBytes: 1 << 20, StartTimeout: 10 * time.Minute}, func(int) plugins.Handler { return up })
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,16 @@ func TestABadSettingIsBlamed(t *testing.T) {
 	}
 }
 
+func TestAnExecutorWithoutALoopIsNotAskedForOne(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	spec.LoopSlots = 10
+	err := b.fails(t.Context(), spec)
+	if !errors.Is(err, plugins.ErrBadSetting) || !strings.Contains(err.Error(), "async_concurrency: the executor fake has no event loop") {
+		t.Fatal(err)
+	}
+}
+
 func TestARuntimeThatDiesAtItsStartLeavesItsWords(t *testing.T) {
 	b := newBox(t)
 	spec := b.spec("executor")

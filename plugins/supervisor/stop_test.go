@@ -72,6 +72,25 @@ func TestAnExitInATaskIsToldByItsStatus(t *testing.T) {
 	}
 }
 
+func TestAnExecutorThatCannotStopATaskIsNotAskedTo(t *testing.T) {
+	b := newBox(t)
+	up := executortest.NewRecorder()
+	p := b.start(b.spec("unstoppable"), func(int) plugins.Handler { return up })
+	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.BlocksUntilStopped]}); err != nil {
+		t.Fatal(err)
+	}
+	up.Wait(t, "started", 1)
+	if claim, err := p.Cancel(t.Context(), 0, 1, plugins.StopCancelled); err != nil || claim != plugins.Claimed {
+		t.Errorf("a running task: %v, %v", claim, err)
+	}
+	if claim, err := p.Cancel(t.Context(), 0, 2, plugins.StopCancelled); err != nil || claim != plugins.Recalled {
+		t.Errorf("a task that has not been read: %v, %v", claim, err)
+	}
+	if _, err := p.Health(t.Context()); err != nil {
+		t.Errorf("the executor was asked: %v", err)
+	}
+}
+
 func TestStopOfAStoppedWorkerEndsWithItsContext(t *testing.T) {
 	b := newBox(t)
 	p := b.start(b.spec("executor"), recorders)

@@ -148,8 +148,20 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 	if p.description, p.cpus, err = p.client.Describe(ctx); err != nil {
 		return notExecutor(err)
 	}
-	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{WorkerID: spec.ID, Pool: spec.Pool, Slots: spec.Slots, LoopSlots: spec.LoopSlots,
-		RuntimeDir: p.dir, ResultBytes: spec.ResultBytes, OutputBytes: spec.OutputBytes, LockStall: spec.LockStall, Settings: spec.Settings}, handler)
+	if spec.LoopSlots > 0 && !p.description.HasLoop {
+		return fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", plugins.ErrBadSetting, p.description.Name)
+	}
+	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{
+		WorkerID:    spec.ID,
+		Pool:        spec.Pool,
+		Slots:       spec.Slots,
+		LoopSlots:   spec.LoopSlots,
+		RuntimeDir:  p.dir,
+		ResultBytes: spec.ResultBytes,
+		OutputBytes: spec.OutputBytes,
+		LockStall:   spec.LockStall,
+		Settings:    spec.Settings,
+	}, handler)
 	return err
 }
 
@@ -259,10 +271,12 @@ func (p *Process) CPUsAllowed() string { return p.cpus }
 // Slot returns the connection of slot i.
 func (p *Process) Slot(i int) *plugins.Conn { return p.slots[i] }
 
-// Cancel, Recall, Stats and Health are those of plugins.Client.
-
-// Cancel asks for a task to stop.
+// Cancel asks for a task to stop. Of an executor that can't stop a task it asks no
+// more than to give back one that has not begun.
 func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.StopReason) (plugins.Claim, error) {
+	if !p.description.CanCancel {
+		return p.client.Recall(ctx, slot, seq)
+	}
 	return p.client.Cancel(ctx, slot, seq, r)
 }
 

@@ -56,7 +56,7 @@ func (b *box) spec(role string) supervisor.Spec {
 	}
 	env := map[string]string{roleEnv: role, "GORACE": "atexit_sleep_ms=0"} // the race detector's second at each exit
 	return supervisor.Spec{ID: "w", Pool: "test", Executor: "fake", Command: exe, Slots: 1, Env: env,
-		ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16, StartTimeout: time.Minute}
+		ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16, StartTimeout: 10 * time.Minute}
 }
 
 // start starts a worker and ends it with the test.

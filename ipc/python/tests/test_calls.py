@@ -58,13 +58,13 @@ class WithDaemon(unittest.TestCase):
     def test_events_are_followed_and_taken_up_again(self):
         task_id = self.engine.submit_task(self.task({"n": 3}))
         self.engine.get_result(task_id)
-        events = list(self.engine.events(task_id, timeout=60))
+        events = list(self.engine.events(task_id, timeout=600))
         kinds = [e.event for e in events]
         self.assertEqual((kinds[-1], kinds.count("progress"), kinds.count("log")), ("result", 1, 1))
         progress = events[kinds.index("progress")]
         self.assertEqual((progress.fraction, progress.message), (0.5, "half way"))
         self.assertEqual(events[-1].result.data, {"n": 3})
-        again = list(self.engine.events(task_id, after=progress.cursor, timeout=60))
+        again = list(self.engine.events(task_id, after=progress.cursor, timeout=600))
         self.assertEqual(again, events[kinds.index("progress") + 1:])
 
     def test_tasks_are_listed_and_cancelled_by_label(self):
@@ -113,7 +113,7 @@ class WithDaemon(unittest.TestCase):
     def test_end_of_the_daemon_is_no_end_of_the_events(self):
         with Engine.private(BIN) as engine:
             task_id = engine.submit_task(self.task({"hold": True}))
-            events = engine.events(task_id, timeout=60)
+            events = engine.events(task_id, timeout=600)
             next(events)
             os.kill(engine.daemon_pid, 9)
             with self.assertRaises(ConnectionLostError):

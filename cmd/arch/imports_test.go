@@ -1,0 +1,246 @@
+package arch_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "cpulb/"
+
+// arrows says which packages of this module each package may import. They point
+// down only: what runs a program is on top, what everyone speaks of at the bottom.
+var arrows = map[string][]string{
+	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "ipc", "systemd"},
+	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
+	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
+	"bench/latency":    {"daemon/task", "ipc/client"},
+	"bench/scale":      {"daemon/task", "ipc/client"},
+	"bench/fleet":      {"daemon/task", "ipc/client"},
+	"bench/balancing":  {"balancer/simulation"},
+	"ipc":              {"daemon/access", "daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
+	"ipc/client":       {"daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
+	"ipc/ipctest":      {"daemon/access", "daemon/api", "daemon/task", "ipc"},
+	"daemon": {"daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/journal", "daemon/ledger", "daemon/queue",
+		"daemon/schedule", "daemon/task", "plugins", "plugins/cgroup", "plugins/supervisor"},
+	"daemon/api":     {"daemon/task"},
+	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins/supervisor"},
+	"daemon/effects": {"daemon/task", "plugins"},
+	"daemon/fleet": {"balancer", "balancer/topology", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet/lifecycle", "daemon/task",
+		"internal/procfs", "plugins", "plugins/supervisor"},
+	"daemon/daemontest":      {"daemon", "daemon/access", "daemon/api", "daemon/config", "daemon/fleet/fleettest", "daemon/task"},
+	"daemon/fleet/fleettest": {"daemon/fleet", "daemon/task", "plugins", "plugins/supervisor"},
+	"daemon/journal":         {"daemon/task"},
+	"daemon/ledger":          {"daemon/api", "daemon/queue", "daemon/task"},
+	"plugins/supervisor":     {"internal/outbox", "internal/procfs", "plugins", "plugins/cgroup", "plugins/proto", "plugins/reaper"},
+	"plugins/python":         {"daemon/task", "embedpy", "plugins", "plugins/proto"},
+	"plugins/executortest":   {"daemon/task", "plugins", "plugins/proto", "plugins/reaper"},
+	"plugins":                {"daemon/task", "internal/outbox", "internal/procfs", "internal/rawio", "plugins/proto", "plugins/reaper"},
+	"internal/outbox":        {"internal/rawio"},
+	"balancer/simulation":    {"balancer"},
+	// Leaves.
+	"cmd/arch":               {},
+	"cmd/e2e":                {},
+	"cmd/version":            {},
+	"balancer":               {},
+	"balancer/topology":      {},
+	"daemon/access":          {},
+	"daemon/queue":           {},
+	"daemon/schedule":        {},
+	"daemon/task":            {},
+	"embedpy":                {},
+	"plugins/cgroup":         {},
+	"daemon/fleet/lifecycle": {},
+	"internal/procfs":        {},
+	"internal/programs":      {},
+	"plugins/reaper":         {},
+	"internal/rawio":         {},
+	"plugins/proto":          {},
+	"systemd":                {},
+}
+
+// forTests is what a package's tests may import beyond that.
+var forTests = map[string][]string{
+	"cmd/e2e":              {"daemon/task", "internal/programs", "ipc/client"},
+	"cmd/cpulbd":           {"internal/programs"},
+	"systemd":              {"internal/programs"},
+	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
+	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
+	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
+	"ipc":                  {"ipc/ipctest"},
+	"ipc/client":           {"ipc", "ipc/ipctest"},
+	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
+	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
+	"plugins/executortest": {"plugins/supervisor"},
+}
+
+// imported is what `go list -json` tells of one package.
+type imported struct {
+	ImportPath                         string
+	Standard                           bool
+	Imports, TestImports, XTestImports []string
+	CgoFiles                           []string
+}
+
+// list asks the go command about packages.
+func list(t *testing.T, args ...string) []imported {
+	t.Helper()
+	c := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,TestImports,XTestImports,CgoFiles"}, args...)...)
+	c.Dir = "../.."
+	c.Env = append(os.Environ(), "CGO_ENABLED=1") // else the cgo files are not seen
+	c.Stderr = os.Stderr
+	text, err := c.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []imported
+	for dec := json.NewDecoder(strings.NewReader(string(text))); ; {
+		var p imported
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}
+
+// against returns what of all breaks the arrows.
+func against(all []imported) []string {
+	var wrong []string
+	for _, p := range all {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		may, known := arrows[name]
+		if !known {
+			wrong = append(wrong, name+" has no place among the arrows yet")
+			continue
+		}
+		tests := slices.Concat(may, forTests[name], []string{name})
+		wrong = append(wrong, beyond(name, p.Imports, may)...)
+		wrong = append(wrong, beyond("a test of "+name, slices.Concat(p.TestImports, p.XTestImports), tests)...)
+		if len(p.CgoFiles) > 0 && name != "embedpy" {
+			wrong = append(wrong, name+" uses cgo, which only embedpy may")
+		}
+	}
+	return wrong
+}
+
+func beyond(who string, imports, may []string) []string {
+	var wrong []string
+	for _, path := range imports {
+		if name, ours := strings.CutPrefix(path, module); ours && !slices.Contains(may, name) {
+			wrong = append(wrong, fmt.Sprintf("%s imports %s, but may only import %v", who, name, may))
+		}
+	}
+	return wrong
+}
+
+// linked returns what of deps, a program's packages, a program without cgo can't
+// have.
+func linked(deps []imported) []string {
+	var wrong []string
+	for _, p := range deps {
+		// The standard library does without where cgo is off.
+		if len(p.CgoFiles) > 0 && !p.Standard || p.ImportPath == module+"embedpy" {
+			wrong = append(wrong, p.ImportPath)
+		}
+	}
+	return wrong
+}
+
+func TestArrowsPointDownOnly(t *testing.T) {
+	t.Parallel()
+	for _, problem := range against(list(t, "./...")) {
+		t.Error(problem)
+	}
+	if loop := cycle(); loop != nil {
+		t.Errorf("the arrows themselves go round: %v", loop)
+	}
+}
+
+func TestEveryPackageHasItsPlaceInTheArchitecture(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range arrows {
+		row := regexp.MustCompile("(?m)^\\|[^|]*`" + name + "`[^|]*\\|")
+		if !row.Match(page) && !strings.HasPrefix(name, "bench/") {
+			t.Errorf("docs/architecture.md does not say what %s is", name)
+		}
+	}
+}
+
+func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"./cmd/cpulbd", "./cmd/cpulb"} {
+		if wrong := linked(list(t, "-deps", program)); len(wrong) > 0 {
+			t.Errorf("%s links %v", program, wrong)
+		}
+	}
+	if len(linked(list(t, "-deps", "./cmd/cpulb-python"))) == 0 {
+		t.Error("cpulb-python links no CPython: this test can't see what it looks for")
+	}
+}
+
+func TestArrowsAreHeld(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		breaks string
+		p      imported
+	}{
+		{"up", imported{ImportPath: "cpulb/plugins", Imports: []string{"cpulb/daemon"}}},
+		{"a leaf with an import", imported{ImportPath: "cpulb/balancer", Imports: []string{"cpulb/daemon/task"}}},
+		{"the wire outside of plugins", imported{ImportPath: "cpulb/daemon", Imports: []string{"cpulb/plugins/proto"}}},
+		{"in a test", imported{ImportPath: "cpulb/ipc", XTestImports: []string{"cpulb/embedpy"}}},
+		{"past the fleet", imported{ImportPath: "cpulb/daemon", Imports: []string{"cpulb/balancer"}}},
+		{"the tasks from the fleet", imported{ImportPath: "cpulb/daemon/fleet", Imports: []string{"cpulb/daemon/ledger"}}},
+		{"the engine for its types", imported{ImportPath: "cpulb/ipc", Imports: []string{"cpulb/daemon"}}},
+		{"cgo", imported{ImportPath: "cpulb/daemon", CgoFiles: []string{"x.go"}}},
+		{"a stranger", imported{ImportPath: "cpulb/utils"}},
+	} {
+		if len(against([]imported{c.p})) != 1 {
+			t.Errorf("%s: not noticed", c.breaks)
+		}
+	}
+	fine := imported{ImportPath: "cpulb/daemon", Imports: []string{"fmt", "cpulb/daemon/queue"}, TestImports: []string{"cpulb/daemon"}}
+	if wrong := against([]imported{fine}); wrong != nil {
+		t.Errorf("refused: %v", wrong)
+	}
+}
+
+// cycle returns a path in arrows that leads back to where it began, if any.
+func cycle() []string {
+	done := map[string]bool{}
+	var visit func(path []string) []string
+	visit = func(path []string) []string {
+		name := path[len(path)-1]
+		if slices.Contains(path[:len(path)-1], name) {
+			return path
+		}
+		for _, next := range arrows[name] {
+			if !done[next] {
+				if loop := visit(append(slices.Clone(path), next)); loop != nil {
+					return loop
+				}
+			}
+		}
+		done[name] = true
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(arrows)) {
+		if loop := visit([]string{name}); loop != nil {
+			return loop
+		}
+	}
+	return nil
+}

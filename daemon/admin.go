@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Drain stops acceptance and dispatch: running tasks end, what is queued waits,
+// for Resume or, in the journal, for the next start. Errors: access.Denied.
+func (e *Engine) Drain(who access.Identity) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	e.do(func(fx *effects.List) {
+		if !e.draining {
+			fx.Log(hclog.Info, "draining: nothing is accepted or started until it is resumed", "uid", who.UID)
+		}
+		e.drainLocked()
+		e.refuseBlocked(fx)
+	})
+	return nil
+}
+
+// Resume ends a Drain. Errors: access.Denied, api.ErrDraining once the engine is
+// being stopped.
+func (e *Engine) Resume(who access.Identity) (err error) {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	e.do(func(fx *effects.List) {
+		switch {
+		case e.stopping:
+			err = fmt.Errorf("%w for good", api.ErrDraining)
+		case e.draining:
+			fx.Log(hclog.Info, "resumed", "uid", who.UID)
+			e.draining = false
+		}
+	})
+	e.clock.kick() // which dispatches
+	return err
+}
+
+func (e *Engine) administer(who access.Identity) (err error) {
+	e.do(func(*effects.List) { err = e.rules.Check(who, access.Request{Action: access.Administer}) })
+	return err
+}
+
+// Administers reports whether who may do everything.
+func (e *Engine) Administers(who access.Identity) bool { return e.administer(who) == nil }
+
+// RestartWorker puts a successor into a worker's seat and returns when that is
+// ready; the worker finishes what it has. Errors: access.Denied, api.ErrNoWorker;
+// any other says why there is no successor, and the worker goes on.
+func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
+	if err := e.administer(who); err != nil {
+		return err
+	}
+	return e.fleet.Restart(ctx, worker)
+}
+
+// stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
+const stacksTimeout = 2 * time.Second
+
+// Stacks tells what the threads of a worker are doing, as text for people. Errors:
+// access.Denied, api.ErrNoWorker, api.ErrNoStacks.
+func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string) (string, error) {
+	if err := e.administer(who); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stacksTimeout)
+	defer cancel()
+	return e.fleet.Stacks(ctx, worker)
+}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// Filter selects tasks; the zero Filter selects all.
+type Filter struct {
+	// Statuses are those wanted; none: any.
+	Statuses []task.Status
+	// Labels must all be there, with these values.
+	Labels map[string]string
+	// Batch is the one that the tasks came with; zero: any or none.
+	Batch task.ID
+}
+
+// MaxPage is the most that Page.Limit can ask for.
+const MaxPage = 1000
+
+// Page asks for part of a list.
+type Page struct {
+	// Limit is from 1 to MaxPage; 0 means 100.
+	Limit int
+	// After is Listing.Next of the page before; empty: the first page.
+	After string
+}
+
+// Listing is one page.
+type Listing struct {
+	Tasks []task.View `json:"tasks"`
+	// Next is for Page.After; empty: there are no more.
+	Next string `json:"next,omitempty"`
+}
+
+// BatchView is how far the tasks of one batch are.
+type BatchView struct {
+	ID    task.ID `json:"batch_id"`
+	Total int     `json:"total"`
+	// Tasks counts them by state.
+	Tasks map[string]int `json:"tasks"`
+	// Done: all have ended.
+	Done bool `json:"done"`
+}
+
+// ScheduleStatus is one schedule of the configuration.
+type ScheduleStatus struct {
+	Name     string `json:"name"`
+	Cron     string `json:"cron"`
+	TimeZone string `json:"time_zone"`
+	Overlap  string `json:"overlap"`
+	CatchUp  string `json:"catch_up"`
+	// Next is when its task is submitted next, Last when it was; nil: never.
+	Next *time.Time `json:"next"`
+	Last *time.Time `json:"last"`
+	// LastTask is the id of the task submitted last.
+	LastTask *task.ID `json:"last_task_id"`
+	// Skipped counts the times that passed because the task before had not ended.
+	Skipped uint64 `json:"skipped"`
+}
+
+// ExecutorStatus is one executor of the configuration, and the program that its
+// workers run.
+type ExecutorStatus struct {
+	Name    string `json:"name"`
+	Command string `json:"command"`
+	// SHA256 is of the program that runs, in hex; empty while no worker does.
+	SHA256 string `json:"sha256,omitempty"`
+	// Runtime is what the program says of itself, e.g. "CPython 3.11.2".
+	Runtime string `json:"runtime,omitempty"`
+	// Pools are those whose workers run it.
+	Pools []string `json:"pools"`
+}

@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
+	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// move brings r to another phase. That the table does not have it is a mistake here,
+// which the log tells and no task suffers from.
+func (e *Engine) move(r *ledger.Record, to ledger.Phase, fx *effects.List) {
+	if err := e.store.Move(r, to); err != nil {
+		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
+	}
+}
+
+// illegalMove is what the log says of a mistake that no test may let pass.
+const illegalMove = "a task was to make a move that it can't"
+
+// finish brings r to its end, or to its next attempt.
+func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
+	if r.Phase().InSlot() && r.MayRetry(o.Status) {
+		e.takeBackLocked(r)
+		e.retry(r, o, fx)
+		return
+	}
+	e.end(r, o, fx)
+}
+
+// end brings r to its end. No slot has it any more. Its Result is seen once it has been
+// committed; until then the task looks as it did.
+func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
+	if r.Phase().Over() {
+		fx.Log(hclog.Error, "a task was to end twice", "task_id", r.Task.ID, "status", o.Status)
+		return
+	}
+	e.takeBackLocked(r)
+	e.move(r, ledger.Ending, fx)
+	if r.Item != nil {
+		e.queue.Remove(e.now(), r.Item)
+		r.Item = nil
+		e.clock.kickIf(e.queue.Changed())
+	}
+	res, cursor := result(r, o, e.now()), r.EndCursor()
+	if e.journal == nil || r.Volatile {
+		e.reveal(r, res, fx)
+		return
+	}
+	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
+	fx.Commit(func() { e.journal.Append(func(err error) { e.ended(r, res, err) }, mustWait(r), op) })
+}
+
+// takeBackLocked takes r from the slot that has it, if one does.
+func (e *Engine) takeBackLocked(r *ledger.Record) {
+	if s := e.slots[r]; s != nil {
+		s.Disarm()
+		delete(e.slots, r)
+	}
+}
+
+// ended reveals a Result that has been committed. While the disk is full the journal
+// keeps it, and tries again; err says that the journal was closed before.
+func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
+	e.do(func(fx *effects.List) {
+		if err != nil {
+			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+			return
+		}
+		e.reveal(r, res, fx)
+	})
+}
+
+// mustWait: the caller asked for a commit where the configuration would not wait.
+func mustWait(r *ledger.Record) bool { return r.Task.Extra != nil && r.Task.Extra.Durable != nil }
+
+// reveal lets everybody see how r ended.
+func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
+	gone, err := e.store.End(r, res, e.now())
+	if err != nil {
+		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
+		return
+	}
+	e.forgetLocked(gone)
+	e.metrics.ended(r)
+	ev, watchers := e.store.Announce(r, e.eventBounds())
+	for _, w := range watchers {
+		fx.Event(w, ev)
+	}
+}
+
+// tell keeps ev, the next event of r, and hands it to those who want more than the
+// result.
+func (e *Engine) tell(r *ledger.Record, ev *task.Event, fx *effects.List) {
+	for _, w := range r.Note(ev, e.eventBounds()) {
+		fx.Event(w, ev)
+	}
+}
+
+// tellStatus tells what clients see of r now.
+func (e *Engine) tellStatus(r *ledger.Record, why string, fx *effects.List) {
+	ev, watchers := r.NoteStatus(why, e.eventBounds())
+	for _, w := range watchers {
+		fx.Event(w, ev)
+	}
+}
+
+func (e *Engine) eventBounds() ledger.EventBounds {
+	limits := e.limits()
+	return ledger.EventBounds{PartialBytes: limits.ResultBytes, NoteBytes: limits.EventBytes}
+}
+
+// retry puts r back, to wait for its next attempt.
+func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
+	r.Retries++
+	now := e.now()
+	at := now.Add(ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64()))
+	e.move(r, ledger.Delayed, fx)
+	r.Reset()
+	e.queue.Retry(now, r.Item, laneOf(r), at)
+	e.clock.kick()
+	e.noteLocked(r, at)
+	e.metrics.retries.Inc()
+	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
+	if o.Error != nil {
+		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
+	}
+	e.tellStatus(r, why, fx)
+}
+
+// noteLocked has the journal know how far r has come, for the next start of the
+// daemon. It need not be committed before anything goes on. The journal takes it
+// under the lock, which it does without waiting, because the order matters: a later
+// note replaces an earlier one.
+func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
+	if e.journal != nil && !r.Volatile {
+		e.journal.Append(nil, false, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+	}
+}
+
+// send has t, an attempt of r, sent to a slot. One that must not run twice is noted
+// to have been sent, and that is committed first.
+func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *effects.List) {
+	if e.journal == nil || r.Volatile || r.Task.Extra == nil || r.Task.Extra.OnWorkerLost != task.Fail {
+		fx.Frame(to, t)
+		return
+	}
+	p := progress(r, time.Time{})
+	p.Dispatched = true
+	op := journal.Op{Submitted: r.Submitted(), Progress: p}
+	fx.Commit(func() {
+		e.journal.Append(func(err error) {
+			if err == nil { // else the journal is closed, and the daemon ends
+				to.Send(t)
+			}
+		}, true, op)
+	})
+}
+
+func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
+	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths),
+		NotBefore: notBefore, Stopping: r.Stopping}
+}

@@ -1,0 +1,253 @@
+// Package config is what config.hcl can say: its types, the built-in default, and the
+// decoder.
+//
+// Guarantees: an error names the file, the line, the key and what is allowed, and all
+// errors of a file are reported together. It looks at the text alone: whether the users,
+// programs and CPUs that a file names exist is for whoever uses them.
+package config
+
+import (
+	"strings"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
+)
+
+// Config is everything that config.hcl can say, complete with defaults. Get one
+// from Default or Load; it is not changed afterwards.
+type Config struct {
+	Socket    Socket
+	Queue     Queue
+	Results   Results
+	Journal   Journal
+	Executors []Executor
+	Pools     []Pool
+	Limits    Limits
+	Schedules []Schedule
+	Access    Access
+	Log       Log
+}
+
+// Socket is where clients connect.
+type Socket struct {
+	// Path of the Unix socket.
+	Path string
+	// Mode of the socket file.
+	Mode uint32
+	// Group that owns the socket file; empty keeps the daemon's own.
+	Group string
+}
+
+// Queue bounds the input queue.
+type Queue struct {
+	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how much their
+	// params may have together.
+	MaxTasks int
+	MaxBytes int64
+	// Policy is what happens to a task when it is full: reject, block, drop_oldest.
+	Policy string
+	// KeyLimit is how many tasks with one concurrency key may run at a time,
+	// KeyLimits that of single keys.
+	KeyLimit  int
+	KeyLimits map[string]int
+}
+
+// Results bounds the result store.
+type Results struct {
+	// TTL is how long a result is kept after the task's end.
+	TTL time.Duration
+	// Max is how many results are kept, MaxBytes how large they may be together;
+	// those that would go soonest go first.
+	Max      int
+	MaxBytes int64
+}
+
+// Journal is how tasks and results outlive the daemon.
+type Journal struct {
+	// Sync is group, interval or off.
+	Sync string
+	// Interval is how much time a death of the machine may cost with interval.
+	Interval time.Duration
+}
+
+// Executor names an executor program.
+type Executor struct {
+	Name string
+	// Command is a path or a file name, which is looked for beside the daemon,
+	// in ../libexec/cpulb and in PATH.
+	Command string
+	// SHA256 of the program in hex; empty accepts any.
+	SHA256 string
+	Environment
+}
+
+// Environment is what an executor's workers run in. A pool can have its own, which
+// replaces the executor's key by key.
+type Environment struct {
+	// Venv is the absolute path of a virtual environment; empty: none.
+	Venv string
+	// Preload are modules that a worker loads at its start.
+	Preload []string
+	// Env is added to the scrubbed environment of its workers.
+	Env map[string]string
+}
+
+// Over returns e with what it leaves out taken from base.
+func (e Environment) Over(base Environment) Environment {
+	if e.Venv == "" {
+		e.Venv = base.Venv
+	}
+	if e.Preload == nil {
+		e.Preload = base.Preload
+	}
+	if e.Env == nil {
+		e.Env = base.Env
+	}
+	return e
+}
+
+// Settings returns what the executor itself has to know of e.
+func (e Environment) Settings() map[string]string {
+	settings := map[string]string{}
+	if e.Venv != "" {
+		settings["venv"] = e.Venv
+	}
+	if len(e.Preload) > 0 {
+		settings["preload"] = strings.Join(e.Preload, " ")
+	}
+	return settings
+}
+
+// Pool is a group of like workers.
+type Pool struct {
+	Name     string
+	Executor string
+	// TaskTypes that the pool serves.
+	TaskTypes []string
+	// Workers is how many processes; 0 means one for each core.
+	Workers int
+	// MinWorkers and MaxWorkers, if the latter is not 0, are between which their
+	// number follows the tasks that wait; one that is not needed for IdleTimeout goes.
+	MinWorkers, MaxWorkers int
+	IdleTimeout            time.Duration
+	// Spare is how many workers stand by.
+	Spare int
+	// Threads is how many slots each worker has.
+	Threads int
+	// AsyncConcurrency is how many tasks with an async main each worker runs at once
+	// on its event loop, beside those of its threads; 0: it has no loop.
+	AsyncConcurrency int
+	// Pin fixes each worker to one core before it is executed; an unpinned
+	// worker may run on all of the pool's cores.
+	Pin bool
+	// Policy chooses among the workers with a free slot.
+	Policy balancer.Policy
+	// Cores is the kernel's list format, "0-3,8"; empty means all that the
+	// daemon may use.
+	Cores string
+	// Reserve is how many of those cores are left to the daemon.
+	Reserve int
+	// MaxTasks, MaxAge and MaxRSSBytes are when a worker is exchanged for a new one,
+	// which nobody notices; 0: never.
+	MaxTasks    int
+	MaxAge      time.Duration
+	MaxRSSBytes int64
+	// MemoryBytes is what a worker may have, 0: no bound. The others are its
+	// priorities, 0: the daemon's own.
+	MemoryBytes int64
+	Nice        int
+	IOPriority  supervisor.IOPriority
+	OOMScoreAdj int
+	// Users and Groups may submit to the pool; both empty: all who may submit.
+	Users, Groups []string
+	Environment
+}
+
+// Limits bounds what one caller or one task may take.
+type Limits struct {
+	// BodyBytes bounds a request body and a line of the stream.
+	BodyBytes int64
+	// Connections is how many there may be at a time, streams included.
+	Connections int
+	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
+	ResultBytes int64
+	OutputBytes int64
+	// EventBytes bounds the progress and log events that are kept of a task.
+	EventBytes int64
+	// StartTimeout is how long a worker may take from exec to ready.
+	StartTimeout time.Duration
+	// CancelGrace is how long a stopped task has to end.
+	CancelGrace time.Duration
+	// FenceTimeout is how long the neighbours of a task that does not stop have to
+	// end before they run again elsewhere.
+	FenceTimeout time.Duration
+	// GILStall is for how long a worker's interpreter lock may not be had until the
+	// stacks of its threads are logged and it counts as degraded; 0: for ever.
+	GILStall time.Duration
+	// DrainTimeout is how long running tasks have when the daemon stops.
+	DrainTimeout time.Duration
+}
+
+// Schedule is a task that recurs.
+type Schedule struct {
+	Name string
+	schedule.Options
+	// Owner is the user whose tasks these are; empty: the daemon's.
+	Owner string
+	// Task is what is submitted each time, but for its id.
+	Task task.Task
+}
+
+// Access is who may do what, by the names of users and groups.
+type Access struct {
+	// Users and Groups may submit; both empty: all who can connect.
+	Users, Groups []string
+	// AdminUsers and AdminGroups may do everything, as root may.
+	AdminUsers, AdminGroups []string
+	// ScriptDirs are folders beneath which scripts have to be; none: anywhere.
+	ScriptDirs []string
+	// Source allows tasks that bring their script's text.
+	Source bool
+}
+
+// Over adds to an executor's settings what it has to enforce; one that can't
+// refuses to start.
+func (c Access) Over(settings map[string]string) map[string]string {
+	if len(c.ScriptDirs) > 0 {
+		settings["script_dirs"] = strings.Join(c.ScriptDirs, "\n")
+	}
+	return settings
+}
+
+// Log is where the daemon's log goes: always stderr.
+type Log struct {
+	// Level is trace, debug, info, warn or error.
+	Level string
+	// Format is text or json.
+	Format string
+}
+
+// Default returns what holds without a file: one pinned Python worker a
+// core for CPU-bound tasks and one process of many threads for I/O-bound ones.
+// The config.hcl at the root of the repository says the same, with comments.
+func Default() *Config {
+	return &Config{
+		Socket:    Socket{Path: "/run/cpulb/cpulb.sock", Mode: 0o660},
+		Queue:     Queue{MaxTasks: 100_000, MaxBytes: 1 << 30, Policy: "reject", KeyLimit: 1},
+		Results:   Results{TTL: time.Hour, Max: 100_000, MaxBytes: 1 << 30},
+		Journal:   Journal{Sync: "group", Interval: time.Second},
+		Executors: []Executor{{Name: "python", Command: "cpulb-python"}},
+		Pools: []Pool{
+			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded},
+			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded},
+		},
+		Limits: Limits{
+			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
+			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}

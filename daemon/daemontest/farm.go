@@ -1,0 +1,291 @@
+// Package daemontest runs an engine whose workers are fakes, in a bubble of virtual
+// time, for the tests of the engine and of its fleet.
+package daemontest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cpulb/daemon"
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Farm is an engine whose workers are fakes, in a bubble of virtual time.
+type Farm struct {
+	*testing.T
+	Engine   *daemon.Engine
+	Launcher *fleettest.Launcher
+	// Dir has the scripts of fleettest.
+	Dir string
+	Log *Lines
+	// next is what a reload reads.
+	next *config.Config
+	end  sync.Once
+}
+
+// Lines is a log.
+type Lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *Lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *Lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// One is a configuration with one pool, of so many workers with so many threads.
+func One(workers, threads int) *config.Config {
+	c := config.Default()
+	c.Journal.Sync = "off"
+	c.Executors = []config.Executor{{Name: "fake", Command: os.Args[0]}}
+	c.Pools = []config.Pool{{Name: "p", Executor: "fake", TaskTypes: []string{"cpu_bound", "io_bound"}, Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute}}
+	return c
+}
+
+// On runs a test on a farm with this configuration.
+func On(t *testing.T, c *config.Config, test func(f *Farm)) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range fleettest.Scripts() {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c}
+		f.Build(c)
+		if err := f.Engine.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // for the spares
+		defer f.check()
+		test(f)
+	})
+}
+
+// check ends the engine and looks at what is left of it.
+func (f *Farm) check() {
+	f.Stop()
+	if strings.Contains(f.Log.String(), "that it can't") {
+		f.Errorf("the log tells of a mistake:\n%s", f.Log)
+	}
+	if left := f.Launcher.Living(); len(left) > 0 {
+		f.Errorf("these live on: %s", f.Launcher)
+	}
+}
+
+// Build makes the engine.
+func (f *Farm) Build(c *config.Config) {
+	f.Helper()
+	var err error
+	f.Engine, err = daemon.New(daemon.Options{Config: c, Private: true, Launcher: f.Launcher, Load: func() (*config.Config, error) { return f.next, nil },
+		Log: hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug})})
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// StopIn ends the engine; what runs has until ctx is done.
+func (f *Farm) StopIn(ctx context.Context) { f.end.Do(func() { f.Engine.Stop(ctx) }) }
+
+// Stop ends the engine; what runs is cut off.
+func (f *Farm) Stop() {
+	for _, p := range f.Launcher.All() {
+		p.Thaw()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	f.StopIn(ctx)
+}
+
+// Who is root, who may do everything.
+func Who() access.Identity { return access.Identity{} }
+
+// Option changes a task before it is submitted.
+type Option func(*task.Task)
+
+// Within gives it a timeout.
+func Within(d time.Duration) Option { return func(t *task.Task) { t.Timeout = task.Duration(d) } }
+
+// Params gives it params.
+func Params(text string) Option { return func(t *task.Task) { t.Params = []byte(text) } }
+
+// OnceOnly has it fail with its worker.
+func OnceOnly(t *task.Task) { t.Extra.OnWorkerLost = task.Fail }
+
+// Retries has it tried again so often, after a second at first.
+func Retries(n int) Option {
+	return func(t *task.Task) { t.Extra.MaxRetries, t.Extra.RetryBackoff = n, task.Duration(time.Second) }
+}
+
+// Submit hands in a task of this script, and returns once all has come to rest.
+func (f *Farm) Submit(script string, options ...Option) task.ID {
+	f.Helper()
+	k := &task.Task{ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"), Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{}}
+	for _, change := range options {
+		change(k)
+	}
+	var answer error
+	f.Engine.Submit(Who(), k, nil, func(_ task.View, err error) { answer = err })
+	synctest.Wait()
+	if answer != nil {
+		f.Fatal(answer)
+	}
+	return k.ID
+}
+
+// Many hands in n tasks.
+func (f *Farm) Many(n int, script string, options ...Option) (ids []task.ID) {
+	f.Helper()
+	for range n {
+		ids = append(ids, f.Submit(script, options...))
+	}
+	return ids
+}
+
+// Pass lets time pass.
+func (f *Farm) Pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// View returns a task as it stands.
+func (f *Farm) View(id task.ID) task.View {
+	f.Helper()
+	v, err := f.Engine.View(Who(), id)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return v
+}
+
+// Result waits for the end of a task.
+func (f *Farm) Result(id task.ID) *task.Result {
+	f.Helper()
+	ctx, cancel := context.WithTimeout(f.Context(), 100*time.Hour)
+	defer cancel()
+	r, err := f.Engine.Result(ctx, Who(), id)
+	if err != nil {
+		f.Fatalf("%v: %+v\n%s", err, f.View(id), f.Log)
+	}
+	synctest.Wait()
+	return r
+}
+
+// Ends waits for the end of tasks, all of which end so at their nth attempt.
+func (f *Farm) Ends(how string, attempts int, ids ...task.ID) {
+	f.Helper()
+	for _, id := range ids {
+		r := f.Result(id)
+		got := r.Status.String()
+		if r.Error != nil {
+			got = r.Error.Code
+		}
+		if got != how || r.Attempts != attempts {
+			f.Errorf("it ended as %s at attempt %d, not as %s at attempt %d: %+v\n%s", got, r.Attempts, how, attempts, r.Error, f.Log)
+		}
+	}
+}
+
+// Are tells that tasks are in this state now.
+func (f *Farm) Are(status task.Status, ids ...task.ID) {
+	f.Helper()
+	for _, id := range ids {
+		if v := f.View(id); v.Status != status {
+			f.Errorf("it is %s, not %s\n%s", v.Status, status, f.Log)
+		}
+	}
+}
+
+// Workers reports the workers with this id, or all.
+func (f *Farm) Workers(id string) (found []api.WorkerStatus) {
+	for _, w := range f.Engine.Workers(f.Context()) {
+		if id == "" || w.ID == id {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
+// Ready returns the process that takes the tasks of a seat.
+func (f *Farm) Ready(id string) *fleettest.Process {
+	f.Helper()
+	for _, w := range f.Workers(id) {
+		if w.State == "ready" {
+			return f.Launcher.With(w.PID)
+		}
+	}
+	f.Fatalf("no worker %s is ready: %s\n%s", id, f.Launcher, f.Log)
+	return nil
+}
+
+// Figure returns one of process_pool's figures.
+func (f *Farm) Figure(name string) int {
+	return f.Engine.Status(f.Context()).Components["process_pool"].Metrics[name].(int)
+}
+
+// blameless: no worker has died, as far as anybody is told.
+func (f *Farm) Blameless() {
+	f.Helper()
+	if n := f.Figure("worker_deaths"); n != 0 || strings.Contains(f.Log.String(), "-alone-") {
+		f.Errorf("%d deaths were counted\n%s", n, f.Log)
+	}
+}
+
+// Logged: the log says this.
+func (f *Farm) Logged(text string) {
+	f.Helper()
+	if !strings.Contains(f.Log.String(), text) {
+		f.Errorf("the log does not say %q:\n%s", text, f.Log)
+	}
+}
+
+// States lists the workers of a seat, as "ready draining".
+func (f *Farm) States(id string) string {
+	var all []string
+	for _, w := range f.Workers(id) {
+		all = append(all, w.State)
+	}
+	return strings.Join(all, " ")
+}
+
+// Reload has the engine take this configuration.
+func (f *Farm) Reload(c *config.Config) error {
+	f.next = c
+	err := f.Engine.Reload(f.Context(), Who())
+	synctest.Wait()
+	return err
+}
+
+// IDs lists the seats that have a ready worker.
+func (f *Farm) IDs() string {
+	var all []string
+	for _, w := range f.Workers("") {
+		if w.State == "ready" {
+			all = append(all, w.ID)
+		}
+	}
+	return fmt.Sprint(all)
+}

@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// dispatch gives waiting tasks to free slots, unless the engine drains. There is no
+// goroutine for it: whoever makes a dispatch possible makes it.
+func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
+	if e.draining {
+		return
+	}
+	e.fillAlone(p, fx)
+	e.fill(p, p.Loops(), p.Loops(), fx)
+	e.fill(p, p.Threads(), p.Threads(), fx)
+	e.fill(p, p.Loops(), p.Threads(), fx) // what the loops have no room for
+}
+
+// fillAlone gives suspects to the workers that wait for one.
+func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
+	for now := e.now(); e.queue.Runnable(now, p.Suspects()); {
+		s := p.TakeAlone()
+		if s == nil {
+			break
+		}
+		e.give(e.queue.Pop(now, p.Suspects()).Value, s, fx)
+	}
+	p.Isolate(fx)
+}
+
+// fill gives tasks that wait in one lane to the free slots of another.
+func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List) {
+	for now := e.now(); free.Room() && e.queue.Runnable(now, waiting.Index()); {
+		r := e.queue.Pop(now, waiting.Index()).Value
+		s := p.Acquire(free, r.Task, now)
+		if s == nil { // without windows, where there is room there is a slot
+			e.queue.Return(now, r.Item, waiting.Index())
+			break
+		}
+		e.give(r, s, fx)
+	}
+	e.clock.kickIf(e.queue.Changed())
+}
+
+// give makes r the task of a slot, and sends it.
+func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
+	where, seq := s.Give(r)
+	e.slots[r] = s
+	r.Worker = &where
+	r.Attempts++
+	e.move(r, ledger.Sent, fx)
+	t := &plugins.Task{Slot: where.Slot, Seq: seq, ID: r.Task.ID.String(), ScriptPath: r.Task.ScriptPath, Function: r.Task.Function,
+		Type: r.Task.Type, Attempt: int(r.Attempts), Labels: r.Task.Labels, Traceparent: r.Task.Traceparent, Source: r.Task.Extras().Source, Params: r.Task.Params}
+	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
+		t.Deadline = e.now().Add(timeout)
+	}
+	e.send(r, s, t, fx)
+}
+
+// laneOf returns where r waits.
+func laneOf(r *ledger.Record) int { return poolOf(r).LaneOf(r.Task, r.Suspect) }
+
+// poolOf returns the pool of a task that has one.
+func poolOf(r *ledger.Record) *fleet.Pool { return r.Pool.(*fleet.Pool) }
+
+// poolForLocked returns the pool that t names, or the first in the file that serves
+// its type and executor.
+func (e *Engine) poolForLocked(t *task.Task) (*fleet.Pool, error) {
+	for _, p := range e.fleet.Pools() {
+		c := p.Config()
+		serves := slices.Contains(c.TaskTypes, string(t.Type))
+		if t.Pool == c.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == c.Executor) {
+			return p, nil
+		}
+	}
+	if t.Pool == "" {
+		return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
+			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
+	}
+	var names []string
+	for _, p := range e.fleet.Pools() {
+		names = append(names, p.Name())
+	}
+	return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}
+}

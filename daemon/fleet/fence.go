@@ -1,0 +1,114 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A worker leaves its seat in one of two ways. One that drains is sound: its tasks
+// may take the time they need. One that is fenced has a task that does not stop and
+// has ended without it; its other tasks, the neighbours, have until
+// limits.fence_timeout. Either takes no more tasks, has a successor, and is ended as
+// soon as no task is left in it.
+
+// stopTimeout is how long a worker without tasks may take to end by itself.
+const stopTimeout = 5 * time.Second
+
+// drain lets the worker's tasks end, then the worker.
+func (w *Worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
+
+// fence is drain for the sake of a task that does not stop.
+func (w *Worker) fence(why string, fx *effects.List) {
+	if !w.leave(lifecycle.Fenced, why, fx) {
+		return
+	}
+	f := w.pool.fleet
+	w.patience = time.AfterFunc(f.Limits.FenceTimeout, func() { f.do(w.outOfPatience) })
+	w.settle(fx)
+}
+
+// leave moves the worker out of its seat; false when it has gone further already.
+func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
+	from, err := w.state.Advance(to)
+	if err != nil {
+		return false
+	}
+	w.why = why
+	w.close()
+	if from == lifecycle.Ready {
+		s := w.seat
+		s.leaving = append(s.leaving, w)
+		if s.worker == w { // else its successor is there already
+			s.deaths.Ended()
+			s.vacate(0)
+		}
+	}
+	grace := w.pool.fleet.Limits.CancelGrace
+	for _, s := range w.slots {
+		if s.hold != nil && !s.hold.Runs() {
+			seq := s.seq
+			fx.Process(func() { handler{s}.recall(seq, grace) })
+		}
+	}
+	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
+	w.settle(fx)
+	return true
+}
+
+// settle ends a leaving worker that no task is left in.
+func (w *Worker) settle(fx *effects.List) {
+	state := w.state.Load()
+	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
+		return
+	}
+	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and nobody else moves it meanwhile
+	process := w.process
+	if state == lifecycle.Fenced {
+		fx.Process(process.Kill)
+		return
+	}
+	fx.Process(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		process.Stop(ctx)
+	})
+}
+
+// outOfPatience ends a fenced worker whose neighbours have not ended in time. Those
+// that may run twice are requeued; one that may not has until its own deadline.
+func (w *Worker) outOfPatience(fx *effects.List) {
+	if w.state.Load() != lifecycle.Fenced {
+		return
+	}
+	if more := w.lastDeadline().Sub(w.pool.fleet.Now()); more > 0 {
+		w.patience.Reset(more)
+		return
+	}
+	_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
+	fx.Process(w.process.Kill)
+}
+
+// lastDeadline is that of the tasks that must not run twice. The grace after it is
+// theirs, too: a task that ends in it has ended by itself.
+func (w *Worker) lastDeadline() (last time.Time) {
+	for _, s := range w.slots {
+		if s.hold == nil || s.hold.Started().IsZero() {
+			continue
+		}
+		t := s.hold.Info()
+		if t.Extras().OnWorkerLost != task.Fail || t.Timeout == 0 {
+			continue
+		}
+		at := s.hold.Started().Add(time.Duration(t.Timeout) + w.pool.fleet.Limits.CancelGrace)
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}

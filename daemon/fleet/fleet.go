@@ -1,0 +1,336 @@
+// Package fleet keeps the workers of all pools: it fills their seats, and leaves,
+// replaces, recycles, isolates, scales and exchanges their workers. What tasks are is
+// its Owner's to know; a slot has no more of one than a Hold.
+//
+// Guarantees: a seat whose worker dies or leaves is filled again, with waits that
+// double as long as its workers die; a worker that leaves takes no more tasks and ends
+// as soon as none is left in it, or by force when a task does not stop; what a worker
+// had is given back to the Owner exactly once, after its process has been reaped and
+// everything that it had written has been read; of several tasks that ran in a worker
+// when it died, none is blamed before it has run alone.
+//
+// Locking: the methods of Pool, Seat, Worker, Slot and Lane are the core. They are called
+// under the Owner's lock, and whoever takes an effects.List is, too; they do not wait,
+// log or start anything, but leave that to the list. The methods of Fleet, runner,
+// watcher, handler and Rollout run without the lock and take it by Owner.Do.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Hold is what a slot knows of the task that it has. Its Owner made it.
+type Hold interface {
+	// Info is the task, which does not change.
+	Info() *task.Task
+	// Runs reports whether a thread of the worker has claimed it; Started is when.
+	Runs() bool
+	Started() time.Time
+}
+
+// Return is why a slot gives a task back that has not ended.
+type Return uint8
+
+// The reasons for a Return. In all of them nothing of the task has run.
+const (
+	// Skipped: its worker drains and has not begun it.
+	Skipped Return = iota + 1
+	// NeedsThread: it was given to a loop, which can't run it.
+	NeedsThread
+	// Recalled: its worker leaves, and had not begun it.
+	Recalled
+	// Stopped: it was to be cancelled, and had not begun.
+	Stopped
+)
+
+// Death is the end of a worker, for a task that it had.
+type Death struct {
+	// Blame: the task may have caused it. Alone: no other task can have.
+	Blame, Alone bool
+	// Overdue is why the task was to stop that has been kept since, see Owner.Overdue;
+	// 0: it was not.
+	Overdue plugins.StopReason
+	// Worker and Exit say who ended and how.
+	Worker, Exit string
+}
+
+// Owner has the tasks and the lock. Its other methods are called with the lock held;
+// what must follow the unlock goes to fx.
+type Owner interface {
+	// Do calls f under the lock, and does what f leaves to be done after it.
+	Do(f func(fx *effects.List))
+
+	Started(h Hold, fx *effects.List)
+	// Event is of a task that runs; ev lacks its ID and Cursor, which are the owner's.
+	Event(h Hold, ev *task.Event, fx *effects.List)
+	Ended(h Hold, o plugins.Outcome, fx *effects.List)
+	Returned(h Hold, why Return, fx *effects.List)
+	// Lost is of a task whose worker has died.
+	Lost(h Hold, d Death, p *Pool, fx *effects.List)
+	// Overdue is of a task that did not stop within its grace. It ends now, and Overdue
+	// returns false, or another attempt follows: that must not begin before this one's
+	// process has ended, and its slot keeps the task until then.
+	Overdue(h Hold, reason plugins.StopReason, fx *effects.List) (kept bool)
+	// Room: slots of the pool may be free, or idle for good.
+	Room(p *Pool, fx *effects.List)
+
+	// Runnable reports whether a task of a lane can have a slot now, Waiting how many
+	// are in it. Draining: none gets one.
+	Runnable(lane int) bool
+	Waiting(lane int) int
+	Draining() bool
+	// Awaited reports whether a task for the pool is still being accepted.
+	Awaited(p *Pool) bool
+}
+
+// Options are what New needs.
+type Options struct {
+	Owner    Owner
+	Launcher Launcher
+	Log      hclog.Logger
+	Limits   *config.Limits
+	// Now is the clock on the wall, Elapsed one that goes on evenly.
+	Now     func() time.Time
+	Elapsed func() time.Duration
+}
+
+// Fleet is the workers of all pools.
+type Fleet struct {
+	Options
+	// life ends when all workers are to end; end ends it.
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup // goroutines
+
+	// The Owner's lock guards these.
+	pools []*Pool
+	// retired are the pools of earlier configurations, until their tasks have ended.
+	retired []*Pool
+}
+
+// New returns a Fleet with these pools; Start fills them.
+func New(o Options, layouts []Layout) *Fleet {
+	f := &Fleet{Options: o}
+	f.life, f.end = context.WithCancel(context.Background())
+	for i, l := range layouts {
+		p := newPool(f, l)
+		p.useLanes(LanesPerPool * i)
+		f.pools = append(f.pools, p)
+	}
+	return f
+}
+
+func (f *Fleet) do(g func(fx *effects.List)) { f.Owner.Do(g) }
+
+// Pools returns the pools of the configuration. It is called under the lock.
+func (f *Fleet) Pools() []*Pool { return f.pools }
+
+// All returns the pools, and those of earlier configurations that still have workers.
+// It is called under the lock.
+func (f *Fleet) All() []*Pool { return slices.Concat(f.pools, f.retired) }
+
+// Seats returns every seat that may have a process. It is called under the lock.
+func (f *Fleet) Seats() []*Seat {
+	var all []*Seat
+	for _, p := range f.All() {
+		all = append(all, p.all()...)
+	}
+	return all
+}
+
+// Lanes returns how many lanes the owner's queue needs for so many pools, and for those
+// that there are. It is called under the lock.
+func (f *Fleet) Lanes(pools int) int {
+	n := LanesPerPool * pools
+	for _, p := range f.All() {
+		n = max(n, p.threads.index+LanesPerPool)
+	}
+	return n
+}
+
+// Busy reports whether any slot has a task that may end. It is called under the lock.
+func (f *Fleet) Busy() bool {
+	return slices.ContainsFunc(f.All(), func(p *Pool) bool { return p.Busy() > 0 })
+}
+
+// Start fills every seat and returns when all have a worker. If one can't have, it
+// ends the others and returns why.
+func (f *Fleet) Start(ctx context.Context) error {
+	var seats []*Seat
+	f.do(func(*effects.List) { seats = f.Seats() })
+	failures := make(chan error, len(seats))
+	for _, s := range seats {
+		go func() { failures <- runner{s}.start(ctx) }()
+	}
+	var failed []error
+	for range seats {
+		if err := <-failures; err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if err := summary(failed); err != nil {
+		f.Stop(ctx)
+		return err
+	}
+	for _, s := range seats {
+		f.running.Go(runner{s}.supervise)
+	}
+	f.do(func(fx *effects.List) {
+		for _, p := range f.pools {
+			p.resizeSpares(fx)
+		}
+	})
+	f.running.Go(f.tend)
+	return nil
+}
+
+// Stop ends all workers, in order as far as ctx leaves time, and all that keeps them.
+// No task is in a slot afterwards.
+func (f *Fleet) Stop(ctx context.Context) {
+	f.end()
+	var seats []*Seat
+	f.do(func(*effects.List) { seats = f.Seats() })
+	var all sync.WaitGroup
+	for _, s := range seats {
+		all.Go(func() { runner{s}.stop(ctx) })
+	}
+	all.Wait()
+	f.running.Wait()
+	f.Launcher.Close()
+}
+
+// start has a goroutine of the fleet's begin after the unlock. Stop waits for it.
+func (f *Fleet) start(g func(), fx *effects.List) {
+	f.running.Add(1)
+	fx.Process(func() {
+		defer f.running.Done()
+		g()
+	})
+}
+
+// mostFailures is how many workers' failures are reported one by one; they tend to be
+// alike.
+const mostFailures = 5
+
+// summary joins errors, of many the first.
+func summary(failed []error) error {
+	if more := len(failed) - mostFailures; more > 0 {
+		return fmt.Errorf("%w\nand %d more", errors.Join(failed[:mostFailures]...), more)
+	}
+	return errors.Join(failed...)
+}
+
+// Restart puts a successor into a worker's seat and returns when that is ready; the
+// worker finishes what it has. Errors: api.ErrNoWorker, api.ErrDraining; any other says
+// why there is no successor, and the worker goes on.
+func (f *Fleet) Restart(ctx context.Context, worker string) error {
+	var found *Seat
+	var o order
+	var answer <-chan error
+	f.do(func(*effects.List) {
+		for _, p := range f.pools {
+			if s := seatOf(worker, p.seats, p.spares); s != nil {
+				found = s
+				o, answer = s.successor("a restart was asked for")
+			}
+		}
+	})
+	if found == nil {
+		return fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
+	}
+	return runner{found}.order(ctx, o, answer)
+}
+
+// seatOf returns the seat whose workers have this id.
+func seatOf(id string, among ...[]*Seat) *Seat {
+	for _, seats := range among {
+		for _, s := range seats {
+			if s.spec.ID == id {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// Stacks returns what the threads of a worker are doing, as text for people. Errors:
+// api.ErrNoWorker, api.ErrNoStacks.
+func (f *Fleet) Stacks(ctx context.Context, worker string) (string, error) {
+	var process Process
+	f.do(func(*effects.List) {
+		if s := seatOf(worker, f.Seats()); s != nil && s.worker != nil {
+			process = s.worker.process
+		}
+	})
+	if process == nil {
+		return "", fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
+	}
+	text, err := process.Stacks(ctx)
+	if errors.Is(err, plugins.ErrNoStacks) {
+		return "", fmt.Errorf("%w: worker %s: %w", api.ErrNoStacks, worker, err)
+	}
+	return text, err
+}
+
+// tendInterval is how often the fleet is looked at.
+const tendInterval = time.Second
+
+// tend looks after the fleet until its life ends.
+func (f *Fleet) tend() {
+	ticker := time.NewTicker(tendInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f.look()
+		case <-f.life.Done():
+			return
+		}
+	}
+}
+
+// look has those workers replaced that are too old or too large, and sees whether
+// there are enough.
+func (f *Fleet) look() {
+	var bounded []*Worker // by how much memory they may have resident
+	f.do(func(fx *effects.List) {
+		f.retire(fx)
+		for _, p := range f.pools {
+			p.scale(fx)
+		}
+		for _, p := range f.All() {
+			p.isolateMore(fx)
+			bounded = append(bounded, p.recycleOld()...)
+		}
+	})
+	for _, w := range bounded {
+		if rss, err := w.process.ResidentBytes(); err == nil { // else it has ended
+			f.do(func(*effects.List) { w.recycleIfGrown(rss) })
+		}
+	}
+}
+
+// retire lets those pools of earlier configurations go that have no task left.
+func (f *Fleet) retire(fx *effects.List) {
+	f.retired = slices.DeleteFunc(f.retired, func(p *Pool) bool {
+		if len(p.seats) > 0 && p.Waiting() == 0 && p.Busy() == 0 && !f.Owner.Awaited(p) {
+			p.count, p.config.Spare = 0, 0
+			p.resize()
+			p.resizeSpares(fx)
+		}
+		return len(p.all()) == 0
+	})
+}

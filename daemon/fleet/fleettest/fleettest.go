@@ -1,0 +1,109 @@
+// Package fleettest has a launcher whose processes are goroutines of the test: they
+// run tasks, crash, freeze and grow as a test asks them to. With testing/synctest
+// around it, hours of a fleet's life take milliseconds.
+package fleettest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"cpulb/daemon/fleet"
+	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
+)
+
+// ErrClosed is returned by Start after Close.
+var ErrClosed = errors.New("the launcher is closed")
+
+// Launcher implements fleet.Launcher. The zero Launcher is ready for use.
+type Launcher struct {
+	mu     sync.Mutex
+	all    []*Process
+	takes  time.Duration
+	refuse func(supervisor.Spec) error
+	closed bool
+}
+
+// Takes sets how long a process takes from now on to start.
+func (l *Launcher) Takes(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takes = d
+}
+
+// Refuse has starts fail for which f returns an error; nil: none.
+func (l *Launcher) Refuse(f func(supervisor.Spec) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse = f
+}
+
+// Start implements fleet.Launcher.
+func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func(slot int) plugins.Handler) (fleet.Process, error) {
+	l.mu.Lock()
+	takes := l.takes
+	l.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
+	}
+	if l.refuse != nil {
+		if err := l.refuse(spec); err != nil {
+			return nil, err
+		}
+	}
+	p := newProcess(len(l.all)+1, spec)
+	for i := range spec.Slots + spec.LoopSlots {
+		s := &slot{process: p, handler: handler(i), loop: i >= spec.Slots}
+		p.slots = append(p.slots, s)
+	}
+	for _, s := range p.slots {
+		p.running.Go(s.run)
+	}
+	l.all = append(l.all, p)
+	return p, nil
+}
+
+// Close implements fleet.Launcher.
+func (l *Launcher) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// All returns every process that was started, in that order.
+func (l *Launcher) All() []*Process {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]*Process(nil), l.all...)
+}
+
+// Living returns the processes that have not ended.
+func (l *Launcher) Living() (living []*Process) {
+	for _, p := range l.All() {
+		if !p.Ended() {
+			living = append(living, p)
+		}
+	}
+	return living
+}
+
+// With returns the process with this number, as PID tells it.
+func (l *Launcher) With(pid int) *Process { return l.All()[pid-1] }
+
+// String lists the processes for a failure's message.
+func (l *Launcher) String() (text string) {
+	for _, p := range l.All() {
+		text += fmt.Sprintf("%d %s %v; ", p.pid, p.Spec.ID, map[bool]string{true: "ended: " + p.how, false: "lives"}[p.Ended()])
+	}
+	return text
+}

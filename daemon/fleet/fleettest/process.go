@@ -1,0 +1,293 @@
+package fleettest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"cpulb/daemon/fleet"
+	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
+)
+
+var errEnded = errors.New("the process has ended")
+
+// Process implements fleet.Process.
+type Process struct {
+	// Spec is what it was started with.
+	Spec    supervisor.Spec
+	pid     int
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	slots    []*slot
+	how      string
+	dying    bool
+	stopping bool
+	frozen   chan struct{} // nil: it is not; closed when it thaws
+	pause    chan struct{} // nil: it is not; closed when it goes on
+	pinned   []int
+	onPin    func() error
+	rss      int64
+	asked    int
+
+	ended chan struct{} // closed at its end
+	done  chan struct{} // closed once everything of it has been read
+}
+
+func newProcess(pid int, spec supervisor.Spec) *Process {
+	return &Process{Spec: spec, pid: pid, ended: make(chan struct{}), done: make(chan struct{})}
+}
+
+// PID implements fleet.Process; it numbers the processes of a Launcher from 1.
+func (p *Process) PID() int { return p.pid }
+
+// Runtime implements fleet.Process.
+func (p *Process) Runtime() string { return "fake" }
+
+// CPUsAllowed implements fleet.Process.
+func (p *Process) CPUsAllowed() string { return "0" }
+
+// MemoryLimit implements fleet.Process.
+func (p *Process) MemoryLimit() supervisor.MemoryLimit { return supervisor.MemoryUnlimited }
+
+// Slot implements fleet.Process.
+func (p *Process) Slot(i int) fleet.Conn { return p.slots[i] }
+
+// answers waits until the process can answer, or for ctx.
+func (p *Process) answers(ctx context.Context) error {
+	p.mu.Lock()
+	p.asked++
+	frozen := p.frozen
+	p.mu.Unlock()
+	if frozen == nil {
+		frozen = closed()
+	}
+	select {
+	case <-p.ended:
+		return errEnded
+	case <-frozen:
+		return ctx.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// Cancel implements fleet.Process.
+func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.StopReason) (plugins.Claim, error) {
+	if err := p.answers(ctx); err != nil {
+		return 0, err
+	}
+	return p.slots[slot].cancel(seq, r), nil
+}
+
+// Recall implements fleet.Process.
+func (p *Process) Recall(ctx context.Context, slot int, seq uint64) (plugins.Claim, error) {
+	if err := p.answers(ctx); err != nil {
+		return 0, err
+	}
+	return p.slots[slot].recall(seq), nil
+}
+
+// Stats implements fleet.Process.
+func (p *Process) Stats(ctx context.Context) (plugins.Stats, error) {
+	return plugins.Stats{CPUsAllowed: p.CPUsAllowed()}, p.answers(ctx)
+}
+
+// Stacks implements fleet.Process.
+func (p *Process) Stacks(ctx context.Context) (string, error) {
+	return "slot 0: idle\n", p.answers(ctx)
+}
+
+// Asked counts the questions that it was asked.
+func (p *Process) Asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
+// ResidentBytes implements fleet.Process.
+func (p *Process) ResidentBytes() (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dying {
+		return 0, errEnded
+	}
+	return p.rss, nil
+}
+
+// Grow sets what ResidentBytes returns.
+func (p *Process) Grow(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rss = bytes
+}
+
+// Pin implements fleet.Process.
+func (p *Process) Pin(cpus []int) error {
+	p.mu.Lock()
+	onPin := p.onPin
+	p.mu.Unlock()
+	if onPin != nil {
+		if err := onPin(); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pinned = cpus
+	return nil
+}
+
+// Pinned returns where Pin has put it, nil if it has not.
+func (p *Process) Pinned() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pinned
+}
+
+// OnPin has Pin call f first, and return its error.
+func (p *Process) OnPin(f func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onPin = f
+}
+
+// Freeze has the process stand still, as SIGSTOP does, until Thaw.
+func (p *Process) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frozen == nil {
+		p.frozen = make(chan struct{})
+	}
+}
+
+// Thaw ends a Freeze.
+func (p *Process) Thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frozen != nil {
+		close(p.frozen)
+		p.frozen = nil
+	}
+}
+
+// Pause has the process begin no further task until GoOn. It answers all the same.
+func (p *Process) Pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pause == nil {
+		p.pause = make(chan struct{})
+	}
+}
+
+// GoOn ends a Pause.
+func (p *Process) GoOn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pause != nil {
+		close(p.pause)
+		p.pause = nil
+	}
+}
+
+// paused is closed at the end of a Pause; nil: there is none.
+func (p *Process) paused() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pause
+}
+
+// isStopping: what has not begun will not.
+func (p *Process) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// still waits while the process stands still; false when it has ended.
+func (p *Process) still() bool {
+	for {
+		p.mu.Lock()
+		frozen := p.frozen
+		p.mu.Unlock()
+		if frozen == nil {
+			select {
+			case <-p.ended:
+				return false
+			default:
+				return true
+			}
+		}
+		select {
+		case <-frozen:
+		case <-p.ended:
+			return false
+		}
+	}
+}
+
+// Die ends the process, for a reason in words of wait(2).
+func (p *Process) Die(how string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dying {
+		return
+	}
+	p.dying, p.how = true, how
+	close(p.ended)
+	go func() {
+		p.running.Wait()
+		close(p.done)
+	}()
+}
+
+// Kill implements fleet.Process.
+func (p *Process) Kill() { p.Die("signal: killed") }
+
+// Stop implements fleet.Process.
+func (p *Process) Stop(ctx context.Context) {
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	p.GoOn()
+	for _, s := range p.slots {
+		select {
+		case <-s.idle():
+			continue
+		case <-ctx.Done():
+		case <-p.ended:
+		}
+		break
+	}
+	if p.answers(ctx) == nil {
+		p.Die("exit status 0")
+	}
+	p.Kill()
+	<-p.done
+}
+
+// Done implements fleet.Process.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended reports whether it has.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Exit implements fleet.Process.
+func (p *Process) Exit() string { return p.how }
+
+// LastStderr implements fleet.Process.
+func (p *Process) LastStderr() []string { return []string{"last words"} }

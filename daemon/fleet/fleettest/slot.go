@@ -1,0 +1,237 @@
+package fleettest
+
+import (
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// What a task does follows from the name of its script. Sleeps takes a duration for
+// its params, which the process spends; all others take anything.
+const (
+	Echo         = "echo"           // returns its params at once
+	Sleeps       = "sleeps"         // returns after a while, or when it is stopped
+	Fails        = "fails"          // raises an error
+	FailsOnce    = "fails_once"     // its first attempt does
+	Blocks       = "blocks"         // until it is stopped
+	Stubborn     = "stubborn"       // blocks, and does not stop
+	StubbornOnce = "stubborn_once"  // its first attempt does
+	Crashes      = "crashes"        // ends its process
+	Freezes      = "freezes"        // has its process stand still
+	Chats        = "chats"          // sends an event of each kind, and returns
+	NeedsAThread = "needs_a_thread" // is skipped on a loop
+)
+
+// Scripts lists all of them.
+func Scripts() []string {
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, Freezes, Chats, NeedsAThread}
+}
+
+// slot implements fleet.Conn: one thread of a process.
+type slot struct {
+	process *Process
+	handler plugins.Handler
+	loop    bool
+
+	mu       sync.Mutex
+	waiting  []*job
+	arrived  chan struct{} // made by run when it waits
+	free     chan struct{} // made when somebody waits for it to be idle
+	recalled map[uint64]bool
+	current  *job
+}
+
+type job struct {
+	task *plugins.Task
+	stop chan plugins.StopReason
+}
+
+// Send implements fleet.Conn.
+func (s *slot) Send(t *plugins.Task) error {
+	if s.process.Ended() {
+		return errEnded
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
+	if s.arrived != nil {
+		close(s.arrived)
+		s.arrived = nil
+	}
+	return nil
+}
+
+// run is the thread.
+func (s *slot) run() {
+	for {
+		j := s.next()
+		if j == nil {
+			s.handler.Lost(nil)
+			return
+		}
+		s.handler.Started(j.task.Seq)
+		if o, ok := s.perform(j); ok {
+			s.done()
+			s.handler.Ended(j.task.Seq, o)
+		}
+	}
+}
+
+// next claims the next task; nil: the process has ended.
+func (s *slot) next() *job {
+	for {
+		if !s.process.still() {
+			return nil
+		}
+		paused := s.process.paused()
+		s.mu.Lock()
+		if len(s.waiting) > 0 && paused == nil {
+			j := s.waiting[0]
+			s.waiting = s.waiting[1:]
+			if s.recalled[j.task.Seq] {
+				s.mu.Unlock()
+				continue
+			}
+			if s.process.isStopping() {
+				s.mu.Unlock()
+				s.handler.Skipped(j.task.Seq, false)
+				continue
+			}
+			if filepath.Base(j.task.ScriptPath) == NeedsAThread && s.loop {
+				s.mu.Unlock()
+				s.handler.Skipped(j.task.Seq, true)
+				continue
+			}
+			s.current = j
+			s.mu.Unlock()
+			return j
+		}
+		if s.free != nil && len(s.waiting) == 0 {
+			close(s.free)
+			s.free = nil
+		}
+		if s.arrived == nil {
+			s.arrived = make(chan struct{})
+		}
+		arrived := s.arrived
+		s.mu.Unlock()
+		if paused != nil {
+			arrived = paused
+		}
+		select {
+		case <-arrived:
+		case <-s.process.ended:
+			return nil
+		}
+	}
+}
+
+func (s *slot) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = nil
+}
+
+// idle returns a channel that is closed once the slot has no task.
+func (s *slot) idle() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil && len(s.waiting) == 0 {
+		return closed()
+	}
+	if s.free == nil {
+		s.free = make(chan struct{})
+	}
+	return s.free
+}
+
+func (s *slot) cancel(seq uint64, r plugins.StopReason) plugins.Claim {
+	s.mu.Lock()
+	if s.current != nil && s.current.task.Seq == seq {
+		select {
+		case s.current.stop <- r:
+		default:
+		}
+		s.mu.Unlock()
+		return plugins.Claimed
+	}
+	s.mu.Unlock()
+	return s.recall(seq)
+}
+
+func (s *slot) recall(seq uint64) plugins.Claim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.waiting {
+		if j.task.Seq == seq {
+			if s.recalled == nil {
+				s.recalled = map[uint64]bool{}
+			}
+			s.recalled[seq] = true
+			return plugins.Recalled
+		}
+	}
+	return plugins.Claimed
+}
+
+// perform runs a task; false when the process ends before.
+func (s *slot) perform(j *job) (plugins.Outcome, bool) {
+	p := s.process
+	var takes, deadline <-chan time.Time // nil: for ever
+	if at := j.task.Deadline; !at.IsZero() {
+		deadline = time.After(time.Until(at))
+	}
+	switch name := filepath.Base(j.task.ScriptPath); {
+	case name == Crashes:
+		p.Die("signal: segmentation fault")
+		return plugins.Outcome{}, false
+	case name == Freezes:
+		p.Freeze()
+		return plugins.Outcome{}, p.still()
+	case name == Stubborn, name == StubbornOnce && j.task.Attempt == 1:
+		<-p.ended
+		return plugins.Outcome{}, false
+	case name == Fails, name == FailsOnce && j.task.Attempt == 1:
+		return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: "ValueError", Message: "as asked", Code: "exception"}}, true
+	case name == Chats:
+		s.chat(j.task.Seq)
+		fallthrough
+	case name == Echo, name == FailsOnce, name == StubbornOnce, name == NeedsAThread:
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
+	case name == Sleeps:
+		d, err := time.ParseDuration(string(j.task.Params))
+		if err != nil {
+			panic(err)
+		}
+		takes = time.After(d)
+	}
+	select {
+	case <-takes:
+		if !p.still() {
+			return plugins.Outcome{}, false
+		}
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
+	case reason := <-j.stop:
+		return stopped(reason), p.still()
+	case <-deadline:
+		return stopped(plugins.StopTimedOut), p.still()
+	case <-p.ended:
+		return plugins.Outcome{}, false
+	}
+}
+
+func (s *slot) chat(seq uint64) {
+	s.handler.Partial(seq, 1, []byte("1"))
+	s.handler.Progress(seq, 0.5, "half way")
+	s.handler.Log(seq, "info", "hello")
+}
+
+func stopped(r plugins.StopReason) plugins.Outcome {
+	if r == plugins.StopTimedOut {
+		return plugins.Outcome{Status: task.TimedOut, Error: &task.Error{Type: "TaskTimeout", Code: "timed_out"}}
+	}
+	return plugins.Outcome{Status: task.Cancelled, Error: &task.Error{Type: "TaskCancelled", Code: "cancelled"}}
+}

@@ -1,0 +1,140 @@
+package fleet
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"syscall"
+
+	"cpulb/balancer/topology"
+	"cpulb/daemon/config"
+	"cpulb/plugins/supervisor"
+)
+
+// Layout is what a configuration makes of a pool on this machine.
+type Layout struct {
+	config config.Pool
+	// spec is what its workers have in common; its CPUs are all of the pool's.
+	spec supervisor.Spec
+	// masks are the CPUs of the seats, in turn.
+	masks   [][]int
+	program fileID
+	count   int // of seats
+}
+
+// fileID shows whether a file has been exchanged.
+type fileID struct {
+	device, inode uint64
+	size          int64
+	changed       syscall.Timespec
+}
+
+// NewLayout checks c, a pool of all, against this machine. Programs are looked for in
+// binDir first. It reads files, so it runs without the lock.
+func NewLayout(all *config.Config, c config.Pool, binDir string) (Layout, error) {
+	l := Layout{config: c, count: c.Workers}
+	if c.MaxWorkers > 0 {
+		l.count = c.MinWorkers
+	}
+	var err error
+	if l.spec, err = specFor(all, c, binDir); err != nil {
+		return l, err
+	}
+	if err := l.place(); err != nil {
+		return l, err
+	}
+	l.program, err = identify(l.spec.Command)
+	return l, err
+}
+
+func identify(path string) (fileID, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileID{}, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}, fmt.Errorf("%s has no inode", path)
+	}
+	return fileID{stat.Dev, stat.Ino, stat.Size, stat.Ctim}, nil
+}
+
+// post is how the worker of the seat with number i is to run, and its core.
+func (l *Layout) post(i int) (spec supervisor.Spec, core int) {
+	spec, core = l.spec, -1
+	spec.ID = fmt.Sprintf("%s-%d", l.config.Name, i)
+	spec.CPUs = l.masks[i%len(l.masks)]
+	if l.config.Pin {
+		core = spec.CPUs[0]
+	}
+	return spec, core
+}
+
+// sameWorkers reports whether the workers of one layout are right for the other.
+func (l *Layout) sameWorkers(o *Layout) bool {
+	return l.program == o.program && l.config.Pin == o.config.Pin && reflect.DeepEqual(l.spec, o.spec) &&
+		reflect.DeepEqual(l.masks, o.masks)
+}
+
+// slots is how many tasks a worker can have at a time.
+func (l *Layout) slots() int { return l.spec.Slots + l.spec.LoopSlots }
+
+// place chooses the CPUs of a pool's workers.
+func (l *Layout) place() error {
+	t, err := topology.System().Read()
+	if err != nil {
+		return err
+	}
+	cpus, err := t.Select(l.config.Cores)
+	if err != nil {
+		return fmt.Errorf("cores: %w", err)
+	}
+	if l.config.Reserve > 0 {
+		if _, cpus, err = t.Reserve(cpus, l.config.Reserve); err != nil {
+			return fmt.Errorf("reserve: %w", err)
+		}
+	}
+	l.spec.CPUs = cpus
+	if l.count == 0 {
+		l.count = len(cpus)
+	}
+	if !l.config.Pin {
+		l.masks = t.Spread(cpus, max(l.count, l.config.MaxWorkers))
+		return nil
+	}
+	for _, cpu := range t.Order(cpus) {
+		l.masks = append(l.masks, []int{cpu})
+	}
+	return nil
+}
+
+// specFor is what all workers of a pool have in common, but for their CPUs.
+func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec, error) {
+	limits := &all.Limits
+	for _, x := range all.Executors {
+		if x.Name != c.Executor {
+			continue
+		}
+		command, err := supervisor.Find(x.Command, binDir)
+		if err != nil {
+			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
+		}
+		in := c.Environment.Over(x.Environment)
+		return supervisor.Spec{
+			Pool:         c.Name,
+			Executor:     x.Name,
+			Command:      command,
+			SHA256:       x.SHA256,
+			Slots:        c.Threads,
+			LoopSlots:    c.AsyncConcurrency,
+			Env:          in.Env,
+			Settings:     all.Access.Over(in.Settings()),
+			ResultBytes:  limits.ResultBytes,
+			OutputBytes:  limits.OutputBytes,
+			StartTimeout: limits.StartTimeout,
+			LockStall:    limits.GILStall,
+			Limits:       supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes},
+		}, nil
+	}
+	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
+}

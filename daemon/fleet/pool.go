@@ -1,0 +1,219 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/config"
+	"cpulb/daemon/task"
+)
+
+// Pool is a group of like workers.
+type Pool struct {
+	fleet *Fleet
+	Layout
+	seats  []*Seat
+	spares []*Seat
+	// turn is to exchange a worker, one at a time.
+	turn chan struct{}
+	// departing are dismissed seats that still have a process.
+	departing map[*Seat]struct{}
+	// threads are the slots that any task can have; loops, of which there may be
+	// none, are those on the workers' event loops.
+	threads, loops Lane
+	demand         demand
+	isolation      isolation
+	deaths         int // workers that died
+	// needThread are the entry points that a loop has refused.
+	needThread map[EntryPoint]struct{}
+	// estimates is how long tasks take, by what they call.
+	estimates *balancer.Estimator[EntryPoint]
+}
+
+// EntryPoint is what a task calls.
+type EntryPoint struct{ Script, Function string }
+
+func entryOf(t *task.Task) EntryPoint { return EntryPoint{t.ScriptPath, t.Function} }
+
+const (
+	// maxEstimates is how many entry points a pool knows the time of.
+	maxEstimates = 10_000
+	// maxNeedThread bounds needThread, which is emptied when it is reached.
+	maxNeedThread = 10_000
+	// LanesPerPool is how many lanes of the owner's queue a pool has.
+	LanesPerPool = 3
+)
+
+func newPool(f *Fleet, l Layout) *Pool {
+	p := &Pool{fleet: f, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[EntryPoint]struct{}{},
+		estimates: balancer.NewEstimator[EntryPoint](maxEstimates),
+		threads:   Lane{entries: map[*balancer.Worker]*Worker{}}, loops: Lane{loop: true, entries: map[*balancer.Worker]*Worker{}}}
+	p.resize()
+	return p
+}
+
+// useLanes gives the pool its lanes of the owner's queue, from the one with number
+// first on.
+func (p *Pool) useLanes(first int) {
+	p.threads.index, p.loops.index, p.isolation.lane = first, first+1, first+2
+}
+
+// Name returns the pool's name in the configuration.
+func (p *Pool) Name() string { return p.config.Name }
+
+// Config returns what the configuration says of the pool.
+func (p *Pool) Config() *config.Pool { return &p.config }
+
+// Workers returns how many seats the pool has, those for spares and suspects aside.
+func (p *Pool) Workers() int { return len(p.seats) }
+
+// Deaths and Poisoned count the workers that died, and the tasks of which they did.
+func (p *Pool) Deaths() int { return p.deaths }
+
+// Poisoned is explained at Deaths.
+func (p *Pool) Poisoned() int { return p.isolation.poisoned }
+
+// Waiting returns the number of tasks in the pool's lanes.
+func (p *Pool) Waiting() int {
+	n := 0
+	for _, lane := range []int{p.threads.index, p.loops.index, p.isolation.lane} {
+		n += p.fleet.Owner.Waiting(lane)
+	}
+	return n
+}
+
+// Busy returns the number of slots that have a task which may end, those of leaving
+// workers included.
+func (p *Pool) Busy() int {
+	n := 0
+	for _, s := range p.all() {
+		n += s.busy()
+	}
+	return n
+}
+
+// Ready returns the number of slots that take tasks.
+func (p *Pool) Ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
+
+// Restarts yields the seats' ids with how often their worker was replaced.
+func (p *Pool) Restarts(yield func(worker string, restarts int) bool) {
+	for _, s := range p.seats {
+		if !yield(s.spec.ID, s.restarts()) {
+			return
+		}
+	}
+}
+
+// all returns every seat that may have a process.
+func (p *Pool) all() []*Seat {
+	return slices.Concat(p.seats, p.spares, p.isolation.seats, slices.Collect(maps.Keys(p.departing)))
+}
+
+// resize gives the pool as many seats as it should have. Those that are new have no
+// worker yet.
+func (p *Pool) resize() {
+	p.threads.balancer.SetPolicy(p.config.Policy)
+	p.loops.balancer.SetPolicy(p.config.Policy)
+	for len(p.seats) < p.count {
+		spec, core := p.post(len(p.seats))
+		p.seats = append(p.seats, newSeat(p, spec, core))
+	}
+	for len(p.seats) > p.count {
+		last := p.seats[len(p.seats)-1]
+		p.seats = p.seats[:len(p.seats)-1]
+		p.dismiss(last)
+	}
+}
+
+// dismiss lets a seat go that is the pool's no longer.
+func (p *Pool) dismiss(s *Seat) {
+	p.departing[s] = struct{}{}
+	s.dismiss()
+}
+
+// LaneOf returns the lane of the owner's queue where a task waits: for a loop, if there
+// are any, until one has refused it; a suspect for a worker that it has to itself.
+func (p *Pool) LaneOf(t *task.Task, suspect bool) int {
+	switch _, refused := p.needThread[entryOf(t)]; {
+	case suspect && p.slots() > 1:
+		return p.isolation.lane
+	case p.spec.LoopSlots == 0, t.ScriptPath == "", refused: // a text has no name to remember by what loops refuse
+		return p.threads.index
+	default:
+		return p.loops.index
+	}
+}
+
+// refused notes that a loop can't run t.
+func (p *Pool) refused(t *task.Task) {
+	if len(p.needThread) >= maxNeedThread {
+		clear(p.needThread)
+	}
+	p.needThread[entryOf(t)] = struct{}{}
+}
+
+// Observe notes how long a task took in user code.
+func (p *Pool) observe(t *task.Task, took time.Duration) {
+	if took > 0 {
+		p.estimates.Observe(entryOf(t), took)
+	}
+}
+
+// Threads and Loops are the pool's two classes of slots.
+func (p *Pool) Threads() *Lane { return &p.threads }
+
+// Loops is explained at Threads.
+func (p *Pool) Loops() *Lane { return &p.loops }
+
+// Acquire leases a free slot of a class for t. There is one whenever the class has Room.
+func (p *Pool) Acquire(n *Lane, t *task.Task, now time.Time) *Slot {
+	lease, ok := n.balancer.Acquire(now, p.estimates.Estimate(entryOf(t)))
+	if !ok {
+		return nil
+	}
+	w, i := n.entries[lease.Worker], lease.Slot
+	if n.loop {
+		i += w.spec.Slots
+	}
+	w.slots[i].lease = lease
+	return w.slots[i]
+}
+
+// Lane pairs one class of slots (threads, or places on loops) with the lane of the
+// owner's queue where tasks wait for them.
+type Lane struct {
+	index    int  // in the queue
+	loop     bool // they come after the other slots of a worker
+	balancer balancer.Balancer
+	entries  map[*balancer.Worker]*Worker
+}
+
+// Index returns the lane of the owner's queue.
+func (n *Lane) Index() int { return n.index }
+
+// Room reports whether a slot is free.
+func (n *Lane) Room() bool { return n.balancer.Room() }
+
+// open adds a worker's slots to the choice.
+func (n *Lane) open(w *Worker) *balancer.Worker {
+	count := w.spec.Slots
+	if n.loop {
+		count = w.spec.LoopSlots
+	}
+	if count == 0 {
+		return nil
+	}
+	entry := n.balancer.Add(count)
+	n.entries[entry] = w
+	return entry
+}
+
+// close takes them out again.
+func (n *Lane) close(w *balancer.Worker) {
+	if w != nil {
+		n.balancer.Remove(w)
+		delete(n.entries, w)
+	}
+}

@@ -1,0 +1,199 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
+	"cpulb/plugins/supervisor"
+)
+
+// A rollout is all or nothing until it is proven: of each pool that changes one
+// worker is started as the new configuration has it. If one can't be, the others
+// end and nothing has happened. Then the configuration holds, and the pools'
+// workers are exchanged one by one; tasks go on.
+
+// Rollout brings the fleet to new layouts: Prove, then Adopt and Roll, or Discard. It
+// runs without the lock, but for Adopt.
+type Rollout struct {
+	fleet   *Fleet
+	changes []*change // one for each pool
+}
+
+// change is what becomes of one pool.
+type change struct {
+	pool   *Pool
+	layout Layout
+	// fresh: the pool is new. exchanged: its workers are others than those that it
+	// has.
+	fresh, exchanged bool
+	// proven is a worker for the first seat, until that has it.
+	proven *Worker
+}
+
+// NewRollout finds out what changes, and changes nothing.
+func (f *Fleet) NewRollout(layouts []Layout) *Rollout {
+	r := &Rollout{fleet: f}
+	f.do(func(*effects.List) {
+		for _, l := range layouts {
+			r.changes = append(r.changes, f.changeTo(l))
+		}
+	})
+	return r
+}
+
+// changeTo finds out what becomes of the pool that is to be as l says. It is called
+// under the lock.
+func (f *Fleet) changeTo(l Layout) *change {
+	for _, p := range f.pools {
+		if p.Name() == l.config.Name {
+			return &change{pool: p, layout: l, exchanged: !p.sameWorkers(&l)}
+		}
+	}
+	return &change{pool: newPool(f, l), layout: l, fresh: true}
+}
+
+// Prove starts one worker of each pool that changes.
+func (r *Rollout) Prove(ctx context.Context) error {
+	for _, c := range r.changes {
+		if !c.fresh && !c.exchanged {
+			continue
+		}
+		var first *Seat
+		r.fleet.do(func(*effects.List) { first = c.pool.seats[0] })
+		spec, core := c.layout.post(0)
+		var err error
+		if c.proven, err = (runner{first}).launch(ctx, spec, core); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Discard ends what was proven and is not used.
+func (r *Rollout) Discard() {
+	for _, c := range r.changes {
+		if c.proven != nil {
+			c.proven.process.Kill()
+			<-c.proven.process.Done()
+		}
+	}
+}
+
+// Adopt has the new layouts and limits hold. It is called under the lock.
+func (r *Rollout) Adopt(limits *config.Limits) {
+	f := r.fleet
+	f.Limits = limits
+	old, taken := f.pools, f.All() // the lanes of pools that go are theirs until their tasks have ended
+	f.pools = nil
+	for _, c := range r.changes {
+		if c.fresh {
+			c.pool.useLanes(freeLanes(taken))
+			taken = append(taken, c.pool)
+		}
+		if most := c.layout.config.MaxWorkers; most > 0 && !c.fresh { // its size is what it needs now
+			c.layout.count = min(max(len(c.pool.seats), c.layout.config.MinWorkers), most)
+		}
+		c.pool.Layout = c.layout
+		f.pools = append(f.pools, c.pool)
+	}
+	for _, p := range old {
+		if !slices.Contains(f.pools, p) {
+			f.retired = append(f.retired, p)
+		}
+	}
+}
+
+// freeLanes returns the first of LanesPerPool lanes of the queue that none of these
+// pools has.
+func freeLanes(taken []*Pool) int {
+	for first := 0; ; first += LanesPerPool {
+		if !slices.ContainsFunc(taken, func(p *Pool) bool { return p.threads.index == first }) {
+			return first
+		}
+	}
+}
+
+// Roll exchanges the workers, one at a time in each pool. What fails now has been
+// proven before; the seat tries again by itself.
+func (r *Rollout) Roll() error {
+	failed := make([]error, len(r.changes))
+	var all sync.WaitGroup
+	for i, c := range r.changes {
+		all.Go(func() { failed[i] = c.roll() })
+	}
+	all.Wait()
+	return errors.Join(failed...)
+}
+
+func (c *change) roll() error {
+	p := c.pool
+	var seats, spares []*Seat
+	had := 0
+	p.fleet.do(func(fx *effects.List) {
+		if !c.fresh {
+			had = len(p.seats)
+		}
+		p.resize()
+		seats = slices.Clone(p.seats)
+		spares = slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
+		p.resizeSpares(fx)
+	})
+	var failed []error
+	note := func(err error) {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	for i, s := range seats {
+		switch {
+		case i >= had:
+			note(runner{s}.fill(c.takeProven()))
+		case c.exchanged:
+			spec, core := c.layout.post(i)
+			note(runner{s}.exchangeFor(spec, core, c.takeProven()))
+		}
+	}
+	for i, s := range spares {
+		if c.exchanged {
+			spec, core := c.layout.spareSpec(i)
+			note(runner{s}.exchangeFor(spec, core, nil))
+		}
+	}
+	return summary(failed)
+}
+
+func (c *change) takeProven() *Worker {
+	w := c.proven
+	c.proven = nil
+	return w
+}
+
+// fill gives a new seat its first worker, ready or not, and keeps it filled.
+func (r runner) fill(ready *Worker) error {
+	var err error
+	if ready != nil {
+		r.take(ready, "")
+	} else {
+		err = r.start(r.life)
+	}
+	r.fleet().running.Go(r.supervise)
+	return err
+}
+
+// exchangeFor gives the seat another kind of worker; ready, if not nil, is one.
+func (r runner) exchangeFor(spec supervisor.Spec, core int, ready *Worker) error {
+	answer := make(chan error, 1)
+	err := r.order(r.fleet().life, order{spec: spec, core: core, why: "the configuration has changed", ready: ready, answer: answer}, answer)
+	if err != nil && ready != nil {
+		ready.process.Kill() // nobody else may know it
+	}
+	if errors.Is(err, api.ErrNoWorker) {
+		return nil // the pool has become smaller meanwhile
+	}
+	return err
+}

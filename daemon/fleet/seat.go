@@ -1,0 +1,158 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/plugins/supervisor"
+)
+
+// Seat is a place for a worker, which is filled again when that dies or has to go.
+// Its runner alone puts a worker into it.
+type Seat struct {
+	pool *Pool
+	spec supervisor.Spec
+	core int // that its workers are pinned to; -1: none
+	// alone: its workers run one suspect at a time, see isolate.go.
+	alone bool
+	// standby: its workers take no tasks but other seats, see spare.go.
+	standby bool
+	// life ends with the fleet's, or when the seat is dismissed.
+	life    context.Context
+	dismiss context.CancelFunc
+	orders  chan order
+
+	// worker was the last to take tasks here; nil before the first, and when it has
+	// moved to another seat.
+	worker *Worker
+	// vacant is closed once the worker takes no more tasks: the seat needs another one,
+	// after this wait. Each worker has a new one; the runner alone makes it.
+	vacant chan struct{}
+	wait   time.Duration
+	// leaving are its predecessors that have not ended.
+	leaving    []*Worker
+	deaths     *lifecycle.Restarts
+	workersHad int
+}
+
+// order asks for a successor of the seat's worker, in a process as spec says. The
+// worker stays until the successor is ready.
+type order struct {
+	spec supervisor.Spec
+	core int
+	// of is the worker to replace; nil: whichever is there.
+	of  *Worker
+	why string
+	// ready, if not nil, is the successor.
+	ready  *Worker
+	answer chan<- error // has room
+}
+
+func newSeat(p *Pool, spec supervisor.Spec, core int) *Seat {
+	s := &Seat{pool: p, spec: spec, core: core, orders: make(chan order, 1)}
+	s.life, s.dismiss = context.WithCancel(p.fleet.life)
+	s.deaths, _ = lifecycle.NewRestarts(lifecycle.DefaultPolicy(), p.fleet.Elapsed) // that policy makes sense
+	return s
+}
+
+// seated opens w to tasks; what had the seat leaves it.
+func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
+	old := s.worker
+	s.workersHad++
+	s.worker, s.vacant, s.wait = w, make(chan struct{}), 0
+	w.seat, w.moving = s, false
+	s.deaths.Born()
+	w.open()
+	if old != nil {
+		old.drain(why, fx)
+	}
+	s.pool.fleet.Owner.Room(s.pool, fx)
+	if w.orphaned {
+		w.died(fx)
+	}
+}
+
+// vacate has the runner put another worker into the seat, after a wait.
+func (s *Seat) vacate(wait time.Duration) {
+	s.wait = wait
+	close(s.vacant)
+}
+
+// restarts counts the workers after the first.
+func (s *Seat) restarts() int { return max(0, s.workersHad-1) }
+
+// successor is the order for a worker like the one that is there.
+func (s *Seat) successor(why string) (order, <-chan error) {
+	answer := make(chan error, 1)
+	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
+}
+
+// become has the seat's next workers be as o says.
+func (s *Seat) become(o order) { s.spec, s.core = o.spec, o.core }
+
+// gone says why a seat that was dismissed has no worker.
+func (s *Seat) gone() error {
+	if s.pool.fleet.life.Err() != nil {
+		return api.ErrDraining
+	}
+	return fmt.Errorf("%w: %s: its seat is no longer needed", api.ErrNoWorker, s.pool.Name())
+}
+
+// lost notes that w has died, in state.
+func (s *Seat) lost(w *Worker, state lifecycle.State) {
+	if state.BlamesTasks() {
+		s.pool.deaths++
+	}
+	if i := slices.Index(s.leaving, w); i >= 0 {
+		s.leaving = slices.Delete(s.leaving, i, i+1)
+		s.departed()
+		return
+	}
+	if w.faultless(state) {
+		s.deaths.Ended()
+		s.vacate(0)
+	} else {
+		s.vacate(s.deaths.Died(w.process.Exit(), w.process.LastStderr()))
+	}
+	s.departed()
+}
+
+// departed forgets a dismissed seat without a process.
+func (s *Seat) departed() {
+	if s.life.Err() != nil && len(s.workers()) == 0 {
+		delete(s.pool.departing, s)
+	}
+}
+
+// workers returns those that live here, the one that takes tasks first.
+func (s *Seat) workers() []*Worker {
+	var all []*Worker
+	if w := s.worker; w != nil && w.state.Load() != lifecycle.Dead && !slices.Contains(s.leaving, w) {
+		all = append(all, w)
+	}
+	return append(all, s.leaving...)
+}
+
+// busy counts the slots that have a task.
+func (s *Seat) busy() int {
+	n := 0
+	for _, w := range s.workers() {
+		n += w.busy()
+	}
+	return n
+}
+
+// state is that of the worker that takes tasks, or of the attempt to have one.
+func (s *Seat) state() lifecycle.State {
+	switch w := s.worker; {
+	case w == nil || slices.Contains(s.leaving, w):
+		return lifecycle.Starting
+	default:
+		return w.state.Load()
+	}
+}

@@ -1,0 +1,225 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// Slot is the daemon's end of one thread of a worker, or of one place on its loop. It
+// lives as long as its worker, and has one task at a time.
+type Slot struct {
+	pool   *Pool
+	worker *Worker
+	lane   *Lane
+	index  int
+	// process and conn are set before the slot gets its first task, and do not change.
+	process Process
+	conn    Conn
+	lost    chan struct{}
+	hold    Hold // nil: it has no task
+	// overdue is why hold was to stop, which did not and is kept, see Owner.Overdue; 0:
+	// it was not. Its worker is fenced.
+	overdue plugins.StopReason
+	lease   balancer.Lease
+	seq     uint64
+	guard   *time.Timer // ends a worker whose task does not stop in time
+}
+
+// Give makes h the slot's task. It returns where that is and its number there.
+func (s *Slot) Give(h Hold) (where task.Worker, seq uint64) {
+	s.seq++
+	s.hold = h
+	w := s.worker
+	if timeout := time.Duration(h.Info().Timeout); timeout > 0 {
+		s.guardAfter(timeout+s.pool.fleet.Limits.CancelGrace, plugins.StopTimedOut)
+	}
+	return task.Worker{ID: w.spec.ID, Executor: s.pool.config.Executor, Pool: s.pool.Name(),
+		PID: s.process.PID(), Core: w.core, Slot: s.index}, s.seq
+}
+
+// Send implements effects.Sender; it runs without the lock. A worker with a slot that
+// can't be written to is of no use: it is ended, and its watcher sees to the tasks once
+// everything that the worker had written has been read.
+func (s *Slot) Send(t *plugins.Task) {
+	if err := s.conn.Send(t); err != nil {
+		go s.process.Kill()
+	}
+}
+
+// Stop asks the worker to end the slot's task, and gives it a grace. A task that was
+// recalled unread is Returned as Stopped; every other way ends with its Result.
+func (s *Slot) Stop(reason plugins.StopReason, fx *effects.List) {
+	grace := s.pool.fleet.Limits.CancelGrace
+	s.guardAfter(grace, reason)
+	seq := s.seq
+	fx.Process(func() { handler{s}.cancel(seq, reason, grace) })
+}
+
+// Disarm lets the slot's task have its time: it has been ended otherwise.
+func (s *Slot) Disarm() {
+	if s.guard != nil {
+		s.guard.Stop()
+	}
+}
+
+// guardAfter arms the last rung: after d the slot's worker is fenced if it still has the
+// task.
+func (s *Slot) guardAfter(d time.Duration, reason plugins.StopReason) {
+	s.Disarm()
+	seq := s.seq
+	s.guard = time.AfterFunc(d, func() { handler{s}.overdue(seq, reason) })
+}
+
+// clear takes the task out of the slot, whose lease goes on.
+func (s *Slot) clear() Hold {
+	h := s.hold
+	s.hold, s.overdue = nil, 0
+	s.Disarm()
+	return h
+}
+
+// release frees the slot, and finds work for it.
+func (s *Slot) release(fx *effects.List) {
+	s.clear()
+	w := s.worker
+	if w.state.Load().TakesTasks() {
+		if w.seat.alone {
+			s.pool.isolation.idle = append(s.pool.isolation.idle, w)
+		} else {
+			s.lane.balancer.Release(s.lease, s.pool.fleet.Now())
+		}
+	}
+	w.settle(fx)
+	s.pool.fleet.Owner.Room(s.pool, fx)
+}
+
+// abandon gives back the task of a slot whose process is dead.
+func (s *Slot) abandon(d Death, fx *effects.List) {
+	if h := s.clear(); h != nil {
+		s.pool.fleet.Owner.Lost(h, d, s.pool, fx)
+	}
+}
+
+// handler is the slot for its connection's reader and for those who ask its worker. It
+// runs without the lock.
+type handler struct{ *Slot }
+
+// with calls f with the task that seq means, unless the slot has it no more.
+func (s handler) with(seq uint64, f func(owner Owner, h Hold, fx *effects.List)) {
+	fleet := s.pool.fleet
+	fleet.do(func(fx *effects.List) {
+		if s.hold != nil && s.seq == seq {
+			f(fleet.Owner, s.hold, fx)
+		}
+	})
+}
+
+// Started implements plugins.Handler.
+func (s handler) Started(seq uint64) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) { owner.Started(h, fx) })
+}
+
+// Partial implements plugins.Handler.
+func (s handler) Partial(seq, _ uint64, value []byte) {
+	s.event(seq, &task.Event{Kind: task.EventPartial, Value: value})
+}
+
+// Progress implements plugins.Handler.
+func (s handler) Progress(seq uint64, fraction float64, message string) {
+	s.event(seq, &task.Event{Kind: task.EventProgress, Fraction: &fraction, Message: message})
+}
+
+// Log implements plugins.Handler.
+func (s handler) Log(seq uint64, level, message string) {
+	s.event(seq, &task.Event{Kind: task.EventLog, Level: level, Message: message})
+}
+
+func (s handler) event(seq uint64, ev *task.Event) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) { owner.Event(h, ev, fx) })
+}
+
+// Ended implements plugins.Handler: the slot is free again, and gets its next task in
+// the same operation, so that it idles as little as it can.
+func (s handler) Ended(seq uint64, o plugins.Outcome) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		owner.Ended(h, o, fx)
+		s.pool.observe(h.Info(), o.RunTime)
+		s.worker.countTask()
+		s.release(fx)
+	})
+}
+
+// Skipped implements plugins.Handler: the task waits for another worker, as this
+// one drains, or for a thread.
+func (s handler) Skipped(seq uint64, needsThread bool) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		if needsThread {
+			s.pool.refused(h.Info())
+			owner.Returned(h, NeedsThread, fx)
+			s.release(fx)
+			return
+		}
+		s.clear()
+		owner.Returned(h, Skipped, fx)
+		s.worker.settle(fx)
+	})
+}
+
+// Lost implements plugins.Handler. A worker without one of its slots is of no
+// use; its end is its watcher's to deal with.
+func (s handler) Lost(error) {
+	s.pool.fleet.do(func(fx *effects.List) {
+		close(s.lost)
+		if s.process != nil { // else it is still being started
+			fx.Process(s.process.Kill)
+		}
+	})
+}
+
+// cancel asks the worker to stop a task that it has been sent.
+func (s handler) cancel(seq uint64, reason plugins.StopReason, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	claim, err := s.process.Cancel(ctx, s.index, seq, reason)
+	if err != nil || claim != plugins.Recalled {
+		return // claimed: its Result comes; an error: the guard or the worker's end does
+	}
+	s.giveBack(seq, Stopped)
+}
+
+// recall takes a task back that the leaving worker may not have begun.
+func (s handler) recall(seq uint64, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if claim, err := s.process.Recall(ctx, s.index, seq); err == nil && claim == plugins.Recalled { // else as in cancel
+		s.giveBack(seq, Recalled)
+	}
+}
+
+func (s handler) giveBack(seq uint64, why Return) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		owner.Returned(h, why, fx)
+		s.release(fx)
+	})
+}
+
+// overdue is called when a task did not stop within its grace: its worker is fenced.
+func (s handler) overdue(seq uint64, reason plugins.StopReason) {
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		if owner.Overdue(h, reason, fx) {
+			s.Slot.overdue = reason
+		} else {
+			s.clear() // and its lease is never released
+		}
+		w := s.worker
+		w.fence(fmt.Sprintf("task %s (%s) did not stop", h.Info().ID, h.Info().ScriptPath), fx)
+		w.settle(fx) // it may have been fenced before, and this was the last task in it
+		owner.Room(s.pool, fx)
+	})
+}

@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Worker is one process, from its start to its end. A seat can have several: one that
+// takes tasks, and predecessors whose tasks are still running.
+type Worker struct {
+	pool *Pool
+	// seat is where it is. A spare moves to another one, see spare.go.
+	seat *Seat
+	// moving: it has left one seat and is not in the next one yet. orphaned: its process
+	// ended meanwhile.
+	moving, orphaned bool
+	watched          bool            // it has its watcher
+	spec             supervisor.Spec // as which it runs
+	core             int             // that it is pinned to; -1: none
+	state            lifecycle.Machine
+	// process is nil until it has started.
+	process Process
+	slots   []*Slot
+	// threads and loops are its entries in the pool's lanes, nil unless it takes
+	// tasks.
+	threads, loops *balancer.Worker
+	born           time.Duration // by Fleet.Elapsed
+	tasks          int           // that have ended here
+	why            string        // it leaves
+	hung           bool          // it did not answer, see watch.go
+	// patience ends a fenced worker whose neighbours take too long.
+	patience *time.Timer
+	// recycleFrom is from when on it may be given a successor, see recycle.go.
+	recycleFrom time.Duration
+}
+
+func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
+	w := &Worker{pool: s.pool, seat: s, spec: spec, core: core}
+	w.slots = make([]*Slot, spec.Slots+spec.LoopSlots)
+	for i := range w.slots {
+		w.slots[i] = &Slot{pool: s.pool, worker: w, lane: &s.pool.threads, index: i, lost: make(chan struct{})}
+		if i >= spec.Slots {
+			w.slots[i].lane = &s.pool.loops
+		}
+	}
+	return w
+}
+
+// attach gives the worker its process, whose slots are open.
+func (w *Worker) attach(p Process) {
+	w.process = p
+	for i := range w.slots {
+		w.slots[i].process, w.slots[i].conn = p, p.Slot(i)
+	}
+}
+
+// open lets the worker take tasks.
+func (w *Worker) open() {
+	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
+	w.born = w.pool.fleet.Elapsed()
+	switch p := w.pool; {
+	case w.seat.standby:
+	case w.seat.alone:
+		p.isolation.idle = append(p.isolation.idle, w)
+	default:
+		w.threads, w.loops = p.threads.open(w), p.loops.open(w)
+	}
+}
+
+// close lets it take no more.
+func (w *Worker) close() {
+	p := w.pool
+	p.threads.close(w.threads)
+	p.loops.close(w.loops)
+	w.threads, w.loops = nil, nil
+	p.isolation.close(w)
+}
+
+// died deals with what a process that has ended leaves behind.
+func (w *Worker) died(fx *effects.List) {
+	if w.moving {
+		w.orphaned = true // it has no task; its next seat sees to it
+		return
+	}
+	state, _ := w.state.Advance(lifecycle.Dead) // every state that it can be in has the move
+	w.close()
+	if w.patience != nil {
+		w.patience.Stop()
+	}
+	w.abandon(state, fx)
+	w.seat.lost(w, state)
+	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
+	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
+		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+	}
+}
+
+// abandon gives the tasks back of a worker that died in state.
+func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
+	running := 0
+	for _, s := range w.slots {
+		if s.hold != nil && s.overdue == 0 && s.hold.Runs() {
+			running++
+		}
+	}
+	for _, s := range w.slots {
+		s.abandon(Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Overdue: s.overdue, Worker: w.spec.ID, Exit: w.process.Exit()}, fx)
+	}
+}
+
+// busy counts the slots that have a task which may end.
+func (w *Worker) busy() int {
+	n := 0
+	for _, s := range w.slots {
+		if s.hold != nil && s.overdue == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// faultless reports whether its death says nothing of the seat: it had a suspect.
+func (w *Worker) faultless(state lifecycle.State) bool {
+	return !state.BlamesTasks() || w.seat.alone && w.slots[0].seq > 0
+}

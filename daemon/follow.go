@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+)
+
+// piece is what a reader gets at a time.
+type piece[T any] struct {
+	items []T
+	// last: nothing follows. more is closed when something does; it is looked at only
+	// if there are no items.
+	last bool
+	more <-chan struct{}
+}
+
+// follow yields what next, which is called under the lock, returns, piece by piece to
+// the last. The error within is ctx's, or api.ErrDraining, naming what was followed,
+// when the engine ends before. A reader, however slow, holds up nobody.
+func follow[T any](ctx context.Context, e *Engine, what string, next func() piece[T], yield func(T, error) bool) {
+	var none T
+	for {
+		var p piece[T]
+		e.do(func(*effects.List) { p = next() })
+		for _, item := range p.items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		switch {
+		case p.last:
+			return
+		case len(p.items) > 0:
+			continue
+		}
+		select {
+		case <-p.more:
+		case <-ctx.Done():
+			yield(none, ctx.Err())
+			return
+		case <-e.stopped:
+			yield(none, fmt.Errorf("%w before %s", api.ErrDraining, what))
+			return
+		}
+	}
+}
+
+// Events returns the task's events after a cursor: those kept, then those to come,
+// to its result. The error within is ctx's, or api.ErrDraining when the engine
+// ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
+func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (events iter.Seq2[*task.Event, error], err error) {
+	var r *ledger.Record
+	var log *ledger.EventLog
+	e.do(func(*effects.List) {
+		if r, err = e.findLocked(who, access.See, id); err == nil {
+			log = r.Log()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(*task.Event, error) bool) {
+		at := after
+		follow(ctx, e, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
+	}, nil
+}
+
+// eventsAfter returns what log, of r, has after a cursor, which it moves on.
+func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p piece[*task.Event]) {
+	p.items, p.more = log.After(*after)
+	if n := len(p.items); n > 0 {
+		*after = p.items[n-1].Cursor
+	}
+	p.last = r.Result() != nil // which is the last in the log
+	return p
+}
+
+// BatchResults returns the Results that are still kept, in the order in which the
+// tasks ended, then those to come, to the last. The error within is ctx's, or
+// api.ErrDraining. Errors: api.ErrBatchNotFound.
+func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
+	var b *ledger.Batch
+	e.do(func(*effects.List) { b, err = e.findBatchLocked(who, id) })
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(*task.Result, error) bool) {
+		from := 0
+		follow(ctx, e, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
+			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
+			e.store.Given(len(p.items))
+			return p
+		}, yield)
+	}, nil
+}
+
+// resultsAtOnce bounds for how long the engine is held up by a reader.
+const resultsAtOnce = 1000

@@ -1,0 +1,151 @@
+package ledger
+
+import (
+	"slices"
+
+	"cpulb/daemon/task"
+)
+
+// EventLog keeps a task's events for late readers. The events themselves do not
+// change.
+//
+// Progress and log events are bounded: the oldest make room, and a gap event stands
+// where they were. Partial results are data: an executor bounds them, and what one
+// that does not sends beyond the bound is a gap, too.
+type EventLog struct {
+	events []*task.Event
+	// notes is the size of the progress and log events, values that of partials.
+	notes, values int64
+	// changed is made when a reader waits, and closed at the next event.
+	changed chan struct{}
+}
+
+// EventBounds say how large the events of one task may be: its partial results, and
+// its progress and log events.
+type EventBounds struct{ PartialBytes, NoteBytes int64 }
+
+// eventBytes is about what an event takes in memory beside its texts.
+const eventBytes = 200
+
+func sizeOf(ev *task.Event) int64 { return eventBytes + int64(len(ev.Value)+len(ev.Message)) }
+
+func isNote(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev.Kind == task.EventLog }
+
+func (l *EventLog) bytes() int64 { return l.notes + l.values }
+
+// add keeps ev within the bounds.
+func (l *EventLog) add(ev *task.Event, b EventBounds) {
+	switch {
+	case isNote(ev):
+		l.notes += sizeOf(ev)
+	case ev.Kind == task.EventPartial && l.values+sizeOf(ev) > b.PartialBytes+eventBytes:
+		ev = gap(ev, 1)
+	case ev.Kind == task.EventPartial:
+		l.values += sizeOf(ev)
+	}
+	l.events = append(l.events, ev)
+	if l.notes > b.NoteBytes {
+		l.drop(b.NoteBytes / 2) // half at a time, so that each event is looked at but a few times
+	}
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+func gap(at *task.Event, missed uint64) *task.Event {
+	return &task.Event{Kind: task.EventGap, ID: at.ID, Cursor: at.Cursor, Missed: missed}
+}
+
+// drop puts gaps in the place of the oldest notes until at most keep is left.
+func (l *EventLog) drop(keep int64) {
+	kept := l.events[:0]
+	for _, ev := range l.events {
+		if l.notes > keep && isNote(ev) {
+			l.notes -= sizeOf(ev)
+			ev = gap(ev, 1)
+		}
+		if last := len(kept) - 1; last >= 0 && ev.Kind == task.EventGap && kept[last].Kind == task.EventGap {
+			ev = gap(ev, ev.Missed+kept[last].Missed)
+			kept = kept[:last]
+		}
+		kept = append(kept, ev)
+	}
+	clear(l.events[len(kept):])
+	l.events = kept
+}
+
+// After returns the events after a cursor, and if there are none a channel that is
+// closed when there are.
+func (l *EventLog) After(c task.Cursor) ([]*task.Event, <-chan struct{}) {
+	for i, ev := range l.events {
+		if ev.Cursor.Compare(c) > 0 {
+			return slices.Clone(l.events[i:]), nil
+		}
+	}
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return nil, l.changed
+}
+
+// Cursor is the place of the last event of r.
+func (r *Record) Cursor() task.Cursor {
+	return task.Cursor{Attempt: int(r.Attempts + r.Lives), Seq: r.events}
+}
+
+// EndCursor gives the event of the Result its place, before there is one.
+func (r *Record) EndCursor() task.Cursor {
+	r.events++
+	return r.Cursor()
+}
+
+// Note completes ev, the next event of r, keeps it, and returns who is to hear of it:
+// those who want more than the result.
+func (r *Record) Note(ev *task.Event, b EventBounds) (verbose []task.Watcher) {
+	r.events++
+	ev.ID, ev.Cursor = r.Task.ID, r.Cursor()
+	if r.log == nil && (isNote(ev) || ev.Kind == task.EventPartial) {
+		r.log = &EventLog{}
+	}
+	if r.log != nil {
+		r.log.add(ev, b)
+	}
+	for _, w := range r.watchers {
+		if w.Verbose() {
+			verbose = append(verbose, w)
+		}
+	}
+	return verbose
+}
+
+// NoteStatus is Note for what clients see of r now. It returns a nil event when there
+// is nobody to hear of it, now or later; cursors count it all the same.
+func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watcher) {
+	if r.log == nil && len(r.watchers) == 0 {
+		r.events++
+		return nil, nil
+	}
+	status := r.status
+	ev := &task.Event{Kind: task.EventState, Status: &status, Message: why}
+	return ev, r.Note(ev, b)
+}
+
+// ResultEvent is the last event of a task that has ended.
+func (r *Record) ResultEvent() *task.Event {
+	return &task.Event{Kind: task.EventResult, ID: r.Task.ID, Cursor: r.Cursor(), Result: r.result}
+}
+
+// Log returns the events that are kept of r, from now on if there was no log before:
+// then it begins with the status, or is the result alone.
+func (r *Record) Log() *EventLog {
+	if r.log == nil {
+		r.log = &EventLog{}
+		if status := r.status; r.result == nil {
+			r.log.events = []*task.Event{{Kind: task.EventState, ID: r.Task.ID, Cursor: r.Cursor(), Status: &status}}
+		} else {
+			r.log.events = []*task.Event{r.ResultEvent()}
+		}
+	}
+	return r.log
+}

@@ -1,0 +1,126 @@
+package ledger_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
+	"cpulb/daemon/task"
+
+	"pgregory.net/rapid"
+)
+
+// item gives r a place in a queue of its own.
+func item(r *ledger.Record) *queue.Item[*ledger.Record] {
+	it, err := queue.New[*ledger.Record](queue.Options{Lanes: 1, MaxTasks: 1}).Push(now, r, queue.Entry{})
+	if err != nil {
+		panic(err)
+	}
+	return it
+}
+
+// watcher wants everything, or the result alone.
+type watcher bool
+
+func (w watcher) TaskEvent(*task.Event) {}
+func (w watcher) Verbose() bool         { return bool(w) }
+
+var wide = ledger.EventBounds{PartialBytes: 1 << 20, NoteBytes: 1 << 20}
+
+func note(text string) *task.Event {
+	return &task.Event{Kind: task.EventLog, Level: "info", Message: text}
+}
+
+func TestEventsAreKeptOnceSomebodyMayAskForThem(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	r := add(s, plain())
+	if ev, to := r.NoteStatus("", wide); ev != nil || to != nil {
+		t.Errorf("nobody listens and %v was told to %v", ev, to)
+	}
+	r.Watch(watcher(true))
+	r.Watch(watcher(false))
+	ev, to := r.NoteStatus("why", wide)
+	if ev.Cursor.Seq != 2 || *ev.Status != task.Pending || ev.Message != "why" || len(to) != 1 {
+		t.Errorf("%+v for %v", ev, to)
+	}
+	r.Note(note("kept"), wide)
+	log := r.Log()
+	if got, _ := log.After(task.Cursor{}); len(got) != 1 || got[0].Message != "kept" || got[0].ID != r.Task.ID {
+		t.Errorf("kept: %v", got)
+	}
+	none, more := log.After(r.Cursor())
+	if none != nil {
+		t.Errorf("after the last: %v", none)
+	}
+	move(t, s, r, ledger.Ready, ledger.Ending)
+	end(t, s, r, task.Completed)
+	last, all := s.Announce(r, wide)
+	<-more
+	if last.Kind != task.EventResult || last.Result != r.Result() || len(all) != 2 || s.Got() != 2 {
+		t.Errorf("the last event: %+v for %v", last, all)
+	}
+	if got, _ := log.After(task.Cursor{}); len(got) != 2 || got[1] != last {
+		t.Errorf("in the log: %v", got)
+	}
+}
+
+func TestALogOfALateReaderBeginsWithWhatIsKnown(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	r := add(s, plain())
+	if got, _ := r.Log().After(task.Cursor{Attempt: -1}); len(got) != 1 || *got[0].Status != task.Pending {
+		t.Errorf("of a task that waits: %v", got)
+	}
+	r = ended(t, s, plain())
+	if ev, to := s.Announce(r, wide); ev != nil || to != nil {
+		t.Errorf("nobody listened and %v was told to %v", ev, to)
+	}
+	if got, _ := r.Log().After(task.Cursor{}); len(got) != 1 || got[0].Result != r.Result() {
+		t.Errorf("of one that has ended: %v", got)
+	}
+	s.Given(3)
+	if s.Got() != 3 || s.Put() != 1 {
+		t.Errorf("%d were given, %d have ended", s.Got(), s.Put())
+	}
+}
+
+// Progress and log events stay within their bound, and gaps say how many are missing;
+// partial results are kept up to theirs.
+func TestALogStaysWithinItsBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := ledger.EventBounds{PartialBytes: rapid.Int64Range(0, 5000).Draw(t, "partials"), NoteBytes: rapid.Int64Range(0, 5000).Draw(t, "notes")}
+		s := ledger.NewStore(ledger.Bounds{Max: 1})
+		r := add(s, plain())
+		n := rapid.IntRange(1, 200).Draw(t, "events")
+		for i := range n {
+			ev := note(fmt.Sprint(i))
+			if rapid.Bool().Draw(t, "partial") {
+				ev = &task.Event{Kind: task.EventPartial, Value: make([]byte, rapid.IntRange(0, 300).Draw(t, "size"))}
+			}
+			r.Note(ev, b)
+		}
+		got, _ := r.Log().After(task.Cursor{})
+		var notes, partials int64
+		total, last := 0, task.Cursor{}
+		for _, ev := range got {
+			switch ev.Kind {
+			case task.EventGap:
+				total += int(ev.Missed)
+			case task.EventPartial:
+				partials += 200 + int64(len(ev.Value))
+				total++
+			default:
+				notes += 200 + int64(len(ev.Message))
+				total++
+			}
+			if ev.Cursor.Compare(last) <= 0 {
+				t.Fatalf("%+v comes after %+v", ev.Cursor, last)
+			}
+			last = ev.Cursor
+		}
+		if total != n || notes > b.NoteBytes || partials > b.PartialBytes+200 {
+			t.Fatalf("%d of %d events, %d bytes of notes, %d of partials, bounds %+v", total, n, notes, partials, b)
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package ledger
+
+import (
+	"container/heap"
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+func (s *Store) keep(r *Record) {
+	ttl := s.bounds.TTL
+	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
+		ttl = time.Duration(x.ResultTTL)
+	}
+	k := keptResult{r, r.result.FinishedAt.Add(ttl).UnixNano(), weight(r)}
+	heap.Push(&s.kept, k)
+	s.bytes += k.bytes
+}
+
+// weight is about what r takes in memory.
+func weight(r *Record) int64 {
+	n := int64(len(r.Task.Params) + len(r.result.Data) + len(r.result.Stdout) + len(r.result.Stderr))
+	if r.result.Error != nil {
+		n += int64(len(r.result.Error.Message) + len(r.result.Error.Traceback))
+	}
+	if r.log != nil {
+		n += r.log.bytes()
+	}
+	return n
+}
+
+// Evict lets go of what is too old, too many or too large, and returns it.
+func (s *Store) Evict(now time.Time) (gone []*Record) {
+	for len(s.kept) > 0 {
+		first := s.kept[0]
+		if len(s.kept) <= s.bounds.Max && s.bytes <= s.bounds.MaxBytes && first.expires > now.UnixNano() {
+			break
+		}
+		heap.Pop(&s.kept)
+		s.bytes -= first.bytes
+		s.remove(first.record)
+		s.part(first.record, true)
+		s.bury(first.record.Task.ID)
+		gone = append(gone, first.record)
+	}
+	return gone
+}
+
+// NextEviction returns when the next result is too old.
+func (s *Store) NextEviction() (time.Time, bool) {
+	if len(s.kept) == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, s.kept[0].expires), true
+}
+
+func (s *Store) bury(id task.ID) {
+	if len(s.graves) < maxTombstones {
+		s.graves = append(s.graves, id)
+	} else {
+		delete(s.tombstones, s.graves[s.grave])
+		s.graves[s.grave] = id
+		s.grave = (s.grave + 1) % maxTombstones
+	}
+	s.tombstones[id] = struct{}{}
+}
+
+// keptResult is an ended task, when it is to be evicted, and what it takes.
+type keptResult struct {
+	record  *Record
+	expires int64
+	bytes   int64
+}
+
+// expiries implements heap.Interface.
+type expiries []keptResult
+
+func (h expiries) Len() int           { return len(h) }
+func (h expiries) Less(i, j int) bool { return h[i].expires < h[j].expires }
+func (h expiries) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface.
+func (h *expiries) Push(x any) { *h = append(*h, x.(keptResult)) }
+
+// Pop implements heap.Interface.
+func (h *expiries) Pop() any {
+	last := len(*h) - 1
+	k := (*h)[last]
+	(*h)[last] = keptResult{}
+	*h = (*h)[:last]
+	return k
+}

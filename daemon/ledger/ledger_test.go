@@ -1,0 +1,346 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+
+	"pgregory.net/rapid"
+)
+
+var now = time.Unix(1_800_000_000, 0)
+
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+type pool string
+
+func (p pool) Name() string { return string(p) }
+
+func plain() *task.Task { return &task.Task{ID: task.NewID(), ScriptPath: "/x.py", Function: "main"} }
+
+// add takes in a task, which is Arriving then.
+func add(s *ledger.Store, t *task.Task) *ledger.Record {
+	r := &ledger.Record{Task: t, Pool: pool("p")}
+	s.Stamp(r, now)
+	s.Add(r)
+	return r
+}
+
+func move(t failer, s *ledger.Store, r *ledger.Record, phases ...ledger.Phase) {
+	t.Helper()
+	for _, to := range phases {
+		if err := s.Move(r, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func result(r *ledger.Record, status task.Status) *task.Result {
+	return &task.Result{ID: r.Task.ID, Status: status, Data: []byte("7"), FinishedAt: now}
+}
+
+// end ends a task that is Ending and returns what had to go.
+func end(t failer, s *ledger.Store, r *ledger.Record, status task.Status) []*ledger.Record {
+	t.Helper()
+	r.EndCursor()
+	gone, err := s.End(r, result(r, status), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gone
+}
+
+// ended takes in a task that ends at once.
+func ended(t failer, s *ledger.Store, k *task.Task) *ledger.Record {
+	t.Helper()
+	r := add(s, k)
+	move(t, s, r, ledger.Ready, ledger.Ending)
+	end(t, s, r, task.Completed)
+	return r
+}
+
+func TestATaskIsFoundAsLongAsItIsKept(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	k := plain()
+	k.Extra = &task.Extras{IdempotencyKey: "once", ResultTTL: task.Duration(time.Minute)}
+	r := ended(t, s, k)
+	if found, err := s.Find(k.ID); err != nil || found != r || s.Keyed(0, "once") != r || s.Keyed(1, "once") != nil {
+		t.Errorf("found %v: %v", found, err)
+	}
+	if at, ok := s.NextEviction(); !ok || !at.Equal(now.Add(time.Minute)) {
+		t.Errorf("it is evicted at %v", at)
+	}
+	if gone := s.Evict(now.Add(time.Minute - 1)); gone != nil || s.Size() != 1 || s.Bytes() == 0 {
+		t.Errorf("gone too early: %v", gone)
+	}
+	if gone := s.Evict(now.Add(time.Minute)); len(gone) != 1 || gone[0] != r || s.Size() != 0 || s.Bytes() != 0 {
+		t.Errorf("gone: %v; %d bytes are left", gone, s.Bytes())
+	}
+	if _, err := s.Find(k.ID); !errors.Is(err, task.ErrEvicted) || s.Keyed(0, "once") != nil {
+		t.Errorf("an evicted task: %v", err)
+	}
+	if _, err := s.Find(task.NewID()); !errors.Is(err, task.ErrNotFound) {
+		t.Errorf("an unknown task: %v", err)
+	}
+	if _, ok := s.NextEviction(); ok {
+		t.Error("nothing is kept and something is to be evicted")
+	}
+}
+
+func TestWhatIsTooManyOrTooLargeMakesRoom(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 2, MaxBytes: 100})
+	first, second := ended(t, s, plain()), ended(t, s, plain())
+	third := ended(t, s, plain())
+	if s.Get(first.Task.ID) != nil || s.Get(second.Task.ID) == nil || s.Get(third.Task.ID) == nil {
+		t.Error("the oldest of three has not gone")
+	}
+	large := add(s, plain())
+	move(t, s, large, ledger.Ready, ledger.Ending)
+	done := large.Done()
+	res := result(large, task.Failed)
+	res.Error = &task.Error{Message: string(make([]byte, 200))}
+	gone, err := s.End(large, res, now)
+	if err != nil || !slices.Contains(gone, large) || s.Bytes() > 100 {
+		t.Errorf("%d bytes are kept of what is too large: %v", s.Bytes(), err)
+	}
+	<-done // who waits has it all the same
+	if large.Result() != res {
+		t.Error("its result has gone with it")
+	}
+	s.SetBounds(ledger.Bounds{TTL: time.Hour, Max: 1, MaxBytes: 1 << 20})
+	ended(t, s, plain())
+	ended(t, s, plain())
+	if s.Size() != 1 {
+		t.Errorf("%d are kept within the new bounds", s.Size())
+	}
+}
+
+func TestTombstonesAreBounded(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{Max: 10, MaxBytes: 1 << 20})
+	const remembered = 100_000
+	first, second := ended(t, s, plain()), ended(t, s, plain())
+	for range remembered - 1 {
+		ended(t, s, plain())
+	}
+	s.Evict(now)
+	if _, err := s.Find(first.Task.ID); !errors.Is(err, task.ErrNotFound) {
+		t.Errorf("the first of too many: %v", err)
+	}
+	if _, err := s.Find(second.Task.ID); !errors.Is(err, task.ErrEvicted) {
+		t.Errorf("the second: %v", err)
+	}
+}
+
+// Whatever comes and goes, lists have every task once and in order, and the counts
+// are those of the tasks.
+func TestListsAndCountsAreThoseOfTheTasks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: rapid.IntRange(1, 30).Draw(t, "max"), MaxBytes: 1 << 20})
+		var all []*ledger.Record
+		drop := func(gone []*ledger.Record) {
+			all = slices.DeleteFunc(all, func(r *ledger.Record) bool { return slices.Contains(gone, r) })
+		}
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			r := add(s, plain())
+			all = append(all, r)
+			switch rapid.IntRange(0, 3).Draw(t, "then") {
+			case 0:
+				move(t, s, r, ledger.Delayed)
+			case 1:
+				move(t, s, r, ledger.Ready, ledger.Sent, ledger.Running)
+			case 2:
+				if err := s.Refuse(r); err != nil {
+					t.Fatal(err)
+				}
+				drop([]*ledger.Record{r})
+			case 3:
+				move(t, s, r, ledger.Ready, ledger.Ending)
+				drop(end(t, s, r, task.Completed))
+			}
+		}
+		var listed []*ledger.Record
+		for stamp, more, page := int64(0), true, rapid.IntRange(1, 50).Draw(t, "page"); more; {
+			stamp, more = s.After(stamp, page, func(r *ledger.Record) bool { listed = append(listed, r); return true })
+		}
+		if !slices.Equal(listed, all) {
+			t.Fatalf("%d are listed, %d are there", len(listed), len(all))
+		}
+		counts := map[task.Status]int{}
+		for r := range s.All() {
+			counts[r.Status()]++
+		}
+		for _, status := range task.Statuses() {
+			if s.Count(status) != counts[status] {
+				t.Fatalf("%d are counted as %s, %d are", s.Count(status), status, counts[status])
+			}
+		}
+	})
+}
+
+func TestAListEndsWhereItsReaderWants(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{Max: 10})
+	first := add(s, plain())
+	add(s, plain())
+	stamp, more := s.After(0, 10, func(r *ledger.Record) bool { return false })
+	if stamp != first.Stamp() || !more || !first.Submitted().Equal(now) {
+		t.Errorf("stopped at %d, more is %v", stamp, more)
+	}
+}
+
+func TestGapsOfEvictedTasksAreClosed(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{Max: 1, MaxBytes: 1 << 20, TTL: time.Hour})
+	for range 5000 {
+		ended(t, s, plain())
+	}
+	n := 0
+	s.After(0, 10_000, func(*ledger.Record) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("%d tasks are listed", n)
+	}
+}
+
+func TestWhatWasRestoredIsAsItWas(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	batch := task.NewID()
+	waits := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
+	s.Restore(waits, now.Add(-time.Hour))
+	s.Join(waits, batch)
+	r := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
+	s.Restore(r, now.Add(-time.Minute))
+	s.Join(r, batch)
+	res := result(r, task.TimedOut)
+	res.Attempts = 3
+	at := task.Cursor{Attempt: 4, Seq: 9}
+	s.RestoreEnd(r, res, at)
+	if waits.Phase() != ledger.Delayed || r.Phase() != ledger.Ended || r.Result() != res || r.Cursor() != at || r.BatchID() != batch {
+		t.Errorf("%s and %s, at %+v", waits.Phase(), r.Phase(), r.Cursor())
+	}
+	if v := s.Batch(batch).View(); v.Total != 2 || v.Done || v.Tasks["timed_out"] != 1 || v.Tasks["pending"] != 1 {
+		t.Errorf("its batch: %+v", v)
+	}
+	if s.Put() != 0 {
+		t.Error("an end of before was counted again")
+	}
+	later := add(s, plain())
+	if later.Stamp() <= r.Stamp() {
+		t.Error("a new task is listed before an old one")
+	}
+}
+
+func TestAViewSaysWhenAndWhere(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	k := plain()
+	k.Extra = &task.Extras{Delay: task.Duration(time.Minute), ExpiresAt: now.Add(time.Hour)}
+	r := add(s, k)
+	if runAt, expiresAt := r.Times(); !runAt.Equal(now.Add(time.Minute)) || !expiresAt.Equal(k.Extra.ExpiresAt) {
+		t.Errorf("from %v to %v", runAt, expiresAt)
+	}
+	if v := r.View(); v.StartedAt != nil || v.FinishedAt != nil || v.Pool != "p" || !r.Started().IsZero() {
+		t.Errorf("before it begins: %+v", v)
+	}
+	r.Worker = &task.Worker{ID: "p-0"}
+	r.Begin(now)
+	move(t, s, r, ledger.Ready, ledger.Sent, ledger.Running, ledger.Ending)
+	end(t, s, r, task.Completed)
+	if v := r.View(); !v.StartedAt.Equal(now) || !v.FinishedAt.Equal(now) || v.Worker.ID != "p-0" {
+		t.Errorf("after its end: %+v", v)
+	}
+	if r.Reset(); r.Worker != nil || !r.Started().IsZero() {
+		t.Error("its attempt is not forgotten")
+	}
+	if runAt, expiresAt := add(s, plain()).Times(); !runAt.IsZero() || !expiresAt.IsZero() {
+		t.Error("a plain task has times")
+	}
+}
+
+func TestOnlyWhatFailedWithRetriesLeftIsTriedAgain(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{Max: 10})
+	for _, c := range []struct {
+		why    string
+		status task.Status
+		spoil  func(*ledger.Record)
+		want   bool
+	}{
+		{"it failed", task.Failed, nil, true},
+		{"it took too long", task.TimedOut, nil, true},
+		{"it completed", task.Completed, nil, false},
+		{"it was cancelled", task.Failed, func(r *ledger.Record) { r.Stopping = true }, false},
+		{"it has been tried often enough", task.Failed, func(r *ledger.Record) { r.Retries = 2 }, false},
+		{"it has no place in the queue", task.Failed, func(r *ledger.Record) { r.Item = nil }, false},
+		{"it asked for none", task.Failed, func(r *ledger.Record) { r.Task.Extra = nil }, false},
+	} {
+		k := plain()
+		k.Extra = &task.Extras{MaxRetries: 2}
+		r := add(s, k)
+		r.Item = item(r)
+		if c.spoil != nil {
+			c.spoil(r)
+		}
+		if r.MayRetry(c.status) != c.want {
+			t.Errorf("%s: tried again is %v", c.why, !c.want)
+		}
+	}
+}
+
+func TestResultsOfABatchComeInTheOrderOfTheirEnds(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 3, MaxBytes: 1 << 20})
+	id := task.NewID()
+	var all []*ledger.Record
+	for range 4 {
+		r := add(s, plain())
+		s.Join(r, id)
+		move(t, s, r, ledger.Ready, ledger.Ending)
+		all = append(all, r)
+	}
+	b := s.Batch(id)
+	none, _, last, more := b.Results(0, 10)
+	if len(none) != 0 || last || b.Owner() != 0 {
+		t.Errorf("before any has ended: %v, last is %v", none, last)
+	}
+	for _, i := range []int{2, 0, 1} {
+		end(t, s, all[i], task.Completed)
+	}
+	<-more
+	got, next, last, _ := b.Results(0, 2)
+	if len(got) != 2 || got[0].ID != all[2].Task.ID || next != 2 || last {
+		t.Errorf("the first two: %v, then from %d", got, next)
+	}
+	end(t, s, all[3], task.Failed) // which makes the first of them go
+	got, _, last, _ = b.Results(0, 10)
+	if len(got) != 3 || got[0].ID != all[0].Task.ID || !last {
+		t.Errorf("those that are kept: %v, last is %v", got, last)
+	}
+	if v := b.View(); !v.Done || v.Total != 4 || v.Tasks["completed"] != 3 || v.Tasks["failed"] != 1 {
+		t.Errorf("%+v", v)
+	}
+	s.Evict(now.Add(2 * time.Hour))
+	if s.Batch(id) != nil {
+		t.Error("a batch without tasks is still known")
+	}
+}
+
+func TestARefusedTaskOfABatchIsNotCounted(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{Max: 3})
+	id := task.NewID()
+	r, other := add(s, plain()), add(s, plain())
+	s.Join(r, id)
+	s.Join(other, id)
+	if err := s.Refuse(r); err != nil {
+		t.Fatal(err)
+	}
+	if v := s.Batch(id).View(); v.Total != 1 || r.Phase() != ledger.Refused {
+		t.Errorf("%+v", v)
+	}
+	if fmt.Sprint(add(s, plain()).BatchID()) != fmt.Sprint(task.ID{}) {
+		t.Error("a task of no batch has one")
+	}
+}

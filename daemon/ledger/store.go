@@ -1,0 +1,271 @@
+// Package ledger is what the engine knows of its tasks: a Record of each with its
+// phase, the Store that finds, lists, keeps and evicts them, the batches in which
+// they came, and the logs of their events.
+//
+// Guarantees: a task moves along one table of phases, and an illegal move is an error
+// that changes nothing; the counts of a Store and of a batch are those of its tasks;
+// what is kept stays within its bounds; cursors never go back.
+//
+// It is plain data: it has no lock, no goroutine and no clock, and does no I/O. Its
+// owner serialises all calls and says what time it is.
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// maxTombstones bounds how many evicted ids are remembered.
+const maxTombstones = 100_000
+
+// Bounds say for how long ended tasks are kept, how many and how large.
+type Bounds struct {
+	TTL      time.Duration
+	Max      int
+	MaxBytes int64
+}
+
+// Store finds tasks by id and lists them in the order in which they were submitted.
+// It keeps ended ones within its bounds.
+type Store struct {
+	bounds Bounds
+	tasks  map[task.ID]*Record
+	// keyed has the tasks with an idempotency key.
+	keyed map[ownKey]*Record
+	// order is all tasks by stamp, without a record where one was evicted; gaps
+	// counts those.
+	order   []placed
+	gaps    int
+	batches map[task.ID]*Batch
+	// stamp is the last one given.
+	stamp int64
+	// kept is the ended tasks, the one to be evicted first in front.
+	kept expiries
+	// bytes is what they have together.
+	bytes int64
+	// tombstones are evicted ids; graves is the ring that bounds them.
+	tombstones map[task.ID]struct{}
+	graves     []task.ID
+	grave      int
+	counts     []int // of the tasks by status
+	put, got   uint64
+}
+
+// placed is a place in the order of submission.
+type placed struct {
+	stamp  int64
+	record *Record
+}
+
+// ownKey is an idempotency key, which is its owner's alone.
+type ownKey struct {
+	owner uint32
+	key   string
+}
+
+// NewStore returns an empty Store.
+func NewStore(b Bounds) *Store {
+	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
+		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
+}
+
+// SetBounds changes the bounds, for the next Evict.
+func (s *Store) SetBounds(b Bounds) { s.bounds = b }
+
+// Stamp gives r the time of its submission, made later than all before.
+func (s *Store) Stamp(r *Record, now time.Time) {
+	s.stamp = max(s.stamp+1, now.UnixNano())
+	r.stamp = s.stamp
+}
+
+// Add takes in a task that has a stamp, as Arriving.
+func (s *Store) Add(r *Record) {
+	s.tasks[r.Task.ID] = r
+	s.order = append(s.order, placed{r.stamp, r})
+	s.stamp = max(s.stamp, r.stamp)
+	s.counts[r.status]++
+	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
+		s.keyed[ownKey{r.Owner, x.IdempotencyKey}] = r
+	}
+}
+
+// Restore takes in a task of before, which was submitted then and accepted; it is
+// Delayed.
+func (s *Store) Restore(r *Record, submitted time.Time) {
+	r.stamp, r.phase = submitted.UnixNano(), Delayed
+	s.Add(r)
+}
+
+// Move brings r to another phase. It changes nothing and returns ErrIllegalMove when
+// the table does not have the move. To Ended the way is End.
+func (s *Store) Move(r *Record, to Phase) error {
+	if !r.phase.CanBecome(to) || to == Ended {
+		return fmt.Errorf("%w: from %s to %s", ErrIllegalMove, r.phase, to)
+	}
+	r.phase = to
+	if status, ok := to.status(); ok {
+		s.show(r, status)
+	}
+	return nil
+}
+
+// show changes what clients see of r.
+func (s *Store) show(r *Record, status task.Status) {
+	s.counts[r.status]--
+	s.counts[status]++
+	if r.batch != nil {
+		r.batch.counts[r.status]--
+		r.batch.counts[status]++
+	}
+	r.status = status
+}
+
+// End lets everybody see how a task that is Ending has ended, and keeps its Result
+// from now on. It returns what had to make room for that.
+func (s *Store) End(r *Record, res *task.Result, now time.Time) (gone []*Record, err error) {
+	if !r.phase.CanBecome(Ended) {
+		return nil, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
+	}
+	s.put++
+	s.ended(r, res)
+	gone = s.Evict(now) // r itself, if it is too large; who waits for it has it all the same
+	if r.done != nil {
+		close(r.done)
+	}
+	if r.batch != nil {
+		r.batch.told(r)
+	}
+	return gone, nil
+}
+
+// Announce returns the event of the Result of a task that has just ended, and who is
+// to hear of it. The event is nil when nobody is, now or later.
+func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []task.Watcher) {
+	watchers, r.watchers = r.watchers, nil
+	if len(watchers) == 0 && r.log == nil {
+		return nil, nil
+	}
+	ev = r.ResultEvent()
+	if r.log != nil {
+		r.log.add(ev, b)
+	}
+	s.got += uint64(len(watchers))
+	return ev, watchers
+}
+
+// RestoreEnd gives a task that was restored the end that it had. It is not counted as
+// a new one.
+func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor) {
+	r.Attempts, r.events = uint32(res.Attempts), at.Seq
+	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
+	s.ended(r, res)
+	if r.batch != nil {
+		r.batch.told(r)
+	}
+}
+
+func (s *Store) ended(r *Record, res *task.Result) {
+	r.phase, r.result = Ended, res
+	s.show(r, res.Status)
+	s.keep(r)
+}
+
+// Refuse takes out a task that is Arriving as if it had never been.
+func (s *Store) Refuse(r *Record) error {
+	if err := s.Move(r, Refused); err != nil {
+		return err
+	}
+	s.part(r, false)
+	s.remove(r)
+	return nil
+}
+
+func (s *Store) remove(r *Record) {
+	delete(s.tasks, r.Task.ID)
+	s.counts[r.status]--
+	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
+		delete(s.keyed, ownKey{r.Owner, x.IdempotencyKey})
+	}
+	if i, ok := s.index(r.stamp); ok {
+		s.order[i].record = nil
+		s.gaps++
+	}
+	if s.gaps > 1024 && s.gaps > len(s.order)/2 {
+		s.order = slices.DeleteFunc(s.order, func(p placed) bool { return p.record == nil })
+		s.order = slices.Clip(s.order)
+		s.gaps = 0
+	}
+}
+
+// index returns where the task with a stamp is in order, or where it would be.
+func (s *Store) index(stamp int64) (int, bool) {
+	return slices.BinarySearchFunc(s.order, stamp, func(p placed, stamp int64) int { return cmp.Compare(p.stamp, stamp) })
+}
+
+// After calls yield with at most n tasks submitted after a stamp, in order, until
+// it returns false. It returns the last stamp looked at, and whether there may be
+// more.
+func (s *Store) After(stamp int64, n int, yield func(*Record) bool) (int64, bool) {
+	i, _ := s.index(stamp + 1)
+	for ; i < len(s.order); i++ {
+		r := s.order[i].record
+		if r == nil {
+			continue
+		}
+		if n--; n < 0 {
+			return stamp, true
+		}
+		stamp = r.stamp
+		if !yield(r) {
+			return stamp, true
+		}
+	}
+	return stamp, false
+}
+
+// Get returns the task with this id, or nil.
+func (s *Store) Get(id task.ID) *Record { return s.tasks[id] }
+
+// Keyed returns the owner's task with this idempotency key, or nil.
+func (s *Store) Keyed(owner uint32, key string) *Record { return s.keyed[ownKey{owner, key}] }
+
+// All yields every task, in no order. The Store does not change meanwhile.
+func (s *Store) All() iter.Seq[*Record] { return maps.Values(s.tasks) }
+
+// Find returns task.ErrNotFound or task.ErrEvicted for an id it does not have.
+func (s *Store) Find(id task.ID) (*Record, error) {
+	if r, ok := s.tasks[id]; ok {
+		return r, nil
+	}
+	if _, ok := s.tombstones[id]; ok {
+		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
+	}
+	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
+}
+
+// Batch returns the batch with this id, or nil.
+func (s *Store) Batch(id task.ID) *Batch { return s.batches[id] }
+
+// Count returns how many tasks clients see in a status.
+func (s *Store) Count(status task.Status) int { return s.counts[status] }
+
+// Size and Bytes are how many results are kept, and how much they have together.
+func (s *Store) Size() int { return len(s.kept) }
+
+// Bytes is explained at Size.
+func (s *Store) Bytes() int64 { return s.bytes }
+
+// Put counts the tasks that have ended, Got the results that somebody was given.
+func (s *Store) Put() uint64 { return s.put }
+
+// Got is explained at Put.
+func (s *Store) Got() uint64 { return s.got }
+
+// Given notes that n results were given to somebody.
+func (s *Store) Given(n int) { s.got += uint64(n) }

@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// What api.Page.Limit is unless it is said, and a bound on how many tasks are looked at without letting go of
+// the engine.
+const (
+	defaultPage = 100
+	lookAtOnce  = 5000
+)
+
+// matchesLocked reports whether f selects r, and who may act on it.
+func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
+	if r.Phase() == ledger.Arriving || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
+		return false
+	}
+	if f.Batch != (task.ID{}) && r.BatchID() != f.Batch {
+		return false
+	}
+	for name, value := range f.Labels {
+		if has, ok := r.Task.Labels[name]; !ok || has != value {
+			return false
+		}
+	}
+	return e.rules.Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
+}
+
+// each calls yield, under the lock, with every task after a stamp that f selects
+// and who may act on, until it returns false.
+func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*ledger.Record) bool) {
+	for more, stopped := true, false; more && !stopped; {
+		e.do(func(*effects.List) {
+			stamp, more = e.store.After(stamp, lookAtOnce, func(r *ledger.Record) bool {
+				stopped = e.matchesLocked(who, a, f, r) && !yield(r)
+				return !stopped
+			})
+		})
+	}
+}
+
+// List returns a page of the tasks that f selects, in the order of submission;
+// of others' tasks it says nothing. Errors: api.ErrBadCursor.
+func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
+	limit := min(max(p.Limit, 0), api.MaxPage)
+	if limit == 0 {
+		limit = defaultPage
+	}
+	stamp, err := parseStamp(p.After)
+	if err != nil {
+		return api.Listing{}, err
+	}
+	l := api.Listing{Tasks: []task.View{}}
+	e.each(who, access.See, &f, stamp, func(r *ledger.Record) bool {
+		if len(l.Tasks) == limit {
+			l.Next = strconv.FormatInt(stamp, 10)
+			return false
+		}
+		l.Tasks, stamp = append(l.Tasks, r.View()), r.Stamp()
+		return true
+	})
+	return l, nil
+}
+
+func parseStamp(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	stamp, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || stamp < 0 {
+		return 0, fmt.Errorf("%w: %.64q", api.ErrBadCursor, text)
+	}
+	return stamp, nil
+}

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
+)
+
+// lastCommit bounds how long the end of the engine waits for the disk.
+const lastCommit = 10 * time.Second
+
+// Stop ends the engine: nothing new is accepted or started, running tasks may end
+// until ctx is done, then all workers are stopped. What is in the journal goes on
+// at the next start; what is not fails with code "daemon_stopped", so that whoever
+// waits is told.
+func (e *Engine) Stop(ctx context.Context) {
+	var idle <-chan struct{}
+	e.do(func(fx *effects.List) {
+		e.stopping = true
+		e.drainLocked()
+		idle = e.idle
+		e.refuseBlocked(fx)
+	})
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	e.do(func(fx *effects.List) {
+		e.running = false
+		e.failVolatile(fx)
+	})
+	e.fleet.Stop(ctx)
+	e.endLife()
+	e.timers.Wait()
+	last, cancel := context.WithTimeout(context.Background(), lastCommit)
+	defer cancel()
+	e.closeJournal(last)
+	close(e.stopped)
+}
+
+// drainLocked begins to drain, or goes on.
+func (e *Engine) drainLocked() {
+	if !e.draining {
+		e.draining, e.idle = true, make(chan struct{})
+	}
+	e.checkIdleLocked()
+}
+
+// refuseBlocked sends away those that wait for room.
+func (e *Engine) refuseBlocked(fx *effects.List) {
+	for r, a := range e.arriving {
+		if r.Item.Place() == queue.Blocked {
+			e.turnAway(a, api.ErrDraining, fx)
+		}
+	}
+}
+
+// failVolatile ends every task that would not outlive the daemon.
+func (e *Engine) failVolatile(fx *effects.List) {
+	var all []*ledger.Record
+	for r := range e.store.All() {
+		if !r.Phase().Over() && (r.Volatile || e.journal == nil) {
+			all = append(all, r)
+		}
+	}
+	for _, r := range all {
+		e.finish(r, stopped(), fx)
+	}
+}
+
+// checkIdleLocked closes idle when the engine drains and no slot is busy.
+func (e *Engine) checkIdleLocked() {
+	if !e.draining || e.fleet.Busy() {
+		return
+	}
+	select {
+	case <-e.idle:
+	default:
+		close(e.idle)
+	}
+}

@@ -1,0 +1,65 @@
+// Package lock breaks every rule for what happens under the engine's lock, once
+// each; the comment says how it is reported.
+package lock
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/journal"
+	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+type engine struct {
+	log     hclog.Logger
+	mu      sync.Mutex
+	group   sync.WaitGroup
+	journal *journal.Journal
+	ch      chan int
+}
+
+func (e *engine) do(f func(fx *effects.List)) {}
+
+func (e *engine) operations(w task.Watcher, f func()) {
+	e.do(func(fx *effects.List) {
+		e.log.Info("x")             // hclog.Logger.Info
+		_, _ = os.ReadFile("x")     // os.ReadFile
+		time.Sleep(1)               // time.Sleep
+		e.mu.Lock()                 // sync.Mutex.Lock
+		e.group.Wait()              // sync.WaitGroup.Wait
+		e.journal.Append(nop, true) // journal.Journal.Append
+		w.TaskEvent(nil)            // task.Watcher.TaskEvent
+		e.ch <- 1                   // send
+		<-e.ch                      // receive
+		for range e.ch {            // receive
+		}
+		select { // select
+		case <-e.ch:
+		}
+		go f()                        // go
+		e.do(func(*effects.List) {})  // do
+		e.helper()                    // leads to what helper does
+		e.journal.Append(nil, true)   // is allowed
+		fx.Answer(func() { <-e.ch })  // comes after the lock
+		time.AfterFunc(1, e.fromNone) // too
+		select {                      // does not block
+		case e.ch <- 1:
+		default:
+		}
+	})
+	e.log.Info("x") // is not under the lock
+}
+
+func nop(error) {}
+
+func (e *engine) helper() { _ = os.Remove("x") } // os.Remove
+
+func (e *engine) stateLocked() { _ = os.Chdir("x") } // os.Chdir
+
+func (e *engine) finish(fx *effects.List) { _ = os.Mkdir("x", 0) } // os.Mkdir
+
+func (e *engine) fromNone() { <-e.ch } // nobody calls it under the lock

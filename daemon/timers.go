@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
+	"cpulb/daemon/schedule"
+)
+
+// clock runs the engine's timers: due tasks, expiries, schedules, evictions. It is
+// also kicked when a queue operation changed other items, which nobody waits for.
+type clock struct{ kicked chan struct{} }
+
+func newClock() clock { return clock{make(chan struct{}, 1)} }
+
+// kick has the clock look again, soon. It does not block.
+func (c clock) kick() {
+	select {
+	case c.kicked <- struct{}{}:
+	default:
+	}
+}
+
+func (c clock) kickIf(yes bool) {
+	if yes {
+		c.kick()
+	}
+}
+
+// longestSleep is how long the clock sleeps at most: timers stand still while the
+// machine does, and the clock on the wall may be set.
+const longestSleep = time.Minute
+
+// keepTime runs until the engine's life ends.
+func (e *Engine) keepTime(life context.Context) {
+	timer := time.NewTimer(longestSleep)
+	defer timer.Stop()
+	for {
+		timer.Reset(e.tick())
+		select {
+		case <-timer.C:
+		case <-e.clock.kicked:
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+// tick does what is due and returns when the next thing is.
+func (e *Engine) tick() (wait time.Duration) {
+	now := e.now()
+	var due []schedule.Fire
+	var since map[string]time.Time
+	e.do(func(fx *effects.List) {
+		due, since = e.dueLocked(now)
+		e.queue.Advance(now)
+		e.changes(fx)
+		for _, p := range e.fleet.All() {
+			e.dispatch(p, fx)
+		}
+		e.evictLocked(now)
+		wait = e.nextWakeLocked(now)
+	})
+	e.fireAll(due, since)
+	return wait
+}
+
+// nextWakeLocked is how long the clock may sleep.
+func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
+	wait := longestSleep
+	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.NextEviction, e.plan.Next} {
+		if at, ok := next(); ok {
+			wait = min(wait, at.Sub(now))
+		}
+	}
+	return max(wait, 0)
+}
+
+// changes follows what the queue did by itself. A task may be elsewhere again by
+// now, so it is its place that counts.
+func (e *Engine) changes(fx *effects.List) {
+	for e.queue.Changed() {
+		for _, c := range e.queue.Changes() {
+			switch r := c.Item.Value; {
+			case r.Phase().Over():
+			case e.arriving[r] == nil:
+				e.follow(r, c.Item.Place(), fx)
+			case c.From == queue.Blocked:
+				e.unblocked(e.arriving[r], fx)
+			}
+		}
+	}
+}
+
+// follow gives r the phase that goes with its place in the queue.
+func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
+	switch {
+	case place == queue.Ready && r.Phase() == ledger.Delayed:
+		e.move(r, ledger.Ready, fx)
+	case (place == queue.Parked || place == queue.Waiting) && r.Phase() == ledger.Ready:
+		e.move(r, ledger.Delayed, fx)
+	case place == queue.Expired:
+		e.finish(r, failure("TaskExpired", "expired", "the task had not started by its expires_at, "+
+			r.Task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
+		return
+	case place == queue.Dropped:
+		e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"), fx)
+		return
+	default:
+		return
+	}
+	e.tellStatus(r, "", fx)
+}
+
+// unblocked lets in a task for which there is room now. The journal comes first.
+func (e *Engine) unblocked(a *admission, fx *effects.List) {
+	if a.record.Volatile || e.journal == nil {
+		e.arrive(a, nil, fx)
+		return
+	}
+	fx.Commit(func() { e.commit(a) })
+}

@@ -1,0 +1,234 @@
+// Package outbox writes to one socket for many: an Outbox keeps the order of its
+// Writes, never blocks their callers, and joins what has gathered into as few
+// system calls as it can.
+//
+// When nothing is being written, Write itself makes one attempt that does not
+// block; this spares a hand-over between goroutines on the way of a lone small
+// message. What the socket does not take is left to a goroutine that lives only
+// as long as there is something to write.
+package outbox
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"cpulb/internal/rawio"
+)
+
+// ErrFull is returned by Write when taking the bytes would exceed the bound. The
+// Outbox stays usable; the bytes of that Write are not taken.
+var ErrFull = errors.New("outbox is full")
+
+// ErrClosed is returned by Write after Close.
+var ErrClosed = errors.New("outbox is closed")
+
+// TakenOver is the size in bytes from which Write takes a buffer over instead of
+// copying it.
+const TakenOver = 64 << 10
+
+// Outbox queues bytes for one connection. It is safe for concurrent use.
+type Outbox struct {
+	conn *rawio.Conn
+	max  int
+
+	mu      sync.Mutex
+	queue   net.Buffers
+	open    bool // the last buffer of queue is ours to append to
+	queued  int
+	corks   int
+	writing bool
+	closed  bool
+	err     error // that ended writing
+	idle    *sync.Cond
+}
+
+// New returns an Outbox for conn, which holds at most max bytes; 0 means without
+// bound. conn stays the caller's to close.
+func New(conn *rawio.Conn, max int) *Outbox {
+	o := &Outbox{conn: conn, max: max}
+	o.idle = sync.NewCond(&o.mu)
+	return o
+}
+
+// Write queues bufs in order, as one unit. A buffer of TakenOver bytes or more
+// becomes the Outbox's own and must not be changed; smaller ones are copied. It
+// returns ErrFull, ErrClosed or the error that ended writing, which stays for ever.
+func (o *Outbox) Write(bufs ...[]byte) error {
+	n := 0
+	for _, b := range bufs {
+		n += len(b)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.closed:
+		return ErrClosed
+	case o.max > 0 && o.queued+n > o.max:
+		return ErrFull
+	}
+	for _, b := range bufs {
+		if len(b) > 0 {
+			o.add(b)
+		}
+	}
+	o.queued += n
+	o.kick()
+	return nil
+}
+
+func (o *Outbox) add(b []byte) {
+	last := len(o.queue) - 1
+	switch {
+	case len(b) >= TakenOver:
+		o.queue, o.open = append(o.queue, b), false
+	case o.open && last >= 0 && len(o.queue[last])+len(b) <= TakenOver:
+		o.queue[last] = append(o.queue[last], b...)
+	default:
+		o.queue, o.open = append(o.queue, append(make([]byte, 0, 2*len(b)+64), b...)), true
+	}
+}
+
+// Cork holds everything back until as many calls of Uncork.
+func (o *Outbox) Cork() {
+	o.mu.Lock()
+	o.corks++
+	o.mu.Unlock()
+}
+
+// Uncork ends a Cork; the last one writes what has gathered.
+func (o *Outbox) Uncork() {
+	o.mu.Lock()
+	o.corks--
+	o.kick()
+	o.mu.Unlock()
+}
+
+// kick starts writing unless that is under way, held back or needless. o.mu is
+// held, and released during the attempt.
+func (o *Outbox) kick() {
+	if o.writing || o.corks > 0 || len(o.queue) == 0 || o.err != nil {
+		return
+	}
+	o.writing = true
+	bufs := o.take()
+	o.mu.Unlock()
+	rest, err := o.attempt(bufs)
+	o.mu.Lock()
+	if err == nil && (len(rest) > 0 || len(o.queue) > 0 && o.corks == 0) {
+		go o.drain(rest)
+		return
+	}
+	o.rested(err)
+}
+
+func (o *Outbox) take() net.Buffers {
+	bufs := o.queue
+	o.queue, o.open = nil, false
+	return bufs
+}
+
+// rested notes that nobody writes any more. o.mu is held.
+func (o *Outbox) rested(err error) {
+	o.writing = false
+	if err != nil && o.err == nil {
+		o.err = err
+		o.queue = nil
+	}
+	if len(o.queue) == 0 {
+		o.queued = 0
+	}
+	o.idle.Broadcast()
+}
+
+// attempt writes once without blocking and returns what is left.
+func (o *Outbox) attempt(bufs net.Buffers) (net.Buffers, error) {
+	n, err := o.conn.TryWrite(bufs)
+	if err != nil {
+		return nil, err
+	}
+	o.wrote(n)
+	for len(bufs) > 0 && n >= len(bufs[0]) {
+		n -= len(bufs[0])
+		bufs = bufs[1:]
+	}
+	if len(bufs) > 0 {
+		bufs[0] = bufs[0][n:]
+	}
+	return bufs, nil
+}
+
+func (o *Outbox) wrote(n int) {
+	o.mu.Lock()
+	o.queued -= n
+	o.mu.Unlock()
+}
+
+// portion is how many bytes are written before the room that they took is free
+// again: a reader that is slow, but reads, is not to be taken for one that sleeps.
+const portion = 256 << 10
+
+// drain writes bufs and whatever gathers meanwhile, then ends.
+func (o *Outbox) drain(bufs net.Buffers) {
+	for {
+		now, rest := split(bufs, portion)
+		n, err := now.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
+		o.mu.Lock()
+		o.queued -= int(n)
+		if bufs = rest; err == nil && len(bufs) == 0 && len(o.queue) > 0 && o.corks == 0 {
+			bufs = o.take()
+		}
+		if err != nil || len(bufs) == 0 {
+			o.rested(err)
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+	}
+}
+
+// split returns the first n bytes of bufs, or a little less, and what follows.
+func split(bufs net.Buffers, n int) (head, rest net.Buffers) {
+	for i, b := range bufs {
+		if len(b) <= n {
+			n -= len(b)
+			continue
+		}
+		if i > 0 {
+			return bufs[:i:i], bufs[i:]
+		}
+		return net.Buffers{b[:n]}, append(net.Buffers{b[n:]}, bufs[1:]...)
+	}
+	return bufs, nil
+}
+
+// Flush waits until everything queued has been written, writing has failed, or
+// ctx is done.
+func (o *Outbox) Flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.idle.Broadcast()
+	})
+	defer stop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for (o.writing || len(o.queue) > 0) && o.err == nil && ctx.Err() == nil {
+		o.idle.Wait()
+	}
+	if o.err != nil {
+		return o.err
+	}
+	return ctx.Err()
+}
+
+// Close refuses further Writes with ErrClosed. What is queued is still written,
+// as long as the connection lives; Flush waits for it.
+func (o *Outbox) Close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+}
