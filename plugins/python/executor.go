@@ -39,8 +39,8 @@ type Executor struct {
 	conf           plugins.Configuration
 	interruptAfter time.Duration
 	preloads       []string
-	scriptDirs     string // one a line; empty: any script will do
-	onMain         func(func()) // see New
+	scriptDirs     string           // one a line; empty: any script will do
+	onMain         func(func())     // see New
 	capture        *embedpy.Capture // of an exclusive worker
 	interp         *embedpy.Interpreter
 	newSlot        *embedpy.Object // the Python class Slot

@@ -13,13 +13,26 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	testSlots       = 1024
+	manySlots       = 1024
 	testResultBytes = 200_000
 	testOutputBytes = 10_000
 )
+
+// exclusiveRole is set for a process of this test whose interpreter is to be an
+// exclusive worker's: with one slot, for one benchmark.
+const exclusiveRole = "CPULB_TEST_EXCLUSIVE"
+
+func testSlots() int {
+	if os.Getenv(exclusiveRole) != "" {
+		return 1
+	}
+	return manySlots
+}
 
 // theWorker is the one interpreter that a process can have: a shared worker's.
 var theWorker = sync.OnceValues(func() (*worker, error) {
@@ -28,7 +41,7 @@ var theWorker = sync.OnceValues(func() (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := e.Configure(context.Background(), plugins.Configuration{WorkerID: "test-0", Pool: "test", Slots: testSlots, RuntimeDir: dir,
+	version, err := e.Configure(context.Background(), plugins.Configuration{WorkerID: "test-0", Pool: "test", Slots: testSlots(), RuntimeDir: dir,
 		ResultBytes: testResultBytes, OutputBytes: testOutputBytes})
 	return &worker{Executor: e, runtime: version}, err
 })
@@ -50,11 +63,21 @@ func TestMain(m *testing.M) {
 		(<-main)()
 		return
 	}
+	if os.Getenv(exclusiveRole) != "" {
+		keepStdout() // the worker takes descriptor 1
+	}
 	code := m.Run()
 	if w, err := theWorker(); err == nil {
 		os.RemoveAll(w.conf.RuntimeDir)
 	}
 	os.Exit(code)
+}
+
+// keepStdout lets the test go on printing where it does.
+func keepStdout() {
+	if fd, err := unix.Dup(1); err == nil {
+		os.Stdout = os.NewFile(uintptr(fd), "stdout")
+	}
 }
 
 type worker struct {
@@ -86,17 +109,19 @@ func openTestSlot(t testing.TB) *testSlot {
 	opened, closed := make(chan error), make(chan struct{})
 	go func() {
 		defer close(closed)
-		runtime.LockOSThread()
-		var err error
-		s.Slot, err = w.OpenSlot(int(w.opened.Add(1) - 1))
-		opened <- err
-		if err != nil {
-			return
-		}
-		for f := range s.work {
-			f()
-		}
-		s.Close()
+		index := int(w.opened.Add(1) - 1)
+		w.OnSlotThread(index, func() {
+			var err error
+			s.Slot, err = w.OpenSlot(index)
+			opened <- err
+			if err != nil {
+				return
+			}
+			for f := range s.work {
+				f()
+			}
+			s.Close()
+		})
 	}()
 	if err := <-opened; err != nil {
 		t.Fatal(err)
@@ -132,7 +157,9 @@ func (s *testSlot) start(k *plugins.Task, emit plugins.Emitter) <-chan plugins.O
 }
 
 // run runs the script with that params text.
-func (s *testSlot) run(path, params string) plugins.Outcome { return s.runFunction(path, "main", params) }
+func (s *testSlot) run(path, params string) plugins.Outcome {
+	return s.runFunction(path, "main", params)
+}
 
 func (s *testSlot) runFunction(path, function, params string) plugins.Outcome {
 	k := s.task(path, params)

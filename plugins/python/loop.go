@@ -31,6 +31,9 @@ type loopTask struct {
 
 // OpenLoop implements plugins.Looper.
 func (e *Executor) OpenLoop(first, count int) (plugins.Loop, error) {
+	if err := loadModule(e.interp, loopModule); err != nil {
+		return nil, err
+	}
 	class, err := e.attr("cpulb.loop", "Loop")
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ var theLoop = sync.OnceValues(func() (plugins.Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.OpenLoop(testSlots, testLoopSlots)
+	return w.OpenLoop(manySlots, testLoopSlots)
 })
 
 // loopBench runs tasks on the loop, each on a slot of its own.
@@ -66,7 +66,7 @@ func (r *loopRun) Ended(o plugins.Outcome) {
 func (b *loopBench) start(index int, name, params string, deadline time.Time) *loopRun {
 	b.mu.Lock()
 	b.seqs[index]++
-	r := &loopRun{events: newEvents(), slot: testSlots + index, seq: b.seqs[index], begins: make(chan struct{}),
+	r := &loopRun{events: newEvents(), slot: manySlots + index, seq: b.seqs[index], begins: make(chan struct{}),
 		ended: make(chan plugins.Outcome, 1), needsThread: make(chan struct{})}
 	b.mu.Unlock()
 	b.Start(r.slot, &plugins.Task{Seq: r.seq, ID: fmt.Sprintf("loop-%d-%d", index, r.seq), ScriptPath: script(name),
@@ -82,7 +82,7 @@ func TestAThousandTasksAwaitOnOneThread(t *testing.T) {
 	}
 	for i, r := range runs {
 		o := <-r.ended
-		wantData(t, o, fmt.Sprint(testSlots+i))
+		wantData(t, o, fmt.Sprint(manySlots+i))
 		if want := fmt.Sprintf("hello from loop-%[1]d-1\nbye from loop-%[1]d-1\n", i); r.seq == 1 && o.Stdout != want {
 			t.Fatalf("stdout %q, want %q", o.Stdout, want)
 		}

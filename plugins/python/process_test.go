@@ -67,7 +67,9 @@ func openProcess(t testing.TB, resultBytes int64) *process {
 	return p
 }
 
-func (p *process) run(path, params string) plugins.Outcome { return p.runFunction(path, "main", params) }
+func (p *process) run(path, params string) plugins.Outcome {
+	return p.runFunction(path, "main", params)
+}
 
 func (p *process) runFunction(path, function, params string) plugins.Outcome {
 	p.t.Helper()

@@ -7,6 +7,7 @@ waited for, what it has registered with atexit is called, its variables go.
 """
 
 import atexit
+import _thread
 import builtins
 import gc
 import sys
@@ -95,10 +96,12 @@ class Run:
         try:
             with AtExit() as exits:
                 failure = self.execute(loader, module)
+                end_main_thread()
                 end_threads(before)
                 exits.run()
                 end_libraries(finalizers)
         finally:
+            revive_main_thread()
             module.__dict__.clear()
             del module
             self.house.leave_main(self.script)
@@ -157,11 +160,33 @@ def show(error):
         traceback.print_exception(error)
 
 
+def end_main_thread():
+    """As the interpreter does before it waits for other threads, which may wait for that."""
+    main = threading.main_thread()
+    if hasattr(main, "_handle"):  # from Python 3.13 on
+        main._handle._set_done()
+    else:
+        main._tstate_lock.release()
+        main._stop()
+
+
+def revive_main_thread():
+    main = threading.main_thread()
+    if main.is_alive():
+        return
+    if hasattr(main, "_handle"):
+        main._handle = _thread._make_thread_handle(main.ident)
+    else:
+        main._is_stopped = False
+        main._set_tstate_lock()
+
+
 def end_threads(before):
     """Wait for the script's threads but for daemons. Those of an executor wait for work
     until it is shut down, which the interpreter does at its exit."""
     while True:
-        left = [thread for thread in threading.enumerate() if not thread.daemon and thread not in before]
+        left = [thread for thread in threading.enumerate()
+                if not thread.daemon and thread not in before and thread is not threading.main_thread()]
         if not left:
             return
         for thread in left:

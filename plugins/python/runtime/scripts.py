@@ -44,6 +44,9 @@ class Script:
         self.module = None
         self.functions = {}  # name -> (function, whether it takes the context)
         self.looked = monotonic_ns()
+        self.named_folder = os.path.dirname(path)
+        self.folder_seen = signature(self.named_folder)
+        self.is_link = os.path.islink(path)
         self.stale = False
 
     @property
@@ -67,7 +70,18 @@ class Script:
         if now - self.looked < LOOK_NS and not self.stale:
             return True
         self.looked = now
-        return not self.stale and resolved(self.path) == (self.real, self.seen) and self.files_are_same()
+        return not self.stale and self.is_same() and self.files_are_same()
+
+    def is_same(self):
+        """Whether the path leads to the file that it led to."""
+        if signature(self.path) != self.seen:
+            return False
+        folder = signature(self.named_folder)
+        if folder == self.folder_seen and not self.is_link:
+            return True
+        # The folder has changed, or may be another one with a link to the same file.
+        self.folder_seen = folder
+        return resolved(self.path) == (self.real, self.seen)
 
     def files_are_same(self):
         return all(signature(file) == seen for file, seen in tuple(self.files.items())) and \

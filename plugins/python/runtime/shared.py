@@ -15,9 +15,10 @@ from cpulb.modules import modules
 from cpulb.owner import note_starters, owner, running
 from cpulb.report import log
 from cpulb.scripts import Kept, Script, execute, find_file
-from cpulb.state import ABSENT, Attribute, Environ, Items, Names, RootLogger
+from cpulb.loggers import Loggers
+from cpulb.state import ABSENT, Attribute, Environ, Items, Names
 
-ADDED_TO = (Attribute, Environ, Items, Names, RootLogger)  # what loading adds can be told from what others change
+ADDED_TO = (Attribute, Environ, Items, Names, Loggers)  # what loading adds can be told from what others change
 WAIT_SECONDS = 0.02  # between two looks whether another task has loaded a script
 
 

@@ -101,7 +101,10 @@ class Names(Entry):
         return {name: value for name, value in self.names.items() if name not in self.but}
 
     def same(self, one, other):
-        return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
+        try:
+            return one == other  # which is quick for what is identical
+        except Exception:  # of what can't be compared
+            return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
 
     def put(self, value):
         for name in [name for name in self.names if name not in value and name not in self.but]:
@@ -155,7 +158,7 @@ class Environ(Entry):
     """The environment, as C code sees it: os.environ writes through to it."""
 
     def __init__(self):
-        super().__init__("environment", self.get, self.put)
+        super().__init__("environment", self.get, self.put, quick=False)
         self.live = os.environ
 
     def get(self):
@@ -290,33 +293,6 @@ def _set_start_method(value):
     sys.modules["multiprocessing.context"]._default_context._actual_context = value
 
 
-class RootLogger(Entry):
-    def __init__(self):
-        super().__init__("root logger", self.get, self.put, "logging")
-
-    @staticmethod
-    def get():
-        root = sys.modules["logging"].root
-        return root.level, root.disabled, root.propagate, tuple(root.handlers), tuple(root.filters), root.manager.disable
-
-    @staticmethod
-    def put(value):
-        root = sys.modules["logging"].root
-        level, root.disabled, root.propagate, root.handlers[:], root.filters[:], root.manager.disable = value
-        root.setLevel(level)  # and forgets what it has worked out for others
-
-    def merge(self, value, before, after):
-        def both(value, before, after):
-            return (*(i for i in value if i in after or i not in before), *(i for i in after if i not in before and i not in value))
-        return (*after[:3], both(value[3], before[3], after[3]), both(value[4], before[4], after[4]), after[5])
-
-    def watched(self, value, dicts, lists, getters):
-        if value is not ABSENT:
-            root = sys.modules["logging"].root
-            dicts += [root.__dict__, root.manager.__dict__]
-            lists += [(root.handlers, tuple(root.handlers)), (root.filters, tuple(root.filters))]
-
-
 def _set_affinity(cpus):
     os.sched_setaffinity(0, cpus)
 
@@ -326,10 +302,6 @@ def _stop_tracing(on):
         sys.modules["_tracemalloc"].stop()
 
 
-def _generator_hooks():
-    return tuple(sys.get_asyncgen_hooks())
-
-
 # Which names of sys others look after, or change without a script's doing.
 SYS_OTHERS = ("path", "argv", "meta_path", "path_hooks", "stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__",
               "modules", "last_exc", "last_type", "last_value", "last_traceback")
@@ -337,7 +309,8 @@ SYS_OTHERS = ("path", "argv", "meta_path", "path_hooks", "stdin", "stdout", "std
 
 def table(streams=(), main_thread=False):
     """All entries. streams are those of the standard streams; main_thread says whether tasks run in it."""
-    from cpulb import signals  # it is loaded after this module
+    from cpulb import signals  # these are loaded after this module
+    from cpulb.loggers import Loggers
     entries = [
         Entry("working folder", _folder, os.chdir, quick=False, of_thread=True),
         Entry("umask", _umask, os.umask, quick=False, of_thread=True),
@@ -379,7 +352,7 @@ def table(streams=(), main_thread=False):
         Entry("numpy's error state", _numpy_errors, lambda value: sys.modules["numpy"].seterrobj(list(value)), "numpy", of_thread=True),
         LoopPolicy(main_thread),
         Entry("multiprocessing's start method", _start_method, _set_start_method, "multiprocessing.context"),
-        RootLogger(),
+        Loggers(),
         Attribute("logging", "_loggerClass"),
         Attribute("logging", "_logRecordFactory"),
         Attribute("logging", "_warnings_showwarning"),
@@ -387,7 +360,7 @@ def table(streams=(), main_thread=False):
         Entry("faulthandler", lambda: sys.modules["faulthandler"].is_enabled(), signals.set_faulthandler, "faulthandler"),
         Attribute("tempfile", "tempdir"),
         Entry("tracemalloc", lambda: sys.modules["_tracemalloc"].is_tracing(), _stop_tracing, "_tracemalloc"),
-        Entry("generator hooks", _generator_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks), of_thread=True),
+        Entry("generator hooks", sys.get_asyncgen_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks), of_thread=True),
     ]
     if main_thread:
         entries += [

@@ -9,14 +9,12 @@ none (a lone surrogate) is escaped.
 import collections
 import dataclasses
 import datetime
-import decimal
 import enum
 import json
 import math
 import os
 import sys
 import types
-import uuid
 from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
 from _embedpy import plain_keys
@@ -28,7 +26,6 @@ MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
 RULES = (
     (enum.Enum, lambda value: value.value),
     ((datetime.datetime, datetime.date, datetime.time), lambda value: moment(value)),
-    ((decimal.Decimal, uuid.UUID), str),
     (os.PathLike, lambda value: os.fsdecode(os.fspath(value))),
     (types.MappingProxyType, dict),
     ((collections.deque, range), list),
@@ -57,6 +54,9 @@ def convert(value):
             return rule(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    for module, name in (("decimal", "Decimal"), ("uuid", "UUID")):  # who has not loaded it has none
+        if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
+            return str(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
         return from_numpy(numpy, value)
