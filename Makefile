@@ -75,7 +75,7 @@ test-libraries: setup ## Install well-known libraries and Python's own tests, an
 
 .PHONY: test-differential
 test-differential: setup ## Run 300 generated scripts under python3 and as tasks, and compare all that they print
-	CPULB_DIFFERENTIAL=300 $(GO) test -count=1 ./cmd -run 'AsUnderPython|AsPythonDoes'
+	CPULB_DIFFERENTIAL=300 $(GO) test -count=1 ./cmd/e2e -run 'AsUnderPython|AsPythonDoes'
 
 .PHONY: soak-python
 soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no more afterwards

@@ -1,4 +1,4 @@
-package cmd_test
+package e2e_test
 
 import (
 	"bytes"
@@ -137,9 +137,11 @@ func (s plainScript) params(t *testing.T) string {
 func (d *daemon) runsPlain(t *testing.T, s plainScript, pool string) ending {
 	t.Helper()
 	taskType := map[string]string{"exclusive": "cpu_bound", "shared": "io_bound"}[pool]
-	code, r := d.call("POST", "/v1/tasks?wait=60s", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
+	code, r := d.call("POST", "/v1/tasks?wait=30s", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
 		s.path, s.params(t), taskType, pool))
 	if code != 200 {
+		id, _ := r["task_id"].(string)
+		d.call("DELETE", "/v1/tasks/"+id, "")
 		t.Fatalf("%d %v", code, r)
 	}
 	text := func(name string) string { s, _ := r[name].(string); return s }
@@ -148,20 +150,18 @@ func (d *daemon) runsPlain(t *testing.T, s plainScript, pool string) ending {
 		return e
 	}
 	problem, _ := r["error"].(map[string]any)
-	message, _ := problem["message"].(string)
-	number, found := strings.CutPrefix(message, "the script ended with exit code ")
-	exit, err := strconv.Atoi(number)
-	if !found || err != nil {
+	exit, ok := problem["exit_code"].(float64)
+	if !ok {
 		t.Fatalf("%v", r)
 	}
-	e.exit = exit
+	e.exit = int(exit)
 	return e
 }
 
 // examples are the scripts that a reader of the repository tries first.
 func examples(t *testing.T) []plainScript {
 	t.Helper()
-	paths, err := filepath.Glob("../examples/*.py")
+	paths, err := filepath.Glob("../../examples/*.py")
 	if err != nil || len(paths) == 0 {
 		t.Fatal(paths, err)
 	}
