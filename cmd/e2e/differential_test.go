@@ -145,9 +145,11 @@ func (s plainScript) params(t *testing.T) string {
 func (d *daemon) runsPlain(t *testing.T, s plainScript, pool string) ending {
 	t.Helper()
 	taskType := map[string]string{"exclusive": "cpu_bound", "shared": "io_bound"}[pool]
-	code, r := d.call("POST", "/v1/tasks?wait=20s", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
+	code, r := d.call("POST", "/v1/tasks?wait=30s", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
 		s.path, s.params(t), taskType, pool))
 	if code != 200 {
+		id, _ := r["task_id"].(string)
+		d.call("DELETE", "/v1/tasks/"+id, "")
 		t.Fatalf("%d %v", code, r)
 	}
 	text := func(name string) string { s, _ := r[name].(string); return s }
@@ -156,8 +158,8 @@ func (d *daemon) runsPlain(t *testing.T, s plainScript, pool string) ending {
 		return e
 	}
 	problem, _ := r["error"].(map[string]any)
-	exit, found := problem["exit_code"].(float64)
-	if !found {
+	exit, ok := problem["exit_code"].(float64)
+	if !ok {
 		t.Fatalf("%v", r)
 	}
 	e.exit = int(exit)

@@ -43,7 +43,7 @@ def stream(name):
     if found is None:
         return None
     about = [type(found).__name__, found is getattr(sys, "__%s__" % name, None), getattr(found, "closed", None)]
-    return about + [getattr(found, key, None) for key in ("encoding", "errors", "line_buffering", "write_through", "newlines")]
+    return about + [getattr(found, key, None) for key in ("encoding", "errors", "line_buffering", "newlines")]
 
 
 def folder():

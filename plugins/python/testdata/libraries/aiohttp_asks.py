@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "aiohttp", "times": 2, "want": {"data": [[200, "HELLO 0"], [200, "HELLO 1"]]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "aiohttp", "times": 2, "want": {"data": [[200, "HELLO 0"], [200, "HELLO 1"]]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """aiohttp: a server and a client on the task's loop."""
 
 import asyncio

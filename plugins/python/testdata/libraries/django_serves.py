@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "django", "times": 2, "want": {"data": [200, "<p>Hello, you &amp; me!</p>", 404]}, "keeps": "warnings logging"}
+# {"pools": "exclusive shared", "needs": "django", "times": 2, "want": {"data": [200, "<p>Hello, you &amp; me!</p>", 404]}, "keeps": "warnings meta_path environ environ_of_c builtins logging"}
 """Django, in one file: its test client asks two views, one of which is not there."""
 
 import sys

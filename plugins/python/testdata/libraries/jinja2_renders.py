@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "jinja2", "times": 2, "want": {"data": ["<li>a &amp; b</li><li>c</li>", "UndefinedError"]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "jinja2", "times": 2, "want": {"data": ["<li>a &amp; b</li><li>c</li>", "UndefinedError"]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """Jinja2 loads a template from a folder beside the script."""
 
 import os

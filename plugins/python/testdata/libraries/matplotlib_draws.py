@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "matplotlib", "want": {"data": [true, 120, 80]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "matplotlib", "want": {"data": [true, 120, 80]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """matplotlib writes a PNG, of the size that it was asked for."""
 
 import os

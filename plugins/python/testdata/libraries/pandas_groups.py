@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "pandas", "want": {"data": {"plum": 5, "fig": 2}, "stdout": "      count\nname       \nfig       2\nplum      5\n"}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "pandas", "want": {"data": {"plum": 5, "fig": 2}, "stdout": "      count\nname       \nfig       2\nplum      5\n"}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """pandas reads a CSV, groups it and prints a table."""
 
 import os

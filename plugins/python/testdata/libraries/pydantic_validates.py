@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "pydantic", "times": 2, "want": {"data": ["fig", [1, 2], "ValidationError"]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "pydantic", "times": 2, "want": {"data": ["fig", [1, 2], "ValidationError"]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """pydantic resolves postponed annotations by the module of the class."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "requests", "times": 2, "want": {"data": [200, {"path": "/a?b=c", "agent": true}, "ConnectionError"]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "requests", "times": 2, "want": {"data": [200, {"path": "/a?b=c", "agent": true}, "ConnectionError"]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """requests, against a server in a thread."""
 
 import http.server

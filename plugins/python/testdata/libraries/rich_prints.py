@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "rich", "times": 2, "want": {"data": 3, "stdout_has": "Fruit"}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "rich", "times": 2, "want": {"data": 3, "stdout_has": "Fruit"}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """rich prints a table, shows progress and handles logging, without a terminal."""
 
 import logging

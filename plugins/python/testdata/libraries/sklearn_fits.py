@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "sklearn", "want": {"data": [2.0, 1.0, true]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "sklearn", "want": {"data": [2.0, 1.0, true]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """scikit-learn fits a line and a forest."""
 
 import numpy

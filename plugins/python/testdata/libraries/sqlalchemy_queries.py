@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "needs": "sqlalchemy", "times": 2, "want": {"data": [["ada", 2], ["bob", 1]]}, "keeps": "warnings"}
+# {"pools": "exclusive shared", "needs": "sqlalchemy", "times": 2, "want": {"data": [["ada", 2], ["bob", 1]]}, "keeps": "warnings meta_path environ environ_of_c builtins"}
 """SQLAlchemy's mapper on SQLite: classes, a relation, a query."""
 
 from sqlalchemy import Column, ForeignKey, Integer, String, create_engine, func

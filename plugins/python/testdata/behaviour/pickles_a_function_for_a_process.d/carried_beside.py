@@ -1,0 +1,3 @@
+class Theirs:
+    def __init__(self, text):
+        self.text = text

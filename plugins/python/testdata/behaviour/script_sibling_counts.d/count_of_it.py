@@ -1,0 +1,2 @@
+print("sibling loaded")
+n = 0
