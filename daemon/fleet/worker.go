@@ -62,7 +62,7 @@ func (w *Worker) attach(p Process) {
 
 // open lets the worker take tasks.
 func (w *Worker) open() {
-	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
+	_, _ = w.state.Advance(lifecycle.Ready) // an error: it is, as a spare
 	w.born = w.pool.fleet.Elapsed()
 	switch p := w.pool; {
 	case w.seat.standby:
@@ -125,7 +125,8 @@ func (w *Worker) busy() int {
 	return n
 }
 
-// faultless reports whether its death says nothing of the seat: it had a suspect.
+// faultless reports whether its death says nothing about the seat, because it was asked
+// for or a suspect was in it.
 func (w *Worker) faultless(state lifecycle.State) bool {
 	return !state.BlamesTasks() || w.seat.alone && w.slots[0].seq > 0
 }
