@@ -12,11 +12,11 @@ import (
 	"cpulb/daemon/task"
 )
 
-// piece is what a reader gets at a time.
+// piece is what a reader gets at once.
 type piece[T any] struct {
 	items []T
-	// last: nothing follows. more is closed when something does; it is looked at only
-	// if there are no items.
+	// last: nothing follows. more is closed when something does; follow waits for it when
+	// there are no items.
 	last bool
 	more <-chan struct{}
 }

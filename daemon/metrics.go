@@ -12,8 +12,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// metrics are what Prometheus is told. Labels are pools, states and workers, of
-// which there are as many as configured, never what a caller sends.
+// metrics are the figures for Prometheus. Labels are pools, statuses and workers, whose
+// number the configuration bounds; never anything that a caller sends.
 type metrics struct {
 	registry  *prometheus.Registry
 	submitted prometheus.Counter

@@ -76,8 +76,8 @@ type Journal struct {
 // Executor names an executor program.
 type Executor struct {
 	Name string
-	// Command is a path or a file name, which is looked for beside the daemon,
-	// in ../libexec/cpulb and in PATH.
+	// Command is a path, or a file name that is looked up in the daemon's folder, in
+	// ../libexec/cpulb and in PATH.
 	Command string
 	// SHA256 of the program in hex; empty accepts any.
 	SHA256 string
