@@ -127,7 +127,14 @@ func New(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
-	e.fleet = fleet.New(fleet.Options{Owner: owner{e}, Launcher: launcher, Log: o.Log, Limits: &o.Config.Limits, Now: e.now, Elapsed: e.elapsed}, layouts)
+	e.fleet = fleet.New(fleet.Options{
+		Owner:    owner{e},
+		Launcher: launcher,
+		Log:      o.Log,
+		Limits:   &o.Config.Limits,
+		Now:      e.now,
+		Elapsed:  e.elapsed,
+	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()

@@ -55,7 +55,9 @@ func follow[T any](ctx context.Context, e *Engine, what string, next func() piec
 // Events returns the task's events after a cursor: those kept, then those to come,
 // to its result. The error within is ctx's, or api.ErrDraining when the engine
 // ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
-func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (events iter.Seq2[*task.Event, error], err error) {
+func (e *Engine) Events(
+	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
+) (events iter.Seq2[*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
 	e.do(func(*effects.List) {

@@ -35,7 +35,8 @@ func (e *Engine) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", (e.elapsed() - began).Round(time.Millisecond).String())
+	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync,
+		"took", (e.elapsed() - began).Round(time.Millisecond).String())
 	return nil
 }
 

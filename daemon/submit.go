@@ -200,7 +200,8 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	e.clock.kickIf(e.queue.Changed())
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
-		return &task.FieldError{Field: "params", Code: "queue_full", Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
+		return &task.FieldError{Field: "params", Code: "queue_full",
+			Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
 	case err != nil:
 		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
 	}

@@ -53,7 +53,8 @@ func (r runner) take(w *Worker, why string) {
 			f.start(watcher{w}.watch, fx)
 			f.start(func() { watcher{w}.probe(stall) }, fx)
 		}
-		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
+		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(),
+			"cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
 		if f.life.Err() != nil {
 			fx.Process(w.process.Kill) // Stop may have looked before the seat was filled
 		}

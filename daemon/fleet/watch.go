@@ -25,8 +25,9 @@ func (w watcher) watch() {
 }
 
 // A worker can stand still as a whole: somebody or a task has stopped it, or the kernel
-// does not let it run. Then none of its tasks goes on, and it does not see a cancel; so it is fenced. One that still answers is left alone, however
-// long its interpreter's lock is held: a task's timeout is for that.
+// does not let it run. Then none of its tasks goes on, and it does not see a cancel; so
+// it is fenced. One that still answers is left alone, however long its interpreter's
+// lock is held: a task's timeout is for that.
 
 // leastPatience is the least time that a worker has to answer: a busy machine is no
 // reason to end it.

@@ -97,7 +97,8 @@ func (w *Worker) died(fx *effects.List) {
 	w.seat.lost(w, state)
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
 	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
-		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(),
+			"exit", w.process.Exit(), "stderr", w.process.LastStderr())
 	}
 }
 
@@ -109,8 +110,10 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 			running++
 		}
 	}
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Worker: w.spec.ID, Exit: w.process.Exit()}
 	for _, s := range w.slots {
-		s.abandon(Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Overdue: s.overdue, Worker: w.spec.ID, Exit: w.process.Exit()}, fx)
+		d.Overdue = s.overdue
+		s.abandon(d, fx)
 	}
 }
 

@@ -80,7 +80,10 @@ func (p Phase) status() (task.Status, bool) {
 
 // String names p for the log.
 func (p Phase) String() string {
-	names := []string{Arriving: "arriving", Delayed: "delayed", Ready: "ready", Sent: "sent", Running: "running", Ending: "ending", Ended: "ended", Refused: "refused"}
+	names := []string{
+		Arriving: "arriving", Delayed: "delayed", Ready: "ready", Sent: "sent",
+		Running: "running", Ending: "ending", Ended: "ended", Refused: "refused",
+	}
 	if int(p) < len(names) {
 		return names[p]
 	}
