@@ -55,9 +55,6 @@ func moves(from State) []State {
 	}
 }
 
-// States lists every state in order.
-func States() []State { return []State{Starting, Ready, Draining, Fenced, Stopping, Dead} }
-
 // String returns the name used on the API, e.g. "ready".
 func (s State) String() string {
 	if all := names(); int(s) < len(all) {
