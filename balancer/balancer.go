@@ -1,9 +1,9 @@
-// Package balancer decides which worker runs the next task. It is pure: no
-// goroutine, no clock, no I/O; its owner serialises all calls and tells the time.
+// Package balancer decides which worker runs the next task. It is pure: no goroutine,
+// no clock, no I/O; its owner serialises all calls and passes the time to them.
 //
 // Its owner keeps one queue of waiting tasks for all workers and asks for a place
 // whenever the first of them may run. So no task is bound to a worker before it can
-// begin, but for those in windows.
+// begin, except those in windows.
 //
 // Guarantees, for policy LeastLoaded: Acquire leases a free slot of the worker whose
 // share of busy slots is the least of all; among equals, the one whose leases are
@@ -12,9 +12,9 @@
 // otherwise among the workers with a free slot, but never leave a slot idle that
 // LeastLoaded would use.
 //
-// Estimates are not counted down while a task runs. Service times have heavy tails:
-// that a task has run for long says that it will run on for long, so what has been
-// spent of an estimate is no reason to expect an early end.
+// Estimates are not counted down while a task runs. Service times have heavy tails: a
+// task that has run for long will probably run for long, so the elapsed part of an
+// estimate does not bring the end closer.
 //
 // Windows: with Options.Window, a lease may also be a place behind a running task.
 // It is given only when no slot is free, and only if all of the slot's tasks, the new
@@ -62,10 +62,10 @@ type Balancer struct {
 	base    time.Time // when the first lease was given
 }
 
-// Worker is a worker's entry in a Balancer.
+// Worker represents a worker in a Balancer.
 type Worker struct {
 	slots   []slot
-	free    []int // slots that nobody holds; the last is the next to go
+	free    []int // free slots; the last one is leased next
 	content time.Duration
 	order   uint64
 	turn    uint64 // when it was last chosen
@@ -113,7 +113,7 @@ func New(o Options) *Balancer {
 	return &Balancer{options: o}
 }
 
-// SetPolicy changes how workers are chosen from now on.
+// SetPolicy changes the policy for the next choices.
 func (b *Balancer) SetPolicy(p Policy) {
 	b.options.Policy, b.free = p, nil
 	if b.options.Rand == nil {
@@ -148,8 +148,8 @@ func (b *Balancer) Add(slots int) *Worker {
 	return w
 }
 
-// Remove takes w out for good. Leases on it end with it: releasing them later does
-// nothing. A second Remove does nothing.
+// Remove removes w. Its leases end with it: releasing them later does nothing. A
+// second Remove does nothing.
 func (b *Balancer) Remove(w *Worker) {
 	if w.removed {
 		return
@@ -168,9 +168,8 @@ func (b *Balancer) Remove(w *Worker) {
 	}
 }
 
-// Close gives no further leases on w, as when it is fenced or draining; those that
-// there are stay valid. It returns those of them that wait behind another, to be
-// recalled.
+// Close gives no further leases on w, which is fenced or draining; existing leases
+// stay valid. It returns those that wait behind another, to be recalled.
 func (b *Balancer) Close(w *Worker) []Lease {
 	if w.closed || w.removed {
 		return nil
@@ -187,7 +186,7 @@ func (b *Balancer) Close(w *Worker) []Lease {
 }
 
 // Acquire leases a place for a task that is expected to take estimate; 0 means that
-// nothing is known of it, and counts as long. It answers false when there is no
+// nothing is known about it, and counts as long. It returns false when there is no
 // place; there will be one after a Release or an Add.
 func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) {
 	if w := b.choose(); w != nil {
@@ -196,8 +195,8 @@ func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) 
 	return b.behind(now, estimate)
 }
 
-// Room tells whether Acquire could lease a place to some task, if a short one. Its
-// owner asks before it takes a task out of its queue.
+// Room reports whether Acquire could lease a place to some task, if only a short one.
+// The owner asks before it takes a task out of its queue.
 func (b *Balancer) Room() bool {
 	w, _ := b.workers.best()
 	s, _ := b.windows.best()
@@ -232,7 +231,7 @@ func (b *Balancer) hold(s *slot, now time.Time, estimate time.Duration) Lease {
 
 // Release gives l back and returns for how long it was the first of its slot, which
 // is what its task took: 0 if it never was. The next one of the slot, if any, is the
-// first from now on. What is released already, or with its worker, is left alone.
+// first from now on. A lease that has ended already is ignored.
 func (b *Balancer) Release(l Lease, now time.Time) time.Duration {
 	s := &l.Worker.slots[l.Slot]
 	i := slices.IndexFunc(s.holds, func(h lease) bool { return h.id == l.id })
@@ -269,10 +268,10 @@ func (b *Balancer) Waiting() int { return b.waiting }
 // Busy returns the number of w's slots with a lease.
 func (w *Worker) Busy() int { return len(w.slots) - len(w.free) }
 
-// takes tells whether w may be given leases, if it has room.
+// takes reports whether w may be given leases, if it has room.
 func (w *Worker) takes() bool { return !w.closed && !w.removed }
 
-// unknown is what a task counts as of which nothing is known.
+// unknown is the estimate for a task about which nothing is known.
 const unknown = time.Second
 
 func (b *Balancer) assume(estimate time.Duration) time.Duration {
@@ -282,7 +281,7 @@ func (b *Balancer) assume(estimate time.Duration) time.Duration {
 	return estimate
 }
 
-// since counts time from the first call on.
+// since returns the time since the first call.
 func (b *Balancer) since(now time.Time) time.Duration {
 	if b.base.IsZero() {
 		b.base = now

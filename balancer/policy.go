@@ -19,7 +19,7 @@ const (
 // Policies returns all of them, the default first.
 func Policies() []Policy { return []Policy{LeastLoaded, RoundRobin, PowerOfTwo} }
 
-// choose returns the worker whose free slot is next to go; nil: there is none.
+// choose returns the worker whose free slot is leased next; nil: there is none.
 func (b *Balancer) choose() *Worker {
 	if b.options.Policy != PowerOfTwo {
 		w, _ := b.workers.best()
@@ -42,7 +42,7 @@ func (b *Balancer) choose() *Worker {
 	return b.free[j]
 }
 
-// placeWorker is called whenever something has changed that w is chosen by.
+// placeWorker must be called after every change that affects the choice of w.
 func (b *Balancer) placeWorker(w *Worker) {
 	room := w.takes() && len(w.free) > 0
 	switch {
@@ -57,7 +57,7 @@ func (b *Balancer) placeWorker(w *Worker) {
 	}
 }
 
-// list enters w in the list of workers with a free slot, or takes it out.
+// list adds w to the list of workers with a free slot, or removes it.
 func (b *Balancer) list(w *Worker, room bool) {
 	switch {
 	case room && w.listed < 0:

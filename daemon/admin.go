@@ -36,7 +36,7 @@ func (e *Engine) Resume(who access.Identity) (err error) {
 	e.do(func(fx *effects.List) {
 		switch {
 		case e.stopping:
-			err = fmt.Errorf("%w for good", api.ErrDraining)
+			err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
 		case e.draining:
 			fx.Log(hclog.Info, "resumed", "uid", who.UID)
 			e.draining = false
@@ -51,12 +51,12 @@ func (e *Engine) administer(who access.Identity) (err error) {
 	return err
 }
 
-// Administers reports whether who may do everything.
+// Administers reports whether the caller may do everything.
 func (e *Engine) Administers(who access.Identity) bool { return e.administer(who) == nil }
 
 // RestartWorker puts a successor into a worker's seat and returns when that is
-// ready; the worker finishes what it has. Errors: access.Denied, api.ErrNoWorker;
-// any other says why there is no successor, and the worker goes on.
+// ready; the worker finishes its tasks. Errors: access.Denied, api.ErrNoWorker; any
+// other explains why there is no successor, and then the worker goes on.
 func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker string) error {
 	if err := e.administer(who); err != nil {
 		return err
@@ -67,8 +67,9 @@ func (e *Engine) RestartWorker(ctx context.Context, who access.Identity, worker 
 // stacksTimeout is for how long Stacks waits for a worker's interpreter lock.
 const stacksTimeout = 2 * time.Second
 
-// Stacks tells what the threads of a worker are doing, as text for people. Errors:
-// access.Denied, api.ErrNoWorker, api.ErrNoStacks.
+// Stacks describes what the threads of a worker are doing, as text for people. Of
+// several workers with this id it asks the one that takes tasks. Errors: access.Denied,
+// api.ErrNoWorker, api.ErrNoStacks.
 func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string) (string, error) {
 	if err := e.administer(who); err != nil {
 		return "", err

@@ -37,8 +37,8 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	}
 }
 
-// CancelAll stops the tasks that f selects and who may stop. It returns how many
-// had not ended; tasks that come meanwhile may be among them or not.
+// CancelAll stops the tasks that f selects and the caller may stop. It returns how many
+// had not ended. Tasks that are submitted meanwhile may be among them or not.
 func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
 	var all []*ledger.Record
 	e.each(who, access.Stop, &f, 0, func(r *ledger.Record) bool {

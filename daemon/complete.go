@@ -15,16 +15,16 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// move brings r to another phase. That the table does not have it is a mistake here,
-// which the log tells and no task suffers from.
+// move brings r to another phase. An illegal move is a mistake of the engine: it is
+// logged and changes nothing.
 func (e *Engine) move(r *ledger.Record, to ledger.Phase, fx *effects.List) {
 	if err := e.store.Move(r, to); err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 	}
 }
 
-// illegalMove is what the log says of a mistake that no test may let pass.
-const illegalMove = "a task was to make a move that it can't"
+// illegalMove is the log line of such a mistake; tests fail on it.
+const illegalMove = "illegal move"
 
 // finish brings r to its end, or to its next attempt.
 func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
@@ -36,11 +36,11 @@ func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.end(r, o, fx)
 }
 
-// end brings r to its end. No slot has it any more. Its Result is seen once it has been
-// committed; until then the task looks as it did.
+// end makes o the final outcome of r and takes it out of its slot. Clients see the
+// Result once it has been committed; until then they see the task as it was.
 func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().Over() {
-		fx.Log(hclog.Error, "a task was to end twice", "task_id", r.Task.ID, "status", o.Status)
+		fx.Log(hclog.Error, "a task ended a second time", "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
 	e.takeBackLocked(r)
@@ -67,8 +67,8 @@ func (e *Engine) takeBackLocked(r *ledger.Record) {
 	}
 }
 
-// ended reveals a Result that has been committed. While the disk is full the journal
-// keeps it, and tries again; err says that the journal was closed before.
+// ended reveals a Result after its commit. While the disk is full the journal keeps the
+// Result and tries again; err means that the journal was closed first.
 func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	e.do(func(fx *effects.List) {
 		if err != nil {
@@ -79,10 +79,11 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	})
 }
 
-// mustWait: the caller asked for a commit where the configuration would not wait.
+// mustWait reports whether the caller asked to wait for the commit even where the
+// configuration would not.
 func mustWait(r *ledger.Record) bool { return r.Task.Extra != nil && r.Task.Extra.Durable != nil }
 
-// reveal lets everybody see how r ended.
+// reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	gone, err := e.store.End(r, res, e.now())
 	if err != nil {
@@ -97,15 +98,15 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	}
 }
 
-// tell keeps ev, the next event of r, and hands it to those who want more than the
-// result.
+// tell adds ev to the event log of r and hands it to the watchers that want more than
+// the Result.
 func (e *Engine) tell(r *ledger.Record, ev *task.Event, fx *effects.List) {
 	for _, w := range r.Note(ev, e.eventBounds()) {
 		fx.Event(w, ev)
 	}
 }
 
-// tellStatus tells what clients see of r now.
+// tellStatus does so with an event of the task's status.
 func (e *Engine) tellStatus(r *ledger.Record, why string, fx *effects.List) {
 	ev, watchers := r.NoteStatus(why, e.eventBounds())
 	for _, w := range watchers {
@@ -136,18 +137,17 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.tellStatus(r, why, fx)
 }
 
-// noteLocked has the journal know how far r has come, for the next start of the
-// daemon. It need not be committed before anything goes on. The journal takes it
-// under the lock, which it does without waiting, because the order matters: a later
-// note replaces an earlier one.
+// noteLocked records in the journal how far r has come, for the next start of the
+// daemon. Nothing waits for the commit. The journal takes the note under the lock,
+// without waiting, because the order matters: a later note replaces an earlier one.
 func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
 	if e.journal != nil && !r.Volatile {
 		e.journal.Append(nil, false, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
-// send has t, an attempt of r, sent to a slot. One that must not run twice is noted
-// to have been sent, and that is committed first.
+// send sends t, an attempt of r, to a slot. If the task must not run twice, the
+// dispatch is committed first.
 func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *effects.List) {
 	if e.journal == nil || r.Volatile || r.Task.Extra == nil || r.Task.Extra.OnWorkerLost != task.Fail {
 		fx.Frame(to, t)

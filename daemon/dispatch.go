@@ -57,8 +57,19 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 	r.Worker = &where
 	r.Attempts++
 	e.move(r, ledger.Sent, fx)
-	t := &plugins.Task{Slot: where.Slot, Seq: seq, ID: r.Task.ID.String(), ScriptPath: r.Task.ScriptPath, Function: r.Task.Function,
-		Type: r.Task.Type, Attempt: int(r.Attempts), Labels: r.Task.Labels, Traceparent: r.Task.Traceparent, Source: r.Task.Extras().Source, Params: r.Task.Params}
+	t := &plugins.Task{
+		Slot:        where.Slot,
+		Seq:         seq,
+		ID:          r.Task.ID.String(),
+		ScriptPath:  r.Task.ScriptPath,
+		Function:    r.Task.Function,
+		Type:        r.Task.Type,
+		Attempt:     int(r.Attempts),
+		Labels:      r.Task.Labels,
+		Traceparent: r.Task.Traceparent,
+		Source:      r.Task.Extras().Source,
+		Params:      r.Task.Params,
+	}
 	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
 		t.Deadline = e.now().Add(timeout)
 	}

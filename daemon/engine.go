@@ -1,11 +1,11 @@
 // Package daemon is the engine: it admits tasks, queues them, hands each to the
 // least-loaded worker and keeps its Result.
 //
-// Guarantees: every accepted task reaches exactly one terminal state, with a
-// reason. With a journal that holds across a death of the daemon, and what was
-// accepted or told has been committed before; a task that was running then runs
-// again, unless it asked not to. Without a journal, and for a task that is not
-// durable, it holds as long as the daemon lives.
+// Guarantees: every accepted task reaches exactly one terminal status, with a reason.
+// With a journal this holds across a death of the daemon: acceptance and Result are
+// committed before anybody sees them, and a task that was running then runs again,
+// unless it asked not to. Without a journal, and for a task that is not durable, it
+// holds as long as the daemon lives.
 //
 // Locking: Engine.mu guards all that the engine knows, and Engine.do alone takes it.
 // Nothing that can block happens under it. Whatever an operation leaves to be done
@@ -47,7 +47,7 @@ type Options struct {
 	RuntimeDir string
 	// BinDir is where executors are looked for first.
 	BinDir string
-	// Load reads the configuration anew, for Reload; nil: there is nothing to read.
+	// Load reads the configuration again, for Reload; nil: there is nothing to read.
 	Load    func() (*config.Config, error)
 	Version string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
@@ -58,7 +58,7 @@ type Options struct {
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
 	Now func() time.Time
-	// Launcher starts the workers, for tests in which they are no processes; nil starts
+	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
 }
@@ -88,7 +88,7 @@ type Engine struct {
 	fleet *fleet.Fleet
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
-	// slots has the slot of each task that is in one.
+	// slots maps each task that is in a slot to that slot.
 	slots map[*ledger.Record]*fleet.Slot
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
@@ -96,7 +96,7 @@ type Engine struct {
 	schedules []*recurring
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
-	// unfit ends those of the journal's tasks that can't go on.
+	// unfit are the tasks from the journal that can't go on; Start ends them.
 	unfit   []unfit
 	running bool
 	// draining: nothing is accepted or started; stopping: nor ever will be.
@@ -127,7 +127,14 @@ func New(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
-	e.fleet = fleet.New(fleet.Options{Owner: owner{e}, Launcher: launcher, Log: o.Log, Limits: &o.Config.Limits, Now: e.now, Elapsed: e.elapsed}, layouts)
+	e.fleet = fleet.New(fleet.Options{
+		Owner:    owner{e},
+		Launcher: launcher,
+		Log:      o.Log,
+		Limits:   &o.Config.Limits,
+		Now:      e.now,
+		Elapsed:  e.elapsed,
+	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
@@ -218,10 +225,10 @@ func (e *Engine) locked(f func()) {
 	f()
 }
 
-// evictLocked lets go of the results that are not to be kept any more.
+// evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
 
-// forgetLocked deletes evicted tasks from the journal.
+// forgetLocked deletes evicted tasks from the journal, under the lock as noteLocked does.
 func (e *Engine) forgetLocked(gone []*ledger.Record) {
 	if e.journal == nil || len(gone) == 0 {
 		return

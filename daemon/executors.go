@@ -52,7 +52,7 @@ type programs struct {
 	known map[programFile]string
 }
 
-// programFile tells files apart, and what is in them at different times.
+// programFile identifies a file and a version of its content.
 type programFile struct {
 	file     string // device and inode
 	size     int64
@@ -62,8 +62,9 @@ type programFile struct {
 // maxPrograms bounds what is remembered.
 const maxPrograms = 64
 
-// hash returns the SHA-256 of what the process executes; empty if it has gone. It
-// is read through the process, so that it is right whatever is at the path now.
+// hash returns the SHA-256 of the program that a process executes; empty if the process
+// has ended. It reads the file through the process, because another one may be at the
+// path by now.
 func (p *programs) hash(pid int) string {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {

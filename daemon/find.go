@@ -12,8 +12,8 @@ import (
 	"cpulb/daemon/task"
 )
 
-// findLocked returns the task that who may act on. Errors: task.ErrNotFound, also for
-// a task of somebody else; task.ErrEvicted.
+// findLocked returns the task with this id if the caller may do a with it. Errors:
+// task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
 	e.evictLocked(e.now())
 	r, err := e.store.Find(id)
@@ -72,7 +72,8 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 	return res, nil
 }
 
-// findBatchLocked returns the batch that who may see. Errors: api.ErrBatchNotFound.
+// findBatchLocked returns the batch if the caller may see it. Errors:
+// api.ErrBatchNotFound.
 func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch, error) {
 	b := e.store.Batch(id)
 	if b == nil || e.rules.Check(who, access.Request{Action: access.See, Owner: b.Owner()}) != nil {
@@ -81,7 +82,7 @@ func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch
 	return b, nil
 }
 
-// Batch tells how far a batch is. Errors: api.ErrBatchNotFound.
+// Batch reports how far a batch is. Errors: api.ErrBatchNotFound.
 func (e *Engine) Batch(who access.Identity, id task.ID) (v api.BatchView, err error) {
 	e.do(func(*effects.List) {
 		var b *ledger.Batch

@@ -12,11 +12,11 @@ import (
 	"cpulb/daemon/task"
 )
 
-// piece is what a reader gets at a time.
+// piece is what a reader gets at once.
 type piece[T any] struct {
 	items []T
-	// last: nothing follows. more is closed when something does; it is looked at only
-	// if there are no items.
+	// last: nothing follows. more is closed when something does; follow waits for it when
+	// there are no items.
 	last bool
 	more <-chan struct{}
 }
@@ -55,7 +55,9 @@ func follow[T any](ctx context.Context, e *Engine, what string, next func() piec
 // Events returns the task's events after a cursor: those kept, then those to come,
 // to its result. The error within is ctx's, or api.ErrDraining when the engine
 // ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
-func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (events iter.Seq2[*task.Event, error], err error) {
+func (e *Engine) Events(
+	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
+) (events iter.Seq2[*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
 	e.do(func(*effects.List) {

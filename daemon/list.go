@@ -18,7 +18,7 @@ const (
 	lookAtOnce  = 5000
 )
 
-// matchesLocked reports whether f selects r, and who may act on it.
+// matchesLocked reports whether f selects r and the caller may do a with it.
 func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
 	if r.Phase() == ledger.Arriving || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
 		return false
@@ -34,8 +34,8 @@ func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filt
 	return e.rules.Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
 }
 
-// each calls yield, under the lock, with every task after a stamp that f selects
-// and who may act on, until it returns false.
+// each calls yield, under the lock, with every task after a stamp that matchesLocked
+// accepts, until yield returns false.
 func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*ledger.Record) bool) {
 	for more, stopped := true, false; more && !stopped; {
 		e.do(func(*effects.List) {
@@ -48,7 +48,7 @@ func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp
 }
 
 // List returns a page of the tasks that f selects, in the order of submission;
-// of others' tasks it says nothing. Errors: api.ErrBadCursor.
+// tasks of others are left out. Errors: api.ErrBadCursor.
 func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
 	limit := min(max(p.Limit, 0), api.MaxPage)
 	if limit == 0 {

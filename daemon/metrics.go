@@ -12,8 +12,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// metrics are what Prometheus is told. Labels are pools, states and workers, of
-// which there are as many as configured, never what a caller sends.
+// metrics are the figures for Prometheus. Labels are pools, statuses and workers, whose
+// number the configuration bounds; never anything that a caller sends.
 type metrics struct {
 	registry  *prometheus.Registry
 	submitted prometheus.Counter
@@ -29,9 +29,11 @@ func durations() []float64 { return prometheus.ExponentialBucketsRange(1e-4, 400
 
 func newMetrics(e *Engine) *metrics {
 	m := &metrics{
-		registry:  prometheus.NewRegistry(),
-		submitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_tasks_submitted_total", Help: "Tasks accepted since the daemon started."}),
-		retries:   prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_task_retries_total", Help: "Attempts that failed and are followed by another."}),
+		registry: prometheus.NewRegistry(),
+		submitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_tasks_submitted_total",
+			Help: "Tasks accepted since the daemon started."}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_task_retries_total",
+			Help: "Attempts that failed and are followed by another."}),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cpulb_tasks_ended_total",
 			Help: "Tasks that have ended since the daemon started, by pool and terminal state."}, []string{"pool", "status"}),
 		wait: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cpulb_task_wait_seconds",

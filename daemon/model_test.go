@@ -81,7 +81,7 @@ type mistakes struct {
 
 // Write implements io.Writer.
 func (m *mistakes) Write(line []byte) (int, error) {
-	if strings.Contains(string(line), "a task was to make a move that it can't") {
+	if strings.Contains(string(line), "illegal move") {
 		m.mu.Lock()
 		m.lines = append(m.lines, string(line))
 		m.mu.Unlock()

@@ -36,9 +36,21 @@ func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
 
 // result makes the Result of r of how its last attempt ended.
 func result(r *ledger.Record, o plugins.Outcome, now time.Time) *task.Result {
-	res := &task.Result{ID: r.Task.ID, Status: o.Status, Data: o.Data, Error: o.Error, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
-		Attempts: int(r.Attempts), Worker: r.Worker, SubmittedAt: r.Submitted(), FinishedAt: now,
-		CPUSeconds: o.CPUTime.Seconds(), LockSeconds: o.LockWait.Seconds()}
+	res := &task.Result{
+		ID:          r.Task.ID,
+		Status:      o.Status,
+		Data:        o.Data,
+		Error:       o.Error,
+		Stdout:      o.Stdout,
+		Stderr:      o.Stderr,
+		Truncated:   o.Truncated,
+		Attempts:    int(r.Attempts),
+		Worker:      r.Worker,
+		SubmittedAt: r.Submitted(),
+		FinishedAt:  now,
+		CPUSeconds:  o.CPUTime.Seconds(),
+		LockSeconds: o.LockWait.Seconds(),
+	}
 	if len(res.Data) == 0 {
 		res.Data = json.RawMessage("null")
 	}

@@ -39,7 +39,7 @@ func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) { e.tell(re
 func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 	r := recordOf(h)
 	e.finish(r, o, fx)
-	r.Suspect = false // it has not killed this worker
+	r.Suspect = false // its worker lives
 }
 
 // Returned implements fleet.Owner.

@@ -17,8 +17,8 @@ import (
 // journalFolder is where the journal is in Options.StateDir.
 const journalFolder = "journal"
 
-// openJournal opens the journal and takes over what it knows. Without one, tasks
-// and results do not outlive the daemon.
+// openJournal opens the journal and takes over its tasks. Without a journal, tasks and
+// results do not outlive the daemon.
 func (e *Engine) openJournal() error {
 	c := e.config.Load().Journal
 	if c.Sync == "off" || e.options.StateDir == "" {
@@ -35,7 +35,8 @@ func (e *Engine) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync, "took", (e.elapsed() - began).Round(time.Millisecond).String())
+	e.log.Info("journal is open", "tasks", known, "unfinished", waiting, "sync", c.Sync,
+		"took", (e.elapsed() - began).Round(time.Millisecond).String())
 	return nil
 }
 
@@ -52,8 +53,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	return known, waiting, nil
 }
 
-// takeOver makes a task of what the journal has of it, and reports whether it is
-// unfinished.
+// takeOver restores one task from the journal and reports whether it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(boot - s.Boot)}
 	p, err := e.poolForLocked(r.Task)
@@ -76,7 +76,7 @@ func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 	return true
 }
 
-// requeueRestored queues r again, or ends it if it may not run again.
+// requeueRestored queues r again, or notes how it ends if it may not run again.
 func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
 	p := s.Progress
 	switch {
@@ -121,7 +121,7 @@ func (e *Engine) dismiss(fx *effects.List) {
 	e.unfit = nil
 }
 
-// closeJournal commits what waits, as far as ctx and the disk allow.
+// closeJournal commits what waits, until ctx is done.
 func (e *Engine) closeJournal(ctx context.Context) {
 	if e.journal == nil {
 		return

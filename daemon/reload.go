@@ -17,8 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Reload takes the configuration anew from where it came from, and returns once it
-// holds in every worker. Errors: access.Denied; api.ErrReload, and then the old
+// Reload reads the configuration again and returns once it holds in every worker. Errors: access.Denied; api.ErrReload, and then the old
 // configuration still holds unless the error says that the new one does.
 func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 	if err := e.administer(who); err != nil {
@@ -27,7 +26,7 @@ func (e *Engine) Reload(ctx context.Context, who access.Identity) error {
 	return e.Reconfigure(ctx)
 }
 
-// Reconfigure is Reload for whom nobody need ask.
+// Reconfigure is Reload without the access check, for SIGHUP.
 func (e *Engine) Reconfigure(ctx context.Context) error {
 	if e.options.Load == nil {
 		return fmt.Errorf("%w: there is nothing to take it from", api.ErrReload)
@@ -44,8 +43,8 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	return err
 }
 
-// apply has the engine run by c. ctx bounds the time until that is proven; what
-// follows is not interrupted.
+// apply makes c the configuration. ctx bounds the proof that c works; the exchange of
+// workers that follows is not interrupted.
 func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
@@ -101,10 +100,10 @@ func (p *partial) Error() string {
 	return "the new configuration holds, but not in every worker: " + p.why.Error()
 }
 
-// Unwrap tells errors.Is what p matches.
+// Unwrap makes p match api.ErrReload and its reason.
 func (p *partial) Unwrap() []error { return []error{api.ErrReload, p.why} }
 
-// fixed refuses what can't change while the daemon runs.
+// fixed names the keys that differ and can't change while the daemon runs.
 func fixed(old, c *config.Config) error {
 	var changed []string
 	for _, key := range []struct {

@@ -67,8 +67,17 @@ func (e *Engine) countsLocked() map[string]int {
 
 func (e *Engine) inputQueueLocked() api.Component {
 	q, capacity := e.queue.Stats(), e.queue.Capacity()
-	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"size": e.queue.Len(), "capacity": capacity, "bytes": q.Bytes,
-		"waiting": q.Waiting, "parked": q.Parked, "blocked": q.Blocked, "total_put": q.Put, "total_dropped": q.Dropped, "total_expired": q.Expired}}
+	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{
+		"size":          e.queue.Len(),
+		"capacity":      capacity,
+		"bytes":         q.Bytes,
+		"waiting":       q.Waiting,
+		"parked":        q.Parked,
+		"blocked":       q.Blocked,
+		"total_put":     q.Put,
+		"total_dropped": q.Dropped,
+		"total_expired": q.Expired,
+	}}
 	switch size := e.queue.Len(); {
 	case c.Health != api.Healthy:
 	case size >= capacity || q.Blocked > 0:

@@ -25,7 +25,7 @@ type recurring struct {
 	skipped uint64
 }
 
-// scheduleLabel is the label that a schedule's tasks have with its name.
+// scheduleLabel is the label with the schedule's name that its tasks get.
 const scheduleLabel = "schedule"
 
 // newRecurring makes the schedules of a configuration.
@@ -49,8 +49,7 @@ func newRecurring(all []config.Schedule, who access.Lookup, self uint32) ([]*rec
 	return made, nil
 }
 
-// replanLocked puts the schedules to work. Those that were known go on from where
-// they were.
+// replanLocked starts the schedules. Those that were known go on from where they were.
 func (e *Engine) replanLocked(all []*recurring, since map[string]time.Time) {
 	schedules := make([]*schedule.Schedule, len(all))
 	e.recurring = map[*schedule.Schedule]*recurring{}
@@ -84,8 +83,8 @@ func (e *Engine) fireAll(due []schedule.Fire, since map[string]time.Time) {
 	}
 }
 
-// fire submits the task of one fire, also when the queue is full: nobody is there
-// to try again.
+// fire submits the task of one fire, even when the queue is full: nobody would try
+// again.
 func (e *Engine) fire(f schedule.Fire) {
 	var r *recurring
 	var t task.Task

@@ -13,7 +13,7 @@ import (
 )
 
 // scripts refuses early what could not be opened later. The executor opens the
-// file again, so this protects nothing; it only tells the caller sooner.
+// file again, so this protects nothing; the caller only learns of it sooner.
 //
 // A script that was there a moment ago is not looked at again: the look costs as
 // much as handing the task to a worker, and a caller who sends a thousand tasks

@@ -10,13 +10,13 @@ import (
 	"cpulb/daemon/queue"
 )
 
-// lastCommit bounds how long the end of the engine waits for the disk.
+// lastCommit bounds how long Stop waits for the disk.
 const lastCommit = 10 * time.Second
 
 // Stop ends the engine: nothing new is accepted or started, running tasks may end
-// until ctx is done, then all workers are stopped. What is in the journal goes on
-// at the next start; what is not fails with code "daemon_stopped", so that whoever
-// waits is told.
+// until ctx is done, then all workers are stopped. Tasks in the journal go on at the
+// next start; all others fail with the code "daemon_stopped", so that nobody waits in
+// vain.
 func (e *Engine) Stop(ctx context.Context) {
 	var idle <-chan struct{}
 	e.do(func(fx *effects.List) {
@@ -50,7 +50,7 @@ func (e *Engine) drainLocked() {
 	e.checkIdleLocked()
 }
 
-// refuseBlocked sends away those that wait for room.
+// refuseBlocked refuses the tasks that wait for room in the queue.
 func (e *Engine) refuseBlocked(fx *effects.List) {
 	for r, a := range e.arriving {
 		if r.Item.Place() == queue.Blocked {

@@ -17,15 +17,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// admission is a task on its way in.
+// admission is a task that has not been accepted yet.
 type admission struct {
 	record  *ledger.Record
 	batch   task.ID
 	watcher task.Watcher
-	// forced: it is let in even when there is no room. held: its place in the queue
-	// waits until it is accepted.
+	// forced: it is admitted even when the queue is full. held: the queue keeps its
+	// place, but does not let it leave before it is accepted.
 	forced, held bool
-	// answers are called once each: of who submitted it, and of who did so again
+	// answers are called once each: for its submission, and for others of the same task
 	// meanwhile.
 	answers []func(task.View, error)
 }
@@ -38,8 +38,8 @@ func (a *admission) answer(view task.View, err error, fx *effects.List) {
 }
 
 // Submit accepts t, which must not change afterwards, and starts it as soon as a
-// slot is free. w, which may be nil, is told of what follows. Submitting the
-// same task again is safe: it answers with the task as it stands and adds w.
+// slot is free. w, which may be nil, hears of what follows. Submitting the same task
+// again is safe: the answer is the task as it stands, and w is added.
 //
 // The answer comes by done, once, from any goroutine and perhaps before Submit
 // returns: after the task's commit, if it is to outlive the daemon. done must not
@@ -71,8 +71,8 @@ func unserved() []string {
 	return []string{"env", "cwd"}
 }
 
-// refuseUnserved refuses a task that has such a field: whoever sets one relies
-// on it. They are all among the extras, which most tasks have none of.
+// refuseUnserved refuses a task that sets such a field: its caller relies on it. All
+// of them are extras, which most tasks do not have.
 func refuseUnserved(t *task.Task) error {
 	if t.Extra == nil {
 		return nil
@@ -80,7 +80,7 @@ func refuseUnserved(t *task.Task) error {
 	return t.Refuse(unserved()...)
 }
 
-// prepare makes the admission of t, as far as that needs no lock.
+// prepare does the part of the admission of t that needs no lock.
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
 	if err := refuseUnserved(t); err != nil {
 		return nil, err
@@ -105,8 +105,8 @@ func (e *Engine) checkDurable(t *task.Task) error {
 	return nil
 }
 
-// admit takes a task in, or answers why not. It reports whether the task is to be
-// committed first.
+// admit puts a task into the queue, or answers why not. It reports whether the task has
+// to be committed before it is accepted.
 func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (commit bool) {
 	r := a.record
 	if known := e.knownLocked(r); known != nil {
@@ -200,14 +200,15 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	e.clock.kickIf(e.queue.Changed())
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
-		return &task.FieldError{Field: "params", Code: "queue_full", Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
+		return &task.FieldError{Field: "params", Code: "queue_full",
+			Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
 	case err != nil:
 		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
 	}
 	return nil
 }
 
-// entryFor is what the queue has to know of r.
+// entryFor describes r to the queue.
 func entryFor(r *ledger.Record) queue.Entry {
 	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
 	if x := r.Task.Extra; x != nil {
@@ -217,7 +218,7 @@ func entryFor(r *ledger.Record) queue.Entry {
 	return entry
 }
 
-// commit has the journal keep what arrives.
+// commit gives new tasks to the journal.
 func (e *Engine) commit(all ...*admission) {
 	ops := make([]journal.Op, len(all))
 	for i, a := range all {
@@ -228,11 +229,11 @@ func (e *Engine) commit(all ...*admission) {
 	e.journal.Append(func(err error) { e.committed(all, err) }, wait, ops...)
 }
 
-// committed lets in what has been committed, or sends it away.
+// committed accepts tasks after their commit, or refuses them if it failed.
 func (e *Engine) committed(all []*admission, err error) {
 	switch {
 	case errors.Is(err, journal.ErrClosed):
-		err = fmt.Errorf("%w for good", api.ErrDraining)
+		err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", task.ErrNoSpace, err)
 	}
@@ -243,7 +244,7 @@ func (e *Engine) committed(all []*admission, err error) {
 	})
 }
 
-// arrive makes a task like all others and dispatches, or sends it away with err.
+// arrive accepts a task and dispatches it, or refuses it with err.
 func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	delete(e.arriving, a.record)
 	if err != nil {
@@ -266,7 +267,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	a.answer(r.View(), nil, fx)
 }
 
-// turnAway takes out a task that could not be accepted, and answers why.
+// turnAway removes a task that could not be accepted, and answers with err.
 func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
@@ -279,9 +280,8 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	a.answer(task.View{}, err, fx)
 }
 
-// Rerun submits what a task says anew, as a task of who with a fresh id, and
-// answers as Submit does. What names the one task or its time is not taken over:
-// idempotency key, run_at, delay and expires_at.
+// Rerun submits a copy of a task, with a new id and for this caller, and answers as
+// Submit does. The copy has no idempotency key, run_at, delay or expires_at.
 func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, error)) {
 	var again task.Task
 	var err error

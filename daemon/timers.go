@@ -10,13 +10,13 @@ import (
 	"cpulb/daemon/schedule"
 )
 
-// clock runs the engine's timers: due tasks, expiries, schedules, evictions. It is
-// also kicked when a queue operation changed other items, which nobody waits for.
+// clock wakes the engine's timers: due tasks, expiries, schedules, evictions. It is
+// also kicked when a queue operation changed items other than its own.
 type clock struct{ kicked chan struct{} }
 
 func newClock() clock { return clock{make(chan struct{}, 1)} }
 
-// kick has the clock look again, soon. It does not block.
+// kick makes the timers look again, soon. It does not block.
 func (c clock) kick() {
 	select {
 	case c.kicked <- struct{}{}:
@@ -30,11 +30,11 @@ func (c clock) kickIf(yes bool) {
 	}
 }
 
-// longestSleep is how long the clock sleeps at most: timers stand still while the
-// machine does, and the clock on the wall may be set.
+// longestSleep bounds how long the timers sleep: they stand still while the machine is
+// suspended, and the wall clock may be set.
 const longestSleep = time.Minute
 
-// keepTime runs until the engine's life ends.
+// keepTime does what falls due until the engine's life ends.
 func (e *Engine) keepTime(life context.Context) {
 	timer := time.NewTimer(longestSleep)
 	defer timer.Stop()
@@ -79,8 +79,8 @@ func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
 	return max(wait, 0)
 }
 
-// changes follows what the queue did by itself. A task may be elsewhere again by
-// now, so it is its place that counts.
+// changes follows up on items that the queue moved by itself. An item may have moved
+// again since, so its present place counts.
 func (e *Engine) changes(fx *effects.List) {
 	for e.queue.Changed() {
 		for _, c := range e.queue.Changes() {
@@ -115,7 +115,7 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 	e.tellStatus(r, "", fx)
 }
 
-// unblocked lets in a task for which there is room now. The journal comes first.
+// unblocked accepts a task for which there is room now, after its commit.
 func (e *Engine) unblocked(a *admission, fx *effects.List) {
 	if a.record.Volatile || e.journal == nil {
 		e.arrive(a, nil, fx)

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// helloTimeout is how long a new connection may take to say which slot it is.
+// helloTimeout is how long a new connection may take to send its Hello.
 const helloTimeout = 10 * time.Second
 
-// accept binds each connection to the slot that its Hello names, until every slot
-// has its own.
+// accept binds each connection to the slot that its Hello names, until every slot has
+// one.
 func (w *worker) accept(l *net.UnixListener) {
 	defer l.Close()
 	connections := len(w.slots)
@@ -50,7 +50,7 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		return err
 	}
 	var hello proto.Hello
-	// Byte by byte, so that no byte of a Task is taken with it.
+	// Byte by byte, so as not to read into the Task that follows.
 	if err := newFrameReader(oneByteReader{conn}, 0).next(&hello); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
@@ -63,7 +63,7 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		return nil
 	}
 	if int(hello.Slot) >= len(w.slots) || w.slots[hello.Slot].bound {
-		return fmt.Errorf("%w: slot %d is none of %d or taken", ErrFrame, hello.Slot, len(w.slots))
+		return fmt.Errorf("%w: slot %d is not one of %d, or has a connection already", ErrFrame, hello.Slot, len(w.slots))
 	}
 	fd, err := blockingDuplicate(conn)
 	if err != nil {
@@ -86,9 +86,9 @@ func OnThread(serve func()) {
 	serve()
 }
 
-// blockingDuplicate takes conn's socket out of Go's poller: one thread reads it
-// and has nothing else to do. conn can only be closed afterwards, because
-// blocking belongs to the socket, not to the descriptor.
+// blockingDuplicate takes conn's socket out of Go's poller: one thread reads it and
+// has nothing else to do. All that conn can do afterwards is close, because blocking
+// is a property of the socket, not of the descriptor.
 func blockingDuplicate(conn *net.UnixConn) (fd int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Plugins is the plugin set with which the daemon starts go-plugin's client; the
-// dispensed value is a *Client.
+// Plugins is the plugin set of go-plugin's client in the daemon; the dispensed value
+// is a *Client.
 func Plugins() plugin.PluginSet { return plugin.PluginSet{PluginName: &glue{}} }
 
 // Client is the daemon's end of the control plane.
 type Client struct{ rpc proto.ExecutorClient }
 
-// Describe returns what the executor says of itself and the CPUs on which the
-// kernel lets it run. It fails when the executor speaks another slot protocol.
+// Describe returns the executor's description and the CPUs on which the kernel lets
+// it run. It fails when the executor speaks another version of the slot protocol.
 func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed string, err error) {
 	r, err := c.rpc.Describe(ctx, &proto.DescribeRequest{})
 	if err != nil {
@@ -40,9 +40,9 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	return d, r.CpusAllowed, nil
 }
 
-// Configure makes the worker ready and opens its slots, each with the Handler
-// that handler returns for it. It returns the runtime that now runs. An error
-// that blames a setting matches ErrBadSetting.
+// Configure makes the worker ready and opens its slots, each with the Handler that
+// handler returns for it. It returns the name of the runtime. An error caused by a
+// setting matches ErrBadSetting.
 func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
@@ -69,7 +69,7 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 	return r.Runtime, slots, err
 }
 
-// openSlots opens the connections of all slots; those of the loop have the same.
+// openSlots opens the connections of all slots; the loop's slots share one.
 func openSlots(ctx context.Context, path string, cfg Configuration, handler func(slot int) Handler) (slots []*Conn, err error) {
 	defer func() {
 		if err != nil {
@@ -112,7 +112,7 @@ func (c *Client) Recall(ctx context.Context, slot int, seq uint64) (Claim, error
 	return Claim(r.GetClaim()), err
 }
 
-// Drain makes the worker take nothing more and waits for what runs, as long as
+// Drain makes the worker refuse new tasks and waits for the running ones, as long as
 // ctx allows.
 func (c *Client) Drain(ctx context.Context) error {
 	_, err := c.rpc.Drain(ctx, &proto.DrainRequest{})
@@ -139,11 +139,11 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	}, nil
 }
 
-// ErrNoStacks is matched by an error of Stacks that is no failure: the executor has
-// none to tell, or could not have its interpreter's lock in time.
+// ErrNoStacks is matched by an error of Stacks that is not a failure: the executor
+// can't list stacks, or did not get its interpreter's lock in time.
 var ErrNoStacks = errors.New("no stacks")
 
-// Stacks tells what the worker's threads are doing, for people.
+// Stacks returns the stacks of the worker's threads, as text for people.
 func (c *Client) Stacks(ctx context.Context) (string, error) {
 	r, err := c.rpc.Stacks(ctx, &proto.StacksRequest{})
 	switch status.Code(err) {
@@ -156,7 +156,7 @@ func (c *Client) Stacks(ctx context.Context) (string, error) {
 	}
 }
 
-// Health returns once tasks can make progress there.
+// Health returns once tasks can make progress in the worker.
 func (c *Client) Health(ctx context.Context) (lockWait time.Duration, err error) {
 	r, err := c.rpc.Health(ctx, &proto.HealthRequest{})
 	if err != nil {

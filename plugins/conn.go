@@ -10,15 +10,15 @@ import (
 	"cpulb/plugins/proto"
 )
 
-// Handler is told what comes up one slot. Its calls come from the slot's reader
-// goroutine, one at a time, and must not block: they hold up the slot.
+// Handler receives the events of one slot. The slot's reader goroutine makes the
+// calls, one at a time; they must not block, for that holds up the slot.
 type Handler interface {
 	Started(seq uint64)
-	// Ended hands over o, whose Data is the callee's own, and JSON on one line if the
-	// task has completed. So is the value of Partial.
+	// Ended hands over o. Its Data, and the value of Partial, belong to the callee and
+	// are JSON on one line.
 	Ended(seq uint64, o Outcome)
-	// Skipped: the task did not run and will not run here, because the worker drains
-	// or because it needs a thread and the slot is on a loop.
+	// Skipped: the task will not run here, because the worker drains, or because the
+	// task needs a thread and the slot is on a loop.
 	Skipped(seq uint64, needsThread bool)
 	Partial(seq, number uint64, value []byte)
 	Progress(seq uint64, fraction float64, message string)
@@ -76,9 +76,9 @@ func (c *Conn) Send(t *Task) error {
 	return c.out.Write(header, t.Params)
 }
 
-// CloseRead ends the reading after what has arrived by now. Without it a process
-// that inherited the worker's end, and outlived it, would put off Handler.Lost.
-func (c *Conn) CloseRead() { _ = c.conn.CloseRead() } // an error: it has ended already
+// CloseRead ends the reading after the data that has arrived. Without it a process
+// that inherited the worker's end and outlived the worker would delay Handler.Lost.
+func (c *Conn) CloseRead() { _ = c.conn.CloseRead() } // an error: the connection has ended already
 
 // Close ends the connection.
 func (c *Conn) Close() { c.conn.Close() }
@@ -129,5 +129,5 @@ func (c *Conn) event(f *frameReader) error {
 	case *proto.Event_Log:
 		h.Log(ev.Seq, k.Log.Level, k.Log.Message)
 	}
-	return nil // an event of a kind that we don't know is a newer executor's
+	return nil // an event of an unknown kind comes from a newer executor
 }

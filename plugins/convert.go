@@ -45,8 +45,8 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 	return &proto.Event{Seq: seq, PayloadLength: uint64(len(o.Data)), Kind: &proto.Event_Result{Result: r}}
 }
 
-// outcome is the Outcome in a Result. An executor whose data is not JSON has broken
-// its contract: that is a failure, and nobody after this has to look again.
+// outcome converts a Result. Data that is not JSON breaks the executor's contract:
+// the task has failed then, so that nobody has to check the data again.
 func outcome(r *proto.Result, data []byte) Outcome {
 	data, ok := oneLine(data)
 	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
@@ -69,8 +69,8 @@ func outcome(r *proto.Result, data []byte) Outcome {
 	return o
 }
 
-// oneLine returns text, which an executor wrote, as JSON without a newline, and as
-// it is if it has none; false when it is not JSON. Absent text stays so.
+// oneLine removes newlines from JSON text, and returns false if text is not JSON.
+// Empty text is returned as nil.
 func oneLine(text []byte) ([]byte, bool) {
 	switch {
 	case len(text) == 0:
@@ -84,7 +84,7 @@ func oneLine(text []byte) ([]byte, bool) {
 	return line.Bytes(), err == nil
 }
 
-// limitResult makes a failure of an Outcome with more data than most bytes.
+// limitResult turns an Outcome with more than most bytes of data into a failure.
 func limitResult(o *Outcome, most int64) {
 	if int64(len(o.Data)) <= most {
 		return
@@ -94,8 +94,8 @@ func limitResult(o *Outcome, most int64) {
 	o.Data = nil
 }
 
-// executorFailed is the Outcome of a task that the executor, not the script, has
-// failed.
+// executorFailed is the Outcome of a task that failed because of the executor, not of
+// the script.
 func executorFailed(kind, message string) Outcome {
 	return Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: "executor"}}
 }

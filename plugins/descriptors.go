@@ -15,11 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A worker inherits three descriptors beside 0 to 2; the daemon names each in an
-// environment variable.
+// A worker inherits three descriptors in addition to 0 to 2; the daemon names each in
+// an environment variable.
 const (
-	// LifelineEnv: a pipe that reaches its end when the daemon is gone, however it
-	// went.
+	// LifelineEnv: a pipe that reaches its end when the daemon ends, in whatever way.
 	LifelineEnv = "CPULB_LIFELINE_FD"
 	// ProgramEnv: the program's own file, by which the kernel executed it. Only a
 	// script with a #! line needs it, until its interpreter has read it.
@@ -32,8 +31,8 @@ const (
 
 var errNoDescriptor = errors.New("a descriptor that the daemon has to pass is missing")
 
-// inherited takes over the descriptor that a variable names, so that nothing that
-// scripts start inherits it again.
+// inherited takes over the descriptor that a variable names; processes of scripts do
+// not inherit it.
 func inherited(name string) (fd int, err error) {
 	fd, err = strconv.Atoi(os.Getenv(name))
 	if err != nil {
@@ -45,8 +44,8 @@ func inherited(name string) (fd int, err error) {
 	return fd, nil
 }
 
-// ownStderr returns a descriptor of our own for the log, because descriptor 2
-// becomes the scripts' in Configure. Go's last words on a crash go there, too.
+// ownStderr returns a second descriptor of stderr for the log, because Configure
+// gives descriptor 2 to the scripts. Go's last words on a crash go there, too.
 func ownStderr() *os.File {
 	fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
@@ -57,8 +56,8 @@ func ownStderr() *os.File {
 	return f
 }
 
-// nameProcess gives the process the name of its program, which it lost by being
-// executed through a descriptor: ps and top would show that one's number.
+// nameProcess gives the process the name of its program. Because it was executed
+// through a descriptor, ps and top would show the descriptor's number.
 func nameProcess() {
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // cosmetic
 }
@@ -70,11 +69,11 @@ func closeProgram() {
 	}
 }
 
-// reapTimeout bounds the search for what the scripts have started.
+// reapTimeout bounds the search for processes that scripts have started.
 const reapTimeout = 500 * time.Millisecond
 
-// watchLifeline ends this process with all that it has started when the daemon
-// has gone: scripts and their children must not outlive it.
+// watchLifeline ends this process with all that it has started when the daemon ends:
+// scripts and their children must not outlive it.
 func watchLifeline() {
 	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
 	fd, err := inherited(LifelineEnv)
@@ -89,18 +88,18 @@ func watchLifeline() {
 			if err == unix.EINTR || err == unix.EAGAIN || n > 0 {
 				continue
 			}
-			// No word of it: nobody reads the log any more.
+			// Nothing is logged: nobody reads the log any more.
 			ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
-			_ = reaper.KillTree(ctx, os.Getpid(), mark) // what survives is the next daemon's
+			_ = reaper.KillTree(ctx, os.Getpid(), mark) // the next daemon ends what survives
 			cancel()
 			_ = unix.Kill(0, unix.SIGKILL)
 		}
 	}()
 }
 
-// redirectOutput moves descriptors 1 and 2 away from go-plugin, whose drain ends
-// for ever at a line of 64 KiB. What comes there was written past sys.stdout, so
-// no task can be named for it.
+// redirectOutput moves descriptors 1 and 2 away from go-plugin, which stops reading
+// at a line of 64 KiB. Output there was written past sys.stdout, so it belongs to no
+// known task.
 func redirectOutput() error {
 	out, err := inherited(OutputEnv)
 	if err != nil {
@@ -115,7 +114,7 @@ func redirectOutput() error {
 	return nil
 }
 
-// scrub hides from scripts what was meant for us.
+// scrub removes the variables that scripts must not see.
 func scrub() {
 	for _, name := range []string{LifelineEnv, ProgramEnv, OutputEnv, Handshake().MagicCookieKey, "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT",
 		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_UNIX_SOCKET_GROUP", "PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC"} {

@@ -1,7 +1,7 @@
-// Package plugins is the executor contract, both sides of it: what an executor
-// implements (Executor, Slot) and serves with Serve, and what the daemon holds
-// of a running executor (Client, Conn). The wire is proto/executor.proto; this
-// package is the only one to speak it.
+// Package plugins is the executor contract, both sides of it: the interfaces that an
+// executor implements (Executor, Slot) and serves with Serve, and what the daemon
+// holds of a running executor (Client, Conn). The wire protocol is
+// proto/executor.proto; no other package uses it.
 //
 // Guarantees to an executor: Configure comes once and before any slot; a slot's
 // OpenSlot, Run and Close are all called on one OS thread that is that slot's
@@ -21,12 +21,12 @@ import (
 
 // Executor runs scripts in a worker process.
 type Executor interface {
-	// Describe says what the executor is. It is called before Configure and must
-	// start nothing.
+	// Describe returns the executor's name and capabilities. It is called before
+	// Configure and must start nothing.
 	Describe() Description
-	// Configure makes the executor ready to open slots. It returns the runtime
-	// that now runs, e.g. "CPython 3.11.2". An error matching ErrBadSetting
-	// blames the configuration.
+	// Configure makes the executor ready to open slots. It returns the name of the
+	// runtime, e.g. "CPython 3.11.2". An error caused by the configuration matches
+	// ErrBadSetting.
 	Configure(ctx context.Context, c Configuration) (runtime string, err error)
 	// OpenSlot is called on the slot's own locked OS thread.
 	OpenSlot(index int) (Slot, error)
@@ -42,7 +42,8 @@ type Looper interface {
 	OpenLoop(first, count int) (Loop, error)
 }
 
-// Loop runs the tasks of many slots at a time on one OS thread, one for each slot.
+// Loop runs the tasks of many slots on one OS thread, one task at a time for each
+// slot.
 type Loop interface {
 	// Start begins t on slot and returns without waiting for it. t and its Params
 	// are the callee's own.
@@ -51,23 +52,23 @@ type Loop interface {
 	Cancel(slot int, seq uint64, reason StopReason)
 }
 
-// LoopRun is told what becomes of a task on a loop. It is safe to call from any
+// LoopRun receives the events of a task on a loop. It is safe to call from any
 // thread.
 type LoopRun interface {
 	Emitter
-	// Begun says that the task runs now.
+	// Begun reports that the task has begun.
 	Begun()
 	// Ended is the last call; o's Data need be valid only until it returns.
 	Ended(o Outcome)
-	// NeedsThread is the last call instead, and the only one, for a task that can't
-	// share a thread: nothing of it has run.
+	// NeedsThread is called instead of all others for a task that can't share a
+	// thread: nothing of it has run.
 	NeedsThread()
 }
 
-// Stacker is an Executor that can tell what its threads are doing.
+// Stacker is an Executor that can list the stacks of its threads.
 type Stacker interface {
-	// Stacks describes every thread for people. It fails with ctx's error when the
-	// interpreter's lock can't be had in time.
+	// Stacks describes every thread, as text for people. It fails with ctx's error
+	// when it does not get the interpreter's lock in time.
 	Stacks(ctx context.Context) (string, error)
 }
 
@@ -82,18 +83,18 @@ type ThreadHost interface {
 
 // Slot runs one task at a time on one OS thread.
 type Slot interface {
-	// Run runs t to its end and says how it ended; it never panics for what a
-	// script did. t and its Params are valid until Run returns. The Outcome's
-	// Data is valid until the next call on the slot.
+	// Run runs t to its end and returns how it ended; it never panics because of a
+	// script. t and its Params are valid until Run returns. The Outcome's Data is
+	// valid until the next call on the slot.
 	Run(t *Task, emit Emitter) Outcome
 	// Cancel asks the task with this seq to stop, if it is the one that runs. It
 	// is called from any goroutine and returns without waiting for the task.
 	Cancel(seq uint64, reason StopReason)
-	// Close frees what the slot holds; no Run follows.
+	// Close releases the slot's resources; no Run follows.
 	Close()
 }
 
-// Emitter takes what a script gives before its end. It is safe to call from any
+// Emitter receives what a script emits before its end. It is safe to call from any
 // thread during Run, and blocks only on the daemon's buffer for this task. Calls
 // after Run has returned are dropped.
 type Emitter interface {
@@ -102,7 +103,7 @@ type Emitter interface {
 	Log(level, message string)
 }
 
-// Description is what an executor says of itself.
+// Description describes an executor.
 type Description struct {
 	Name    string
 	Version string
@@ -116,20 +117,20 @@ type Description struct {
 	HasLoop bool
 }
 
-// Configuration is what the daemon tells a worker before it opens slots.
+// Configuration is what a worker gets before its slots are opened.
 type Configuration struct {
-	// WorkerID is as operators see it, e.g. "cpu-0".
+	// WorkerID is the id that operators see, e.g. "cpu-0".
 	WorkerID string
 	Pool     string
 	Slots    int
-	// LoopSlots is how many slots there are on an event loop, beyond Slots.
+	// LoopSlots is the number of slots on an event loop, in addition to Slots.
 	LoopSlots int
 	// RuntimeDir is the worker's private folder.
 	RuntimeDir string
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
-	// LockStall is for how long the interpreter's lock may not be had until the
+	// LockStall is how long a wait for the interpreter's lock may last until the
 	// stacks are logged; 0: for ever.
 	LockStall time.Duration
 	// Log goes to the daemon's log; nil: nowhere.
@@ -173,7 +174,7 @@ type Outcome struct {
 	LockWait time.Duration
 }
 
-// StopReason says why a running task is asked to stop.
+// StopReason is why a running task is asked to stop.
 type StopReason int
 
 // The reasons to stop a task.
@@ -182,7 +183,7 @@ const (
 	StopTimedOut
 )
 
-// Claim says who won a task: the slot's thread or whoever took it back.
+// Claim tells who won a task: the slot's thread, or the call that takes it back.
 type Claim int
 
 // The answers to Recall and Cancel.
@@ -202,7 +203,7 @@ type Stats struct {
 	// differ are joined by ";".
 	CPUsAllowed string
 	Threads     int
-	// Degraded says why the worker is; empty: it is not.
+	// Degraded is why the worker is degraded; empty: it is not.
 	Degraded     string
 	PeakRSSBytes int64
 }

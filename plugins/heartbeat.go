@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// heartbeat takes the interpreter's lock twice in every stall, and says when it
-// could not for as long as that. Nothing is ended for it: a long call into C is
-// legal, and a task has its timeout. It lives as long as the process.
+// heartbeat takes the interpreter's lock twice in every stall, and logs when a wait
+// for it lasts that long. It ends nothing: a long call into C is legal, and tasks
+// have timeouts. It lives as long as the process.
 func (w *worker) heartbeat(stall time.Duration) {
 	if stall <= 0 {
 		return
@@ -24,9 +24,9 @@ func (w *worker) heartbeat(stall time.Duration) {
 		cancel()
 		switch {
 		case err != nil && w.stalled.CompareAndSwap(false, true):
-			w.log.Warn("the interpreter's lock can't be had; the stacks of all threads are in the log", "for", stall, "error", err)
+			w.log.Warn("the interpreter's lock can't be taken; the stacks of all threads are in the log", "for", stall, "error", err)
 		case err == nil && w.stalled.CompareAndSwap(true, false):
-			w.log.Info("the interpreter's lock can be had again")
+			w.log.Info("the interpreter's lock can be taken again")
 		}
 		time.Sleep(stall / 2)
 	}
@@ -34,7 +34,7 @@ func (w *worker) heartbeat(stall time.Duration) {
 
 func (w *worker) degraded() string {
 	if w.stalled.Load() {
-		return "the interpreter's lock can't be had"
+		return "the interpreter's lock can't be taken"
 	}
 	return ""
 }
@@ -43,12 +43,12 @@ func (w *worker) degraded() string {
 func (w *worker) Stacks(ctx context.Context, _ *proto.StacksRequest) (*proto.StacksResponse, error) {
 	stacker, ok := w.executor.(Stacker)
 	if !ok {
-		return nil, status.Errorf(codes.Unimplemented, "the executor %s can't tell its stacks", w.executor.Describe().Name)
+		return nil, status.Errorf(codes.Unimplemented, "the executor %s can't list its stacks", w.executor.Describe().Name)
 	}
 	text, err := stacker.Stacks(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return nil, status.Error(codes.DeadlineExceeded, "the interpreter's lock can't be had; see the log after limits.gil_stall")
+		return nil, status.Error(codes.DeadlineExceeded, "the interpreter's lock can't be taken; see the log after limits.gil_stall")
 	case err != nil:
 		return nil, status.Error(codes.Internal, err.Error())
 	}

@@ -12,9 +12,9 @@ import (
 	"cpulb/plugins/proto"
 )
 
-// loopServer is the worker's end of the loop slots, which share a connection. Its
-// run goroutine reads; events are queued by whoever has them, for the loop must
-// not wait.
+// loopServer is the worker's end of the loop slots, which share a connection. Its run
+// goroutine reads; events are queued by the thread that has them, because the loop
+// must not wait.
 type loopServer struct {
 	worker *worker
 	first  int
@@ -24,7 +24,7 @@ type loopServer struct {
 	out    *outbox.Outbox
 }
 
-// openLoop makes the loop slots of a worker; nil when it is to have none.
+// openLoop makes the loop slots of a worker; nil if count is 0.
 func (w *worker) openLoop(first, count int) (*loopServer, error) {
 	if count == 0 {
 		return nil, nil
@@ -72,13 +72,13 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 	t := l.newTask(int(m.Slot), m.Seq)
 	if !l.worker.gate.enter() {
 		if _, won := l.claims[index].recall(m.Seq); won {
-			_ = t.write(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil) // an error: the reading ends soon
+			_ = t.write(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil) // an error: reading will end, too
 		}
 		return nil
 	}
 	if !l.claims[index].claim(m.Seq) {
 		l.worker.gate.leave(1)
-		return nil // recalled; whoever did so knows
+		return nil // recalled; the caller knows
 	}
 	l.worker.busy.Add(1)
 	l.loop.Start(int(m.Slot), newTask(&m, params), t)
@@ -118,8 +118,8 @@ func (t *loopTask) NeedsThread() {
 	_ = t.last(&proto.Event{Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{NeedsThread: true}}}, nil) // as above
 }
 
-// last sends the last event, once; what comes later is dropped. It fails, and is
-// not the last, when the event is none that can be sent.
+// last sends the last event, once; later ones are dropped. When the event can't be
+// sent, it fails, and another may be the last.
 func (t *loopTask) last(ev *proto.Event, payload []byte) error {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -137,7 +137,7 @@ func (t *loopTask) last(ev *proto.Event, payload []byte) error {
 	return nil
 }
 
-// errUnsendable: the event is not text, or more of it than a header takes.
+// errUnsendable: the event is not UTF-8, or too large for a header.
 var errUnsendable = errors.New("the event can't be sent")
 
 func (t *loopTask) write(ev *proto.Event, payload []byte) error {

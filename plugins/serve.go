@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// ErrBadSetting is matched by a Configure error that blames the configuration.
+// ErrBadSetting is matched by a Configure error that the configuration has caused.
 var ErrBadSetting = errors.New("bad setting")
 
 // PluginName is the executor's name in go-plugin's plugin set.
@@ -48,7 +48,7 @@ func Serve(e Executor) {
 	})
 }
 
-// glue joins the contract to go-plugin.
+// glue connects the contract to go-plugin.
 type glue struct {
 	plugin.NetRPCUnsupportedPlugin
 	worker *worker
@@ -77,7 +77,7 @@ type worker struct {
 	loop        *loopServer // nil: none
 	gate        gate
 	busy        atomic.Int64 // slots in user code
-	stalled     atomic.Bool  // the interpreter's lock can't be had
+	stalled     atomic.Bool  // the interpreter's lock can't be taken
 	done        atomic.Uint64
 }
 
@@ -162,7 +162,7 @@ type stoppable interface {
 	recall(seq uint64) Claim
 }
 
-// task returns the slot, for a seq that can be one of its tasks.
+// task returns the slot if seq can be one of its tasks.
 func (w *worker) task(index uint32, seq uint64) (stoppable, error) {
 	if seq == 0 {
 		return nil, status.Error(codes.InvalidArgument, "seq: the first is 1")
@@ -214,7 +214,7 @@ func (w *worker) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.Drain
 // Stats implements proto.ExecutorServer.
 func (w *worker) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResponse, error) {
 	cpus, threads := procfs.Threads(procfs.Self)
-	resident, _ := procfs.ResidentBytes(procfs.Self) // an error: 0, as for all that is not known
+	resident, _ := procfs.ResidentBytes(procfs.Self) // an error: 0, as for everything unknown
 	memory, _ := procfs.ReadMemory(procfs.Self)
 	return &proto.StatsResponse{SlotsBusy: uint32(w.busy.Load()), TasksDone: w.done.Load(), RssBytes: uint64(resident),
 		CpusAllowed: cpus, Threads: uint32(threads), Degraded: w.degraded(), PeakRssBytes: uint64(memory.Peak)}, nil

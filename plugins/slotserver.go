@@ -91,7 +91,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 	}
 	if !s.claims.claim(m.Seq) {
 		s.worker.gate.leave(1)
-		return nil // recalled; whoever did so knows
+		return nil // recalled; the caller knows
 	}
 	s.worker.busy.Add(1) // before anybody knows that it runs
 	started := &proto.Event{Seq: m.Seq, Kind: &proto.Event_Started{Started: &proto.Started{}}}
@@ -112,7 +112,7 @@ func (s *slotServer) refuse(seq uint64) error {
 	return s.write(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
 }
 
-// runTask runs t, a busy slot's, and turns a panic of the executor into t's Outcome.
+// runTask runs t and turns a panic of the executor into t's Outcome.
 func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 	events := &eventWriter{worker: s.worker, slot: s.index, lock: &s.out, send: func(ev *proto.Event, payload []byte) error {
 		ev.Seq = t.Seq
@@ -138,8 +138,8 @@ func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
 	defer s.out.Unlock()
 	s.answered++
 	if err := s.hold(resultEvent(seq, o)); err != nil {
-		// Not text, or more of it than a header takes: the executor's fault, and no
-		// reason to give up the slot.
+		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
+		// give up the slot.
 		failed := executorFailed("ExecutorError", "the result can't be sent: "+err.Error())
 		o = &failed
 		if err := s.hold(resultEvent(seq, o)); err != nil {
@@ -171,7 +171,7 @@ func (s *slotServer) writeHeld(ev *proto.Event, payload []byte) error {
 	return s.flush(payload)
 }
 
-// hold adds a header to the next write; its payload has to follow. s.out is held.
+// hold adds a header to the next write; its payload must follow. s.out is held.
 func (s *slotServer) hold(ev *proto.Event) error {
 	held, err := appendFrame(s.held, ev)
 	if err == nil {

@@ -1,11 +1,11 @@
-// Package simulation compares ways to share tasks out to workers, on a virtual
-// clock. One of them is the product's: a central queue, from which package
-// balancer's own Balancer hands each task to a worker that is free. The others bind
-// a task to a worker when it arrives, as load balancers without a queue of their own
-// do, or know what nobody can know.
+// Package simulation compares strategies of assigning tasks to workers, on a virtual
+// clock. One is the product's: a central queue from which the Balancer of package
+// balancer assigns each task to a free worker. The others bind a task to a worker
+// when it arrives, as load balancers without a queue of their own do, or know in
+// advance how long tasks take.
 //
-// It leaves out what a hand-over costs, and that tasks of one process may share a
-// core. The same seed gives the same figures.
+// It ignores the cost of a hand-over, and that tasks of one process may share a core.
+// The same seed gives the same figures.
 package simulation
 
 import (
@@ -18,7 +18,7 @@ import (
 	"cpulb/balancer"
 )
 
-// Strategy is a way to share tasks out.
+// Strategy is a way to assign tasks to workers.
 type Strategy string
 
 // The strategies.
@@ -42,13 +42,14 @@ func Strategies() []Strategy {
 	return []Strategy{Ours, Random, RoundRobin, PowerOfTwo, ShortestQueue, Clairvoyant}
 }
 
-// Distribution is of service times, in seconds, with a mean of about 1.
+// Distribution is a distribution of service times, in seconds, with a mean of about
+// 1.
 type Distribution struct {
 	Name string
 	Draw func(*rand.Rand) float64
 }
 
-// Distributions are those of the comparison, from a light tail to heavy ones.
+// Distributions returns those that are compared, from a light tail to heavy ones.
 func Distributions() []Distribution {
 	return []Distribution{
 		{"exponential", func(r *rand.Rand) float64 { return r.ExpFloat64() }},
@@ -82,8 +83,8 @@ type Setting struct {
 	Seed    uint64
 }
 
-// Outcome is of the bounded slowdowns: how long tasks took, from arrival to end, in
-// service times of theirs. 1 is the least.
+// Outcome summarises the bounded slowdowns: the time from a task's arrival to its
+// end, divided by its service time. The least is 1.
 type Outcome struct{ Mean, P99 float64 }
 
 // job is one task.
@@ -110,7 +111,7 @@ func Run(s Strategy, x Setting) Outcome {
 	return Outcome{sum / float64(n), sim.slowdowns[n*99/100]}
 }
 
-// draw makes the same tasks for every strategy.
+// draw returns the same tasks for every strategy.
 func draw(x Setting) []job {
 	rnd := rand.New(rand.NewPCG(x.Seed, 1))
 	jobs := make([]job, x.Tasks)
@@ -122,7 +123,7 @@ func draw(x Setting) []job {
 	return jobs
 }
 
-// worker is what a strategy that binds at arrival knows of one.
+// worker is what a strategy that binds at arrival knows about a worker.
 type worker struct {
 	free  float64 // when it will have nothing to do
 	tasks int     // that it has
@@ -140,8 +141,9 @@ func (s *simulation) ended(j *job, at float64) {
 	s.slowdowns = append(s.slowdowns, max(1, (at-j.arrives)/max(j.takes, shortest)))
 }
 
-// shortest is what a task counts as at least: bounded slowdown (Feitelson 1998). Else
-// the very shortest would decide the mean, which for some distributions there is not.
+// shortest is the least service time that counts: bounded slowdown (Feitelson 1998).
+// Otherwise the very shortest tasks would decide the mean, which some distributions
+// do not have.
 const shortest = 0.01
 
 // bound binds each task to a worker when it arrives.
@@ -184,7 +186,7 @@ func (s *simulation) choose(how Strategy) int {
 	return s.rnd.IntN(n)
 }
 
-// central keeps tasks until a worker is free, and has the Balancer choose it.
+// central keeps tasks until a worker is free, which the Balancer chooses.
 func (s *simulation) central(jobs []job, shortestFirst bool) {
 	b := balancer.New(balancer.Options{})
 	for range s.workers {

@@ -296,15 +296,31 @@ func quickToMiss() string {
 	return strings.Replace(withFenceTimeout("100ms"), "limits {", "limits {\n  gil_stall = \"200ms\"", 1)
 }
 
+// freeze stops a process and returns once every thread of it stands still, which on a
+// busy machine is some time after the signal.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for moving := true; moving && t.Context().Err() == nil; {
+		moving = false
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, path := range threads {
+			text, _ := os.ReadFile(path)
+			_, after, _ := strings.Cut(string(text), ") ")
+			moving = moving || !strings.HasPrefix(after, "T")
+		}
+	}
+}
+
 func TestTasksOfAStoppedWorkerRunInAnother(t *testing.T) {
 	t.Parallel()
 	d := start(t, quickToMiss())
 	goOn, ids := d.neighbours(3)
 	old := d.readyPID("io-0")
 	ended := watchEnd(t, int(old))
-	if err := unix.Kill(int(old), unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, int(old))
 	ids = append(ids, d.submit(script(t, doubles), `"params":{"value":1}`)) // into the stopped worker
 	touch(t, goOn)
 	ended()

@@ -65,7 +65,7 @@ func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
 	if r := d.result(id); r["status"] != "cancelled" {
 		t.Fatalf("result: %v", r)
 	}
-	if log := d.log.String(); !strings.Contains(log, "lock can't be had") || !strings.Contains(log, "script.py") {
+	if log := d.log.String(); !strings.Contains(log, "lock can't be taken") || !strings.Contains(log, "script.py") {
 		t.Errorf("the log has no stacks:\n%s", log)
 	}
 }

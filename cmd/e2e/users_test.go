@@ -1,10 +1,14 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,4 +115,71 @@ func TestAnInterruptOfTheCommandLineCancelsItsTask(t *testing.T) {
 	if r := d.result(id); r["status"] != "cancelled" {
 		t.Errorf("result: %v", r)
 	}
+}
+
+func TestACallerSeesAndCancelsOnlyItsOwnTasks(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	d := start(t, oneSlot)
+	if err := os.Chmod(filepath.Dir(d.socket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(d.socket, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	path := script(t, heldScript)
+	mine := d.post(path, `{}`, "")
+	d.result(mine)
+	stranger := *d
+	stranger.http = clientAs(t, 4321, d.socket)
+	for _, x := range []struct{ method, path, want string }{
+		{"POST", "/v1/drain", "not_allowed"},
+		{"GET", "/v1/tasks/" + mine, "task_not_found"},
+		{"GET", "/v1/tasks/" + mine + "/events", "task_not_found"},
+		{"DELETE", "/v1/tasks/" + mine, "task_not_found"},
+		{"POST", "/v1/tasks/" + mine + "/rerun", "task_not_found"},
+		{"GET", "/debug/pprof/heap", "not_allowed"},
+		{"GET", "/v1/workers/one-0/stacks", "not_allowed"},
+	} {
+		if status, answer := stranger.call(x.method, x.path, ""); answer["code"] != x.want {
+			t.Errorf("%s %s: %d %v", x.method, x.path, status, answer)
+		}
+	}
+	if _, list := stranger.call("GET", "/v1/tasks", ""); len(list["tasks"].([]any)) != 0 {
+		t.Errorf("a stranger's list: %v", list)
+	}
+	if _, answer := stranger.call("DELETE", "/v1/tasks?all=true", ""); answer["cancelled"] != 0.0 {
+		t.Errorf("a stranger's cancel: %v", answer)
+	}
+	theirs := stranger.post(path, `{}`, "")
+	if r := stranger.result(theirs); r["status"] != "completed" {
+		t.Errorf("a stranger's own: %v", r)
+	}
+	if _, list := d.call("GET", "/v1/tasks", ""); len(list["tasks"].([]any)) != 2 {
+		t.Errorf("an administrator's list: %v", list)
+	}
+}
+
+// clientAs connects as another user: what the kernel tells the daemon is the
+// credentials of the thread that connects (unix(7)).
+func clientAs(t *testing.T, uid int, socket string) *http.Client {
+	dial := func(context.Context, string, string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // for good: the thread ends with the goroutine
+			if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+				err = errno
+				return
+			}
+			conn, err = net.Dial("unix", socket)
+		}()
+		<-done
+		return conn, err
+	}
+	c := &http.Client{Transport: &http.Transport{DialContext: dial}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
 }

@@ -22,7 +22,7 @@ var (
 	ErrHidden = errors.New("the task belongs to somebody else")
 )
 
-// Identity is who is at the other end of a connection, as the kernel tells it
+// Identity is who is at the other end of a connection, as the kernel reports it
 // (SO_PEERCRED, SO_PEERGROUPS) of the moment at which it connected. A user of
 // another user namespace has the overflow uid, mostly 65534: give that no rights.
 type Identity struct {

@@ -76,8 +76,8 @@ type Journal struct {
 // Executor names an executor program.
 type Executor struct {
 	Name string
-	// Command is a path or a file name, which is looked for beside the daemon,
-	// in ../libexec/cpulb and in PATH.
+	// Command is a path, or a file name that is looked up in the daemon's folder, in
+	// ../libexec/cpulb and in PATH.
 	Command string
 	// SHA256 of the program in hex; empty accepts any.
 	SHA256 string
@@ -241,12 +241,26 @@ func Default() *Config {
 		Journal:   Journal{Sync: "group", Interval: time.Second},
 		Executors: []Executor{{Name: "python", Command: "cpulb-python"}},
 		Pools: []Pool{
-			{Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded},
-			{Name: "io", Executor: "python", TaskTypes: []string{"io_bound"}, Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded},
+			{
+				Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"},
+				MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded,
+			},
+			{
+				Name: "io", Executor: "python", TaskTypes: []string{"io_bound"},
+				Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded,
+			},
 		},
 		Limits: Limits{
-			BodyBytes: 128 << 20, Connections: 4096, ResultBytes: 128 << 20, OutputBytes: 1 << 20, EventBytes: 1 << 20,
-			StartTimeout: 30 * time.Second, CancelGrace: 2 * time.Second, FenceTimeout: 30 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 30 * time.Second,
+			BodyBytes:    128 << 20,
+			Connections:  4096,
+			ResultBytes:  128 << 20,
+			OutputBytes:  1 << 20,
+			EventBytes:   1 << 20,
+			StartTimeout: 30 * time.Second,
+			CancelGrace:  2 * time.Second,
+			FenceTimeout: 30 * time.Second,
+			GILStall:     10 * time.Second,
+			DrainTimeout: 30 * time.Second,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

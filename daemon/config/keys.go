@@ -180,7 +180,7 @@ func socketPath(s string) error {
 
 func executorCommand(s string) error {
 	if s == "" || strings.ContainsRune(s, 0) || strings.ContainsRune(s, '/') && !filepath.IsAbs(s) {
-		return fmt.Errorf("%.128q must be a file name, which is looked for beside the daemon, in ../libexec/cpulb and in PATH, "+
+		return fmt.Errorf("%.128q must be a file name, which is looked up in the daemon's folder, in ../libexec/cpulb and in PATH, "+
 			"or an absolute path", s)
 	}
 	return nil

@@ -60,7 +60,10 @@ func One(workers, threads int) *config.Config {
 	c := config.Default()
 	c.Journal.Sync = "off"
 	c.Executors = []config.Executor{{Name: "fake", Command: os.Args[0]}}
-	c.Pools = []config.Pool{{Name: "p", Executor: "fake", TaskTypes: []string{"cpu_bound", "io_bound"}, Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute}}
+	c.Pools = []config.Pool{{
+		Name: "p", Executor: "fake", TaskTypes: []string{"cpu_bound", "io_bound"},
+		Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute,
+	}}
 	return c
 }
 
@@ -88,7 +91,7 @@ func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 // check ends the engine and looks at what is left of it.
 func (f *Farm) check() {
 	f.Stop()
-	if strings.Contains(f.Log.String(), "that it can't") {
+	if strings.Contains(f.Log.String(), "illegal move") {
 		f.Errorf("the log tells of a mistake:\n%s", f.Log)
 	}
 	if left := f.Launcher.Living(); len(left) > 0 {
@@ -100,8 +103,13 @@ func (f *Farm) check() {
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
 	var err error
-	f.Engine, err = daemon.New(daemon.Options{Config: c, Private: true, Launcher: f.Launcher, Load: func() (*config.Config, error) { return f.next, nil },
-		Log: hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug})})
+	f.Engine, err = daemon.New(daemon.Options{
+		Config:   c,
+		Private:  true,
+		Launcher: f.Launcher,
+		Load:     func() (*config.Config, error) { return f.next, nil },
+		Log:      hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
+	})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -143,7 +151,10 @@ func Retries(n int) Option {
 // Submit hands in a task of this script, and returns once all has come to rest.
 func (f *Farm) Submit(script string, options ...Option) task.ID {
 	f.Helper()
-	k := &task.Task{ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"), Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{}}
+	k := &task.Task{
+		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"),
+		Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{},
+	}
 	for _, change := range options {
 		change(k)
 	}

@@ -11,19 +11,18 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// A worker leaves its seat in one of two ways. One that drains is sound: its tasks
-// may take the time they need. One that is fenced has a task that does not stop and
-// has ended without it; its other tasks, the neighbours, have until
-// limits.fence_timeout. Either takes no more tasks, has a successor, and is ended as
-// soon as no task is left in it.
+// A worker leaves its seat in one of two ways. A worker that drains is sound: its tasks
+// may take the time that they need. A fenced worker has a task that does not stop; its
+// other tasks, the neighbours, have until limits.fence_timeout. Either takes no more
+// tasks, gets a successor, and is ended as soon as no task is left in it.
 
 // stopTimeout is how long a worker without tasks may take to end by itself.
 const stopTimeout = 5 * time.Second
 
-// drain lets the worker's tasks end, then the worker.
+// drain lets the worker's tasks end, then ends the worker.
 func (w *Worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
 
-// fence is drain for the sake of a task that does not stop.
+// fence is drain for a worker with a task that does not stop.
 func (w *Worker) fence(why string, fx *effects.List) {
 	if !w.leave(lifecycle.Fenced, why, fx) {
 		return
@@ -33,7 +32,7 @@ func (w *Worker) fence(why string, fx *effects.List) {
 	w.settle(fx)
 }
 
-// leave moves the worker out of its seat; false when it has gone further already.
+// leave moves the worker out of its seat; false when it is further on its way already.
 func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 	from, err := w.state.Advance(to)
 	if err != nil {
@@ -67,7 +66,7 @@ func (w *Worker) settle(fx *effects.List) {
 	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
 		return
 	}
-	_ = w.state.Move(state, lifecycle.Stopping) // the table has it, and nobody else moves it meanwhile
+	_, _ = w.state.Advance(lifecycle.Stopping) // the table has it
 	process := w.process
 	if state == lifecycle.Fenced {
 		fx.Process(process.Kill)
@@ -80,8 +79,8 @@ func (w *Worker) settle(fx *effects.List) {
 	})
 }
 
-// outOfPatience ends a fenced worker whose neighbours have not ended in time. Those
-// that may run twice are requeued; one that may not has until its own deadline.
+// outOfPatience ends a fenced worker whose neighbours have not ended in time: those that
+// may run twice run again elsewhere. One that may not has until its own deadline.
 func (w *Worker) outOfPatience(fx *effects.List) {
 	if w.state.Load() != lifecycle.Fenced {
 		return
@@ -90,12 +89,12 @@ func (w *Worker) outOfPatience(fx *effects.List) {
 		w.patience.Reset(more)
 		return
 	}
-	_ = w.state.Move(lifecycle.Fenced, lifecycle.Stopping)
+	_, _ = w.state.Advance(lifecycle.Stopping)
 	fx.Process(w.process.Kill)
 }
 
-// lastDeadline is that of the tasks that must not run twice. The grace after it is
-// theirs, too: a task that ends in it has ended by itself.
+// lastDeadline is the last deadline, grace included, of the tasks that must not run
+// twice.
 func (w *Worker) lastDeadline() (last time.Time) {
 	for _, s := range w.slots {
 		if s.hold == nil || s.hold.Started().IsZero() {

@@ -1,17 +1,17 @@
-// Package fleet keeps the workers of all pools: it fills their seats, and leaves,
-// replaces, recycles, isolates, scales and exchanges their workers. What tasks are is
-// its Owner's to know; a slot has no more of one than a Hold.
+// Package fleet keeps the workers of all pools: it fills their seats, and fences,
+// replaces, recycles, isolates, scales and exchanges their workers. It knows a task only
+// as a Hold of its Owner.
 //
 // Guarantees: a seat whose worker dies or leaves is filled again, with waits that
 // double as long as its workers die; a worker that leaves takes no more tasks and ends
 // as soon as none is left in it, or by force when a task does not stop; what a worker
 // had is given back to the Owner exactly once, after its process has been reaped and
-// everything that it had written has been read; of several tasks that ran in a worker
-// when it died, none is blamed before it has run alone.
+// all that it had written has been read; of several tasks that ran in a worker when it
+// died, none is blamed before it has run alone.
 //
-// Locking: the methods of Pool, Seat, Worker, Slot and Lane are the core. They are called
-// under the Owner's lock, and whoever takes an effects.List is, too; they do not wait,
-// log or start anything, but leave that to the list. The methods of Fleet, runner,
+// Locking: the methods of Pool, Seat, Worker, Slot and Lane are the core. They, and all
+// functions that take an effects.List, are called under the Owner's lock; they do not
+// wait, log or start anything, but leave that to the list. The methods of Fleet, runner,
 // watcher, handler and Rollout run without the lock and take it by Owner.Do.
 package fleet
 
@@ -67,7 +67,7 @@ type Death struct {
 	Worker, Exit string
 }
 
-// Owner has the tasks and the lock. Its other methods are called with the lock held;
+// Owner has the tasks and the lock. All methods but Do are called with the lock held;
 // what must follow the unlock goes to fx.
 type Owner interface {
 	// Do calls f under the lock, and does what f leaves to be done after it.
@@ -84,7 +84,7 @@ type Owner interface {
 	// returns false, or another attempt follows: that must not begin before this one's
 	// process has ended, and its slot keeps the task until then.
 	Overdue(h Hold, reason plugins.StopReason, fx *effects.List) (kept bool)
-	// Room: slots of the pool may be free, or idle for good.
+	// Room: a slot of the pool may be free, or may have become idle.
 	Room(p *Pool, fx *effects.List)
 
 	// Runnable reports whether a task of a lane can have a slot now, Waiting how many
@@ -197,8 +197,8 @@ func (f *Fleet) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends all workers, in order as far as ctx leaves time, and all that keeps them.
-// No task is in a slot afterwards.
+// Stop ends all workers, gently until ctx is done, and all goroutines of the fleet. No
+// task is in a slot afterwards.
 func (f *Fleet) Stop(ctx context.Context) {
 	f.end()
 	var seats []*Seat
@@ -212,7 +212,7 @@ func (f *Fleet) Stop(ctx context.Context) {
 	f.Launcher.Close()
 }
 
-// start has a goroutine of the fleet's begin after the unlock. Stop waits for it.
+// start starts a goroutine of the fleet after the unlock. Stop waits for it.
 func (f *Fleet) start(g func(), fx *effects.List) {
 	f.running.Add(1)
 	fx.Process(func() {
@@ -302,8 +302,8 @@ func (f *Fleet) tend() {
 	}
 }
 
-// look has those workers replaced that are too old or too large, and sees whether
-// there are enough.
+// look replaces workers that are too old or too large, and changes their number where
+// that is needed.
 func (f *Fleet) look() {
 	var bounded []*Worker // by how much memory they may have resident
 	f.do(func(fx *effects.List) {
@@ -323,7 +323,7 @@ func (f *Fleet) look() {
 	}
 }
 
-// retire lets those pools of earlier configurations go that have no task left.
+// retire dismisses the workers of retired pools that have no task left.
 func (f *Fleet) retire(fx *effects.List) {
 	f.retired = slices.DeleteFunc(f.retired, func(p *Pool) bool {
 		if len(p.seats) > 0 && p.Waiting() == 0 && p.Busy() == 0 && !f.Owner.Awaited(p) {

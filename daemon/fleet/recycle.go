@@ -7,15 +7,14 @@ import (
 	"cpulb/daemon/fleet/lifecycle"
 )
 
-// A worker that has run many tasks, is old or has grown gets a successor, as one
-// that somebody asks to be restarted. The successor starts first; then the worker
-// drains. So nobody notices, but for the memory of two for a while, and in a pool
-// no two are exchanged at a time.
+// A worker that has run many tasks, is old or has grown gets a successor, like one whose
+// restart somebody asks for. The successor starts first; then the worker drains. Nobody
+// notices but for the memory of two for a while. A pool exchanges one worker at a time.
 
 // recyclePause is how long a worker whose successor can't be started is left.
 const recyclePause = 30 * time.Second
 
-// recycle has the worker replaced, some time soon.
+// recycle orders a successor for the worker.
 func (w *Worker) recycle(why string) {
 	now := w.pool.fleet.Elapsed()
 	if w.state.Load() != lifecycle.Ready || w.seat.alone || now < w.recycleFrom {

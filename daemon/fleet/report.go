@@ -86,8 +86,15 @@ func (s *Seat) reports() []Report {
 	}
 	var all []Report
 	for _, w := range workers {
-		r := Report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{ID: s.spec.ID, Pool: s.pool.Name(), Executor: s.spec.Executor,
-			Core: s.core, Slots: s.spec.Slots + s.spec.LoopSlots, Restarts: s.restarts(), State: s.state().String()}}
+		r := Report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{
+			ID:       s.spec.ID,
+			Pool:     s.pool.Name(),
+			Executor: s.spec.Executor,
+			Core:     s.core,
+			Slots:    s.spec.Slots + s.spec.LoopSlots,
+			Restarts: s.restarts(),
+			State:    s.state().String(),
+		}}
 		if w != nil {
 			w.reportTo(&r)
 		}

@@ -84,7 +84,7 @@ func (r *Rollout) Discard() {
 	}
 }
 
-// Adopt has the new layouts and limits hold. It is called under the lock.
+// Adopt makes the new layouts and limits hold. It is called under the lock.
 func (r *Rollout) Adopt(limits *config.Limits) {
 	f := r.fleet
 	f.Limits = limits
@@ -118,8 +118,8 @@ func freeLanes(taken []*Pool) int {
 	}
 }
 
-// Roll exchanges the workers, one at a time in each pool. What fails now has been
-// proven before; the seat tries again by itself.
+// Roll exchanges the workers, one at a time in each pool. A start that fails now has
+// been proven to work; the seat tries again by itself.
 func (r *Rollout) Roll() error {
 	failed := make([]error, len(r.changes))
 	var all sync.WaitGroup

@@ -43,7 +43,7 @@ func (r runner) start(ctx context.Context) error {
 	return nil
 }
 
-// take puts w into the seat; what had it leaves, for this reason.
+// take puts w into the seat; its predecessor leaves for this reason.
 func (r runner) take(w *Worker, why string) {
 	f, stall := r.fleet(), w.spec.LockStall
 	r.do(func(fx *effects.List) {
@@ -53,7 +53,8 @@ func (r runner) take(w *Worker, why string) {
 			f.start(watcher{w}.watch, fx)
 			f.start(func() { watcher{w}.probe(stall) }, fx)
 		}
-		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(), "cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
+		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(),
+			"cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())
 		if f.life.Err() != nil {
 			fx.Process(w.process.Kill) // Stop may have looked before the seat was filled
 		}
@@ -131,7 +132,7 @@ func (r runner) exchange(o order) error {
 	case r.pool.turn <- struct{}{}:
 		defer func() { <-r.pool.turn }()
 	case <-r.vacant: // the worker is gone: no need to wait for our turn
-	case <-r.life.Done(): // which it will find out
+	case <-r.life.Done(): // which the launch will report
 	}
 	if w == nil {
 		w, err = r.launch(r.life, o.spec, o.core)
@@ -145,8 +146,8 @@ func (r runner) exchange(o order) error {
 	return nil
 }
 
-// order hands o to the seat and waits for its answer. Errors: api.ErrNoWorker when
-// the pool has given the seat up meanwhile; why there is no successor.
+// order hands o to the seat and waits for its answer. Errors: api.ErrNoWorker when the
+// seat was dismissed meanwhile; else why there is no successor.
 func (r runner) order(ctx context.Context, o order, answer <-chan error) error {
 	select {
 	case r.orders <- o:
@@ -168,7 +169,7 @@ func (r runner) order(ctx context.Context, o order, answer <-chan error) error {
 	}
 }
 
-// leave lets the last worker of a dismissed seat go, and answers an order that is left.
+// leave drains the last worker of a dismissed seat, and answers an order that is left.
 func (r runner) leave() {
 	r.do(func(fx *effects.List) {
 		if r.worker != nil && r.fleet().life.Err() == nil {
@@ -186,7 +187,7 @@ func (r runner) leave() {
 	}
 }
 
-// stop ends the seat's processes in order, as far as ctx leaves time.
+// stop ends the seat's processes, gently until ctx is done.
 func (r runner) stop(ctx context.Context) {
 	var workers []*Worker
 	r.do(func(*effects.List) {

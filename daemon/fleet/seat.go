@@ -60,7 +60,7 @@ func newSeat(p *Pool, spec supervisor.Spec, core int) *Seat {
 	return s
 }
 
-// seated opens w to tasks; what had the seat leaves it.
+// seated opens w to tasks; its predecessor, if it is still there, drains.
 func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
 	old := s.worker
 	s.workersHad++
@@ -77,7 +77,7 @@ func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
 	}
 }
 
-// vacate has the runner put another worker into the seat, after a wait.
+// vacate makes the runner put another worker into the seat, after a wait.
 func (s *Seat) vacate(wait time.Duration) {
 	s.wait = wait
 	close(s.vacant)
@@ -92,10 +92,10 @@ func (s *Seat) successor(why string) (order, <-chan error) {
 	return order{spec: s.spec, core: s.core, of: s.worker, why: why, answer: answer}, answer
 }
 
-// become has the seat's next workers be as o says.
+// become changes how the seat's next workers run.
 func (s *Seat) become(o order) { s.spec, s.core = o.spec, o.core }
 
-// gone says why a seat that was dismissed has no worker.
+// gone is the error for a seat that was dismissed.
 func (s *Seat) gone() error {
 	if s.pool.fleet.life.Err() != nil {
 		return api.ErrDraining

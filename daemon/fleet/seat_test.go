@@ -1,6 +1,8 @@
 package fleet_test
 
 import (
+	"context"
+	"cpulb/daemon/api"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
@@ -113,5 +115,72 @@ func TestADaemonThatCannotStartAWorkerSaysSo(t *testing.T) {
 		if left := f.Launcher.Living(); len(left) > 0 {
 			t.Errorf("these live on: %s", f.Launcher)
 		}
+	})
+}
+
+func TestEventsOfATaskReachItsOwnerInOrder(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		id := f.Submit(fleettest.Chats)
+		f.Ends("completed", 1, id)
+		events, err := f.Engine.Events(f.Context(), daemontest.Who(), id, task.Cursor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds := ""
+		for ev := range events {
+			kinds += string(ev.Kind) + " "
+		}
+		if kinds != "partial progress log result " {
+			t.Errorf("events: %s", kinds)
+		}
+	})
+}
+
+// A seat can be given up while somebody waits for its next worker.
+func TestWhoWaitsForASeatThatIsGivenUpIsToldSo(t *testing.T) {
+	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
+		f.Launcher.Takes(10 * time.Second)
+		restarted := make(chan error)
+		restart := func(worker string) {
+			go func() { restarted <- f.Engine.RestartWorker(f.Context(), daemontest.Who(), worker) }()
+			synctest.Wait()
+		}
+		restart("p-1")
+		if err := f.Reload(daemontest.One(1, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-restarted; !errors.Is(err, api.ErrNoWorker) {
+			t.Errorf("the seat has gone: %v", err)
+		}
+		restart("p-0")
+		f.Stop()
+		if err := <-restarted; !errors.Is(err, api.ErrDraining) {
+			t.Errorf("the daemon stops: %v", err)
+		}
+	})
+}
+
+// Who asks for something that takes long can stop waiting.
+func TestWhoWaitsForARestartCanStopWaiting(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		f.Launcher.Takes(time.Hour)
+		for range 3 { // one is under way, one waits, one finds no room for its order
+			ctx, cancel := context.WithTimeout(f.Context(), time.Minute)
+			if err := f.Engine.RestartWorker(ctx, daemontest.Who(), "p-0"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("after a minute: %v", err)
+			}
+			cancel()
+		}
+	})
+}
+
+// What a worker has not begun when the daemon stops is not lost by it.
+func TestWhatHasNotBegunWhenTheDaemonStopsIsGivenBack(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
+		f.Ready("p-0").Pause()
+		ids := f.Many(2, fleettest.Echo)
+		f.Are(task.Queued, ids...)
+		f.Stop()
+		f.Ends("daemon_stopped", 1, ids...) // there is no journal
 	})
 }

@@ -31,7 +31,7 @@ type Slot struct {
 	guard   *time.Timer // ends a worker whose task does not stop in time
 }
 
-// Give makes h the slot's task. It returns where that is and its number there.
+// Give makes h the slot's task. It returns the place and the task's number there.
 func (s *Slot) Give(h Hold) (where task.Worker, seq uint64) {
 	s.seq++
 	s.hold = h
@@ -61,7 +61,7 @@ func (s *Slot) Stop(reason plugins.StopReason, fx *effects.List) {
 	fx.Process(func() { handler{s}.cancel(seq, reason, grace) })
 }
 
-// Disarm lets the slot's task have its time: it has been ended otherwise.
+// Disarm stops the guard: the task has left the slot.
 func (s *Slot) Disarm() {
 	if s.guard != nil {
 		s.guard.Stop()

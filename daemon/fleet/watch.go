@@ -24,13 +24,13 @@ func (w watcher) watch() {
 	w.pool.fleet.do(w.died)
 }
 
-// A worker can stand still as a whole: somebody has stopped it, or a task has, or
-// the kernel does not let it go on. Then it makes no task go on either, nor sees
-// that one is cancelled; so it is fenced. One that still answers is left alone,
-// however long its interpreter's lock is held: that is for a task's timeout.
+// A worker can stand still as a whole: somebody or a task has stopped it, or the kernel
+// does not let it run. Then none of its tasks goes on, and it does not see a cancel; so
+// it is fenced. One that still answers is left alone, however long its interpreter's
+// lock is held: a task's timeout is for that.
 
-// leastPatience is how long a worker may take to answer at least: a busy machine is
-// no reason to end it.
+// leastPatience is the least time that a worker has to answer: a busy machine is no
+// reason to end it.
 const leastPatience = time.Second
 
 // probe asks the worker once in every limits.gil_stall whether it is there, until
@@ -47,7 +47,9 @@ func (w watcher) probe(stall time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining {
+		asked := false
+		w.pool.fleet.do(func(*effects.List) { asked = w.isAsked() })
+		if !asked {
 			return
 		}
 		if within := max(stall, leastPatience); !w.answers(within) {
@@ -56,8 +58,8 @@ func (w watcher) probe(stall time.Duration) {
 	}
 }
 
-// answers asks a second time before it says no: what has kept the daemon itself
-// from running can make the first answer late.
+// answers asks a second time before it returns false: the first answer is also late
+// when the daemon itself could not run.
 func (w watcher) answers(within time.Duration) bool {
 	for range 2 {
 		ctx, cancel := context.WithTimeout(w.pool.fleet.life, within)
@@ -71,10 +73,17 @@ func (w watcher) answers(within time.Duration) bool {
 	return false
 }
 
-// hang fences a worker that does not answer. The tasks in it are suspects once it
-// is ended, or one that stops its own process would do so for ever.
+// isAsked reports whether the worker is asked for signs of life: the end of one that is
+// fenced is on its way.
+func (w *Worker) isAsked() bool {
+	state := w.state.Load()
+	return state == lifecycle.Ready || state == lifecycle.Draining
+}
+
+// hang fences a worker that does not answer. Its tasks are suspects after its end, or a
+// task that stops its own process would do so again and again.
 func (w *Worker) hang(silent time.Duration, fx *effects.List) {
-	if state := w.state.Load(); state != lifecycle.Ready && state != lifecycle.Draining || w.moving {
+	if !w.isAsked() || w.moving {
 		return // a spare that moves is asked again in its seat
 	}
 	w.hung = true

@@ -62,7 +62,7 @@ func (w *Worker) attach(p Process) {
 
 // open lets the worker take tasks.
 func (w *Worker) open() {
-	_ = w.state.Move(lifecycle.Starting, lifecycle.Ready) // nobody else moves it before
+	_, _ = w.state.Advance(lifecycle.Ready) // an error: it is, as a spare
 	w.born = w.pool.fleet.Elapsed()
 	switch p := w.pool; {
 	case w.seat.standby:
@@ -97,7 +97,8 @@ func (w *Worker) died(fx *effects.List) {
 	w.seat.lost(w, state)
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
 	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
-		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(), "exit", w.process.Exit(), "stderr", w.process.LastStderr())
+		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(),
+			"exit", w.process.Exit(), "stderr", w.process.LastStderr())
 	}
 }
 
@@ -109,8 +110,10 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 			running++
 		}
 	}
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Worker: w.spec.ID, Exit: w.process.Exit()}
 	for _, s := range w.slots {
-		s.abandon(Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Overdue: s.overdue, Worker: w.spec.ID, Exit: w.process.Exit()}, fx)
+		d.Overdue = s.overdue
+		s.abandon(d, fx)
 	}
 }
 
@@ -125,7 +128,8 @@ func (w *Worker) busy() int {
 	return n
 }
 
-// faultless reports whether its death says nothing of the seat: it had a suspect.
+// faultless reports whether its death says nothing about the seat, because it was asked
+// for or a suspect was in it.
 func (w *Worker) faultless(state lifecycle.State) bool {
 	return !state.BlamesTasks() || w.seat.alone && w.slots[0].seq > 0
 }

@@ -21,12 +21,12 @@ type entry struct {
 const retryAfter = time.Second
 
 // Append has ops committed, all or none. It does not wait for the disk. done,
-// which may be nil, is told once: after the commit, from the journal's own
+// which may be nil, is called once: after the commit, from the journal's own
 // goroutine and in the order of the calls, or with Sync Interval unless wait, at
 // once. done must not block.
 //
-// A new task that can't be committed is told ErrFull; all else is kept in memory
-// and tried again until it can be, or until Close.
+// For a new task that can't be committed it is called with ErrFull; everything else is
+// kept in memory and tried again until it is committed, or until Close.
 func (j *Journal) Append(done func(error), wait bool, ops ...Op) {
 	x := &entry{done: done, urgent: wait || j.options.Sync == Group}
 	for i := range ops {

@@ -176,7 +176,7 @@ func decodeEnded(value []byte) (*Ended, error) {
 	return e, nil
 }
 
-// checkFormat refuses what is no journal, or one of a later version.
+// checkFormat refuses a file that is not a journal, or one of a later version.
 func checkFormat(tx *bbolt.Tx, path string) error {
 	about := tx.Bucket([]byte(bucketAbout))
 	if about == nil {
@@ -185,7 +185,7 @@ func checkFormat(tx *bbolt.Tx, path string) error {
 	n, err := strconv.Atoi(string(about.Get([]byte(keyFormat))))
 	switch {
 	case err != nil || n < 1:
-		return fmt.Errorf("%s: %w: it does not tell its format", path, ErrForeign)
+		return fmt.Errorf("%s: %w: it does not state its format", path, ErrForeign)
 	case n > format:
 		return fmt.Errorf("%s: %w: it has format %d, and this daemon knows up to %d", path, ErrNewer, n, format)
 	}

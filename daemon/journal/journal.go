@@ -31,7 +31,7 @@ import (
 var (
 	// ErrInUse is matched when another process has the journal open.
 	ErrInUse = errors.New("another daemon has the journal open")
-	// ErrForeign is matched when the file in the journal's place is no journal. It
+	// ErrForeign is matched when the file in the journal's place is not a journal. It
 	// has not been touched.
 	ErrForeign = errors.New("this is not a journal")
 	// ErrNewer is matched when a later version of the daemon has made the journal. It
@@ -62,8 +62,8 @@ type Options struct {
 	// Interval is the most that a commit waits with Sync Interval.
 	Interval time.Duration
 	Log      hclog.Logger
-	// Observe, which may be nil, is told of each commit: how long it took and how
-	// many changes it had.
+	// Observe, which may be nil, is called after each commit with how long it took and
+	// how many changes it had.
 	Observe func(took time.Duration, changes int)
 }
 
@@ -205,7 +205,7 @@ func examine(path string) error {
 	})
 }
 
-// named tells bbolt's errors in the terms of this package.
+// named translates bbolt's errors into those of this package.
 func named(path string, err error) error {
 	switch {
 	case errors.Is(err, errTimeout):
@@ -216,7 +216,7 @@ func named(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// Boot tells how often the journal has been opened, this time included.
+// Boot returns how often the journal has been opened, this time included.
 func (j *Journal) Boot() uint64 { return j.boot }
 
 // Schedules returns how far each schedule had been run when it was opened.
@@ -236,8 +236,7 @@ func (j *Journal) Stats() Stats {
 	return s
 }
 
-// Close commits what waits, as far as ctx and the disk allow, and closes the
-// journal. What could not be committed is answered with ErrClosed.
+// Close commits what waits, until ctx is done, and closes the journal. What could not be committed is answered with ErrClosed.
 func (j *Journal) Close(ctx context.Context) error {
 	j.mu.Lock()
 	already := j.closing

@@ -59,8 +59,8 @@ func (s *Store) part(r *Record, counted bool) {
 	}
 }
 
-// told notes that r has ended.
-func (b *Batch) told(r *Record) {
+// ends notes that r has ended.
+func (b *Batch) ends(r *Record) {
 	b.ended = append(b.ended, r)
 	if b.changed != nil {
 		close(b.changed)

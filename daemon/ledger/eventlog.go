@@ -24,7 +24,7 @@ type EventLog struct {
 // its progress and log events.
 type EventBounds struct{ PartialBytes, NoteBytes int64 }
 
-// eventBytes is about what an event takes in memory beside its texts.
+// eventBytes is roughly what an event takes in memory without its texts.
 const eventBytes = 200
 
 func sizeOf(ev *task.Event) int64 { return eventBytes + int64(len(ev.Value)+len(ev.Message)) }

@@ -29,7 +29,7 @@ func weight(r *Record) int64 {
 	return n
 }
 
-// Evict lets go of what is too old, too many or too large, and returns it.
+// Evict drops the results that are too old, too many or too large, and returns them.
 func (s *Store) Evict(now time.Time) (gone []*Record) {
 	for len(s.kept) > 0 {
 		first := s.kept[0]

@@ -27,12 +27,12 @@ const (
 	Sent
 	// Running: a slot's thread has claimed it.
 	Running
-	// Ending: its outcome is final but may not be on disk. Clients see what it was
+	// Ending: its outcome is final but may not be on disk. Clients see the status of
 	// before.
 	Ending
 	// Ended: everybody sees its Result.
 	Ended
-	// Refused: it was not accepted after all, and is forgotten.
+	// Refused: it was not accepted, and the Store no longer knows it.
 	Refused
 	phases
 )
@@ -80,7 +80,10 @@ func (p Phase) status() (task.Status, bool) {
 
 // String names p for the log.
 func (p Phase) String() string {
-	names := []string{Arriving: "arriving", Delayed: "delayed", Ready: "ready", Sent: "sent", Running: "running", Ending: "ending", Ended: "ended", Refused: "refused"}
+	names := []string{
+		Arriving: "arriving", Delayed: "delayed", Ready: "ready", Sent: "sent",
+		Running: "running", Ending: "ending", Ended: "ended", Refused: "refused",
+	}
 	if int(p) < len(names) {
 		return names[p]
 	}

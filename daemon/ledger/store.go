@@ -36,7 +36,7 @@ type Bounds struct {
 type Store struct {
 	bounds Bounds
 	tasks  map[task.ID]*Record
-	// keyed has the tasks with an idempotency key.
+	// keyed finds the tasks with an idempotency key.
 	keyed map[ownKey]*Record
 	// order is all tasks by stamp, without a record where one was evicted; gaps
 	// counts those.
@@ -102,8 +102,8 @@ func (s *Store) Restore(r *Record, submitted time.Time) {
 	s.Add(r)
 }
 
-// Move brings r to another phase. It changes nothing and returns ErrIllegalMove when
-// the table does not have the move. To Ended the way is End.
+// Move brings r to another phase. It returns ErrIllegalMove, and changes nothing, when
+// the table does not have the move. End makes the move to Ended.
 func (s *Store) Move(r *Record, to Phase) error {
 	if !r.phase.CanBecome(to) || to == Ended {
 		return fmt.Errorf("%w: from %s to %s", ErrIllegalMove, r.phase, to)
@@ -139,7 +139,7 @@ func (s *Store) End(r *Record, res *task.Result, now time.Time) (gone []*Record,
 		close(r.done)
 	}
 	if r.batch != nil {
-		r.batch.told(r)
+		r.batch.ends(r)
 	}
 	return gone, nil
 }
@@ -166,7 +166,7 @@ func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor) {
 	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
 	s.ended(r, res)
 	if r.batch != nil {
-		r.batch.told(r)
+		r.batch.ends(r)
 	}
 }
 
@@ -208,9 +208,8 @@ func (s *Store) index(stamp int64) (int, bool) {
 	return slices.BinarySearchFunc(s.order, stamp, func(p placed, stamp int64) int { return cmp.Compare(p.stamp, stamp) })
 }
 
-// After calls yield with at most n tasks submitted after a stamp, in order, until
-// it returns false. It returns the last stamp looked at, and whether there may be
-// more.
+// After calls yield with up to n tasks that were submitted after a stamp, in order,
+// until yield returns false. It returns the last stamp and whether there may be more.
 func (s *Store) After(stamp int64, n int, yield func(*Record) bool) (int64, bool) {
 	i, _ := s.index(stamp + 1)
 	for ; i < len(s.order); i++ {

@@ -71,7 +71,7 @@ func (it *Item[T]) when() int64 {
 	return it.expires
 }
 
-// Place tells where the item is.
+// Place returns where the item is.
 func (it *Item[T]) Place() Place { return it.place }
 
 func (it *Item[T]) size() int64 { return int64(it.bytes) }

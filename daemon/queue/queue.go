@@ -151,7 +151,7 @@ func (q *Queue[T]) Settle(now time.Time, it *Item[T], runAt, expiresAt time.Time
 	q.enter(it)
 }
 
-// Changed reports whether Changes has something to tell.
+// Changed reports whether Changes would return anything.
 func (q *Queue[T]) Changed() bool { return len(q.changes) > 0 }
 
 // Runnable reports whether Pop has an item for the lane.

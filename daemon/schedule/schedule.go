@@ -125,7 +125,7 @@ func parse(expression string) (*cron.SpecSchedule, error) {
 	parser := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
 	parsed, err := parser.WithMaxSearchYears(searchYears).Parse(expression)
 	if err != nil {
-		return nil, wrong("is no cron expression: " + err.Error())
+		return nil, wrong("is not a cron expression: " + err.Error())
 	}
 	wall, ok := parsed.(*cron.SpecSchedule)
 	if !ok { // @every, which would fire at times that depend on the daemon's start

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// errStopped is what the scanner ends with when nobody wants more.
+// errStopped ends the scanner when the caller wants no more.
 var errStopped = errors.New("stopped")
 
-// DecodeBatch reads {"tasks":[…]} and yields, in order, each task or what is
-// wrong with it: a bad task does not keep the others from being read. Only where
-// the text itself is not to be read any further, a BatchError comes last.
+// DecodeBatch reads {"tasks":[…]} and yields, in order, each task or its error: a bad
+// task does not keep the others from being read. If the text can't be read to its
+// end, a BatchError comes last.
 func DecodeBatch(text []byte) iter.Seq2[*Task, error] {
 	return func(yield func(*Task, error) bool) {
 		s := scanner{text: text}
@@ -25,7 +25,7 @@ func DecodeBatch(text []byte) iter.Seq2[*Task, error] {
 	}
 }
 
-// BatchError says why a text is no batch, or not to its end.
+// BatchError reports why a text is not a batch, or not to its end.
 type BatchError struct{ Err error }
 
 func (e *BatchError) Error() string { return e.Err.Error() }
@@ -44,7 +44,7 @@ func (s *scanner) batch(yield func(*Task, error) bool) error {
 		case string(name) != "tasks":
 			return &FieldError{Field: clip(string(name)), Problem: "unknown field", Allowed: []string{"tasks"}}
 		case seen:
-			return &FieldError{Field: "tasks", Problem: "is there twice"}
+			return &FieldError{Field: "tasks", Problem: "is given twice"}
 		case s.peek() != '[':
 			return s.wrongKind("tasks", "an array")
 		}

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Op is what a line of a stream asks for.
+// Op is the operation of a line of a stream.
 type Op string
 
-// The operations. The zero Op is none.
+// The operations. The zero Op is not one.
 const (
 	OpSubmit Op = "submit"
 	OpCancel Op = "cancel"
@@ -18,15 +18,15 @@ const (
 // Command is one line that a client sends on a stream.
 type Command struct {
 	Op Op
-	// Task is what OpSubmit submits. Named: its id is the client's own.
+	// Task is what OpSubmit submits. Named: its id is in the line.
 	Task  *Task
 	Named bool
-	// ID is the id that the line names, as it stands there: OpCancel's, or that of a
-	// task with something wrong.
+	// ID is the text of the id in the line: OpCancel's, or that of a task with an
+	// error.
 	ID string
 	// Events: the client wants all events of the task, not its result alone.
 	Events bool
-	// Quiet: the client does not want to be told that the task was accepted.
+	// Quiet: the client does not want an accepted line.
 	Quiet bool
 }
 
@@ -34,7 +34,7 @@ type Command struct {
 var commandFields = [...]string{"op", "task", "task_id", "events", "ack"}
 
 // DecodeCommand reads one line by the rules of Decode. The error is a FieldError; the
-// Command then has what could be read, for whoever answers the client. text is not
+// Command then has what could be read, for the answer to the client. text is not
 // kept.
 func DecodeCommand(text []byte) (Command, error) {
 	c := commandReader{scanner: scanner{text: text}}
@@ -51,7 +51,8 @@ func DecodeCommand(text []byte) (Command, error) {
 	return c.Command, rename(err, "line")
 }
 
-// rename has err blame name where it blames the body, which a line is not.
+// rename makes an error of the body, which a line does not have, one of the field
+// name.
 func rename(err error, name string) error {
 	var field *FieldError
 	if errors.As(err, &field) && field.Field == "body" {
@@ -60,14 +61,14 @@ func rename(err error, name string) error {
 	return err
 }
 
-// commandReader reads a Command. What is wrong with one member does not keep the
-// others from being read: the answer to a bad line names its task.
+// commandReader reads a Command. An error in one member does not keep the others from
+// being read: the answer to a bad line names its task.
 type commandReader struct {
 	scanner
 	Command
 	seen [len(commandFields)]bool
-	// wrong is the first thing wrong with the line, wrongTask with its task. Neither
-	// keeps it from being JSON.
+	// wrong is the first error of the line, wrongTask the error of its task. In spite
+	// of both the line is JSON.
 	wrong, wrongTask error
 	cancels          string // the task_id of the line itself
 }
@@ -107,7 +108,7 @@ func (c *commandReader) member(text []byte) (err error) {
 	}
 	name := commandFields[i]
 	if c.seen[i] {
-		return &FieldError{Field: name, Problem: "is there twice"}
+		return &FieldError{Field: name, Problem: "is given twice"}
 	}
 	c.seen[i] = true
 	if c.peek() == 'n' {
@@ -147,7 +148,7 @@ func (c *commandReader) flag(name string) (bool, error) {
 	return err == nil && *v, err
 }
 
-// check reports what is wrong with a line that is JSON.
+// check reports the errors of a line that is JSON.
 func (c *commandReader) check() error {
 	switch {
 	case c.wrong != nil:
@@ -164,8 +165,8 @@ func (c *commandReader) check() error {
 	return nil
 }
 
-// idIn finds the id in a value that is JSON and may be a bad task; "" if there is
-// none.
+// idIn returns the task_id in a value that is JSON but may be a bad task; "" if there
+// is none.
 func idIn(value []byte) (id string) {
 	s := scanner{text: value}
 	if s.peek() != '{' {

@@ -31,7 +31,7 @@ func TestALineIsACommandOrSaysWhatIsWrongWithItAndWhichTaskItMeans(t *testing.T)
 		{`{"op":"submit","task":null}`, task.Command{Op: task.OpSubmit}, "task: is missing"},
 		{`{"op":"submit","task":[1]}`, task.Command{Op: task.OpSubmit}, "task: must be an object, not an array"},
 		{`{"op":"submit","task":` + x + `,"ack":"no"}`, task.Command{Op: task.OpSubmit}, "ack: must be true or false, not a string"},
-		{`{"op":"submit","op":"submit","task":` + x + `}`, task.Command{Op: task.OpSubmit}, "op: is there twice"},
+		{`{"op":"submit","op":"submit","task":` + x + `}`, task.Command{Op: task.OpSubmit}, "op: is given twice"},
 		{`{"op":"submit","tsak":{},"task":` + named + `}`, task.Command{Op: task.OpSubmit, Named: true}, "tsak: unknown field (allowed: op, task, task_id, events, ack)"},
 		{`{"task":{"task_id":"mine","script_path":"/x.py"},"op":"submit"}`, task.Command{Op: task.OpSubmit, ID: "mine"}, "task_id: \"mine\" is not a UUID"},
 		{`{"op":"submit","task":{"script_path":7,"task_id":"mine"}}`, task.Command{Op: task.OpSubmit, ID: "mine"}, "script_path: must be a string, not a number"},

@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// defaultParams is what a task without params hands to its script.
+// defaultParams are the params of a task without any.
 const defaultParams = "{}"
 
 // Decode reads one task from JSON, fills in defaults and validates it. It does
 // not look at the file system. The error is a FieldError that names the field,
 // or the place where the text stops being JSON. text is not kept.
 //
-// Names are matched exactly, none may come twice, and a null means absent, except
+// Names are matched exactly, none may be given twice, and null means absent, except
 // for params.
 func Decode(text []byte) (*Task, error) {
 	s := scanner{text: text}
@@ -26,7 +26,7 @@ func Decode(text []byte) (*Task, error) {
 	return t, nil
 }
 
-// ended reports an error if there is more than white space left.
+// ended returns an error if more than white space is left.
 func (s *scanner) ended() error {
 	if s.peek(); s.pos < len(s.text) {
 		return &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
@@ -34,8 +34,9 @@ func (s *scanner) ended() error {
 	return nil
 }
 
-// task reads one task; named: its id is in the text. What it has read has been
-// checked to be UTF-8 when it returns, and no more: a batch is looked through once.
+// task reads one task; named: its id is in the text. It checks that the text it has
+// read is UTF-8, and no more of the text, so that each byte of a batch is checked
+// once.
 func (s *scanner) task() (t *Task, named bool, err error) {
 	start := s.pos
 	t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
@@ -71,7 +72,7 @@ func (t *Task) read(s *scanner) error {
 		case !ok:
 			return &FieldError{Field: clip(string(name)), Problem: "unknown field", Allowed: Fields()}
 		case seen[i]:
-			return &FieldError{Field: fields[i].name, Problem: "is there twice"}
+			return &FieldError{Field: fields[i].name, Problem: "is given twice"}
 		}
 		seen[i] = true
 		if s.peek() == 'n' && fields[i].name != "params" {
@@ -81,9 +82,9 @@ func (t *Task) read(s *scanner) error {
 	})
 }
 
-// AppendJSON appends t as Decode reads it, without what t does not say. Params
-// are copied as they are, newlines between their tokens included: a line needs
-// json.Marshal, or params that are known to be one line.
+// AppendJSON appends t as Decode reads it, without absent fields. Params are copied
+// unchanged, newlines between their tokens included: for a line use json.Marshal, or
+// params that are known to be on one line.
 func (t *Task) AppendJSON(b []byte) []byte {
 	b = append(b, '{')
 	for i := range fields {

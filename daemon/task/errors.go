@@ -22,12 +22,12 @@ var (
 	ErrNoSpace = errors.New("the task can't be kept")
 )
 
-// FieldError says what is wrong with one field of what a caller sent. It
-// matches ErrInvalid.
+// FieldError describes the error of one field that a caller sent. It matches
+// ErrInvalid.
 type FieldError struct {
 	// Field is the JSON name, e.g. "task_type".
 	Field string
-	// Problem says what is wrong with the value.
+	// Problem describes the error of the value.
 	Problem string
 	// Allowed lists the legal values, if there is a list.
 	Allowed []string

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// EventKind names what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind string
 
 // The kinds of event, as on the API.
@@ -72,9 +72,9 @@ func (c Cursor) Compare(d Cursor) int {
 	return cmp.Or(cmp.Compare(c.Attempt, d.Attempt), cmp.Compare(c.Seq, d.Seq))
 }
 
-// Watcher is told what becomes of a task. Its calls come from the engine's own
-// goroutines, one at a time for one task, and must not block: a watcher that
-// writes to a client queues for it.
+// Watcher receives the events of a task. Its calls come from the engine's own
+// goroutines, one at a time for one task, and must not block: a watcher that writes
+// to a client queues what it writes.
 type Watcher interface {
 	// TaskEvent hands over ev, which the watcher must not change. The last one
 	// has Kind EventResult.

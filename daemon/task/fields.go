@@ -2,8 +2,8 @@ package task
 
 import "time"
 
-// field is one JSON name of a task. The table made of them is the only authority
-// on what a task can say: Decode, AppendJSON, Same, Gives and Fields follow it.
+// field is one JSON name of a task. The table of them is the only authority on the
+// fields of a task: Decode, AppendJSON, Same, Gives and Fields follow it.
 type field struct {
 	name string
 	// read sets the field from the value that comes next in s, which is not null.
@@ -11,7 +11,8 @@ type field struct {
 	// write appends the value, of which given reports whether t has it.
 	write func(b []byte, t *Task) []byte
 	given func(t *Task) bool
-	// same reports whether t and u say the same; an absent field says its default.
+	// same reports whether t and u have the same value; an absent field has its
+	// default.
 	same func(t, u *Task) bool
 }
 
@@ -51,7 +52,7 @@ var fieldByName = func() map[string]int {
 	return index
 }()
 
-// Fields lists the JSON names of a task, which are all that Decode takes.
+// Fields lists the JSON names of a task; Decode accepts no others.
 func Fields() []string {
 	names := make([]string, len(fields))
 	for i := range fields {
@@ -97,14 +98,14 @@ func rare[V any](name string, k kind[V], at func(*Extras) *V) field {
 	}
 }
 
-// Gives reports whether t says anything in the field of this JSON name.
+// Gives reports whether t has a value in the field with this JSON name.
 func (t *Task) Gives(name string) bool {
 	i, ok := fieldByName[name]
 	return ok && fields[i].given(t)
 }
 
-// Refuse returns a FieldError if t says anything in one of the fields named,
-// which whoever asks does not serve: to ignore them would be worse.
+// Refuse returns a FieldError if t has a value in one of these fields, which the
+// caller does not support: to ignore them would be worse.
 func (t *Task) Refuse(unserved ...string) error {
 	for _, name := range unserved {
 		if t.Gives(name) {
@@ -114,8 +115,8 @@ func (t *Task) Refuse(unserved ...string) error {
 	return nil
 }
 
-// Same reports whether u asks for the same as t in every field, so that sending a
-// task again is told from taking its id for another one.
+// Same reports whether t and u are equal in every field, which distinguishes a task
+// that is sent again from another one with its id.
 func (t *Task) Same(u *Task) bool {
 	for i := range fields {
 		if !fields[i].same(t, u) {

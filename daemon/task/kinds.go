@@ -30,14 +30,15 @@ func isZero[V comparable](v V) bool {
 
 func never[V any](V) bool { return false }
 
-// jsonText is a value that is not looked into.
+// jsonText is a value that is not decoded.
 type jsonText json.RawMessage
 
 var (
 	texts = kind[string]{readText, appendText, isZero[string], equal[string]}
 	// sharedTexts are the same in many tasks, and held once for all of them.
 	sharedTexts = kind[string]{readShared, appendText, isZero[string], equal[string]}
-	// filledTexts must say something: an empty key is a caller's unset variable.
+	// filledTexts must not be empty: an empty key is most likely a caller's unset
+	// variable.
 	filledTexts = kind[string]{readFilled, appendText, isZero[string], equal[string]}
 	functions   = kind[string]{readShared, appendText, never[string], equal[string]}
 	types       = kind[Type]{readType, func(b []byte, v Type) []byte { return appendText(b, string(v)) }, never[Type], equal[Type]}
@@ -61,8 +62,8 @@ func wholes(zeroMeans bool) kind[int] {
 	return k
 }
 
-// wrongKind is the error for a value that begins otherwise than it has to.
-// Should it be no JSON at all, that is the greater trouble and is told instead.
+// wrongKind is the error for a value of another kind than wanted. If the value is not
+// JSON at all, it reports that instead.
 func (s *scanner) wrongKind(name, wanted string) error {
 	found := s.found()
 	if _, err := s.value(); err != nil {
@@ -142,7 +143,7 @@ func readWhole(s *scanner, name string) (int, error) {
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil {
-		return 0, &FieldError{Field: name, Problem: fmt.Sprintf("%s is not %s that can be", clip(string(text)), wanted)}
+		return 0, &FieldError{Field: name, Problem: fmt.Sprintf("%s is not %s, or out of range", clip(string(text)), wanted)}
 	}
 	return n, nil
 }
@@ -261,7 +262,7 @@ func appendText(b []byte, v string) []byte {
 	return append(b, '"')
 }
 
-// clip shortens what a caller wrote, for an error's text.
+// clip shortens a caller's text for an error message.
 func clip(s string) string {
 	const most = 64
 	if len(s) <= most {

@@ -28,14 +28,14 @@ type Result struct {
 	// to the end.
 	QueueSeconds float64 `json:"queue_seconds"`
 	RunSeconds   float64 `json:"run_seconds"`
-	// CPUSeconds is what the script's thread used of the CPU; 0 on an event loop,
-	// where it can't be told.
+	// CPUSeconds is the CPU time of the script's thread; 0 on an event loop, where it
+	// is unknown.
 	CPUSeconds float64 `json:"cpu_seconds"`
 	// LockSeconds is how long it waited for the interpreter's lock before it began.
 	LockSeconds float64 `json:"lock_seconds"`
 }
 
-// Error says why a task did not complete.
+// Error is why a task did not complete.
 type Error struct {
 	// Type is the error's name in the script's language, e.g. "ValueError".
 	Type      string `json:"type"`

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// maxDepth bounds how deep arrays and objects may lie within each other.
-// CPython's own reader gives up at about the same depth.
+// maxDepth bounds how deep arrays and objects may be nested. CPython's own reader
+// gives up at about the same depth.
 const maxDepth = 1000
 
 // scanner reads JSON text in one pass and without a tree: the text of every task
@@ -18,7 +18,7 @@ type scanner struct {
 	pos  int
 }
 
-// failure says where the text stops being JSON. The offset counts from 1, as in
+// failure reports where the text stops being JSON. The offset counts from 1, as in
 // encoding/json.
 func (s *scanner) failure(expected string) error {
 	found := "the end"
@@ -32,8 +32,8 @@ func (s *scanner) failure(expected string) error {
 		Problem: fmt.Sprintf("not JSON at byte %d: %s instead of %s", s.pos+1, found, expected)}
 }
 
-// peek skips white space and returns the next byte, 0 at the end: a NUL in the
-// text is legal nowhere, so it need not be told apart.
+// peek skips white space and returns the next byte, 0 at the end: a NUL is legal
+// nowhere in the text, so the two need not be distinguished.
 func (s *scanner) peek() byte {
 	for ; s.pos < len(s.text); s.pos++ {
 		switch c := s.text[s.pos]; c {
@@ -89,7 +89,7 @@ func (s *scanner) skip(depth int) error {
 	}
 }
 
-// members reads an object. value has to read the value of each name.
+// members reads an object and calls value for each name, which must read the value.
 func (s *scanner) members(value func(name []byte) error) error {
 	if err := s.take('{'); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *scanner) members(value func(name []byte) error) error {
 	}
 }
 
-// elements reads an array. value has to read each value.
+// elements reads an array and calls value, which must read each value.
 func (s *scanner) elements(value func() error) error {
 	if err := s.take('['); err != nil {
 		return err
@@ -241,8 +241,8 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
 }
 
-// str reads a string and returns what it says. The result may be part of the
-// text: it is to be copied.
+// str reads a string and returns its value, which may be part of the text and must be
+// copied to be kept.
 func (s *scanner) str() ([]byte, error) {
 	quoted, escaped, err := s.quoted()
 	if err != nil {

@@ -1,14 +1,13 @@
-// Package task holds the domain types that every other package speaks of: Task,
-// Result, their states and the transition table, and the errors at the engine's
-// boundary. It is a leaf: it imports nothing of this module, does no I/O and
-// starts no goroutine.
+// Package task holds the domain types that every other package uses: Task, Result,
+// Event, Status, and the errors about tasks at the engine's boundary. It is a leaf:
+// it imports nothing of this module, does no I/O and starts no goroutine.
 //
 // JSON names are those of the socket API. A Task is immutable once submitted.
 //
-// Tasks are read by a scanner of this package's own (scan.go, kinds.go): encoding/json
-// builds each value twice, does not report a name that comes twice and matches names
-// in any case. Fuzzing holds it to encoding/json. It should give way to
-// encoding/json/jsontext once that is no experiment any more.
+// Tasks are read by a scanner of this package's own (scan.go, kinds.go):
+// encoding/json builds each value twice, accepts a name that comes twice, and matches
+// names in any case. Fuzzing holds it to encoding/json. Once encoding/json/jsontext
+// is no longer an experiment, it should replace the scanner.
 package task
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ID names a task for ever. Clients may make their own before they send.
+// ID identifies a task permanently. Clients may make it before they send the task.
 type ID = uuid.UUID
 
 // NewID returns a fresh UUIDv7 (RFC 9562), which sorts by time of creation.
@@ -36,7 +35,7 @@ func parseID(text []byte) (ID, error) {
 	return id, nil
 }
 
-// Type says what a task mostly does, and so which pool it suits.
+// Type is the kind of work of a task, which decides the pool that suits it.
 type Type string
 
 // The task types.
@@ -48,7 +47,7 @@ const (
 // Types lists the task types.
 func Types() []string { return []string{string(CPUBound), string(IOBound)} }
 
-// LostPolicy says what becomes of a task that ran when its worker, or the
+// LostPolicy decides what happens to a task that was running when its worker, or the
 // daemon, died.
 type LostPolicy string
 
@@ -63,21 +62,21 @@ const (
 // LostPolicies lists the policies for lost workers.
 func LostPolicies() []string { return []string{string(Requeue), string(Fail)} }
 
-// What holds for a task that does not say otherwise.
+// Defaults of a task.
 const (
 	DefaultPriority     = 5
 	DefaultFunction     = "main"
 	DefaultRetryBackoff = Duration(time.Second)
 )
 
-// Task is what a caller wants to have run. Its JSON is the table in fields.go.
+// Task is what a caller submits. Its JSON is the table in fields.go.
 type Task struct {
 	ID ID
 	// ScriptPath is absolute; it is empty if Extras has the Source.
 	ScriptPath string
 	// Function is the entry point.
 	Function string
-	// Params is JSON text, handed to the script as it is; none is {}.
+	// Params is JSON text, passed to the script unchanged; the default is {}.
 	Params json.RawMessage
 	Type   Type
 	// Pool and Executor narrow the choice of pool; empty means any.
@@ -89,13 +88,13 @@ type Task struct {
 	Timeout     Duration
 	Labels      map[string]string
 	Traceparent string
-	// Extra is nil for a task that says nothing of what is in it. Write through
-	// it, read with the method Extras.
+	// Extra is nil for a task without any of its fields. Write through it, read with
+	// the method Extras.
 	Extra *Extras
 }
 
-// Extras is what few tasks say. It is apart from Task because a million tasks may
-// wait in memory.
+// Extras holds the fields that few tasks have. They are not in Task because a million
+// tasks may wait in memory.
 type Extras struct {
 	// Source is the script's text, instead of ScriptPath.
 	Source string
@@ -105,11 +104,12 @@ type Extras struct {
 	// RetryBackoff, twice that, and so on.
 	MaxRetries   int
 	RetryBackoff Duration
-	// RunAt, or Delay from submission, is before when the task does not start.
+	// RunAt, or Delay from submission, is the earliest start of the task.
 	RunAt time.Time
 	Delay Duration
-	// IdempotencyKey makes a second task of its owner with the same key the first
-	// one. Tasks with one ConcurrencyKey run only as many at a time as configured.
+	// IdempotencyKey makes a second task of the same owner with the same key mean the
+	// first one. Of the tasks with one ConcurrencyKey only as many run at a time as
+	// configured.
 	IdempotencyKey string
 	ConcurrencyKey string
 	OnWorkerLost   LostPolicy
@@ -122,7 +122,7 @@ type Extras struct {
 	Cwd string
 }
 
-// Extras returns what t says in them, defaults filled in, to be read only.
+// Extras returns t's extra fields with defaults filled in, to be read only.
 func (t *Task) Extras() Extras {
 	var x Extras
 	if t.Extra != nil {

@@ -9,8 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// What a task may say at most. What may be larger (params) is bounded by the
-// request's size.
+// Limits of a task's fields. Params are limited by the size of the request alone.
 const (
 	MaxPathBytes       = 4095 // as Linux, whose PATH_MAX counts the NUL
 	MaxFunctionBytes   = 255
@@ -26,7 +25,7 @@ const (
 	MaxVariableBytes   = 32 << 10 // of a name and its value
 )
 
-// Validate reports the first thing that is wrong with t as a FieldError.
+// Validate returns the first error in t, as a FieldError.
 func (t *Task) Validate() error {
 	for _, check := range [...]func(*Task) error{(*Task).checkScript, (*Task).checkChoice, (*Task).checkLabels} {
 		if err := check(t); err != nil {
@@ -47,7 +46,7 @@ func (t *Task) checkScript() error {
 	case t.ScriptPath == "" && !source:
 		return &FieldError{Field: "script_path", Problem: "is missing"}
 	case t.ScriptPath != "" && source:
-		return &FieldError{Field: "source", Problem: "is there beside script_path; give one of them"}
+		return &FieldError{Field: "source", Problem: "is given beside script_path; give one of them"}
 	case t.ScriptPath != "":
 		if err := checkPath("script_path", t.ScriptPath); err != nil {
 			return err
@@ -60,7 +59,7 @@ func (t *Task) checkScript() error {
 }
 
 func errNilID() error {
-	return &FieldError{Field: "task_id", Problem: "is the nil UUID, which names no task"}
+	return &FieldError{Field: "task_id", Problem: "is the nil UUID, which is not an id"}
 }
 
 func (t *Task) checkChoice() error {
@@ -105,7 +104,7 @@ func (x *Extras) validate() error {
 func (x *Extras) checkTimes() error {
 	switch {
 	case !x.RunAt.IsZero() && x.Delay != 0:
-		return &FieldError{Field: "delay", Problem: "is there beside run_at; give one of them"}
+		return &FieldError{Field: "delay", Problem: "is given beside run_at; give one of them"}
 	case !validTime(x.RunAt):
 		return &FieldError{Field: "run_at", Problem: "is not within the years 1970 to 9999"}
 	case !validTime(x.ExpiresAt):

@@ -2,9 +2,8 @@
 // every executor has to pass in a process of its own, a Recorder for what comes
 // up a slot, and Fake, an executor in Go whose scripts are the suite's behaviours.
 //
-// The suite tests the contract (plugins.Executor, executor.proto) through real
-// slots and control calls. It does not test what only one language has, such as
-// tracebacks.
+// The suite tests the contract (plugins.Executor, executor.proto) through real slots
+// and control calls. It does not test features of one language, such as tracebacks.
 package executortest
 
 import (
@@ -183,7 +182,7 @@ func (s *fakeSlot) hugeResult(*plugins.Task, plugins.Emitter) plugins.Outcome {
 	return completed(strings.Repeat("x", SuiteResultBytes))
 }
 
-// lateEvents goes on to emit after it has returned.
+// lateEvents emits after it has returned, too.
 func (s *fakeSlot) lateEvents(_ *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	var begun sync.WaitGroup
 	begun.Add(1)

@@ -96,7 +96,7 @@ func (s *fakeSlot) exits(*plugins.Task, plugins.Emitter) plugins.Outcome {
 	return plugins.Outcome{}
 }
 
-// eatsMemory is the end of a Go process that may not have so much.
+// eatsMemory ends a Go process that may not have so much memory.
 func (s *fakeSlot) eatsMemory(*plugins.Task, plugins.Emitter) plugins.Outcome {
 	food := make([]byte, EatenBytes)
 	for i := 0; i < len(food); i += 4096 {

@@ -11,7 +11,8 @@ import (
 	"cpulb/plugins"
 )
 
-// Event is one call of a plugins.Handler; fields that its Kind has not are zero.
+// Event is one call of a plugins.Handler; fields that its Kind does not have are
+// zero.
 type Event struct {
 	Kind     string // "started", "ended", "skipped", "partial", "progress", "log" or "lost"
 	Seq      uint64
@@ -31,7 +32,7 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %d", e.Kind, e.Seq)
 }
 
-// Recorder is a plugins.Handler that keeps what it is told.
+// Recorder is a plugins.Handler that records its calls.
 type Recorder struct {
 	mu      sync.Mutex
 	events  []Event
@@ -85,7 +86,7 @@ func (r *Recorder) Events() []Event {
 	return append([]Event(nil), r.events...)
 }
 
-// patience is how long Wait waits before it gives a test up as hanging.
+// patience is how long Wait waits before it takes a test for hung.
 const patience = 10 * time.Minute
 
 // Wait returns the first event of that kind and seq. It fails the test when the

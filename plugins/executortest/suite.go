@@ -39,7 +39,7 @@ const (
 	ChildVanishes Behaviour = "child-vanishes"
 	// Faults ends the process by SIGSEGV.
 	Faults Behaviour = "faults"
-	// Exits ends the process with status 42, past everything that would clean up.
+	// Exits ends the process with status 42, without any cleaning up.
 	Exits Behaviour = "exits"
 	// Environment returns the process's environment as an object.
 	Environment Behaviour = "environment"
@@ -56,7 +56,7 @@ const (
 // EatenBytes is what EatsMemory takes.
 const EatenBytes = 512 << 20
 
-// SuiteResultBytes is what ResultBytes is to be in the workers that Start starts.
+// SuiteResultBytes is the ResultBytes of the workers that Start starts.
 const SuiteResultBytes = 4 << 20
 
 // Worker is an executor process with open slots; *supervisor.Process is one.
@@ -75,12 +75,12 @@ type Worker interface {
 	Kill()
 }
 
-// Suite says what is tested.
+// Suite is what Run tests.
 type Suite struct {
 	// Start starts a worker; it ends it by the test's end.
 	Start func(t *testing.T, slots int, handler func(slot int) plugins.Handler) Worker
-	// Scripts has the script for each Behaviour. Tests of one that is not there are
-	// skipped.
+	// Scripts has the script for each Behaviour. Tests of a Behaviour without a script
+	// are skipped.
 	Scripts map[Behaviour]string
 }
 

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watched is a process that is nobody's child here, and whose end can be waited
-// for: a pidfd is not mistaken for another process that gets the same pid.
+// Watched is a process that is not our child and whose end can be waited for: unlike
+// a pid, a pidfd never means another process.
 type Watched struct{ fd int }
 
 // Watch watches the process with that pid, which must live.

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// ErrNotFound is matched when an executor's program is nowhere to be found.
+// ErrNotFound is matched when an executor's program does not exist.
 var ErrNotFound = errors.New("executor program not found")
 
-// Find returns the absolute path of an executor's program. A command with a
-// slash is that file; a bare name is looked for in binDir, in ../libexec/cpulb
-// beside it, and in PATH.
+// Find returns the absolute path of an executor's program. A command with a slash is
+// a path; a bare name is searched for in binDir, in ../libexec/cpulb beside it, and
+// in PATH.
 func Find(command, binDir string) (string, error) {
 	if strings.Contains(command, "/") {
 		return absolute(command)
@@ -27,7 +27,7 @@ func Find(command, binDir string) (string, error) {
 			return path, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return "", err // it is there, and can't be meant otherwise
+			return "", err // it exists, so no other is meant
 		}
 	}
 	if path, err := exec.LookPath(command); err == nil {

@@ -34,8 +34,8 @@ type Launcher struct {
 }
 
 // NewLauncher returns a Launcher whose workers have their private folders in dir,
-// which exists and belongs to this Launcher alone. What the workers of an earlier
-// one with the same folder have left running is ended.
+// which exists and belongs to this Launcher alone. It ends processes that the workers
+// of an earlier Launcher in the same folder have left.
 func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -43,7 +43,7 @@ func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() {
-		return nil, fmt.Errorf("workers' folder: %s is not one", dir)
+		return nil, fmt.Errorf("workers' folder: %s is not a folder", dir)
 	}
 	// Not by its path, which a daemon in another mount namespace may have, too.
 	l := &Launcher{dir: dir, log: log, mark: fmt.Sprintf("%x:%x/", stat.Dev, stat.Ino)}
@@ -51,32 +51,32 @@ func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
 	return l, nil
 }
 
-// sweep ends what an earlier Launcher's workers have left, in whatever session.
+// sweep ends processes that an earlier Launcher's workers have left, in whatever
+// session.
 func (l *Launcher) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
 	defer cancel()
 	err := reaper.KillMarked(ctx, 0, func(mark string) bool { return strings.HasPrefix(mark, l.mark) })
 	if err != nil {
-		l.log.Warn("something of an earlier daemon lives on", "error", err)
+		l.log.Warn("a process of an earlier daemon could not be ended", "error", err)
 	}
 }
 
-// Contain has the workers that are started from now on live in cgroups of their
-// own in t.
+// Contain puts each worker that is started from now on into a cgroup of its own in t.
 func (l *Launcher) Contain(t *cgroup.Tree) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tree = t
 }
 
-// Close lets no further worker start. Those that run go on.
+// Close prevents further starts. Running workers go on.
 func (l *Launcher) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 }
 
-// lodging is what one worker has to itself.
+// lodging holds the folder, the mark and the cgroup of one worker.
 type lodging struct {
 	dir       string
 	mark      string
@@ -116,8 +116,8 @@ func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
 	return home, nil
 }
 
-// mkdir makes a folder in l.dir, and that one anew when somebody has removed it:
-// those who run need it no more, and those who come shall have one.
+// mkdir makes a folder in l.dir, which it makes again if somebody has removed it:
+// running workers do not need it any more, new ones do.
 func (l *Launcher) mkdir(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -126,11 +126,11 @@ func (l *Launcher) mkdir(dir string) error {
 	if err := os.Mkdir(l.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { // another start may have made it
 		return err
 	}
-	l.log.Warn("the folder of the workers was gone, and has been made anew", "path", l.dir)
+	l.log.Warn("the folder of the workers was gone, and has been made again", "path", l.dir)
 	return os.Mkdir(dir, 0o700)
 }
 
-// contain makes the cgroup; its name tells people whose it is.
+// contain makes the cgroup, named after the worker.
 func (h *lodging) contain(t *cgroup.Tree, spec Spec, number string) (err error) {
 	h.group, err = t.New(strings.ReplaceAll(spec.ID, "/", "_") + "." + number)
 	if err != nil || spec.Limits.MemoryBytes == 0 || !t.HasMemory() {

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pin lets a worker that runs nothing yet run on other CPUs than it was started on:
-// every thread of it, and those that they start. An empty list changes nothing.
+// Pin moves an idle worker to other CPUs: all its threads, and those that they start.
+// An empty list changes nothing.
 func (p *Process) Pin(cpus []int) error {
-	p.os.signals.Lock() // the pid is the worker's as long as that is held
+	p.os.signals.Lock() // while it is held, the pid can't be reused
 	defer p.os.signals.Unlock()
 	if p.os.exited {
 		return fmt.Errorf("%w: the worker has ended", ErrSpawn)
@@ -24,8 +24,8 @@ func (p *Process) Pin(cpus []int) error {
 	for _, cpu := range cpus {
 		mask.Set(cpu)
 	}
-	// A thread may be started by one whose turn has not come. So until a look finds
-	// none that is new.
+	// A thread that has not been moved yet may start another. So repeat until there is
+	// no new one.
 	done := map[int]bool{}
 	for again := true; again; {
 		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))

@@ -193,7 +193,7 @@ func (p *process) endTheRest() {
 		err = reaper.KillMarked(ctx, p.began, func(mark string) bool { return mark == p.mark })
 	}
 	if err != nil {
-		p.log.Error("something of the worker lives on", "error", err)
+		p.log.Error("a process that the worker has started could not be ended", "error", err)
 	}
 }
 
@@ -228,7 +228,7 @@ func (p *process) killTree() {
 		ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
 		defer cancel()
 		if err := reaper.KillTree(ctx, pid, p.mark); err != nil {
-			p.log.Error("something of the worker lives on", "error", err)
+			p.log.Error("a process that the worker has started could not be ended", "error", err)
 		}
 	}
 	_ = unix.Kill(-pid, unix.SIGKILL)

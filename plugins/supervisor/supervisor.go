@@ -1,6 +1,6 @@
 // Package supervisor runs one worker process at a time: it starts an executor's
-// program on given CPUs, brings it to where its slots are open, notices its end
-// at once, and leaves nothing of it behind.
+// program on given CPUs, opens its slots, notices its end at once, and leaves nothing
+// of it behind.
 //
 // Guarantees: the affinity is set before exec; the program that is executed is
 // the file that was hashed; a signal never reaches a reused pid. When a worker
@@ -31,14 +31,13 @@ import (
 
 // Errors of Start, beside ErrNotFound and ErrHash.
 var (
-	// ErrNotExecutor: the program ended or spoke something else than an executor
-	// does.
+	// ErrNotExecutor: the program ended, or its output is not that of an executor.
 	ErrNotExecutor = errors.New("not an executor")
 	// ErrStartTimeout: the program was not ready in time.
 	ErrStartTimeout = errors.New("executor did not get ready in time")
 )
 
-// Spec says what to start and how.
+// Spec describes a worker to start.
 type Spec struct {
 	// ID names the worker, e.g. "cpu-0".
 	ID       string
@@ -57,7 +56,7 @@ type Spec struct {
 	ResultBytes, OutputBytes int64
 	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
-	// LockStall is plugins.Configuration's.
+	// LockStall is passed on as plugins.Configuration.LockStall.
 	LockStall time.Duration
 	Limits    Limits
 }
@@ -67,7 +66,7 @@ type Process struct {
 	lodging
 	os          *process // nil until go-plugin asks for it
 	plugin      *plugin.Client
-	disconnect  func() // asks the process to end, and waits for that 2 s
+	disconnect  func() // asks the process to end, and waits 2 s for it
 	client      *plugins.Client
 	description plugins.Description
 	runtime     string
@@ -95,7 +94,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) 
 		err = p.limitMemory(spec)
 	}
 	if err == nil && !p.os.untie() {
-		err = errors.New("the time was over at the last moment")
+		err = errors.New("the start timeout passed just before the worker was ready")
 	}
 	if err != nil {
 		p.discard()
@@ -123,10 +122,10 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 	p.disconnect = sync.OnceFunc(p.plugin.Kill)
 }
 
-// quiet is the logger for go-plugin's own messages. What is of interest in them,
-// we tell ourselves: at Info it only says that a process has ended, at Warn that it
-// did not do so when it was asked. What the worker logs comes through Named and is
-// left as it is.
+// quiet is the logger for go-plugin's own messages, which it logs at Debug: at Info
+// they report only that a process has ended, at Warn that it did not when it was
+// asked to, and we log both ourselves. The worker's log comes through Named and keeps
+// its levels.
 type quiet struct{ hclog.Logger }
 
 // Warn implements hclog.Logger.
@@ -165,8 +164,8 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 	return err
 }
 
-// notExecutor blames the program, on one line where go-plugin uses several, unless
-// err names the blame already.
+// notExecutor makes err an ErrNotExecutor, on one line where go-plugin uses several,
+// unless it matches a sentinel already.
 func notExecutor(err error) error {
 	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor, ErrSpawn, ErrLimit} {
 		if errors.Is(err, named) {
@@ -176,10 +175,10 @@ func notExecutor(err error) error {
 	return fmt.Errorf("%w: %s", ErrNotExecutor, legible(err.Error()))
 }
 
-// mostSaid bounds how much of what a foreign program says is repeated.
+// mostSaid bounds how much of a foreign program's output is repeated.
 const mostSaid = 300
 
-// legible puts a text with words of a foreign program on one short line.
+// legible turns the output of a foreign program into one short line.
 func legible(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) || unicode.IsSpace(r) {
@@ -193,7 +192,7 @@ func legible(text string) string {
 	return text
 }
 
-// explain words an error of Start for operators. The process, if there was one,
+// explain describes an error of Start for operators. The process, if there was one,
 // has been reaped.
 func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
 	var last string
@@ -214,7 +213,7 @@ func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
 	return fmt.Errorf("%s%s: %w", spec.Command, last, err)
 }
 
-// limitMemory sets the bound that a cgroup does not.
+// limitMemory limits the worker's memory where its cgroup does not.
 func (p *Process) limitMemory(spec Spec) error {
 	switch {
 	case spec.Limits.MemoryBytes == 0:
@@ -236,7 +235,7 @@ func (p *Process) discard() {
 		p.disconnect() // waits for nothing: the process has ended
 		p.os.finish()
 	} else if p.group != nil {
-		_ = p.group.End() // nobody has ever been in it
+		_ = p.group.End() // it has never had a process
 	}
 	for _, s := range p.slots {
 		s.Close()
@@ -248,21 +247,21 @@ func (p *Process) discard() {
 func (p *Process) afterwards() {
 	<-p.os.reaped
 	for _, s := range p.slots {
-		s.CloseRead() // what it wrote is still read
+		s.CloseRead() // what it has written is still read
 	}
 	p.disconnect()
 	p.os.finish()
-	_ = os.RemoveAll(p.dir) // what can't be removed goes with the runtime folder
+	_ = os.RemoveAll(p.dir) // an error: what is left goes with the runtime folder
 	close(p.done)
 }
 
 // PID returns the process id; it may be another's once Done is closed.
 func (p *Process) PID() int { return p.os.cmd.Process.Pid }
 
-// Description returns what the executor says of itself.
+// Description returns the executor's description.
 func (p *Process) Description() plugins.Description { return p.description }
 
-// Runtime returns what runs in the worker, e.g. "CPython 3.11.2".
+// Runtime returns the name of the worker's runtime, e.g. "CPython 3.11.2".
 func (p *Process) Runtime() string { return p.runtime }
 
 // CPUsAllowed returns the kernel's list for the process at its start.
@@ -271,8 +270,8 @@ func (p *Process) CPUsAllowed() string { return p.cpus }
 // Slot returns the connection of slot i.
 func (p *Process) Slot(i int) *plugins.Conn { return p.slots[i] }
 
-// Cancel asks for a task to stop. Of an executor that can't stop a task it asks no
-// more than to give back one that has not begun.
+// Cancel asks for a task to stop. An executor that can't stop a task is only asked to
+// give back a task that has not begun.
 func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.StopReason) (plugins.Claim, error) {
 	if !p.description.CanCancel {
 		return p.client.Recall(ctx, slot, seq)
@@ -288,7 +287,7 @@ func (p *Process) Recall(ctx context.Context, slot int, seq uint64) (plugins.Cla
 // Stats returns the worker's own figures.
 func (p *Process) Stats(ctx context.Context) (plugins.Stats, error) { return p.client.Stats(ctx) }
 
-// Stacks tells what the worker's threads are doing; see plugins.ErrNoStacks.
+// Stacks returns the stacks of the worker's threads; see plugins.ErrNoStacks.
 func (p *Process) Stacks(ctx context.Context) (string, error) { return p.client.Stacks(ctx) }
 
 // Health returns once tasks can make progress in the worker.
@@ -297,10 +296,10 @@ func (p *Process) Health(ctx context.Context) (time.Duration, error) { return p.
 // Done is closed once the process has been reaped and its folder removed.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// MemoryLimit returns in which way the worker's memory is bounded.
+// MemoryLimit returns how the worker's memory is limited.
 func (p *Process) MemoryLimit() MemoryLimit { return p.memory }
 
-// Exit says how the process ended, e.g. "exit status 0", "signal: killed" or "exit
+// Exit returns how the process ended, e.g. "exit status 0", "signal: killed" or "exit
 // status 2 (SIGSEGV: segmentation violation)"; only after Done.
 func (p *Process) Exit() string {
 	how := p.os.cmd.ProcessState.String()
@@ -319,9 +318,9 @@ const goCrash = 2
 // LastStderr returns the last lines that the process wrote to stderr.
 func (p *Process) LastStderr() []string { return p.os.last.lines() }
 
-// Stop lets running tasks end as long as ctx allows, has the process end by
-// itself, and ends it otherwise. It returns when it is gone. It may be called more
-// than once.
+// Stop lets running tasks end as long as ctx allows, then asks the process to end,
+// and kills it if it does not. It returns when the process is gone. It may be called
+// more than once.
 func (p *Process) Stop(ctx context.Context) {
 	if ctx.Err() == nil && p.client.Drain(ctx) == nil && ctx.Err() == nil {
 		go p.disconnect()

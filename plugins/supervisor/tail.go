@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// tail keeps the end of what is written to it, and how a crash has begun: the
+// tail keeps the end of what is written to it, and the first lines of a crash: the
 // stacks that follow may be longer than all that is kept.
 type tail struct {
 	mu    sync.Mutex
@@ -58,8 +58,8 @@ func (t *tail) lookForCrash(text []byte) {
 	}
 }
 
-// beginsCrash knows what runtimes say first of their own end: CPython's, C++'s, and
-// Go's, which turns a signal into a line that begins with it and an exit status.
+// beginsCrash recognises the first line of a crash as CPython, C++ and Go write it;
+// Go turns a signal into a line that begins with its name, and an exit status.
 func beginsCrash(line []byte) bool {
 	for _, words := range []string{"fatal error: ", "panic: ", "Fatal Python error: ", "terminate called "} {
 		if bytes.HasPrefix(line, []byte(words)) {
@@ -70,15 +70,15 @@ func beginsCrash(line []byte) bool {
 	return ok && bytes.HasPrefix(name, []byte("SIG")) && bytes.IndexFunc(name, func(r rune) bool { return r < 'A' || r > 'Z' }) < 0
 }
 
-// crashed returns how a crash has begun, "" if none has.
+// crashed returns the first lines of a crash, "" if there was none.
 func (t *tail) crashed() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.Join(t.crash, "; ")
 }
 
-// lines returns the last lines that say something. Of the executor's own log the
-// messages are left, and nothing of its debugging.
+// lines returns the last lines that are not empty. Lines of the executor's own log
+// are reduced to their messages, without those for debugging.
 func (t *tail) lines() []string {
 	t.mu.Lock()
 	text, crash := strings.ToValidUTF8(string(t.text), "\uFFFD"), slices.Clone(t.crash)
@@ -94,7 +94,7 @@ func (t *tail) lines() []string {
 	return append(crash, lines...)
 }
 
-// message is what a line says, "" for one that only serves to debug.
+// message returns the message of a line, "" for one that is only for debugging.
 func message(line string) string {
 	var entry struct {
 		Level   string `json:"@level"`

@@ -82,51 +82,56 @@ func (s *slot) run() {
 
 // next claims the next task; nil: the process has ended.
 func (s *slot) next() *job {
-	for {
-		if !s.process.still() {
-			return nil
-		}
-		paused := s.process.paused()
-		s.mu.Lock()
-		if len(s.waiting) > 0 && paused == nil {
-			j := s.waiting[0]
-			s.waiting = s.waiting[1:]
-			if s.recalled[j.task.Seq] {
-				s.mu.Unlock()
-				continue
-			}
-			if s.process.isStopping() {
-				s.mu.Unlock()
-				s.handler.Skipped(j.task.Seq, false)
-				continue
-			}
-			if filepath.Base(j.task.ScriptPath) == NeedsAThread && s.loop {
-				s.mu.Unlock()
-				s.handler.Skipped(j.task.Seq, true)
-				continue
-			}
-			s.current = j
-			s.mu.Unlock()
+	for s.process.still() {
+		j, wait := s.look()
+		if j != nil && s.claims(j) {
 			return j
 		}
-		if s.free != nil && len(s.waiting) == 0 {
-			close(s.free)
-			s.free = nil
-		}
-		if s.arrived == nil {
-			s.arrived = make(chan struct{})
-		}
-		arrived := s.arrived
-		s.mu.Unlock()
-		if paused != nil {
-			arrived = paused
-		}
-		select {
-		case <-arrived:
-		case <-s.process.ended:
-			return nil
+		if j == nil {
+			select {
+			case <-wait:
+			case <-s.process.ended:
+			}
 		}
 	}
+	return nil
+}
+
+// look takes the next task, or returns a channel that is closed when there may be one.
+func (s *slot) look() (*job, <-chan struct{}) {
+	if paused := s.process.paused(); paused != nil {
+		return nil, paused
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) > 0 {
+		s.current, s.waiting = s.waiting[0], s.waiting[1:]
+		return s.current, nil
+	}
+	if s.free != nil {
+		close(s.free)
+		s.free = nil
+	}
+	if s.arrived == nil {
+		s.arrived = make(chan struct{})
+	}
+	return nil, s.arrived
+}
+
+// claims reports whether a task that was taken runs here.
+func (s *slot) claims(j *job) bool {
+	s.mu.Lock()
+	recalled := s.recalled[j.task.Seq]
+	s.mu.Unlock()
+	needsThread := filepath.Base(j.task.ScriptPath) == NeedsAThread && s.loop
+	if !recalled && !needsThread && !s.process.isStopping() {
+		return true
+	}
+	s.done()
+	if !recalled {
+		s.handler.Skipped(j.task.Seq, needsThread)
+	}
+	return false
 }
 
 func (s *slot) done() {

@@ -21,7 +21,7 @@ type Policy struct {
 	Loop int
 }
 
-// DefaultPolicy has the waits 0, 50 ms, 100 ms … 10 s.
+// DefaultPolicy waits 0, 50 ms, 100 ms … 10 s.
 func DefaultPolicy() Policy {
 	return Policy{First: 50 * time.Millisecond, Most: 10 * time.Second, Stable: 10 * time.Second, Loop: 5}
 }
@@ -101,8 +101,8 @@ func (r *Restarts) Died(how string, lastWords []string) (wait time.Duration) {
 	return r.policy.wait(r.deaths)
 }
 
-// Ended notes an end that was asked for: it is no death, and the next start need
-// not wait.
+// Ended notes an end that was asked for: it is not a death, and the next start need not
+// wait.
 func (r *Restarts) Ended() {
 	r.forget()
 	r.lives = false

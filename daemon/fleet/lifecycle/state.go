@@ -6,7 +6,6 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 )
 
 // ErrIllegalMove is matched when a worker can't go to a state from where it is.
@@ -56,9 +55,6 @@ func moves(from State) []State {
 	}
 }
 
-// States lists every state in order.
-func States() []State { return []State{Starting, Ready, Draining, Fenced, Stopping, Dead} }
-
 // String returns the name used on the API, e.g. "ready".
 func (s State) String() string {
 	if all := names(); int(s) < len(all) {
@@ -67,10 +63,10 @@ func (s State) String() string {
 	return fmt.Sprintf("state(%d)", uint32(s))
 }
 
-// TakesTasks tells whether the worker may be given a task.
+// TakesTasks reports whether the worker may be given a task.
 func (s State) TakesTasks() bool { return s == Ready }
 
-// BlamesTasks tells whether the worker's end, coming in this state, makes suspects
+// BlamesTasks reports whether the worker's end, coming in this state, makes suspects
 // of the tasks that it ran.
 func (s State) BlamesTasks() bool { return s == Ready || s == Draining }
 
@@ -84,35 +80,19 @@ func (s State) CanBecome(next State) bool {
 	return false
 }
 
-// Machine holds a worker's state and changes it only along the transition table.
-// It is safe for concurrent use; of several movers from one state, one wins.
-type Machine struct{ v atomic.Uint32 }
+// Machine holds a worker's state and changes it only along the transition table. Its
+// owner serialises all calls.
+type Machine struct{ state State }
 
 // Load returns the current state.
-func (m *Machine) Load() State { return State(m.v.Load()) }
+func (m *Machine) Load() State { return m.state }
 
-// Move changes from to next. It fails with ErrIllegalMove when the table does not
-// have the move or when the state is no longer from.
-func (m *Machine) Move(from, next State) error {
-	if !from.CanBecome(next) {
-		return fmt.Errorf("%w: %s to %s", ErrIllegalMove, from, next)
-	}
-	if !m.v.CompareAndSwap(uint32(from), uint32(next)) {
-		return fmt.Errorf("%w: %s to %s, but it is %s", ErrIllegalMove, from, next, m.Load())
-	}
-	return nil
-}
-
-// Advance moves to next from whatever state it is in, and returns that. It fails
-// with ErrIllegalMove when the table does not have the move.
+// Advance moves to next and returns the state before. It fails with ErrIllegalMove, and
+// changes nothing, when the table does not have the move.
 func (m *Machine) Advance(next State) (from State, err error) {
-	for {
-		from = m.Load()
-		if !from.CanBecome(next) {
-			return from, fmt.Errorf("%w: %s to %s", ErrIllegalMove, from, next)
-		}
-		if m.v.CompareAndSwap(uint32(from), uint32(next)) {
-			return from, nil
-		}
+	if from = m.state; !from.CanBecome(next) {
+		return from, fmt.Errorf("%w: %s to %s", ErrIllegalMove, from, next)
 	}
+	m.state = next
+	return from, nil
 }

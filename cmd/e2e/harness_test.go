@@ -1,0 +1,265 @@
+// Package e2e_test runs the built programs together, as a user would: a real
+// daemon, real workers, real scripts, over the real socket.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	built "cpulb/internal/programs"
+)
+
+// programs returns a folder with the three programs, one for all tests of the package.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "cpulb-programs")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // other users' daemons run them, too
+		return dir, err
+	}
+	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python")
+})
+
+// together is how many tests run at a time. Each has a daemon of its own, and most
+// of its time is waiting.
+const together = "8"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // nobody asks for another number
+		_ = f.Value.Set(together) // a number
+	}
+	code := m.Run()
+	if dir, _ := programs(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// daemon is a running cpulbd of a test's own.
+type daemon struct {
+	t      *testing.T
+	args   []string
+	user   *syscall.Credential
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process has
+	socket string
+	http   *http.Client
+	log    *buffer
+}
+
+const testConfig = `
+executor "python" { command = "cpulb-python" }
+pool "cpu" {
+  executor = "python"
+  task_types = ["cpu_bound"]
+  workers = 2
+  threads = 1
+  pin = true
+}
+pool "io" {
+  executor = "python"
+  task_types = ["io_bound"]
+  workers = 1
+  threads = 8
+}
+limits {
+  body_size = "64KiB"
+  cancel_grace = "2s"
+}
+`
+
+// patience is for how long a test waits before it takes what it waits for for hung,
+// on however slow a machine. The same stands in ?wait= and ?timeout=.
+const patience = 10 * time.Minute
+
+// until returns once holds says true. There is no event for what it is used for; the
+// rest between two looks leaves the machine to the daemon.
+func (d *daemon) until(what string, holds func() bool) {
+	d.t.Helper()
+	for hung := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(hung) {
+			d.t.Fatalf("not within %s: %s\n%s", patience, what, d.log)
+		}
+	}
+}
+
+// start starts a daemon and returns once it is ready.
+func start(t *testing.T, config string) *daemon {
+	t.Helper()
+	return startAs(t, nil, config)
+}
+
+// startAs is start as another user; nil is this one.
+func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
+	t.Helper()
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not t.TempDir: with a test's name in it a path is too long for a socket.
+	dir, err := os.MkdirTemp("", "cpulb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "config.hcl")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if user != nil {
+		if err := errors.Join(os.Chown(dir, int(user.Uid), int(user.Gid)), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}, user: user}
+	d.args = []string{filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state")}
+	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
+	}}}
+	t.Cleanup(func() {
+		d.stop()
+		if left, _ := filepath.Glob(d.socket + "*"); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+	t.Cleanup(d.http.CloseIdleConnections)
+	d.launch()
+	return d
+}
+
+// launch starts the process, for the first time or after its end, and returns
+// once it is ready.
+func (d *daemon) launch() {
+	d.t.Helper()
+	d.cmd = exec.Command(d.args[0], d.args[1:]...)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
+	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: &buffer{}}
+	d.log, d.cmd.Stderr = ready.to, ready
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.ended = make(chan struct{})
+	go func() { d.cmd.Wait(); close(d.ended) }()
+	select {
+	case <-ready.seen:
+	case <-d.ended:
+		d.t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
+	}
+}
+
+// stop ends the process in order.
+func (d *daemon) stop() {
+	d.t.Helper()
+	if d.cmd == nil || d.cmd.Process == nil {
+		return
+	}
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	<-d.ended
+	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
+		d.t.Errorf("cpulbd exited with %d:\n%s", code, d.log)
+	}
+}
+
+// kill ends the process as a crash does.
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	<-d.ended
+}
+
+// watchFor passes what is written on and closes seen once text was in it.
+type watchFor struct {
+	text string
+	seen chan struct{}
+	once sync.Once
+	to   *buffer
+}
+
+// buffer is a bytes.Buffer that can be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// reset forgets what was written.
+func (b *buffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
+
+func (w *watchFor) Write(p []byte) (int, error) {
+	w.to.Write(p)
+	if strings.Contains(w.to.String(), w.text) {
+		w.once.Do(func() { close(w.seen) })
+	}
+	return len(p), nil
+}
+
+// call sends a request and decodes the JSON answer.
+func (d *daemon) call(method, path, body string) (int, map[string]any) {
+	d.t.Helper()
+	req, err := http.NewRequestWithContext(d.t.Context(), method, "http://cpulb"+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	resp, err := d.http.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	var answer map[string]any
+	if err := json.Unmarshal(text, &answer); err != nil {
+		d.t.Fatalf("%s %s: %d, not a JSON object: %q", method, path, resp.StatusCode, text)
+	}
+	return resp.StatusCode, answer
+}
+
+// script writes a script and returns its path.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script.py")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// run runs one script to its end and returns its Result.
+func (d *daemon) run(path, params, taskType string) map[string]any {
+	d.t.Helper()
+	code, answer := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"params":%s,"task_type":%q}`, path, params, taskType))
+	if code != 200 {
+		d.t.Fatalf("POST /v1/tasks: %d %v\n%s", code, answer, d.log)
+	}
+	return answer
+}
