@@ -82,10 +82,11 @@ type Engine struct {
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
+	// fleet has the workers. It uses this lock.
+	fleet *fleet.Fleet
 
 	mu    sync.Mutex
 	rules *access.Rules
-	fleet *fleet.Fleet
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
 	// slots maps each task that is in a slot to that slot.
@@ -179,7 +180,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: e.fleet.Lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.fleet.LanesLocked(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -275,7 +276,7 @@ func (e *Engine) readyLocked() error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	for _, p := range e.fleet.Pools() {
+	for _, p := range e.fleet.PoolsLocked() {
 		if p.Ready() == 0 {
 			return fmt.Errorf("pool %q has no ready worker", p.Name())
 		}

@@ -85,7 +85,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.rules = rules
 		e.replanLocked(schedules, e.plan.Since())
 		e.store.SetBounds(ledger.Bounds(c.Results))
-		rollout.Adopt(&c.Limits)
+		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.now(), e.queueOptionsLocked(c))
 		e.clock.kick()
 	})

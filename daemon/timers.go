@@ -58,7 +58,7 @@ func (e *Engine) tick() (wait time.Duration) {
 		due, since = e.dueLocked(now)
 		e.queue.Advance(now)
 		e.changes(fx)
-		for _, p := range e.fleet.All() {
+		for _, p := range e.fleet.AllLocked() {
 			e.dispatch(p, fx)
 		}
 		e.evictLocked(now)
