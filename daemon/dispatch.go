@@ -47,7 +47,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List
 		}
 		e.give(r, s, fx)
 	}
-	e.clock.kickIf(e.queue.Changed())
+	e.timers.kickIf(e.queue.Changed())
 }
 
 // give makes r the task of a slot, and sends it.

@@ -68,16 +68,16 @@ type Engine struct {
 	options Options
 	log     hclog.Logger
 	started time.Time // the origin of elapsed
-	// life ends with Stop; timers is what goes with it.
+	// life ends with Stop; loops are the goroutines that end with it.
 	life    context.Context
 	endLife context.CancelFunc
-	timers  sync.WaitGroup
+	loops   sync.WaitGroup
 	// stopped is closed once Stop is done.
 	stopped  chan struct{}
 	scripts  scripts
 	programs programs
 	metrics  *metrics
-	clock    clock
+	timers   timers
 	journal  *journal.Journal // nil: none is kept
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
@@ -109,7 +109,7 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}),
+	e := &Engine{options: o, log: o.Log, started: time.Now(), timers: newTimers(), stopped: make(chan struct{}),
 		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
@@ -256,7 +256,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.running = true
 		e.dismiss(fx)
 	})
-	e.timers.Go(func() { e.keepTime(e.life) })
+	e.loops.Go(func() { e.keepTime(e.life) })
 	return nil
 }
 

@@ -87,7 +87,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.store.SetBounds(ledger.Bounds(c.Results))
 		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.now(), e.queueOptionsLocked(c))
-		e.clock.kick()
+		e.timers.kick()
 	})
 	return err
 }

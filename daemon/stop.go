@@ -35,7 +35,7 @@ func (e *Engine) Stop(ctx context.Context) {
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()
-	e.timers.Wait()
+	e.loops.Wait()
 	last, cancel := context.WithTimeout(context.Background(), lastCommit)
 	defer cancel()
 	e.closeJournal(last)
