@@ -1,7 +1,7 @@
 # Configuration of cpulbd. What is written here is the built-in default: a key
 # that is left out keeps it, and the daemon runs the same without any file.
 # docs/configuration.md describes every key; `cpulbd -check-config -config FILE`
-# tells what is wrong with a file, without starting anything.
+# reports what is wrong with a file, without starting anything.
 #
 # Durations are written "500ms", "30s", "1h30m"; sizes "64KiB", "128MiB", "1GiB"
 # or as a number of bytes.
@@ -41,7 +41,7 @@ journal {
 }
 
 # A program that runs tasks. The command is a file name, which is looked for
-# beside cpulbd, in ../libexec/cpulb and in PATH, or an absolute path.
+# in the folder of cpulbd, in ../libexec/cpulb and in PATH, or an absolute path.
 executor "python" {
   command = "cpulb-python"
   # sha256 = "…"            # refuse to start any other program

@@ -42,7 +42,7 @@ func (e *Engine) Resume(who access.Identity) (err error) {
 			e.draining = false
 		}
 	})
-	e.clock.kick() // which dispatches
+	e.timers.kick() // which dispatches
 	return err
 }
 

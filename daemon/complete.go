@@ -48,7 +48,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Item != nil {
 		e.queue.Remove(e.now(), r.Item)
 		r.Item = nil
-		e.clock.kickIf(e.queue.Changed())
+		e.timers.kickIf(e.queue.Changed())
 	}
 	res, cursor := result(r, o, e.now()), r.EndCursor()
 	if e.journal == nil || r.Volatile {
@@ -98,16 +98,16 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	}
 }
 
-// tell adds ev to the event log of r and hands it to the watchers that want more than
+// notify adds ev to the event log of r and hands it to the watchers that want more than
 // the Result.
-func (e *Engine) tell(r *ledger.Record, ev *task.Event, fx *effects.List) {
+func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 	for _, w := range r.Note(ev, e.eventBounds()) {
 		fx.Event(w, ev)
 	}
 }
 
-// tellStatus does so with an event of the task's status.
-func (e *Engine) tellStatus(r *ledger.Record, why string, fx *effects.List) {
+// notifyStatus does so with an event of the task's status.
+func (e *Engine) notifyStatus(r *ledger.Record, why string, fx *effects.List) {
 	ev, watchers := r.NoteStatus(why, e.eventBounds())
 	for _, w := range watchers {
 		fx.Event(w, ev)
@@ -127,14 +127,14 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
 	e.queue.Retry(now, r.Item, laneOf(r), at)
-	e.clock.kick()
+	e.timers.kick()
 	e.noteLocked(r, at)
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
 	if o.Error != nil {
 		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
-	e.tellStatus(r, why, fx)
+	e.notifyStatus(r, why, fx)
 }
 
 // noteLocked records in the journal how far r has come, for the next start of the

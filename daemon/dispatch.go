@@ -47,7 +47,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List
 		}
 		e.give(r, s, fx)
 	}
-	e.clock.kickIf(e.queue.Changed())
+	e.timers.kickIf(e.queue.Changed())
 }
 
 // give makes r the task of a slot, and sends it.
@@ -85,7 +85,7 @@ func poolOf(r *ledger.Record) *fleet.Pool { return r.Pool.(*fleet.Pool) }
 // poolForLocked returns the pool that t names, or the first in the file that serves
 // its type and executor.
 func (e *Engine) poolForLocked(t *task.Task) (*fleet.Pool, error) {
-	for _, p := range e.fleet.Pools() {
+	for _, p := range e.fleet.PoolsLocked() {
 		c := p.Config()
 		serves := slices.Contains(c.TaskTypes, string(t.Type))
 		if t.Pool == c.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == c.Executor) {
@@ -97,7 +97,7 @@ func (e *Engine) poolForLocked(t *task.Task) (*fleet.Pool, error) {
 			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
 	}
 	var names []string
-	for _, p := range e.fleet.Pools() {
+	for _, p := range e.fleet.PoolsLocked() {
 		names = append(names, p.Name())
 	}
 	return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}

@@ -68,24 +68,25 @@ type Engine struct {
 	options Options
 	log     hclog.Logger
 	started time.Time // the origin of elapsed
-	// life ends with Stop; timers is what goes with it.
+	// life ends with Stop; loops are the goroutines that end with it.
 	life    context.Context
 	endLife context.CancelFunc
-	timers  sync.WaitGroup
+	loops   sync.WaitGroup
 	// stopped is closed once Stop is done.
 	stopped  chan struct{}
 	scripts  scripts
 	programs programs
 	metrics  *metrics
-	clock    clock
+	timers   timers
 	journal  *journal.Journal // nil: none is kept
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
+	// fleet has the workers. It uses this lock.
+	fleet *fleet.Fleet
 
 	mu    sync.Mutex
 	rules *access.Rules
-	fleet *fleet.Fleet
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
 	// slots maps each task that is in a slot to that slot.
@@ -108,7 +109,7 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), clock: newClock(), stopped: make(chan struct{}),
+	e := &Engine{options: o, log: o.Log, started: time.Now(), timers: newTimers(), stopped: make(chan struct{}),
 		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
@@ -179,7 +180,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
-	return queue.Options{Lanes: e.fleet.Lanes(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
+	return queue.Options{Lanes: e.fleet.LanesLocked(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,
 		Policy: map[string]queue.Policy{"reject": queue.Reject, "block": queue.Block, "drop_oldest": queue.DropOldest}[limits.Policy],
 		KeyLimit: func(key string) int {
 			if n, ok := limits.KeyLimits[key]; ok {
@@ -255,7 +256,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.running = true
 		e.dismiss(fx)
 	})
-	e.timers.Go(func() { e.keepTime(e.life) })
+	e.loops.Go(func() { e.keepTime(e.life) })
 	return nil
 }
 
@@ -275,7 +276,7 @@ func (e *Engine) readyLocked() error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	for _, p := range e.fleet.Pools() {
+	for _, p := range e.fleet.PoolsLocked() {
 		if p.Ready() == 0 {
 			return fmt.Errorf("pool %q has no ready worker", p.Name())
 		}

@@ -32,7 +32,7 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 // of which it returns the process, or 0.
 func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
 	e.do(func(*effects.List) {
-		for _, p := range e.fleet.Pools() {
+		for _, p := range e.fleet.PoolsLocked() {
 			if p.Config().Executor != s.Name {
 				continue
 			}

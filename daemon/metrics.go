@@ -116,7 +116,7 @@ func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, f
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
 	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
-	for _, p := range g.engine.fleet.Pools() {
+	for _, p := range g.engine.fleet.PoolsLocked() {
 		name := p.Name()
 		send(depth, prometheus.GaugeValue, float64(p.Waiting()), name)
 		send(busy, prometheus.GaugeValue, float64(p.Busy()), name)

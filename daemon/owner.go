@@ -28,12 +28,12 @@ func (e owner) Started(h fleet.Hold, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
 		r.Begin(e.now())
 		e.move(r, ledger.Running, fx)
-		e.tellStatus(r, "", fx)
+		e.notifyStatus(r, "", fx)
 	}
 }
 
 // Event implements fleet.Owner.
-func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) { e.tell(recordOf(h), ev, fx) }
+func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) { e.notify(recordOf(h), ev, fx) }
 
 // Ended implements fleet.Owner.
 func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {

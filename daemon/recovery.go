@@ -58,7 +58,7 @@ func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(boot - s.Boot)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
-		p = e.fleet.Pools()[0] // it ends at once, and a view names a pool
+		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
 	}
 	r.Pool = p
 	if p := s.Progress; p != nil {

@@ -85,9 +85,9 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.rules = rules
 		e.replanLocked(schedules, e.plan.Since())
 		e.store.SetBounds(ledger.Bounds(c.Results))
-		rollout.Adopt(&c.Limits)
+		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.now(), e.queueOptionsLocked(c))
-		e.clock.kick()
+		e.timers.kick()
 	})
 	return err
 }

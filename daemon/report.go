@@ -115,7 +115,7 @@ func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
 func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 	c := api.Component{Health: e.healthLocked()}
 	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
-	for _, p := range e.fleet.Pools() {
+	for _, p := range e.fleet.PoolsLocked() {
 		total += p.Workers()
 		if slices.Contains(p.Config().TaskTypes, string(task.CPUBound)) {
 			cpu += p.Workers()

@@ -35,7 +35,7 @@ func (e *Engine) Stop(ctx context.Context) {
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()
-	e.timers.Wait()
+	e.loops.Wait()
 	last, cancel := context.WithTimeout(context.Background(), lastCommit)
 	defer cancel()
 	e.closeJournal(last)
@@ -74,7 +74,7 @@ func (e *Engine) failVolatile(fx *effects.List) {
 
 // checkIdleLocked closes idle when the engine drains and no slot is busy.
 func (e *Engine) checkIdleLocked() {
-	if !e.draining || e.fleet.Busy() {
+	if !e.draining || e.fleet.BusyLocked() {
 		return
 	}
 	select {

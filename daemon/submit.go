@@ -197,7 +197,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		return nil
 	}
 	r.Item, err = e.queue.Push(now, r, entry)
-	e.clock.kickIf(e.queue.Changed())
+	e.timers.kickIf(e.queue.Changed())
 	switch {
 	case errors.Is(err, queue.ErrTooLarge):
 		return &task.FieldError{Field: "params", Code: "queue_full",
@@ -256,7 +256,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 		runAt, expiresAt := r.Times()
 		e.queue.Settle(e.now(), r.Item, runAt, expiresAt)
 	}
-	e.clock.kickIf(r.Task.Extra != nil || e.queue.Changed())
+	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
 	to := ledger.Delayed
 	if r.Item.Place() == queue.Ready {
 		to = ledger.Ready
@@ -272,7 +272,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
 	e.queue.Remove(e.now(), r.Item)
-	e.clock.kickIf(e.queue.Changed())
+	e.timers.kickIf(e.queue.Changed())
 	r.Item = nil
 	if err := e.store.Refuse(r); err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)

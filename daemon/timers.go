@@ -10,23 +10,24 @@ import (
 	"cpulb/daemon/schedule"
 )
 
-// clock wakes the engine's timers: due tasks, expiries, schedules, evictions. It is
-// also kicked when a queue operation changed items other than its own.
-type clock struct{ kicked chan struct{} }
+// timers wakes the engine when something is due: a delayed task, an expiry, a retry, a
+// schedule, an eviction. It is also kicked when a queue operation changed items other
+// than its own.
+type timers struct{ kicked chan struct{} }
 
-func newClock() clock { return clock{make(chan struct{}, 1)} }
+func newTimers() timers { return timers{make(chan struct{}, 1)} }
 
 // kick makes the timers look again, soon. It does not block.
-func (c clock) kick() {
+func (t timers) kick() {
 	select {
-	case c.kicked <- struct{}{}:
+	case t.kicked <- struct{}{}:
 	default:
 	}
 }
 
-func (c clock) kickIf(yes bool) {
+func (t timers) kickIf(yes bool) {
 	if yes {
-		c.kick()
+		t.kick()
 	}
 }
 
@@ -42,7 +43,7 @@ func (e *Engine) keepTime(life context.Context) {
 		timer.Reset(e.tick())
 		select {
 		case <-timer.C:
-		case <-e.clock.kicked:
+		case <-e.timers.kicked:
 		case <-life.Done():
 			return
 		}
@@ -58,7 +59,7 @@ func (e *Engine) tick() (wait time.Duration) {
 		due, since = e.dueLocked(now)
 		e.queue.Advance(now)
 		e.changes(fx)
-		for _, p := range e.fleet.All() {
+		for _, p := range e.fleet.AllLocked() {
 			e.dispatch(p, fx)
 		}
 		e.evictLocked(now)
@@ -68,7 +69,7 @@ func (e *Engine) tick() (wait time.Duration) {
 	return wait
 }
 
-// nextWakeLocked is how long the clock may sleep.
+// nextWakeLocked is how long the timers may sleep.
 func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
 	wait := longestSleep
 	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.NextEviction, e.plan.Next} {
@@ -112,7 +113,7 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 	default:
 		return
 	}
-	e.tellStatus(r, "", fx)
+	e.notifyStatus(r, "", fx)
 }
 
 // unblocked accepts a task for which there is room now, after its commit.

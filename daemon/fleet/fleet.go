@@ -12,7 +12,8 @@
 // Locking: the methods of Pool, Seat, Worker, Slot and Lane are the core. They, and all
 // functions that take an effects.List, are called under the Owner's lock; they do not
 // wait, log or start anything, but leave that to the list. The methods of Fleet, runner,
-// watcher, handler and Rollout run without the lock and take it by Owner.Do.
+// watcher, handler and Rollout run without the lock and take it by Owner.Do, but for
+// those whose name ends in Locked.
 package fleet
 
 import (
@@ -135,42 +136,42 @@ func New(o Options, layouts []Layout) *Fleet {
 
 func (f *Fleet) do(g func(fx *effects.List)) { f.Owner.Do(g) }
 
-// Pools returns the pools of the configuration. It is called under the lock.
-func (f *Fleet) Pools() []*Pool { return f.pools }
+// PoolsLocked returns the pools of the configuration.
+func (f *Fleet) PoolsLocked() []*Pool { return f.pools }
 
-// All returns the pools, and those of earlier configurations that still have workers.
-// It is called under the lock.
-func (f *Fleet) All() []*Pool { return slices.Concat(f.pools, f.retired) }
+// AllLocked returns the pools, and those of earlier configurations that still have
+// workers.
+func (f *Fleet) AllLocked() []*Pool { return slices.Concat(f.pools, f.retired) }
 
-// Seats returns every seat that may have a process. It is called under the lock.
-func (f *Fleet) Seats() []*Seat {
+// SeatsLocked returns every seat that may have a process.
+func (f *Fleet) SeatsLocked() []*Seat {
 	var all []*Seat
-	for _, p := range f.All() {
+	for _, p := range f.AllLocked() {
 		all = append(all, p.all()...)
 	}
 	return all
 }
 
-// Lanes returns how many lanes the owner's queue needs for so many pools, and for those
-// that there are. It is called under the lock.
-func (f *Fleet) Lanes(pools int) int {
+// LanesLocked returns how many lanes the owner's queue needs for so many pools, and for
+// those that there are.
+func (f *Fleet) LanesLocked(pools int) int {
 	n := LanesPerPool * pools
-	for _, p := range f.All() {
+	for _, p := range f.AllLocked() {
 		n = max(n, p.threads.index+LanesPerPool)
 	}
 	return n
 }
 
-// Busy reports whether any slot has a task that may end. It is called under the lock.
-func (f *Fleet) Busy() bool {
-	return slices.ContainsFunc(f.All(), func(p *Pool) bool { return p.Busy() > 0 })
+// BusyLocked reports whether any slot has a task that may end.
+func (f *Fleet) BusyLocked() bool {
+	return slices.ContainsFunc(f.AllLocked(), func(p *Pool) bool { return p.Busy() > 0 })
 }
 
 // Start fills every seat and returns when all have a worker. If one can't have, it
 // ends the others and returns why.
 func (f *Fleet) Start(ctx context.Context) error {
 	var seats []*Seat
-	f.do(func(*effects.List) { seats = f.Seats() })
+	f.do(func(*effects.List) { seats = f.SeatsLocked() })
 	failures := make(chan error, len(seats))
 	for _, s := range seats {
 		go func() { failures <- runner{s}.start(ctx) }()
@@ -202,7 +203,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 func (f *Fleet) Stop(ctx context.Context) {
 	f.end()
 	var seats []*Seat
-	f.do(func(*effects.List) { seats = f.Seats() })
+	f.do(func(*effects.List) { seats = f.SeatsLocked() })
 	var all sync.WaitGroup
 	for _, s := range seats {
 		all.Go(func() { runner{s}.stop(ctx) })
@@ -271,7 +272,7 @@ func seatOf(id string, among ...[]*Seat) *Seat {
 func (f *Fleet) Stacks(ctx context.Context, worker string) (string, error) {
 	var process Process
 	f.do(func(*effects.List) {
-		if s := seatOf(worker, f.Seats()); s != nil && s.worker != nil {
+		if s := seatOf(worker, f.SeatsLocked()); s != nil && s.worker != nil {
 			process = s.worker.process
 		}
 	})
@@ -311,7 +312,7 @@ func (f *Fleet) look() {
 		for _, p := range f.pools {
 			p.scale(fx)
 		}
-		for _, p := range f.All() {
+		for _, p := range f.AllLocked() {
 			p.isolateMore(fx)
 			bounded = append(bounded, p.recycleOld()...)
 		}

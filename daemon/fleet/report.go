@@ -51,7 +51,7 @@ func Degraded(reports []Report) string {
 func (f *Fleet) Reports(ctx context.Context) []Report {
 	var all []Report
 	f.do(func(*effects.List) {
-		for _, s := range f.Seats() {
+		for _, s := range f.SeatsLocked() {
 			all = append(all, s.reports()...)
 		}
 	})

@@ -17,8 +17,8 @@ import (
 // end and nothing has happened. Then the configuration holds, and the pools'
 // workers are exchanged one by one; tasks go on.
 
-// Rollout brings the fleet to new layouts: Prove, then Adopt and Roll, or Discard. It
-// runs without the lock, but for Adopt.
+// Rollout brings the fleet to new layouts: Prove, then AdoptLocked and Roll, or Discard. It
+// runs without the lock, but for AdoptLocked.
 type Rollout struct {
 	fleet   *Fleet
 	changes []*change // one for each pool
@@ -40,15 +40,14 @@ func (f *Fleet) NewRollout(layouts []Layout) *Rollout {
 	r := &Rollout{fleet: f}
 	f.do(func(*effects.List) {
 		for _, l := range layouts {
-			r.changes = append(r.changes, f.changeTo(l))
+			r.changes = append(r.changes, f.changeToLocked(l))
 		}
 	})
 	return r
 }
 
-// changeTo finds out what becomes of the pool that is to be as l says. It is called
-// under the lock.
-func (f *Fleet) changeTo(l Layout) *change {
+// changeToLocked finds out what becomes of the pool that is to be as l says.
+func (f *Fleet) changeToLocked(l Layout) *change {
 	for _, p := range f.pools {
 		if p.Name() == l.config.Name {
 			return &change{pool: p, layout: l, exchanged: !p.sameWorkers(&l)}
@@ -84,11 +83,11 @@ func (r *Rollout) Discard() {
 	}
 }
 
-// Adopt makes the new layouts and limits hold. It is called under the lock.
-func (r *Rollout) Adopt(limits *config.Limits) {
+// AdoptLocked makes the new layouts and limits hold.
+func (r *Rollout) AdoptLocked(limits *config.Limits) {
 	f := r.fleet
 	f.Limits = limits
-	old, taken := f.pools, f.All() // the lanes of pools that go are theirs until their tasks have ended
+	old, taken := f.pools, f.AllLocked() // the lanes of pools that go are theirs until their tasks have ended
 	f.pools = nil
 	for _, c := range r.changes {
 		if c.fresh {

@@ -139,13 +139,14 @@ func TestEventsOfATaskReachItsOwnerInOrder(t *testing.T) {
 // A seat can be given up while somebody waits for its next worker.
 func TestWhoWaitsForASeatThatIsGivenUpIsToldSo(t *testing.T) {
 	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
-		f.Launcher.Takes(10 * time.Second)
+		f.Launcher.Takes(time.Minute)
 		restarted := make(chan error)
 		restart := func(worker string) {
 			go func() { restarted <- f.Engine.RestartWorker(f.Context(), daemontest.Who(), worker) }()
 			synctest.Wait()
 		}
 		restart("p-1")
+		f.Launcher.Takes(10 * time.Second) // the reload is sooner done
 		if err := f.Reload(daemontest.One(1, 1)); err != nil {
 			t.Fatal(err)
 		}
