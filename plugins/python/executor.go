@@ -101,6 +101,9 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	if err := e.preload(e.preloads); err != nil {
 		return "", err
 	}
+	if err := e.beside(ctx, "note_reference"); err != nil {
+		return "", err
+	}
 	if err := e.onMainThread("ready"); err != nil {
 		return "", err
 	}
@@ -164,6 +167,17 @@ func (e *Executor) onMainThread(name string, args ...embedpy.Value) error {
 		return err
 	}
 	e.interp.Main(func(t *embedpy.Thread) { _, err = t.Call(function, args...) })
+	return err
+}
+
+// beside calls a function of the runtime's process module on the thread that runs no
+// task.
+func (e *Executor) beside(ctx context.Context, name string) error {
+	function, err := e.attr("cpulb.process", name)
+	if err != nil {
+		return err
+	}
+	_, err = e.ask(ctx, function)
 	return err
 }
 

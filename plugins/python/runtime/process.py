@@ -3,6 +3,7 @@
 import _frozen_importlib
 import importlib
 import sys
+import threading
 
 import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
@@ -10,6 +11,7 @@ from cpulb.errors import unseen
 from cpulb.exclusive import Exclusive
 from cpulb.modules import modules
 from cpulb.shared import Shared
+from cpulb.state import Affinity
 
 house = None  # Exclusive or Shared
 
@@ -39,6 +41,12 @@ def spawn_by_default():
     """A process of many threads can't be forked, so multiprocessing's default is to start another."""
     context = sys.modules["multiprocessing.context"]
     context._default_context._default_context = context._concrete_contexts["spawn"]
+
+
+def note_reference():
+    """Called on the thread that runs no task."""
+    Affinity.reference = threading.get_native_id()
+    return ()
 
 
 def preload(name):

@@ -293,8 +293,21 @@ def _set_start_method(value):
     sys.modules["multiprocessing.context"]._default_context._actual_context = value
 
 
-def _set_affinity(cpus):
-    os.sched_setaffinity(0, cpus)
+class Affinity(Entry):
+    """The CPUs of the thread. The worker's may change at any time, when it moves: they are those of a thread that runs no task."""
+
+    THE_WORKERS = "the worker's"
+    reference = 0  # the native id of that thread, once it is known
+
+    def __init__(self):
+        super().__init__("CPU affinity", self.get, self.put, quick=False, of_thread=True)
+
+    def get(self):
+        own = os.sched_getaffinity(0)
+        return self.THE_WORKERS if own == os.sched_getaffinity(self.reference) else own
+
+    def put(self, value):
+        os.sched_setaffinity(0, os.sched_getaffinity(self.reference) if value == self.THE_WORKERS else value)
 
 
 def _stop_tracing(on):
@@ -315,7 +328,7 @@ def table(streams=(), main_thread=False):
         Entry("working folder", _folder, os.chdir, quick=False, of_thread=True),
         Entry("umask", _umask, os.umask, quick=False, of_thread=True),
         Entry("signal mask", signals.mask, signals.set_mask, quick=False, of_thread=True),
-        Entry("CPU affinity", lambda: os.sched_getaffinity(0), _set_affinity, quick=False, of_thread=True),
+        Affinity(),
         Entry("time zone", _time_zone, lambda value: time.tzset()),  # restored after the environment, which has TZ
         Environ(),
         Entry("locale", lambda: _locale.setlocale(_locale.LC_ALL, None), lambda value: _locale.setlocale(_locale.LC_ALL, value), quick=False),
