@@ -192,6 +192,29 @@ func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
 	}
 }
 
+// pure are the packages that have no lock, no goroutine and do no I/O: their owner
+// serialises all calls and says what time it is.
+var pure = []string{"balancer", "daemon/api", "daemon/fleet/lifecycle", "daemon/ledger", "daemon/queue", "daemon/schedule"}
+
+// impure are the packages of the standard library that these do without.
+var impure = regexp.MustCompile(`^(context|io|io/.*|log|log/.*|net|net/.*|os|os/.*|sync|sync/.*|syscall|testing)$`)
+
+func TestPurePackagesAreSo(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if !slices.Contains(pure, strings.TrimPrefix(p.ImportPath, module)) {
+			continue
+		}
+		for _, path := range p.Imports {
+			if impure.MatchString(path) {
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+	}
+	if !impure.MatchString("os") || !impure.MatchString("sync/atomic") || impure.MatchString("slices") {
+		t.Error("impure packages are not told apart")
+	}
+}
+
 func TestArrowsAreHeld(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

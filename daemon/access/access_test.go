@@ -151,3 +151,15 @@ func TestNamesBecomeNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesOfTheSystemAreFound(t *testing.T) {
+	who, err := access.System().Resolve([]string{"root"}, []string{"root"})
+	if err != nil || who.Users[0] != 0 || who.Groups[0] != 0 {
+		t.Errorf("root: %+v %v", who, err)
+	}
+	for _, names := range [][2][]string{{{"no such user"}, nil}, {nil, {"no such group"}}} {
+		if _, err := access.System().Resolve(names[0], names[1]); !errors.Is(err, access.ErrUnknownName) {
+			t.Errorf("%v: %v", names, err)
+		}
+	}
+}
