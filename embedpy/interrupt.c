@@ -2,7 +2,7 @@
 // meant for.
 //
 // Entering and leaving a region and sending an interrupt all happen with the GIL
-// held, and none of them runs Python code in between. So an interrupt is sent
+// held, and none of them runs others' code in between. So an interrupt is sent
 // only while its region is open, and leaving takes back one that has been sent
 // but not yet raised: it can't reach whatever the thread runs next.
 #include "embedpy.h"
@@ -27,6 +27,32 @@ static void send_wanted(ep_thread *t)
 			send(t, which);
 }
 
+// absorb clears the mark, left by taking back, that an exception is to be raised
+// in the calling thread: CPython 3.11 clears it only by raising one. With the mark
+// and a trace function it would look for the exception for ever.
+static void absorb(ep_thread *t)
+{
+	static PyObject *nothing; // a function that does nothing
+	PyObject *type, *value, *trace, *answer;
+
+	PyErr_Fetch(&type, &value, &trace);
+	if (!nothing) {
+		PyObject *globals = PyDict_New();
+		PyObject *code = Py_CompileString("lambda: None", "<embedpy>", Py_eval_input);
+		if (globals && code)
+			nothing = PyEval_EvalCode(code, globals, globals);
+		Py_XDECREF(code);
+		Py_XDECREF(globals);
+	}
+	if (nothing && t->last_sent) {
+		PyThreadState_SetAsyncExc(t->ident, t->last_sent);
+		answer = PyObject_CallObject(nothing, NULL); // raises it
+		Py_XDECREF(answer);
+	}
+	PyErr_Clear();
+	PyErr_Restore(type, value, trace);
+}
+
 // take_back takes back an interrupt that has been sent but not yet raised, or
 // notes that it has been raised.
 static void take_back(ep_thread *t)
@@ -46,6 +72,7 @@ static void take_back(ep_thread *t)
 		for (unsigned which = 0; which < EP_MAX_INTERRUPTS; which++)
 			if (ep_interrupts[which] == t->last_sent)
 				t->sent_mask &= ~(1u << which);
+	absorb(t);
 	t->last_sent = NULL;
 }
 
@@ -80,8 +107,8 @@ void ep_region_enter(ep_thread *t, uint64_t region)
 
 void ep_region_leave(ep_thread *t)
 {
+	t->region = 0; // nothing is sent any more, though absorb runs Python code
 	take_back(t);
-	t->region = 0;
 }
 
 // ep_shielded calls callable so that no interrupt is raised in it; one that comes

@@ -1,7 +1,6 @@
 """The context that a script's main gets."""
 
 import json
-import math
 import sys
 import time
 import traceback

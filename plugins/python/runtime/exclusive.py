@@ -9,8 +9,8 @@ import weakref
 import _thread
 
 import _embedpy
-from cpulb import loader, plain, signals, state, streams
-from cpulb.plain import executor_of
+from cpulb import loader, plain, signals, streams, table
+from cpulb.exits import executor_of
 from cpulb.keeper import Exclusive as Keeper
 from cpulb.modules import LOADED_BY_PYTHON, modules
 from cpulb.report import log
@@ -25,7 +25,7 @@ class Exclusive:
     def __init__(self):
         signals.default_interrupt()
         self.streams = streams.entries(streams.of_descriptor)
-        self.keeper = Keeper(state.table(self.streams, main_thread=True))
+        self.keeper = Keeper(table.table(self.streams, main_thread=True))
         names = [entry.name for entry in self.keeper.table]
         self.argv, self.path = names.index("sys.argv"), names.index("sys.path")
         self.keeper.noticed.append(_thread._count)

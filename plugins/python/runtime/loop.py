@@ -18,7 +18,7 @@ import _embedpy
 from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
 from cpulb.owner import running
-from cpulb.slot import COMPLETED, Slot, head
+from cpulb.slot import Slot, head
 
 BEGUN, ENDED, NEEDS_THREAD = 10, 11, 12
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on

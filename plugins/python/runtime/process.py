@@ -9,9 +9,8 @@ import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb.errors import unseen
 from cpulb.exclusive import Exclusive
-from cpulb.modules import modules
 from cpulb.shared import Shared
-from cpulb.state import Affinity
+from cpulb.table import Affinity
 
 house = None  # Exclusive or Shared
 

@@ -8,7 +8,7 @@ import warnings
 from time import sleep
 
 import _embedpy
-from cpulb import TaskCancelled, children, loader, siblings, state, streams
+from cpulb import TaskCancelled, children, loader, siblings, streams, table
 from cpulb.errors import SameFailure
 from cpulb.keeper import Keeper
 from cpulb.modules import modules
@@ -139,7 +139,7 @@ class Shared:
     def __init__(self, folder):
         self.folder = folder
         self.streams = streams.entries(streams.of_task)
-        self.keeper = SharedKeeper(state.table(self.streams))
+        self.keeper = SharedKeeper(table.table(self.streams))
         self.siblings = None
         self.kept = None
         self.loads = {}   # path -> Loading
