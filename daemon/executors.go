@@ -3,15 +3,13 @@ package daemon
 import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
-	"syscall"
-	"time"
 )
 
 // Executors reports every executor of the configuration, with what its workers
@@ -49,14 +47,7 @@ func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
 // programs is ready for use.
 type programs struct {
 	mu    sync.Mutex
-	known map[programFile]string
-}
-
-// programFile identifies a file and a version of its content.
-type programFile struct {
-	file     string // device and inode
-	size     int64
-	modified time.Time
+	known map[fleet.FileID]string
 }
 
 // maxPrograms bounds what is remembered.
@@ -75,9 +66,12 @@ func (p *programs) hash(pid int) string {
 	if err != nil {
 		return ""
 	}
+	key, err := fleet.IDOf(info)
+	if err != nil {
+		return ""
+	}
 	p.mu.Lock() // also while it is read: several callers need it read once
 	defer p.mu.Unlock()
-	key := fileOf(info)
 	if known, ok := p.known[key]; ok {
 		return known
 	}
@@ -86,16 +80,8 @@ func (p *programs) hash(pid int) string {
 		return ""
 	}
 	if p.known == nil || len(p.known) >= maxPrograms {
-		p.known = map[programFile]string{}
+		p.known = map[fleet.FileID]string{}
 	}
 	p.known[key] = hex.EncodeToString(h.Sum(nil))
 	return p.known[key]
-}
-
-func fileOf(info fs.FileInfo) programFile {
-	file := info.Name()
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		file = fmt.Sprint(stat.Dev, ":", stat.Ino)
-	}
-	return programFile{file, info.Size(), info.ModTime()}
 }

@@ -45,11 +45,11 @@ func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 // Returned implements fleet.Owner.
 func (e owner) Returned(h fleet.Hold, why fleet.Return, fx *effects.List) {
 	r := recordOf(h)
-	switch why {
-	case fleet.Stopped:
-		e.finish(r, cancelled(), fx)
+	switch {
+	case why == fleet.Stopped, r.Stopping:
+		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
 		return
-	case fleet.NeedsThread, fleet.Recalled:
+	case why == fleet.NeedsThread, why == fleet.Recalled:
 		r.Attempts-- // nothing of it has run
 	}
 	e.requeue(r, fx)

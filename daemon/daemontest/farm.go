@@ -284,10 +284,15 @@ func (f *Farm) States(id string) string {
 
 // Reload has the engine take this configuration.
 func (f *Farm) Reload(c *config.Config) error {
-	f.next = c
-	err := f.Engine.Reload(f.Context(), Who())
+	err := f.Offer(c)()
 	synctest.Wait()
 	return err
+}
+
+// Offer has the next reload, which it returns, take this configuration.
+func (f *Farm) Offer(c *config.Config) (reload func() error) {
+	f.next = c
+	return func() error { return f.Engine.Reload(f.Context(), Who()) }
 }
 
 // IDs lists the seats that have a ready worker.

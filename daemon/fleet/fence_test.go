@@ -140,6 +140,27 @@ func TestACancelledTaskEndsWhereverItIs(t *testing.T) {
 	})
 }
 
+// The end of its worker may take a task back before its cancel does.
+func TestACancelIsNotForgottenWhenTheWorkerLeaves(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		p := f.Ready("p-0")
+		p.Pause()
+		id := f.Submit(fleettest.Blocks)
+		p.Freeze() // it answers neither yet
+		if err := f.Engine.RestartWorker(f.Context(), daemontest.Who(), "p-0"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p.Thaw()
+		f.Pass(time.Second)
+		f.Are(task.Cancelled, id)
+	})
+}
+
 func TestWhatALeavingWorkerHasNotBegunIsTakenBack(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		old := f.Ready("p-0")

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"syscall"
@@ -18,15 +19,24 @@ type Layout struct {
 	spec supervisor.Spec
 	// masks are the CPUs of the seats, in turn.
 	masks   [][]int
-	program fileID
+	program FileID
 	count   int // of seats
 }
 
-// fileID shows whether a file has been exchanged.
-type fileID struct {
+// FileID is another one for another file, and for other content of the same.
+type FileID struct {
 	device, inode uint64
 	size          int64
 	changed       syscall.Timespec
+}
+
+// IDOf returns the FileID of a file that was looked at.
+func IDOf(info fs.FileInfo) (FileID, error) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return FileID{}, fmt.Errorf("%s has no inode", info.Name())
+	}
+	return FileID{stat.Dev, stat.Ino, stat.Size, stat.Ctim}, nil
 }
 
 // NewLayout checks c, a pool of all, against this machine. Programs are looked for in
@@ -47,16 +57,12 @@ func NewLayout(all *config.Config, c config.Pool, binDir string) (Layout, error)
 	return l, err
 }
 
-func identify(path string) (fileID, error) {
+func identify(path string) (FileID, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fileID{}, err
+		return FileID{}, err
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fileID{}, fmt.Errorf("%s has no inode", path)
-	}
-	return fileID{stat.Dev, stat.Ino, stat.Size, stat.Ctim}, nil
+	return IDOf(info)
 }
 
 // post is how the worker of the seat with number i is to run, and its core.

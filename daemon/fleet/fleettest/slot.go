@@ -195,7 +195,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		return plugins.Outcome{}, false
 	case name == Freezes:
 		p.Freeze()
-		return plugins.Outcome{}, p.still()
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, p.still()
 	case name == Stubborn, name == StubbornOnce && j.task.Attempt == 1:
 		<-p.ended
 		return plugins.Outcome{}, false
