@@ -74,7 +74,8 @@ test-libraries: setup ## Install well-known libraries and Python's own tests, an
 	CPULB_LIBRARIES=1 $(GO) test -count=1 -timeout 30m ./plugins/python -run 'TestLibraries|TestTheStandardLibrarys|TestNumpy' -v
 
 .PHONY: test-differential
-test-differential: setup ## Run 300 generated scripts under python3 and as tasks, and compare all that they print
+test-differential: setup ## Hold all scripts of the tests to python3, and 300 generated ones, in all that they print
+	CPULB_DIFFERENTIAL=300 $(GO) test -count=1 ./plugins/python -run TestPythonDoes
 	CPULB_DIFFERENTIAL=300 $(GO) test -count=1 ./cmd/e2e -run 'AsUnderPython|AsPythonDoes'
 
 .PHONY: soak-python

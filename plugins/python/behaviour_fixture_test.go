@@ -40,6 +40,8 @@ type fixture struct {
 	Keeps string
 	// Needs names a library without which the fixture is skipped.
 	Needs string
+	// Only is the one version of Python, e.g. 3.11, that what is wanted is true of; "" is any.
+	Only string
 	// Fresh asks for a worker in which nothing else has run.
 	Fresh bool
 

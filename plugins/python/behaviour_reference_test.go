@@ -32,10 +32,17 @@ func TestPythonDoesWhatTheScriptsAreHeldTo(t *testing.T) {
 		t.Skip(err)
 	}
 	changed := pythonDoes(t, "behaviour")
-	if !t.Failed() {
+	if !t.Failed() && os.Getenv(allRole) != "" {
 		everyEntryIsChanged(t, changed)
 	}
 }
+
+// A short run takes one of fewOf fixtures, for a python3 of its own costs more than
+// all the rest; make test-differential takes all.
+const (
+	allRole = "CPULB_DIFFERENTIAL"
+	fewOf   = 10
+)
 
 // pythonDoes holds the fixtures of a folder to python3, and returns what of the
 // process's state they change.
@@ -43,7 +50,10 @@ func pythonDoes(t *testing.T, folder string) *sync.Map {
 	t.Helper()
 	var changed sync.Map
 	t.Run(folder, func(t *testing.T) {
-		for _, f := range readFixtures(t, folder) {
+		for i, f := range readFixtures(t, folder) {
+			if i%fewOf != 0 && os.Getenv(allRole) == "" {
+				continue
+			}
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
 				f.skipWithout(t)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cpulb/embedpy"
 )
 
 var probe = script("probe.py")
@@ -134,6 +136,9 @@ func changes(before, after []byte) []string {
 // skipWithout skips the fixture when its library is missing.
 func (f *fixture) skipWithout(t *testing.T) {
 	t.Helper()
+	if version := embedpy.LinkedVersion(); f.Only != "" && !strings.HasPrefix(version, f.Only+".") {
+		t.Skipf("it is about Python %s, this is %s", f.Only, version)
+	}
 	if f.Needs == "" {
 		return
 	}

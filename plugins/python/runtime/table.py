@@ -83,6 +83,21 @@ class DecimalDefaults(Entry):
             getters.append((sys.modules["decimal"].DefaultContext.__repr__, repr(value)))
 
 
+def monitoring():
+    """Which of sys.monitoring's tools are in use: from Python 3.12 on, profilers are."""
+    tools = getattr(sys, "monitoring", None)
+    if tools is None:
+        return ()
+
+    def free(used):
+        for number, name in enumerate(used):
+            if name is None and tools.get_tool(number) is not None:
+                tools.set_events(number, 0)
+                tools.free_tool_id(number)
+
+    return (Entry("monitoring tools", lambda: tuple(map(tools.get_tool, range(6))), free),)
+
+
 def _socket_timeout():
     return sys.modules["_socket"].getdefaulttimeout()
 
@@ -195,6 +210,7 @@ def table(streams=(), main_thread=False):
         Attribute("threading", "_trace_hook"),
         Entry("trace function", sys.gettrace, sys.settrace, of_thread=True),
         Entry("profile function", sys.getprofile, sys.setprofile, of_thread=True),
+        *monitoring(),
         Entry("socket timeout", _socket_timeout,
               lambda value: sys.modules["_socket"].setdefaulttimeout(value), "_socket"),
         DecimalDefaults(),

@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "times": 2, "want": {"data": null}, "changes": "profile"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": null}, "changes": "profile", "only": "3.11"}
 """A cProfile.Profile that is enabled and forgotten ends with its task."""
 
 import cProfile

@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "function": "__main__", "params": [], "want": {"stdout": "awaited\n"}}
+# {"pools": "exclusive shared", "function": "__main__", "params": [], "want": {"stdout": "awaited\n"}, "only": "3.11"}
 """asyncio.get_event_loop() makes a loop in the main thread."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# {"pools": "exclusive", "steps": [{"params": ["random", "types", "queue"], "want": {"data": [true, true, true]}}]}
+# {"pools": "exclusive", "steps": [{"params": ["random", "types", "queue"], "want": {"data": [true, true, true]}}], "only": "3.11"}
 """A script with siblings called random, types and queue: python3 has loaded some of these before the script, others not.
 The standard library itself must go on working in any case."""
 

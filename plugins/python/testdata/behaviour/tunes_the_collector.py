@@ -1,4 +1,4 @@
-# {"pools": "exclusive shared", "times": 2, "want": {"data": [[700, 10, 10], true, 0, 0]}, "changes": "collector frozen collector_callbacks"}
+# {"pools": "exclusive shared", "times": 2, "want": {"data": [[700, 10, 10], true, 0, 0]}, "changes": "collector frozen collector_callbacks", "only": "3.11"}
 """The collector's settings hold for one task."""
 
 import gc
