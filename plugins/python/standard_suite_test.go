@@ -10,7 +10,7 @@ import (
 )
 
 // suiteHangs is when a module of the suite is given up.
-const suiteHangs = 5 * time.Minute
+const suiteHangs = 3 * time.Minute
 
 // standardModule is one of Python's own test modules.
 type standardModule struct {
