@@ -13,8 +13,8 @@ def import_one():
 
 def import_another():
     import second_of_a_thread
-    import sndhdr
-    return [second_of_a_thread.WHERE, hasattr(sndhdr, "what")]
+    import mailbox
+    return [second_of_a_thread.WHERE, hasattr(mailbox, "mbox")]
 
 
 def main(params, context):
