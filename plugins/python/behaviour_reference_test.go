@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestPythonDoesWhatTheScriptsAreHeldTo(t *testing.T) {
 		t.Skip(err)
 	}
 	changed := pythonDoes(t, "behaviour")
-	if !t.Failed() && os.Getenv(allRole) != "" {
+	if asked := flag.Lookup("test.run").Value.String(); !t.Failed() && os.Getenv(allRole) != "" && !strings.Contains(asked, "/") { // for all of them, that is
 		everyEntryIsChanged(t, changed)
 	}
 }

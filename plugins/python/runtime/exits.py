@@ -10,6 +10,22 @@ from cpulb import TaskCancelled
 from cpulb.keeper import importing
 
 
+def _type_of_hook_args():
+    """The type of what sys.unraisablehook gets, which has no name in Python."""
+    class Raises:
+        def __del__(self):
+            raise RuntimeError
+
+    found = []
+    hook, sys.unraisablehook = sys.unraisablehook, found.append
+    Raises()
+    sys.unraisablehook = hook
+    return type(found[0])
+
+
+UnraisableHookArgs = _type_of_hook_args()
+
+
 class AtExit:
     """What the script registers with atexit while it runs. What libraries register
     while they are imported is the process's own."""
@@ -41,15 +57,9 @@ class AtExit:
             except TaskCancelled:
                 raise
             except BaseException as error:
-                sys.unraisablehook(Unraisable(error, func))
-
-
-class Unraisable:
-    """What sys.unraisablehook gets."""
-
-    def __init__(self, error, func):
-        self.exc_type, self.exc_value, self.exc_traceback = type(error), error, error.__traceback__.tb_next
-        self.err_msg, self.object = "Exception ignored in atexit callback", func
+                error.__traceback__ = error.__traceback__.tb_next
+                sys.unraisablehook(UnraisableHookArgs((type(error), error, error.__traceback__,
+                                                       "Exception ignored in atexit callback", func)))
 
 
 def end_main_thread():
@@ -100,8 +110,11 @@ def end_libraries(finalizers):
     """What libraries do at the exit of the process, for what the script has left them; finalizers are others'."""
     own = [(info.index, finalizer) for finalizer, info in weakref.finalize._registry.items()
            if info.atexit and finalizer not in finalizers]
-    for _, finalizer in sorted(own, reverse=True):
-        finalizer()
+    for _, finalizer in sorted(own, key=lambda item: item[0], reverse=True):
+        try:
+            finalizer()
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__.tb_next)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util._exit_function()

@@ -4,7 +4,9 @@ Only Python's main thread may set handlers, so only an exclusive worker's task c
 """
 
 import _signal
+import _thread
 import sys
+import threading
 
 import _embedpy
 
@@ -35,6 +37,8 @@ def set_handlers(value):
 
 
 def wakeup():
+    if _thread.get_ident() != threading.main_thread().ident:
+        return None  # only the main thread may ask; others do when they import something
     descriptor = _signal.set_wakeup_fd(-1)
     if descriptor != -1:
         _signal.set_wakeup_fd(descriptor)

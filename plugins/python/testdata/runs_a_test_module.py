@@ -1,7 +1,9 @@
 """Runs tests of Python's own suite. params: {"module": "test.test_json", "only": ["SomeClass", ...]}"""
 
+import contextlib
 import importlib
 import io
+import tempfile
 import unittest
 
 
@@ -24,7 +26,8 @@ def main(params, context):
     if params.get("only"):
         suite = unittest.TestSuite(test for test in cases(suite) if type(test).__name__ in params["only"])
     report = io.StringIO()
-    result = unittest.TextTestRunner(report).run(suite)
-    return {"run": result.testsRun, "skipped": len(result.skipped), "expected_failures": len(result.expectedFailures),
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        result = unittest.TextTestRunner(report).run(suite)
+    return {"run": result.testsRun, "skipped": {test.id(): why for test, why in result.skipped}, "expected_failures": len(result.expectedFailures),
             "bad": ids(result.failures + result.errors + [(test,) for test in result.unexpectedSuccesses]),
             "report": report.getvalue()[-30_000:] if not result.wasSuccessful() else ""}

@@ -1,8 +1,8 @@
-# {"pools": "exclusive", "python": "no", "steps": [{"want": {"data": ["my own", false]}}, {"script": "elsewhere/plain.py", "want": {"data": true}}, {"want": {"data": ["my own", false]}}], "only": "3.11"}
+# {"pools": "exclusive", "python": "no", "fresh": true, "steps": [{"want": {"data": ["my own", false]}}, {"script": "elsewhere/plain.py", "want": {"data": true}}, {"want": {"data": ["my own", false]}}]}
 """What hides a library for one script, hides it for nobody else."""
 
-import telnetlib
+import plistlib
 
 
 def main(params, context):
-    return [telnetlib.WHOSE, hasattr(telnetlib, "Telnet")]
+    return [plistlib.WHOSE, hasattr(plistlib, "loads")]

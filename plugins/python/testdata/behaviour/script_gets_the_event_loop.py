@@ -2,6 +2,9 @@
 """asyncio.get_event_loop() makes a loop in the main thread."""
 
 import asyncio
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # which later versions give when they make one
 
 
 async def say():

@@ -13,7 +13,7 @@ if not settings.configured:
     settings.configure(DEBUG=False, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"], TIME_ZONE="UTC", USE_TZ=True,
                        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
                        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}])
-    django.setup()
+django.setup()
 
 
 def hello(request, name):

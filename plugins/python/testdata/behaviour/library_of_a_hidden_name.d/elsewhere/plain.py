@@ -1,3 +1,3 @@
 def main(params, context):
-    import telnetlib
-    return hasattr(telnetlib, "Telnet")
+    import plistlib
+    return hasattr(plistlib, "loads")

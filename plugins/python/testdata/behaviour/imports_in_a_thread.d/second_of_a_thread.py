@@ -1,0 +1,4 @@
+import warnings
+
+warnings.simplefilter("ignore", BytesWarning)
+WHERE = "in a pool"

@@ -1,0 +1,3 @@
+import os
+
+os.environ["BEHAVIOUR_OF_A_LIBRARY"] = "by a library"
