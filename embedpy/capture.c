@@ -69,15 +69,16 @@ static void keep(stream *s, const char *data, size_t size)
 	s->size += size;
 }
 
-// drain reads what is in a pipe. lock is held. into NULL: it belongs to nobody.
+// drain reads what is in a pipe, but no more than it holds: a writer may be quicker.
+// lock is held. into NULL: it belongs to nobody.
 static void drain(int fd, stream *into)
 {
 	static char chunk[64 << 10];
-	ssize_t n;
 
-	while ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR)) {
-		if (n < 0)
-			continue;
+	for (size_t all = 0; all < PIPE_BYTES; all += sizeof chunk) {
+		ssize_t n = read(fd, chunk, sizeof chunk);
+		if (n <= 0)
+			return;
 		if (into && wanted)
 			keep(into, chunk, (size_t)n);
 		else if (into)
@@ -88,12 +89,13 @@ static void drain(int fd, stream *into)
 }
 
 // drain_left discards what children left behind print, and closes the pipes that
-// nobody holds any more.
-static void drain_left(const struct pollfd *polled)
+// nobody holds any more. lock is held.
+static void drain_left(void)
 {
 	for (int i = lefts - 1; i >= 0; i--) {
+		struct pollfd look = {left[i], POLLIN, 0};
 		drain(left[i], NULL);
-		if ((polled[i].revents & POLLHUP) && polled[i].fd == left[i]) {
+		if (poll(&look, 1, 0) > 0 && (look.revents & (POLLIN | POLLHUP)) == POLLHUP) {
 			close(left[i]);
 			left[i] = left[--lefts];
 		}
@@ -124,7 +126,7 @@ static void *reader(void *unused)
 		} else {
 			for (int i = 0; i < 2; i++)
 				drain(from[i], &kept[i]);
-			drain_left(fds + 3);
+			drain_left();
 		}
 		pthread_mutex_unlock(&lock);
 		nanosleep(&nap, NULL);
@@ -178,23 +180,33 @@ static void watch_crashes(void)
 	atexit(last_words);
 }
 
-// connect makes new pipes and puts them behind descriptors 1 and 2.
-static int connect_pipes(void)
+// make_pipes makes two pipes, or none.
+static int make_pipes(int ends[2][2])
 {
+	if (pipe2(ends[0], O_CLOEXEC) < 0)
+		return -1;
+	if (pipe2(ends[1], O_CLOEXEC) < 0) {
+		close(ends[0][0]);
+		close(ends[0][1]);
+		return -1;
+	}
 	for (int i = 0; i < 2; i++) {
-		int ends[2];
-		if (pipe2(ends, O_CLOEXEC) < 0)
-			return -1;
-		(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
-		(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
-		if (to[i] >= 0)
-			close(to[i]);
-		from[i] = ends[0];
-		to[i] = ends[1];
-		if (dup3(to[i], 1 + i, 0) < 0)
-			return -1;
+		(void)fcntl(ends[i][1], F_SETPIPE_SZ, PIPE_BYTES);
+		(void)fcntl(ends[i][0], F_SETFL, O_NONBLOCK);
 	}
 	return 0;
+}
+
+// connect_pipes puts pipes behind descriptors 1 and 2.
+static void connect_pipes(int ends[2][2])
+{
+	for (int i = 0; i < 2; i++) {
+		if (to[i] >= 0)
+			close(to[i]);
+		from[i] = ends[i][0];
+		to[i] = ends[i][1];
+		(void)dup3(to[i], 1 + i, 0);
+	}
 }
 
 static int start_reader(void)
@@ -217,12 +229,15 @@ static int start_reader(void)
 // Returns 0, or -1 with errno.
 int ep_capture_open(size_t most)
 {
+	int ends[2][2];
+
 	limit = most;
 	spill = fcntl(2, F_DUPFD_CLOEXEC, 3);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (spill < 0 || null < 0 || wake < 0 || dup3(null, 0, 0) < 0 || connect_pipes() < 0)
+	if (spill < 0 || null < 0 || wake < 0 || dup3(null, 0, 0) < 0 || make_pipes(ends) < 0)
 		return -1;
+	connect_pipes(ends);
 	watch_crashes();
 	return start_reader();
 }
@@ -294,19 +309,19 @@ void ep_capture_clear(void)
 
 // ep_capture_renew makes new pipes, because somebody may have been left behind who
 // holds the old ones; what he writes is discarded.
+// Where there are too many of them already, or no descriptors, the pipes stay.
 void ep_capture_renew(void)
 {
 	uint64_t one = 1;
+	int ends[2][2];
 
 	pthread_mutex_lock(&lock);
-	for (int i = 0; i < 2; i++) {
-		if (lefts == MAX_LEFT) {
-			close(left[0]);
-			memmove(left, left + 1, --lefts * sizeof *left);
-		}
-		left[lefts++] = from[i];
+	drain_left();
+	if (lefts + 2 <= MAX_LEFT && make_pipes(ends) == 0) {
+		left[lefts++] = from[0];
+		left[lefts++] = from[1];
+		connect_pipes(ends);
 	}
-	(void)connect_pipes(); // it has descriptors: two are closed for two that are opened
 	pthread_mutex_unlock(&lock);
 	(void)!write(wake, &one, sizeof one);
 }

@@ -19,7 +19,7 @@ static struct {
 	mode_t mask;
 	sigset_t signals;
 	cpu_set_t cpus;
-	char locale[256];
+	char locale[1024];
 	char **environ;
 	char **variables; // a copy of environ's pointers
 	size_t count;
@@ -165,11 +165,12 @@ static int lists_changed(void)
 	return 0;
 }
 
-static int getters_changed(void)
+// getters_changed keeps the tuple, for a getter may let another thread remember anew.
+static int getters_changed(PyObject *getters)
 {
-	for (Py_ssize_t i = 0; i < PyTuple_Size(want.getters); i++) {
-		PyObject *pair = PyTuple_GetItem(want.getters, i);
-		PyObject *found = PyObject_CallObject(PyTuple_GetItem(pair, 0), NULL);
+	for (Py_ssize_t i = 0; i < PyTuple_Size(getters); i++) {
+		PyObject *pair = PyTuple_GetItem(getters, i);
+		PyObject *found = PyObject_CallNoArgs(PyTuple_GetItem(pair, 0));
 		int same = found ? PyObject_RichCompareBool(found, PyTuple_GetItem(pair, 1), Py_EQ) : 0;
 
 		Py_XDECREF(found);
@@ -185,7 +186,15 @@ static int getters_changed(void)
 // first and always: they may have a side effect, as flushing.
 int ep_changed(void)
 {
-	return !want.dicts || getters_changed() || dicts_changed() || lists_changed() || system_changed();
+	PyObject *getters = want.getters;
+	int changed;
+
+	if (!getters)
+		return 1;
+	Py_INCREF(getters);
+	changed = getters_changed(getters);
+	Py_DECREF(getters);
+	return changed || dicts_changed() || lists_changed() || system_changed();
 }
 
 // ep_drifted is _embedpy.drifted().

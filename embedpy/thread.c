@@ -4,9 +4,10 @@
 #include "embedpy.h"
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <time.h>
 
-enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000 };
+enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000, MAX_PENDING = 64 };
 
 _Thread_local ep_thread *ep_current;
 
@@ -112,16 +113,31 @@ static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callabl
 	return value;
 }
 
-// call_settle calls settle beside an exception that may be set.
-static void call_settle(PyObject *settle)
+// quiet stops the thread's timers and gives signal handlers that wait their turn, so
+// that none of them raises in what follows.
+static void quiet(void)
 {
-	PyObject *type, *value, *trace, *answer;
+	static const struct itimerval stopped;
+
+	setitimer(ITIMER_REAL, &stopped, NULL);
+	setitimer(ITIMER_VIRTUAL, &stopped, NULL);
+	setitimer(ITIMER_PROF, &stopped, NULL);
+	for (int i = 0; i < MAX_PENDING && PyErr_CheckSignals() < 0; i++)
+		PyErr_Clear();
+}
+
+// settle_if_changed calls settle if anything remembered has changed, beside an
+// exception that may be set.
+static void settle_if_changed(PyObject *settle)
+{
+	PyObject *type, *value, *trace;
 
 	PyErr_Fetch(&type, &value, &trace);
-	answer = PyObject_CallObject(settle, NULL);
-	if (!answer)
-		PyErr_WriteUnraisable(settle);
-	Py_XDECREF(answer);
+	if (ep_changed()) {
+		quiet();
+		Py_XDECREF(PyObject_CallNoArgs(settle));
+		PyErr_Clear(); // it has logged what it could not do
+	}
 	PyErr_Restore(type, value, trace);
 }
 
@@ -139,6 +155,8 @@ int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *
 	PyEval_RestoreThread(t->state);
 	t->gil_ns = ep_clock_ns(CLOCK_MONOTONIC) - asked;
 	Py_CLEAR(t->held);
+	if (settle)
+		ep_capture_begin();
 	list = ep_args(t, args);
 	if (list) {
 		value = region ? call_in_region(t, region, callable, list) : PyObject_Call(callable, list, NULL);
@@ -146,8 +164,8 @@ int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *
 		if (!value && rescue)
 			value = rescue_call(rescue);
 	}
-	if (settle && ep_changed())
-		call_settle(settle);
+	if (settle)
+		settle_if_changed(settle);
 	count = value ? ep_results(t, value) : -1;
 	if (count < 0)
 		ep_error_take(t, "call");

@@ -27,4 +27,5 @@ func main() {
 		os.Exit(0)
 	}()
 	(<-main)()
+	select {} // CPython could not be started; the answer to the daemon ends the process
 }

@@ -14,6 +14,8 @@ import (
 	"cpulb/daemon/task"
 	"cpulb/embedpy"
 	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
 )
 
 // mainFunction names no function: the file runs from its first line, as
@@ -28,8 +30,9 @@ type plainProcess struct {
 	cmd            *exec.Cmd
 	stdout, stderr bounded
 
-	mu    sync.Mutex
-	ended bool
+	mu      sync.Mutex
+	ended   bool // its number may be another's
+	stopped bool // it was asked to stop before it ended
 }
 
 // runProcess runs a plain script in a process of its own.
@@ -53,7 +56,7 @@ func (s *slot) runProcess(t *plugins.Task, path string) plugins.Outcome {
 	s.process.Store(nil)
 	reason := s.stops.end()
 	o = p.outcome(err, path)
-	if reason != 0 {
+	if reason != 0 && p.stopped {
 		o = stopAs(o, reason)
 	}
 	o.RunTime = time.Since(began)
@@ -100,26 +103,45 @@ func (e *Executor) checkScript(path string) (plugins.Outcome, bool) {
 	return o, o.Error == nil
 }
 
+// wait waits for the script's end. Of one that was to stop nothing in its process
+// group goes on.
 func (p *plainProcess) wait() error {
-	err := p.cmd.Wait()
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break // it has ended, and keeps its number until it is waited for
+		}
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	if p.stopped {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
 	p.ended = true
-	return err
+	p.mu.Unlock()
+	return p.cmd.Wait()
 }
 
 // stop asks the script to end as Ctrl-C does, and ends it with all that it has
 // started in its process group if it goes on.
 func (p *plainProcess) stop() {
-	p.signal(syscall.SIGINT)
-	time.AfterFunc(killAfter, func() { p.signal(syscall.SIGKILL) })
+	p.mu.Lock()
+	first := !p.stopped && !p.ended
+	if first {
+		p.stopped = true
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
+	}
+	p.mu.Unlock()
+	if first {
+		time.AfterFunc(killAfter, p.kill)
+	}
 }
 
-func (p *plainProcess) signal(sig syscall.Signal) {
+func (p *plainProcess) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ended { // else the number may be another's
-		_ = syscall.Kill(-p.cmd.Process.Pid, sig)
+	if !p.ended {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	}
 }
 

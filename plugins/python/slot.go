@@ -72,9 +72,6 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return s.runProcess(t, args.path)
 	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
-	if s.executor.capture != nil {
-		s.executor.capture.Begin()
-	}
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
 	reason := s.stops.end()

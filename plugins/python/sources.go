@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"cpulb/plugins"
@@ -14,7 +15,7 @@ import (
 const (
 	// sourcesFolder is in the worker's own folder, and goes with it.
 	sourcesFolder = "sources"
-	// maxSources is how many texts are kept; the oldest goes first.
+	// maxSources is how many texts are kept; the least recently used goes first.
 	maxSources = 256
 )
 
@@ -40,12 +41,15 @@ func (s *sources) path(t *plugins.Task) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known[folder] {
+		s.order = append(slices.DeleteFunc(s.order, func(other string) bool { return other == folder }), folder)
 		return path, nil
 	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return "", fmt.Errorf("source: %w", err)
+	err := os.Mkdir(folder, 0o700)
+	if err == nil {
+		err = os.WriteFile(path, []byte(t.Source), 0o600)
 	}
-	if err := os.WriteFile(path, []byte(t.Source), 0o600); err != nil {
+	if err != nil {
+		_ = os.RemoveAll(folder) // or the next try would find it half made
 		return "", fmt.Errorf("source: %w", err)
 	}
 	if s.known == nil {

@@ -41,6 +41,7 @@ class Exclusive:
         modules.ready()
         loader.install()
         self.keeper.base = self.keeper.read()
+        self.threads = weakref.WeakSet(threading.enumerate())  # that preloading has started
 
     def begin(self, context, path, function):
         """Make the process that of the script, which is loaded if need be; return the script and its function."""
@@ -59,7 +60,7 @@ class Exclusive:
         script = self.make(path, ("",))
         self.keeper.enter(script)
         self.keeper.load(script, lambda: script.variables.run(execute, script, module_name(script.real)))
-        modules.look(owner=script)
+        modules.find_owners(script)
         script.threads.update(threading.enumerate())
         self.kept.add(script)
         self.kept.collect()
@@ -71,8 +72,8 @@ class Exclusive:
         script.want = list(self.keeper.base)
         script.want[self.argv] = argv
         script.want[self.path] = (script.folder, *script.want[self.path])
-        names = {name.partition(".")[0] for name in os.listdir(script.folder)} - LOADED_BY_PYTHON
-        script.shadows = tuple(names.intersection(modules.library) - {os.path.basename(script.real).partition(".")[0]})
+        script.names = {name.partition(".")[0] for name in os.listdir(script.folder)} - LOADED_BY_PYTHON
+        script.names.discard(os.path.basename(script.real).partition(".")[0])
         return script
 
     def enter_plain(self, path):
@@ -81,6 +82,8 @@ class Exclusive:
             script = self.make(path, (path,))
             self.plain.add(script)
             self.plain.collect()
+        else:
+            self.plain.used(script)
         return script, (plain.Run(script, self), False)
 
     def enter_main(self, script, argv):
@@ -90,7 +93,7 @@ class Exclusive:
 
     def leave_main(self, script):
         """It has ended; the next run loads its modules again, as a process of its own would."""
-        modules.look(owner=script)
+        modules.find_owners(script)
         modules.take_out(script)
         script.own.clear()
         script.files.clear()
@@ -101,9 +104,6 @@ class Exclusive:
     def serve_children(self):
         """multiprocessing finds all that its children need: it is where python has it."""
 
-    def enter(self, context):
-        """In the script's own context."""
-
     def end(self, context, of_thread):
         """A task has ended."""
         context._ended = True
@@ -113,7 +113,11 @@ class Exclusive:
         """Put the process back; called when something has changed."""
         if _thread._count() or self.late:
             self.part_from_threads()
-        self.keeper.settle()
+        try:
+            self.keeper.settle()
+        except BaseException as error:
+            self.keeper.in_doubt = True
+            log("the process can't be put back after %s: %s" % (self.keeper.script.path, type(error).__name__))
 
     def part_from_threads(self):
         """Threads that a task has left: they are named, and what they print or where they go is not the next one's.
@@ -123,9 +127,9 @@ class Exclusive:
         """
         before = set(self.late)
         alive = {thread for thread in threading.enumerate() if thread is not threading.main_thread()}
-        now = {thread for thread in alive if thread in before or
-               thread not in self.keeper.script.threads and executor_of(thread) is None}
-        if now - before:
+        own = set(self.threads).union(*(script.threads for script in self.keeper.scripts()))
+        now = {thread for thread in alive if thread in before or thread not in own and executor_of(thread) is None}
+        if now - before and self.keeper.script is not None:
             log("%s has left threads: %s" % (self.keeper.script.path, ", ".join(sorted(t.name for t in now - before))))
         if now != before:
             self.late = weakref.WeakSet(now)

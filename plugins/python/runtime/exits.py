@@ -94,7 +94,7 @@ def end_threads(before):
         for thread in left:
             executor = executor_of(thread)
             if executor is not None:
-                executor.shutdown()
+                executor.shutdown(wait=False)
             while thread.is_alive():
                 thread.join(0.05)  # an interrupt strikes between two waits
 

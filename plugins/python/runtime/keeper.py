@@ -43,22 +43,31 @@ class Keeper:
 
     def changed(self, before, after):
         """The indices of what is not the same, last first."""
-        return [i for i in reversed(range(len(self.table))) if not self.table[i].same(before[i], after[i])]
+        return [i for i in reversed(range(len(self.table))) if self.differs(i, before[i], after[i])]
+
+    def differs(self, i, one, other):
+        try:
+            return not self.table[i].same(one, other)
+        except BaseException:  # of what a script has put there; it is taken away
+            return True
 
     def restore(self, indices, want):
         """Put these entries back to want."""
         for i in indices:
             try:
                 self.table[i].restore(want[i])
-            except Exception as error:
-                log("%s can't be put back: %r" % (self.table[i].name, error))
+            except BaseException as error:
+                log("%s can't be put back: %s" % (self.table[i].name, type(error).__name__))
 
     def merge(self, want, before, after, indices):
         for i in indices:
             want[i] = after[i] if ABSENT in (want[i], before[i]) else self.table[i].merge(want[i], before[i], after[i])
 
     def drop_pending(self, before):
-        self.pending[:] = [other for other in self.pending if other is not before]
+        for i, other in enumerate(self.pending):
+            if other is before:
+                del self.pending[i]
+                return
 
     def remember(self, want):
         """Have the quick look compare with want, which is so now."""
@@ -91,7 +100,7 @@ class Keeper:
                 return find_and_load(name, import_)
             finally:
                 importing.depth -= 1
-        before = self.read()
+        before, names = self.read(), set(sys.modules)
         self.pending.append(before)
         importing.depth = 1
         try:
@@ -99,13 +108,13 @@ class Keeper:
         finally:
             importing.depth = 0
             self.drop_pending(before)
-            for loaded in [loaded for loaded in self.after_import if loaded in sys.modules]:
-                self.after_import.pop(loaded)()
+            for loaded in [loaded for loaded in list(self.after_import) if loaded in sys.modules]:
+                self.after_import.pop(loaded, bool)()
             found = sys.modules.get(name.partition(".")[0])
             if found is not None:
                 own = modules.is_outside(found)
                 if not own:
-                    modules.look(library=True)
+                    modules.look(names)
                 self.learn(before, own)
 
     import_ = unseen(import_)
@@ -117,6 +126,7 @@ class Exclusive(Keeper):
     def __init__(self, table):
         self.script = None
         self.loading = False
+        self.in_doubt = False  # whether something could not be put back
         self.scripts = lambda: ()  # all that are kept
         super().__init__(table)
 
@@ -134,7 +144,8 @@ class Exclusive(Keeper):
             modules.take_out(before)
         modules.put_in(script)
         # Between two tasks the process is as the script before wants it.
-        was = self.read() if before in (None, script) else before.want
+        was = self.read() if before in (None, script) or self.in_doubt else before.want
+        self.in_doubt = False
         self.restore(self.changed(was, script.want), script.want)
         self.remember(script.want)
 
@@ -160,7 +171,11 @@ class Exclusive(Keeper):
             return
         for entry in self.table:
             entry.finish()
-        modules.look(owner=script)
+        modules.find_owners(script)
         modules.put_back(script)
         self.restore(self.changed(script.want, self.read()), script.want)
+        left = self.changed(script.want, self.read())
+        if left:
+            self.in_doubt = True
+            log("%s left what can't be put back: %s" % (script.path, ", ".join(self.table[i].name for i in left)))
         self.remember(script.want)

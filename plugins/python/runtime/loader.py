@@ -7,7 +7,7 @@ versions apart by whole seconds, and the folder may be somebody else's.
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 
 from _embedpy import unshielded
 from cpulb import confine
@@ -55,7 +55,8 @@ class Source(SourceFileLoader):
 
 
 class Extension(ExtensionFileLoader):
-    """Loads a compiled module."""
+    """Loads a compiled module. With script_dirs its file is looked at where it is opened, and
+    then loaded by its name: the kernel's loader takes no descriptor."""
 
     def create_module(self, spec):
         script = watcher.script()
@@ -78,7 +79,7 @@ class Finder(FileFinder):
         return spec
 
 
-DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]), (SourcelessFileLoader, [".pyc"]))
+DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]))
 
 
 def hook(path):

@@ -66,7 +66,7 @@ class Loggers(Entry):
     def watched(self, value, dicts, lists, getters):
         if value is ABSENT:
             return
-        logging = sys.modules["logging"]
+        logging = sys.modules["logging"]  # which is loaded, since it has a value
         dicts += [logging.root.manager.__dict__, logging.root.manager.loggerDict]
         for logger in self.all().values():
             dicts.append(logger.__dict__)

@@ -17,12 +17,14 @@ class Modules:
     def __init__(self):
         self.roots = ()
         self.library = {}
+        self.tops = set()  # the first parts of the library's names
 
     def ready(self):
         """What is there now is the library."""
         paths = {path for entry in sys.path if entry for path in (entry, os.path.realpath(entry))}
         self.roots = tuple(path.rstrip("/") + "/" for path in paths)
         self.library = dict(sys.modules)
+        self.tops = {name.partition(".")[0] for name in self.library}
 
     def is_library(self, path):
         return (path + "/").startswith(self.roots)
@@ -40,17 +42,27 @@ class Modules:
         except (AttributeError, TypeError):
             return None
 
-    def look(self, owner=None, library=False):
-        """Find the owners of new modules. library: those of which nobody can tell are a library's."""
-        for name, module in [item for item in sys.modules.items() if item[0] not in self.library]:
-            top = name.partition(".")[0]
-            if name == "__main__" or owner is not None and owner.own.get(name) is module:
+    def look(self, before):
+        """An import of a library has ended; before are the names that there were. Its modules are those
+        that are new, but for what is known to be from elsewhere."""
+        for name, module in list(sys.modules.items()):
+            if name not in before and name not in self.library and not self.is_outside(module):
+                self.add(name, module)
+
+    def find_owners(self, script):
+        """Give new modules to the script, but for those that are known to be a library's."""
+        for name, module in list(sys.modules.items()):
+            if name in self.library or name == "__main__" or script.own.get(name) is module:
                 continue
             outside = self.is_outside(module)
-            if top != name and top in self.library and not outside or outside is False or outside is None and library:
-                self.library[name] = module
-            elif owner is not None:
-                owner.own[name] = module
+            if outside is False or outside is None and name.partition(".")[0] in self.tops - script.own.keys():
+                self.add(name, module)
+            else:
+                script.own[name] = module
+
+    def add(self, name, module):
+        self.library[name] = module
+        self.tops.add(name.partition(".")[0])
 
     def take_out(self, script):
         for name, module in script.own.items():
@@ -61,8 +73,8 @@ class Modules:
 
     def put_in(self, script):
         """The script's own modules, and those of its folder, come before a library's of the same name."""
-        for top in script.shadows:
-            for name in [n for n in self.library if n == top or n.startswith(top + ".")]:
+        for top in self.tops & (script.names | {name.partition(".")[0] for name in script.own}):
+            for name in [n for n in list(self.library) if n == top or n.startswith(top + ".")]:
                 module = sys.modules.pop(name, None)
                 if module is not None:
                     script.aside[name] = module
@@ -70,7 +82,7 @@ class Modules:
 
     def put_back(self, script):
         """What the script has removed from sys.modules or replaced there."""
-        for name, module in self.library.items():
+        for name, module in list(self.library.items()):
             if sys.modules.get(name) is not module and name not in script.aside and name not in script.own:
                 sys.modules[name] = module
         for name in [name for name, module in script.own.items() if sys.modules.get(name) is not module]:

@@ -14,6 +14,7 @@ import traceback
 import weakref
 from types import ModuleType
 
+import _embedpy
 from cpulb import TaskCancelled
 from cpulb.errors import ExitCode, Refusal
 from cpulb.exits import AtExit, end_libraries, end_main_thread, end_threads, revive_main_thread
@@ -57,14 +58,16 @@ class Run:
                 exits.run()
                 end_libraries(finalizers)
         finally:
-            revive_main_thread()
-            module.__dict__.clear()
-            del module
-            self.house.leave_main(self.script)
-            gc.collect(1)
+            _embedpy.shielded(self.finish, module)
         if failure is not None:
             raise failure
         return {"exit_code": 0}
+
+    def finish(self, module):
+        revive_main_thread()
+        module.__dict__.clear()
+        self.house.leave_main(self.script)
+        gc.collect(1)
 
     def execute(self, loader, module):
         """Return the failure that the script's own lines end in, or None."""
@@ -81,7 +84,10 @@ class Run:
             raise
         except BaseException as error:
             error.__traceback__ = error.__traceback__.tb_next  # without us
-            show(error)
+            try:
+                show(error)
+            except SystemExit as exit:
+                return ended_by(exit.code)
             return ExitCode(130 if isinstance(error, KeyboardInterrupt) else 1)
         return None
 
@@ -96,7 +102,8 @@ def ended_by(code):
     if code is None:
         return None
     if not isinstance(code, int):
-        print(code, file=sys.stderr)
+        if sys.stderr is not None:
+            print(code, file=sys.stderr)
         code = 1
     if code & 0xff:
         return ExitCode(code & 0xff)
@@ -107,7 +114,7 @@ def show(error):
     """Print an exception that nothing has handled, as the interpreter does."""
     try:
         sys.excepthook(type(error), error, error.__traceback__)
-    except TaskCancelled:
+    except (TaskCancelled, SystemExit):
         raise
     except BaseException as other:
         print("Error in sys.excepthook:", file=sys.stderr)

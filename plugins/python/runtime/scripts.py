@@ -35,7 +35,7 @@ class Script:
         self.folders = {}    # folder -> [signature, names that were not there]
         self.own = {}        # its modules, by name
         self.aside = {}      # a library's modules of the same names, while its tasks run
-        self.shadows = ()    # names of its folder that a library's module has, too
+        self.names = set()   # of what is in its folder, as modules have them
         self.want = None     # the process-wide state that its tasks are to find
         self.variables = None  # context variables, as loading has left them
         self.name = None     # of its module
@@ -143,14 +143,15 @@ class Kept:
                 self.drop(other)
 
     def used(self, script):
-        self.by_real.move_to_end(script.real)
+        if self.by_real.get(script.real) is script:
+            self.by_real.move_to_end(script.real)
 
     def drop(self, script):
         script.stale = True
         if self.by_real.get(script.real) is script:
-            del self.by_real[script.real]
-        for path in [path for path, other in self.by_path.items() if other is script]:
-            del self.by_path[path]
+            self.by_real.pop(script.real, None)
+        for path in [path for path, other in list(self.by_path.items()) if other is script]:
+            self.by_path.pop(path, None)
         sys.path_importer_cache.pop(script.folder, None)
         self.gone += 1
 
@@ -169,7 +170,7 @@ def execute(script, name):
     sys.modules[name] = module
     try:
         loader.exec_module(module)
-        script.module = sys.modules[name]
+        script.module = sys.modules.get(name, module)
     except BaseException:
         sys.modules.pop(name, None)
         raise

@@ -65,11 +65,11 @@ class SharedKeeper(Keeper):
 
     def want(self):
         """What is to be on this thread."""
-        values = self.of_thread.values
+        values = getattr(self.of_thread, "values", {})
         return [self.base[i] if values.get(i, ABSENT) is ABSENT else values[i] for i in range(len(self.base))]
 
     def begin(self, context, script):
-        for i, (before, after) in script.overlay.items():
+        for i, (before, after) in list(script.overlay.items()):
             entry = self.table[i]
             now = entry.read()
             wanted = entry.merge(now, before, after)
@@ -79,7 +79,14 @@ class SharedKeeper(Keeper):
 
     def end(self, context, of_thread):
         """A task has ended; of_thread: the thread was its own."""
-        if _embedpy.drifted():
+        try:
+            self.put_back(context, of_thread)
+        finally:
+            self.running.discard(context)
+
+    def put_back(self, context, of_thread):
+        drifted = _embedpy.drifted()
+        if drifted:
             want = self.want()
             changed = self.changed(want, self.read())
             if of_thread:
@@ -87,15 +94,14 @@ class SharedKeeper(Keeper):
             for i in changed:
                 if i not in self.suspects and not (of_thread and self.table[i].of_thread):
                     self.suspect(i).update(self.running)
-        self.running.discard(context)
         cleared = []
-        for i, (left, _) in self.suspects.items():
+        for i, (left, _) in list(self.suspects.items()):
             left.discard(context)
             if not left:
                 cleared.append(i)
         for i in sorted(cleared, reverse=True):
-            self.clear(i, self.suspects.pop(i)[1])
-        if not self.suspects:
+            self.clear(i, self.suspects.pop(i, (None, ()))[1])
+        if drifted and not self.suspects:
             self.remember(self.base)
 
     def clear(self, i, contexts):
@@ -171,6 +177,7 @@ class Shared:
         warnings._filters_mutated()  # a warning that a task before has shown is shown again
         self.keeper.enter(context)
         script = self.kept.get(path) or self.load_once(context, path)
+        self.kept.used(script)
         context._script = script
         _embedpy.shielded(self.keeper.begin, context, script)
         return script, script.function(function)
@@ -183,7 +190,10 @@ class Shared:
         for entry in self.streams:
             entry.flush_replaced()
         context._ended = True
-        self.keeper.end(context, of_thread)
+        try:
+            self.keeper.end(context, of_thread)
+        except BaseException as error:
+            log("the process can't be put back after %s: %s" % (context.script_path, type(error).__name__))
         running.set(None)
         sinks, context._sinks = context._sinks, {}
         return sinks
@@ -196,7 +206,7 @@ class Shared:
             if other is mine:
                 break
             while self.loads.get(path) is other:
-                sleep(WAIT_SECONDS)
+                _embedpy.unshielded(sleep, WAIT_SECONDS)
             if other.error is not None:
                 raise SameFailure(other.error)
             script = self.kept.get(path)

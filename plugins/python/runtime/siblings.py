@@ -67,8 +67,7 @@ class Siblings:
         library = name in sys.stdlib_module_names or PathFinder.find_spec(name, library_path()) is not None
         if spec.loader is None and (library or owner is not None):
             return None  # a folder without __init__.py gives way
-        if owner is None and not library:
-            self.folders[name] = folder
+        if owner is None and not library and self.folders.setdefault(name, folder) == folder:
             return name
         return self.private_name(name, folder, owner)
 
@@ -126,16 +125,18 @@ class Siblings:
         for name in names:
             self.files.pop(name, None)
             self.uses.pop(name, None)
-            for loaded in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(name + ".")]:
-                sys.modules.pop(loaded, None)
+            for loaded, module in list(sys.modules.items()):
+                if (loaded == name or loaded.startswith(name + ".")) and \
+                        not getattr(getattr(module, "__spec__", None), "_initializing", False):
+                    sys.modules.pop(loaded, None)
 
     def release(self, folder):
         """No script of the folder is left: its names are free."""
         self.finders.pop(folder, None)
-        names = [name for name, owner in self.folders.items() if owner == folder]
+        names = [name for name, owner in list(self.folders.items()) if owner == folder]
         self.forget(names)
         for name in names:
-            del self.folders[name]
+            self.folders.pop(name, None)
             self.private.pop(name, None)
 
 
@@ -161,7 +162,7 @@ class Renaming(ast.NodeTransformer):
             name, top, found = self.name_for(alias.name)
             if alias.asname is None and found != top:
                 if name != found:  # import a.b: both are imported, and a is bound
-                    statements.append(ast.Import([ast.alias(name, "_")]))
+                    statements.append(ast.Import([ast.alias(name)]))
                 alias = ast.alias(found, top)
             else:
                 alias = ast.alias(name, alias.asname)

@@ -52,6 +52,7 @@ class Slot:
         self.result_bytes = result_bytes
         self.output_bytes = output_bytes
         self.house = process.house
+        self.shared = self.house.shared
         self.thread = _embedpy.thread()
         self.loads = values.make_decoder()
         self.dumps = values.make_encoder()
@@ -75,20 +76,22 @@ class Slot:
         self.context = context = Context(self, path, *task)
         self.running = True
         try:
-            script, (call, wants_context) = self.house.begin(context, path, function)
+            # Of it only a script's own lines can be interrupted: see loader.Source.
+            script, (call, wants_context) = _embedpy.shielded(self.house.begin, context, path, function)
             # In a copy: what belongs to a context, decimal's precision first of all,
             # is not left to the next task.
             data = script.variables.copy().run(self.call, context, params, call, wants_context)
         except BaseException as exc:
             return self.failed(exc)
-        if self.house.shared or context._sinks:
+        if self.shared:
             return self.ended(data)
         self.running = False
         context._ended = True
         return (data,)
 
     def call(self, context, params, call, wants_context):
-        self.house.enter(context)
+        if self.shared:
+            self.house.enter(context)
         value = self.loads(params)
         value = call(value, context) if wants_context else call(value)
         if type(value) in LAZY:

@@ -6,10 +6,17 @@ later changes do not change. table.py has the entries.
 
 import os
 import sys
+from types import ModuleType
 
 import _embedpy
 
 ABSENT = type("ABSENT", (), {"__repr__": lambda self: "ABSENT"})()  # of a module that is not loaded, or a name that is not there
+
+
+def is_loaded(name):
+    """Whether a module is there, is one, and is not just being imported."""
+    module = sys.modules.get(name)
+    return type(module) is ModuleType and not getattr(module.__spec__, "_initializing", False)
 
 
 class Entry:
@@ -28,9 +35,12 @@ class Entry:
         self.of_thread = of_thread
 
     def read(self):
-        if self.module is not None and self.module not in sys.modules:
+        if self.module is not None and not is_loaded(self.module):
             return ABSENT
-        return self.read_loaded()
+        try:
+            return self.read_loaded()
+        except Exception:  # a script may have put anything in its place
+            return ABSENT
 
     def same(self, one, other):
         return one is other or one == other
@@ -77,7 +87,7 @@ class Attribute(Entry):
             delattr(module, self.attribute)
 
     def watched(self, value, dicts, lists, getters):
-        if self.module in sys.modules:
+        if is_loaded(self.module):
             dicts.append(sys.modules[self.module].__dict__)
 
 
@@ -90,7 +100,7 @@ class Names(Entry):
         self.but = frozenset(but)
 
     def get(self):
-        return {name: value for name, value in self.names.items() if name not in self.but}
+        return {name: value for name, value in self.names.copy().items() if name not in self.but}
 
     def same(self, one, other):
         try:
@@ -143,7 +153,7 @@ class Items(Entry):
 
     def watched(self, value, dicts, lists, getters):
         dicts.append(self.owner.__dict__)
-        lists.append((self.list, tuple(self.list)))
+        lists.append((self.list, value if isinstance(value, tuple) else ()))
 
 
 class Environ(Entry):

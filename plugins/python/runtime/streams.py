@@ -18,8 +18,9 @@ from cpulb.report import log_bytes
 from cpulb.state import Entry
 
 OURS = type("OURS", (), {"__repr__": lambda self: "the worker's own"})()  # stands for whichever stream is ours just now
+CLOSED = attrgetter("closed")
 NAMES = ("stdin", "stdout", "stderr")
-SETTINGS = attrgetter("closed", "encoding", "errors", "line_buffering", "write_through")
+SETTINGS = attrgetter("encoding", "errors", "line_buffering", "write_through")
 
 
 class Stream(Entry):
@@ -47,7 +48,7 @@ class Stream(Entry):
         if found is not self.ours:
             return found
         try:
-            if SETTINGS(found) == self.how and getattr(sys, "__%s__" % self.stream, None) is found:
+            if not found.closed and SETTINGS(found) == self.how and getattr(sys, "__%s__" % self.stream, None) is found:
                 return OURS
         except ValueError:  # it has been detached
             pass
@@ -89,14 +90,14 @@ class Stream(Entry):
             if hasattr(stream, "flush"):
                 getters.append((stream.flush, None))
         if value is OURS:
-            getters.append((partial(SETTINGS, self.ours), self.how))
+            getters.append((partial(SETTINGS, self.ours), self.how) if written else (partial(CLOSED, self.ours), False))
 
 
 def flush(stream):
-    """As at the end of a process: what can't be flushed is lost."""
+    """As at the end of a process: what can't be flushed is lost, whatever it raises."""
     try:
         stream.flush()
-    except Exception:
+    except BaseException:
         pass
 
 

@@ -52,9 +52,15 @@ class StackSize(Entry):
         getters.append((partial(_thread.stack_size, value), value))
 
 
-def _freeze(count):
-    if count < gc.get_freeze_count():
-        gc.unfreeze()
+class Frozen(Entry):
+    """Whether the collector has frozen objects. Counting them takes longer the more there are."""
+
+    def __init__(self):
+        super().__init__("gc.get_freeze_count", lambda: gc.get_freeze_count() > 0, lambda frozen: frozen or gc.unfreeze())
+
+    def watched(self, value, dicts, lists, getters):
+        if not value:
+            getters.append((gc.get_freeze_count, 0))
 
 
 def _decimal_defaults():
@@ -126,12 +132,13 @@ class LoopPolicy(Entry):
         loop = self.get()[1]
         if loop is not None and loop is not value[1] and not loop.is_running():
             loop.close()
-        if self.exclusive:
-            sys.modules["asyncio"].set_event_loop_policy(value[0])
-        else:
-            sys.modules["asyncio"].set_event_loop(value[1])
-            if self.get()[0] is not value[0]:
-                sys.modules["asyncio"].set_event_loop_policy(value[0])
+        asyncio = sys.modules["asyncio"]
+        if self.get()[0] is not value[0]:
+            asyncio.set_event_loop_policy(value[0])
+        local = getattr(asyncio.events._event_loop_policy, "_local", None)
+        if local is not None:  # none has been set, as far as the policy is concerned, unless one is to be
+            local._loop = None if value[1] is None or value[1].is_closed() else value[1]
+            local._set_called = local._loop is not None
 
     def watched(self, value, dicts, lists, getters):
         if value is not ABSENT:
@@ -198,7 +205,7 @@ def table(streams=(), main_thread=False):
         Items(gc, "callbacks"),
         Entry("gc.isenabled", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
         Entry("gc.get_threshold", gc.get_threshold, lambda value: gc.set_threshold(*value)),
-        Entry("gc.get_freeze_count", gc.get_freeze_count, _freeze),
+        Frozen(),
         Entry("gc.get_debug", gc.get_debug, gc.set_debug),
         Entry("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
         Entry("switch interval", sys.getswitchinterval, sys.setswitchinterval),
