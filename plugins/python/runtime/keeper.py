@@ -73,7 +73,10 @@ class Keeper:
         """Have the quick look compare with want, which is so now."""
         dicts, lists, getters = [sys.modules], [], []
         for entry, value in zip(self.table, want):
-            entry.watched(value, dicts, lists, getters)
+            try:
+                entry.watched(value, dicts, lists, getters)
+            except Exception:  # a module of that name is another one just now
+                pass
         getters += [(read, read()) for read in self.noticed]
         _embedpy.remember(tuple(dicts), tuple(lists), tuple(getters))
 

@@ -164,6 +164,23 @@ class TaskLoop(asyncio.SelectorEventLoop):
     async def shutdown_default_executor(self, timeout=None):
         """Without effect: the executor is everybody's."""
 
+    def set_default_executor(self, executor):
+        """Without effect once tasks run, as the next three."""
+        if running.get() is None:
+            super().set_default_executor(executor)
+
+    def set_task_factory(self, factory):
+        if running.get() is None:
+            super().set_task_factory(factory)
+
+    def set_exception_handler(self, handler):
+        if running.get() is None:
+            super().set_exception_handler(handler)
+
+    def set_debug(self, enabled):
+        if running.get() is None:
+            super().set_debug(enabled)
+
 
 class Loop:
     """Made on the loop's thread; submit and stop may be called from any other."""

@@ -19,6 +19,7 @@ from cpulb import TaskCancelled
 from cpulb.errors import ExitCode, Refusal
 from cpulb.exits import AtExit, end_libraries, end_main_thread, end_threads, revive_main_thread
 from cpulb.loader import Source
+from cpulb.streams import flush
 
 MAIN = "__main__"
 
@@ -43,6 +44,8 @@ class Run:
 
     def __call__(self, params):
         self.house.enter_main(self.script, arguments(params))
+        if "random" in sys.modules:
+            sys.modules["random"].seed()  # as it is in a process of its own
         module = ModuleType(MAIN)
         loader = Source(MAIN, self.script.path)
         module.__dict__.update(__file__=self.script.path, __builtins__=builtins, __loader__=loader, __cached__=None,
@@ -53,6 +56,7 @@ class Run:
         try:
             with AtExit() as exits:
                 failure = self.execute(loader, module)
+                flush(sys.stdout)
                 end_main_thread()
                 end_threads(before)
                 exits.run()
@@ -105,8 +109,9 @@ def ended_by(code):
         if sys.stderr is not None:
             print(code, file=sys.stderr)
         code = 1
-    if code & 0xff:
-        return ExitCode(code & 0xff)
+    code = code & 0xff if -1 << 31 <= code < 1 << 31 else 0xff
+    if code:
+        return ExitCode(code)
     return None
 
 

@@ -10,6 +10,7 @@ from cpulb import TaskCancelled, TaskTimeout
 from cpulb.errors import unseen
 from cpulb.exclusive import Exclusive
 from cpulb.shared import Shared
+from cpulb.state import is_loaded
 from cpulb.table import Affinity
 
 house = None  # Exclusive or Shared
@@ -31,6 +32,8 @@ def shield_imports():
 
     @unseen
     def shielded(name, import_):
+        if is_loaded(name):
+            return find_and_load(name, import_)
         return _embedpy.shielded(keeper.import_, name, find_and_load, import_)
 
     _frozen_importlib._find_and_load = shielded

@@ -15,10 +15,10 @@ from cpulb.modules import modules
 from cpulb.owner import note_starters, owner, running
 from cpulb.report import log
 from cpulb.scripts import Kept, Script, execute, find_file
-from cpulb.loggers import Loggers
-from cpulb.state import ABSENT, Attribute, Environ, Items, Names
+from cpulb.state import ABSENT
 
-ADDED_TO = (Attribute, Environ, Items, Names, Loggers)  # what loading adds can be told from what others change
+# What hardly any task changes, but imports: it counts as theirs also while other tasks run.
+IMPORTS_ADD = ("sys.path_hooks", "sys.meta_path", "warnings.filters")
 WAIT_SECONDS = 0.02  # between two looks whether another task has loaded a script
 
 
@@ -28,13 +28,14 @@ class SharedKeeper(Keeper):
     def __init__(self, table):
         super().__init__(table)
         self.running = set()
+        self.lock = threading.RLock()  # of what follows; whoever takes it can't be interrupted
         self.of_thread = threading.local()  # values: what the thread has of its own, as it was before its first task
         self.suspects = {}  # index of an entry -> the contexts that may have changed it: those that run, and all
 
     def told_apart(self, before, after):
         """The indices of what an import or a load has changed, as far as that can be told from what others change."""
         return [i for i in self.changed(before, after)
-                if len(self.running) <= 1 or before[i] is ABSENT or isinstance(self.table[i], ADDED_TO)]
+                if len(self.running) <= 1 or before[i] is ABSENT or self.table[i].name in IMPORTS_ADD]
 
     def learn(self, before, own):
         after = self.read_lasting()
@@ -50,8 +51,9 @@ class SharedKeeper(Keeper):
     def lay(self, context, script, before, after, indices):
         """What loading a script has changed is there while its tasks run."""
         script.overlay.update((i, (before[i], after[i])) for i in indices)
-        for i in indices:
-            self.suspect(i).add(context)
+        with self.lock:
+            for i in indices:
+                self.suspect(i).add(context)
 
     def suspect(self, i):
         """Those of whom one may have changed an entry, and who still run."""
@@ -69,20 +71,24 @@ class SharedKeeper(Keeper):
         return [self.base[i] if values.get(i, ABSENT) is ABSENT else values[i] for i in range(len(self.base))]
 
     def begin(self, context, script):
-        for i, (before, after) in list(script.overlay.items()):
-            entry = self.table[i]
-            now = entry.read()
-            wanted = entry.merge(now, before, after)
-            if not entry.same(now, wanted):
-                self.restore([i], {i: wanted})
-            self.suspect(i).add(context)
+        if not script.overlay:
+            return
+        with self.lock:
+            for i, (before, after) in list(script.overlay.items()):
+                self.suspect(i).add(context)
+                entry = self.table[i]
+                now = entry.read()
+                wanted = entry.merge(now, before, after)
+                if not entry.same(now, wanted):
+                    self.restore([i], {i: wanted})
 
     def end(self, context, of_thread):
         """A task has ended; of_thread: the thread was its own."""
-        try:
-            self.put_back(context, of_thread)
-        finally:
-            self.running.discard(context)
+        with self.lock:
+            try:
+                self.put_back(context, of_thread)
+            finally:
+                self.running.discard(context)
 
     def put_back(self, context, of_thread):
         drifted = _embedpy.drifted()
@@ -110,7 +116,7 @@ class SharedKeeper(Keeper):
             return
         self.restore([i], want)
         scripts = {context._script for context in contexts if context._script is not None}
-        if not any(i in script.overlay for script in scripts):
+        if scripts and not entry.quiet and not any(i in script.overlay for script in scripts):
             log("%s was left changed by %s; it has been put back"
                 % (entry.name, " or ".join(sorted(script.path for script in scripts))))
 

@@ -10,12 +10,12 @@ import ast
 import hashlib
 import os
 import sys
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 
 from _embedpy import signature
 from cpulb.loader import DETAILS, Finder, Source, watcher
-from cpulb.modules import modules
+from cpulb.modules import LOADED_BY_PYTHON, modules
 from cpulb.report import log
 
 
@@ -51,6 +51,10 @@ class Siblings:
 
     def renamed(self, name, folder, file):
         spec = self.finder(folder).find_spec(file)
+        if spec is not None and spec.loader is None:  # a namespace package
+            renamed = ModuleSpec(name, None, is_package=True)
+            renamed.submodule_search_locations = list(spec.submodule_search_locations)
+            return renamed
         if spec is None or spec.origin is None:
             return spec
         return spec_from_file_location(name, spec.origin, loader=type(spec.loader)(name, spec.origin),
@@ -59,13 +63,13 @@ class Siblings:
     def name_for(self, name, folder):
         """The name by which modules of a folder are to import a module beside them; None: there is none."""
         owner = self.folders.get(name)
-        if owner == folder:
-            return name
+        if owner == folder or name in LOADED_BY_PYTHON:
+            return name if owner == folder else None
         spec = self.finder(folder).find_spec(name)
         if spec is None:
             return None
         library = name in sys.stdlib_module_names or PathFinder.find_spec(name, library_path()) is not None
-        if spec.loader is None and (library or owner is not None):
+        if spec.loader is None and library:
             return None  # a folder without __init__.py gives way
         if owner is None and not library and self.folders.setdefault(name, folder) == folder:
             return name

@@ -154,22 +154,19 @@ class Slot:
             context.check_cancelled()  # stop()'s doing, if it raises
             raise
         finally:
-            coroutine.close()  # it may not have begun
             loop = runner.get_loop()
             try:
                 with contextlib.suppress(Exception):
                     runner.close()  # ends what the coroutine has left, so it can be interrupted
             finally:
+                coroutine.close()  # it may not have begun
                 awaiting.pop((self.index, context._seq), None)
                 _embedpy.shielded(loop.close)
 
     async def awaited(self, asyncio, coroutine, context):
         awaiting[self.index, context._seq] = asyncio.get_running_loop(), asyncio.current_task()
-        try:
-            context.check_cancelled()  # a stop() that came before could not find us
-            return await coroutine
-        finally:
-            coroutine.close()
+        context.check_cancelled()  # a stop() that came before could not find us
+        return await coroutine
 
     def failed(self, exc):
         while isinstance(exc, SameFailure):

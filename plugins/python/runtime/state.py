@@ -13,6 +13,10 @@ import _embedpy
 ABSENT = type("ABSENT", (), {"__repr__": lambda self: "ABSENT"})()  # of a module that is not loaded, or a name that is not there
 
 
+# What scripts change by just using a library is not worth a line of the log.
+COMMON = ("tempfile.tempdir", "multiprocessing's start method", "asyncio's event loop policy", "generator hooks", "builtins._")
+
+
 def is_loaded(name):
     """Whether a module is there, is one, and is not just being imported."""
     module = sys.modules.get(name)
@@ -33,6 +37,7 @@ class Entry:
         self.module = module
         self.quick = quick
         self.of_thread = of_thread
+        self.quiet = name in COMMON
 
     def read(self):
         if self.module is not None and not is_loaded(self.module):

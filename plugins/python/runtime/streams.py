@@ -74,7 +74,18 @@ class Stream(Entry):
 
     def finish(self):
         flush(getattr(sys, self.stream, None))
+        if self.stream != "stdin" and not flush(self.ours):
+            self.discard()
         self.flush()
+
+    def discard(self):
+        """What can't be written is not to be written into the next task's output."""
+        old, self.ours = self.ours, None
+        try:
+            old.buffer.raw.close()
+        except Exception:  # it has been taken apart
+            pass
+        self.renew()
 
     def flush(self):
         for stream in (self.ours, *(ref() for ref in self.older)):
@@ -94,11 +105,12 @@ class Stream(Entry):
 
 
 def flush(stream):
-    """As at the end of a process: what can't be flushed is lost, whatever it raises."""
+    """As at the end of a process: what can't be flushed is lost, whatever it raises. Whether it could."""
     try:
         stream.flush()
     except BaseException:
-        pass
+        return False
+    return True
 
 
 def of_descriptor(name, late=None):

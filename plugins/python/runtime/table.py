@@ -89,6 +89,21 @@ class DecimalDefaults(Entry):
             getters.append((sys.modules["decimal"].DefaultContext.__repr__, repr(value)))
 
 
+LIMITS = range(16)  # RLIM_NLIMITS of getrlimit(2)
+
+
+def _limits():
+    resource = sys.modules["resource"]
+    return tuple(resource.getrlimit(number) for number in LIMITS)
+
+
+def _set_limits(value):
+    resource = sys.modules["resource"]
+    for number, limits in enumerate(value):
+        if resource.getrlimit(number) != limits:
+            resource.setrlimit(number, limits)  # a hard limit stays down unless the worker may raise it
+
+
 def monitoring():
     """Which of sys.monitoring's tools are in use: from Python 3.12 on, profilers are."""
     tools = getattr(sys, "monitoring", None)
@@ -231,6 +246,7 @@ def table(streams=(), main_thread=False):
         Attribute("logging", "raiseExceptions"),
         Entry("faulthandler", lambda: sys.modules["faulthandler"].is_enabled(), signals.set_faulthandler, "faulthandler"),
         Attribute("tempfile", "tempdir"),
+        Entry("resource limits", _limits, _set_limits, "resource"),
         Entry("tracemalloc", lambda: sys.modules["_tracemalloc"].is_tracing(), _stop_tracing, "_tracemalloc"),
         Entry("generator hooks", sys.get_asyncgen_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks), of_thread=True),
     ]

@@ -14,6 +14,7 @@ import locale
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -71,6 +72,10 @@ def handler_of_a_logger():
 def closed(name):
     """In a shared worker nobody can close the streams."""
     return [] if process.house.shared else [lambda: getattr(sys, name).close()]
+
+
+def limited(number, soft):
+    resource.setrlimit(number, (soft, resource.getrlimit(number)[1]))
 
 
 def streams(name):
@@ -137,6 +142,8 @@ WAYS = {
     "faulthandler": [lambda: faulthandler.enable(file=2)],
     "tempfile.tempdir": [rebind(tempfile, "tempdir", "/nowhere")],
     "tracemalloc": [tracemalloc.start],
+    "resource limits": [lambda: limited(resource.RLIMIT_NOFILE, 20), lambda: limited(resource.RLIMIT_CORE, 4096),
+                        lambda: limited(resource.RLIMIT_AS, 1 << 40)],
     "generator hooks": [lambda: sys.set_asyncgen_hooks(print, print)],
     "signal handlers": [lambda: signal.signal(signal.SIGUSR1, print), lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
                         lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL)],
