@@ -259,6 +259,18 @@ static void repair(const struct pollfd *fds, int all)
 			dup3(to[i], 1 + i, 0);
 }
 
+// ep_capture_repair puts descriptors 0 to 2 back where they led, if there is a capture.
+void ep_capture_repair(void)
+{
+	static const struct pollfd none[3];
+
+	if (to[0] < 0)
+		return;
+	pthread_mutex_lock(&lock);
+	repair(none, 1);
+	pthread_mutex_unlock(&lock);
+}
+
 // ep_capture_take ends what ep_capture_begin began. thorough: descriptors 0 to 2
 // are put back even if they look right. It returns whether there is any output;
 // ep_capture_kept has it until the next begin.

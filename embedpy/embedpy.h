@@ -93,6 +93,7 @@ int ep_capture_open(size_t most);
 int ep_capture_log(void);
 void ep_capture_begin(void);
 int ep_capture_take(int thorough);
+void ep_capture_repair(void);
 const char *ep_capture_kept(int which, size_t *size, int *truncated);
 void ep_capture_clear(void);
 void ep_capture_renew(void);

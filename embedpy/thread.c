@@ -135,6 +135,7 @@ static void settle_if_changed(PyObject *settle)
 	PyErr_Fetch(&type, &value, &trace);
 	if (ep_changed()) {
 		quiet();
+		ep_capture_repair(); // streams may have to be made anew
 		Py_XDECREF(PyObject_CallNoArgs(settle));
 		PyErr_Clear(); // it has logged what it could not do
 	}

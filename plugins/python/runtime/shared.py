@@ -15,9 +15,12 @@ from cpulb.modules import modules
 from cpulb.owner import note_starters, owner, running
 from cpulb.report import log
 from cpulb.scripts import Kept, Script, execute, find_file
-from cpulb.state import ABSENT
+from cpulb.loggers import Loggers
+from cpulb.state import ABSENT, Attribute, Environ, Items, Names
 
-# What hardly any task changes, but imports: it counts as theirs also while other tasks run.
+# What a script adds while it is loaded is its own, also while other tasks run.
+ADDED_TO = (Attribute, Environ, Items, Names, Loggers)
+# What hardly any task changes, but imports of libraries do: it counts as theirs also while other tasks run.
 IMPORTS_ADD = ("sys.path_hooks", "sys.meta_path", "warnings.filters")
 WAIT_SECONDS = 0.02  # between two looks whether another task has loaded a script
 
@@ -32,14 +35,17 @@ class SharedKeeper(Keeper):
         self.of_thread = threading.local()  # values: what the thread has of its own, as it was before its first task
         self.suspects = {}  # index of an entry -> the contexts that may have changed it: those that run, and all
 
-    def told_apart(self, before, after):
-        """The indices of what an import or a load has changed, as far as that can be told from what others change."""
+    def told_apart(self, before, after, own):
+        """The indices of what an import has changed, of a library or of a script's own module, as far as that
+        can be told from what other tasks change meanwhile."""
+        def counts(entry):
+            return isinstance(entry, ADDED_TO) if own else entry.name in IMPORTS_ADD
         return [i for i in self.changed(before, after)
-                if len(self.running) <= 1 or before[i] is ABSENT or self.table[i].name in IMPORTS_ADD]
+                if len(self.running) <= 1 or before[i] is ABSENT or counts(self.table[i])]
 
     def learn(self, before, own):
         after = self.read_lasting()
-        indices = self.told_apart(before, after)
+        indices = self.told_apart(before, after, own)
         if own:
             context = owner()
             if context is not None and context._script is not None:
@@ -249,7 +255,7 @@ class Shared:
     def loaded(self, context, script, before):
         self.keeper.drop_pending(before)
         after = self.keeper.read()
-        self.keeper.lay(context, script, before, after, self.keeper.told_apart(before, after))
+        self.keeper.lay(context, script, before, after, self.keeper.told_apart(before, after, True))
 
     def execute(self, script):
         self.loading.set(script)
