@@ -4,13 +4,14 @@
 //
 // Guarantees. Whatever a script does short of ending the process is an Outcome of
 // its own task: an exception, sys.exit, a value that is no JSON, a file that is
-// not there. What a task prints is in its own Outcome. A stop reaches the task it
-// was meant for or none.
+// not there. A stop reaches the task it was meant for or none. A worker with one slot
+// is exclusive: the task that runs owns the process, and what it prints by whatever
+// means is in its Outcome. docs/scripts.md has what the tasks of a shared worker own.
 //
 // Not guaranteed. A script that waits outside Python (a sleep, a lock, a long C
 // call) does not notice a stop before it is back; os._exit and a crash in a C
-// extension end the worker. Tasks of one worker share the interpreter, its
-// modules, environ and locale.
+// extension end the worker. Tasks of one worker share the interpreter and its
+// modules.
 package python
 
 import (
@@ -239,7 +240,7 @@ func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 	return s, nil
 }
 
-// Health implements plugins.Executor: it takes the GIL on Python's main thread, and
+// Health implements plugins.Executor: it takes the GIL on a thread that runs no task, and
 // puts off the writing of all stacks to the log.
 func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
@@ -252,7 +253,7 @@ func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
 // Stacks implements plugins.Stacker.
 func (e *Executor) Stacks(ctx context.Context) (string, error) { return e.ask(ctx, e.stacks) }
 
-// ask calls a Python function on Python's main thread and returns the text that it
+// ask calls a Python function on a thread that runs no task and returns the text that it
 // answers with, if any. When ctx is done first, the answer is nobody's.
 func (e *Executor) ask(ctx context.Context, function *embedpy.Object, args ...embedpy.Value) (string, error) {
 	type answer struct {

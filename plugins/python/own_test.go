@@ -9,7 +9,7 @@ import (
 	"cpulb/daemon/task"
 )
 
-// Every key of what the script finds is a promise of docs/scripts.md.
+// One script changes many things at once, in a worker where nothing else runs.
 func TestNothingThatATaskChangesIsLeftToTheNext(t *testing.T) {
 	s, other := openTestSlot(t), openTestSlot(t)
 	name := script("changes_what_is_shared.py")
