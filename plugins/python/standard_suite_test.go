@@ -84,7 +84,7 @@ var standardModules = []standardModule{
 		"test_main_relative_import", "test_run_module", "test_run_module_alter_sys", "test_run_module_in_namespace_package", "test_run_name",
 		"test_run_namespace_package", "test_run_namespace_package_in_namespace_package", "test_run_package", "test_run_package_alter_sys",
 		"test_run_package_in_namespace_package"),
-		because(noBytecode, "test.test_runpy.RunPathTestCase.", "test_directory"))},
+		because(noBytecode, "test.test_runpy.RunPathTestCase.", "test_directory", "test_directory_compiled"))},
 	{Module: "test.test_signal", Only: []string{"GenericTests", "PosixTests", "WakeupFDTests", "WakeupSocketSignalTests", "RaiseSignalTest",
 		"PidfdSignalTest", "WakeupSignalTests", "PendingSignalsTests"}},
 	{Module: "test.test_subprocess"},

@@ -7,7 +7,7 @@ versions apart by whole seconds, and the folder may be somebody else's.
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
 
 from _embedpy import unshielded
 from cpulb import confine
@@ -67,6 +67,18 @@ class Extension(ExtensionFileLoader):
         return super().create_module(spec)
 
 
+class Bytecode(SourcelessFileLoader):
+    """Loads a module of which there is only compiled code, where no other user may write."""
+
+    def get_data(self, path):
+        script = watcher.script()
+        if script is not None:
+            script.note(path)
+        if any(os.stat(name).st_mode & 0o022 for name in (path, os.path.dirname(path))):
+            raise ImportError("%s is compiled code, and others may write it" % path, path=path)
+        return confine.read(os.path.realpath(path)) if confine.folders else super().get_data(path)
+
+
 class Finder(FileFinder):
     """Finds modules in one folder, and has it noted what is not there."""
 
@@ -79,7 +91,7 @@ class Finder(FileFinder):
         return spec
 
 
-DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]))
+DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]), (Bytecode, [".pyc"]))
 
 
 def hook(path):
