@@ -108,13 +108,14 @@ def executor_of(thread):
 
 def end_libraries(finalizers):
     """What libraries do at the exit of the process, for what the script has left them; finalizers are others'."""
-    own = [(info.index, finalizer) for finalizer, info in weakref.finalize._registry.items()
-           if info.atexit and finalizer not in finalizers]
-    for _, finalizer in sorted(own, key=lambda item: item[0], reverse=True):
-        try:
-            finalizer()
-        except Exception as error:
-            sys.excepthook(type(error), error, error.__traceback__.tb_next)
+    finalize = weakref.finalize
+    others = [info for finalizer, info in finalize._registry.items() if info.atexit and finalizer in finalizers]
+    for info in others:
+        info.atexit = False
+    finalize._exitfunc()
+    finalize._shutdown = False
+    for info in others:
+        info.atexit = True
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util._exit_function()

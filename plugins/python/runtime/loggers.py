@@ -66,6 +66,9 @@ class Loggers(Entry):
     def watched(self, value, dicts, lists, getters):
         if value is ABSENT:
             return
+        if sys.version_info >= (3, 13):  # whose objects change without a change of their dict's version
+            getters.append((self.get, value))
+            return
         logging = sys.modules["logging"]  # which is loaded, since it has a value
         dicts += [logging.root.manager.__dict__, logging.root.manager.loggerDict]
         for logger in self.all().values():

@@ -158,7 +158,11 @@ def main(params, context):
         return {name: 0 if numpy is None and "numpy" in name else len(WAYS.get(name, ())) for name in entries}
     entry = entries[params["entry"]]
     if params["do"] == "look":
-        return entry.same(before[entry.name], entry.read())
+        now = entry.read()
+        if not entry.same(before[entry.name], now):
+            print(before[entry.name], now, sep="\n", file=sys.stderr)
+            return False
+        return True
     before[entry.name] = entry.read()
     WAYS[entry.name][params["way"]]()
     return not entry.same(before[entry.name], entry.read())
