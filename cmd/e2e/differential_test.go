@@ -61,19 +61,11 @@ func TestAPlainScriptEndsAsUnderPython(t *testing.T) {
 			t.Parallel()
 			for _, s := range scripts {
 				t.Run(s.name, func(t *testing.T) {
-					if why := different[pool+"/"+s.name]; why != "" {
-						t.Skip(why)
-					}
 					compare(t, s, d.runsPlain(t, s, pool))
 				})
 			}
 		})
 	}
-}
-
-// different are scripts that end otherwise, and why.
-var different = map[string]string{
-	"exclusive/script233.py": "a function in sys.excepthook keeps the script's variables until after the interpreter's last word",
 }
 
 // The command line passes a plain script's output and exit code on as they are.
