@@ -85,7 +85,7 @@ class SharedKeeper(Keeper):
                 entry = self.table[i]
                 now = entry.read()
                 wanted = entry.merge(now, before, after)
-                if not entry.same(now, wanted):
+                if self.differs(i, now, wanted):
                     self.restore([i], {i: wanted})
 
     def end(self, context, of_thread):
@@ -118,7 +118,7 @@ class SharedKeeper(Keeper):
 
     def clear(self, i, contexts):
         entry, want = self.table[i], self.want()
-        if entry.same(entry.read(), want[i]):
+        if not self.differs(i, entry.read(), want[i]):
             return
         self.restore([i], want)
         scripts = {context._script for context in contexts if context._script is not None}

@@ -58,6 +58,7 @@ class Slot:
         self.dumps = values.make_encoder()
         self.context = None
         self.running = False
+        self.looped = False  # whether the task has had a loop of its own
         stacks.workplaces.setdefault(threading.get_ident(), self)
 
     @property
@@ -74,7 +75,7 @@ class Slot:
         is one region: an interrupt can strike anywhere in it, and then broken() answers.
         """
         self.context = context = Context(self, path, *task)
-        self.running = True
+        self.running, self.looped = True, False
         try:
             # Of it only a script's own lines can be interrupted: see loader.Source.
             script, (call, wants_context) = _embedpy.shielded(self.house.begin, context, path, function)
@@ -147,6 +148,7 @@ class Slot:
     def run_loop(self, coroutine, context):
         """What asyncio.run does, within stop()'s reach."""
         import asyncio  # not before a script needs it
+        self.looped = True
         runner = _embedpy.shielded(open_runner, asyncio)
         try:
             return runner.run(self.awaited(asyncio, coroutine, context))
@@ -190,6 +192,10 @@ class Slot:
             code, kind = "bad_return_value", "TypeError"
         elif isinstance(exc, SyntaxError) and self.is_loading(exc):
             code = "script_syntax"
+        if self.looped:
+            # What asyncio says of a task that nobody has asked how it ended, it says when the task goes:
+            # before the output is taken, then.
+            exc.__traceback__ = exc.__context__ = exc.__cause__ = None
         return self.ended(None, status, kind, message, trace, code)
 
     @staticmethod

@@ -1,0 +1,2 @@
+def main(params, context):
+    print("of the other")
