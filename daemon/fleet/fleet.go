@@ -324,10 +324,14 @@ func (f *Fleet) look() {
 	}
 }
 
-// retire dismisses the workers of retired pools that have no task left.
+// retire dismisses the workers of retired pools that have no task left: none that waits,
+// none in a slot, not even one that is kept there for its next attempt, and none to come.
 func (f *Fleet) retire(fx *effects.List) {
 	f.retired = slices.DeleteFunc(f.retired, func(p *Pool) bool {
-		if len(p.seats) > 0 && p.Waiting() == 0 && p.Busy() == 0 && !f.Owner.Awaited(p) {
+		if p.Waiting() > 0 || p.held() > 0 || f.Owner.Awaited(p) {
+			return false // its lanes are its own, and it needs workers
+		}
+		if len(p.seats) > 0 {
 			p.count, p.config.Spare = 0, 0
 			p.resize()
 			p.resizeSpares(fx)

@@ -128,6 +128,17 @@ func (w *Worker) busy() int {
 	return n
 }
 
+// held counts the slots that have a task.
+func (w *Worker) held() int {
+	n := 0
+	for _, s := range w.slots {
+		if s.hold != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // faultless reports whether its death says nothing about the seat, because it was asked
 // for or a suspect was in it.
 func (w *Worker) faultless(state lifecycle.State) bool {
