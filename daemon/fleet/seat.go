@@ -117,7 +117,7 @@ func (s *Seat) lost(w *Worker, state lifecycle.State) {
 		s.deaths.Ended()
 		s.vacate(0)
 	} else {
-		s.vacate(s.deaths.Died(w.process.Exit(), w.process.LastStderr()))
+		s.vacate(s.deaths.Died(w.exit, w.stderr))
 	}
 	s.departed()
 }
