@@ -181,6 +181,10 @@ func TestAReloadChangesHowManySparesThereAre(t *testing.T) {
 		if f.Pass(time.Second); f.IDs() != "[p-0]" || len(f.Launcher.Living()) != 1 {
 			t.Errorf("ready are %s: %s", f.IDs(), f.Launcher)
 		}
-		f.Launcher.Refuse(func(s supervisor.Spec) error { return errors.New("no") })
+		f.Launcher.Refuse(func(s supervisor.Spec) error {
+			t.Errorf("%s is started, whom nobody wants", s.ID)
+			return nil
+		})
+		f.Pass(time.Hour)
 	})
 }
