@@ -161,6 +161,26 @@ func TestACancelIsNotForgottenWhenTheWorkerLeaves(t *testing.T) {
 	})
 }
 
+// A process may be told to end by somebody else, and its end be seen late.
+func TestWhatAWorkerSkipsRunsElsewhereAtOnce(t *testing.T) {
+	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
+		f.Ready("p-0").Pause()
+		f.Ready("p-1").Pause()
+		id := f.Submit(fleettest.Echo)
+		p := f.Launcher.With(f.View(id).Worker.PID)
+		for _, other := range f.Launcher.All() {
+			if other != p {
+				other.GoOn()
+			}
+		}
+		p.Linger(time.Minute)
+		go p.Stop(f.Context())
+		f.Pass(time.Second)
+		f.Are(task.Completed, id)
+		f.Pass(time.Minute)
+	})
+}
+
 func TestWhatALeavingWorkerHasNotBegunIsTakenBack(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		old := f.Ready("p-0")

@@ -139,6 +139,13 @@ func (p *Pool) resize() {
 	}
 }
 
+// discard gives up a pool whose seats have never had a worker.
+func (p *Pool) discard() {
+	for _, s := range p.seats {
+		s.dismiss()
+	}
+}
+
 // dismiss lets a seat go that is the pool's no longer.
 func (p *Pool) dismiss(s *Seat) {
 	p.departing[s] = struct{}{}

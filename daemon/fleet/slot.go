@@ -168,6 +168,7 @@ func (s handler) Skipped(seq uint64, needsThread bool) {
 		s.clear()
 		owner.Returned(h, Skipped, fx)
 		s.worker.settle(fx)
+		owner.Room(s.pool, fx) // another worker may have a free slot
 	})
 }
 
