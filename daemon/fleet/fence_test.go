@@ -74,6 +74,18 @@ func TestANeighbourThatMustNotRunTwiceHasUntilItsOwnDeadline(t *testing.T) {
 	})
 }
 
+func TestADeadlineStaysWhereItIsWhenTheClockIsSet(t *testing.T) {
+	c := daemontest.One(1, 2)
+	c.Limits.FenceTimeout = time.Second
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		once := f.Submit(fleettest.Sleeps, daemontest.Params("1m"), daemontest.Within(2*time.Minute), daemontest.OnceOnly)
+		f.Ends("timed_out", 1, f.Submit(fleettest.Stubborn, daemontest.Within(time.Second)))
+		f.SetClock(time.Hour)
+		f.Ends("completed", 1, once)
+		f.Blameless()
+	})
+}
+
 func TestTheNextAttemptNeverRunsBesideOneThatDoesNotStop(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		old := f.Ready("p-0")

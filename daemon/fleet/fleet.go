@@ -37,9 +37,8 @@ import (
 type Hold interface {
 	// Info is the task, which does not change.
 	Info() *task.Task
-	// Runs reports whether a thread of the worker has claimed it; Started is when.
+	// Runs reports whether a thread of the worker has claimed it.
 	Runs() bool
-	Started() time.Time
 }
 
 // Return is why a slot gives a task back that has not ended.
