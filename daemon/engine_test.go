@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
@@ -37,6 +38,20 @@ func TestStopLetsRunningTasksEndAndNoOthersBegin(t *testing.T) {
 		go f.StopIn(f.Context())
 		f.Ends("completed", 1, runs)
 		f.Ends("daemon_stopped", 0, waits)
+	})
+}
+
+// Without a journal nobody would make the next attempt.
+func TestNoAttemptFollowsTheStop(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 3), func(f *daemontest.Farm) {
+		runs := f.Submit(fleettest.Blocks, daemontest.Retries(2))
+		kept := f.Submit(fleettest.StubbornOnce, daemontest.Within(time.Second), daemontest.Retries(2))
+		waits := f.Submit(fleettest.Fails, daemontest.Retries(2), func(k *task.Task) { k.Extra.RetryBackoff = task.Duration(time.Hour) })
+		f.Pass(5 * time.Second)
+		f.Are(task.Running, runs, kept)
+		f.Are(task.Pending, waits)
+		f.Stop()
+		f.Ends("daemon_stopped", 1, runs, kept, waits)
 	})
 }
 

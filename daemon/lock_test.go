@@ -26,14 +26,34 @@ var lockers = []string{"do", "Do", "with", "each", "follow"}
 
 // blocking are the packages of which nothing may be called under the lock, as it may
 // block or looks at what only time or the machine decides.
-var blocking = []string{"os", "os/exec", "io", "net", "syscall", "golang.org/x/sys/unix", "cpulb/internal/procfs", "cpulb/plugins/reaper"}
+var blocking = []string{"os", "os/exec", "os/user", "io", "log", "net", "net/http", "path/filepath", "syscall", "golang.org/x/sys/unix",
+	"github.com/prometheus/client_golang/prometheus", "cpulb/internal/procfs", "cpulb/plugins/reaper", "cpulb/plugins/supervisor", "cpulb/plugins/cgroup"}
 
-// forbidden are single functions of other packages, harmless those of blocking ones.
-var (
-	forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|time\.Sleep|sync\.(RW)?Mutex\.R?Lock|sync\.WaitGroup\.Wait|sync\.Cond\.Wait|` +
-		`journal\.Journal\..*|task\.Watcher\.TaskEvent|plugins\.Conn\..*|fleet\.Process\.(Cancel|Recall|Stats|Stacks|ResidentBytes|Pin|Stop|Kill)|fleet\.(Conn|Launcher)\..*|fleet\.Fleet\.(Start|Stop|Restart|Stacks|Reports|NewRollout)|fleet\.Rollout\.(Prove|Roll|Discard)|fleet\.NewLayout)$`)
-	harmless = []string{"os.Getpid"}
-)
+// forbidden are single functions of other packages.
+var forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|time\.Sleep|sync\.(RW)?Mutex\.R?Lock|sync\.WaitGroup\.Wait|sync\.Cond\.Wait|sync\.Once\.Do|` +
+	`journal\.Journal\..*|task\.Watcher\.TaskEvent|plugins\.Conn\..*|fleet\.Process\..*|fleet\.(Conn|Launcher)\..*|fleet\.Fleet\.(Start|Stop|Restart|Stacks|Reports|NewRollout)|fleet\.Rollout\.(Prove|Roll|Discard)|fleet\.NewLayout)$`)
+
+// harmless are functions of blocking packages, or forbidden ones, that may be called all
+// the same, and why.
+var harmless = map[string]string{
+	"os.Getpid": "reads a number",
+
+	"fleet.Process.PID":         "is kept since the start",
+	"fleet.Process.Runtime":     "is kept since the start",
+	"fleet.Process.CPUsAllowed": "is kept since the start",
+	"fleet.Process.MemoryLimit": "is kept since the start",
+	"fleet.Process.Slot":        "is kept since the start",
+
+	// A figure that is counted after the lock would come after the Result that clients
+	// see. These wait for nothing but each other, and a scrape that reads them does not
+	// wait for the engine meanwhile.
+	"prometheus.Counter.Inc":                  "is atomic",
+	"prometheus.Observer.Observe":             "is atomic",
+	"prometheus.CounterVec.WithLabelValues":   "finds a figure, under a lock of its own",
+	"prometheus.HistogramVec.WithLabelValues": "finds a figure, under a lock of its own",
+	"prometheus.NewDesc":                      "makes a value",
+	"prometheus.MustNewConstMetric":           "makes a value",
+}
 
 // Nothing that can block happens under the engine's lock: no log line, no file, no
 // channel, no process, no other lock.
@@ -264,23 +284,38 @@ func (s *search) call(n *ast.CallExpr) bool {
 	}
 	if body, ok := s.bodies[f]; ok {
 		s.walk(body)
-		return f.Name() != "start" // which has a goroutine begin after the lock
+		if f.Name() == "start" { // has a goroutine begin after the lock
+			return s.later(n)
+		}
+		return true
 	}
 	name := f.Pkg().Name() + "." + f.Name()
 	if r := f.Signature().Recv(); r != nil {
 		receiver := strings.TrimPrefix(types.TypeString(r.Type(), (*types.Package).Name), "*")
 		if receiver == "effects.List" || receiver == "sync.WaitGroup" && f.Name() == "Go" {
-			return false // runs after the lock
+			return s.later(n)
 		}
 		name = receiver + "." + f.Name()
 	}
 	switch {
 	case name == "time.AfterFunc":
-		return false // too
+		return s.later(n)
 	case name == "journal.Journal.Append" && types.ExprString(n.Args[0]) == "nil":
 		// Nobody is called back, and the journal takes it without waiting.
-	case forbidden.MatchString(name), slices.Contains(blocking, f.Pkg().Path()) && !slices.Contains(harmless, name):
+	case harmless[name] != "":
+	case forbidden.MatchString(name), slices.Contains(blocking, f.Pkg().Path()):
 		s.report(n, name)
 	}
 	return true
+}
+
+// later looks at a call of what runs a function after the lock: the function is not
+// looked at, but all other arguments are evaluated at once.
+func (s *search) later(n *ast.CallExpr) bool {
+	for _, arg := range n.Args {
+		if _, ok := ast.Unparen(arg).(*ast.FuncLit); !ok {
+			s.walk(arg)
+		}
+	}
+	return false
 }

@@ -38,14 +38,23 @@ func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) { e.notify(
 // Ended implements fleet.Owner.
 func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 	r := recordOf(h)
+	if e.endedByStop(r) {
+		return
+	}
 	e.finish(r, o, fx)
 	r.Suspect = false // its worker lives
 }
+
+// endedByStop reports whether r ended when the daemon had to stop, before its slot did
+// with it.
+func (e *Engine) endedByStop(r *ledger.Record) bool { return !e.running && r.Phase().Over() }
 
 // Returned implements fleet.Owner.
 func (e owner) Returned(h fleet.Hold, why fleet.Return, fx *effects.List) {
 	r := recordOf(h)
 	switch {
+	case e.endedByStop(r):
+		return
 	case why == fleet.Stopped, r.Stopping:
 		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
 		return
@@ -116,7 +125,10 @@ func workerLost(d fleet.Death, why string) plugins.Outcome {
 func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) (kept bool) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	if r.MayRetry(o.Status) {
+	switch {
+	case e.endedByStop(r):
+		return false
+	case r.MayRetry(o.Status):
 		return true
 	}
 	e.finish(r, o, fx)

@@ -59,7 +59,8 @@ func (e *Engine) refuseBlocked(fx *effects.List) {
 	}
 }
 
-// failVolatile ends every task that would not outlive the daemon.
+// failVolatile ends every task that would not outlive the daemon, which has no time for
+// another attempt.
 func (e *Engine) failVolatile(fx *effects.List) {
 	var all []*ledger.Record
 	for r := range e.store.All() {
@@ -68,7 +69,7 @@ func (e *Engine) failVolatile(fx *effects.List) {
 		}
 	}
 	for _, r := range all {
-		e.finish(r, stopped(), fx)
+		e.end(r, stopped(), fx)
 	}
 }
 

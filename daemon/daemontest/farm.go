@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type Farm struct {
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once
+	// ahead is how far the engine's clock on the wall is.
+	ahead atomic.Int64
 }
 
 // Lines is a log.
@@ -107,6 +110,7 @@ func (f *Farm) Build(c *config.Config) {
 		Config:   c,
 		Private:  true,
 		Launcher: f.Launcher,
+		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
 		Load:     func() (*config.Config, error) { return f.next, nil },
 		Log:      hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
 	})
@@ -114,6 +118,9 @@ func (f *Farm) Build(c *config.Config) {
 		f.Fatal(err)
 	}
 }
+
+// SetClock sets the clock on the wall so far ahead of the bubble's.
+func (f *Farm) SetClock(ahead time.Duration) { f.ahead.Store(int64(ahead)) }
 
 // StopIn ends the engine; what runs has until ctx is done.
 func (f *Farm) StopIn(ctx context.Context) { f.end.Do(func() { f.Engine.Stop(ctx) }) }

@@ -85,7 +85,7 @@ func (w *Worker) outOfPatience(fx *effects.List) {
 	if w.state.Load() != lifecycle.Fenced {
 		return
 	}
-	if more := w.lastDeadline().Sub(w.pool.fleet.Now()); more > 0 {
+	if more := w.lastDeadline() - w.pool.fleet.Elapsed(); more > 0 {
 		w.patience.Reset(more)
 		return
 	}
@@ -94,19 +94,14 @@ func (w *Worker) outOfPatience(fx *effects.List) {
 }
 
 // lastDeadline is the last deadline, grace included, of the tasks that must not run
-// twice.
-func (w *Worker) lastDeadline() (last time.Time) {
+// twice, by Fleet.Elapsed.
+func (w *Worker) lastDeadline() (last time.Duration) {
 	for _, s := range w.slots {
-		if s.hold == nil || s.hold.Started().IsZero() {
+		if s.hold == nil || !s.hold.Runs() {
 			continue
 		}
-		t := s.hold.Info()
-		if t.Extras().OnWorkerLost != task.Fail || t.Timeout == 0 {
-			continue
-		}
-		at := s.hold.Started().Add(time.Duration(t.Timeout) + w.pool.fleet.Limits.CancelGrace)
-		if at.After(last) {
-			last = at
+		if t := s.hold.Info(); t.Extras().OnWorkerLost == task.Fail && t.Timeout > 0 {
+			last = max(last, s.began+time.Duration(t.Timeout)+w.pool.fleet.Limits.CancelGrace)
 		}
 	}
 	return last

@@ -74,6 +74,18 @@ func TestANeighbourThatMustNotRunTwiceHasUntilItsOwnDeadline(t *testing.T) {
 	})
 }
 
+func TestADeadlineStaysWhereItIsWhenTheClockIsSet(t *testing.T) {
+	c := daemontest.One(1, 2)
+	c.Limits.FenceTimeout = time.Second
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		once := f.Submit(fleettest.Sleeps, daemontest.Params("1m"), daemontest.Within(2*time.Minute), daemontest.OnceOnly)
+		f.Ends("timed_out", 1, f.Submit(fleettest.Stubborn, daemontest.Within(time.Second)))
+		f.SetClock(time.Hour)
+		f.Ends("completed", 1, once)
+		f.Blameless()
+	})
+}
+
 func TestTheNextAttemptNeverRunsBesideOneThatDoesNotStop(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		old := f.Ready("p-0")
@@ -158,6 +170,26 @@ func TestACancelIsNotForgottenWhenTheWorkerLeaves(t *testing.T) {
 		p.Thaw()
 		f.Pass(time.Second)
 		f.Are(task.Cancelled, id)
+	})
+}
+
+// A process may be told to end by somebody else, and its end be seen late.
+func TestWhatAWorkerSkipsRunsElsewhereAtOnce(t *testing.T) {
+	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
+		f.Ready("p-0").Pause()
+		f.Ready("p-1").Pause()
+		id := f.Submit(fleettest.Echo)
+		p := f.Launcher.With(f.View(id).Worker.PID)
+		for _, other := range f.Launcher.All() {
+			if other != p {
+				other.GoOn()
+			}
+		}
+		p.Linger(time.Minute)
+		go p.Stop(f.Context())
+		f.Pass(time.Second)
+		f.Are(task.Completed, id)
+		f.Pass(time.Minute)
 	})
 }
 

@@ -37,9 +37,8 @@ import (
 type Hold interface {
 	// Info is the task, which does not change.
 	Info() *task.Task
-	// Runs reports whether a thread of the worker has claimed it; Started is when.
+	// Runs reports whether a thread of the worker has claimed it.
 	Runs() bool
-	Started() time.Time
 }
 
 // Return is why a slot gives a task back that has not ended.
@@ -324,10 +323,14 @@ func (f *Fleet) look() {
 	}
 }
 
-// retire dismisses the workers of retired pools that have no task left.
+// retire dismisses the workers of retired pools that have no task left: none that waits,
+// none in a slot, not even one that is kept there for its next attempt, and none to come.
 func (f *Fleet) retire(fx *effects.List) {
 	f.retired = slices.DeleteFunc(f.retired, func(p *Pool) bool {
-		if len(p.seats) > 0 && p.Waiting() == 0 && p.Busy() == 0 && !f.Owner.Awaited(p) {
+		if p.Waiting() > 0 || p.held() > 0 || f.Owner.Awaited(p) {
+			return false // its lanes are its own, and it needs workers
+		}
+		if len(p.seats) > 0 {
 			p.count, p.config.Spare = 0, 0
 			p.resize()
 			p.resizeSpares(fx)

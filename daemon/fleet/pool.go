@@ -94,6 +94,18 @@ func (p *Pool) Busy() int {
 	return n
 }
 
+// held returns the number of slots that have a task, those included that keep one for its
+// next attempt.
+func (p *Pool) held() int {
+	n := 0
+	for _, s := range p.all() {
+		for _, w := range s.workers() {
+			n += w.held()
+		}
+	}
+	return n
+}
+
 // Ready returns the number of slots that take tasks.
 func (p *Pool) Ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
 
@@ -124,6 +136,13 @@ func (p *Pool) resize() {
 		last := p.seats[len(p.seats)-1]
 		p.seats = p.seats[:len(p.seats)-1]
 		p.dismiss(last)
+	}
+}
+
+// discard gives up a pool whose seats have never had a worker.
+func (p *Pool) discard() {
+	for _, s := range p.seats {
+		s.dismiss()
 	}
 }
 

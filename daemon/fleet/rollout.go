@@ -75,6 +75,13 @@ func (r *Rollout) Prove(ctx context.Context) error {
 
 // Discard ends what was proven and is not used.
 func (r *Rollout) Discard() {
+	r.fleet.do(func(*effects.List) {
+		for _, c := range r.changes {
+			if c.fresh {
+				c.pool.discard()
+			}
+		}
+	})
 	for _, c := range r.changes {
 		if c.proven != nil {
 			c.proven.process.Kill()

@@ -144,6 +144,32 @@ func TestPoolsComeAndGoAndTheirTasksEnd(t *testing.T) {
 	})
 }
 
+// A task that did not stop is kept by its slot until the process has ended, and has its
+// next attempt in its pool even if that goes meanwhile.
+func TestAPoolThatGoesStaysForANextAttempt(t *testing.T) {
+	both := daemontest.One(1, 1)
+	both.Pools = append(both.Pools, both.Pools[0])
+	both.Pools[1].Name = "q"
+	daemontest.On(t, both, func(f *daemontest.Farm) {
+		old := f.Ready("q-0")
+		stuck := f.Submit(fleettest.StubbornOnce, daemontest.Within(time.Second), daemontest.Retries(1), func(k *task.Task) { k.Pool = "q" })
+		f.Pass(2900 * time.Millisecond)
+		if err := f.Reload(daemontest.One(1, 1)); err != nil {
+			t.Fatal(err)
+		}
+		f.Launcher.Takes(5 * time.Second)
+		old.Linger(3 * time.Second) // and is looked at meanwhile
+		f.Ends("completed", 2, stuck)
+		if r := f.Result(stuck); r.Worker.Pool != "q" {
+			t.Errorf("it ran in %+v", r.Worker)
+		}
+		f.Pass(10 * time.Second)
+		if f.IDs() != "[p-0]" || len(f.Launcher.Living()) != 1 {
+			t.Errorf("ready are %s: %s", f.IDs(), f.Launcher)
+		}
+	})
+}
+
 func TestAReloadChangesHowManyWorkersThereAre(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		if err := f.Reload(daemontest.One(3, 1)); err != nil {

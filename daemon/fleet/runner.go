@@ -43,11 +43,14 @@ func (r runner) start(ctx context.Context) error {
 	return nil
 }
 
-// take puts w into the seat; its predecessor leaves for this reason.
-func (r runner) take(w *Worker, why string) {
+// take puts w into the seat; its predecessor leaves for this reason. It returns false if
+// w had died before.
+func (r runner) take(w *Worker, why string) (lives bool) {
 	f, stall := r.fleet(), w.spec.LockStall
 	r.do(func(fx *effects.List) {
-		r.seated(w, why, fx)
+		if lives = r.seated(w, why, fx); !lives {
+			return
+		}
 		if !w.watched {
 			w.watched = true
 			f.start(watcher{w}.watch, fx)
@@ -59,6 +62,7 @@ func (r runner) take(w *Worker, why string) {
 			fx.Process(w.process.Kill) // Stop may have looked before the seat was filled
 		}
 	})
+	return lives
 }
 
 // supervise keeps the seat filled until its life ends.

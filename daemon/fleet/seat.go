@@ -60,8 +60,9 @@ func newSeat(p *Pool, spec supervisor.Spec, core int) *Seat {
 	return s
 }
 
-// seated opens w to tasks; its predecessor, if it is still there, drains.
-func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
+// seated opens w to tasks; its predecessor, if it is still there, drains. It returns
+// false if the process has ended on its way here: then the seat is vacant again.
+func (s *Seat) seated(w *Worker, why string, fx *effects.List) bool {
 	old := s.worker
 	s.workersHad++
 	s.worker, s.vacant, s.wait = w, make(chan struct{}), 0
@@ -71,10 +72,12 @@ func (s *Seat) seated(w *Worker, why string, fx *effects.List) {
 	if old != nil {
 		old.drain(why, fx)
 	}
-	s.pool.fleet.Owner.Room(s.pool, fx)
 	if w.orphaned {
 		w.died(fx)
+		return false
 	}
+	s.pool.fleet.Owner.Room(s.pool, fx)
+	return true
 }
 
 // vacate makes the runner put another worker into the seat, after a wait.
@@ -117,7 +120,7 @@ func (s *Seat) lost(w *Worker, state lifecycle.State) {
 		s.deaths.Ended()
 		s.vacate(0)
 	} else {
-		s.vacate(s.deaths.Died(w.process.Exit(), w.process.LastStderr()))
+		s.vacate(s.deaths.Died(w.exit, w.stderr))
 	}
 	s.departed()
 }

@@ -26,6 +26,7 @@ type Slot struct {
 	// overdue is why hold was to stop, which did not and is kept, see Owner.Overdue; 0:
 	// it was not. Its worker is fenced.
 	overdue plugins.StopReason
+	began   time.Duration // by Fleet.Elapsed, of a hold that runs
 	lease   balancer.Lease
 	seq     uint64
 	guard   *time.Timer // ends a worker whose task does not stop in time
@@ -122,7 +123,10 @@ func (s handler) with(seq uint64, f func(owner Owner, h Hold, fx *effects.List))
 
 // Started implements plugins.Handler.
 func (s handler) Started(seq uint64) {
-	s.with(seq, func(owner Owner, h Hold, fx *effects.List) { owner.Started(h, fx) })
+	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		s.began = s.pool.fleet.Elapsed()
+		owner.Started(h, fx)
+	})
 }
 
 // Partial implements plugins.Handler.
@@ -168,6 +172,7 @@ func (s handler) Skipped(seq uint64, needsThread bool) {
 		s.clear()
 		owner.Returned(h, Skipped, fx)
 		s.worker.settle(fx)
+		owner.Room(s.pool, fx) // another worker may have a free slot
 	})
 }
 

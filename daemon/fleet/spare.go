@@ -52,7 +52,9 @@ func (r runner) takeSpare() bool {
 		w.process.Kill()
 		return false
 	}
-	r.take(w, "")
+	if !r.take(w, "") {
+		return true // and is vacant again
+	}
 	r.do(func(fx *effects.List) {
 		fx.Log(hclog.Info, "a spare took the seat", "worker", r.spec.ID, "pid", w.process.PID(), "took", (f.Elapsed() - began).String())
 	})

@@ -2,7 +2,9 @@ package fleet_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor"
 )
 
@@ -95,9 +98,19 @@ func TestASpareThatHasASeatLivesAndDiesThere(t *testing.T) {
 func TestASpareThatDiesOnItsWayIsReplacedLikeAnyOther(t *testing.T) {
 	daemontest.On(t, withSpare(1), func(f *daemontest.Farm) {
 		spare := f.Ready("p-spare-0")
-		spare.OnPin(func() error { spare.Die("signal: killed"); synctest.Wait(); return nil })
+		var waits task.ID
+		spare.OnPin(func() error {
+			waits = f.Submit(fleettest.Echo, daemontest.OnceOnly)
+			spare.Die("signal: killed")
+			synctest.Wait()
+			return nil
+		})
 		f.Ready("p-0").Die("signal: killed")
 		f.Pass(time.Second)
+		f.Ends("completed", 1, waits)
+		if strings.Contains(f.Log.String(), fmt.Sprintf("worker is ready: worker=p-0 pid=%d ", spare.PID())) || strings.Contains(f.Log.String(), "a spare took") {
+			t.Errorf("a dead worker is ready:\n%s", f.Log)
+		}
 		if f.Ready("p-0") == spare || f.Figure("worker_deaths") != 2 {
 			t.Errorf("%d deaths were counted: %s", f.Figure("worker_deaths"), f.Launcher)
 		}
@@ -181,6 +194,10 @@ func TestAReloadChangesHowManySparesThereAre(t *testing.T) {
 		if f.Pass(time.Second); f.IDs() != "[p-0]" || len(f.Launcher.Living()) != 1 {
 			t.Errorf("ready are %s: %s", f.IDs(), f.Launcher)
 		}
-		f.Launcher.Refuse(func(s supervisor.Spec) error { return errors.New("no") })
+		f.Launcher.Refuse(func(s supervisor.Spec) error {
+			t.Errorf("%s is started, whom nobody wants", s.ID)
+			return nil
+		})
+		f.Pass(time.Hour)
 	})
 }

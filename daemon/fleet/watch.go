@@ -21,7 +21,11 @@ func (w watcher) watch() {
 	for _, s := range w.slots {
 		<-s.lost // what it had written before its death has been read now
 	}
-	w.pool.fleet.do(w.died)
+	exit, stderr := w.process.Exit(), w.process.LastStderr()
+	w.pool.fleet.do(func(fx *effects.List) {
+		w.exit, w.stderr = exit, stderr
+		w.died(fx)
+	})
 }
 
 // A worker can stand still as a whole: somebody or a task has stopped it, or the kernel

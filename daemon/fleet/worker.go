@@ -34,6 +34,9 @@ type Worker struct {
 	tasks          int           // that have ended here
 	why            string        // it leaves
 	hung           bool          // it did not answer, see watch.go
+	// exit is how the process ended and stderr what it wrote last, once it has.
+	exit   string
+	stderr []string
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
 	// recycleFrom is from when on it may be given a successor, see recycle.go.
@@ -98,7 +101,7 @@ func (w *Worker) died(fx *effects.List) {
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
 	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
 		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(),
-			"exit", w.process.Exit(), "stderr", w.process.LastStderr())
+			"exit", w.exit, "stderr", w.stderr)
 	}
 }
 
@@ -110,7 +113,7 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 			running++
 		}
 	}
-	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Worker: w.spec.ID, Exit: w.process.Exit()}
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Worker: w.spec.ID, Exit: w.exit}
 	for _, s := range w.slots {
 		d.Overdue = s.overdue
 		s.abandon(d, fx)
@@ -122,6 +125,17 @@ func (w *Worker) busy() int {
 	n := 0
 	for _, s := range w.slots {
 		if s.hold != nil && s.overdue == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// held counts the slots that have a task.
+func (w *Worker) held() int {
+	n := 0
+	for _, s := range w.slots {
+		if s.hold != nil {
 			n++
 		}
 	}

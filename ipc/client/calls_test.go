@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 
 	"cpulb/daemon/api"
@@ -195,25 +194,4 @@ func TestWaitersForATaskThatIsAnotherAreTold(t *testing.T) {
 		t.Error("who gave up is told")
 	default:
 	}
-}
-
-// The types here and the daemon's have the same names in JSON.
-func TestTheTypesHaveTheDaemonsNames(t *testing.T) {
-	for _, pair := range [][2]any{{api.WorkerStatus{}, api.WorkerStatus{}}, {api.ExecutorStatus{}, api.ExecutorStatus{}},
-		{api.ScheduleStatus{}, api.ScheduleStatus{}}, {api.BatchView{}, api.BatchView{}}} {
-		if ours, theirs := names(pair[0]), names(pair[1]); !reflect.DeepEqual(ours, theirs) {
-			t.Errorf("%T: %v, the daemon's %v", pair[0], ours, theirs)
-		}
-	}
-}
-
-func names(v any) (all []string) {
-	for f := range reflect.TypeOf(v).Fields() {
-		if !f.IsExported() {
-			continue
-		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		all = append(all, name)
-	}
-	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"cpulb/daemon/fleet"
 	"cpulb/plugins"
@@ -30,6 +31,7 @@ type Process struct {
 	onPin    func() error
 	rss      int64
 	asked    int
+	linger   time.Duration
 
 	ended chan struct{} // closed at its end
 	done  chan struct{} // closed once everything of it has been read
@@ -242,10 +244,19 @@ func (p *Process) Die(how string) {
 	}
 	p.dying, p.how = true, how
 	close(p.ended)
+	linger := p.linger
 	go func() {
 		p.running.Wait()
+		time.Sleep(linger)
 		close(p.done)
 	}()
+}
+
+// Linger sets how long it takes from the process's end until that is seen.
+func (p *Process) Linger(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.linger = d
 }
 
 // Kill implements fleet.Process.

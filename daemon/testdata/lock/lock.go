@@ -3,7 +3,10 @@
 package lock
 
 import (
+	"log"
+	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -15,8 +18,9 @@ import (
 )
 
 type engine struct {
-	log     hclog.Logger
+	logger  hclog.Logger
 	mu      sync.Mutex
+	once    sync.Once
 	group   sync.WaitGroup
 	journal *journal.Journal
 	ch      chan int
@@ -26,7 +30,7 @@ func (e *engine) do(f func(fx *effects.List)) {}
 
 func (e *engine) operations(w task.Watcher, f func()) {
 	e.do(func(fx *effects.List) {
-		e.log.Info("x")             // hclog.Logger.Info
+		e.logger.Info("x")          // hclog.Logger.Info
 		_, _ = os.ReadFile("x")     // os.ReadFile
 		time.Sleep(1)               // time.Sleep
 		e.mu.Lock()                 // sync.Mutex.Lock
@@ -40,21 +44,31 @@ func (e *engine) operations(w task.Watcher, f func()) {
 		select { // select
 		case <-e.ch:
 		}
-		go f()                        // go
-		e.do(func(*effects.List) {})  // do
-		e.helper()                    // leads to what helper does
-		e.journal.Append(nil, true)   // is allowed
-		fx.Answer(func() { <-e.ch })  // comes after the lock
-		time.AfterFunc(1, e.fromNone) // too
-		select {                      // does not block
+		go f()                                       // go
+		e.do(func(*effects.List) {})                 // do
+		e.once.Do(f)                                 // sync.Once.Do
+		_, _ = filepath.Glob("x")                    // filepath.Glob
+		log.Print("x")                               // log.Print
+		_, _ = http.Get("x")                         // http.Get
+		fx.Log(hclog.Info, "x", "y", os.Remove("x")) // os.Remove
+		fx.Process(e.made(os.Getuid()))              // os.Getuid
+		e.helper()                                   // leads to what helper does
+		e.journal.Append(nil, true)                  // is allowed
+		fx.Answer(func() { <-e.ch })                 // comes after the lock
+		time.AfterFunc(1, e.fromNone)                // too
+		fx.Process(e.fromNone)                       // too
+		_ = os.Getpid()                              // is allowed
+		select {                                     // does not block
 		case e.ch <- 1:
 		default:
 		}
 	})
-	e.log.Info("x") // is not under the lock
+	e.logger.Info("x") // is not under the lock
 }
 
 func nop(error) {}
+
+func (e *engine) made(int) func() { return nil }
 
 func (e *engine) helper() { _ = os.Remove("x") } // os.Remove
 
