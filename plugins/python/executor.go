@@ -67,9 +67,9 @@ func (e *Executor) Describe() plugins.Description {
 	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true}
 }
 
-// Configure implements plugins.Executor. Its settings are "interrupt_after", the
-// time between a cancel's flag and its exception, and "executable", the python
-// whose installation or venv is to be in force.
+// Configure implements plugins.Executor. Its settings are "venv", "preload" and
+// "script_dirs", as docs/configuration.md has them, and "interrupt_after", the time
+// between a cancel's flag and its exception, which the conformance suite sets.
 func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (string, error) {
 	start, err := e.settings(c.Settings)
 	if err != nil {
@@ -135,8 +135,6 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		value := given[name]
 		switch name {
-		case "executable":
-			start.Executable = value
 		case "venv":
 			if start.Executable, err = venvExecutable(value, embedpy.LinkedVersion()); err != nil {
 				return start, err
@@ -151,7 +149,7 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 			}
 		default:
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, strings.Join([]string{"executable", "interrupt_after", "preload", "script_dirs", "venv"}, ", "))
+				name, strings.Join([]string{"interrupt_after", "preload", "script_dirs", "venv"}, ", "))
 		}
 	}
 	return start, nil
