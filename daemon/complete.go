@@ -23,8 +23,13 @@ func (e *Engine) move(r *ledger.Record, to ledger.Phase, fx *effects.List) {
 	}
 }
 
-// illegalMove is the log line of such a mistake; tests fail on it.
-const illegalMove = "illegal move"
+// Mistakes are the log lines that tell of a mistake of the engine; tests fail on them.
+func Mistakes() []string { return []string{illegalMove, endedTwice} }
+
+const (
+	illegalMove = "illegal move"
+	endedTwice  = "a task ended a second time"
+)
 
 // finish brings r to its end, or to its next attempt.
 func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
@@ -40,7 +45,7 @@ func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 // Result once it has been committed; until then they see the task as it was.
 func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().Over() {
-		fx.Log(hclog.Error, "a task ended a second time", "task_id", r.Task.ID, "status", o.Status)
+		fx.Log(hclog.Error, endedTwice, "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
 	e.takeBackLocked(r)

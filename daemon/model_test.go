@@ -81,7 +81,7 @@ type mistakes struct {
 
 // Write implements io.Writer.
 func (m *mistakes) Write(line []byte) (int, error) {
-	if strings.Contains(string(line), "illegal move") {
+	if slices.ContainsFunc(daemon.Mistakes(), func(mistake string) bool { return strings.Contains(string(line), mistake) }) {
 		m.mu.Lock()
 		m.lines = append(m.lines, string(line))
 		m.mu.Unlock()

@@ -94,8 +94,10 @@ func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 // check ends the engine and looks at what is left of it.
 func (f *Farm) check() {
 	f.Stop()
-	if strings.Contains(f.Log.String(), "illegal move") {
-		f.Errorf("the log tells of a mistake:\n%s", f.Log)
+	for _, mistake := range daemon.Mistakes() {
+		if strings.Contains(f.Log.String(), mistake) {
+			f.Errorf("the log tells of a mistake:\n%s", f.Log)
+		}
 	}
 	if left := f.Launcher.Living(); len(left) > 0 {
 		f.Errorf("these live on: %s", f.Launcher)
