@@ -1,7 +1,6 @@
 """A worker that runs several tasks at once: they share the process as threads of any server do."""
 
 import contextvars
-import os
 import sys
 import threading
 import warnings
@@ -14,7 +13,7 @@ from cpulb.keeper import Keeper
 from cpulb.modules import modules
 from cpulb.owner import note_starters, owner, running
 from cpulb.report import log
-from cpulb.scripts import Kept, Script, execute, find_file
+from cpulb.scripts import Kept, Script, execute, find_file, module_name
 from cpulb.loggers import Loggers
 from cpulb.state import ABSENT, Attribute, Environ, Items, Names
 
@@ -236,9 +235,7 @@ class Shared:
 
     def load(self, context, path):
         script = Script(path, *find_file(path))
-        stem = os.path.basename(script.real).removesuffix(".py")
-        script.name = self.siblings.script_name(stem if stem.isidentifier() and stem not in modules.library
-                                                and stem not in sys.stdlib_module_names else "script-" + stem, script.folder)
+        script.name = self.siblings.script_name(module_name(script.real), script.folder)
         script.variables = contextvars.copy_context()
         before = self.keeper.read()
         self.keeper.pending.append(before)

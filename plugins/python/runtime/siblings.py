@@ -19,6 +19,11 @@ from cpulb.modules import LOADED_BY_PYTHON, modules
 from cpulb.report import log
 
 
+def hidden(name, folder):
+    """The private name of a folder's module."""
+    return "_cpulb_%s_%s" % (hashlib.sha256(os.fsencode(folder)).hexdigest()[:8], name)
+
+
 class Siblings:
     """The names that folders have; first in sys.meta_path."""
 
@@ -76,10 +81,9 @@ class Siblings:
         return self.private_name(name, folder, owner)
 
     def private_name(self, name, folder, owner):
-        private = "_cpulb_%s_%s" % (hashlib.sha256(os.fsencode(folder)).hexdigest()[:8], name)
-        if private not in self.private:
-            self.private[private] = folder, name
-            self.folders[private] = folder
+        known = hidden(name, folder) in self.private
+        private = self.hide(name, folder)
+        if not known:
             log("%s of %s is imported as %s, because %s has a module of that name; rename one, or give the scripts pools of "
                 "their own, or one with threads = 1" % (name, folder, private, owner or "a library"))
         return private
@@ -88,7 +92,11 @@ class Siblings:
         """The name for a script's own module: its file's, unless another folder or a library has it."""
         if self.folders.setdefault(name, folder) == folder and name.isidentifier():
             return name
-        private = "_cpulb_%s_%s" % (hashlib.sha256(os.fsencode(folder)).hexdigest()[:8], name)
+        return self.hide(name, folder)
+
+    def hide(self, name, folder):
+        """Give a module a private name."""
+        private = hidden(name, folder)
         self.private[private] = folder, name
         self.folders[private] = folder
         return private
