@@ -45,9 +45,10 @@ type Config struct {
 	// thread that posts, which waits for it; so it may come from several threads
 	// at once. May be nil.
 	Posted func(Post)
-	// OnMain calls its argument, which returns only if CPython can't be started, on the
-	// OS thread that is to be Python's main thread: the process's first one if signals are to interrupt
-	// what Python code waits for there. nil: a thread of the interpreter's own.
+	// OnMain calls its argument, which returns only if CPython can't be started, on
+	// the OS thread that is to be Python's main thread: the process's first one if
+	// signals are to interrupt what Python code waits for there. nil: a thread of the
+	// interpreter's own.
 	OnMain func(func())
 }
 
