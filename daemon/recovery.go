@@ -26,7 +26,7 @@ func (e *Engine) openJournal() error {
 	}
 	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
-		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

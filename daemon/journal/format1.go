@@ -8,36 +8,9 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
-
-	"go.etcd.io/bbolt"
 )
 
-// fromFormat1 brings all records of format 1 to format 2.
-func fromFormat1(tx *bbolt.Tx) error {
-	for name, convert := range map[string]func(key, value []byte) ([]byte, error){
-		bucketTasks:    acceptedOf1,
-		bucketProgress: func(_, value []byte) ([]byte, error) { return progressOf1(value) },
-		bucketResults:  func(_, value []byte) ([]byte, error) { return endedOf1(value) },
-	} {
-		b := tx.Bucket([]byte(name))
-		c := b.Cursor()
-		for key, value := c.First(); key != nil; key, value = c.Next() {
-			again, err := convert(key, value)
-			if err != nil {
-				return fmt.Errorf("%w: %s: the task of %s: %w", ErrCorrupt, name, keyTime(key), err)
-			}
-			if err := b.Put(key, again); err != nil {
-				return err
-			}
-		}
-	}
-	about := tx.Bucket([]byte(bucketAbout))
-	schedules, err := schedulesOf1(about.Get([]byte(keySchedules)))
-	if err != nil {
-		return err
-	}
-	return about.Put([]byte(keySchedules), encodeSchedules([]byte{}, schedules))
-}
+// What a format-1 database has is converted to messages of today.
 
 var errShort = errors.New("a record ends too soon")
 
@@ -74,7 +47,7 @@ func acceptedOf1(key, value []byte) ([]byte, error) {
 		return nil, errShort
 	}
 	r := reader1{rest: value}
-	a := Accepted{Submitted: timeOf(key), Owner: uint32(r.number()), Start: r.number()}
+	a := Accepted{Submitted: timeOf(int64(binary.BigEndian.Uint64(key))), Owner: uint32(r.number()), Start: r.number()}
 	a.Pool = string(r.bytes(r.number()))
 	copy(a.Batch[:], r.bytes(uint64(len(a.Batch))))
 	if r.err != nil {
@@ -88,7 +61,7 @@ func acceptedOf1(key, value []byte) ([]byte, error) {
 }
 
 // Progress was JSON.
-func progressOf1(value []byte) ([]byte, error) {
+func progressOf1(_, value []byte) ([]byte, error) {
 	var p struct {
 		Attempts   int       `json:"attempts"`
 		Retries    int       `json:"retries"`
@@ -107,7 +80,7 @@ func progressOf1(value []byte) ([]byte, error) {
 
 // An end was: the cursor and the length of the Result's JSON without its data as
 // varints, that JSON, and the data as they are.
-func endedOf1(value []byte) ([]byte, error) {
+func endedOf1(_, value []byte) ([]byte, error) {
 	r := reader1{rest: value}
 	e := Ended{Result: &task.Result{}, Cursor: task.Cursor{Attempt: int(r.number()), Seq: r.number()}}
 	text := r.bytes(r.number())
@@ -122,7 +95,7 @@ func endedOf1(value []byte) ([]byte, error) {
 }
 
 // Schedules were JSON: when each was last looked at.
-func schedulesOf1(text []byte) (map[string]Schedule, error) {
+func schedulesOf1(text []byte) ([]byte, error) {
 	if text == nil {
 		return nil, nil
 	}
@@ -134,5 +107,5 @@ func schedulesOf1(text []byte) (map[string]Schedule, error) {
 	for name, at := range until {
 		all[name] = Schedule{Until: at}
 	}
-	return all, nil
+	return encodeSchedules(nil, all), nil
 }

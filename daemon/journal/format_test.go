@@ -1,63 +1,109 @@
 package journal
 
 import (
-	"os"
-	"path/filepath"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cpulb/daemon/task"
 )
 
 // What is in the file may be anything, after all that disks do.
-func FuzzDecode(f *testing.F) {
+func FuzzRecord(f *testing.F) {
 	a := newTask(1, `,"labels":{"a":"b"}`)
-	f.Add(keyOf(a.Submitted), a.encode(nil), end(f, &a, `[1]`).encode(nil), (&Progress{Attempts: 1}).encode(nil))
-	f.Add([]byte("short"), []byte{0x80}, []byte{1, 2, 0xff, 0xff, 0x7f}, []byte{8})
-	f.Fuzz(func(t *testing.T, key, accepted, ended, progress []byte) {
-		s, err := saved(key, accepted, progress, ended)
+	at := position{3, 100}
+	for _, o := range []Op{{Accepted: &a}, {Submitted: a.Submitted, Ended: end(f, &a, `[1]`)}, {Submitted: a.Submitted, Progress: &Progress{Attempts: 1}},
+		{Submitted: a.Submitted, Forget: true}, {Batch: &Batch{Gone: map[task.Status]int{task.Failed: 2}}}, {Schedules: map[string]Schedule{"a": {Reason: "b"}}}} {
+		f.Add(appendRecord(nil, at, o.appendPayload), true)
+		f.Add(o.appendPayload(nil), false)
+	}
+	f.Add([]byte{0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8}, true)
+	f.Fuzz(func(t *testing.T, data []byte, framed bool) {
+		var r record
+		var err error
+		if framed {
+			r, err = readRecord(data, at)
+		} else {
+			r, err = parsePayload(data)
+		}
 		if err != nil {
 			return
 		}
-		again, err := saved(key, s.Accepted.encode(nil), progress, s.Ended.encode(nil))
-		if err != nil || again.Owner != s.Owner || again.Pool != s.Pool || !again.Task.Same(s.Task) || again.Ended.Cursor != s.Ended.Cursor {
-			t.Errorf("%+v\nbecomes\n%+v\n%v", s, again, err)
+		switch r.kind {
+		case kindAccepted:
+			if x, err := decodeAccepted(r.message); err == nil {
+				y, err := decodeAccepted(x.encode(nil))
+				if err != nil || !y.Task.Same(x.Task) || y.Pool != x.Pool || y.Uptime != x.Uptime {
+					t.Errorf("%+v becomes %+v, %v", x, y, err)
+				}
+			}
+		case kindProgress:
+			if x, err := decodeProgress(r.message); err == nil {
+				if y, err := decodeProgress(x.encode(nil)); err != nil || !reflect.DeepEqual(x, y) {
+					t.Errorf("%+v becomes %+v, %v", x, y, err)
+				}
+			}
+		case kindEnded:
+			if x, err := decodeEnded(r.message); err == nil {
+				if y, err := decodeEnded(x.encode(nil)); err != nil || y.Cursor != x.Cursor || y.Order != x.Order {
+					t.Errorf("%+v becomes %+v, %v", x, y, err)
+				}
+			}
+		case kindBatch:
+			_, _ = decodeBatch(r.message)
+		case kindSchedules:
+			_, _ = decodeSchedules(r.message)
 		}
 	})
 }
 
-func TestTheFileStaysSmallWhileTasksComeAndGo(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir, Options{})
-	round := func(first int) {
-		for i := first; i < first+100; i++ {
-			a := newTask(i, "")
-			j.Append(Whenever, nil, Op{Accepted: &a})
-			j.Append(Whenever, nil, Op{Submitted: a.Submitted, Ended: end(t, &a, `"some data"`)})
-			if i >= 1000 {
-				j.Append(Whenever, nil, Op{Submitted: epoch.Add(time.Duration(i - 1000)), Forget: true})
+func FuzzHead(f *testing.F) {
+	h := head{number: 7, before: 3, mark: mark{position{6, 3}, 2}, start: 9, firstOfBoot: 8, boot: "boot"}
+	f.Add(h.encode())
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if h, err := parseHead(data, 7); err == nil {
+			if again, err := parseHead(h.encode(), 7); err != nil || again != h {
+				t.Errorf("%+v becomes %+v, %v", h, again, err)
 			}
 		}
-		if err := j.commitNow(Op{Schedules: map[string]Schedule{}}); err != nil {
-			t.Fatal(err)
+	})
+}
+
+func TestTheLogStaysSmallWhileTasksComeAndGo(t *testing.T) {
+	const segment = 64 << 10
+	j := open(t, t.TempDir(), Options{segmentBytes: segment})
+	stays := newTask(1_000_000, `,"function":"stays"`)
+	must(t, j.commitNow(Op{Accepted: &stays}))
+	peak := int64(0)
+	for i := range 20_000 {
+		a := newTask(i, "")
+		j.Append(Written, nil, Op{Accepted: &a})
+		j.Append(Written, nil, Op{Submitted: a.Submitted, Progress: &Progress{Attempts: 1}})
+		j.Append(Written, nil, Op{Submitted: a.Submitted, Ended: end(t, &a, `"some data"`)})
+		if i >= 1000 {
+			j.Append(Written, nil, Op{Submitted: epoch.Add(time.Duration(i - 1000)), Forget: true})
+		}
+		if i%500 == 0 {
+			must(t, j.commitNow(Op{Schedules: map[string]Schedule{"a": {}}}))
+			peak = max(peak, j.Stats().Bytes)
 		}
 	}
-	size := func() int64 {
-		info, err := os.Stat(filepath.Join(dir, fileName))
-		if err != nil {
-			t.Fatal(err)
+	for j.Stats().Bytes > j.log.limit && t.Context().Err() == nil { // what is copied goes once it is synced
+		must(t, j.commitNow(Op{Schedules: map[string]Schedule{"a": {}}}))
+		if j.Stats().Bytes <= 2*1000*900+4*segment {
+			break
 		}
-		return info.Size()
 	}
-	n := 0
-	for ; n < 3000; n += 100 {
-		round(n)
+	t.Logf("at most %d bytes", peak)
+	closeNow(t, j)
+	live := j.log.index.total()
+	if size := j.log.size(); size > 2*live+4*segment {
+		t.Errorf("%d bytes, of which %d are needed", size, live)
 	}
-	before := size()
-	for ; n < 30_000; n += 100 {
-		round(n)
-	}
-	if after := size(); after > 2*before {
-		t.Errorf("the file has grown from %d to %d bytes", before, after)
+	if peak > 4*live+8*segment {
+		t.Errorf("at most %d bytes, when %d were needed", peak, live)
 	}
 }
 

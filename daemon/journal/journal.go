@@ -1,32 +1,36 @@
-// Package journal is the durable store of tasks and results: what the engine
-// appends is committed to disk in groups, one fsync for all who wait, and read
-// back at the next start. The store is go.etcd.io/bbolt; docs/journal.md says what
-// is in it and why it is this one.
+// Package journal is the durable store of tasks and results: a log to which the engine's
+// changes are appended, and which is read back at the next start. docs/journal.md says
+// what is in it.
 //
-// Guarantees: changes that are appended together are committed together or not at
-// all, and in the order of the calls. Once the answer of a change has come it
-// survives the death of the process and of the machine, as far as the disk keeps
-// what fsync(2) was told. A commit that fails, for want of room or otherwise,
-// damages nothing that was committed before. What is no longer needed makes room
-// for what comes; the file does not shrink.
+// Guarantees: changes that are appended together are written together or not at all, and
+// in the order of the calls. Once a change that was to be Written has been answered it
+// survives the death of the process; once one that was to be Synced has, that of the
+// machine too, as far as the disk keeps what fdatasync(2) was told. None waits for a sync
+// but those that need one, and one sync serves all who wait. What can't be written, for
+// want of room or otherwise, damages nothing that was written before, and waits. What was
+// torn off by a death is cut off at the next start; any other damage is named with its
+// place, and nothing is changed then. The log is at most about twice as large as what is
+// needed of it, and some segments more.
 //
 // It does not look into tasks and results, and never logs them.
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
-	"go.etcd.io/bbolt"
 )
 
 var (
@@ -40,126 +44,192 @@ var (
 	ErrNewer = errors.New("the journal was made by a later version")
 	// ErrCorrupt is matched when parts of the journal are missing or make no sense.
 	ErrCorrupt = errors.New("the journal is damaged")
-	// ErrFull is matched when a new task can't be committed: there is no room on the
-	// disk, or it fails.
+	// ErrUnsafe is matched when the journal belongs to another user, or when others may
+	// write to it. It has not been touched.
+	ErrUnsafe = errors.New("the journal is not safe from other users")
+	// ErrFull is matched when a new task can't be written: there is no room on the disk,
+	// or it fails.
 	ErrFull = errors.New("the journal can't be written")
-	// ErrClosed is matched when the journal was closed before the commit.
+	// ErrClosed is matched when the journal was closed first.
 	ErrClosed = errors.New("the journal is closed")
 )
 
 // Options is what Open needs.
 type Options struct {
+	// Interval is the most that a change which nobody waits for is not synced; 0: a second.
+	Interval time.Duration
 	// MachineBoot names this boot of the machine; empty: the kernel's id of it.
 	MachineBoot string
 	Log         hclog.Logger
-	// Observe, which may be nil, is called after each commit with how long it took and
-	// how many changes it had.
+	// Observe, which may be nil, is called after each sync with how long it took and how
+	// many changes it had.
 	Observe func(took time.Duration, changes int)
+
+	segmentBytes int64         // 0: segmentBytes
+	retryAfter   time.Duration // 0: retryAfter
 }
 
 // Stats are the journal's figures.
 type Stats struct {
-	// Waiting counts the changes that are not committed yet, and WaitingBytes about what
-	// they take in memory. Commits counts the commits that went well.
+	// Waiting counts the changes that have not come as far as was asked for, and
+	// WaitingBytes about what they take in memory.
 	Waiting      int
 	WaitingBytes int64
-	Commits      uint64
-	LastCommit   time.Duration
-	// Bytes is the size of the file.
+	// Commits counts the syncs that went well.
+	Commits    uint64
+	LastCommit time.Duration
+	// Bytes is the size of the log.
 	Bytes int64
-	// Failing is why the last commit failed; nil when it did not.
+	// Failing is why nothing can be written; nil when it can.
 	Failing error
 }
 
 // Journal is an open journal. Its methods are safe for concurrent use.
 type Journal struct {
-	options            Options
-	db                 *bbolt.DB
-	path               string
-	start, firstOfBoot uint64
-	clean              bool
-	schedules          map[string]Schedule
-	batches            map[task.ID]Batch
-	wake               chan struct{} // has one element when there is something to do
-	answers            answers
+	options   Options
+	lock      io.Closer // held as long as it is open
+	clean     bool
+	schedules map[string]Schedule
+	batches   map[task.ID]Batch
+	start     uint64
+	// firstOfBoot is the first start since the machine was booted.
+	firstOfBoot uint64
+
+	log        *log // the writer's, once Open has returned
+	compaction compaction
+	endErr     error // of the writer; to be read when all has been answered
+
+	wake, syncWake chan struct{} // each has one element when there is something to do
+	syncerEnded    chan struct{} // closed when it has
+	answers        answers
+
+	waitingOps, waitingBytes atomic.Int64
 
 	mu      sync.Mutex
 	waiting []*entry
-	closing bool
-	giveUp  context.Context // of Close
-	stats   Stats
+	// hurry: the writer is not to wait. lazyAt is when it goes on anyway, retryAt when
+	// it tries again what failed.
+	hurry           bool
+	lazyAt, retryAt time.Time
+	closing         bool
+	giveUp          context.Context // of Close
+	stats           Stats
+	syncing
 }
 
 const (
-	fileName = "journal.db"
-	// lockTimeout is how long to wait for another process to let go of the file.
+	logFolder = "log"
+	// lockTimeout is how long to wait for another process to let go of the journal.
 	lockTimeout = time.Second
 )
 
 // Open opens the journal in dir, or makes one, for its owner alone.
-// Errors: ErrInUse, ErrForeign, ErrNewer, ErrCorrupt.
-func Open(dir string, o Options) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, err
-	}
+// Errors: ErrInUse, ErrForeign, ErrNewer, ErrCorrupt, ErrUnsafe.
+func Open(dir string, o Options) (_ *Journal, err error) {
 	if o.MachineBoot == "" {
 		o.MachineBoot = machineBoot()
 	}
-	path := filepath.Join(dir, fileName)
-	if err := examine(path); err != nil {
+	lock, err := claim(dir)
+	if err != nil {
 		return nil, err
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	if err := takeOver(dir, o); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, logFolder)
+	if err := makePrivate(path); err != nil {
+		return nil, err
+	}
+	return openIn(&osFolder{path: path, lock: lock}, lock, o)
+}
+
+// openIn opens the journal whose log is in a folder.
+func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
+	o.retryAfter = cmp.Or(o.retryAfter, retryAfter)
+	o.segmentBytes = cmp.Or(o.segmentBytes, segmentBytes)
+	o.Interval = cmp.Or(o.Interval, time.Second)
+	l, clean, err := openLog(d, o.MachineBoot, o.segmentBytes, 0)
 	if err != nil {
-		return nil, named(path, err)
+		return nil, err
 	}
-	j := &Journal{options: o, db: db, path: path, wake: make(chan struct{}, 1), answers: newAnswers(), giveUp: context.Background()}
-	if err := j.begin(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+	j := &Journal{options: o, lock: lock, clean: clean, log: l, start: l.start, firstOfBoot: l.firstOfBoot, giveUp: context.Background(),
+		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers()}
+	if j.schedules, j.batches, err = l.others(); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
+	j.written, j.synced, j.files = l.end(), l.end(), []file{l.active().file}
+	j.stats.Bytes = l.size()
+	d.Reserve()
 	go j.work()
+	go j.sync()
 	go j.answers.run()
 	return j, nil
 }
 
-// examine looks at a file without changing it: bbolt maps it into memory, and
-// would be killed by a page that is not there.
-func examine(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+// Append has ops written, all or none, in the order of the calls. It does not wait for
+// anything, so it may be called under a lock. done, which may be nil, is called once: when
+// need is met, from a goroutine of the journal's and in the order of the calls with that
+// need, unless some have to wait for room. done must not block. What ops refer to must not
+// change any more.
+//
+// For a new task that can't be written done is called with ErrFull; everything else is
+// kept in memory and tried again until it is written, or until Close (ErrClosed).
+func (j *Journal) Append(need Need, done func(error), ops ...Op) {
+	if len(ops) == 0 && done == nil {
+		return
 	}
-	if err != nil {
-		return err
+	x := newEntry(need, done, j.start, ops)
+	j.waitingOps.Add(int64(len(ops)))
+	j.waitingBytes.Add(x.bytes)
+	if err := j.take(x); err != nil {
+		j.answer(x, err)
+		return
 	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return fmt.Errorf("%s: %w: it is empty or not a regular file", path, ErrForeign)
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
-	if err != nil {
-		return named(path, err)
-	}
-	defer db.Close()
-	return db.View(func(tx *bbolt.Tx) error {
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("%s: %w: it has %d bytes and should have %d; put it aside to start without it", path, ErrCorrupt, info.Size(), tx.Size())
-		}
-		return checkFormat(tx, path)
-	})
+	signal(j.wake)
 }
 
-// named translates bbolt's errors into those of this package.
-func named(path string, err error) error {
+// take puts x into the line, or says why not.
+func (j *Journal) take(x *entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	switch {
-	case errors.Is(err, errTimeout):
-		return fmt.Errorf("%s: %w", path, ErrInUse)
-	case errors.Is(err, errInvalid), errors.Is(err, errVersion), errors.Is(err, errChecksum):
-		return fmt.Errorf("%s: %w: %w", path, ErrForeign, err)
+	case j.closing:
+		return ErrClosed
+	case x.fresh && j.stats.Failing != nil:
+		return fmt.Errorf("%w: %w", ErrFull, j.stats.Failing)
+	case x.need > Whenever:
+		j.hurry = true
+	case len(j.waiting) == 0:
+		j.lazyAt = time.Now().Add(lazily)
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	j.waiting = append(j.waiting, x)
+	return nil
+}
+
+// answer answers x, unless that has been done.
+func (j *Journal) answer(x *entry, err error) {
+	if x.answered {
+		return
+	}
+	x.answered = true
+	j.waitingOps.Add(-int64(len(x.ops)))
+	if len(x.raw) == 0 {
+		j.waitingBytes.Add(-x.bytes)
+	}
+	j.answers.add(x.done, err)
+}
+
+// signal wakes who waits on ch.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 // machineBoot returns the kernel's id of this boot of the machine; empty where it has
@@ -188,34 +258,31 @@ func (j *Journal) Schedules() map[string]Schedule { return j.schedules }
 // Batches returns what was kept of batches when it was opened.
 func (j *Journal) Batches() map[task.ID]Batch { return j.batches }
 
+// Waiting is Stats.WaitingBytes. It waits for nothing.
+func (j *Journal) Waiting() int64 { return j.waitingBytes.Load() }
+
 // Stats returns the journal's figures.
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.stats
-	for _, x := range j.waiting {
-		s.Waiting += len(x.ops)
-		s.WaitingBytes += x.bytes
-	}
-	if info, err := os.Stat(j.path); err == nil {
-		s.Bytes = info.Size()
-	}
+	s.Waiting, s.WaitingBytes = int(j.waitingOps.Load()), j.waitingBytes.Load()
 	return s
 }
 
-// Close commits what waits, until ctx is done, and closes the journal. What could not be committed is answered with ErrClosed.
+// Close writes what waits, until ctx is done, and closes the journal. What could not be
+// written is answered with ErrClosed.
 func (j *Journal) Close(ctx context.Context) error {
 	j.mu.Lock()
 	already := j.closing
-	j.closing = true
 	if !already {
-		j.giveUp = ctx
+		j.closing, j.giveUp, j.hurry = true, ctx, true
 	}
 	j.mu.Unlock()
-	j.signal()
+	signal(j.wake)
 	<-j.answers.ended
 	if already {
 		return nil
 	}
-	return errors.Join(j.noteClean(), j.db.Close())
+	return errors.Join(j.endErr, j.log.close(), j.lock.Close())
 }

@@ -10,14 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
 	"cpulb/daemon/task"
 
 	"github.com/hashicorp/go-hclog"
-	"go.etcd.io/bbolt"
 )
 
 // epoch is when the first task of each test was submitted.
@@ -203,109 +201,10 @@ func TestAJournalInUseIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestFolderAndFileAreTheOwnersAlone(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "journal")
-	open(t, dir, Options{})
-	for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, fileName): 0o600} {
-		if info, err := os.Stat(path); err != nil || info.Mode() != want {
-			t.Errorf("%s: %v, %v", path, info.Mode(), err)
-		}
-	}
-}
-
-// damage makes a journal with tasks and has f change its file.
-func damage(t *testing.T, f func(path string)) (dir string, before []byte) {
-	t.Helper()
-	dir = t.TempDir()
-	j := open(t, dir, Options{})
-	for i := range 500 {
-		a := newTask(i, "")
-		j.Append(Whenever, nil, Op{Accepted: &a})
-	}
-	closeNow(t, j)
-	path := filepath.Join(dir, fileName)
-	f(path)
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir, before
-}
-
-func TestWhatCanNotBeReadIsNamedAndNotTouched(t *testing.T) {
-	write := func(text string) func(string) {
-		return func(path string) {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	about := func(key, value string) func(string) {
-		return func(path string) {
-			db, err := bbolt.Open(path, 0o600, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucketAbout)).Put([]byte(key), []byte(value)) })
-			if err := errors.Join(err, db.Close()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for name, x := range map[string]struct {
-		change func(string)
-		want   error
-	}{
-		"a text":             {write(strings.Repeat("dear diary ", 10_000)), ErrForeign},
-		"an empty file":      {write(""), ErrForeign},
-		"another database":   {foreignDatabase(t), ErrForeign},
-		"a later format":     {about(keyFormat, "3"), ErrNewer},
-		"no format":          {about(keyFormat, "blue"), ErrForeign},
-		"its end is missing": {func(path string) { shorten(t, path) }, ErrCorrupt},
-	} {
-		dir, before := damage(t, x.change)
-		_, err := Open(dir, Options{Log: hclog.NewNullLogger()})
-		if !errors.Is(err, x.want) || !strings.Contains(err.Error(), fileName) {
-			t.Errorf("%s: %v", name, err)
-		}
-		after, err := os.ReadFile(filepath.Join(dir, fileName))
-		if err != nil || !reflect.DeepEqual(before, after) {
-			t.Errorf("%s: the file was changed: %v", name, err)
-		}
-	}
-}
-
-func foreignDatabase(t *testing.T) func(string) {
-	return func(path string) {
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err == nil {
-			err = db.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func shorten(t *testing.T, path string) {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err == nil {
-		// bbolt's file is longer than what it uses: cut well into that.
-		err = os.Truncate(path, min(info.Size()/2, 32<<10))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // testdata/format1.db.gz was made by a daemon of that format.
 func TestAJournalOfFormat1IsTakenOver(t *testing.T) {
 	dir := t.TempDir()
-	unpack(t, "testdata/format1.db.gz", filepath.Join(dir, fileName))
+	unpack(t, "testdata/format1.db.gz", filepath.Join(dir, boltName))
 	j := open(t, dir, Options{})
 	found := all(t, j)
 	if len(found) != 2 {

@@ -1,0 +1,89 @@
+package journal
+
+// entry is what one call of Append wants to have written, all or none.
+type entry struct {
+	ops []Op
+	// raw, instead of ops, are payloads that are copied from an old segment.
+	raw  [][]byte
+	need Need
+	// fresh: a new task is among it, so it fails rather than wait for room.
+	fresh bool
+	bytes int64 // about, in memory
+	done  func(error)
+	// answered: done has been called.
+	answered bool
+}
+
+func newEntry(need Need, done func(error), start uint64, ops []Op) *entry {
+	x := &entry{ops: ops, need: need, done: done}
+	for i := range ops {
+		x.fresh = x.fresh || ops[i].Accepted != nil
+		x.bytes += ops[i].size()
+		ops[i].stamp(start)
+	}
+	return x
+}
+
+// written is one record of an entry, once it has its place.
+type written struct {
+	record record
+	at     position
+}
+
+// append appends the records of x, of which the first stands at p.
+func (x *entry) append(b []byte, p position, all []written) ([]byte, []written) {
+	for i := range x.ops {
+		b, all = appendOne(b, p, all, i+1 < len(x.ops), x.ops[i].appendPayload)
+		p.offset += all[len(all)-1].record.size
+	}
+	for _, payload := range x.raw {
+		b, all = appendOne(b, p, all, false, func(b []byte) []byte { return append(b, payload...) })
+		p.offset += all[len(all)-1].record.size
+	}
+	return b, all
+}
+
+func appendOne(b []byte, p position, all []written, goesOn bool, payload func([]byte) []byte) ([]byte, []written) {
+	at := len(b)
+	b = appendRecord(b, p, func(b []byte) []byte {
+		from := len(b)
+		if b = payload(b); goesOn {
+			b[from] |= byte(more)
+		}
+		return b
+	})
+	r, _ := parsePayload(b[at+headerBytes:]) // it is ours
+	r.message = nil
+	return b, append(all, written{r, p})
+}
+
+// keys calls take with all that x is about, until it returns false.
+func (x *entry) keys(take func(key) bool) {
+	for i := range x.ops {
+		if !take(x.ops[i].key()) {
+			return
+		}
+	}
+	for _, payload := range x.raw {
+		if r, _ := parsePayload(payload); !take(r.key) { // it is ours
+			return
+		}
+	}
+}
+
+// touches reports whether x is about something that is in keys.
+func (x *entry) touches(keys map[key]bool) bool {
+	for k := range x.keys {
+		if keys[k] {
+			return true
+		}
+	}
+	return false
+}
+
+// claim adds what x is about to keys.
+func (x *entry) claim(keys map[key]bool) {
+	for k := range x.keys {
+		keys[k] = true
+	}
+}

@@ -1,0 +1,127 @@
+package journal
+
+import "cpulb/daemon/task"
+
+// index knows which records are still needed, and in which segment they are. A million
+// tasks may wait: it is kept small.
+type index struct {
+	tasks     map[int64]held
+	batches   map[task.ID]place
+	schedules place
+	// live has, for each segment, about how many bytes of it are needed.
+	live map[uint32]int64
+	// complete: all segments have been read, so that nothing is known of a task that is
+	// not in tasks. Before, the record that accepts it may follow, as it was copied.
+	complete bool
+}
+
+// place is where a record is; the zero place is that of none.
+type place struct{ segment, offset, size uint32 }
+
+// held is what there is of one task. Of the first two a segment has but one record, so
+// that their offsets need not be known.
+type held struct {
+	acceptedIn, acceptedSize uint32
+	endedIn, endedSize       uint32
+	// progress is dead once the task has ended.
+	progressIn, progressAt uint32
+}
+
+// progressSize is about what a Progress takes.
+const progressSize = 64
+
+func newIndex() index {
+	return index{tasks: map[int64]held{}, batches: map[task.ID]place{}, live: map[uint32]int64{}}
+}
+
+// note takes in a record that stands at p.
+func (x *index) note(r record, p position) {
+	segment, offset, size := uint32(p.segment), uint32(p.offset), uint32(r.size)
+	h, known := x.tasks[r.key.stamp]
+	switch r.kind {
+	case kindAccepted:
+		x.swap(h.acceptedIn, int64(h.acceptedSize), segment, r.size)
+		h.acceptedIn, h.acceptedSize = segment, size
+		x.tasks[r.key.stamp] = h
+	case kindProgress:
+		if (known || !x.complete) && h.endedIn == 0 {
+			x.swap(h.progressIn, progressSize, segment, progressSize)
+			h.progressIn, h.progressAt = segment, offset
+			x.tasks[r.key.stamp] = h
+		}
+	case kindEnded:
+		if known || !x.complete {
+			x.drop(h.progressIn, progressSize)
+			x.swap(h.endedIn, int64(h.endedSize), segment, r.size)
+			h.endedIn, h.endedSize, h.progressIn = segment, size, 0
+			x.tasks[r.key.stamp] = h
+		}
+	case kindForget:
+		x.drop(h.acceptedIn, int64(h.acceptedSize))
+		x.drop(h.progressIn, progressSize)
+		x.drop(h.endedIn, int64(h.endedSize))
+		delete(x.tasks, r.key.stamp)
+	case kindBatch:
+		old := x.batches[r.key.batch]
+		x.swap(old.segment, int64(old.size), segment, r.size)
+		x.batches[r.key.batch] = place{segment, offset, size}
+	case kindForgetBatch:
+		old := x.batches[r.key.batch]
+		x.drop(old.segment, int64(old.size))
+		delete(x.batches, r.key.batch)
+	case kindSchedules:
+		x.swap(x.schedules.segment, int64(x.schedules.size), segment, r.size)
+		x.schedules = place{segment, offset, size}
+	}
+}
+
+// finish is called when all segments have been read.
+func (x *index) finish() {
+	for stamp, h := range x.tasks {
+		if h.acceptedIn == 0 { // it was refused, and something was noted of it all the same
+			x.note(record{kind: kindForget, key: key{stamp: stamp}}, position{})
+		}
+	}
+	x.complete = true
+}
+
+// swap counts a record that replaces another one.
+func (x *index) swap(oldIn uint32, oldSize int64, in uint32, size int64) {
+	x.drop(oldIn, oldSize)
+	x.live[in] += size
+}
+
+// drop counts a record that is no longer needed; segment 0 is that of none.
+func (x *index) drop(segment uint32, size int64) {
+	if segment != 0 {
+		x.live[segment] -= size
+	}
+}
+
+// needs reports whether a record that stands at p is still needed.
+func (x *index) needs(r record, p position) bool {
+	segment, offset := uint32(p.segment), uint32(p.offset)
+	h := x.tasks[r.key.stamp]
+	switch r.kind {
+	case kindAccepted:
+		return h.acceptedIn == segment
+	case kindProgress:
+		return h.progressIn == segment && h.progressAt == offset
+	case kindEnded:
+		return h.endedIn == segment
+	case kindBatch:
+		old := x.batches[r.key.batch]
+		return old.segment == segment && old.offset == offset
+	case kindSchedules:
+		return x.schedules.segment == segment && x.schedules.offset == offset
+	}
+	return false
+}
+
+// total is about how many bytes are needed in all segments.
+func (x *index) total() (n int64) {
+	for _, live := range x.live {
+		n += live
+	}
+	return n
+}

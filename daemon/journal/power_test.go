@@ -1,0 +1,205 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+
+	"github.com/hashicorp/go-hclog"
+	"pgregory.net/rapid"
+)
+
+// tale is what a journal was asked to keep of one task, and how far that was answered.
+type tale struct {
+	accepted *Accepted
+	steps    []string // what it is after each change, in their order
+	synced   int      // how many of these have been answered as synced
+	refused  bool     // there was no room for it, so what followed was in vain
+}
+
+// world has the tasks of a journal whose power is cut now and then.
+type world struct {
+	t     *rapid.T
+	disk  *memory
+	j     *Journal
+	boot  int
+	tales map[int64]*tale
+	next  int
+
+	mu      sync.Mutex
+	pending sync.WaitGroup
+}
+
+func (w *world) open() {
+	j, err := openIn(w.disk, io.NopCloser(nil), Options{Interval: time.Millisecond, MachineBoot: fmt.Sprint(w.boot), Log: hclog.NewNullLogger(), segmentBytes: 4 << 10, retryAfter: time.Millisecond})
+	if err != nil {
+		w.t.Fatalf("after a cut: %v", err)
+	}
+	w.j = j
+	w.check()
+}
+
+// check compares what is there with what must be: all that was answered, nothing that was
+// never asked for, and of each task a state that it had, none older than was answered.
+func (w *world) check() {
+	found := map[int64]string{}
+	for s, err := range w.j.Recover() {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		found[s.Submitted.UnixNano()] = state(&s)
+	}
+	for stamp, x := range w.tales {
+		if x.refused {
+			x.synced = 0
+		}
+		i := slices.Index(x.steps, found[stamp]) + 1
+		if i < x.synced {
+			w.t.Fatalf("task %d is %q, which is before %q", stamp-epoch.UnixNano(), found[stamp], x.steps[x.synced-1])
+		}
+		if i == 0 && found[stamp] != "" {
+			w.t.Fatalf("task %d is %q, which it never was: %q", stamp-epoch.UnixNano(), found[stamp], x.steps)
+		}
+		x.steps, x.synced = x.steps[:i], i // what was lost is lost
+		delete(found, stamp)
+		if i == 0 || x.steps[i-1] == "" {
+			delete(w.tales, stamp)
+		}
+	}
+	if len(found) > 0 {
+		w.t.Fatalf("%v were never asked for", found)
+	}
+}
+
+// state tells the states of a task apart; "" is that of one that is not there.
+func state(s *Saved) string {
+	switch {
+	case s.Task == nil:
+		return "nothing of it but its progress or its end"
+	case s.Ended != nil:
+		return "ended " + s.Ended.Result.Stdout
+	case s.Progress != nil:
+		return fmt.Sprint("attempt ", s.Progress.Attempts)
+	}
+	return "accepted"
+}
+
+func (w *world) append(x *tale, need Need, step string, o Op) {
+	x.steps = append(x.steps, step)
+	n := len(x.steps)
+	w.pending.Add(1)
+	w.j.Append(need, func(err error) {
+		defer w.pending.Done()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		switch {
+		case errors.Is(err, ErrFull):
+			x.refused = true
+		case err == nil && need == Synced:
+			x.synced = max(x.synced, n)
+		}
+	}, o)
+}
+
+// syncs has syncs fail or not.
+func (w *world) syncs(fail bool) {
+	w.disk.mu.Lock()
+	defer w.disk.mu.Unlock()
+	w.disk.failSync = fail
+}
+
+func (w *world) act(t *rapid.T) {
+	need := rapid.SampledFrom([]Need{Whenever, Written, Synced}).Draw(t, "need")
+	stamps := make([]int64, 0, len(w.tales))
+	for stamp, x := range w.tales {
+		if x.steps[len(x.steps)-1] != "" {
+			stamps = append(stamps, stamp)
+		}
+	}
+	slices.Sort(stamps)
+	if len(stamps) == 0 || rapid.IntRange(0, 3).Draw(t, "new") == 0 {
+		w.next++
+		a := newTask(w.next, "")
+		x := &tale{accepted: &a}
+		w.tales[a.Submitted.UnixNano()] = x
+		w.append(x, need, "accepted", Op{Accepted: &a})
+		return
+	}
+	stamp := rapid.SampledFrom(stamps).Draw(t, "task")
+	x := w.tales[stamp]
+	o, step := Op{Submitted: time.Unix(0, stamp)}, ""
+	switch rapid.IntRange(0, 3).Draw(t, "change") {
+	case 0:
+		o.Forget = true
+	case 1:
+		step = fmt.Sprint("ended ", len(x.steps))
+		o.Ended = &Ended{Result: &task.Result{ID: x.accepted.Task.ID, Status: task.Completed, Stdout: fmt.Sprint(len(x.steps)),
+			Data: make([]byte, rapid.IntRange(0, 3000).Draw(t, "size"))}}
+		for i := range o.Ended.Result.Data {
+			o.Ended.Result.Data[i] = '1'
+		}
+	default:
+		if x.steps[len(x.steps)-1][0] == 'e' { // it has ended
+			return
+		}
+		step = fmt.Sprint("attempt ", len(x.steps))
+		o.Progress = &Progress{Attempts: len(x.steps)}
+	}
+	w.append(x, need, step, o)
+}
+
+func TestWhatWasSyncedSurvivesAPowerCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{t: t, disk: newMemory(), tales: map[int64]*tale{}}
+		w.open()
+		t.Repeat(map[string]func(*rapid.T){
+			"act": w.act,
+			"many": func(t *rapid.T) {
+				for range rapid.IntRange(1, 30).Draw(t, "n") {
+					w.act(t)
+				}
+			},
+			"wait": func(*rapid.T) {
+				w.syncs(false)
+				w.pending.Wait()
+			},
+			"sync fails": func(t *rapid.T) {
+				w.syncs(rapid.IntRange(0, 4).Draw(t, "fails") == 0)
+			},
+			"cut": func(t *rapid.T) {
+				w.mu.Lock()
+				after := w.disk.cut(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") })
+				tales := map[int64]*tale{}
+				for stamp, x := range w.tales {
+					y := *x
+					tales[stamp] = &y
+				}
+				w.mu.Unlock()
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				_ = w.j.Close(ctx) // that machine is no more
+				w.disk, w.tales = after, tales
+				w.boot++
+				w.open()
+			},
+			"stop": func(*rapid.T) {
+				w.syncs(false)
+				if err := w.j.Close(context.Background()); err != nil && !errors.Is(err, errIO) {
+					t.Fatal(err)
+				}
+				w.open()
+			},
+		})
+		w.syncs(false)
+		if err := w.j.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,210 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+)
+
+// unsyncedBytes are so many that a sync does not wait for its time.
+const unsyncedBytes = 16 << 20
+
+// syncing is what the writer and the syncer share; Journal.mu guards it.
+type syncing struct {
+	// written and synced are up to where the log is.
+	written, synced position
+	// unsynced are the entries between them, in their order; bytes is about their size.
+	unsynced []*entry
+	bytes    int64
+	// files are those that have something that is not synced, the last one is written to.
+	files []file
+	// names: there is a new name in the folder.
+	names bool
+	// wanted: somebody waits for a sync, or for all that is written.
+	wanted bool
+	// syncFailed is why the last sync failed, until the writer has seen to it.
+	syncFailed error
+	ended      bool
+}
+
+// began notes that a new segment is written to.
+func (j *Journal) began(f file) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.files, j.names = append(j.files, f), true
+	j.written = j.log.end()
+}
+
+// handOn answers what need only be written, and leaves the rest to the syncer.
+func (j *Journal) handOn(piece []*entry) {
+	j.mu.Lock()
+	j.written = j.log.end()
+	for _, x := range piece {
+		j.unsynced = append(j.unsynced, x)
+		j.bytes += x.bytes
+		j.wanted = j.wanted || x.need == Synced
+	}
+	j.wanted = j.wanted || j.bytes > unsyncedBytes
+	j.mu.Unlock()
+	for _, x := range piece {
+		if x.need < Synced {
+			j.answer(x, nil)
+		}
+	}
+	signal(j.syncWake)
+}
+
+// syncedTo returns up to where the log is synced.
+func (j *Journal) syncedTo() position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.synced
+}
+
+// sync is the syncer's goroutine: one fdatasync for all who wait. What nobody waits for
+// is synced after Options.Interval.
+func (j *Journal) sync() {
+	defer close(j.syncerEnded)
+	for {
+		j.mu.Lock()
+		wanted, some, ended := j.wanted, len(j.unsynced) > 0 || j.names, j.ended
+		j.mu.Unlock()
+		switch {
+		case ended:
+			return
+		case wanted:
+			j.syncOnce()
+		case some:
+			if j.waitToSync(j.options.Interval) {
+				j.want()
+			}
+		default:
+			<-j.syncWake
+		}
+	}
+}
+
+// waitToSync waits for d, and reports whether that has passed. It ends sooner if
+// somebody waits for a sync.
+func (j *Journal) waitToSync(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-j.syncWake:
+		}
+		j.mu.Lock()
+		stop := j.wanted || j.ended
+		j.mu.Unlock()
+		if stop {
+			return false
+		}
+	}
+}
+
+// want asks for a sync.
+func (j *Journal) want() {
+	j.mu.Lock()
+	j.wanted = true
+	j.mu.Unlock()
+	signal(j.syncWake)
+}
+
+// syncOnce syncs all that is written by now.
+func (j *Journal) syncOnce() {
+	j.mu.Lock()
+	if j.syncFailed != nil { // the writer sees to that first
+		j.wanted = false
+		j.mu.Unlock()
+		return
+	}
+	files, names, count, upTo := j.files, j.names, len(j.unsynced), j.written
+	j.wanted, j.names = false, false
+	j.mu.Unlock()
+	started := time.Now()
+	err := syncFiles(j.log.folder, files, names)
+	j.settled(err, time.Since(started), count, upTo, len(files)-1)
+}
+
+func syncFiles(d folder, files []file, names bool) error {
+	if names {
+		if err := d.Sync(); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled answers after a sync, or leaves it to the writer to repair what failed.
+func (j *Journal) settled(err error, took time.Duration, count int, upTo position, oldFiles int) {
+	j.mu.Lock()
+	if err != nil {
+		j.syncFailed = err
+		j.mu.Unlock()
+		j.fail(err)
+		signal(j.wake)
+		return
+	}
+	done := j.unsynced[:count:count]
+	j.unsynced = j.unsynced[count:]
+	j.files = j.files[oldFiles:]
+	j.synced = upTo
+	changes := 0
+	for _, x := range done {
+		j.bytes -= x.bytes
+		changes += max(len(x.ops), len(x.raw))
+	}
+	j.stats.Commits++
+	j.stats.LastCommit = took
+	j.hurry = true // for the mark of it, and what may be removed now
+	j.mu.Unlock()
+	for _, x := range done {
+		if x.need == Synced {
+			j.answer(x, nil)
+		}
+	}
+	signal(j.wake)
+	if j.options.Observe != nil {
+		j.options.Observe(took, changes)
+	}
+}
+
+// repair sees to a sync that failed: what the log has behind the last one that did not
+// is no longer certain, whatever later ones say. It is cut off; repair returns what is to
+// be written again, to a new segment.
+func (j *Journal) repair() (again []*entry, err error) {
+	j.mu.Lock()
+	failed, synced := j.syncFailed, j.synced
+	j.mu.Unlock()
+	if failed == nil {
+		return nil, nil
+	}
+	if err := j.log.cutOff(synced); err != nil {
+		return nil, err
+	}
+	if err := j.log.begin(); err != nil {
+		return nil, err
+	}
+	j.compaction.dropAt = position{}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, x := range j.unsynced {
+		if x.fresh && !x.answered {
+			j.answer(x, fmt.Errorf("%w: %w", ErrFull, failed))
+		} else {
+			again = append(again, x)
+		}
+	}
+	j.unsynced, j.bytes = nil, 0
+	j.files, j.names = []file{j.log.active().file}, true
+	j.written = j.log.end()
+	j.syncFailed, j.wanted = nil, true
+	signal(j.syncWake)
+	return again, nil
+}

@@ -1,0 +1,284 @@
+package journal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// retryAfter is how long to wait after a write that failed.
+	retryAfter = time.Second
+	// lazily is how long a change waits at most that nobody waits for.
+	lazily = 50 * time.Millisecond
+	// pieceBytes bounds what is written at once, unless a single change is larger.
+	pieceBytes = 1 << 20
+)
+
+// work is the writer's goroutine. It ends when the journal is closed and nothing waits,
+// or what waits can't be written in time.
+func (j *Journal) work() {
+	for {
+		j.pause()
+		all, closing := j.next()
+		kept, err := j.pass(all)
+		j.report(err)
+		switch {
+		case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
+			j.end()
+			return
+		case closing:
+			j.want()
+		case err == nil:
+			j.compact()
+		}
+	}
+}
+
+// pause waits for something to do, and a little more if nobody waits for it.
+func (j *Journal) pause() {
+	for {
+		wait, giveUp := j.wait()
+		if wait <= 0 {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-j.wake:
+		case <-giveUp:
+		}
+		timer.Stop()
+	}
+}
+
+// forEver is longer than any wait.
+const forEver = 365 * 24 * time.Hour
+
+// wait is how long the writer is to wait, unless it is woken.
+func (j *Journal) wait() (time.Duration, <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	giveUp := j.giveUp.Done()
+	switch {
+	case j.closing && j.giveUp.Err() != nil:
+		return 0, giveUp
+	case j.stats.Failing != nil:
+		return time.Until(j.retryAt), giveUp
+	case j.hurry, j.closing && len(j.waiting) > 0:
+		return 0, giveUp
+	case len(j.waiting) > 0:
+		return time.Until(j.lazyAt), giveUp
+	}
+	return forEver, giveUp
+}
+
+// next takes all that waits.
+func (j *Journal) next() (all []*entry, closing bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all, j.waiting, j.hurry = j.waiting, nil, false
+	return all, j.closing
+}
+
+// pass writes all, and returns how many have to wait.
+func (j *Journal) pass(all []*entry) (kept int, err error) {
+	if again, err := j.repair(); err != nil {
+		return j.refuse(all, err), err
+	} else if len(again) > 0 {
+		all = append(again, all...)
+	}
+	if err := j.ready(); err != nil {
+		return j.refuse(all, err), err
+	}
+	if len(all) == 0 {
+		return 0, j.probe()
+	}
+	return j.writeAll(all)
+}
+
+// ready sees to it that there is a segment to write to.
+func (j *Journal) ready() error {
+	err := j.log.inPlace(j.log.active())
+	if errors.Is(err, errMoved) {
+		return j.rescue(err)
+	}
+	if err == nil && (j.log.spoiled || j.log.active().size >= j.log.limit) {
+		err = j.turnOver()
+	}
+	return err
+}
+
+// probe writes a mark: of a sync that nothing else was written after, or to find out
+// whether there is room again.
+func (j *Journal) probe() error {
+	j.mu.Lock()
+	failing, synced, idle := j.stats.Failing != nil, j.synced, len(j.unsynced) == 0
+	j.mu.Unlock()
+	if failing || idle && synced != j.log.marked.synced {
+		return j.writePiece(nil)
+	}
+	return nil
+}
+
+// turnOver begins a new segment.
+func (j *Journal) turnOver() error {
+	for _, s := range j.log.segments {
+		if err := j.log.inPlace(s); err != nil {
+			return err
+		}
+	}
+	if err := j.log.begin(); err != nil {
+		return err
+	}
+	j.began(j.log.active().file)
+	return nil
+}
+
+// writeAll writes all in pieces. Where one can't be written each change is tried by
+// itself: what finds no room waits, and so does what comes after it and is about the
+// same. All else may go before: a task that is forgotten makes room.
+func (j *Journal) writeAll(all []*entry) (kept int, err error) {
+	for len(all) > 0 {
+		n, bytes := 0, int64(0)
+		for n < len(all) && (n == 0 || bytes+all[n].bytes <= pieceBytes) {
+			bytes += all[n].bytes
+			n++
+		}
+		if j.writePiece(all[:n]) != nil {
+			return j.writeSingly(all)
+		}
+		all = all[n:]
+	}
+	return 0, nil
+}
+
+func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
+	j.log.folder.Release()
+	var kept []*entry
+	held := map[key]bool{}
+	tooMuch := int64(1) << 62
+	for _, x := range all {
+		err := first
+		if !x.touches(held) && x.bytes < tooMuch {
+			err = j.writePiece([]*entry{x})
+		}
+		if err == nil {
+			continue
+		}
+		first = cmp.Or(first, err)
+		if errors.Is(err, unix.ENOSPC) {
+			tooMuch = min(tooMuch, x.bytes)
+		}
+		kept = append(kept, x)
+		x.claim(held)
+	}
+	if len(kept) == 0 {
+		return 0, nil
+	}
+	return j.refuse(kept, first), first
+}
+
+// refuse answers the new tasks among all, puts the rest back, and returns how many that
+// are.
+func (j *Journal) refuse(all []*entry, err error) int {
+	var kept []*entry
+	for _, x := range all {
+		if x.fresh && !x.answered {
+			j.answer(x, fmt.Errorf("%w: %w", ErrFull, err))
+		} else {
+			kept = append(kept, x)
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting = append(kept, j.waiting...)
+	return len(kept)
+}
+
+// writePiece writes some entries with one write, all or none.
+func (j *Journal) writePiece(piece []*entry) error {
+	m := mark{synced: j.syncedTo(), first: j.log.segments[0].number}
+	var all []written
+	err := j.log.write(func(b []byte, p position) []byte {
+		if m != j.log.marked || piece == nil {
+			b = appendMark(b, p, kindMark, m)
+			p.offset += int64(len(b))
+		}
+		for _, x := range piece {
+			from := len(b)
+			b, all = x.append(b, p, all)
+			p.offset += int64(len(b) - from)
+		}
+		return b
+	})
+	if err != nil {
+		return err
+	}
+	j.log.marked = m
+	for _, w := range all {
+		j.log.index.note(w.record, w.at)
+	}
+	j.handOn(piece)
+	return nil
+}
+
+// report notes how a pass went.
+func (j *Journal) report(err error) {
+	j.mu.Lock()
+	j.stats.Bytes = j.log.size()
+	failing, syncFailed := j.stats.Failing != nil, j.syncFailed
+	if err == nil && syncFailed == nil {
+		j.stats.Failing = nil
+	}
+	j.mu.Unlock()
+	switch {
+	case err != nil:
+		j.fail(err)
+	case failing && syncFailed == nil:
+		j.log.folder.Reserve()
+		j.options.Log.Info("writing goes on")
+	}
+}
+
+// fail notes that nothing can be written, for now.
+func (j *Journal) fail(err error) {
+	j.mu.Lock()
+	first := j.stats.Failing == nil
+	j.stats.Failing, j.retryAt = err, time.Now().Add(j.options.retryAfter)
+	j.mu.Unlock()
+	if first {
+		j.options.Log.Error("can't write; new tasks are refused, results wait in memory", "error", err)
+	}
+}
+
+// settledAll reports whether nothing waits any more.
+func (j *Journal) settledAll(kept int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return kept == 0 && len(j.waiting) == 0 && len(j.unsynced) == 0 && j.syncFailed == nil
+}
+
+// end notes that the journal is closed in order, if it is, and answers what could not be
+// written in time.
+func (j *Journal) end() {
+	j.mu.Lock()
+	j.ended = true
+	j.mu.Unlock()
+	signal(j.syncWake)
+	<-j.syncerEnded
+	j.mu.Lock()
+	left := append(j.unsynced, j.waiting...)
+	failing := j.stats.Failing
+	j.mu.Unlock()
+	if len(left) == 0 && failing == nil {
+		j.endErr = j.log.finish()
+	}
+	for _, x := range left {
+		j.answer(x, ErrClosed)
+	}
+	j.answers.close()
+}
