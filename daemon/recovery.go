@@ -25,12 +25,17 @@ func (e *Engine) openJournal() error {
 		return nil
 	}
 	began := e.elapsed()
-	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
+	folder := filepath.Join(e.options.StateDir, journalFolder)
+	j, err := journal.Open(folder,
 		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	e.journal = j
+	if err := e.serve(folder); err != nil {
+		e.closeJournal(context.Background())
+		return err
+	}
 	known, waiting, err := e.recover(j)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
