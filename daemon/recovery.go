@@ -118,6 +118,9 @@ func (e *Engine) blame(all []unfinished) {
 			ran = append(ran, u.record)
 		}
 	}
+	if len(ran) == 0 {
+		return
+	}
 	blamed := ledger.Lose(ran)
 	e.log.Warn("the daemon before this one did not stop in order", "running_tasks", len(ran))
 	if blamed != nil {
