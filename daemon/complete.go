@@ -61,7 +61,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		return
 	}
 	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
-	fx.Commit(func() { e.journal.Append(func(err error) { e.ended(r, res, err) }, mustWait(r), op) })
+	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
 }
 
 // takeBackLocked takes r from the slot that has it, if one does.
@@ -84,9 +84,14 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	})
 }
 
-// mustWait reports whether the caller asked to wait for the commit even where the
-// configuration would not.
-func mustWait(r *ledger.Record) bool { return r.Task.Extra != nil && r.Task.Extra.Durable != nil }
+// need is how far r and its Result must have come in the journal before anybody sees
+// them: as journal.sync says, unless the caller asked for more.
+func (e *Engine) need(r *ledger.Record) journal.Need {
+	if x := r.Task.Extra; e.config.Load().Journal.Sync == "group" || x != nil && x.Durable != nil && *x.Durable {
+		return journal.Synced
+	}
+	return journal.Written
+}
 
 // reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
@@ -143,11 +148,10 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 }
 
 // noteLocked records in the journal how far r has come, for the next start of the
-// daemon. Nothing waits for the commit. The journal takes the note under the lock,
-// without waiting, because the order matters: a later note replaces an earlier one.
+// daemon. It is written at once, but nothing waits for that.
 func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
 	if e.journal != nil && !r.Volatile {
-		e.journal.Append(nil, false, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+		e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
@@ -161,13 +165,11 @@ func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *eff
 	p := progress(r, time.Time{})
 	p.Dispatched = true
 	op := journal.Op{Submitted: r.Submitted(), Progress: p}
-	fx.Commit(func() {
-		e.journal.Append(func(err error) {
-			if err == nil { // else the journal is closed, and the daemon ends
-				to.Send(t)
-			}
-		}, true, op)
-	})
+	e.journal.Append(journal.Synced, func(err error) {
+		if err == nil { // else the journal is closed, and the daemon ends
+			to.Send(t)
+		}
+	}, op)
 }
 
 func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {

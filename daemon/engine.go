@@ -8,9 +8,10 @@
 // holds as long as the daemon lives.
 //
 // Locking: Engine.mu guards all that the engine knows, and Engine.do alone takes it.
-// Nothing that can block happens under it. Whatever an operation leaves to be done
-// after it (frames, commits, events, answers, processes, log lines) goes into its
-// effects.List. A method that takes an effects.List, and one whose name ends in
+// Nothing that can block happens under it. Changes go to the journal under it, which
+// takes them without waiting: the order of the journal is that of the lock. Whatever an
+// operation leaves to be done after it (frames, events, answers, processes, log lines)
+// goes into its effects.List. A method that takes an effects.List, and one whose name ends in
 // Locked, is called under the lock.
 package daemon
 
@@ -141,9 +142,11 @@ func New(o Options) (*Engine, error) {
 		launcher.Close()
 		return nil, err
 	}
-	var since map[string]time.Time
+	since := map[string]time.Time{}
 	if e.journal != nil {
-		since = e.journal.Schedules()
+		for name, s := range e.journal.Schedules() {
+			since[name] = s.Until
+		}
 	}
 	e.replanLocked(e.schedules, since)
 	return e, nil
@@ -229,7 +232,7 @@ func (e *Engine) locked(f func()) {
 // evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
 
-// forgetLocked deletes evicted tasks from the journal, under the lock as noteLocked does.
+// forgetLocked deletes evicted tasks from the journal.
 func (e *Engine) forgetLocked(gone []*ledger.Record) {
 	if e.journal == nil || len(gone) == 0 {
 		return
@@ -240,7 +243,7 @@ func (e *Engine) forgetLocked(gone []*ledger.Record) {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(nil, false, ops...)
+	e.journal.Append(journal.Whenever, nil, ops...)
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

@@ -26,7 +26,7 @@ func (e *Engine) openJournal() error {
 	}
 	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
-		journal.Options{Sync: journal.Sync(c.Sync), Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -46,7 +46,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 		if err != nil {
 			return known, waiting, err
 		}
-		if known++; e.takeOver(&saved, j.Boot()) {
+		if known++; e.takeOver(&saved, j.Start()) {
 			waiting++
 		}
 	}
@@ -54,8 +54,8 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 }
 
 // takeOver restores one task from the journal and reports whether it is unfinished.
-func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(boot - s.Boot)}
+func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool

@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -61,7 +60,7 @@ func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done 
 func (e *Engine) submit(who access.Identity, a *admission) {
 	e.do(func(fx *effects.List) {
 		if e.admit(who, a, fx) {
-			fx.Commit(func() { e.commit(a) })
+			e.commitLocked(a)
 		}
 	})
 }
@@ -218,15 +217,18 @@ func entryFor(r *ledger.Record) queue.Entry {
 	return entry
 }
 
-// commit gives new tasks to the journal.
-func (e *Engine) commit(all ...*admission) {
+// commitLocked gives new tasks to the journal.
+func (e *Engine) commitLocked(all ...*admission) {
 	ops := make([]journal.Op, len(all))
 	for i, a := range all {
 		r := a.record
 		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch}
 	}
-	wait := slices.ContainsFunc(all, func(a *admission) bool { return mustWait(a.record) })
-	e.journal.Append(func(err error) { e.committed(all, err) }, wait, ops...)
+	var need journal.Need
+	for _, a := range all {
+		need = max(need, e.need(a.record))
+	}
+	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.

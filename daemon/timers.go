@@ -122,5 +122,5 @@ func (e *Engine) unblocked(a *admission, fx *effects.List) {
 		e.arrive(a, nil, fx)
 		return
 	}
-	fx.Commit(func() { e.commit(a) })
+	e.commitLocked(a)
 }
