@@ -51,7 +51,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.takeBackLocked(r)
 	e.move(r, ledger.Ending, fx)
 	if r.Item != nil {
-		e.queue.Remove(e.now(), r.Item)
+		e.queue.Remove(e.moment(), r.Item)
 		r.Item = nil
 		e.timers.kickIf(e.queue.Changed())
 	}
@@ -95,7 +95,7 @@ func (e *Engine) need(r *ledger.Record) journal.Need {
 
 // reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
-	gone, err := e.store.End(r, res, e.now())
+	gone, err := e.store.End(r, res, e.uptime())
 	if err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 		return
@@ -132,11 +132,12 @@ func (e *Engine) eventBounds() ledger.EventBounds {
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
-	now := e.now()
-	at := now.Add(ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64()))
+	now := e.moment()
+	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
+	at := now.Wall.Add(pause)
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), at)
+	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
 	e.timers.kick()
 	e.noteLocked(r, at)
 	e.metrics.retries.Inc()

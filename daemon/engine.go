@@ -57,8 +57,10 @@ type Options struct {
 	// Private lets the daemon's own user administer; see access.Rules.
 	Private bool
 	Log     hclog.Logger
-	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
-	Now func() time.Time
+	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
+	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
+	Now    func() time.Time
+	Uptime func() time.Duration
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -68,7 +70,8 @@ type Options struct {
 type Engine struct {
 	options Options
 	log     hclog.Logger
-	started time.Time // the origin of elapsed
+	started time.Time     // the origin of elapsed
+	booted  time.Duration // the uptime then
 	// life ends with Stop; loops are the goroutines that end with it.
 	life    context.Context
 	endLife context.CancelFunc
@@ -110,7 +113,7 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), timers: newTimers(), stopped: make(chan struct{}),
+	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
@@ -230,7 +233,7 @@ func (e *Engine) locked(f func()) {
 }
 
 // evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
+func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
 // forgetLocked deletes evicted tasks from the journal.
 func (e *Engine) forgetLocked(gone []*ledger.Record) {

@@ -185,7 +185,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 			return err
 		}
 	}
-	now := e.now()
+	now := e.moment()
 	r.Pool = p
 	e.store.Stamp(r, now)
 	entry := entryFor(r)
@@ -212,7 +212,7 @@ func entryFor(r *ledger.Record) queue.Entry {
 	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
 	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
-		entry.RunAt, entry.ExpiresAt = r.Times()
+		entry.Times = r.Times()
 	}
 	return entry
 }
@@ -255,8 +255,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	r := a.record
 	if a.held {
-		runAt, expiresAt := r.Times()
-		e.queue.Settle(e.now(), r.Item, runAt, expiresAt)
+		e.queue.Settle(e.moment(), r.Item, r.Times())
 	}
 	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
 	to := ledger.Delayed
@@ -273,7 +272,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
-	e.queue.Remove(e.now(), r.Item)
+	e.queue.Remove(e.moment(), r.Item)
 	e.timers.kickIf(e.queue.Changed())
 	r.Item = nil
 	if err := e.store.Refuse(r); err != nil {
