@@ -68,11 +68,12 @@ func (p *Plan) SetBack(now time.Time) (back bool) {
 	return back
 }
 
-// Ripe returns the schedules that are to be looked at.
-func (p *Plan) Ripe(now time.Time) []*Schedule {
+// Ripe returns the schedules that are to be looked at: they are due, or have missed
+// times and none of their tasks runs.
+func (p *Plan) Ripe(now time.Time, busy func(*Schedule) bool) []*Schedule {
 	var ripe []*Schedule
 	for _, e := range p.entries {
-		if !e.next.IsZero() && !e.next.After(now) || len(e.state.Missed) > 0 {
+		if !e.next.IsZero() && !e.next.After(now) || len(e.state.Missed) > 0 && !busy(e.schedule) {
 			ripe = append(ripe, e.schedule)
 		}
 	}
@@ -107,9 +108,11 @@ func (p *Plan) Refused(f Fire, reason string) {
 	}
 }
 
-// States returns how far each schedule has been run, by name. Kept until the tasks of
-// what was due have been, a restart neither loses nor doubles one. What it refers to
-// does not change afterwards.
+// State returns how far a schedule of the plan has been run.
+func (p *Plan) State(name string) State { return p.byName[name].state }
+
+// States returns how far each schedule has been run, by name. What they refer to does
+// not change afterwards.
 func (p *Plan) States() map[string]State {
 	all := map[string]State{}
 	for name, e := range p.byName {

@@ -44,6 +44,8 @@ func newEntry(s *Schedule, state State, known bool, now time.Time) *entry {
 	switch {
 	case !known:
 		e.state = State{Spec: s.Spec(), Until: now}
+	case state.Spec == "": // from before there were any
+		e.state.Spec = s.Spec()
 	case state.Spec != s.Spec():
 		e.state.Spec, e.state.Until, e.state.Missed = s.Spec(), now, nil
 	}
