@@ -55,7 +55,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 
 // takeOver restores one task from the journal and reports whether it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
@@ -67,7 +67,7 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
 	}
 	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
 	e.store.Join(r, s.Batch)
-	e.noteSchedule(r)
+	e.recallSchedule(r)
 	if s.Ended != nil {
 		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
 		return false
@@ -99,15 +99,6 @@ func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error)
 		}
 		if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 			_ = e.store.Move(r, ledger.Ready) // it is Delayed
-		}
-	}
-}
-
-// noteSchedule finds the last task of each schedule again.
-func (e *Engine) noteSchedule(r *ledger.Record) {
-	for _, s := range e.schedules {
-		if r.Task.Labels[scheduleLabel] == s.config.Name && s.owner == r.Owner {
-			s.last, s.lastAt = &r.Task.ID, r.Submitted()
 		}
 	}
 }

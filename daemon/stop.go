@@ -32,6 +32,7 @@ func (e *Engine) Stop(ctx context.Context) {
 	e.do(func(fx *effects.List) {
 		e.running = false
 		e.failVolatile(fx)
+		e.notePlanLocked()
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()

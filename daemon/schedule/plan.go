@@ -121,6 +121,15 @@ func (p *Plan) States() map[string]State {
 	return all
 }
 
+// Schedules returns the schedules of the plan.
+func (p *Plan) Schedules() []*Schedule {
+	all := make([]*Schedule, len(p.entries))
+	for i, e := range p.entries {
+		all[i] = e.schedule
+	}
+	return all
+}
+
 // Upcoming returns when each schedule fires next, in the order of the schedules;
 // zero if it never does.
 func (p *Plan) Upcoming() []time.Time {

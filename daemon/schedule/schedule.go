@@ -65,8 +65,12 @@ const MaxMissed = 100
 // Grace is how late a fire may be and still count as on time.
 const Grace = time.Minute
 
-// ErrInvalid is matched by the errors of New.
-var ErrInvalid = errors.New("invalid schedule")
+var (
+	// ErrInvalid is matched by the errors of New.
+	ErrInvalid = errors.New("invalid schedule")
+	// ErrZone is matched as well when the zone is not known.
+	ErrZone = errors.New("time_zone")
+)
 
 // Options describe a schedule, as the block of config.hcl does.
 type Options struct {
@@ -104,7 +108,7 @@ func New(o Options) (*Schedule, error) {
 	zone, err := time.LoadLocation(o.TimeZone)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf(`%w: time_zone: %.64q is not known; allowed are names such as "Europe/Istanbul", "UTC" and "Local"`, ErrInvalid, o.TimeZone)
+		return nil, fmt.Errorf(`%w: %w: %.64q is not known; allowed are names such as "Europe/Istanbul", "UTC" and "Local"`, ErrInvalid, ErrZone, o.TimeZone)
 	case o.Overlap != Skip && o.Overlap != Queue:
 		return nil, fmt.Errorf("%w: overlap: %.64q is not one of: %s, %s", ErrInvalid, o.Overlap, Skip, Queue)
 	case o.CatchUp != None && o.CatchUp != Last && o.CatchUp != All:
