@@ -69,9 +69,7 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 		Traceparent: r.Task.Traceparent,
 		Source:      r.Task.Extras().Source,
 		Params:      r.Task.Params,
-	}
-	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
-		t.Deadline = e.now().Add(timeout)
+		Timeout:     time.Duration(r.Task.Timeout),
 	}
 	e.send(r, s, t, fx)
 }
