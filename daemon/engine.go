@@ -148,6 +148,7 @@ func New(o Options) (*Engine, error) {
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
+		e.closeJournal(context.Background())
 		return nil, err
 	}
 	var known map[string]schedule.State
