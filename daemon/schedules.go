@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"cpulb/daemon/access"
@@ -54,12 +57,28 @@ func newRecurring(c *config.Config, who access.Lookup, rules *access.Rules) ([]*
 			}
 			r.owner = owner.Users[0]
 		}
+		if err := localZone(block.TimeZone); err != nil {
+			wrong = append(wrong, block.Wrong("time_zone", err))
+		}
 		if err := cmp.Or(mayRun(rules, block.Task.ScriptPath), checkScript(block.Task.ScriptPath)); err != nil {
 			wrong = append(wrong, block.Wrong("script_path", err))
 		}
 		made = append(made, r)
 	}
 	return made, errors.Join(wrong...)
+}
+
+// localZone refuses the daemon's own zone if it is one that nobody knows, which would
+// silently be UTC.
+func localZone(name string) error {
+	tz := strings.TrimPrefix(os.Getenv("TZ"), ":")
+	if name != "Local" || tz == "" || filepath.IsAbs(tz) {
+		return nil
+	}
+	if _, err := time.LoadLocation(tz); err != nil {
+		return fmt.Errorf("%w: the daemon's own zone, by its environment's TZ=%.64q, is not known", schedule.ErrZone, tz)
+	}
+	return nil
 }
 
 // mayRun reports why a schedule may not run a script. Who may submit does not matter:

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"cpulb/daemon"
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
@@ -411,34 +410,39 @@ func TestAReloadAtTheVeryMomentLosesNoTime(t *testing.T) {
 	})
 }
 
-func TestAScheduleThatCanNotRunIsRefused(t *testing.T) {
+// A death at any moment costs no time and doubles none, whatever had been noted by then.
+func TestAKilledDaemonLosesNoTimeAndDoublesNone(t *testing.T) {
 	keeping(t, func(f *timetable) {
-		before := f.schedule("* * * * *", fleettest.Echo, "7")
-		f.reload(before)
-		folder := func(s *config.Schedule) { s.Task.ScriptPath = f.Dir }
-		for what, c := range map[string]*config.Config{
-			"does not exist":           f.schedule("* * * * *", "gone.py", "7"),
-			"is a folder":              f.schedule("* * * * *", fleettest.Echo, "7", folder),
-			"not a regular file":       f.schedule("* * * * *", fleettest.Echo, "7", func(s *config.Schedule) { s.Task.ScriptPath = "/dev/null" }),
-			"no such user":             f.schedule("* * * * *", fleettest.Echo, "7", func(s *config.Schedule) { s.Owner = "nobody-at-all" }),
-			"access.script_dirs (/srv": elsewhere(f.schedule("* * * * *", fleettest.Echo, "7")),
-		} {
-			if err := f.Reload(c); err == nil || !strings.Contains(err.Error(), what) {
-				t.Errorf("reload: %v, want %q", err, what)
-			}
-			if err := daemon.Check(c); err == nil || !strings.Contains(err.Error(), what) {
-				t.Errorf("check: %v, want %q", err, what)
-			}
-			if _, err := daemon.New(daemon.Options{Config: c, Launcher: f.Launcher}); err == nil || !strings.Contains(err.Error(), what) {
-				t.Errorf("start: %v, want %q", err, what)
-			}
-		}
-		f.until("00:01:00")
-		f.ran(1, "by the configuration of before")
+		c := f.schedule("*/10 * * * *", fleettest.Echo, "7", catchUpAll, queued)
+		f.Restart(c, time.Second)
+		f.Kill(c, time.Second) // before it has ever fired
+		f.until("00:10:00")
+		f.Kill(c, 5*time.Minute)
+		f.ran(1, "just after a time")
+		f.Kill(c, 20*time.Minute)
+		f.ran(3, "over two times")
+		f.last("00:30")
+		f.Kill(c, time.Minute)
+		f.until("01:00:00")
+		f.ran(6, "in an hour")
 	})
 }
 
-func elsewhere(c *config.Config) *config.Config {
-	c.Access.ScriptDirs = []string{"/srv"}
-	return c
+// The script is removed while what was missed is run: each of the times is refused, and
+// says so.
+func TestWhatWasMissedMayBeRefusedToo(t *testing.T) {
+	keeping(t, func(f *timetable) {
+		c := f.schedule("0 * * * *", fleettest.Sleeps, `"2m"`, catchUpAll)
+		f.Restart(c, time.Second)
+		f.Kill(c, 4*time.Hour+time.Minute)
+		f.ran(1, "the first")
+		if err := os.Remove(c.Schedules[0].Task.ScriptPath); err != nil {
+			t.Fatal(err)
+		}
+		f.Pass(10 * time.Minute)
+		f.ran(1, "without its script")
+		if s := f.status(); s.Missed != 0 || s.RefusedAt == nil || s.RefusedAt.UTC().Hour() != 4 || s.Last.UTC().Hour() != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
 }

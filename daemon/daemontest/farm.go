@@ -4,6 +4,7 @@ package daemontest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,11 +107,29 @@ func (f *Farm) start() {
 // Restart ends the engine, lets time pass, and starts another on its journal.
 func (f *Farm) Restart(c *config.Config, after time.Duration) {
 	f.Helper()
-	f.check()
+	if !f.stopped {
+		f.check()
+	}
 	f.Pass(after)
 	f.Launcher, f.next = &fleettest.Launcher{}, c
 	f.Build(c)
 	f.start()
+}
+
+// Kill is Restart after a death of the daemon: what it writes while it ends is lost.
+func (f *Farm) Kill(c *config.Config, after time.Duration) {
+	f.Helper()
+	state := filepath.Join(f.Dir, stateFolder)
+	kept := state + ".kept"
+	synctest.Wait()
+	if err := os.CopyFS(kept, os.DirFS(state)); err != nil {
+		f.Fatal(err)
+	}
+	f.check()
+	if err := errors.Join(os.RemoveAll(state), os.Rename(kept, state)); err != nil {
+		f.Fatal(err)
+	}
+	f.Restart(c, after)
 }
 
 // check ends the engine and looks at what is left of it.
