@@ -250,11 +250,11 @@ func (e *Engine) refusedLocked(f schedule.Fire, err error, fx *effects.List) {
 	fx.Log(hclog.Error, "a scheduled task was not accepted", "schedule", f.Schedule.Options().Name, "at", f.At, "error", err)
 }
 
-// overlapsLocked reports whether a task of s has not ended. A task that somebody has
-// run again is not the schedule's.
+// overlapsLocked reports whether the last task of s has not ended, or still runs. A task
+// that somebody has run again is not the schedule's.
 func (e *Engine) overlapsLocked(s *schedule.Schedule) bool {
 	r := e.scheduled[s.Options().Name]
-	return r != nil && r.Phase() != ledger.Ended && r.Phase() != ledger.Refused
+	return r != nil && r.Phase() != ledger.Refused && (r.Result() == nil || e.stillRuns(r))
 }
 
 // recallSchedule notes r, which may be nil, as the last task of its schedule, if it has

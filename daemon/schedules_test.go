@@ -2,10 +2,8 @@ package daemon_test
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,12 +21,28 @@ type timetable struct{ *daemontest.Farm }
 // keeping runs a test on a farm with a journal.
 func keeping(t *testing.T, test func(f *timetable)) {
 	t.Helper()
-	daemontest.On(t, journaled(), func(f *daemontest.Farm) { test(&timetable{f}) })
+	daemontest.Keeping(t, journaled(), t.TempDir(), func(f *daemontest.Farm) { test(&timetable{f}) })
+}
+
+// restart has the daemon down for a while, and start with this configuration.
+func (f *timetable) restart(c *config.Config, down time.Duration) {
+	f.Helper()
+	f.Stop()
+	f.Pass(down)
+	f.Offer(c)
+	f.Restart()
+}
+
+// kill is restart after a death of the daemon.
+func (f *timetable) kill(c *config.Config, down time.Duration) {
+	f.Helper()
+	f.Offer(c)
+	f.CrashFor(down)
 }
 
 func journaled() *config.Config {
 	c := daemontest.One(1, 4)
-	c.Journal.Sync = "interval"
+	c.Journal.Sync = "group"
 	c.Results.TTL = 24 * 365 * time.Hour
 	return c
 }
@@ -124,12 +138,12 @@ func TestAScheduleFiresAtItsTimes(t *testing.T) {
 func TestTheFirstTimeIsMissedTooWhileTheDaemonIsDown(t *testing.T) {
 	keeping(t, func(f *timetable) {
 		c := f.schedule("0 3 * * *", fleettest.Echo, "7")
-		f.Restart(c, time.Minute)
+		f.restart(c, time.Minute)
 		f.until("02:59:00")
-		f.Restart(c, 10*time.Minute)
+		f.restart(c, 10*time.Minute)
 		f.ran(1, "caught up")
 		f.last("03:00")
-		f.Restart(c, time.Minute)
+		f.restart(c, time.Minute)
 		f.ran(1, "after another restart")
 		f.last("03:00")
 	})
@@ -158,7 +172,7 @@ func TestAChangedScheduleDoesNotFireForThePast(t *testing.T) {
 			keeping(t, func(f *timetable) {
 				f.reload(f.schedule("0 3 * * *", fleettest.Echo, "7", catchUpAll))
 				f.until("04:00:00")
-				f.Restart(change(f), 11*time.Hour)
+				f.restart(change(f), 11*time.Hour)
 				f.Pass(2 * time.Second)
 				f.ran(1, "after the change")
 			})
@@ -176,8 +190,8 @@ func TestAScheduleThatWasAwayHasNoPast(t *testing.T) {
 		f.reload(c)
 		f.Pass(time.Second)
 		f.ran(1, "taken away and added again by reloads")
-		f.Restart(journaled(), time.Hour)
-		f.Restart(c, time.Hour)
+		f.restart(journaled(), time.Hour)
+		f.restart(c, time.Hour)
 		f.Pass(time.Second)
 		f.ran(1, "started without, and with it again")
 	})
@@ -186,9 +200,9 @@ func TestAScheduleThatWasAwayHasNoPast(t *testing.T) {
 func TestAllThatWasMissedRunsOneAfterTheOther(t *testing.T) {
 	keeping(t, func(f *timetable) {
 		c := f.schedule("0 * * * *", fleettest.Sleeps, `"2m"`, catchUpAll)
-		f.Restart(c, time.Minute)
+		f.restart(c, time.Minute)
 		f.until("00:30:00")
-		f.Restart(c, 3*time.Hour) // 01:00, 02:00, 03:00
+		f.restart(c, 3*time.Hour) // 01:00, 02:00, 03:00
 		f.ran(1, "at once")
 		if s := f.status(); s.Missed != 2 || s.Skipped != 0 {
 			t.Errorf("%+v", s)
@@ -196,7 +210,7 @@ func TestAllThatWasMissedRunsOneAfterTheOther(t *testing.T) {
 		f.Pass(2*time.Minute + 2*time.Second)
 		f.ran(2, "when the first has ended")
 		f.last("02:00")
-		f.Restart(c, time.Second) // which cuts off the second
+		f.restart(c, time.Second) // which cuts off the second
 		f.ran(2, "after a restart between")
 		f.Pass(5 * time.Minute)
 		f.ran(3, "in the end")
@@ -212,67 +226,10 @@ func TestAllThatWasMissedRunsOneAfterTheOther(t *testing.T) {
 func TestAllThatWasMissedRunsAtOnceIfTasksMayOverlap(t *testing.T) {
 	keeping(t, func(f *timetable) {
 		c := f.schedule("0 * * * *", fleettest.Sleeps, `"2m"`, catchUpAll, queued)
-		f.Restart(c, time.Minute)
-		f.Restart(c, 3*time.Hour+30*time.Minute)
+		f.restart(c, time.Minute)
+		f.restart(c, 3*time.Hour+30*time.Minute)
 		f.Pass(time.Second)
 		f.ran(3, "at once")
-	})
-}
-
-func TestATimePassesWhileTheTaskBeforeRuns(t *testing.T) {
-	keeping(t, func(f *timetable) {
-		c := f.schedule("* * * * *", fleettest.Blocks, "7")
-		f.reload(c)
-		f.until("00:02:30")
-		f.ran(1, "as it runs")
-		f.reload(c)
-		f.until("00:04:30")
-		f.ran(1, "after a reload")
-		f.Restart(c, time.Second)
-		f.until("00:06:30")
-		f.ran(1, "after a restart")
-		if s := f.status(); s.Skipped != 5 || s.LastTask == nil {
-			t.Errorf("%+v", s)
-		}
-		f.last("00:01")
-		if _, err := f.Engine.Cancel(daemontest.Who(), f.mine()[0].ID); err != nil {
-			t.Fatal(err)
-		}
-		f.until("00:07:00")
-		f.ran(2, "once it has ended")
-	})
-}
-
-// Whoever labels his task as the schedule's, or runs one of its tasks again, does not
-// hold it up.
-func TestOnlyItsOwnTasksHoldUpASchedule(t *testing.T) {
-	keeping(t, func(f *timetable) {
-		c := f.schedule("* * * * *", fleettest.Echo, "7")
-		f.Restart(c, time.Second)
-		labelled := func(k *task.Task) { k.Labels = map[string]string{"schedule": "s"} }
-		f.Submit(fleettest.Blocks, labelled)
-		f.Restart(c, time.Second)
-		f.until("00:01:00")
-		f.ran(2, "beside a task with its label")
-
-		c = f.schedule("* * * * *", fleettest.Blocks, "7")
-		f.reload(c)
-		f.until("00:02:00")
-		first := f.mine()[2].ID
-		f.Engine.Rerun(daemontest.Who(), first, func(_ task.View, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		if _, err := f.Engine.Cancel(daemontest.Who(), first); err != nil {
-			t.Fatal(err)
-		}
-		f.Restart(c, time.Second)
-		f.until("00:03:00")
-		f.ran(5, "beside a rerun") // the labelled one, 00:01, 00:02, its rerun, 00:03
-		if s := f.status(); s.Skipped != 0 {
-			t.Errorf("%+v", s)
-		}
 	})
 }
 
@@ -280,7 +237,7 @@ func TestAClockThatWasAheadAndIsSetRightDoesNotSilenceSchedules(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	for name, setRight := range map[string]func(f *timetable, c *config.Config){
 		"while it runs":  func(f *timetable, _ *config.Config) { f.SetClock(0); f.Pass(time.Second) },
-		"over a restart": func(f *timetable, c *config.Config) { f.SetClock(0); f.Restart(c, time.Second) },
+		"over a restart": func(f *timetable, c *config.Config) { f.SetClock(0); f.restart(c, time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			keeping(t, func(f *timetable) {
@@ -313,56 +270,9 @@ func TestWhatHasFiredDoesNotFireAgainWhenTheClockIsSetBack(t *testing.T) {
 		if s := f.status(); s.Next.UTC().Format("15:04") != "02:20" || !s.Last.Equal(before) {
 			t.Errorf("%+v", s)
 		}
-		f.Restart(c, time.Minute)
+		f.restart(c, time.Minute)
 		f.Pass(63 * time.Minute)
 		if s := f.status(); s.Last.UTC().Format("15:04") != "02:20" || s.Next.UTC().Format("15:04") != "02:30" {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-func TestARunThatIsNotAcceptedShows(t *testing.T) {
-	keeping(t, func(f *timetable) {
-		c := f.schedule("* * * * *", fleettest.Echo, "7")
-		f.reload(c)
-		f.until("00:01:00")
-		script := c.Schedules[0].Task.ScriptPath
-		if err := os.Remove(script); err != nil {
-			t.Fatal(err)
-		}
-		f.until("00:02:00")
-		s := f.status()
-		if s.RefusedAt == nil || s.RefusedAt.Minute() != 2 || !strings.Contains(s.RefusedReason, "does not exist") {
-			t.Errorf("%+v", s)
-		}
-		f.ran(1, "without its script")
-		f.last("00:01")
-		if s.LastTask == nil || *s.LastTask != f.mine()[0].ID {
-			t.Errorf("%+v", s)
-		}
-		if err := os.WriteFile(script, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f.Restart(c, time.Second)
-		f.until("00:03:00")
-		f.ran(2, "with the script again")
-		if s := f.status(); s.RefusedAt == nil || s.RefusedAt.Minute() != 2 || s.Last.Minute() != 3 {
-			t.Errorf("after a restart: %+v", s)
-		}
-	})
-}
-
-func TestTheLastTaskIsNotNamedOnceItIsForgotten(t *testing.T) {
-	keeping(t, func(f *timetable) {
-		c := f.schedule("0 * * * *", fleettest.Echo, "7")
-		c.Results.TTL = time.Minute
-		f.Restart(c, time.Second)
-		f.until("01:00:30")
-		if s := f.status(); s.LastTask == nil {
-			t.Errorf("%+v", s)
-		}
-		f.until("01:02:30")
-		if s := f.status(); s.LastTask != nil || s.Last == nil {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -414,35 +324,16 @@ func TestAReloadAtTheVeryMomentLosesNoTime(t *testing.T) {
 func TestAKilledDaemonLosesNoTimeAndDoublesNone(t *testing.T) {
 	keeping(t, func(f *timetable) {
 		c := f.schedule("*/10 * * * *", fleettest.Echo, "7", catchUpAll, queued)
-		f.Restart(c, time.Second)
-		f.Kill(c, time.Second) // before it has ever fired
+		f.restart(c, time.Second)
+		f.kill(c, time.Second) // before it has ever fired
 		f.until("00:10:00")
-		f.Kill(c, 5*time.Minute)
+		f.kill(c, 5*time.Minute)
 		f.ran(1, "just after a time")
-		f.Kill(c, 20*time.Minute)
+		f.kill(c, 20*time.Minute)
 		f.ran(3, "over two times")
 		f.last("00:30")
-		f.Kill(c, time.Minute)
+		f.kill(c, time.Minute)
 		f.until("01:00:00")
 		f.ran(6, "in an hour")
-	})
-}
-
-// The script is removed while what was missed is run: each of the times is refused, and
-// says so.
-func TestWhatWasMissedMayBeRefusedToo(t *testing.T) {
-	keeping(t, func(f *timetable) {
-		c := f.schedule("0 * * * *", fleettest.Sleeps, `"2m"`, catchUpAll)
-		f.Restart(c, time.Second)
-		f.Kill(c, 4*time.Hour+time.Minute)
-		f.ran(1, "the first")
-		if err := os.Remove(c.Schedules[0].Task.ScriptPath); err != nil {
-			t.Fatal(err)
-		}
-		f.Pass(10 * time.Minute)
-		f.ran(1, "without its script")
-		if s := f.status(); s.Missed != 0 || s.RefusedAt == nil || s.RefusedAt.UTC().Hour() != 4 || s.Last.UTC().Hour() != 1 {
-			t.Errorf("%+v", s)
-		}
 	})
 }

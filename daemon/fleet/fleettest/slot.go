@@ -21,6 +21,7 @@ const (
 	Stubborn     = "stubborn"       // blocks, and does not stop
 	StubbornOnce = "stubborn_once"  // its first attempt does
 	Crashes      = "crashes"        // ends its process
+	CrashesOften = "crashes_often"  // each attempt does but the third, which raises an error
 	Freezes      = "freezes"        // has its process stand still
 	Chats        = "chats"          // sends an event of each kind, and returns
 	NeedsAThread = "needs_a_thread" // is skipped on a loop
@@ -28,7 +29,7 @@ const (
 
 // Scripts lists all of them.
 func Scripts() []string {
-	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, Freezes, Chats, NeedsAThread}
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, NeedsAThread}
 }
 
 // slot implements fleet.Conn: one thread of a process.
@@ -191,7 +192,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		deadline = time.After(timeout)
 	}
 	switch name := filepath.Base(j.task.ScriptPath); {
-	case name == Crashes:
+	case name == Crashes, name == CrashesOften && j.task.Attempt != 3:
 		p.Die("signal: segmentation fault")
 		return plugins.Outcome{}, false
 	case name == Freezes:
@@ -200,7 +201,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Stubborn, name == StubbornOnce && j.task.Attempt == 1:
 		<-p.ended
 		return plugins.Outcome{}, false
-	case name == Fails, name == FailsOnce && j.task.Attempt == 1:
+	case name == Fails, name == CrashesOften, name == FailsOnce && j.task.Attempt == 1:
 		return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: "ValueError", Message: "as asked", Code: "exception"}}, true
 	case name == Chats:
 		s.chat(j.task.Seq)
