@@ -25,6 +25,9 @@ type Record struct {
 	// failed and were followed by another, Deaths the workers that died while they
 	// ran it alone.
 	Attempts, Retries, Deaths uint32
+	// Faults counts the attempts that failed because of the executor, FaultsRun those of
+	// them that may have run.
+	Faults, FaultsRun uint8
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
