@@ -51,7 +51,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.takeBackLocked(r)
 	e.move(r, ledger.Ending, fx)
 	if r.Item != nil {
-		e.queue.Remove(e.now(), r.Item)
+		e.queue.Remove(e.moment(), r.Item)
 		r.Item = nil
 		e.timers.kickIf(e.queue.Changed())
 	}
@@ -61,7 +61,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		return
 	}
 	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
-	fx.Commit(func() { e.journal.Append(func(err error) { e.ended(r, res, err) }, mustWait(r), op) })
+	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
 }
 
 // takeBackLocked takes r from the slot that has it, if one does.
@@ -84,13 +84,18 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	})
 }
 
-// mustWait reports whether the caller asked to wait for the commit even where the
-// configuration would not.
-func mustWait(r *ledger.Record) bool { return r.Task.Extra != nil && r.Task.Extra.Durable != nil }
+// need is how far r and its Result must have come in the journal before anybody sees
+// them: as journal.sync says, unless the caller asked for more.
+func (e *Engine) need(r *ledger.Record) journal.Need {
+	if x := r.Task.Extra; e.config.Load().Journal.Sync == "group" || x != nil && x.Durable != nil && *x.Durable {
+		return journal.Synced
+	}
+	return journal.Written
+}
 
 // reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
-	gone, err := e.store.End(r, res, e.now())
+	gone, err := e.store.End(r, res, e.uptime())
 	if err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 		return
@@ -127,11 +132,12 @@ func (e *Engine) eventBounds() ledger.EventBounds {
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
-	now := e.now()
-	at := now.Add(ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64()))
+	now := e.moment()
+	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
+	at := now.Wall.Add(pause)
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), at)
+	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
 	e.timers.kick()
 	e.noteLocked(r, at)
 	e.metrics.retries.Inc()
@@ -143,11 +149,10 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 }
 
 // noteLocked records in the journal how far r has come, for the next start of the
-// daemon. Nothing waits for the commit. The journal takes the note under the lock,
-// without waiting, because the order matters: a later note replaces an earlier one.
+// daemon. It is written at once, but nothing waits for that.
 func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
 	if e.journal != nil && !r.Volatile {
-		e.journal.Append(nil, false, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+		e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
@@ -161,13 +166,11 @@ func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *eff
 	p := progress(r, time.Time{})
 	p.Dispatched = true
 	op := journal.Op{Submitted: r.Submitted(), Progress: p}
-	fx.Commit(func() {
-		e.journal.Append(func(err error) {
-			if err == nil { // else the journal is closed, and the daemon ends
-				to.Send(t)
-			}
-		}, true, op)
-	})
+	e.journal.Append(journal.Synced, func(err error) {
+		if err == nil { // else the journal is closed, and the daemon ends
+			to.Send(t)
+		}
+	}, op)
 }
 
 func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {

@@ -26,7 +26,7 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 
 // fillAlone gives suspects to the workers that wait for one.
 func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
-	for now := e.now(); e.queue.Runnable(now, p.Suspects()); {
+	for now := e.moment(); e.queue.Runnable(now, p.Suspects()); {
 		s := p.TakeAlone()
 		if s == nil {
 			break
@@ -38,9 +38,9 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 
 // fill gives tasks that wait in one lane to the free slots of another.
 func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List) {
-	for now := e.now(); free.Room() && e.queue.Runnable(now, waiting.Index()); {
+	for now := e.moment(); free.Room() && e.queue.Runnable(now, waiting.Index()); {
 		r := e.queue.Pop(now, waiting.Index()).Value
-		s := p.Acquire(free, r.Task, now)
+		s := p.Acquire(free, r.Task, now.Wall)
 		if s == nil { // without windows, where there is room there is a slot
 			e.queue.Return(now, r.Item, waiting.Index())
 			break
@@ -69,9 +69,7 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 		Traceparent: r.Task.Traceparent,
 		Source:      r.Task.Extras().Source,
 		Params:      r.Task.Params,
-	}
-	if timeout := time.Duration(r.Task.Timeout); timeout > 0 {
-		t.Deadline = e.now().Add(timeout)
+		Timeout:     time.Duration(r.Task.Timeout),
 	}
 	e.send(r, s, t, fx)
 }

@@ -8,9 +8,10 @@
 // holds as long as the daemon lives.
 //
 // Locking: Engine.mu guards all that the engine knows, and Engine.do alone takes it.
-// Nothing that can block happens under it. Whatever an operation leaves to be done
-// after it (frames, commits, events, answers, processes, log lines) goes into its
-// effects.List. A method that takes an effects.List, and one whose name ends in
+// Nothing that can block happens under it. Changes go to the journal under it, which
+// takes them without waiting: the order of the journal is that of the lock. Whatever an
+// operation leaves to be done after it (frames, events, answers, processes, log lines)
+// goes into its effects.List. A method that takes an effects.List, and one whose name ends in
 // Locked, is called under the lock.
 package daemon
 
@@ -56,8 +57,10 @@ type Options struct {
 	// Private lets the daemon's own user administer; see access.Rules.
 	Private bool
 	Log     hclog.Logger
-	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
-	Now func() time.Time
+	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
+	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
+	Now    func() time.Time
+	Uptime func() time.Duration
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -67,7 +70,8 @@ type Options struct {
 type Engine struct {
 	options Options
 	log     hclog.Logger
-	started time.Time // the origin of elapsed
+	started time.Time     // the origin of elapsed
+	booted  time.Duration // the uptime then
 	// life ends with Stop; loops are the goroutines that end with it.
 	life    context.Context
 	endLife context.CancelFunc
@@ -109,7 +113,7 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), timers: newTimers(), stopped: make(chan struct{}),
+	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
@@ -141,9 +145,11 @@ func New(o Options) (*Engine, error) {
 		launcher.Close()
 		return nil, err
 	}
-	var since map[string]time.Time
+	since := map[string]time.Time{}
 	if e.journal != nil {
-		since = e.journal.Schedules()
+		for name, s := range e.journal.Schedules() {
+			since[name] = s.Until
+		}
 	}
 	e.replanLocked(e.schedules, since)
 	return e, nil
@@ -227,9 +233,9 @@ func (e *Engine) locked(f func()) {
 }
 
 // evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
+func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal, under the lock as noteLocked does.
+// forgetLocked deletes evicted tasks from the journal.
 func (e *Engine) forgetLocked(gone []*ledger.Record) {
 	if e.journal == nil || len(gone) == 0 {
 		return
@@ -240,7 +246,7 @@ func (e *Engine) forgetLocked(gone []*ledger.Record) {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(nil, false, ops...)
+	e.journal.Append(journal.Whenever, nil, ops...)
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

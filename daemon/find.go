@@ -15,7 +15,7 @@ import (
 // findLocked returns the task with this id if the caller may do a with it. Errors:
 // task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
-	e.evictLocked(e.now())
+	e.evictLocked()
 	r, err := e.store.Find(id)
 	if err != nil {
 		return nil, err

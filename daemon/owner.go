@@ -106,10 +106,10 @@ func (e *Engine) requeue(r *ledger.Record, fx *effects.List) {
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	if ran {
-		e.queue.Retry(e.now(), r.Item, lane, time.Time{})
+		e.queue.Retry(e.moment(), r.Item, lane, 0)
 		e.noteLocked(r, time.Time{})
 	} else {
-		e.queue.Return(e.now(), r.Item, lane)
+		e.queue.Return(e.moment(), r.Item, lane)
 	}
 }
 
@@ -174,7 +174,7 @@ func (e owner) Room(p *fleet.Pool, fx *effects.List) {
 }
 
 // Runnable implements fleet.Owner.
-func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.now(), lane) }
+func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.moment(), lane) }
 
 // Waiting implements fleet.Owner.
 func (e owner) Waiting(lane int) int { return e.queue.LaneLen(lane) }

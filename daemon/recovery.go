@@ -26,7 +26,7 @@ func (e *Engine) openJournal() error {
 	}
 	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
-		journal.Options{Sync: journal.Sync(c.Sync), Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -46,7 +46,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 		if err != nil {
 			return known, waiting, err
 		}
-		if known++; e.takeOver(&saved, j.Boot()) {
+		if known++; e.takeOver(&saved, j.Start()) {
 			waiting++
 		}
 	}
@@ -54,8 +54,8 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 }
 
 // takeOver restores one task from the journal and reports whether it is unfinished.
-func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(boot - s.Boot)}
+func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
@@ -65,16 +65,20 @@ func (e *Engine) takeOver(s *journal.Saved, boot uint64) bool {
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
 		r.Suspect = r.Deaths > 0
 	}
-	e.store.Restore(r, s.Submitted)
+	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
 	e.store.Join(r, s.Batch)
 	e.noteSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor)
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
 		return false
 	}
 	e.requeueRestored(r, s, err)
 	return true
 }
+
+// uptimeOf is the uptime at an instant of before, if the clock on the wall has not been
+// set since.
+func (e *Engine) uptimeOf(t time.Time) time.Duration { return e.uptime() - max(0, e.now().Sub(t)) }
 
 // requeueRestored queues r again, or notes how it ends if it may not run again.
 func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
@@ -89,10 +93,11 @@ func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error)
 			"the daemon died while it ran this task, which must not run twice")})
 	default:
 		entry := entryFor(r)
-		if p != nil && p.NotBefore.After(entry.RunAt) {
-			entry.RunAt = p.NotBefore
+		if p != nil && p.NotBefore.After(e.now()) { // it has been started, so what it waited for before is over
+			pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
+			entry.Times = queue.Times{Due: task.Sum(e.uptime(), min(p.NotBefore.Sub(e.now()), pause))}
 		}
-		if r.Item = e.queue.Restore(e.now(), r, entry); r.Item.Place() == queue.Ready {
+		if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 			_ = e.store.Move(r, ledger.Ready) // it is Delayed
 		}
 	}

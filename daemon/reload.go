@@ -86,7 +86,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.replanLocked(schedules, e.plan.Since())
 		e.store.SetBounds(ledger.Bounds(c.Results))
 		rollout.AdoptLocked(&c.Limits)
-		e.queue.Reconfigure(e.now(), e.queueOptionsLocked(c))
+		e.queue.Reconfigure(e.moment(), e.queueOptionsLocked(c))
 		e.timers.kick()
 	})
 	return err

@@ -79,7 +79,11 @@ func (e *Engine) fireAll(due []schedule.Fire, since map[string]time.Time) {
 		e.fire(f)
 	}
 	if len(due) > 0 && e.journal != nil { // after the tasks themselves: a restart between them submits them again, as the same
-		e.journal.Append(nil, false, journal.Op{Schedules: since})
+		all := map[string]journal.Schedule{}
+		for name, until := range since {
+			all[name] = journal.Schedule{Until: until}
+		}
+		e.do(func(*effects.List) { e.journal.Append(journal.Written, nil, journal.Op{Schedules: all}) })
 	}
 }
 

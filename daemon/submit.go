@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -61,7 +60,7 @@ func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done 
 func (e *Engine) submit(who access.Identity, a *admission) {
 	e.do(func(fx *effects.List) {
 		if e.admit(who, a, fx) {
-			fx.Commit(func() { e.commit(a) })
+			e.commitLocked(a)
 		}
 	})
 }
@@ -186,7 +185,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 			return err
 		}
 	}
-	now := e.now()
+	now := e.moment()
 	r.Pool = p
 	e.store.Stamp(r, now)
 	entry := entryFor(r)
@@ -213,20 +212,23 @@ func entryFor(r *ledger.Record) queue.Entry {
 	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
 	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
-		entry.RunAt, entry.ExpiresAt = r.Times()
+		entry.Times = r.Times()
 	}
 	return entry
 }
 
-// commit gives new tasks to the journal.
-func (e *Engine) commit(all ...*admission) {
+// commitLocked gives new tasks to the journal.
+func (e *Engine) commitLocked(all ...*admission) {
 	ops := make([]journal.Op, len(all))
 	for i, a := range all {
 		r := a.record
 		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch}
 	}
-	wait := slices.ContainsFunc(all, func(a *admission) bool { return mustWait(a.record) })
-	e.journal.Append(func(err error) { e.committed(all, err) }, wait, ops...)
+	var need journal.Need
+	for _, a := range all {
+		need = max(need, e.need(a.record))
+	}
+	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.
@@ -253,8 +255,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	r := a.record
 	if a.held {
-		runAt, expiresAt := r.Times()
-		e.queue.Settle(e.now(), r.Item, runAt, expiresAt)
+		e.queue.Settle(e.moment(), r.Item, r.Times())
 	}
 	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
 	to := ledger.Delayed
@@ -271,7 +272,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
-	e.queue.Remove(e.now(), r.Item)
+	e.queue.Remove(e.moment(), r.Item)
 	e.timers.kickIf(e.queue.Changed())
 	r.Item = nil
 	if err := e.store.Refuse(r); err != nil {

@@ -14,18 +14,18 @@ import (
 // those that are good are not held up by the others.
 func (e *Engine) SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error)) {
 	g := &gathering{ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 1, done: done}
-	var commit []*admission
 	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
 		e.do(func(fx *effects.List) {
+			var commit []*admission
 			for _, a := range some {
 				if e.admit(who, a, fx) {
 					commit = append(commit, a)
 				}
 			}
+			if len(commit) > 0 {
+				e.commitLocked(commit...)
+			}
 		})
-	}
-	if len(commit) > 0 {
-		e.commit(commit...)
 	}
 	g.one() // the one more than there are tasks: nothing was done before all had been looked at
 }

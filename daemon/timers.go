@@ -31,9 +31,14 @@ func (t timers) kickIf(yes bool) {
 	}
 }
 
-// longestSleep bounds how long the timers sleep: they stand still while the machine is
-// suspended, and the wall clock may be set.
-const longestSleep = time.Minute
+const (
+	// longestSleep bounds how long the timers sleep: they stand still while the machine is
+	// suspended.
+	longestSleep = time.Minute
+	// wallSleep is as much while an instant is awaited: the clock on the wall may be set
+	// meanwhile, and nobody says so.
+	wallSleep = time.Second
+)
 
 // keepTime does what falls due until the engine's life ends.
 func (e *Engine) keepTime(life context.Context) {
@@ -52,17 +57,17 @@ func (e *Engine) keepTime(life context.Context) {
 
 // tick does what is due and returns when the next thing is.
 func (e *Engine) tick() (wait time.Duration) {
-	now := e.now()
+	now := e.moment()
 	var due []schedule.Fire
 	var since map[string]time.Time
 	e.do(func(fx *effects.List) {
-		due, since = e.dueLocked(now)
+		due, since = e.dueLocked(now.Wall)
 		e.queue.Advance(now)
 		e.changes(fx)
 		for _, p := range e.fleet.AllLocked() {
 			e.dispatch(p, fx)
 		}
-		e.evictLocked(now)
+		e.evictLocked()
 		wait = e.nextWakeLocked(now)
 	})
 	e.fireAll(due, since)
@@ -70,11 +75,19 @@ func (e *Engine) tick() (wait time.Duration) {
 }
 
 // nextWakeLocked is how long the timers may sleep.
-func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
+func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	wait := longestSleep
-	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.NextEviction, e.plan.Next} {
-		if at, ok := next(); ok {
-			wait = min(wait, at.Sub(now))
+	at, due := e.queue.Next()
+	if due != 0 {
+		wait = min(wait, due-now.Uptime)
+	}
+	if uptime, ok := e.store.NextEviction(); ok {
+		wait = min(wait, uptime-now.Uptime)
+	}
+	scheduled, _ := e.plan.Next()
+	for _, at := range []time.Time{at, scheduled} {
+		if !at.IsZero() {
+			wait = min(wait, at.Sub(now.Wall), wallSleep)
 		}
 	}
 	return max(wait, 0)
@@ -122,5 +135,5 @@ func (e *Engine) unblocked(a *admission, fx *effects.List) {
 		e.arrive(a, nil, fx)
 		return
 	}
-	fx.Commit(func() { e.commit(a) })
+	e.commitLocked(a)
 }

@@ -12,20 +12,15 @@ import (
 
 func newTask(m *proto.Task, params []byte) *Task {
 	t := &Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
-		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Source: m.Source, Params: params, Probe: m.Probe}
-	if m.DeadlineUnixNs != 0 {
-		t.Deadline = time.Unix(0, m.DeadlineUnixNs)
-	}
+		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Source: m.Source, Params: params,
+		Timeout: time.Duration(m.TimeoutNs), Probe: m.Probe}
 	return t
 }
 
 func taskHeader(t *Task) *proto.Task {
 	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
-		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, Source: t.Source, Probe: t.Probe,
-		PayloadLength: uint64(len(t.Params))}
-	if !t.Deadline.IsZero() {
-		m.DeadlineUnixNs = t.Deadline.UnixNano()
-	}
+		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, Source: t.Source, PayloadLength: uint64(len(t.Params)),
+		TimeoutNs: int64(t.Timeout), Probe: t.Probe}
 	return m
 }
 

@@ -142,14 +142,16 @@ type Configuration struct {
 // Task is one attempt at a task, as a slot sees it.
 type Task struct {
 	// Slot is the index of the slot.
-	Slot        int
-	Seq         uint64
-	ID          string
-	ScriptPath  string
-	Function    string
-	Type        task.Type
-	Attempt     int
-	Deadline    time.Time // zero: none
+	Slot       int
+	Seq        uint64
+	ID         string
+	ScriptPath string
+	Function   string
+	Type       task.Type
+	Attempt    int
+	// Timeout is for how long it may run from when it is claimed, whatever is done to
+	// the clock on the wall; 0: for ever.
+	Timeout     time.Duration
 	Labels      map[string]string
 	Traceparent string
 	// Source is the script's text if ScriptPath is empty.

@@ -7,6 +7,8 @@
 //
 // It does not order the effects of two operations on different goroutines. Whoever
 // needs such an order must have it from the receiver, or make one operation of two.
+// What goes into the journal must have the order of the lock, and is no effect: the
+// journal takes it under the lock, without waiting.
 package effects
 
 import (
@@ -22,7 +24,6 @@ type Sender interface{ Send(t *plugins.Task) }
 // List is what one operation leaves to be done. The zero List is empty.
 type List struct {
 	frames    []frame
-	commits   []func()
 	events    []event
 	answers   []func()
 	processes []func()
@@ -48,10 +49,6 @@ type line struct {
 // Frame sends t. Frames come first: a slot waits for each.
 func (l *List) Frame(to Sender, t *plugins.Task) { l.frames = append(l.frames, frame{to, t}) }
 
-// Commit begins a commit. f does not block; what follows the commit is another
-// operation.
-func (l *List) Commit(f func()) { l.commits = append(l.commits, f) }
-
 // Event hands ev to a watcher.
 func (l *List) Event(to task.Watcher, ev *task.Event) { l.events = append(l.events, event{to, ev}) }
 
@@ -71,9 +68,6 @@ func (l *List) Log(level hclog.Level, message string, args ...any) {
 func (l *List) Run(log hclog.Logger) {
 	for _, x := range l.frames {
 		x.to.Send(x.task)
-	}
-	for _, f := range l.commits {
-		f()
 	}
 	for _, x := range l.events {
 		x.to.TaskEvent(x.event)

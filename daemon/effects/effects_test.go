@@ -46,7 +46,6 @@ func TestEffectsComeKindByKindAndInOrder(t *testing.T) {
 	fx.Process(func() { close(started) })
 	fx.Answer(func() { d.note("answer") })
 	fx.Event(d, &task.Event{Kind: task.EventLog})
-	fx.Commit(func() { d.note("commit") })
 	fx.Frame(d, &plugins.Task{Seq: 1})
 	fx.Frame(d, &plugins.Task{Seq: 2})
 	if len(d.lines) > 0 {
@@ -54,7 +53,7 @@ func TestEffectsComeKindByKindAndInOrder(t *testing.T) {
 	}
 	fx.Run(log)
 	<-started
-	want := []string{"frame 1", "frame 2", "commit", "event log", "answer", "log one: n=1"}
+	want := []string{"frame 1", "frame 2", "event log", "answer", "log one: n=1"}
 	if !slices.Equal(d.lines, want) {
 		t.Errorf("done: %q, want %q", d.lines, want)
 	}

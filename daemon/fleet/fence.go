@@ -110,7 +110,7 @@ func (w *Worker) lastDeadline() (last time.Duration) {
 			continue
 		}
 		if t := s.hold.Info(); t.Extras().OnWorkerLost == task.Fail && t.Timeout > 0 {
-			last = max(last, s.began+time.Duration(t.Timeout)+w.pool.fleet.Limits.CancelGrace)
+			last = max(last, task.Sum(s.began, task.Sum(time.Duration(t.Timeout), w.pool.fleet.Limits.CancelGrace)))
 		}
 	}
 	return last

@@ -39,7 +39,7 @@ func (s *Slot) Give(h Hold) (where task.Worker, seq uint64) {
 	s.hold = h
 	w := s.worker
 	if timeout := time.Duration(h.Info().Timeout); timeout > 0 {
-		s.guardAfter(timeout+s.pool.fleet.Limits.CancelGrace, plugins.StopTimedOut)
+		s.guardAfter(task.Sum(timeout, s.pool.fleet.Limits.CancelGrace), plugins.StopTimedOut)
 	}
 	return task.Worker{ID: w.spec.ID, Executor: s.pool.config.Executor, Pool: s.pool.Name(),
 		PID: s.process.PID(), Core: w.core, Slot: s.index}, s.seq

@@ -9,41 +9,41 @@ import (
 
 // entry is what one call of Append wants to have committed.
 type entry struct {
-	changes []change
+	ops []Op
 	// fresh: a new task is among it, so it fails rather than wait for room.
 	fresh bool
 	// urgent: somebody waits for it.
 	urgent bool
+	bytes  int64 // about, in memory
 	done   func(error)
 }
 
-// retryAfter is how long to wait after a commit that failed.
-const retryAfter = time.Second
+const (
+	// retryAfter is how long to wait after a commit that failed.
+	retryAfter = time.Second
+	// lazily is how long a change waits at most that nobody waits for.
+	lazily = 50 * time.Millisecond
+)
 
-// Append has ops committed, all or none. It does not wait for the disk. done,
-// which may be nil, is called once: after the commit, from the journal's own
-// goroutine and in the order of the calls, or with Sync Interval unless wait, at
-// once. done must not block.
+// Append has ops committed, all or none, in the order of the calls. It does not wait for
+// anything, so it may be called under a lock. done, which may be nil, is called once: when
+// need is met, from the journal's own goroutine and in the order of the calls. done must
+// not block. What ops refer to must not change any more.
 //
-// For a new task that can't be committed it is called with ErrFull; everything else is
-// kept in memory and tried again until it is committed, or until Close.
-func (j *Journal) Append(done func(error), wait bool, ops ...Op) {
-	x := &entry{done: done, urgent: wait || j.options.Sync == Group}
+// For a new task that can't be committed done is called with ErrFull; everything else is
+// kept in memory and tried again until it is committed, or until Close (ErrClosed).
+func (j *Journal) Append(need Need, done func(error), ops ...Op) {
+	x := &entry{ops: ops, done: done, urgent: need > Whenever}
 	for i := range ops {
-		if a := ops[i].Accepted; a != nil {
-			x.fresh = true
-			a.Boot = j.boot
-		}
-		x.changes = ops[i].encode(x.changes)
+		x.fresh = x.fresh || ops[i].Accepted != nil
+		x.bytes += ops[i].size()
+		ops[i].stamp(j.start)
 	}
 	if err := j.take(x); err != nil {
-		x.answer(err)
+		j.answers.add(done, err)
 		return
 	}
 	j.signal()
-	if !x.urgent && done != nil {
-		done(nil)
-	}
 }
 
 // take puts x into the line, or says why not.
@@ -60,12 +60,6 @@ func (j *Journal) take(x *entry) error {
 	return nil
 }
 
-func (x *entry) answer(err error) {
-	if x.done != nil {
-		x.done(err)
-	}
-}
-
 func (j *Journal) signal() {
 	select {
 	case j.wake <- struct{}{}:
@@ -73,13 +67,10 @@ func (j *Journal) signal() {
 	}
 }
 
-// maxVerdicts bounds how far commits get ahead of their answers.
-const maxVerdicts = 16
-
 // work is the committer's goroutine. It ends when the journal is closed and
 // nothing waits, or what waits can't be committed in time.
 func (j *Journal) work() {
-	defer close(j.verdicts)
+	defer j.answers.close()
 	for {
 		j.pause()
 		all, closing := j.next()
@@ -98,11 +89,10 @@ func (j *Journal) work() {
 	}
 }
 
-// pause waits for something to do, and with Sync Interval for its time.
+// pause waits for something to do, and a little more if nobody waits for it.
 func (j *Journal) pause() {
 	j.mu.Lock()
 	failing, idle, closing := j.stats.Failing != nil, len(j.waiting) == 0, j.closing
-	urgent := j.urgent()
 	j.mu.Unlock()
 	switch {
 	case failing && !idle:
@@ -110,12 +100,8 @@ func (j *Journal) pause() {
 	case idle && !closing:
 		<-j.wake
 	}
-	if j.options.Sync == Interval && !urgent && !closing {
-		for until := time.Now().Add(j.options.Interval); time.Now().Before(until); {
-			if j.sleep(time.Until(until)); j.hurried() {
-				return
-			}
-		}
+	for until := time.Now().Add(lazily); time.Now().Before(until) && !j.hurried(); {
+		j.sleep(time.Until(until))
 	}
 }
 
@@ -129,20 +115,16 @@ func (j *Journal) sleep(d time.Duration) {
 	}
 }
 
-// hurried reports whether a commit should not wait for its interval.
+// hurried reports whether a commit should not wait for more.
 func (j *Journal) hurried() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.closing || j.urgent()
-}
-
-func (j *Journal) urgent() bool {
 	for _, x := range j.waiting {
 		if x.urgent {
 			return true
 		}
 	}
-	return false
+	return j.closing
 }
 
 // next takes all that waits.
@@ -177,7 +159,7 @@ func (j *Journal) commit(all []*entry) []*entry {
 	}
 	var fresh, kept []*entry
 	for _, x := range all {
-		if x.fresh && x.urgent { // one that is not has been told yes already
+		if x.fresh {
 			fresh = append(fresh, x)
 		} else {
 			kept = append(kept, x)
@@ -191,29 +173,10 @@ func (j *Journal) commit(all []*entry) []*entry {
 	return kept
 }
 
-// verdict is what became of some entries.
-type verdict struct {
-	entries []*entry
-	err     error
-}
-
 // finish has the entries answered, while the next commit is under way already.
-func (j *Journal) finish(all []*entry, err error) { j.verdicts <- verdict{all, err} }
-
-// answer is the goroutine that calls back, in order.
-func (j *Journal) answer() {
-	defer close(j.answered)
-	for v := range j.verdicts {
-		for _, x := range v.entries {
-			x.finish(v.err)
-		}
-	}
-}
-
-// finish answers, unless that was done when it was appended.
-func (x *entry) finish(err error) {
-	if x.urgent {
-		x.answer(err)
+func (j *Journal) finish(all []*entry, err error) {
+	for _, x := range all {
+		j.answers.add(x.done, err)
 	}
 }
 
@@ -222,7 +185,11 @@ func (j *Journal) write(all []*entry) error {
 	started, count := time.Now(), 0
 	err := j.db.Update(func(tx *bbolt.Tx) error {
 		for _, x := range all {
-			for _, c := range x.changes {
+			var changes []change
+			for i := range x.ops {
+				changes = x.ops[i].encode(changes)
+			}
+			for _, c := range changes {
 				if err := c.apply(tx); err != nil {
 					return err
 				}

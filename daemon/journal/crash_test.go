@@ -24,12 +24,12 @@ func TestMain(m *testing.M) {
 }
 
 func appendForEver(dir string) {
-	j, err := Open(dir, Options{Sync: Group, Log: hclog.NewNullLogger()})
+	j, err := Open(dir, Options{Log: hclog.NewNullLogger()})
 	if err != nil {
 		panic(err)
 	}
 
-	for i := int(j.Boot()) * 1_000_000; ; i++ {
+	for i := int(j.Start()) * 1_000_000; ; i++ {
 		a := newTask(i, "")
 		answered := func(err error) {
 			if err == nil {
@@ -38,11 +38,11 @@ func appendForEver(dir string) {
 		}
 		if i%64 == 0 { // now and then wait for what is under way
 			wait := make(chan struct{})
-			j.Append(func(err error) { answered(err); close(wait) }, true, Op{Accepted: &a})
+			j.Append(Synced, func(err error) { answered(err); close(wait) }, Op{Accepted: &a})
 			<-wait
 			continue
 		}
-		j.Append(answered, true, Op{Accepted: &a})
+		j.Append(Synced, answered, Op{Accepted: &a})
 	}
 }
 

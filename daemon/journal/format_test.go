@@ -11,14 +11,14 @@ import (
 // What is in the file may be anything, after all that disks do.
 func FuzzDecode(f *testing.F) {
 	a := newTask(1, `,"labels":{"a":"b"}`)
-	f.Add(keyOf(epoch), a.encode(), end(f, &a, `[1]`).encode(), []byte(`{"attempts":1}`))
-	f.Add([]byte("short"), []byte{0x80}, []byte{1, 2, 0xff, 0xff, 0x7f}, []byte(`{`))
+	f.Add(keyOf(a.Submitted), a.encode(nil), end(f, &a, `[1]`).encode(nil), (&Progress{Attempts: 1}).encode(nil))
+	f.Add([]byte("short"), []byte{0x80}, []byte{1, 2, 0xff, 0xff, 0x7f}, []byte{8})
 	f.Fuzz(func(t *testing.T, key, accepted, ended, progress []byte) {
 		s, err := saved(key, accepted, progress, ended)
 		if err != nil {
 			return
 		}
-		again, err := saved(key, s.Accepted.encode(), progress, s.Ended.encode())
+		again, err := saved(key, s.Accepted.encode(nil), progress, s.Ended.encode(nil))
 		if err != nil || again.Owner != s.Owner || again.Pool != s.Pool || !again.Task.Same(s.Task) || again.Ended.Cursor != s.Ended.Cursor {
 			t.Errorf("%+v\nbecomes\n%+v\n%v", s, again, err)
 		}
@@ -31,13 +31,13 @@ func TestTheFileStaysSmallWhileTasksComeAndGo(t *testing.T) {
 	round := func(first int) {
 		for i := first; i < first+100; i++ {
 			a := newTask(i, "")
-			j.Append(nil, false, Op{Accepted: &a})
-			j.Append(nil, false, Op{Submitted: a.Submitted, Ended: end(t, &a, `"some data"`)})
+			j.Append(Whenever, nil, Op{Accepted: &a})
+			j.Append(Whenever, nil, Op{Submitted: a.Submitted, Ended: end(t, &a, `"some data"`)})
 			if i >= 1000 {
-				j.Append(nil, false, Op{Submitted: epoch.Add(time.Duration(i - 1000)), Forget: true})
+				j.Append(Whenever, nil, Op{Submitted: epoch.Add(time.Duration(i - 1000)), Forget: true})
 			}
 		}
-		if err := j.commitNow(Op{Schedules: map[string]time.Time{}}); err != nil {
+		if err := j.commitNow(Op{Schedules: map[string]Schedule{}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -67,7 +67,7 @@ func BenchmarkRecovery(b *testing.B) {
 	j := open(b, dir, Options{})
 	for i := range tasks {
 		a := newTask(i, "")
-		j.Append(nil, false, Op{Accepted: &a})
+		j.Append(Whenever, nil, Op{Accepted: &a})
 	}
 	closeNow(b, j)
 	for b.Loop() {
@@ -96,7 +96,7 @@ func BenchmarkGroupCommit(b *testing.B) {
 			if err := j.commitNow(Op{Submitted: a.Submitted, Ended: end(b, &a, `"some data"`)}); err != nil {
 				b.Error(err)
 			}
-			j.Append(nil, false, Op{Submitted: a.Submitted, Forget: true})
+			j.Append(Whenever, nil, Op{Submitted: a.Submitted, Forget: true})
 		}
 	})
 	b.ReportMetric(float64(j.Stats().Commits)/float64(b.N), "commits/op")

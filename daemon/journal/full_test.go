@@ -62,7 +62,7 @@ func TestOnAFullDiskNewTasksAreRefusedAndAllElseWaitsForRoom(t *testing.T) {
 	}
 	data := `"` + strings.Repeat("y", 1<<20) + `"`
 	committed := make(chan error, 1)
-	j.Append(func(err error) { committed <- err }, false, Op{Submitted: before.Submitted, Ended: end(t, &before, data)})
+	j.Append(Synced, func(err error) { committed <- err }, Op{Submitted: before.Submitted, Ended: end(t, &before, data)})
 	s := j.Stats()
 	for s.Waiting == 0 && t.Context().Err() == nil { // it is being tried just now, in vain
 		s = j.Stats()

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,83 +47,24 @@ var (
 	ErrClosed = errors.New("the journal is closed")
 )
 
-// Sync is when changes are committed.
-type Sync string
-
-const (
-	// Group: at once; whoever appends meanwhile shares the next commit.
-	Group Sync = "group"
-	// Interval: now and then. A death of the daemon costs what was appended since.
-	Interval Sync = "interval"
-)
-
 // Options is what Open needs.
 type Options struct {
-	Sync Sync
-	// Interval is the most that a commit waits with Sync Interval.
-	Interval time.Duration
-	Log      hclog.Logger
+	// MachineBoot names this boot of the machine; empty: the kernel's id of it.
+	MachineBoot string
+	Log         hclog.Logger
 	// Observe, which may be nil, is called after each commit with how long it took and
 	// how many changes it had.
 	Observe func(took time.Duration, changes int)
 }
 
-// Accepted is a task as it was accepted.
-type Accepted struct {
-	Task  *task.Task
-	Owner uint32
-	// Submitted is different for every task; lists are ordered by it.
-	Submitted time.Time
-	Pool      string
-	Batch     task.ID // zero: none
-	// Boot is Journal.Boot of when it was appended.
-	Boot uint64
-}
-
-// Progress is how far a task has come; a later one replaces it.
-type Progress struct {
-	Attempts  int       `json:"attempts,omitempty"`
-	Retries   int       `json:"retries,omitempty"`
-	Deaths    int       `json:"deaths,omitempty"`
-	NotBefore time.Time `json:"not_before,omitzero"`
-	// Dispatched: it may have been run. Stopping: it was to be cancelled.
-	Dispatched bool `json:"dispatched,omitempty"`
-	Stopping   bool `json:"stopping,omitempty"`
-}
-
-// Ended is how a task ended.
-type Ended struct {
-	Result *task.Result
-	// Cursor is that of the event that tells it.
-	Cursor task.Cursor
-}
-
-// Saved is all that is kept of one task.
-type Saved struct {
-	Accepted
-	Progress *Progress
-	Ended    *Ended
-}
-
-// Op is one change: one of Accepted, Progress, Ended, Forget and Schedules is set.
-type Op struct {
-	// Submitted says which task Progress, Ended and Forget mean.
-	Submitted time.Time
-	Accepted  *Accepted
-	Progress  *Progress
-	Ended     *Ended
-	Forget    bool
-	// Schedules is how far each schedule has been run.
-	Schedules map[string]time.Time
-}
-
 // Stats are the journal's figures.
 type Stats struct {
-	// Waiting counts the changes that are not committed yet, Commits those commits
-	// that went well.
-	Waiting    int
-	Commits    uint64
-	LastCommit time.Duration
+	// Waiting counts the changes that are not committed yet, and WaitingBytes about what
+	// they take in memory. Commits counts the commits that went well.
+	Waiting      int
+	WaitingBytes int64
+	Commits      uint64
+	LastCommit   time.Duration
 	// Bytes is the size of the file.
 	Bytes int64
 	// Failing is why the last commit failed; nil when it did not.
@@ -131,14 +73,15 @@ type Stats struct {
 
 // Journal is an open journal. Its methods are safe for concurrent use.
 type Journal struct {
-	options   Options
-	db        *bbolt.DB
-	path      string
-	boot      uint64
-	schedules map[string]time.Time
-	wake      chan struct{} // has one element when there is something to do
-	verdicts  chan verdict  // from the committer to who answers
-	answered  chan struct{} // closed when all has been answered
+	options            Options
+	db                 *bbolt.DB
+	path               string
+	start, firstOfBoot uint64
+	clean              bool
+	schedules          map[string]Schedule
+	batches            map[task.ID]Batch
+	wake               chan struct{} // has one element when there is something to do
+	answers            answers
 
 	mu      sync.Mutex
 	waiting []*entry
@@ -162,6 +105,9 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if o.MachineBoot == "" {
+		o.MachineBoot = machineBoot()
+	}
 	path := filepath.Join(dir, fileName)
 	if err := examine(path); err != nil {
 		return nil, err
@@ -170,12 +116,12 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, named(path, err)
 	}
-	j := &Journal{options: o, db: db, path: path, wake: make(chan struct{}, 1), verdicts: make(chan verdict, maxVerdicts), answered: make(chan struct{}), giveUp: context.Background()}
+	j := &Journal{options: o, db: db, path: path, wake: make(chan struct{}, 1), answers: newAnswers(), giveUp: context.Background()}
 	if err := j.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
 	}
 	go j.work()
-	go j.answer()
+	go j.answers.run()
 	return j, nil
 }
 
@@ -216,11 +162,31 @@ func named(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// Boot returns how often the journal has been opened, this time included.
-func (j *Journal) Boot() uint64 { return j.boot }
+// machineBoot returns the kernel's id of this boot of the machine; empty where it has
+// none.
+func machineBoot() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
 
-// Schedules returns how far each schedule had been run when it was opened.
-func (j *Journal) Schedules() map[string]time.Time { return j.schedules }
+// Start returns how often the journal has been opened, this time included.
+func (j *Journal) Start() uint64 { return j.start }
+
+// Comparable reports whether uptimes that were noted at a start are of this boot of the
+// machine.
+func (j *Journal) Comparable(start uint64) bool { return start >= j.firstOfBoot && start <= j.start }
+
+// Clean reports whether the daemon before this one closed the journal in order.
+func (j *Journal) Clean() bool { return j.clean }
+
+// Schedules returns how far the schedules had come when it was opened.
+func (j *Journal) Schedules() map[string]Schedule { return j.schedules }
+
+// Batches returns what was kept of batches when it was opened.
+func (j *Journal) Batches() map[task.ID]Batch { return j.batches }
 
 // Stats returns the journal's figures.
 func (j *Journal) Stats() Stats {
@@ -228,7 +194,8 @@ func (j *Journal) Stats() Stats {
 	defer j.mu.Unlock()
 	s := j.stats
 	for _, x := range j.waiting {
-		s.Waiting += len(x.changes)
+		s.Waiting += len(x.ops)
+		s.WaitingBytes += x.bytes
 	}
 	if info, err := os.Stat(j.path); err == nil {
 		s.Bytes = info.Size()
@@ -246,9 +213,9 @@ func (j *Journal) Close(ctx context.Context) error {
 	}
 	j.mu.Unlock()
 	j.signal()
-	<-j.answered
+	<-j.answers.ended
 	if already {
 		return nil
 	}
-	return j.db.Close()
+	return errors.Join(j.noteClean(), j.db.Close())
 }

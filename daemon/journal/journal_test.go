@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,9 +25,6 @@ var epoch = time.Unix(1_800_000_000, 0)
 
 func open(t testing.TB, dir string, o Options) *Journal {
 	t.Helper()
-	if o.Sync == "" {
-		o.Sync = Group
-	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
@@ -56,7 +55,7 @@ func newTask(n int, more string) Accepted {
 // commit appends ops and returns how that ended.
 func (j *Journal) commitNow(ops ...Op) error {
 	answered := make(chan error, 1)
-	j.Append(func(err error) { answered <- err }, true, ops...)
+	j.Append(Synced, func(err error) { answered <- err }, ops...)
 	return <-answered
 }
 
@@ -76,7 +75,7 @@ func end(t testing.TB, a *Accepted, data string) *Ended {
 	t.Helper()
 	r := &task.Result{ID: a.Task.ID, Status: task.Completed, Stdout: "out", Attempts: 2, Data: json.RawMessage(data),
 		SubmittedAt: a.Submitted.UTC(), FinishedAt: a.Submitted.Add(time.Second).UTC()}
-	return &Ended{Result: r, Cursor: task.Cursor{Attempt: 2, Seq: 7}}
+	return &Ended{Result: r, Cursor: task.Cursor{Attempt: 2, Seq: 7}, Uptime: time.Minute, Order: 3}
 }
 
 func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
@@ -85,14 +84,19 @@ func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
 	first := newTask(1, `,"priority":9,"labels":{"a":"b"},"max_retries":3,"timeout":"1s"`)
 	first.Batch = task.NewID()
 	second, third := newTask(2, ""), newTask(3, "")
+	second.Schedule, second.Uptime = "nightly", time.Hour
+	schedules := map[string]Schedule{"nightly": {Until: epoch, Spec: "@daily UTC", Last: second.Task.ID, LastAt: epoch.Add(-time.Hour), Skipped: 2,
+		Reason: "no room", Missed: []time.Time{epoch}}, "weekly": {}}
+	batch := Batch{ID: first.Batch, Owner: 7, Gone: map[task.Status]int{task.Failed: 2, task.Completed: 1}}
 	for _, ops := range [][]Op{
 		{{Accepted: &third}, {Accepted: &first}},
 		{{Accepted: &second}},
 		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 1, Dispatched: true}}},
-		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour).UTC(), Stopping: true}}},
+		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Stopping: true, Suspect: true}}},
 		{{Submitted: second.Submitted, Progress: &Progress{Attempts: 1}}},
 		{{Submitted: second.Submitted, Ended: end(t, &second, `{"big":1.50}`)}},
-		{{Submitted: third.Submitted, Forget: true}, {Schedules: map[string]time.Time{"nightly": epoch.UTC()}}},
+		{{Submitted: third.Submitted, Forget: true}, {Schedules: schedules}, {Batch: &batch}},
+		{{Batch: &Batch{ID: task.NewID()}}},
 	} {
 		if err := j.commitNow(ops...); err != nil {
 			t.Fatal(err)
@@ -101,13 +105,15 @@ func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
 	closeNow(t, j)
 	j = open(t, dir, Options{})
 	found := all(t, j)
-	want := []Saved{{Accepted: first, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour).UTC(), Stopping: true}},
-		{Accepted: second, Ended: end(t, &second, `{"big":1.50}`)}}
+	ended := end(t, &second, `{"big":1.50}`)
+	ended.Start = 1
+	want := []Saved{{Accepted: first, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Stopping: true, Suspect: true, Start: 1}},
+		{Accepted: second, Ended: ended}}
 	if !reflect.DeepEqual(found, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", found, want)
 	}
-	if s := j.Schedules(); len(s) != 1 || !s["nightly"].Equal(epoch) || j.Boot() != 2 {
-		t.Errorf("schedules %v, boot %d", s, j.Boot())
+	if !reflect.DeepEqual(j.Schedules(), schedules) || !reflect.DeepEqual(j.Batches()[batch.ID], batch) || j.Start() != 2 {
+		t.Errorf("schedules %v, batches %v, start %d", j.Schedules(), j.Batches(), j.Start())
 	}
 }
 
@@ -117,12 +123,12 @@ func TestAnswersComeInTheOrderOfTheCalls(t *testing.T) {
 	answers := make(chan int, n)
 	for i := range n {
 		a := newTask(i, "")
-		j.Append(func(err error) {
+		j.Append(Synced, func(err error) {
 			if err != nil {
 				t.Error(err)
 			}
 			answers <- i
-		}, false, Op{Accepted: &a})
+		}, Op{Accepted: &a})
 	}
 	for i := range n {
 		if got := <-answers; got != i {
@@ -134,23 +140,49 @@ func TestAnswersComeInTheOrderOfTheCalls(t *testing.T) {
 	}
 }
 
-func TestWithAnIntervalOnlyWhoAsksForItWaits(t *testing.T) {
+func TestWhatNobodyWaitsForIsCommittedAllTheSame(t *testing.T) {
 	dir := t.TempDir()
-	j := open(t, dir, Options{Sync: Interval, Interval: time.Hour})
-	soon, now := newTask(1, ""), newTask(2, "")
-	told := false
-	j.Append(func(err error) { told = err == nil }, false, Op{Accepted: &soon})
-	if !told {
-		t.Error("the answer did not come at once")
-	}
-	if err := j.commitNow(Op{Accepted: &now}); err != nil { // would take an hour, if it waited
-		t.Fatal(err)
-	}
+	j := open(t, dir, Options{})
 	late := newTask(3, "")
-	j.Append(nil, false, Op{Accepted: &late})
+	j.Append(Whenever, nil, Op{Accepted: &late})
 	closeNow(t, j)
-	if found := all(t, open(t, dir, Options{})); len(found) != 3 {
+	if found := all(t, open(t, dir, Options{})); len(found) != 1 {
 		t.Errorf("%d tasks are there", len(found))
+	}
+}
+
+func TestUptimesAreComparableWithinOneBootOfTheMachine(t *testing.T) {
+	dir := t.TempDir()
+	for i, boot := range []string{"a", "a", "b", "b"} {
+		j := open(t, dir, Options{MachineBoot: boot})
+		first := uint64(1)
+		if boot == "b" {
+			first = 3
+		}
+		for start := uint64(0); start < 6; start++ {
+			if got, want := j.Comparable(start), start >= first && start <= j.Start(); got != want {
+				t.Errorf("at start %d: those of start %d are comparable: %v", i+1, start, got)
+			}
+		}
+		closeNow(t, j)
+	}
+}
+
+func TestOnlyAJournalThatWasClosedIsClean(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	if j.Clean() {
+		t.Error("a new one is")
+	}
+	closeNow(t, j)
+	j = open(t, dir, Options{})
+	if !j.Clean() {
+		t.Error("one that was closed is not")
+	}
+	closeNow(t, j)
+	killAfter(t, dir, 5)
+	if open(t, dir, Options{}).Clean() {
+		t.Error("one whose daemon was killed is")
 	}
 }
 
@@ -166,7 +198,7 @@ func TestAfterCloseNothingIsTaken(t *testing.T) {
 func TestAJournalInUseIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, Options{})
-	if _, err := Open(dir, Options{Sync: Group, Log: hclog.NewNullLogger()}); !errors.Is(err, ErrInUse) {
+	if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, ErrInUse) {
 		t.Error(err)
 	}
 }
@@ -188,7 +220,7 @@ func damage(t *testing.T, f func(path string)) (dir string, before []byte) {
 	j := open(t, dir, Options{})
 	for i := range 500 {
 		a := newTask(i, "")
-		j.Append(nil, false, Op{Accepted: &a})
+		j.Append(Whenever, nil, Op{Accepted: &a})
 	}
 	closeNow(t, j)
 	path := filepath.Join(dir, fileName)
@@ -227,12 +259,12 @@ func TestWhatCanNotBeReadIsNamedAndNotTouched(t *testing.T) {
 		"a text":             {write(strings.Repeat("dear diary ", 10_000)), ErrForeign},
 		"an empty file":      {write(""), ErrForeign},
 		"another database":   {foreignDatabase(t), ErrForeign},
-		"a later format":     {about(keyFormat, "2"), ErrNewer},
+		"a later format":     {about(keyFormat, "3"), ErrNewer},
 		"no format":          {about(keyFormat, "blue"), ErrForeign},
 		"its end is missing": {func(path string) { shorten(t, path) }, ErrCorrupt},
 	} {
 		dir, before := damage(t, x.change)
-		_, err := Open(dir, Options{Sync: Group, Log: hclog.NewNullLogger()})
+		_, err := Open(dir, Options{Log: hclog.NewNullLogger()})
 		if !errors.Is(err, x.want) || !strings.Contains(err.Error(), fileName) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -270,30 +302,44 @@ func shorten(t *testing.T, path string) {
 	}
 }
 
-func TestAnOlderFormatIsBroughtUpToDateStepByStep(t *testing.T) {
-	dir, _ := damage(t, func(string) {})
-	db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+// testdata/format1.db.gz was made by a daemon of that format.
+func TestAJournalOfFormat1IsTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	unpack(t, "testdata/format1.db.gz", filepath.Join(dir, fileName))
+	j := open(t, dir, Options{})
+	found := all(t, j)
+	if len(found) != 2 {
+		t.Fatalf("%d tasks", len(found))
+	}
+	first, second := found[0], found[1]
+	if p := first.Progress; first.Owner != 1001 || first.Pool != "cpu" || first.Start != 1 || first.Batch != (task.ID{1, 2, 3}) ||
+		first.Task.ID.String() != "01890a5d-ac96-774b-bcce-b302099a8001" || first.Task.Priority != 9 || !first.Submitted.Equal(epoch.Add(1)) ||
+		p == nil || p.Attempts != 2 || p.Retries != 1 || !p.NotBefore.Equal(epoch.Add(time.Hour)) || !p.Stopping || first.Ended != nil {
+		t.Errorf("%+v, %+v", first, p)
+	}
+	if e := second.Ended; e == nil || string(e.Result.Data) != `{"big":1.50}` || e.Result.Stdout != "out" || e.Cursor != (task.Cursor{Attempt: 2, Seq: 7}) {
+		t.Errorf("%+v", second)
+	}
+	if s := j.Schedules(); len(s) != 1 || !s["nightly"].Until.Equal(epoch) || j.Start() != 2 || j.Clean() {
+		t.Errorf("%v, start %d, clean %v", s, j.Start(), j.Clean())
+	}
+}
+
+func unpack(t *testing.T, from, to string) {
+	t.Helper()
+	f, err := os.Open(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	err = db.Update(func(tx *bbolt.Tx) error {
-		about := tx.Bucket([]byte(bucketAbout))
-		if err := about.Put([]byte(keyFormat), []byte("-1")); err != nil {
-			return err
-		}
-		var steps []int
-		step := func(n int) func(*bbolt.Tx) error {
-			return func(*bbolt.Tx) error { steps = append(steps, n); return nil }
-		}
-		if err := upgrade(tx, about, map[int]func(*bbolt.Tx) error{-1: step(-1), 0: step(0)}); err != nil {
-			return err
-		}
-		if !reflect.DeepEqual(steps, []int{-1, 0}) {
-			t.Errorf("steps from -1 to %d: %v", format, steps)
-		}
-		return nil
-	})
+	defer f.Close()
+	text, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(text)
+	if err == nil {
+		err = os.WriteFile(to, all, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

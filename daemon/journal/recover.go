@@ -1,18 +1,23 @@
 package journal
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
+
+	"cpulb/daemon/task"
 
 	"go.etcd.io/bbolt"
 )
 
 // upgrades are the steps from each format to the next, oldest first; Open takes
 // those that are needed in its one transaction.
-func upgrades() map[int]func(*bbolt.Tx) error { return map[int]func(*bbolt.Tx) error{} }
+func upgrades() map[int]func(*bbolt.Tx) error {
+	return map[int]func(*bbolt.Tx) error{1: fromFormat1}
+}
 
 // begin makes the buckets of a new journal, brings an old one up to date, and
 // counts the start.
@@ -31,6 +36,9 @@ func (j *Journal) begin() error {
 			}
 		}
 		if err := about.Put([]byte(keyFormat), strconv.AppendInt(nil, format, 10)); err != nil {
+			return err
+		}
+		if err := j.readBatches(tx); err != nil {
 			return err
 		}
 		return j.count(about)
@@ -52,22 +60,52 @@ func upgrade(tx *bbolt.Tx, about *bbolt.Bucket, steps map[int]func(*bbolt.Tx) er
 }
 
 // count reads what is kept beside tasks, and notes one start more.
-func (j *Journal) count(about *bbolt.Bucket) error {
-	if text := about.Get([]byte(keyBoot)); text != nil {
-		n, err := strconv.ParseUint(string(text), 10, 64)
-		if err != nil {
+func (j *Journal) count(about *bbolt.Bucket) (err error) {
+	if text := about.Get([]byte(keyStart)); text != nil {
+		if j.start, err = strconv.ParseUint(string(text), 10, 64); err != nil {
 			return fmt.Errorf("%w: boot: %w", ErrCorrupt, err)
 		}
-		j.boot = n
 	}
-	j.boot++
-	j.schedules = map[string]time.Time{}
-	if text := about.Get([]byte(keySchedules)); text != nil {
-		if err := json.Unmarshal(text, &j.schedules); err != nil {
-			return fmt.Errorf("%w: schedules: %w", ErrCorrupt, err)
+	j.clean = string(about.Get([]byte(keyClean))) == strconv.FormatUint(j.start, 10)
+	j.start++
+	if j.schedules, err = decodeSchedules(about.Get([]byte(keySchedules))); err != nil {
+		return fmt.Errorf("%w: schedules: %w", ErrCorrupt, err)
+	}
+	if err := j.countInBoot(about); err != nil {
+		return err
+	}
+	return about.Put([]byte(keyStart), strconv.AppendUint(nil, j.start, 10))
+}
+
+// countInBoot finds the first start since the machine was booted.
+func (j *Journal) countInBoot(about *bbolt.Bucket) error {
+	j.firstOfBoot = j.start
+	id, first, _ := strings.Cut(string(about.Get([]byte(keyMachine))), " ")
+	if n, err := strconv.ParseUint(first, 10, 64); err == nil && id == j.options.MachineBoot && id != "" {
+		j.firstOfBoot = n
+		return nil
+	}
+	return about.Put([]byte(keyMachine), fmt.Appendf(nil, "%s %d", j.options.MachineBoot, j.start))
+}
+
+// noteClean notes that the journal is closed in order.
+func (j *Journal) noteClean() error {
+	return j.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(bucketAbout)).Put([]byte(keyClean), strconv.AppendUint(nil, j.start, 10))
+	})
+}
+
+// readBatches reads what is kept of batches.
+func (j *Journal) readBatches(tx *bbolt.Tx) error {
+	j.batches = map[task.ID]Batch{}
+	return tx.Bucket([]byte(bucketBatches)).ForEach(func(_, value []byte) error {
+		x, err := decodeBatch(value)
+		if err != nil {
+			return fmt.Errorf("%w: a batch: %w", ErrCorrupt, err)
 		}
-	}
-	return about.Put([]byte(keyBoot), strconv.AppendUint(nil, j.boot, 10))
+		j.batches[x.ID] = *x
+		return nil
+	})
 }
 
 // Recover yields every task of which something is kept, in the order of
@@ -104,12 +142,14 @@ func keyTime(key []byte) string {
 
 // saved puts together what the buckets have of one task.
 func saved(key, accepted, progress, end []byte) (s Saved, err error) {
-	if s.Accepted, err = decodeAccepted(key, accepted); err != nil {
+	if s.Accepted, err = decodeAccepted(accepted); err != nil {
 		return s, err
 	}
+	if !bytes.Equal(key, keyOf(s.Submitted)) {
+		return s, fmt.Errorf("%w: it stands under %x", errMalformed, key)
+	}
 	if progress != nil {
-		s.Progress = &Progress{}
-		if err := json.Unmarshal(progress, s.Progress); err != nil {
+		if s.Progress, err = decodeProgress(progress); err != nil {
 			return s, err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // item gives r a place in a queue of its own.
 func item(r *ledger.Record) *queue.Item[*ledger.Record] {
-	it, err := queue.New[*ledger.Record](queue.Options{Lanes: 1, MaxTasks: 1}).Push(now, r, queue.Entry{})
+	it, err := queue.New[*ledger.Record](queue.Options{Lanes: 1, MaxTasks: 1}).Push(queue.Now{Wall: now, Uptime: uptime}, r, queue.Entry{})
 	if err != nil {
 		panic(err)
 	}

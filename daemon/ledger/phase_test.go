@@ -65,7 +65,7 @@ func TestAnIllegalMoveChangesNothing(t *testing.T) {
 			t.Errorf("to %s: %v, it is %s", to, err, r.Phase())
 		}
 	}
-	if _, err := s.End(r, result(r, task.Completed), now); !errors.Is(err, ledger.ErrIllegalMove) || r.Result() != nil {
+	if _, err := s.End(r, result(r, task.Completed), uptime); !errors.Is(err, ledger.ErrIllegalMove) || r.Result() != nil {
 		t.Errorf("a task that arrives has ended: %v", err)
 	}
 	move(t, s, r, ledger.Ready, ledger.Ending)

@@ -39,6 +39,8 @@ type Record struct {
 	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
 	// lists are ordered by it.
 	stamp int64
+	// uptime is when it was submitted, by the clock that is never set.
+	uptime time.Duration
 	// started is when the attempt began, in nanoseconds since 1970; 0: it has not.
 	started int64
 	batch   *Batch
@@ -96,15 +98,16 @@ func (r *Record) Started() time.Time {
 }
 
 // Times returns before when the task does not start, and when it expires.
-func (r *Record) Times() (runAt, expiresAt time.Time) {
+func (r *Record) Times() queue.Times {
 	x := r.Task.Extra
 	if x == nil {
-		return
+		return queue.Times{}
 	}
-	if runAt = x.RunAt; x.Delay > 0 {
-		runAt = r.Submitted().Add(time.Duration(x.Delay))
+	t := queue.Times{RunAt: x.RunAt, ExpiresAt: x.ExpiresAt}
+	if x.Delay > 0 {
+		t.Due = task.Sum(r.uptime, time.Duration(x.Delay))
 	}
-	return runAt, x.ExpiresAt
+	return t
 }
 
 // Watch adds w, who hears of what follows.

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 )
 
@@ -79,9 +80,9 @@ func NewStore(b Bounds) *Store {
 func (s *Store) SetBounds(b Bounds) { s.bounds = b }
 
 // Stamp gives r the time of its submission, made later than all before.
-func (s *Store) Stamp(r *Record, now time.Time) {
-	s.stamp = max(s.stamp+1, now.UnixNano())
-	r.stamp = s.stamp
+func (s *Store) Stamp(r *Record, now queue.Now) {
+	s.stamp = max(s.stamp+1, now.Wall.UnixNano())
+	r.stamp, r.uptime = s.stamp, now.Uptime
 }
 
 // Add takes in a task that has a stamp, as Arriving.
@@ -95,10 +96,10 @@ func (s *Store) Add(r *Record) {
 	}
 }
 
-// Restore takes in a task of before, which was submitted then and accepted; it is
-// Delayed.
-func (s *Store) Restore(r *Record, submitted time.Time) {
-	r.stamp, r.phase = submitted.UnixNano(), Delayed
+// Restore takes in a task of before, which was submitted then, at that uptime, and
+// accepted; it is Delayed.
+func (s *Store) Restore(r *Record, submitted time.Time, uptime time.Duration) {
+	r.stamp, r.uptime, r.phase = submitted.UnixNano(), uptime, Delayed
 	s.Add(r)
 }
 
@@ -128,13 +129,13 @@ func (s *Store) show(r *Record, status task.Status) {
 
 // End lets everybody see how a task that is Ending has ended, and keeps its Result
 // from now on. It returns what had to make room for that.
-func (s *Store) End(r *Record, res *task.Result, now time.Time) (gone []*Record, err error) {
+func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone []*Record, err error) {
 	if !r.phase.CanBecome(Ended) {
 		return nil, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
-	s.ended(r, res)
-	gone = s.Evict(now) // r itself, if it is too large; who waits for it has it all the same
+	s.ended(r, res, uptime)
+	gone = s.Evict(uptime) // r itself, if it is too large; who waits for it has it all the same
 	if r.done != nil {
 		close(r.done)
 	}
@@ -159,21 +160,21 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 	return ev, watchers
 }
 
-// RestoreEnd gives a task that was restored the end that it had. It is not counted as
-// a new one.
-func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor) {
+// RestoreEnd gives a task that was restored the end that it had, so long ago that the
+// uptime was that. It is not counted as a new one.
+func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration) {
 	r.Attempts, r.events = uint32(res.Attempts), at.Seq
 	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
-	s.ended(r, res)
+	s.ended(r, res, uptime)
 	if r.batch != nil {
 		r.batch.ends(r)
 	}
 }
 
-func (s *Store) ended(r *Record, res *task.Result) {
+func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) {
 	r.phase, r.result = Ended, res
 	s.show(r, res.Status)
-	s.keep(r)
+	s.keep(r, uptime)
 }
 
 // Refuse takes out a task that is Arriving as if it had never been.

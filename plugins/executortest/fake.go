@@ -99,6 +99,9 @@ func (s *fakeSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if !ok {
 		return failed("FileNotFoundError", t.ScriptPath, "script_not_found")
 	}
+	if t.Timeout > 0 {
+		defer time.AfterFunc(t.Timeout, func() { s.Cancel(t.Seq, plugins.StopTimedOut) }).Stop()
+	}
 	return run(s, t, emit)
 }
 

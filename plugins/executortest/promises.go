@@ -3,8 +3,10 @@ package executortest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -233,6 +235,23 @@ func stopped(b *bench) {
 			b.Fatalf("reason %v: %s %+v", reason, o.Status, o.Error)
 		}
 		b.mustEcho("1") // the stop was for that task alone
+	}
+}
+
+// timesOut gives a task little time, and one as much as there can be.
+func timesOut(b *bench) {
+	if !b.worker.Description().CanCancel {
+		b.Skip("this executor can't stop a task")
+	}
+	for range 2 {
+		seq := b.sendWithin(0, BlocksUntilStopped, "{}", 20*time.Millisecond)
+		if o := b.up[0].Wait(b, "ended", seq).Outcome; o.Status != task.TimedOut {
+			b.Fatalf("%s %+v", o.Status, o.Error)
+		}
+		seq = b.sendWithin(0, Echo, "1", math.MaxInt64)
+		if o := b.up[0].Wait(b, "ended", seq).Outcome; o.Status != task.Completed {
+			b.Fatalf("it had time, but: %s %+v", o.Status, o.Error)
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ func Run(t *testing.T, s Suite) {
 		{"RecalledTaskNeverRuns", []Behaviour{BlocksUntilStopped, Echo}, recalled},
 		{"ClaimedTaskIsNotRecalled", []Behaviour{BlocksUntilStopped}, claimedStays},
 		{"ARunningTaskIsStopped", []Behaviour{BlocksUntilStopped, Echo}, stopped},
+		{"ATaskThatRunsForTooLongEndsAsTimedOut", []Behaviour{BlocksUntilStopped, Echo}, timesOut},
 		{"ACancelIsNeverLost", []Behaviour{BlocksUntilStopped}, cancelRaces},
 		{"DrainEndsWhatRunsAndRefusesTheRest", []Behaviour{BlocksUntilStopped, Echo}, drains},
 		{"MegabyteLineOnStdoutDoesNotHang", []Behaviour{StrayOutput, Echo}, strayOutput},
@@ -156,10 +157,16 @@ func newBench(t *testing.T, s Suite) *bench {
 // send sends a task to a slot and returns its seq.
 func (b *bench) send(slot int, behaviour Behaviour, params string) uint64 {
 	b.Helper()
+	return b.sendWithin(slot, behaviour, params, 0)
+}
+
+// sendWithin sends one with a timeout.
+func (b *bench) sendWithin(slot int, behaviour Behaviour, params string, timeout time.Duration) uint64 {
+	b.Helper()
 	b.seq[slot]++
 	seq := b.seq[slot]
 	err := b.worker.Slot(slot).Send(&plugins.Task{Seq: seq, ID: fmt.Sprintf("task-%d-%d", slot, seq), ScriptPath: b.suite.Scripts[behaviour],
-		Function: "main", Type: "cpu_bound", Attempt: 1, Params: []byte(params)})
+		Function: "main", Type: "cpu_bound", Attempt: 1, Params: []byte(params), Timeout: timeout})
 	if err != nil {
 		b.Fatalf("send: %v", err)
 	}

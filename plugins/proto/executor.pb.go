@@ -1298,19 +1298,20 @@ type Task struct {
 	// "cpu_bound" or "io_bound".
 	TaskType string `protobuf:"bytes,5,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
 	// 1 for the first attempt.
-	Attempt uint32 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// When this attempt must have ended, in nanoseconds since the epoch; 0: never.
-	DeadlineUnixNs int64             `protobuf:"varint,7,opt,name=deadline_unix_ns,json=deadlineUnixNs,proto3" json:"deadline_unix_ns,omitempty"`
-	Labels         map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attempt uint32            `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Labels  map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// W3C trace context, passed through.
 	Traceparent string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// The script's text, instead of a path; an executor that does not run such ends
 	// the task as failed.
 	Source string `protobuf:"bytes,10,opt,name=source,proto3" json:"source,omitempty"`
+	// For how long the attempt may run, in nanoseconds from when it is claimed, by a
+	// clock that is never set; 0: for ever. The executor ends it as timed out then.
+	TimeoutNs int64 `protobuf:"varint,11,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
 	// A probe: the executor runs a trivial call of its own, on the way that scripts take,
 	// instead of a script. Its Result is COMPLETED if tasks can be run here; after any
 	// other the worker is replaced. One is sent after a fault, see Fault.
-	Probe bool `protobuf:"varint,11,opt,name=probe,proto3" json:"probe,omitempty"`
+	Probe bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
 	// Slot that is to run it; only on the connection of the loop slots.
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Bytes of params that follow this header.
@@ -1391,13 +1392,6 @@ func (x *Task) GetAttempt() uint32 {
 	return 0
 }
 
-func (x *Task) GetDeadlineUnixNs() int64 {
-	if x != nil {
-		return x.DeadlineUnixNs
-	}
-	return 0
-}
-
 func (x *Task) GetLabels() map[string]string {
 	if x != nil {
 		return x.Labels
@@ -1417,6 +1411,13 @@ func (x *Task) GetSource() string {
 		return x.Source
 	}
 	return ""
+}
+
+func (x *Task) GetTimeoutNs() int64 {
+	if x != nil {
+		return x.TimeoutNs
+	}
+	return 0
 }
 
 func (x *Task) GetProbe() bool {
@@ -2129,7 +2130,7 @@ const file_executor_proto_rawDesc = "" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
 	"lockWaitNs\"\x1b\n" +
 	"\x05Hello\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xd2\x03\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xdf\x03\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1f\n" +
@@ -2137,18 +2138,19 @@ const file_executor_proto_rawDesc = "" +
 	"scriptPath\x12\x1a\n" +
 	"\bfunction\x18\x04 \x01(\tR\bfunction\x12\x1b\n" +
 	"\ttask_type\x18\x05 \x01(\tR\btaskType\x12\x18\n" +
-	"\aattempt\x18\x06 \x01(\rR\aattempt\x12(\n" +
-	"\x10deadline_unix_ns\x18\a \x01(\x03R\x0edeadlineUnixNs\x12;\n" +
+	"\aattempt\x18\x06 \x01(\rR\aattempt\x12;\n" +
 	"\x06labels\x18\b \x03(\v2#.cpulb.executor.v1.Task.LabelsEntryR\x06labels\x12 \n" +
 	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x12\x16\n" +
 	"\x06source\x18\n" +
-	" \x01(\tR\x06source\x12\x14\n" +
-	"\x05probe\x18\v \x01(\bR\x05probe\x12\x12\n" +
+	" \x01(\tR\x06source\x12\x1d\n" +
+	"\n" +
+	"timeout_ns\x18\v \x01(\x03R\ttimeoutNs\x12\x14\n" +
+	"\x05probe\x18\f \x01(\bR\x05probe\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
 	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\a\x10\bR\x10deadline_unix_ns\"\xa0\x03\n" +
 	"\x05Event\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x126\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.cpulb.executor.v1.StartedH\x00R\astarted\x123\n" +

@@ -74,7 +74,7 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if err != nil {
 		return fault(plugins.Unrun, "OSError", err.Error())
 	}
-	if reason := s.stops.begin(t.Seq, t.Deadline); reason != 0 {
+	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
 		return stopped(reason)
 	}
 	if t.Function == mainFunction && !s.executor.exclusive() {
@@ -132,7 +132,7 @@ func (e *Executor) arguments(t *plugins.Task) (taskArguments, error) {
 	return taskArguments{path, [...]embedpy.Value{
 		embedpy.Text(t.Params), embedpy.Str(path), embedpy.Str(t.Function),
 		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
-		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labelsJSON(t.Labels)), embedpy.Str(t.Traceparent),
+		embedpy.Int(int64(t.Timeout)), embedpy.Text(labelsJSON(t.Labels)), embedpy.Str(t.Traceparent),
 	}}, nil
 }
 
@@ -221,11 +221,4 @@ func labelsJSON(labels map[string]string) []byte {
 	}
 	text, _ := json.Marshal(labels) // strings can always be written
 	return text
-}
-
-func deadlineNanoseconds(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
 }

@@ -192,8 +192,8 @@ func (s *slot) recall(seq uint64) plugins.Claim {
 func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	p := s.process
 	var takes, deadline <-chan time.Time // nil: for ever
-	if at := j.task.Deadline; !at.IsZero() {
-		deadline = time.After(time.Until(at))
+	if timeout := j.task.Timeout; timeout > 0 {
+		deadline = time.After(timeout)
 	}
 	switch name := filepath.Base(j.task.ScriptPath); {
 	case p.fails(j.task.Probe):

@@ -30,16 +30,16 @@ func (e *engine) do(f func(fx *effects.List)) {}
 
 func (e *engine) operations(w task.Watcher, f func()) {
 	e.do(func(fx *effects.List) {
-		e.logger.Info("x")          // hclog.Logger.Info
-		_, _ = os.ReadFile("x")     // os.ReadFile
-		time.Sleep(1)               // time.Sleep
-		e.mu.Lock()                 // sync.Mutex.Lock
-		e.group.Wait()              // sync.WaitGroup.Wait
-		e.journal.Append(nop, true) // journal.Journal.Append
-		w.TaskEvent(nil)            // task.Watcher.TaskEvent
-		e.ch <- 1                   // send
-		<-e.ch                      // receive
-		for range e.ch {            // receive
+		e.logger.Info("x")      // hclog.Logger.Info
+		_, _ = os.ReadFile("x") // os.ReadFile
+		time.Sleep(1)           // time.Sleep
+		e.mu.Lock()             // sync.Mutex.Lock
+		e.group.Wait()          // sync.WaitGroup.Wait
+		e.journal.Stats()       // journal.Journal.Stats
+		w.TaskEvent(nil)        // task.Watcher.TaskEvent
+		e.ch <- 1               // send
+		<-e.ch                  // receive
+		for range e.ch {        // receive
 		}
 		select { // select
 		case <-e.ch:
@@ -53,7 +53,7 @@ func (e *engine) operations(w task.Watcher, f func()) {
 		fx.Log(hclog.Info, "x", "y", os.Remove("x")) // os.Remove
 		fx.Process(e.made(os.Getuid()))              // os.Getuid
 		e.helper()                                   // leads to what helper does
-		e.journal.Append(nil, true)                  // is allowed
+		e.journal.Append(0, e.blocks)                // takes it without waiting, calls back later
 		fx.Answer(func() { <-e.ch })                 // comes after the lock
 		time.AfterFunc(1, e.fromNone)                // too
 		fx.Process(e.fromNone)                       // too
@@ -66,7 +66,7 @@ func (e *engine) operations(w task.Watcher, f func()) {
 	e.logger.Info("x") // is not under the lock
 }
 
-func nop(error) {}
+func (e *engine) blocks(error) { <-e.ch }
 
 func (e *engine) made(int) func() { return nil }
 

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"cpulb/plugins/proto"
 
@@ -265,7 +266,7 @@ func (e *executor) run(conn net.Conn, s *slot, t *proto.Task, params []byte) ([]
 		e.events(conn, t.Seq)
 		return []byte("null"), completed
 	case "/blocks-until-stopped":
-		return nil, e.block(s, t.Seq)
+		return nil, e.block(s, t.Seq, time.Duration(t.TimeoutNs))
 	case "/stray-output":
 		line := []byte(strings.Repeat("x", 1_000_000) + "\n")
 		_, _ = os.NewFile(1, "stdout").Write(line)
@@ -306,7 +307,15 @@ func (e *executor) events(conn net.Conn, seq uint64) {
 	}
 }
 
-func (e *executor) block(s *slot, seq uint64) *proto.Result {
+func (e *executor) block(s *slot, seq uint64, timeout time.Duration) *proto.Result {
+	if timeout > 0 {
+		defer time.AfterFunc(timeout, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			s.stops[seq] = proto.StopReason_STOP_REASON_TIMED_OUT
+			e.changed.Broadcast()
+		}).Stop()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {

@@ -1,0 +1,177 @@
+package journal
+
+import (
+	"encoding/json"
+	"time"
+
+	"cpulb/daemon/task"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Records are messages in the encoding of protocol buffers, without generated code:
+// tasks and results are JSON within them. A field that is zero is left out, one that is
+// not known is passed over: fields can be added, and none may get another meaning.
+
+// The fields of an Accepted.
+const (
+	acceptedTask protowire.Number = iota + 1
+	acceptedOwner
+	acceptedSubmitted
+	acceptedUptime
+	acceptedPool
+	acceptedBatch
+	acceptedSchedule
+	acceptedStart
+)
+
+func (a *Accepted) encode(b []byte) []byte {
+	b = appendNumber(b, acceptedOwner, uint64(a.Owner))
+	b = appendTime(b, acceptedSubmitted, a.Submitted)
+	b = appendNumber(b, acceptedUptime, uint64(a.Uptime))
+	b = appendBytes(b, acceptedPool, a.Pool)
+	b = appendID(b, acceptedBatch, a.Batch)
+	b = appendBytes(b, acceptedSchedule, a.Schedule)
+	b = appendNumber(b, acceptedStart, a.Start)
+	return appendBytes(b, acceptedTask, a.Task.AppendJSON(nil))
+}
+
+// The fields of a Progress.
+const (
+	progressAttempts protowire.Number = iota + 1
+	progressRetries
+	progressDeaths
+	progressLosses
+	progressNotBefore
+	progressDue
+	progressDispatched
+	progressStopping
+	progressSuspect
+	progressStart
+)
+
+func (p *Progress) encode(b []byte) []byte {
+	b = appendNumber(b, progressAttempts, uint64(p.Attempts))
+	b = appendNumber(b, progressRetries, uint64(p.Retries))
+	b = appendNumber(b, progressDeaths, uint64(p.Deaths))
+	b = appendNumber(b, progressLosses, uint64(p.Losses))
+	b = appendTime(b, progressNotBefore, p.NotBefore)
+	b = appendNumber(b, progressDue, uint64(p.Due))
+	b = appendNumber(b, progressDispatched, protowire.EncodeBool(p.Dispatched))
+	b = appendNumber(b, progressStopping, protowire.EncodeBool(p.Stopping))
+	b = appendNumber(b, progressSuspect, protowire.EncodeBool(p.Suspect))
+	return appendNumber(b, progressStart, p.Start)
+}
+
+// The fields of an Ended. The Result's data, which may be large, stand beside it.
+const (
+	endedResult protowire.Number = iota + 1
+	endedData
+	endedAttempt
+	endedSeq
+	endedUptime
+	endedOrder
+	endedStart
+)
+
+func (e *Ended) encode(b []byte) []byte {
+	b = appendNumber(b, endedAttempt, uint64(e.Cursor.Attempt))
+	b = appendNumber(b, endedSeq, e.Cursor.Seq)
+	b = appendNumber(b, endedUptime, uint64(e.Uptime))
+	b = appendNumber(b, endedOrder, e.Order)
+	b = appendNumber(b, endedStart, e.Start)
+	head := *e.Result
+	head.Data = nil
+	return appendBytes(appendBytes(b, endedResult, mustJSON(&head)), endedData, e.Result.Data)
+}
+
+// The fields of a Batch, and of a count in it.
+const (
+	batchID protowire.Number = iota + 1
+	batchOwner
+	batchGone
+
+	goneStatus protowire.Number = 1
+	goneCount  protowire.Number = 2
+)
+
+func (x *Batch) encode(b []byte) []byte {
+	b = appendID(b, batchID, x.ID)
+	b = appendNumber(b, batchOwner, uint64(x.Owner))
+	for _, status := range task.Statuses() {
+		if n := x.Gone[status]; n > 0 {
+			b = appendBytes(b, batchGone, appendNumber(appendNumber(nil, goneStatus, uint64(status)), goneCount, uint64(n)))
+		}
+	}
+	return b
+}
+
+// The field of all schedules, and the fields of each.
+const (
+	schedulesOne protowire.Number = 1
+
+	scheduleName protowire.Number = iota
+	scheduleUntil
+	scheduleSpec
+	scheduleLast
+	scheduleLastAt
+	scheduleSkipped
+	scheduleReason
+	scheduleMissed
+)
+
+func encodeSchedules(b []byte, all map[string]Schedule) []byte {
+	for name, s := range all {
+		one := appendBytes(nil, scheduleName, name)
+		one = appendTime(one, scheduleUntil, s.Until)
+		one = appendBytes(one, scheduleSpec, s.Spec)
+		one = appendID(one, scheduleLast, s.Last)
+		one = appendTime(one, scheduleLastAt, s.LastAt)
+		one = appendNumber(one, scheduleSkipped, s.Skipped)
+		one = appendBytes(one, scheduleReason, s.Reason)
+		for _, at := range s.Missed {
+			one = appendTime(one, scheduleMissed, at)
+		}
+		b = appendBytes(b, schedulesOne, one)
+	}
+	return b
+}
+
+func appendNumber(b []byte, field protowire.Number, n uint64) []byte {
+	if n == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
+}
+
+func appendBytes[T ~[]byte | ~string](b []byte, field protowire.Number, text T) []byte {
+	if len(text) == 0 {
+		return b
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(len(text)))
+	return append(b, text...)
+}
+
+func appendID(b []byte, field protowire.Number, id task.ID) []byte {
+	if id == (task.ID{}) {
+		return b
+	}
+	return appendBytes(b, field, id[:])
+}
+
+// appendTime writes nanoseconds since 1970.
+func appendTime(b []byte, field protowire.Number, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), uint64(t.UnixNano()))
+}
+
+// mustJSON is for what is always JSON: numbers, texts, times.
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}

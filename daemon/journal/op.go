@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"time"
+
+	"cpulb/daemon/task"
+)
+
+// Need is how far a change must have come before it is answered.
+type Need uint8
+
+const (
+	// Whenever: it goes with the next write; nobody waits for it.
+	Whenever Need = iota
+	// Written: write(2) has it, so it outlives the process.
+	Written
+	// Synced: fdatasync(2) has it, so it outlives the machine.
+	Synced
+)
+
+// Op is one change. One of its fields beside Submitted is set. What they refer to must
+// not change once it has been appended.
+type Op struct {
+	// Submitted says which task Progress, Ended, Events and Forget mean.
+	Submitted time.Time
+	Accepted  *Accepted
+	Progress  *Progress
+	Ended     *Ended
+	// Forget forgets the task, or the Batch beside it.
+	Forget bool
+	Batch  *Batch
+	// Schedules are all schedules; one that is not among them is forgotten.
+	Schedules map[string]Schedule
+}
+
+// Accepted is a task as it was accepted.
+type Accepted struct {
+	Task  *task.Task
+	Owner uint32
+	// Submitted is different for every task; lists are ordered by it.
+	Submitted time.Time
+	// Uptime is the machine's, of the moment of submission.
+	Uptime time.Duration
+	Pool   string
+	Batch  task.ID // zero: none
+	// Schedule is the name of the schedule that submitted it; empty: none did.
+	Schedule string
+	// Start is Journal.Start of when it was appended.
+	Start uint64
+}
+
+// Progress is how far a task has come; a later one replaces it.
+type Progress struct {
+	Attempts, Retries, Deaths, Losses int
+	// NotBefore is when the next attempt may begin, Due the machine's uptime then.
+	NotBefore time.Time
+	Due       time.Duration
+	// Dispatched: a worker may have it. Stopping: it was to be cancelled. Suspect: it
+	// ran in a worker that died.
+	Dispatched, Stopping, Suspect bool
+	// Start is Journal.Start of when it was appended.
+	Start uint64
+}
+
+// Ended is how a task ended.
+type Ended struct {
+	Result *task.Result
+	// Cursor is that of the event that tells it.
+	Cursor task.Cursor
+	// Uptime is the machine's, of Result.FinishedAt.
+	Uptime time.Duration
+	// Order numbers the ends, for the order of a batch's results.
+	Order uint64
+	// Start is Journal.Start of when it was appended.
+	Start uint64
+}
+
+// Batch is what is kept of a batch beside its tasks; a later one replaces it.
+type Batch struct {
+	ID    task.ID
+	Owner uint32
+	// Gone counts, by status, the members whose results are no longer kept.
+	Gone map[task.Status]int
+}
+
+// Schedule is how far a schedule has come.
+type Schedule struct {
+	// Until is up to when its times have been looked at.
+	Until time.Time
+	// Spec is the expression and the time zone that this holds for.
+	Spec string
+	// Last is the task that was submitted last, at LastAt; zero: none was.
+	Last   task.ID
+	LastAt time.Time
+	// Skipped counts the times that passed without a task; Reason is why the last one
+	// did, if it was not accepted.
+	Skipped uint64
+	Reason  string
+	// Missed are the times that are still to be made up for.
+	Missed []time.Time
+}
+
+// Saved is all that is kept of one task.
+type Saved struct {
+	Accepted
+	Progress *Progress
+	Ended    *Ended
+}
+
+// stamp notes at which start of the journal o was appended.
+func (o *Op) stamp(start uint64) {
+	switch {
+	case o.Accepted != nil:
+		o.Accepted.Start = start
+	case o.Progress != nil:
+		o.Progress.Start = start
+	case o.Ended != nil:
+		o.Ended.Start = start
+	}
+}
+
+// size is about what o takes in memory.
+func (o *Op) size() int64 {
+	n := 256
+	if o.Accepted != nil {
+		n += len(o.Accepted.Task.Params)
+	}
+	if o.Ended != nil {
+		r := o.Ended.Result
+		n += len(r.Data) + len(r.Stdout) + len(r.Stderr)
+		if r.Error != nil {
+			n += len(r.Error.Message) + len(r.Error.Traceback)
+		}
+	}
+	return int64(n)
+}
