@@ -47,13 +47,7 @@ func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 			s.vacate(s.left(w))
 		}
 	}
-	grace := w.pool.fleet.Limits.CancelGrace
-	for _, s := range w.slots {
-		if s.hold != nil && !s.hold.Runs() {
-			seq := s.seq
-			fx.Process(func() { handler{s}.recall(seq, grace) })
-		}
-	}
+	w.takeBack(fx)
 	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
 	w.settle(fx)
 	return true
@@ -69,10 +63,29 @@ func (s *Seat) left(w *Worker) (wait time.Duration) {
 	return 0
 }
 
-// settle ends a leaving worker that no task is left in.
+// takeBack takes those tasks from a leaving worker that it has not begun.
+func (w *Worker) takeBack(fx *effects.List) {
+	f, freed := w.pool.fleet, false
+	for _, s := range w.slots {
+		switch {
+		case s.hold == nil, s.overdue != 0, s.hold.Runs():
+		case s.sent:
+			seq, grace := s.seq, f.Limits.CancelGrace
+			fx.Process(func() { handler{s}.recall(seq, grace) })
+		default:
+			f.Owner.Returned(s.clear(), Recalled, fx)
+			freed = true
+		}
+	}
+	if freed {
+		f.Owner.Room(w.pool, fx) // another worker may have a free slot
+	}
+}
+
+// settle ends a leaving worker that no task is left in which may end by itself.
 func (w *Worker) settle(fx *effects.List) {
 	state := w.state.Load()
-	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
+	if state != lifecycle.Draining && state != lifecycle.Fenced || w.pending() {
 		return
 	}
 	_, _ = w.state.Advance(lifecycle.Stopping) // the table has it

@@ -86,24 +86,11 @@ func (p *Pool) Waiting() int {
 	return n
 }
 
-// Busy returns the number of slots that have a task which may end, those of leaving
-// workers included.
+// Busy returns the number of slots that have a task, those of leaving workers included.
 func (p *Pool) Busy() int {
 	n := 0
 	for _, s := range p.all() {
 		n += s.busy()
-	}
-	return n
-}
-
-// held returns the number of slots that have a task, those included that keep one for its
-// next attempt.
-func (p *Pool) held() int {
-	n := 0
-	for _, s := range p.all() {
-		for _, w := range s.workers() {
-			n += w.held()
-		}
 	}
 	return n
 }

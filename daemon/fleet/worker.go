@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"cpulb/balancer"
@@ -113,7 +114,7 @@ func (w *Worker) died(fx *effects.List) {
 func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	running := 0
 	for _, s := range w.slots {
-		if s.hold != nil && s.overdue == 0 && s.hold.Runs() {
+		if s.hold != nil && (s.overdue != 0 || s.hold.Runs()) {
 			running++
 		}
 	}
@@ -124,19 +125,8 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	}
 }
 
-// busy counts the slots that have a task which may end.
+// busy counts the slots that have a task.
 func (w *Worker) busy() int {
-	n := 0
-	for _, s := range w.slots {
-		if s.hold != nil && s.overdue == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// held counts the slots that have a task.
-func (w *Worker) held() int {
 	n := 0
 	for _, s := range w.slots {
 		if s.hold != nil {
@@ -144,6 +134,11 @@ func (w *Worker) held() int {
 		}
 	}
 	return n
+}
+
+// pending reports whether any of its tasks may still end by itself.
+func (w *Worker) pending() bool {
+	return slices.ContainsFunc(w.slots, func(s *Slot) bool { return s.hold != nil && s.overdue == 0 })
 }
 
 // faultless reports whether its death says nothing about the seat, because it was asked

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	Stubborn      = "stubborn"        // blocks, and does not stop
 	StubbornOnce  = "stubborn_once"   // its first attempt does
 	Crashes       = "crashes"         // ends its process
+	CrashesOften  = "crashes_often"   // each attempt does but the third, which raises an error
 	Freezes       = "freezes"         // has its process stand still
 	Chats         = "chats"           // sends an event of each kind, and returns
 	NeedsAThread  = "needs_a_thread"  // is skipped on a loop
@@ -32,7 +34,7 @@ const (
 
 // Scripts lists all of them.
 func Scripts() []string {
-	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, Freezes, Chats, NeedsAThread, Unrunnable, Unanswerable,
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, NeedsAThread, Unrunnable, Unanswerable,
 		Spoils, SpoilsALittle, Spends}
 }
 
@@ -213,7 +215,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Spends:
 		p.spoil(true)
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, Spent: true}, true
-	case name == Crashes:
+	case name == Crashes, name == CrashesOften && j.task.Attempt != 3:
 		p.Die("signal: segmentation fault")
 		return plugins.Outcome{}, false
 	case name == Freezes:
@@ -222,7 +224,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Stubborn, name == StubbornOnce && j.task.Attempt == 1:
 		<-p.ended
 		return plugins.Outcome{}, false
-	case name == Fails, name == FailsOnce && j.task.Attempt == 1:
+	case name == Fails, name == CrashesOften, name == FailsOnce && j.task.Attempt == 1:
 		return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: "ValueError", Message: "as asked", Code: "exception"}}, true
 	case name == Chats:
 		s.chat(j.task.Seq)
@@ -230,7 +232,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Echo, name == FailsOnce, name == StubbornOnce, name == NeedsAThread:
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
 	case name == Sleeps:
-		d, err := time.ParseDuration(string(j.task.Params))
+		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `"`))
 		if err != nil {
 			panic(err)
 		}
