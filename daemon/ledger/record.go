@@ -26,6 +26,9 @@ type Record struct {
 	// while they ran it alone, and the daemons that died of it; Losses all the daemons
 	// that died while it ran, see Lose. None of them ever begins anew, at no restart.
 	Attempts, Retries, Deaths, Losses uint32
+	// Faults counts the attempts that failed because of the executor, FaultsRun those of
+	// them that may have run.
+	Faults, FaultsRun uint8
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
