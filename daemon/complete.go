@@ -91,6 +91,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 		return
 	}
 	e.forgetLocked(gone)
+	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {

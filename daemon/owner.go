@@ -68,6 +68,42 @@ func (e owner) Returned(h fleet.Hold, why fleet.Return, fx *effects.List) {
 	}
 }
 
+const (
+	// mostFaults is how many attempts at a task executors may fail: this many say that it
+	// is the task with which no executor gets along. Broken workers do not come one after
+	// the other: each is replaced when it is found.
+	mostFaults = 10
+	// mostFaultsRun is the same for attempts that may have run: the script may have done it.
+	mostFaultsRun = 3
+)
+
+// Faulted implements fleet.Owner.
+func (e owner) Faulted(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
+	r := recordOf(h)
+	e.takeBack(r)
+	if r.Phase().Over() {
+		e.letGo(r, fx)
+		return
+	}
+	ran := o.Fault != plugins.Unrun
+	r.Faults++
+	if ran {
+		r.FaultsRun++
+	} else {
+		r.Attempts--
+	}
+	switch {
+	case r.Stopping:
+		e.finish(r, cancelled(), fx)
+	case ran && once(r):
+		e.end(r, faulted(o, "and the task must not run twice"), fx)
+	case r.FaultsRun >= mostFaultsRun, r.Faults >= mostFaults:
+		e.end(r, faulted(o, fmt.Sprintf("the last of %d times", r.Faults)), fx)
+	default:
+		e.requeue(r, ran, fx)
+	}
+}
+
 // requeue puts a task that did not end, and that no slot has, back to the front.
 func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
 	lane := laneOf(r)

@@ -77,6 +77,9 @@ type Owner interface {
 	Event(h Hold, ev *task.Event, fx *effects.List)
 	Ended(h Hold, o plugins.Outcome, fx *effects.List)
 	Returned(h Hold, why Return, fx *effects.List)
+	// Faulted is of a task whose attempt failed because of the executor: it ends, or runs
+	// again elsewhere.
+	Faulted(h Hold, o plugins.Outcome, fx *effects.List)
 	// Lost is of a task whose worker has died.
 	Lost(h Hold, d Death, p *Pool, fx *effects.List)
 	// Overdue is of a task that did not stop within its grace. Its Result can be told now;

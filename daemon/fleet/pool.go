@@ -25,7 +25,9 @@ type Pool struct {
 	threads, loops Lane
 	demand         demand
 	isolation      isolation
-	deaths         int // workers that died
+	deaths         int             // workers that died
+	unfit          int             // workers that could not run tasks any more
+	unfitAt        []time.Duration // the last of them, by Fleet.Elapsed
 	// needThread are the entry points that a loop has refused.
 	needThread map[EntryPoint]struct{}
 	// estimates is how long tasks take, by what they call.

@@ -34,6 +34,7 @@ type Slot struct {
 	lease   balancer.Lease
 	seq     uint64
 	guard   *time.Timer // ends a worker whose task does not stop in time
+	probing probe       // instead of a hold, see unfit.go
 }
 
 // Give makes h the slot's task, which Launch sends. It returns the place and the task's
@@ -168,12 +169,31 @@ func (s handler) event(seq uint64, ev *task.Event) {
 // Ended implements plugins.Handler: the slot is free again, and gets its next task in
 // the same operation, so that it idles as little as it can.
 func (s handler) Ended(seq uint64, o plugins.Outcome) {
-	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
-		owner.Ended(h, o, fx)
-		s.pool.observe(h.Info(), o.RunTime)
-		s.worker.countTask()
-		s.release(fx)
+	s.pool.fleet.do(func(fx *effects.List) {
+		switch {
+		case s.seq != seq:
+		case s.probing.isAsked():
+			s.probed(o.Status == task.Completed && !o.Spent, fx)
+		case s.hold == nil:
+		case o.Fault != plugins.NoFault:
+			s.faulted(o, fx)
+		default:
+			s.ended(o, fx)
+		}
 	})
+}
+
+func (s *Slot) ended(o plugins.Outcome, fx *effects.List) {
+	w, t := s.worker, s.hold.Info()
+	s.pool.fleet.Owner.Ended(s.hold, o, fx)
+	s.pool.observe(t, o.RunTime)
+	w.faults = 0
+	w.noteRun(t)
+	w.countTask()
+	if o.Spent {
+		w.unfit(t, fx)
+	}
+	s.release(fx)
 }
 
 // Skipped implements plugins.Handler: the task waits for another worker, as this

@@ -7,6 +7,7 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,6 +36,9 @@ type Worker struct {
 	tasks          int           // that have ended here
 	why            string        // it leaves
 	hung           bool          // it did not answer, see watch.go
+	isUnfit        bool          // see unfit.go, as the next two
+	faults         int           // attempts in a row that the executor failed
+	runs           []*task.Task  // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
 	stderr []string

@@ -26,6 +26,9 @@ type Record struct {
 	// while they ran it alone, and the daemons that died of it; Losses all the daemons
 	// that died while it ran, see Lose. None of them ever begins anew, at no restart.
 	Attempts, Retries, Deaths, Losses uint32
+	// Faults counts the attempts that failed because of the executor, FaultsRun those of
+	// them that may have run.
+	Faults, FaultsRun uint8
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
@@ -33,6 +36,9 @@ type Record struct {
 	Stopping, Suspect bool
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
+	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
+	// it.
+	Schedule string
 
 	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
 	// lists are ordered by it.
