@@ -80,8 +80,11 @@ func (s *slot) run() {
 			s.handler.Lost(nil)
 			return
 		}
+		run := s.process.runs.begin(j.task)
 		s.handler.Started(j.task.Seq)
-		if o, ok := s.perform(j); ok {
+		o, ok := s.perform(j)
+		s.process.runs.end(run, !ok)
+		if ok {
 			s.done()
 			s.handler.Ended(j.task.Seq, o)
 		}
