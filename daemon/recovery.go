@@ -50,7 +50,23 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			waiting++
 		}
 	}
+	e.restoreBatches(j)
 	return known, waiting, nil
+}
+
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
 }
 
 // takeOver restores one task from the journal and reports whether it is unfinished.
@@ -69,7 +85,7 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
 	e.store.Join(r, s.Batch)
 	e.noteSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt), s.Ended.Order)
 		return false
 	}
 	e.requeueRestored(r, s, err)

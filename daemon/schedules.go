@@ -124,7 +124,7 @@ func (e *Engine) fire(f schedule.Fire) {
 		done(task.View{}, err)
 		return
 	}
-	a.forced, a.answers = true, []func(task.View, error){done}
+	a.forced, a.submitter = true, a.ask(done)
 	e.submit(who, a)
 }
 

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,7 +34,7 @@ func (m *machine) wake(t *testing.T) {
 func (m *machine) scheduled(t *testing.T, n int) map[task.ID]bool {
 	t.Helper()
 	for t.Context().Err() == nil {
-		list, err := m.engine.List(m.who, api.Filter{Labels: map[string]string{"schedule": "s"}}, api.Page{})
+		list, err := m.engine.List(context.Background(), m.who, api.Filter{Labels: map[string]string{"schedule": "s"}}, api.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
