@@ -74,9 +74,6 @@ func (a *admission) outcome() <-chan struct{} {
 	return a.settled
 }
 
-// kept reports whether r is in the journal.
-func (e *Engine) kept(r *ledger.Record) bool { return e.journal != nil && !r.Volatile }
-
 // admit puts a task into the queue, or answers why not. It returns the task that it is,
 // which may be one that was submitted before; nil when it is refused. commit: it has to be
 // committed before it is accepted.

@@ -49,6 +49,11 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	case s == nil:
 		r.Stopping = true
 		e.finish(r, cancelled(), fx)
+	case !s.Sent():
+		r.Stopping = true
+		e.takeBack(r)
+		e.finish(r, cancelled(), fx)
+		s.GiveUp(fx)
 	default:
 		r.Stopping = true
 		s.Stop(plugins.StopCancelled, fx)
@@ -86,7 +91,7 @@ func (e *Engine) noteStopping(r *ledger.Record) {
 }
 
 func stopping(r *ledger.Record) journal.Op {
-	return journal.Op{Submitted: r.Submitted(), Progress: progress(r, r.Submitted())}
+	return journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)}
 }
 
 // viewOf returns r as it stands.

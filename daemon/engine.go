@@ -95,7 +95,12 @@ type Engine struct {
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
 	// slots maps each task that is in a slot to that slot.
-	slots map[*ledger.Record]*fleet.Slot
+	slots   map[*ledger.Record]*fleet.Slot
+	pledges pledges
+	// turns has those tasks run one at a time that were lost with several daemons; restored
+	// says when those may begin that wait for their turn.
+	turns    ledger.Turns
+	restored map[*ledger.Record]queue.Times
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving map[*ledger.Record]*admission
@@ -119,7 +124,8 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
-		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{}}
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))

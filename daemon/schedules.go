@@ -128,15 +128,6 @@ func (e *Engine) fire(f schedule.Fire) {
 	e.submit(who, a)
 }
 
-// unfinishedLocked reports whether a task is known that has not ended.
-func (e *Engine) unfinishedLocked(id *task.ID) bool {
-	if id == nil {
-		return false
-	}
-	r := e.store.Get(*id)
-	return r != nil && r.Result() == nil
-}
-
 // Schedules reports every schedule, in the order of the configuration.
 func (e *Engine) Schedules() []api.ScheduleStatus {
 	all := []api.ScheduleStatus{}

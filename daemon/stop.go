@@ -30,6 +30,7 @@ func (e *Engine) Stop(ctx context.Context) {
 	}
 	e.do(func(fx *effects.List) {
 		e.running = false
+		e.withdraw()
 		e.failVolatile(fx)
 	})
 	e.fleet.Stop(ctx)

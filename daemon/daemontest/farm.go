@@ -4,9 +4,11 @@ package daemontest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +33,9 @@ type Farm struct {
 	Launcher *fleettest.Launcher
 	// Dir has the scripts of fleettest.
 	Dir string
-	Log *Lines
+	// State has the journal; empty: there is none.
+	State string
+	Log   *Lines
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once
@@ -73,6 +77,11 @@ func One(workers, threads int) *config.Config {
 // On runs a test on a farm with this configuration.
 func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 	t.Helper()
+	on(t, c, "", test)
+}
+
+func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
+	t.Helper()
 	dir := t.TempDir()
 	for _, name := range fleettest.Scripts() {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -80,7 +89,7 @@ func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, State: state, Log: &Lines{}, next: c}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -107,10 +116,10 @@ func (f *Farm) check() {
 // Build makes the engine.
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
-	var err error
-	f.Engine, err = daemon.New(daemon.Options{
+	e, err := daemon.New(daemon.Options{
 		Config:   c,
 		Private:  true,
+		StateDir: f.State,
 		Launcher: f.Launcher,
 		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
 		Load:     func() (*config.Config, error) { return f.next, nil },
@@ -119,6 +128,7 @@ func (f *Farm) Build(c *config.Config) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Engine = e
 }
 
 // SetClock sets the clock on the wall so far ahead of the bubble's.
@@ -166,6 +176,9 @@ func (f *Farm) Submit(script string, options ...Option) task.ID {
 	}
 	for _, change := range options {
 		change(k)
+	}
+	if !json.Valid(k.Params) { // which a client's always are, and the journal relies on it
+		k.Params = strconv.AppendQuote(nil, string(k.Params))
 	}
 	var answer error
 	f.Engine.Submit(f.Context(), Who(), k, nil, func(_ task.View, err error) { answer = err })

@@ -170,8 +170,7 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 // uptime was that, as the end of that order. It is not counted as a new one.
 func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration, order uint64) {
 	r.end, s.ends = order, max(s.ends, order)
-	r.Attempts, r.events = uint32(res.Attempts), at.Seq
-	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
+	r.Attempts, r.events, r.marked = uint32(res.Attempts), at.Seq, uint32(at.Attempt)
 	s.ended(r, res, uptime)
 	for b := range s.batchesOf(r) {
 		b.ends(r)
