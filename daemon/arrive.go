@@ -155,7 +155,8 @@ func (e *Engine) commitLocked(all ...*admission) {
 		r := a.record
 		a.stage = committing
 		need = max(need, e.need(r))
-		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch}})
+		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(),
+			Batch: a.batch, Schedule: r.Schedule}})
 		if a.end != nil {
 			ops = append(ops, e.endOp(r, a.end))
 		}

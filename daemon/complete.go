@@ -106,6 +106,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	}
 	e.forgetLocked(gone)
 	e.answerCancels(r, fx)
+	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {

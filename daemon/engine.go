@@ -108,9 +108,12 @@ type Engine struct {
 	newest *admission
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
-	schedules []*recurring
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
+	// scheduled has the last task of each schedule, by name; planned is when the plan
+	// was looked at last.
+	scheduled map[string]*ledger.Record
+	planned   queue.Now
 	// unfit are the tasks from the journal that can't go on; Start ends them.
 	unfit   []unfit
 	running bool
@@ -125,7 +128,8 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
+		scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -134,7 +138,8 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
+	var schedules []*recurring
+	if e.rules, schedules, err = resolve(o.Config, o.Private); err != nil {
 		return nil, err
 	}
 	launcher := o.Launcher
@@ -154,15 +159,15 @@ func New(o Options) (*Engine, error) {
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
+		e.closeJournal(context.Background())
 		return nil, err
 	}
-	since := map[string]time.Time{}
+	var known map[string]schedule.State
 	if e.journal != nil {
-		for name, s := range e.journal.Schedules() {
-			since[name] = s.Until
-		}
+		known = planOf(e.journal)
 	}
-	e.replanLocked(e.schedules, since)
+	e.replanLocked(schedules, known)
+	e.recallLast()
 	return e, nil
 }
 
@@ -207,12 +212,17 @@ func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 		}}
 }
 
-// resolve finds the users and groups that the configuration names, and who owns
-// its schedules.
-func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) {
+// Check reports what a configuration names that is not on this machine: users and
+// groups, and the scripts of schedules. New and Reload refuse it for the same.
+func Check(c *config.Config) error {
+	_, _, err := resolve(c, false)
+	return err
+}
+
+// resolve finds what Check reports about.
+func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error) {
 	names := access.System()
-	self := uint32(os.Geteuid())
-	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
+	rules := &access.Rules{Private: private, DaemonUID: uint32(os.Geteuid()), ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
 	var err error
 	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
@@ -226,7 +236,7 @@ func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) 
 			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
 	}
-	schedules, err := newRecurring(c.Schedules, names, self)
+	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err
 }
 

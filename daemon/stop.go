@@ -32,6 +32,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.running = false
 		e.withdraw()
 		e.failVolatile(fx)
+		e.notePlanLocked()
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()

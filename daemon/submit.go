@@ -42,12 +42,16 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 // submit reports whether a's submitter waits for room in the queue.
 func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
 	e.do(func(fx *effects.List) {
-		if _, commit := e.admit(who, a, fx); commit {
-			e.commitLocked(a)
-		}
+		e.submitLocked(who, a, fx)
 		waits = a.submitter.blocked()
 	})
 	return waits
+}
+
+func (e *Engine) submitLocked(who access.Identity, a *admission, fx *effects.List) {
+	if _, commit := e.admit(who, a, fx); commit {
+		e.commitLocked(a)
+	}
 }
 
 // unserved lists the fields of a task that the engine does not act on yet.
@@ -66,16 +70,20 @@ func refuseUnserved(t *task.Task) error {
 
 // prepare does the part of the admission of t that needs no lock.
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
+	a, err := e.newAdmission(who, t)
+	if err == nil && t.ScriptPath != "" {
+		err = e.scripts.check(t.ScriptPath, e.now())
+	}
+	return a, err
+}
+
+// newAdmission is prepare without a look at the script.
+func (e *Engine) newAdmission(who access.Identity, t *task.Task) (*admission, error) {
 	if err := refuseUnserved(t); err != nil {
 		return nil, err
 	}
 	if err := e.checkDurable(t); err != nil {
 		return nil, err
-	}
-	if t.ScriptPath != "" {
-		if err := e.scripts.check(t.ScriptPath, e.now()); err != nil {
-			return nil, err
-		}
 	}
 	r := &ledger.Record{Task: t, Owner: who.UID}
 	r.Volatile = t.Extra != nil && t.Extra.Durable != nil && !*t.Extra.Durable

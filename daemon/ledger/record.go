@@ -36,6 +36,9 @@ type Record struct {
 	Stopping, Suspect bool
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
+	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
+	// it.
+	Schedule string
 
 	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
 	// lists are ordered by it.
