@@ -57,7 +57,7 @@ func TestAKeyIsHeldUntilTheProcessHasBeenReaped(t *testing.T) {
 		f.Ready("p-0").Linger(time.Minute)
 		id := f.Submit(fleettest.Stubborn, keyed)
 		next := f.Submit(fleettest.Echo, keyed)
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+		if err := f.Cancel(id); err != nil {
 			t.Fatal(err)
 		}
 		f.Ends("cancelled", 1, id)
@@ -80,7 +80,7 @@ func TestOneThatStopsAfterAllLetsGo(t *testing.T) {
 		id := f.Submit(fleettest.Sleeps, keyed, daemontest.Params("10s"))
 		f.Pass(time.Second)
 		p.Freeze()
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+		if err := f.Cancel(id); err != nil {
 			t.Fatal(err)
 		}
 		f.Ends("cancelled", 1, id)
@@ -146,7 +146,7 @@ func TestNothingIsToldOfATaskAfterItsResult(t *testing.T) {
 				t.Errorf("%+v: %v", ev, err)
 			}
 		}
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil || n != 1 {
+		if err := f.Cancel(id); err != nil || n != 1 {
 			t.Errorf("%d events, and a cancel: %v", n, err)
 		}
 		f.Ends("timed_out", 1, id)

@@ -76,7 +76,7 @@ func (m *mortal) step() {
 		m.Restart()
 	case 3:
 		if len(m.all) > 0 {
-			_, _ = m.Engine.Cancel(daemontest.Who(), m.all[m.chance.IntN(len(m.all))].ID) // an error: a daemon has taken it along
+			_ = m.Cancel(m.all[m.chance.IntN(len(m.all))].ID) // an error: a daemon has taken it along
 		}
 	}
 	m.Pass(time.Duration(m.chance.IntN(4000)) * time.Millisecond)
@@ -105,7 +105,7 @@ func (m *mortal) submitAny() {
 	if m.chance.IntN(6) == 0 {
 		x.Durable = new(bool)
 	}
-	m.Engine.Submit(daemontest.Who(), k, nil, func(_ task.View, err error) {
+	m.Engine.Submit(m.Context(), daemontest.Who(), k, nil, func(_ task.View, err error) {
 		if err != nil {
 			m.Error(err)
 		}
@@ -119,7 +119,7 @@ func (m *mortal) settle() {
 		m.Pass(time.Minute)
 		for _, k := range m.all { // those that never end by themselves
 			if name := filepath.Base(k.ScriptPath); name == fleettest.Blocks || name == fleettest.Stubborn || name == fleettest.StubbornOnce {
-				_, _ = m.Engine.Cancel(daemontest.Who(), k.ID)
+				_ = m.Cancel(k.ID)
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func (m *mortal) settle() {
 			keyed = append(keyed, runs...)
 		}
 		m.apart("the runs of one task", runs)
-		view, err := m.Engine.View(daemontest.Who(), k.ID)
+		view, err := m.Engine.View(m.Context(), daemontest.Who(), k.ID)
 		if errors.Is(err, task.ErrNotFound) && k.Extra.Durable != nil {
 			continue
 		}
@@ -144,7 +144,7 @@ func (m *mortal) settle() {
 	if size := m.Engine.Status(m.Context()).Components["input_queue"].Metrics["size"]; size != 0 {
 		m.Errorf("%v tasks are in the queue", size)
 	}
-	if n, _ := m.Engine.CancelAll(daemontest.Who(), api.Filter{}); n != 0 {
+	if n, _ := m.Engine.CancelAll(m.Context(), daemontest.Who(), api.Filter{}); n != 0 {
 		m.Errorf("%d tasks had not ended", n)
 	}
 }

@@ -57,6 +57,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			all = append(all, u)
 		}
 	}
+	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)
 	}
@@ -68,6 +69,21 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 		e.takeTurn(e.turns.Begin(), &fx)
 	})
 	return known, len(all), nil
+}
+
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
 }
 
 // unfinished is a task of the journal's that has not ended.
@@ -98,7 +114,7 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 	e.store.Join(r, s.Batch)
 	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt), s.Ended.Order)
 		return unfinished{}
 	}
 	u.record, u.ran, u.lost = r, u.progress.Dispatched, err
