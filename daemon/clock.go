@@ -1,28 +1,54 @@
 package daemon
 
-import "time"
+import (
+	"time"
+
+	"cpulb/daemon/queue"
+
+	"golang.org/x/sys/unix"
+)
 
 // The engine has two clocks and no other. The clock on the wall may be set either way.
-// From it come the instants that clients see or give (run_at, expires_at, schedules, a
-// task's times and the differences of these in its Result, the deadline that its worker
-// is told), and what outlives the daemon or is compared with these: when the next
-// attempt may begin, until when a Result is kept, since when a task waits. All of that
-// moves when the clock is set.
+// It gives the instants that clients see or give: run_at, expires_at, the times of
+// schedules, and those in a task's view and its Result.
 //
-// elapsed goes on evenly. By it, and by timers, goes what is done to workers: their age,
-// the pauses between their starts, when a pool changes its size, when a worker is fenced
-// because of a task, and until when it may live then.
+// uptime goes on evenly, whatever is done to the time of day. By it go all durations:
+// delay, the pauses between attempts, for how long a Result is kept, what is passed over
+// in the queue, and what is done to workers (their age, the pauses between their starts,
+// until when a task may be stopped). Its origin is the start of the machine, so that a
+// reading outlives the daemon. elapsed is the same since the engine was made.
 //
-// Tests set the first by Options.Now, and run both in a bubble of testing/synctest.
+// Tests set them by Options.Now and Options.Uptime, and run both in a bubble of
+// testing/synctest.
 
-// now is the time by the clock on the wall.
+// now is the time by the clock on the wall alone: Go's reading of the other clock, by
+// which it would compare two times, is taken off.
 func (e *Engine) now() time.Time {
 	if e.options.Now != nil {
-		return e.options.Now()
+		return e.options.Now().Round(0)
 	}
-	return time.Now()
+	return time.Now().Round(0)
 }
 
-// elapsed is for how long the engine has been there, whatever is done to the time of
-// day.
+// uptime is the machine's, without the time for which it was suspended.
+func (e *Engine) uptime() time.Duration {
+	if e.options.Uptime != nil {
+		return e.options.Uptime()
+	}
+	return e.booted + e.elapsed()
+}
+
+// moment is the time by both.
+func (e *Engine) moment() queue.Now { return queue.Now{Wall: e.now(), Uptime: e.uptime()} }
+
+// elapsed is for how long the engine has been there.
 func (e *Engine) elapsed() time.Duration { return time.Since(e.started) }
+
+// machineUptime reads the clock of the machine that is never set.
+func machineUptime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0 // no kernel that runs Go refuses it; then readings hold for this life
+	}
+	return time.Duration(t.Nano())
+}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
-	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
@@ -31,45 +30,41 @@ const (
 	endedTwice  = "a task ended a second time"
 )
 
-// finish brings r to its end, or to its next attempt.
+// finish brings r, which no slot has, to its end or to its next attempt.
 func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().InSlot() && r.MayRetry(o.Status) {
-		e.takeBackLocked(r)
 		e.retry(r, o, fx)
 		return
 	}
 	e.end(r, o, fx)
 }
 
-// end makes o the final outcome of r and takes it out of its slot. Clients see the
-// Result once it has been committed; until then they see the task as it was.
+// end makes o the final outcome of r. Clients see the Result once it has been committed;
+// until then they see the task as it was.
 func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().Over() {
 		fx.Log(hclog.Error, endedTwice, "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
-	e.takeBackLocked(r)
-	e.move(r, ledger.Ending, fx)
-	if r.Item != nil {
-		e.queue.Remove(e.now(), r.Item)
-		r.Item = nil
-		e.timers.kickIf(e.queue.Changed())
+	if !e.stillRuns(r) {
+		e.dropPledge(r)
 	}
-	res, cursor := result(r, o, e.now()), r.EndCursor()
-	if e.journal == nil || r.Volatile {
+	e.move(r, ledger.Ending, fx)
+	if !e.stillRuns(r) {
+		e.letGo(r, fx)
+	}
+	res := result(r, o, e.now())
+	op := e.endOp(r, res)
+	if !e.kept(r) {
 		e.reveal(r, res, fx)
 		return
 	}
-	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
 }
 
-// takeBackLocked takes r from the slot that has it, if one does.
-func (e *Engine) takeBackLocked(r *ledger.Record) {
-	if s := e.slots[r]; s != nil {
-		s.Disarm()
-		delete(e.slots, r)
-	}
+// endOp gives the end of r its place among the events and among the ends.
+func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
+	return journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: r.EndCursor(), Uptime: e.uptime(), Order: e.store.NumberEnd(r)}}
 }
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
@@ -78,6 +73,7 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	e.do(func(fx *effects.List) {
 		if err != nil {
 			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+			e.answerCancels(r, fx)
 			return
 		}
 		e.reveal(r, res, fx)
@@ -87,7 +83,15 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 // need is how far r and its Result must have come in the journal before anybody sees
 // them: as journal.sync says, unless the caller asked for more.
 func (e *Engine) need(r *ledger.Record) journal.Need {
-	if x := r.Task.Extra; e.config.Load().Journal.Sync == "group" || x != nil && x.Durable != nil && *x.Durable {
+	if x := r.Task.Extra; x != nil && x.Durable != nil && *x.Durable {
+		return journal.Synced
+	}
+	return e.needOfAll()
+}
+
+// needOfAll is how far what belongs to no single task must have come.
+func (e *Engine) needOfAll() journal.Need {
+	if e.config.Load().Journal.Sync == "group" {
 		return journal.Synced
 	}
 	return journal.Written
@@ -95,12 +99,14 @@ func (e *Engine) need(r *ledger.Record) journal.Need {
 
 // reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
-	gone, err := e.store.End(r, res, e.now())
+	gone, err := e.store.End(r, res, e.uptime())
 	if err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 		return
 	}
 	e.forgetLocked(gone)
+	e.answerCancels(r, fx)
+	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
@@ -132,13 +138,14 @@ func (e *Engine) eventBounds() ledger.EventBounds {
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
-	now := e.now()
-	at := now.Add(ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64()))
+	now := e.moment()
+	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
+	at := now.Wall.Add(pause)
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), at)
+	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
 	e.timers.kick()
-	e.noteLocked(r, at)
+	e.noteLocked(r, journal.Written, at)
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
 	if o.Error != nil {
@@ -147,32 +154,15 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.notifyStatus(r, why, fx)
 }
 
-// noteLocked records in the journal how far r has come, for the next start of the
-// daemon. It is written at once, but nothing waits for that.
-func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
-	if e.journal != nil && !r.Volatile {
-		e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+// noteLocked records in the journal how far r has come, which waits for its next attempt,
+// for the next start of the daemon. Nothing waits for that.
+func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore time.Time) {
+	if e.kept(r) {
+		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
-}
-
-// send sends t, an attempt of r, to a slot. If the task must not run twice, the
-// dispatch is committed first.
-func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *effects.List) {
-	if e.journal == nil || r.Volatile || r.Task.Extra == nil || r.Task.Extra.OnWorkerLost != task.Fail {
-		fx.Frame(to, t)
-		return
-	}
-	p := progress(r, time.Time{})
-	p.Dispatched = true
-	op := journal.Op{Submitted: r.Submitted(), Progress: p}
-	e.journal.Append(journal.Synced, func(err error) {
-		if err == nil { // else the journal is closed, and the daemon ends
-			to.Send(t)
-		}
-	}, op)
 }
 
 func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
-	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths),
-		NotBefore: notBefore, Stopping: r.Stopping}
+	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
+		NotBefore: notBefore, Stopping: r.Stopping, Suspect: r.Suspect}
 }

@@ -32,6 +32,7 @@ import (
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -57,8 +58,10 @@ type Options struct {
 	// Private lets the daemon's own user administer; see access.Rules.
 	Private bool
 	Log     hclog.Logger
-	// Now is the clock on the wall, for tests in which it is set; nil is time.Now.
-	Now func() time.Time
+	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
+	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
+	Now    func() time.Time
+	Uptime func() time.Duration
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -68,7 +71,8 @@ type Options struct {
 type Engine struct {
 	options Options
 	log     hclog.Logger
-	started time.Time // the origin of elapsed
+	started time.Time     // the origin of elapsed
+	booted  time.Duration // the uptime then
 	// life ends with Stop; loops are the goroutines that end with it.
 	life    context.Context
 	endLife context.CancelFunc
@@ -80,6 +84,8 @@ type Engine struct {
 	metrics  *metrics
 	timers   timers
 	journal  *journal.Journal // nil: none is kept
+	// serve sees to it that no worker of an earlier daemon runs what the journal has.
+	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
@@ -91,13 +97,25 @@ type Engine struct {
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
 	// slots maps each task that is in a slot to that slot.
-	slots map[*ledger.Record]*fleet.Slot
+	slots   map[*ledger.Record]*fleet.Slot
+	pledges pledges
+	// turns has those tasks run one at a time that were lost with several daemons; restored
+	// says when those may begin that wait for their turn.
+	turns    ledger.Turns
+	restored map[*ledger.Record]queue.Times
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*ledger.Record]*admission
-	schedules []*recurring
+	arriving map[*ledger.Record]*admission
+	// newest was given to the journal last.
+	newest *admission
+	// cancels are answered when the task has ended.
+	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
+	// scheduled has the last task of each schedule, by name; planned is when the plan
+	// was looked at last.
+	scheduled map[string]*ledger.Record
+	planned   queue.Now
 	// unfit are the tasks from the journal that can't go on; Start ends them.
 	unfit   []unfit
 	running bool
@@ -110,8 +128,11 @@ type Engine struct {
 // over what the journal has. It starts nothing but the launcher's thread and the
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
-	e := &Engine{options: o, log: o.Log, started: time.Now(), timers: newTimers(), stopped: make(chan struct{}),
-		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{}}
+	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
+		serve:    func(string) error { return nil },
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
+		scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -120,12 +141,13 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
+	var schedules []*recurring
+	if e.rules, schedules, err = resolve(o.Config, o.Private); err != nil {
 		return nil, err
 	}
 	launcher := o.Launcher
 	if launcher == nil {
-		if launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+		if launcher, e.serve, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
@@ -140,15 +162,15 @@ func New(o Options) (*Engine, error) {
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
+		e.closeJournal(context.Background())
 		return nil, err
 	}
-	since := map[string]time.Time{}
+	var known map[string]schedule.State
 	if e.journal != nil {
-		for name, s := range e.journal.Schedules() {
-			since[name] = s.Until
-		}
+		known = planOf(e.journal)
 	}
-	e.replanLocked(e.schedules, since)
+	e.replanLocked(schedules, known)
+	e.recallLast()
 	return e, nil
 }
 
@@ -166,11 +188,11 @@ func (e *Engine) layouts(c *config.Config) ([]fleet.Layout, error) {
 }
 
 // newLauncher returns the launcher of real processes. It gives each worker a cgroup,
-// where one is delegated to the daemon.
-func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
+// where one is delegated to the daemon. serve is its Serve.
+func newLauncher(runtimeDir string, log hclog.Logger) (launcher fleet.Launcher, serve func(folder string) error, err error) {
 	l, err := supervisor.NewLauncher(runtimeDir, log.Named("worker"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if tree, err := cgroup.Own(); err != nil {
 		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
@@ -178,7 +200,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 		l.Contain(tree)
 		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 	}
-	return fleet.Supervised(l), nil
+	return fleet.Supervised(l), l.Serve, nil
 }
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
@@ -193,12 +215,17 @@ func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 		}}
 }
 
-// resolve finds the users and groups that the configuration names, and who owns
-// its schedules.
-func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) {
+// Check reports what a configuration names that is not on this machine: users and
+// groups, and the scripts of schedules. New and Reload refuse it for the same.
+func Check(c *config.Config) error {
+	_, _, err := resolve(c, false)
+	return err
+}
+
+// resolve finds what Check reports about.
+func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error) {
 	names := access.System()
-	self := uint32(os.Geteuid())
-	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
+	rules := &access.Rules{Private: private, DaemonUID: uint32(os.Geteuid()), ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
 	var err error
 	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
@@ -212,7 +239,7 @@ func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) 
 			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
 	}
-	schedules, err := newRecurring(c.Schedules, names, self)
+	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err
 }
 
@@ -230,20 +257,26 @@ func (e *Engine) locked(f func()) {
 }
 
 // evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked(now time.Time) { e.forgetLocked(e.store.Evict(now)) }
+func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal.
-func (e *Engine) forgetLocked(gone []*ledger.Record) {
-	if e.journal == nil || len(gone) == 0 {
+// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
+// them.
+func (e *Engine) forgetLocked(gone ledger.Evicted) {
+	if e.journal == nil || len(gone.Records) == 0 {
 		return
 	}
 	var ops []journal.Op
-	for _, r := range gone {
+	for _, r := range gone.Records {
 		if !r.Volatile {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(journal.Whenever, nil, ops...)
+	if len(ops) > 0 {
+		for b := range gone.Batches {
+			ops = e.noteBatch(ops, b)
+		}
+		e.journal.Append(journal.Whenever, nil, ops...)
+	}
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

@@ -25,12 +25,17 @@ func (e *Engine) openJournal() error {
 		return nil
 	}
 	began := e.elapsed()
-	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
+	folder := filepath.Join(e.options.StateDir, journalFolder)
+	j, err := journal.Open(folder,
 		journal.Options{Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	e.journal = j
+	if err := e.serve(folder); err != nil {
+		e.closeJournal(context.Background())
+		return err
+	}
 	known, waiting, err := e.recover(j)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -42,68 +47,143 @@ func (e *Engine) openJournal() error {
 
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
+	var all []unfinished
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err
 		}
-		if known++; e.takeOver(&saved, j.Start()) {
-			waiting++
+		known++
+		if u := e.takeOver(&saved, j.Start()); u.record != nil {
+			all = append(all, u)
 		}
 	}
-	return known, waiting, nil
+	e.restoreBatches(j)
+	if !j.Clean() {
+		e.blame(all)
+	}
+	for _, u := range all {
+		e.requeueRestored(u)
+	}
+	e.locked(func() {
+		var fx effects.List
+		e.takeTurn(e.turns.Begin(), &fx)
+	})
+	return known, len(all), nil
 }
 
-// takeOver restores one task from the journal and reports whether it is unfinished.
-func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
+}
+
+// unfinished is a task of the journal's that has not ended.
+type unfinished struct {
+	record   *ledger.Record
+	progress journal.Progress
+	// ran: a worker may have had it when the daemon died.
+	ran bool
+	// lost is why it can't go on; nil: it can.
+	lost error
+}
+
+// takeOver restores one task from the journal, and returns it if it is unfinished.
+func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
 	}
 	r.Pool = p
 	if p := s.Progress; p != nil {
+		u.progress = *p
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
-		r.Suspect = r.Deaths > 0
+		r.Losses, r.Suspect = uint32(p.Losses), p.Suspect
 	}
-	e.store.Restore(r, s.Submitted)
+	r.Mark()
+	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
 	e.store.Join(r, s.Batch)
-	e.noteSchedule(r)
+	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor)
-		return false
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt), s.Ended.Order)
+		return unfinished{}
 	}
-	e.requeueRestored(r, s, err)
-	return true
+	u.record, u.ran, u.lost = r, u.progress.Dispatched, err
+	return u
 }
 
-// requeueRestored queues r again, or notes how it ends if it may not run again.
-func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
-	p := s.Progress
+// uptimeOf is the uptime at an instant of before, if the clock on the wall has not been
+// set since.
+func (e *Engine) uptimeOf(t time.Time) time.Duration { return e.uptime() - max(0, e.now().Sub(t)) }
+
+// blame deals with the death of the daemon before this one, which may have died of a task
+// that ran. A machine that went down with it says nothing of that.
+func (e *Engine) blame(all []unfinished) {
+	var ran []*ledger.Record
+	for _, u := range all {
+		if u.ran && e.journal.Comparable(u.progress.Start) {
+			ran = append(ran, u.record)
+		}
+	}
+	if len(ran) == 0 {
+		return
+	}
+	blamed := ledger.Lose(ran)
+	e.log.Warn("the daemon before this one did not stop in order", "running_tasks", len(ran))
+	if blamed != nil {
+		e.log.Warn("a task ran alone when the daemon died, or with every daemon that died", "task_id", blamed.Task.ID,
+			"script_path", blamed.Task.ScriptPath, "times", blamed.Losses, "deaths", blamed.Deaths)
+	}
+}
+
+// requeueRestored queues a task again, or notes how it ends if it may not run again.
+func (e *Engine) requeueRestored(u unfinished) {
+	r := u.record
 	switch {
-	case lost != nil:
-		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", lost.Error())})
-	case p != nil && p.Stopping:
+	case u.lost != nil:
+		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", u.lost.Error())})
+	case u.progress.Stopping:
 		e.unfit = append(e.unfit, unfit{r, cancelled()})
-	case p != nil && p.Dispatched && r.Task.Extras().OnWorkerLost == task.Fail:
+	case u.ran && once(r):
 		e.unfit = append(e.unfit, unfit{r, failure("DaemonLost", "daemon_lost",
 			"the daemon died while it ran this task, which must not run twice")})
+	case r.Deaths >= ledger.MostDeaths:
+		e.unfit = append(e.unfit, unfit{r, failure("WorkerLost", "worker_lost",
+			"the daemon died while it ran this task and nothing else that can be to blame, as it or a worker had done before")})
 	default:
-		entry := entryFor(r)
-		if p != nil && p.NotBefore.After(entry.RunAt) {
-			entry.RunAt = p.NotBefore
-		}
-		if r.Item = e.queue.Restore(e.now(), r, entry); r.Item.Place() == queue.Ready {
-			_ = e.store.Move(r, ledger.Ready) // it is Delayed
-		}
+		e.queueRestored(u)
 	}
 }
 
-// noteSchedule finds the last task of each schedule again.
-func (e *Engine) noteSchedule(r *ledger.Record) {
-	for _, s := range e.schedules {
-		if r.Task.Labels[scheduleLabel] == s.config.Name && s.owner == r.Owner {
-			s.last, s.lastAt = &r.Task.ID, r.Submitted()
-		}
+// queueRestored queues a task again that goes on.
+func (e *Engine) queueRestored(u unfinished) {
+	r, p := u.record, &u.progress
+	entry := entryFor(r)
+	if p.Attempts > 0 { // it has been started, so what it waited for before is over
+		entry.Times = queue.Times{}
+	}
+	if p.NotBefore.After(e.now()) {
+		pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
+		entry.Times = queue.Times{Due: task.Sum(e.uptime(), min(p.NotBefore.Sub(e.now()), pause))}
+	}
+	if r.TakesTurns() {
+		e.turns.Add(r)
+		e.restored[r], entry.Held = entry.Times, true
+	}
+	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
+		_ = e.store.Move(r, ledger.Ready) // it is Delayed
+	}
+	if u.ran {
+		e.noteLocked(r, journal.Written, p.NotBefore) // it does not run now
 	}
 }
 
@@ -116,6 +196,9 @@ type unfit struct {
 // dismiss ends what was taken over and can't go on.
 func (e *Engine) dismiss(fx *effects.List) {
 	for _, u := range e.unfit {
+		if r := u.record; u.outcome.Error.Code == "worker_lost" {
+			e.poisoned(r, poolOf(r), "the daemon died of this task", "", fx)
+		}
 		e.finish(u.record, u.outcome, fx)
 	}
 	e.unfit = nil

@@ -7,7 +7,6 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/schedule"
 )
 
 // timers wakes the engine when something is due: a delayed task, an expiry, a retry, a
@@ -31,9 +30,14 @@ func (t timers) kickIf(yes bool) {
 	}
 }
 
-// longestSleep bounds how long the timers sleep: they stand still while the machine is
-// suspended, and the wall clock may be set.
-const longestSleep = time.Minute
+const (
+	// longestSleep bounds how long the timers sleep: they stand still while the machine is
+	// suspended.
+	longestSleep = time.Minute
+	// wallSleep is as much while an instant is awaited: the clock on the wall may be set
+	// meanwhile, and nobody says so.
+	wallSleep = time.Second
+)
 
 // keepTime does what falls due until the engine's life ends.
 func (e *Engine) keepTime(life context.Context) {
@@ -52,29 +56,39 @@ func (e *Engine) keepTime(life context.Context) {
 
 // tick does what is due and returns when the next thing is.
 func (e *Engine) tick() (wait time.Duration) {
-	now := e.now()
-	var due []schedule.Fire
-	var since map[string]time.Time
+	now := e.moment()
+	e.runSchedules(now)
 	e.do(func(fx *effects.List) {
-		due, since = e.dueLocked(now)
 		e.queue.Advance(now)
 		e.changes(fx)
 		for _, p := range e.fleet.AllLocked() {
 			e.dispatch(p, fx)
 		}
-		e.evictLocked(now)
+		e.evictLocked()
 		wait = e.nextWakeLocked(now)
 	})
-	e.fireAll(due, since)
 	return wait
 }
 
 // nextWakeLocked is how long the timers may sleep.
-func (e *Engine) nextWakeLocked(now time.Time) time.Duration {
+func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	wait := longestSleep
-	for _, next := range []func() (time.Time, bool){e.queue.Next, e.store.NextEviction, e.plan.Next} {
-		if at, ok := next(); ok {
-			wait = min(wait, at.Sub(now))
+	at, due := e.queue.Next()
+	if due != 0 {
+		wait = min(wait, due-now.Uptime)
+	}
+	if uptime, ok := e.store.NextEviction(); ok {
+		wait = min(wait, uptime-now.Uptime)
+	}
+	var scheduled time.Time
+	if !e.draining && e.running {
+		if scheduled, _ = e.plan.Next(); e.plan.Waits() { // for an attempt that still runs, which nobody reports
+			wait = min(wait, wallSleep)
+		}
+	}
+	for _, at := range []time.Time{at, scheduled} {
+		if !at.IsZero() {
+			wait = min(wait, at.Sub(now.Wall), wallSleep)
 		}
 	}
 	return max(wait, 0)
@@ -114,13 +128,4 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 		return
 	}
 	e.notifyStatus(r, "", fx)
-}
-
-// unblocked accepts a task for which there is room now, after its commit.
-func (e *Engine) unblocked(a *admission, fx *effects.List) {
-	if a.record.Volatile || e.journal == nil {
-		e.arrive(a, nil, fx)
-		return
-	}
-	e.commitLocked(a)
 }

@@ -4,9 +4,11 @@ package daemontest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +33,10 @@ type Farm struct {
 	Launcher *fleettest.Launcher
 	// Dir has the scripts of fleettest.
 	Dir string
-	Log *Lines
+	// State has the journal; empty: there is none.
+	State string
+	lives int // that ended by a Crash
+	Log   *Lines
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once
@@ -73,6 +78,11 @@ func One(workers, threads int) *config.Config {
 // On runs a test on a farm with this configuration.
 func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 	t.Helper()
+	on(t, c, "", test)
+}
+
+func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
+	t.Helper()
 	dir := t.TempDir()
 	for _, name := range fleettest.Scripts() {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -80,7 +90,7 @@ func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -107,10 +117,10 @@ func (f *Farm) check() {
 // Build makes the engine.
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
-	var err error
-	f.Engine, err = daemon.New(daemon.Options{
+	e, err := daemon.New(daemon.Options{
 		Config:   c,
 		Private:  true,
+		StateDir: f.State,
 		Launcher: f.Launcher,
 		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
 		Load:     func() (*config.Config, error) { return f.next, nil },
@@ -119,6 +129,7 @@ func (f *Farm) Build(c *config.Config) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Engine = e
 }
 
 // SetClock sets the clock on the wall so far ahead of the bubble's.
@@ -167,8 +178,11 @@ func (f *Farm) Submit(script string, options ...Option) task.ID {
 	for _, change := range options {
 		change(k)
 	}
+	if !json.Valid(k.Params) { // which a client's always are, and the journal relies on it
+		k.Params = strconv.AppendQuote(nil, string(k.Params))
+	}
 	var answer error
-	f.Engine.Submit(Who(), k, nil, func(_ task.View, err error) { answer = err })
+	f.Engine.Submit(f.Context(), Who(), k, nil, func(_ task.View, err error) { answer = err })
 	synctest.Wait()
 	if answer != nil {
 		f.Fatal(answer)
@@ -194,11 +208,18 @@ func (f *Farm) Pass(d time.Duration) {
 // View returns a task as it stands.
 func (f *Farm) View(id task.ID) task.View {
 	f.Helper()
-	v, err := f.Engine.View(Who(), id)
+	v, err := f.Engine.View(f.Context(), Who(), id)
 	if err != nil {
 		f.Fatal(err)
 	}
 	return v
+}
+
+// Cancel cancels a task and returns once that is sure.
+func (f *Farm) Cancel(id task.ID) error {
+	answered := make(chan error, 1)
+	f.Engine.Cancel(Who(), id, func(_ task.View, err error) { answered <- err })
+	return <-answered
 }
 
 // Result waits for the end of a task.

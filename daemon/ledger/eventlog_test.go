@@ -14,7 +14,7 @@ import (
 
 // item gives r a place in a queue of its own.
 func item(r *ledger.Record) *queue.Item[*ledger.Record] {
-	it, err := queue.New[*ledger.Record](queue.Options{Lanes: 1, MaxTasks: 1}).Push(now, r, queue.Entry{})
+	it, err := queue.New[*ledger.Record](queue.Options{Lanes: 1, MaxTasks: 1}).Push(queue.Now{Wall: now, Uptime: uptime}, r, queue.Entry{})
 	if err != nil {
 		panic(err)
 	}
@@ -121,6 +121,47 @@ func TestALogStaysWithinItsBounds(t *testing.T) {
 		}
 		if total != n || notes > b.NoteBytes || partials > b.PartialBytes+200 {
 			t.Fatalf("%d of %d events, %d bytes of notes, %d of partials, bounds %+v", total, n, notes, partials, b)
+		}
+	})
+}
+
+// Whether an attempt is taken back, on disk or not, before or after the daemon dies.
+func TestCursorsNeverGoBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10})
+		k := plain()
+		r := add(s, k)
+		var last task.Cursor
+		var noted, lives uint32
+		var under bool // an attempt is under way
+		event := func() {
+			ev := &task.Event{Kind: task.EventProgress}
+			if r.Note(ev, ledger.EventBounds{PartialBytes: 1 << 20, NoteBytes: 1 << 20}); ev.Cursor.Compare(last) <= 0 {
+				t.Fatalf("%+v comes after %+v", ev.Cursor, last)
+			}
+			last = ev.Cursor
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"attempt", "attempt", "taken back", "restart"}).Draw(t, "then") {
+			case "attempt": // which is noted before
+				r.Attempts++
+				noted, under = r.Attempts, true
+				r.Mark()
+			case "taken back":
+				if !under {
+					continue
+				}
+				under = false
+				r.Attempts--
+				if rapid.Bool().Draw(t, "on disk, too") {
+					noted = r.Attempts
+				}
+			case "restart":
+				lives, under = lives+1, false
+				r = &ledger.Record{Task: k, Pool: pool("p"), Attempts: noted, Lives: lives}
+				r.Mark()
+			}
+			event()
 		}
 	})
 }

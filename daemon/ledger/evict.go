@@ -7,12 +7,13 @@ import (
 	"cpulb/daemon/task"
 )
 
-func (s *Store) keep(r *Record) {
+// keep counts the Result of r, which ended at an uptime.
+func (s *Store) keep(r *Record, uptime time.Duration) {
 	ttl := s.bounds.TTL
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := keptResult{r, r.result.FinishedAt.Add(ttl).UnixNano(), weight(r)}
+	k := keptResult{r, task.Sum(uptime, ttl), weight(r)}
 	heap.Push(&s.kept, k)
 	s.bytes += k.bytes
 }
@@ -29,29 +30,40 @@ func weight(r *Record) int64 {
 	return n
 }
 
+// Evicted is what was dropped, and the batches of which it was.
+type Evicted struct {
+	Records []*Record
+	Batches map[*Batch]struct{}
+}
+
 // Evict drops the results that are too old, too many or too large, and returns them.
-func (s *Store) Evict(now time.Time) (gone []*Record) {
+func (s *Store) Evict(uptime time.Duration) (gone Evicted) {
 	for len(s.kept) > 0 {
 		first := s.kept[0]
-		if len(s.kept) <= s.bounds.Max && s.bytes <= s.bounds.MaxBytes && first.expires > now.UnixNano() {
+		if len(s.kept) <= s.bounds.Max && s.bytes <= s.bounds.MaxBytes && first.expires > uptime {
 			break
 		}
 		heap.Pop(&s.kept)
 		s.bytes -= first.bytes
 		s.remove(first.record)
-		s.part(first.record, true)
+		for _, b := range s.part(first.record, true) {
+			if gone.Batches == nil {
+				gone.Batches = map[*Batch]struct{}{}
+			}
+			gone.Batches[b] = struct{}{}
+		}
 		s.bury(first.record.Task.ID)
-		gone = append(gone, first.record)
+		gone.Records = append(gone.Records, first.record)
 	}
 	return gone
 }
 
-// NextEviction returns when the next result is too old.
-func (s *Store) NextEviction() (time.Time, bool) {
+// NextEviction returns at what uptime the next result is too old; false if there is none.
+func (s *Store) NextEviction() (time.Duration, bool) {
 	if len(s.kept) == 0 {
-		return time.Time{}, false
+		return 0, false
 	}
-	return time.Unix(0, s.kept[0].expires), true
+	return s.kept[0].expires, true
 }
 
 func (s *Store) bury(id task.ID) {
@@ -68,7 +80,7 @@ func (s *Store) bury(id task.ID) {
 // keptResult is an ended task, when it is to be evicted, and what it takes.
 type keptResult struct {
 	record  *Record
-	expires int64
+	expires time.Duration // an uptime
 	bytes   int64
 }
 

@@ -2,18 +2,19 @@ package ledger_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 
 	"pgregory.net/rapid"
 )
 
-var now = time.Unix(1_800_000_000, 0)
+// now and uptime are when the tests happen, by both clocks.
+var now, uptime = time.Unix(1_800_000_000, 0), 100 * time.Hour
 
 // failer is a *testing.T or a *rapid.T.
 type failer interface {
@@ -30,7 +31,7 @@ func plain() *task.Task { return &task.Task{ID: task.NewID(), ScriptPath: "/x.py
 // add takes in a task, which is Arriving then.
 func add(s *ledger.Store, t *task.Task) *ledger.Record {
 	r := &ledger.Record{Task: t, Pool: pool("p")}
-	s.Stamp(r, now)
+	s.Stamp(r, queue.Now{Wall: now, Uptime: uptime})
 	s.Add(r)
 	return r
 }
@@ -52,11 +53,12 @@ func result(r *ledger.Record, status task.Status) *task.Result {
 func end(t failer, s *ledger.Store, r *ledger.Record, status task.Status) []*ledger.Record {
 	t.Helper()
 	r.EndCursor()
-	gone, err := s.End(r, result(r, status), now)
+	s.NumberEnd(r)
+	gone, err := s.End(r, result(r, status), uptime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return gone
+	return gone.Records
 }
 
 // ended takes in a task that ends at once.
@@ -76,13 +78,13 @@ func TestATaskIsFoundAsLongAsItIsKept(t *testing.T) {
 	if found, err := s.Find(k.ID); err != nil || found != r || s.Keyed(0, "once") != r || s.Keyed(1, "once") != nil {
 		t.Errorf("found %v: %v", found, err)
 	}
-	if at, ok := s.NextEviction(); !ok || !at.Equal(now.Add(time.Minute)) {
+	if at, ok := s.NextEviction(); !ok || at != uptime+time.Minute {
 		t.Errorf("it is evicted at %v", at)
 	}
-	if gone := s.Evict(now.Add(time.Minute - 1)); gone != nil || s.Size() != 1 || s.Bytes() == 0 {
+	if gone := s.Evict(uptime + time.Minute - 1).Records; gone != nil || s.Size() != 1 || s.Bytes() == 0 {
 		t.Errorf("gone too early: %v", gone)
 	}
-	if gone := s.Evict(now.Add(time.Minute)); len(gone) != 1 || gone[0] != r || s.Size() != 0 || s.Bytes() != 0 {
+	if gone := s.Evict(uptime + time.Minute).Records; len(gone) != 1 || gone[0] != r || s.Size() != 0 || s.Bytes() != 0 {
 		t.Errorf("gone: %v; %d bytes are left", gone, s.Bytes())
 	}
 	if _, err := s.Find(k.ID); !errors.Is(err, task.ErrEvicted) || s.Keyed(0, "once") != nil {
@@ -108,8 +110,8 @@ func TestWhatIsTooManyOrTooLargeMakesRoom(t *testing.T) {
 	done := large.Done()
 	res := result(large, task.Failed)
 	res.Error = &task.Error{Message: string(make([]byte, 200))}
-	gone, err := s.End(large, res, now)
-	if err != nil || !slices.Contains(gone, large) || s.Bytes() > 100 {
+	gone, err := s.End(large, res, uptime)
+	if err != nil || !slices.Contains(gone.Records, large) || s.Bytes() > 100 {
 		t.Errorf("%d bytes are kept of what is too large: %v", s.Bytes(), err)
 	}
 	<-done // who waits has it all the same
@@ -131,7 +133,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 	for range remembered - 1 {
 		ended(t, s, plain())
 	}
-	s.Evict(now)
+	s.Evict(uptime)
 	if _, err := s.Find(first.Task.ID); !errors.Is(err, task.ErrNotFound) {
 		t.Errorf("the first of too many: %v", err)
 	}
@@ -211,17 +213,17 @@ func TestGapsOfEvictedTasksAreClosed(t *testing.T) {
 func TestWhatWasRestoredIsAsItWas(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	batch := task.NewID()
-	waits := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
-	s.Restore(waits, now.Add(-time.Hour))
+	waits := &ledger.Record{Task: plain(), Pool: pool("p")}
+	s.Restore(waits, now.Add(-time.Hour), uptime-time.Hour)
 	s.Join(waits, batch)
-	r := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
-	s.Restore(r, now.Add(-time.Minute))
+	r := &ledger.Record{Task: plain(), Pool: pool("p")}
+	s.Restore(r, now.Add(-time.Minute), uptime-time.Minute)
 	s.Join(r, batch)
 	res := result(r, task.TimedOut)
 	res.Attempts = 3
 	at := task.Cursor{Attempt: 4, Seq: 9}
-	s.RestoreEnd(r, res, at)
-	if waits.Phase() != ledger.Delayed || r.Phase() != ledger.Ended || r.Result() != res || r.Cursor() != at || r.BatchID() != batch {
+	s.RestoreEnd(r, res, at, uptime, 5)
+	if waits.Phase() != ledger.Delayed || r.Phase() != ledger.Ended || r.Result() != res || r.Cursor() != at || !s.Member(r, batch) {
 		t.Errorf("%s and %s, at %+v", waits.Phase(), r.Phase(), r.Cursor())
 	}
 	if v := s.Batch(batch).View(); v.Total != 2 || v.Done || v.Tasks["timed_out"] != 1 || v.Tasks["pending"] != 1 {
@@ -241,8 +243,8 @@ func TestAViewSaysWhenAndWhere(t *testing.T) {
 	k := plain()
 	k.Extra = &task.Extras{Delay: task.Duration(time.Minute), ExpiresAt: now.Add(time.Hour)}
 	r := add(s, k)
-	if runAt, expiresAt := r.Times(); !runAt.Equal(now.Add(time.Minute)) || !expiresAt.Equal(k.Extra.ExpiresAt) {
-		t.Errorf("from %v to %v", runAt, expiresAt)
+	if times := r.Times(); times.Due != uptime+time.Minute || !times.RunAt.IsZero() || !times.ExpiresAt.Equal(k.Extra.ExpiresAt) {
+		t.Errorf("its times are %+v", times)
 	}
 	if v := r.View(); v.StartedAt != nil || v.FinishedAt != nil || v.Pool != "p" || !r.Started().IsZero() {
 		t.Errorf("before it begins: %+v", v)
@@ -257,7 +259,7 @@ func TestAViewSaysWhenAndWhere(t *testing.T) {
 	if r.Reset(); r.Worker != nil || !r.Started().IsZero() {
 		t.Error("its attempt is not forgotten")
 	}
-	if runAt, expiresAt := add(s, plain()).Times(); !runAt.IsZero() || !expiresAt.IsZero() {
+	if times := add(s, plain()).Times(); times != (queue.Times{}) {
 		t.Error("a plain task has times")
 	}
 }
@@ -322,7 +324,7 @@ func TestResultsOfABatchComeInTheOrderOfTheirEnds(t *testing.T) {
 	if v := b.View(); !v.Done || v.Total != 4 || v.Tasks["completed"] != 3 || v.Tasks["failed"] != 1 {
 		t.Errorf("%+v", v)
 	}
-	s.Evict(now.Add(2 * time.Hour))
+	s.Evict(uptime + 2*time.Hour)
 	if s.Batch(id) != nil {
 		t.Error("a batch without tasks is still known")
 	}
@@ -340,7 +342,7 @@ func TestARefusedTaskOfABatchIsNotCounted(t *testing.T) {
 	if v := s.Batch(id).View(); v.Total != 1 || r.Phase() != ledger.Refused {
 		t.Errorf("%+v", v)
 	}
-	if fmt.Sprint(add(s, plain()).BatchID()) != fmt.Sprint(task.ID{}) {
+	if s.Member(add(s, plain()), id) {
 		t.Error("a task of no batch has one")
 	}
 }

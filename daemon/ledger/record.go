@@ -21,10 +21,14 @@ type Record struct {
 	// Worker is who has it, or had it last; nil before.
 	Worker *task.Worker
 	Owner  uint32
-	// Attempts counts the times that it was handed to a worker, Retries those that
-	// failed and were followed by another, Deaths the workers that died while they
-	// ran it alone.
-	Attempts, Retries, Deaths uint32
+	// Attempts counts the times that a worker was given it and may have begun it, Retries
+	// those that failed and were followed by another. Deaths are the workers that died
+	// while they ran it alone, and the daemons that died of it; Losses all the daemons
+	// that died while it ran, see Lose. None of them ever begins anew, at no restart.
+	Attempts, Retries, Deaths, Losses uint32
+	// Faults counts the attempts that failed because of the executor, FaultsRun those of
+	// them that may have run.
+	Faults, FaultsRun uint8
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
@@ -32,16 +36,26 @@ type Record struct {
 	Stopping, Suspect bool
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
+	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
+	// it.
+	Schedule string
 
 	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
 	// lists are ordered by it.
 	stamp int64
+	// uptime is when it was submitted, by the clock that is never set.
+	uptime time.Duration
 	// started is when the attempt began, in nanoseconds since 1970; 0: it has not.
 	started int64
-	batch   *Batch
+	// end is its number among the ends; 0: it has none.
+	end uint64
+	// batch is the one that it came with first.
+	batch *Batch
 	// log is what is kept of its events; nil as long as nobody cares.
-	log      *EventLog
-	events   uint64 // of this attempt
+	log    *EventLog
+	events uint64 // in this life of the daemon
+	// marked is the first part of its cursors, which never goes back, see Mark.
+	marked   uint32
 	watchers []task.Watcher
 	result   *task.Result  // which does not change
 	done     chan struct{} // made when somebody waits; closed at the end
@@ -70,14 +84,6 @@ func (r *Record) Stamp() int64 { return r.stamp }
 // Result returns its Result once it is Ended, else nil.
 func (r *Record) Result() *task.Result { return r.result }
 
-// BatchID returns the batch that it came with; zero: none.
-func (r *Record) BatchID() task.ID {
-	if r.batch == nil {
-		return task.ID{}
-	}
-	return r.batch.id
-}
-
 // Begin notes that an attempt begins to run.
 func (r *Record) Begin(now time.Time) { r.started = now.UnixNano() }
 
@@ -93,15 +99,16 @@ func (r *Record) Started() time.Time {
 }
 
 // Times returns before when the task does not start, and when it expires.
-func (r *Record) Times() (runAt, expiresAt time.Time) {
+func (r *Record) Times() queue.Times {
 	x := r.Task.Extra
 	if x == nil {
-		return
+		return queue.Times{}
 	}
-	if runAt = x.RunAt; x.Delay > 0 {
-		runAt = r.Submitted().Add(time.Duration(x.Delay))
+	t := queue.Times{RunAt: x.RunAt, ExpiresAt: x.ExpiresAt}
+	if x.Delay > 0 {
+		t.Due = task.Sum(r.uptime, time.Duration(x.Delay))
 	}
-	return runAt, x.ExpiresAt
+	return t
 }
 
 // Watch adds w, who hears of what follows.

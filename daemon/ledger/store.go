@@ -18,6 +18,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 )
 
@@ -43,6 +44,10 @@ type Store struct {
 	order   []placed
 	gaps    int
 	batches map[task.ID]*Batch
+	// further are the batches of a task beside the one that it came with first.
+	further map[*Record][]*Batch
+	// ends numbers the tasks that have ended.
+	ends uint64
 	// stamp is the last one given.
 	stamp int64
 	// kept is the ended tasks, the one to be evicted first in front.
@@ -72,6 +77,7 @@ type ownKey struct {
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
 	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
+		further:    map[*Record][]*Batch{},
 		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
 }
 
@@ -79,9 +85,9 @@ func NewStore(b Bounds) *Store {
 func (s *Store) SetBounds(b Bounds) { s.bounds = b }
 
 // Stamp gives r the time of its submission, made later than all before.
-func (s *Store) Stamp(r *Record, now time.Time) {
-	s.stamp = max(s.stamp+1, now.UnixNano())
-	r.stamp = s.stamp
+func (s *Store) Stamp(r *Record, now queue.Now) {
+	s.stamp = max(s.stamp+1, now.Wall.UnixNano())
+	r.stamp, r.uptime = s.stamp, now.Uptime
 }
 
 // Add takes in a task that has a stamp, as Arriving.
@@ -95,10 +101,10 @@ func (s *Store) Add(r *Record) {
 	}
 }
 
-// Restore takes in a task of before, which was submitted then and accepted; it is
-// Delayed.
-func (s *Store) Restore(r *Record, submitted time.Time) {
-	r.stamp, r.phase = submitted.UnixNano(), Delayed
+// Restore takes in a task of before, which was submitted then, at that uptime, and
+// accepted; it is Delayed.
+func (s *Store) Restore(r *Record, submitted time.Time, uptime time.Duration) {
+	r.stamp, r.uptime, r.phase = submitted.UnixNano(), uptime, Delayed
 	s.Add(r)
 }
 
@@ -119,27 +125,28 @@ func (s *Store) Move(r *Record, to Phase) error {
 func (s *Store) show(r *Record, status task.Status) {
 	s.counts[r.status]--
 	s.counts[status]++
-	if r.batch != nil {
-		r.batch.counts[r.status]--
-		r.batch.counts[status]++
+	for b := range s.batchesOf(r) {
+		b.counts[r.status]--
+		b.counts[status]++
 	}
 	r.status = status
 }
 
 // End lets everybody see how a task that is Ending has ended, and keeps its Result
 // from now on. It returns what had to make room for that.
-func (s *Store) End(r *Record, res *task.Result, now time.Time) (gone []*Record, err error) {
+func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evicted, err error) {
 	if !r.phase.CanBecome(Ended) {
-		return nil, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
+		return gone, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
-	s.ended(r, res)
-	gone = s.Evict(now) // r itself, if it is too large; who waits for it has it all the same
+	s.ended(r, res, uptime)
+	batches := slices.Collect(s.batchesOf(r))
+	gone = s.Evict(uptime) // r itself, if it is too large; who waits for it has it all the same
 	if r.done != nil {
 		close(r.done)
 	}
-	if r.batch != nil {
-		r.batch.ends(r)
+	for _, b := range batches {
+		b.ends(r)
 	}
 	return gone, nil
 }
@@ -159,30 +166,47 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 	return ev, watchers
 }
 
-// RestoreEnd gives a task that was restored the end that it had. It is not counted as
-// a new one.
-func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor) {
-	r.Attempts, r.events = uint32(res.Attempts), at.Seq
-	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
-	s.ended(r, res)
-	if r.batch != nil {
-		r.batch.ends(r)
+// RestoreEnd gives a task that was restored the end that it had, so long ago that the
+// uptime was that, as the end of that order. It is not counted as a new one.
+func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration, order uint64) {
+	r.end, s.ends = order, max(s.ends, order)
+	r.Attempts, r.events, r.marked = uint32(res.Attempts), at.Seq, uint32(at.Attempt)
+	s.ended(r, res, uptime)
+	for b := range s.batchesOf(r) {
+		b.ends(r)
 	}
 }
 
-func (s *Store) ended(r *Record, res *task.Result) {
-	r.phase, r.result = Ended, res
-	s.show(r, res.Status)
-	s.keep(r)
+// NumberEnd gives the end of r its number, in the order of which a batch's results come.
+func (s *Store) NumberEnd(r *Record) uint64 {
+	s.ends++
+	r.end = s.ends
+	return r.end
 }
 
-// Refuse takes out a task that is Arriving as if it had never been.
+func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) {
+	r.phase, r.result = Ended, res
+	s.show(r, res.Status)
+	s.keep(r, uptime)
+}
+
+// Refuse takes out a task that is Arriving as if it had never been. Who waits for its
+// Result is woken, and finds none.
 func (s *Store) Refuse(r *Record) error {
 	if err := s.Move(r, Refused); err != nil {
 		return err
 	}
-	s.part(r, false)
+	left := s.part(r, false)
 	s.remove(r)
+	for _, b := range left {
+		b.wake()
+	}
+	if r.done != nil {
+		close(r.done)
+	}
+	if r.log != nil {
+		r.log.wake()
+	}
 	return nil
 }
 
@@ -190,7 +214,9 @@ func (s *Store) remove(r *Record) {
 	delete(s.tasks, r.Task.ID)
 	s.counts[r.status]--
 	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
-		delete(s.keyed, ownKey{r.Owner, x.IdempotencyKey})
+		if key := (ownKey{r.Owner, x.IdempotencyKey}); s.keyed[key] == r { // else a later one has it
+			delete(s.keyed, key)
+		}
 	}
 	if i, ok := s.index(r.stamp); ok {
 		s.order[i].record = nil

@@ -14,10 +14,18 @@ func ageIndex[T any](it *Item[T]) *int32   { return &it.age }
 
 func older[T any](a, b *Item[T]) bool { return a.seq < b.seq }
 
-// earlier orders the timers; many have the same full second.
+// earlier orders the instants; many have the same full second.
 func earlier[T any](a, b *Item[T]) bool {
 	if x, y := a.when(), b.when(); x != y {
 		return x < y
+	}
+	return a.seq < b.seq
+}
+
+// sooner orders the dues.
+func sooner[T any](a, b *Item[T]) bool {
+	if a.start != b.start {
+		return a.start < b.start
 	}
 	return a.seq < b.seq
 }

@@ -1,9 +1,6 @@
 package queue
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // Place is where an item is.
 type Place uint8
@@ -38,11 +35,12 @@ type Item[T any] struct {
 	older, newer *Item[T]
 	key          string
 	seq          uint64
-	// Times in nanoseconds since 1970; 0 means none.
-	runAt, expires int64
+	// start is before when it does not leave, by the uptime or by the clock on the wall,
+	// and expires is by the latter, both in nanoseconds; 0 means none.
+	start, expires int64
 	bytes          uint32
-	// Its index in the timers, in the heap of its flow or of the best of its key,
-	// and in that of the oldest of its key; -1 if it is not there.
+	// Its index in the instants; in the dues, the heap of its flow or that of the best of
+	// its key; and in that of the oldest of its key; -1 if it is not there.
 	timer, at, age int32
 	owner          uint32
 	lane           uint16
@@ -53,20 +51,39 @@ type Item[T any] struct {
 	popped bool // it has been out before
 	listed bool // among those that may be dropped
 	woken  bool // it has been parked since it was last out
+	even   bool // start is by the uptime
+	held   bool // it waits for Settle
 }
 
 func newItem[T any](v T, e *Entry) *Item[T] {
-	if e.Held {
-		e.RunAt, e.ExpiresAt = time.Unix(0, math.MaxInt64), time.Time{}
-	}
-	return &Item[T]{Value: v, key: e.Key, runAt: nanos(e.RunAt), expires: nanos(e.ExpiresAt), timer: -1, at: -1, age: -1,
+	it := &Item[T]{Value: v, key: e.Key, timer: -1, at: -1, age: -1, held: e.Held,
 		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority), level: uint8(e.Priority)}
+	if !e.Held {
+		it.setTimes(e.Times)
+	}
+	return it
 }
 
-// when is the next of its times; it must not be in the timers when that changes.
+func (it *Item[T]) setTimes(t Times) {
+	it.start, it.expires, it.even = nanos(t.RunAt), nanos(t.ExpiresAt), t.Due != 0
+	if it.even {
+		it.start = int64(t.Due)
+	}
+}
+
+// awaits reports whether it has to wait for its time.
+func (it *Item[T]) awaits(wall, uptime int64) bool {
+	if it.even {
+		return it.start > uptime
+	}
+	return it.start > wall
+}
+
+// when is the next of its times by the clock on the wall; it must not be in the
+// instants when that changes.
 func (it *Item[T]) when() int64 {
-	if it.place == Waiting && (it.expires == 0 || it.runAt < it.expires) {
-		return it.runAt
+	if it.place == Waiting && !it.even && it.start != 0 && (it.expires == 0 || it.start < it.expires) {
+		return it.start
 	}
 	return it.expires
 }

@@ -16,7 +16,7 @@ type key[T any] struct {
 // parked is what waits for one key in one lane.
 type parked[T any] struct {
 	best, oldest heap[T]
-	// since is when the first was parked after there had been none.
+	// since is when, by the uptime, the first was parked after there had been none.
 	since int64
 	wakes uint
 }
@@ -83,7 +83,7 @@ func (q *Queue[T]) park(it *Item[T]) {
 			oldest: heap[T]{less: older[T], index: ageIndex[T]}})
 	}
 	q.levelOf(it).remove(it)
-	k.parked[it.lane].add(it, q.now)
+	k.parked[it.lane].add(it, q.uptime)
 	it.woken, it.level = false, it.priority
 	q.move(it, Parked)
 	q.changed(it, Ready)
@@ -98,14 +98,14 @@ func (q *Queue[T]) wake(k *key[T], lane int) {
 		return
 	}
 	p.wakes++
-	ahead := q.options.Ageing > 0 && p.wakes%agedTurn == 0 && q.now-p.since >= int64(q.options.Ageing)
+	ahead := q.options.Ageing > 0 && p.wakes%agedTurn == 0 && q.uptime-p.since >= int64(q.options.Ageing)
 	if ahead {
 		it = p.oldest.first()
 		it.level = Levels - 1
 	}
 	p.remove(it)
 	it.woken = true
-	q.levelOf(it).add(it, q.now, ahead)
+	q.levelOf(it).add(it, q.uptime, ahead)
 	q.move(it, Ready)
 	q.changed(it, Parked)
 }

@@ -216,7 +216,7 @@ func (x *machine) push(t *rapid.T) {
 	}
 	x.m.settle()
 	want := x.m.push(e)
-	it, err := x.q.Push(at(x.m.now), e.value, e.Entry)
+	it, err := x.q.Push(moment(x.m.now), e.value, e.Entry)
 	if want != (err == nil) || err != nil && !errors.Is(err, queue.ErrFull) && !errors.Is(err, queue.ErrTooLarge) {
 		t.Fatalf("push %+v answered %v, the model says %v", e, err, want)
 	}
@@ -228,8 +228,8 @@ func (x *machine) push(t *rapid.T) {
 func (x *machine) pop(t *rapid.T) {
 	x.m.settle()
 	lane := rapid.IntRange(0, x.lanes-1).Draw(t, "lane")
-	announced := x.q.Runnable(at(x.m.now), lane)
-	it := x.q.Pop(at(x.m.now), lane)
+	announced := x.q.Runnable(moment(x.m.now), lane)
+	it := x.q.Pop(moment(x.m.now), lane)
 	if announced != (it != nil) {
 		t.Fatalf("announced %v, popped %v", announced, it)
 	}
@@ -267,12 +267,12 @@ func (x *machine) giveBack(t *rapid.T) {
 		e.expires = 0
 		if rapid.Bool().Draw(t, "pause") {
 			e.runAt = x.m.now + rapid.IntRange(1, 5).Draw(t, "backoff")
-			x.q.Retry(at(x.m.now), e.item, e.Lane, at(e.runAt))
+			x.q.Retry(moment(x.m.now), e.item, e.Lane, due(e.runAt))
 		} else {
-			x.q.Retry(at(x.m.now), e.item, e.Lane, time.Time{})
+			x.q.Retry(moment(x.m.now), e.item, e.Lane, 0)
 		}
 	} else {
-		x.q.Return(at(x.m.now), e.item, e.Lane)
+		x.q.Return(moment(x.m.now), e.item, e.Lane)
 	}
 	x.own = e
 	x.m.enter(e)
@@ -285,7 +285,7 @@ func (x *machine) remove(t *rapid.T) {
 		return
 	}
 	was := e.held() || e.place == queue.Blocked
-	if x.q.Remove(at(x.m.now), e.item) != was {
+	if x.q.Remove(moment(x.m.now), e.item) != was {
 		t.Fatalf("remove %+v did not answer %v", e, was)
 	}
 	if was || e.place == queue.Out {
@@ -297,17 +297,18 @@ func (x *machine) remove(t *rapid.T) {
 
 func (x *machine) wait(t *rapid.T) {
 	x.m.now += rapid.IntRange(1, 4).Draw(t, "seconds")
-	x.q.Advance(at(x.m.now))
+	x.q.Advance(moment(x.m.now))
 	x.m.settle()
-	if when, ok := x.q.Next(); ok && !when.After(at(x.m.now)) {
-		t.Fatalf("at %v the next is at %v", at(x.m.now), when)
+	now := moment(x.m.now)
+	if when, due := x.q.Next(); !when.IsZero() && !when.After(now.Wall) || due != 0 && due <= now.Uptime {
+		t.Fatalf("at %v the next is at %v, or due at %v", now, when, due)
 	}
 }
 
 // agree holds the queue's own figures, and the place of each item, to the model.
 func (x *machine) agree(t *rapid.T) {
 	x.follow(t)
-	x.q.Advance(at(x.m.now))
+	x.q.Advance(moment(x.m.now))
 	x.m.settle()
 	x.follow(t)
 	for _, e := range x.m.items {
@@ -363,7 +364,7 @@ func (x *machine) drain(t *rapid.T) {
 		}
 		x.m.now++
 		for lane := range x.lanes {
-			for it := x.q.Pop(at(x.m.now), lane); it != nil; it = x.q.Pop(at(x.m.now), lane) {
+			for it := x.q.Pop(moment(x.m.now), lane); it != nil; it = x.q.Pop(moment(x.m.now), lane) {
 				x.m.settle()
 				e := x.m.items[slices.IndexFunc(x.m.items, func(e *entry) bool { return e.item == it })]
 				if err := x.m.check(e, lane, x.strict); err != nil {
@@ -377,7 +378,7 @@ func (x *machine) drain(t *rapid.T) {
 		}
 		for _, e := range x.m.items {
 			if e.place == queue.Out {
-				x.q.Remove(at(x.m.now), e.item)
+				x.q.Remove(moment(x.m.now), e.item)
 				e.place, e.told = queue.Gone, queue.Gone
 			}
 		}

@@ -1,6 +1,7 @@
 // Package queue is the bounded, prioritised input queue: lanes (one a pool) that
 // share one capacity. It is a plain data structure: it has no lock, no goroutine
-// and no clock; its owner serialises all calls and says what time it is.
+// and no clock; its owner serialises all calls and says what time it is, by the
+// clock on the wall, which may be set either way, and by one that goes on evenly.
 //
 // Guarantees:
 //   - Within a lane a higher priority leaves first. Within a priority the owners
@@ -77,11 +78,28 @@ type Entry struct {
 	// Key, if not empty, is what the limit of KeyLimit is for.
 	Key   string
 	Bytes int64
-	// RunAt is before when the item does not leave, ExpiresAt when it expires
-	// unless it has left; zero means none.
-	RunAt, ExpiresAt time.Time
+	Times
 	// Held has room but waits, whatever the times say, until Settle.
 	Held bool
+}
+
+// Times say when an item may leave; zero means that there is no such time. An item
+// waits for RunAt or for Due: with both, for Due.
+type Times struct {
+	// RunAt is before when, by the clock on the wall, the item does not leave, and Due
+	// the same by Now.Uptime.
+	RunAt time.Time
+	Due   time.Duration
+	// ExpiresAt is when it expires, by the clock on the wall, unless it has left.
+	ExpiresAt time.Time
+}
+
+// Now is the time of an operation, by both clocks.
+type Now struct {
+	// Wall may go either way: instants that people give are compared with it.
+	Wall time.Time
+	// Uptime goes on evenly: durations are measured by it.
+	Uptime time.Duration
 }
 
 // Queue holds items with values of type T.
@@ -89,11 +107,14 @@ type Queue[T any] struct {
 	options Options
 	lanes   []lane[T]
 	keys    map[string]*key[T]
-	timers  heap[T]
-	blocked list[T]
-	changes []Change[T]
-	// now is the time of the operation under way, in nanoseconds since 1970.
-	now                   int64
+	// instants has the items that wait for one by the clock on the wall, or that expire;
+	// dues those that wait for their Due.
+	instants, dues heap[T]
+	blocked        list[T]
+	changes        []Change[T]
+	// wall and uptime are the time of the operation under way: nanoseconds since 1970,
+	// and since the origin of Now.Uptime.
+	wall, uptime          int64
 	seq                   uint64
 	bytes                 int64
 	counts                [places]int
@@ -102,14 +123,15 @@ type Queue[T any] struct {
 
 // New returns an empty queue.
 func New[T any](o Options) *Queue[T] {
-	q := &Queue[T]{lanes: make([]lane[T], o.Lanes), keys: map[string]*key[T]{}, timers: heap[T]{less: earlier[T], index: timerIndex[T]}}
+	q := &Queue[T]{lanes: make([]lane[T], o.Lanes), keys: map[string]*key[T]{},
+		instants: heap[T]{less: earlier[T], index: timerIndex[T]}, dues: heap[T]{less: sooner[T], index: placeIndex[T]}}
 	q.options = o
 	return q
 }
 
 // Push accepts v, or keeps it Blocked, or fails with ErrFull or ErrTooLarge and
 // counts the drop.
-func (q *Queue[T]) Push(now time.Time, v T, e Entry) (*Item[T], error) {
+func (q *Queue[T]) Push(now Now, v T, e Entry) (*Item[T], error) {
 	q.advance(now)
 	it := newItem(v, &e)
 	switch {
@@ -131,7 +153,7 @@ func (q *Queue[T]) Push(now time.Time, v T, e Entry) (*Item[T], error) {
 
 // Restore takes what has been accepted earlier, before a restart: it is not
 // counted and never refused.
-func (q *Queue[T]) Restore(now time.Time, v T, e Entry) *Item[T] {
+func (q *Queue[T]) Restore(now Now, v T, e Entry) *Item[T] {
 	q.advance(now)
 	it := newItem(v, &e)
 	q.enter(it)
@@ -139,15 +161,15 @@ func (q *Queue[T]) Restore(now time.Time, v T, e Entry) *Item[T] {
 }
 
 // Settle lets an item go that was pushed as Held and has been let in since: now
-// its times hold. The owner has made sure meanwhile that it may be run at all.
-func (q *Queue[T]) Settle(now time.Time, it *Item[T], runAt, expiresAt time.Time) {
+// these times hold. The owner has made sure meanwhile that it may be run at all.
+func (q *Queue[T]) Settle(now Now, it *Item[T], when Times) {
 	q.advance(now)
-	if it.place != Waiting || it.runAt != math.MaxInt64 {
+	if it.place != Waiting || !it.held {
 		panic("queue: an item was settled that is not held")
 	}
-	q.stopTimer(it)
 	q.bytes -= it.size() // enter adds them again
-	it.runAt, it.expires = nanos(runAt), nanos(expiresAt)
+	it.held = false
+	it.setTimes(when)
 	q.enter(it)
 }
 
@@ -155,7 +177,7 @@ func (q *Queue[T]) Settle(now time.Time, it *Item[T], runAt, expiresAt time.Time
 func (q *Queue[T]) Changed() bool { return len(q.changes) > 0 }
 
 // Runnable reports whether Pop has an item for the lane.
-func (q *Queue[T]) Runnable(now time.Time, lane int) bool {
+func (q *Queue[T]) Runnable(now Now, lane int) bool {
 	q.advance(now)
 	return q.next(&q.lanes[lane]) != nil
 }
@@ -163,14 +185,14 @@ func (q *Queue[T]) Runnable(now time.Time, lane int) bool {
 // Pop takes the next item of a lane out; nil if there is none now. The item is
 // the caller's, who ends it with Remove, or gives it back with Return or Retry.
 // Until then it counts against the limit of its key.
-func (q *Queue[T]) Pop(now time.Time, lane int) *Item[T] {
+func (q *Queue[T]) Pop(now Now, lane int) *Item[T] {
 	q.advance(now)
 	l := &q.lanes[lane]
 	it := q.next(l)
 	if it == nil {
 		return nil
 	}
-	l.served(it, q.now)
+	l.served(it, q.uptime)
 	q.leave(it, Out)
 	it.popped = true
 	q.takeKey(it)
@@ -181,16 +203,16 @@ func (q *Queue[T]) Pop(now time.Time, lane int) *Item[T] {
 // Return puts a popped item that has not been started back into a lane, where it
 // goes before those of its owner and priority that have not been popped yet. It
 // never fails, even over capacity, because it has been accepted already.
-func (q *Queue[T]) Return(now time.Time, it *Item[T], lane int) { q.giveBack(now, it, lane) }
+func (q *Queue[T]) Return(now Now, it *Item[T], lane int) { q.giveBack(now, it, lane) }
 
 // Retry is Return for an item that has been started: it does not expire any
-// more, and waits until the time at, unless that is zero.
-func (q *Queue[T]) Retry(now time.Time, it *Item[T], lane int, at time.Time) {
-	it.expires, it.runAt = 0, nanos(at)
+// more, and waits until Now.Uptime is due, unless that is zero.
+func (q *Queue[T]) Retry(now Now, it *Item[T], lane int, due time.Duration) {
+	it.setTimes(Times{Due: due})
 	q.giveBack(now, it, lane)
 }
 
-func (q *Queue[T]) giveBack(now time.Time, it *Item[T], lane int) {
+func (q *Queue[T]) giveBack(now Now, it *Item[T], lane int) {
 	q.advance(now)
 	if it.place != Out {
 		panic("queue: an item was given back that is not out") // it would be lost, or there twice
@@ -204,7 +226,7 @@ func (q *Queue[T]) giveBack(now time.Time, it *Item[T], lane int) {
 
 // Remove takes it away for good, wherever it is; one that is out frees its key.
 // It reports whether the item was in the queue or blocked.
-func (q *Queue[T]) Remove(now time.Time, it *Item[T]) bool {
+func (q *Queue[T]) Remove(now Now, it *Item[T]) bool {
 	q.advance(now)
 	switch it.place {
 	case Gone, Expired, Dropped:
@@ -219,46 +241,53 @@ func (q *Queue[T]) Remove(now time.Time, it *Item[T]) bool {
 	return true
 }
 
-// Advance does what time has brought: items whose time has come become Ready,
+// Advance does what either clock has brought: items whose time has come become Ready,
 // and those that were not popped in time leave as Expired. All other operations
 // that take a time do that, too.
-func (q *Queue[T]) Advance(now time.Time) { q.advance(now) }
+func (q *Queue[T]) Advance(now Now) { q.advance(now) }
 
-func (q *Queue[T]) advance(now time.Time) {
-	q.now = now.UnixNano()
-	for {
-		it := q.timers.first()
-		if it == nil || it.when() > q.now {
-			return
-		}
-		if it.expires != 0 && it.expires <= q.now {
-			from := it.place
-			q.leave(it, Expired)
-			q.expired++
-			q.changed(it, from)
-			q.admit()
+func (q *Queue[T]) advance(now Now) {
+	q.wall, q.uptime = now.Wall.UnixNano(), int64(now.Uptime)
+	for it := q.instants.first(); it != nil && it.when() <= q.wall; it = q.instants.first() {
+		if it.expires == 0 || it.expires > q.wall {
+			q.begin(it)
 			continue
 		}
-		q.stopTimer(it)
-		q.bytes -= it.size() // enter adds them again
-		it.runAt = 0
-		q.enter(it)
-		q.changed(it, Waiting)
+		from := it.place
+		q.leave(it, Expired)
+		q.expired++
+		q.changed(it, from)
+		q.admit()
+	}
+	for it := q.dues.first(); it != nil && it.start <= q.uptime; it = q.dues.first() {
+		q.begin(it)
 	}
 }
 
-// Next returns when Advance has something to do, false if it never will.
-func (q *Queue[T]) Next() (time.Time, bool) {
-	it := q.timers.first()
-	if it == nil {
-		return time.Time{}, false
+// begin makes an item ready that has waited for its time.
+func (q *Queue[T]) begin(it *Item[T]) {
+	q.stopTimers(it)
+	q.bytes -= it.size() // enter adds them again
+	it.start = 0
+	q.enter(it)
+	q.changed(it, Waiting)
+}
+
+// Next returns when Advance has something to do by the clock on the wall, and when by
+// Now.Uptime; zero if it never will.
+func (q *Queue[T]) Next() (at time.Time, due time.Duration) {
+	if it := q.instants.first(); it != nil {
+		at = time.Unix(0, it.when())
 	}
-	return time.Unix(0, it.when()), true
+	if it := q.dues.first(); it != nil {
+		due = time.Duration(it.start)
+	}
+	return at, due
 }
 
 // Reconfigure changes all options. Lanes only get more, and items over a smaller
 // capacity stay.
-func (q *Queue[T]) Reconfigure(now time.Time, o Options) {
+func (q *Queue[T]) Reconfigure(now Now, o Options) {
 	q.advance(now)
 	o.Lanes = max(o.Lanes, len(q.lanes))
 	q.lanes = append(q.lanes, make([]lane[T], o.Lanes-len(q.lanes))...)

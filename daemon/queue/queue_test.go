@@ -14,6 +14,12 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
 
+// due is the uptime so many seconds after the epoch.
+func due(seconds int) time.Duration { return time.Duration(10_000+seconds) * time.Second }
+
+// moment is what both clocks show then, if none is set.
+func moment(seconds int) queue.Now { return queue.Now{Wall: at(seconds), Uptime: due(seconds)} }
+
 type bench struct {
 	t *testing.T
 	q *queue.Queue[string]
@@ -31,7 +37,7 @@ func newBench(t *testing.T, o queue.Options) *bench {
 }
 
 func (b *bench) push(name string, e queue.Entry) error {
-	it, err := b.q.Push(at(b.now), name, e)
+	it, err := b.q.Push(moment(b.now), name, e)
 	b.items[name] = it
 	return err
 }
@@ -47,9 +53,9 @@ func (b *bench) must(name string, e queue.Entry) {
 func (b *bench) pops(names ...string) {
 	b.t.Helper()
 	for i, want := range names {
-		runnable := b.q.Runnable(at(b.now), 0)
+		runnable := b.q.Runnable(moment(b.now), 0)
 		got := "-"
-		if it := b.q.Pop(at(b.now), 0); it != nil {
+		if it := b.q.Pop(moment(b.now), 0); it != nil {
 			got = it.Value
 		}
 		if got != want || runnable != (got != "-") {
@@ -99,7 +105,7 @@ func TestNothingStarvesUnderEndlessHigherPriority(t *testing.T) {
 	seen := map[string]int{}
 	for i := range 200 {
 		b.must("high", queue.Entry{Priority: 9})
-		it := b.q.Pop(at(b.now), 0)
+		it := b.q.Pop(moment(b.now), 0)
 		seen[it.Value]++
 		if it.Value != "high" {
 			if b.now < 10 {
@@ -163,7 +169,7 @@ func TestReturnedItemsKeepTheirPlaceAndAreNeverRefused(t *testing.T) {
 	b.must("b", queue.Entry{})
 	b.pops("a")
 	b.must("c", queue.Entry{})
-	b.q.Return(at(0), b.items["a"], 0)
+	b.q.Return(moment(0), b.items["a"], 0)
 	if b.q.Len() != 3 {
 		t.Errorf("%d items", b.q.Len())
 	}
@@ -174,8 +180,8 @@ func TestAReturnedItemCanChangeItsLane(t *testing.T) {
 	b := newBench(t, queue.Options{Lanes: 2})
 	b.must("a", queue.Entry{Lane: 1, Key: "k"})
 	b.must("b", queue.Entry{})
-	it := b.q.Pop(at(0), 1)
-	b.q.Return(at(0), it, 0)
+	it := b.q.Pop(moment(0), 1)
+	b.q.Return(moment(0), it, 0)
 	if b.q.LaneLen(0) != 2 || b.q.LaneLen(1) != 0 {
 		t.Errorf("%d and %d items", b.q.LaneLen(0), b.q.LaneLen(1))
 	}
@@ -186,13 +192,13 @@ func TestAnItemCanNotBeGivenBackTwice(t *testing.T) {
 	b := newBench(t, queue.Options{})
 	b.must("a", queue.Entry{})
 	b.pops("a")
-	b.q.Return(at(0), b.items["a"], 0)
+	b.q.Return(moment(0), b.items["a"], 0)
 	defer func() {
 		if recover() == nil {
 			t.Error("it is there twice")
 		}
 	}()
-	b.q.Return(at(0), b.items["a"], 0)
+	b.q.Return(moment(0), b.items["a"], 0)
 }
 
 func TestPushBlocksInOrderUntilThereIsRoom(t *testing.T) {
@@ -202,14 +208,14 @@ func TestPushBlocksInOrderUntilThereIsRoom(t *testing.T) {
 	b.must("c", queue.Entry{Bytes: 95})
 	b.must("d", queue.Entry{})
 	b.must("gives up", queue.Entry{})
-	b.must("expires", queue.Entry{ExpiresAt: at(5)})
-	b.must("later", queue.Entry{RunAt: at(100)})
+	b.must("expires", queue.Entry{Times: queue.Times{ExpiresAt: at(5)}})
+	b.must("later", queue.Entry{Times: queue.Times{RunAt: at(100)}})
 	if s := b.q.Stats(); s.Blocked != 5 || s.Put != 2 || b.items["c"].Place() != queue.Blocked {
 		t.Fatalf("%+v", s)
 	}
 	b.pops("a")
 	b.changes() // c does not fit yet, and d must not overtake it
-	if !b.q.Remove(at(0), b.items["gives up"]) {
+	if !b.q.Remove(moment(0), b.items["gives up"]) {
 		t.Error("a blocked item could not be removed")
 	}
 	b.now = 5
@@ -229,7 +235,7 @@ func TestDropOldestDropsTheOldestOfTheLowestPriority(t *testing.T) {
 	b.must("high", queue.Entry{Priority: 9})
 	b.must("other", queue.Entry{Priority: 5, Lane: 1, Bytes: 30})
 	b.must("old", queue.Entry{Priority: 5, Bytes: 30})
-	b.must("later", queue.Entry{Priority: 0, RunAt: at(100)})
+	b.must("later", queue.Entry{Priority: 0, Times: queue.Times{RunAt: at(100)}})
 	if err := b.push("x", queue.Entry{Priority: 4}); !errors.Is(err, queue.ErrFull) {
 		t.Errorf("nothing is of so low a priority: %v", err)
 	}
@@ -239,14 +245,14 @@ func TestDropOldestDropsTheOldestOfTheLowestPriority(t *testing.T) {
 	if err := b.push("y", queue.Entry{Priority: 9, Bytes: 101}); !errors.Is(err, queue.ErrTooLarge) {
 		t.Error(err)
 	}
-	b.q.Return(at(0), b.items["back"], 0)
+	b.q.Return(moment(0), b.items["back"], 0)
 	b.must("z", queue.Entry{Priority: 9, Bytes: 90})
 	b.changes("old ready dropped", "x ready dropped")
 	if s := b.q.Stats(); s.Dropped != 5 || s.Put != 7 || s.Bytes != 90 {
 		t.Errorf("%+v", s)
 	}
 	b.pops("high", "z", "back", "-")
-	if b.items["old"].Place() != queue.Dropped || b.q.Remove(at(0), b.items["old"]) {
+	if b.items["old"].Place() != queue.Dropped || b.q.Remove(moment(0), b.items["old"]) {
 		t.Error("a dropped item is still there")
 	}
 }
@@ -263,27 +269,27 @@ func TestNothingIsDroppedInVain(t *testing.T) {
 
 func TestItemsWaitForTheirTimeAndThenComeInOrder(t *testing.T) {
 	b := newBench(t, queue.Options{})
-	b.must("ten", queue.Entry{RunAt: at(10)})
-	b.must("five", queue.Entry{RunAt: at(5)})
-	b.must("now", queue.Entry{RunAt: at(-5)})
+	b.must("ten", queue.Entry{Times: queue.Times{RunAt: at(10)}})
+	b.must("five", queue.Entry{Times: queue.Times{RunAt: at(5)}})
+	b.must("now", queue.Entry{Times: queue.Times{RunAt: at(-5)}})
 	b.pops("now", "-")
-	if when, ok := b.q.Next(); !ok || !when.Equal(at(5)) {
-		t.Errorf("next is %v", when)
+	if when, due := b.q.Next(); !when.Equal(at(5)) || due != 0 {
+		t.Errorf("next is %v, or due at %v", when, due)
 	}
 	b.now = 20
 	b.must("new", queue.Entry{})
 	b.pops("five", "ten", "new", "-")
 	b.changes("five waiting ready", "ten waiting ready")
-	if _, ok := b.q.Next(); ok {
+	if when, due := b.q.Next(); !when.IsZero() || due != 0 {
 		t.Error("nothing is left to come")
 	}
 }
 
 func TestWhatIsNotPoppedInTimeExpires(t *testing.T) {
 	b := newBench(t, queue.Options{})
-	b.must("ready", queue.Entry{ExpiresAt: at(5)})
-	b.must("waiting", queue.Entry{RunAt: at(6), ExpiresAt: at(7)})
-	b.must("popped", queue.Entry{Priority: 9, ExpiresAt: at(5)})
+	b.must("ready", queue.Entry{Times: queue.Times{ExpiresAt: at(5)}})
+	b.must("waiting", queue.Entry{Times: queue.Times{RunAt: at(6), ExpiresAt: at(7)}})
+	b.must("popped", queue.Entry{Priority: 9, Times: queue.Times{ExpiresAt: at(5)}})
 	b.must("stays", queue.Entry{Priority: 0})
 	b.pops("popped")
 	b.now = 5
@@ -295,23 +301,23 @@ func TestWhatIsNotPoppedInTimeExpires(t *testing.T) {
 	if b.q.Len() != 0 || b.q.Stats().Expired != 2 {
 		t.Errorf("%+v", b.q.Stats())
 	}
-	b.q.Return(at(7), b.items["popped"], 0) // it was not started after all
-	b.q.Advance(at(7))
+	b.q.Return(moment(7), b.items["popped"], 0) // it was not started after all
+	b.q.Advance(moment(7))
 	b.changes("popped ready expired")
 }
 
 func TestARetryWaitsAndNoLongerExpires(t *testing.T) {
 	b := newBench(t, queue.Options{})
-	b.must("a", queue.Entry{ExpiresAt: at(5)})
+	b.must("a", queue.Entry{Times: queue.Times{ExpiresAt: at(5)}})
 	b.must("b", queue.Entry{})
 	b.pops("a")
-	b.q.Retry(at(1), b.items["a"], 0, at(20))
+	b.q.Retry(moment(1), b.items["a"], 0, due(20))
 	b.now = 19
 	b.pops("b", "-")
 	b.now = 20
 	b.must("c", queue.Entry{})
 	b.pops("a", "c") // it came first
-	b.q.Retry(at(20), b.items["a"], 0, time.Time{})
+	b.q.Retry(moment(20), b.items["a"], 0, 0)
 	b.pops("a", "-")
 }
 
@@ -323,14 +329,14 @@ func TestAKeyAtItsLimitBlocksNobodyElse(t *testing.T) {
 	b.must("free", queue.Entry{})
 	b.pops("1a", "2a", "2b", "free", "-")
 	b.changes("1b ready parked", "2c ready parked")
-	b.q.Remove(at(0), b.items["2a"]) // it has ended
+	b.q.Remove(moment(0), b.items["2a"]) // it has ended
 	b.changes("2c parked ready")
 	b.pops("2c", "-")
-	b.q.Retry(at(0), b.items["1a"], 0, at(10)) // 1b may run while 1a waits for its retry
+	b.q.Retry(moment(0), b.items["1a"], 0, due(10)) // 1b may run while 1a waits for its retry
 	b.pops("1b", "-")
 	b.now = 10
 	b.pops("-")
-	b.q.Remove(at(10), b.items["1b"])
+	b.q.Remove(moment(10), b.items["1b"])
 	b.pops("1a", "-")
 }
 
@@ -341,16 +347,16 @@ func TestOfThoseParkedTheBestComesFirstInEachLane(t *testing.T) {
 	b.must("high", queue.Entry{Priority: 5, Key: "k"})
 	b.must("other lane", queue.Entry{Lane: 1, Key: "k"})
 	b.pops("out", "-")
-	if b.q.Runnable(at(0), 1) {
+	if b.q.Runnable(moment(0), 1) {
 		t.Error("the key's limit does not hold in the other lane")
 	}
-	b.q.Remove(at(0), b.items["out"])
-	if !b.q.Runnable(at(0), 1) {
+	b.q.Remove(moment(0), b.items["out"])
+	if !b.q.Runnable(moment(0), 1) {
 		t.Error("the key has room and the other lane does not know")
 	}
 	b.pops("high", "-")
-	b.q.Remove(at(0), b.items["high"])
-	if it := b.q.Pop(at(0), 1); it == nil {
+	b.q.Remove(moment(0), b.items["high"])
+	if it := b.q.Pop(moment(0), 1); it == nil {
 		t.Error("nothing in the other lane")
 	}
 }
@@ -362,13 +368,13 @@ func TestNothingStarvesForItsKey(t *testing.T) {
 	high := func() { b.must("high", queue.Entry{Priority: 9, Key: "k", Owner: 2}) }
 	high()
 	high()
-	out := b.q.Pop(at(0), 0)
+	out := b.q.Pop(moment(0), 0)
 	b.pops("-")
 	for b.now = range 100 {
 		high()
 		b.must("other", queue.Entry{Priority: 9, Owner: 3})
-		b.q.Remove(at(b.now), out)
-		for it := b.q.Pop(at(b.now), 0); it != nil; it = b.q.Pop(at(b.now), 0) {
+		b.q.Remove(moment(b.now), out)
+		for it := b.q.Pop(moment(b.now), 0); it != nil; it = b.q.Pop(moment(b.now), 0) {
 			switch it.Value {
 			case "low":
 				if b.now < 10 {
@@ -378,7 +384,7 @@ func TestNothingStarvesForItsKey(t *testing.T) {
 			case "high":
 				out = it
 			default:
-				b.q.Remove(at(b.now), it)
+				b.q.Remove(moment(b.now), it)
 			}
 		}
 	}
@@ -391,8 +397,8 @@ func TestWhoeverGivesUpARoomForItsKeyLeavesItToTheNext(t *testing.T) {
 		b.must(n, queue.Entry{Key: "k"})
 	}
 	b.pops("a", "-")
-	b.q.Remove(at(0), b.items["a"]) // wakes b
-	b.q.Remove(at(0), b.items["b"]) // which was cancelled
+	b.q.Remove(moment(0), b.items["a"]) // wakes b
+	b.q.Remove(moment(0), b.items["b"]) // which was cancelled
 	b.pops("c", "-")
 }
 
@@ -406,11 +412,11 @@ func TestMoreRoomTakesEffectAtOnce(t *testing.T) {
 	b.pops("a", "-")
 	limit = 3
 	o.MaxTasks = 4
-	b.q.Reconfigure(at(0), o)
+	b.q.Reconfigure(moment(0), o)
 	b.must("e", queue.Entry{Key: "k"})
 	b.pops("b", "c", "-")
 	o.MaxTasks = 1
-	b.q.Reconfigure(at(0), o)
+	b.q.Reconfigure(moment(0), o)
 	b.must("f", queue.Entry{})
 	if b.q.Len() != 2 || b.items["f"].Place() != queue.Blocked {
 		t.Errorf("%+v", b.q.Stats())
@@ -420,7 +426,7 @@ func TestMoreRoomTakesEffectAtOnce(t *testing.T) {
 func TestRestoredItemsAreNeitherRefusedNorCounted(t *testing.T) {
 	b := newBench(t, queue.Options{MaxTasks: 1})
 	for _, n := range []string{"a", "b"} {
-		b.q.Restore(at(0), n, queue.Entry{})
+		b.q.Restore(moment(0), n, queue.Entry{})
 	}
 	if s := b.q.Stats(); s.Ready != 2 || s.Put != 0 {
 		t.Errorf("%+v", s)
@@ -430,25 +436,24 @@ func TestRestoredItemsAreNeitherRefusedNorCounted(t *testing.T) {
 
 func TestAHeldItemHasRoomAndWaitsUntilItIsSettled(t *testing.T) {
 	q := queue.New[string](queue.Options{Lanes: 1, MaxTasks: 2})
-	held, err := q.Push(epoch, "held", queue.Entry{Held: true, ExpiresAt: epoch.Add(time.Second)})
+	held, err := q.Push(moment(0), "held", queue.Entry{Held: true, Times: queue.Times{ExpiresAt: epoch.Add(time.Second)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Push(epoch, "next", queue.Entry{}); err != nil {
+	if _, err := q.Push(moment(0), "next", queue.Entry{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Push(epoch, "third", queue.Entry{}); !errors.Is(err, queue.ErrFull) {
+	if _, err := q.Push(moment(0), "third", queue.Entry{}); !errors.Is(err, queue.ErrFull) {
 		t.Errorf("what is held leaves room: %v", err)
 	}
-	if it := q.Pop(epoch.Add(time.Hour), 0); it == nil || it.Value != "next" || q.Runnable(epoch.Add(time.Hour), 0) {
+	if it := q.Pop(moment(3600), 0); it == nil || it.Value != "next" || q.Runnable(moment(3600), 0) {
 		t.Errorf("%v left, or more", it)
 	}
-	late := epoch.Add(2 * time.Hour)
-	q.Settle(late, held, late.Add(time.Second), late.Add(time.Minute))
-	if q.Runnable(late, 0) {
+	q.Settle(moment(7200), held, queue.Times{RunAt: at(7201), ExpiresAt: at(7260)})
+	if q.Runnable(moment(7200), 0) {
 		t.Error("it left before its time")
 	}
-	if it := q.Pop(late.Add(time.Second), 0); it != held {
+	if it := q.Pop(moment(7201), 0); it != held {
 		t.Errorf("%v left when the time of what was held had come", it)
 	}
 }

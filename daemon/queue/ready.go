@@ -20,8 +20,8 @@ type level[T any] struct {
 	flows map[uint32]*flow[T]
 	// turn is the flow whose turn it is, in a ring of all that have ready items.
 	turn *flow[T]
-	// since is when the level was last served by its own right, or got its first
-	// item; aged is the lane's turn when it was last served for its age.
+	// since is when, by the uptime, the level was last served by its own right, or got
+	// its first item; aged is the lane's turn when it was last served for its age.
 	since int64
 	aged  uint64
 	// oldest and newest are the ends of those that may be dropped.
@@ -187,7 +187,7 @@ func (l *lane[T]) served(it *Item[T], now int64) {
 // at its limit.
 func (q *Queue[T]) next(l *lane[T]) *Item[T] {
 	for {
-		v := l.choose(q.now, int64(q.options.Ageing))
+		v := l.choose(q.uptime, int64(q.options.Ageing))
 		if v == nil {
 			return nil
 		}

@@ -25,34 +25,40 @@ func (q *Queue[T]) enter(it *Item[T]) {
 		q.seq++
 		it.seq = q.seq
 	}
-	if it.runAt > q.now {
+	if it.held || it.awaits(q.wall, q.uptime) {
 		q.move(it, Waiting)
 	} else {
 		if !it.popped {
 			q.listOf(it).list(it)
 		}
-		q.levelOf(it).add(it, q.now, false)
+		q.levelOf(it).add(it, q.uptime, false)
 		q.move(it, Ready)
 	}
-	q.startTimer(it)
+	q.startTimers(it)
 }
 
-// startTimer arms the next of the times that it has.
-func (q *Queue[T]) startTimer(it *Item[T]) {
+// startTimers arms the next of the times that it has, by each clock.
+func (q *Queue[T]) startTimers(it *Item[T]) {
 	if it.when() != 0 {
-		q.timers.push(it)
+		q.instants.push(it)
+	}
+	if it.place == Waiting && it.even {
+		q.dues.push(it)
 	}
 }
 
-func (q *Queue[T]) stopTimer(it *Item[T]) {
+func (q *Queue[T]) stopTimers(it *Item[T]) {
 	if it.timer >= 0 {
-		q.timers.remove(it)
+		q.instants.remove(it)
+	}
+	if it.place == Waiting && it.at >= 0 {
+		q.dues.remove(it)
 	}
 }
 
 // leave takes it from where it is, blocked or in the queue.
 func (q *Queue[T]) leave(it *Item[T], to Place) {
-	q.stopTimer(it)
+	q.stopTimers(it)
 	from := it.place
 	if from == Blocked {
 		q.blocked.remove(it)
@@ -79,13 +85,13 @@ func (q *Queue[T]) leave(it *Item[T], to Place) {
 func (q *Queue[T]) block(it *Item[T]) {
 	q.blocked.push(it)
 	q.move(it, Blocked)
-	q.startTimer(it)
+	q.startTimers(it)
 }
 
 // admit lets in those who are blocked, in their order, as far as there is room.
 func (q *Queue[T]) admit() {
 	for it := q.blocked.front; it != nil && q.fits(it); it = q.blocked.front {
-		q.stopTimer(it)
+		q.stopTimers(it)
 		q.blocked.remove(it)
 		q.put++
 		q.enter(it)

@@ -23,16 +23,16 @@ func TestKeysAndOwnersThatHaveGoneLeaveNothingBehind(t *testing.T) {
 	before := heap()
 	for i := range n {
 		for range 2 { // one of which is parked
-			if _, err := q.Push(epoch, i, queue.Entry{Key: strconv.Itoa(i), Owner: uint32(i)}); err != nil {
+			if _, err := q.Push(moment(0), i, queue.Entry{Key: strconv.Itoa(i), Owner: uint32(i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 2 {
-			it := q.Pop(epoch, 0)
-			if it == nil || q.Runnable(epoch, 0) {
+			it := q.Pop(moment(0), 0)
+			if it == nil || q.Runnable(moment(0), 0) {
 				t.Fatal("the limit does not hold")
 			}
-			q.Remove(epoch, it)
+			q.Remove(moment(0), it)
 		}
 		q.Changes()
 	}
@@ -49,7 +49,7 @@ func TestAQueuedItemTakesLessThan130Bytes(t *testing.T) {
 	before := heap()
 	q := queue.New[*int](queue.Options{Lanes: 1, MaxTasks: n})
 	for i := range n {
-		if _, err := q.Push(epoch, value, queue.Entry{Priority: i % 10, Owner: uint32(i % 3)}); err != nil {
+		if _, err := q.Push(moment(0), value, queue.Entry{Priority: i % 10, Owner: uint32(i % 3)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,20 +64,20 @@ func BenchmarkPushPop(b *testing.B) {
 		name    string
 		waiting int
 		e       queue.Entry
-	}{{"empty", 0, queue.Entry{}}, {"full", 1_000_000, queue.Entry{}}, {"expiring", 1_000_000, queue.Entry{ExpiresAt: epoch.Add(time.Hour)}}} {
+	}{{"empty", 0, queue.Entry{}}, {"full", 1_000_000, queue.Entry{}}, {"expiring", 1_000_000, queue.Entry{Times: queue.Times{ExpiresAt: epoch.Add(time.Hour)}}}} {
 		b.Run(c.name, func(b *testing.B) {
 			q := queue.New[int](queue.Options{Lanes: 2, MaxTasks: c.waiting + 1, MaxBytes: 1 << 40, Ageing: time.Second})
 			for range c.waiting {
-				if _, err := q.Push(epoch, 0, c.e); err != nil {
+				if _, err := q.Push(moment(0), 0, c.e); err != nil {
 					b.Fatal(err)
 				}
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := q.Push(epoch, 1, c.e); err != nil {
+				if _, err := q.Push(moment(0), 1, c.e); err != nil {
 					b.Fatal(err)
 				}
-				q.Remove(epoch, q.Pop(epoch, 0))
+				q.Remove(moment(0), q.Pop(moment(0), 0))
 			}
 		})
 	}

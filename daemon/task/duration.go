@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -11,6 +12,14 @@ const MaxDuration = Duration(10 * 366 * 24 * time.Hour)
 
 // Duration is a time.Duration that reads and writes Go's notation, "1m30s".
 type Duration time.Duration
+
+// Sum returns a + b, or the longest duration there is instead of an overflow.
+func Sum(a, b time.Duration) time.Duration {
+	if sum := a + b; a <= 0 || b <= 0 || sum >= 0 {
+		return sum
+	}
+	return math.MaxInt64
+}
 
 // String returns d in Go's notation.
 func (d Duration) String() string { return time.Duration(d).String() }

@@ -20,6 +20,11 @@ const (
 	Fails Behaviour = "fails"
 	// Panics makes the executor itself fail.
 	Panics Behaviour = "panics"
+	// Faulted makes the executor fail the attempt before anything of it has run.
+	Faulted Behaviour = "faulted"
+	// Breaks returns its params and leaves the worker as one that can't run tasks any
+	// more, by whatever means scripts have.
+	Breaks Behaviour = "breaks"
 	// Events reports progress 0.5 "half way", logs "hello" as info, and yields 1, 2
 	// and 3.
 	Events Behaviour = "events"
@@ -96,6 +101,9 @@ func Run(t *testing.T, s Suite) {
 		{"TasksOfASlotRunInOrder", []Behaviour{Echo}, inOrder},
 		{"AnErrorIsAFailedResult", []Behaviour{Fails, Echo}, fails},
 		{"AFailureOfTheExecutorFailsTheTaskOnly", []Behaviour{Panics, Echo}, panics},
+		{"AProbeRunsWhereTasksDo", []Behaviour{Echo}, probes},
+		{"AFaultIsToldFromAFailure", []Behaviour{Faulted, Fails, Echo}, faulted},
+		{"AWorkerThatCantRunTasksSaysSo", []Behaviour{Breaks, Echo}, breaks},
 		{"AResultThatIsTooLargeFailsTheTaskOnly", []Behaviour{HugeResult, Echo}, hugeResult},
 		{"OutputThatIsNotTextFailsTheTaskAtMost", []Behaviour{NotText, Echo}, notText},
 		{"EventsComeInOrderBeforeTheResult", []Behaviour{Events}, events},
@@ -105,6 +113,7 @@ func Run(t *testing.T, s Suite) {
 		{"RecalledTaskNeverRuns", []Behaviour{BlocksUntilStopped, Echo}, recalled},
 		{"ClaimedTaskIsNotRecalled", []Behaviour{BlocksUntilStopped}, claimedStays},
 		{"ARunningTaskIsStopped", []Behaviour{BlocksUntilStopped, Echo}, stopped},
+		{"ATaskThatRunsForTooLongEndsAsTimedOut", []Behaviour{BlocksUntilStopped, Echo}, timesOut},
 		{"ACancelIsNeverLost", []Behaviour{BlocksUntilStopped}, cancelRaces},
 		{"DrainEndsWhatRunsAndRefusesTheRest", []Behaviour{BlocksUntilStopped, Echo}, drains},
 		{"MegabyteLineOnStdoutDoesNotHang", []Behaviour{StrayOutput, Echo}, strayOutput},
@@ -148,14 +157,31 @@ func newBench(t *testing.T, s Suite) *bench {
 // send sends a task to a slot and returns its seq.
 func (b *bench) send(slot int, behaviour Behaviour, params string) uint64 {
 	b.Helper()
+	return b.sendWithin(slot, behaviour, params, 0)
+}
+
+// sendWithin sends one with a timeout.
+func (b *bench) sendWithin(slot int, behaviour Behaviour, params string, timeout time.Duration) uint64 {
+	b.Helper()
 	b.seq[slot]++
 	seq := b.seq[slot]
 	err := b.worker.Slot(slot).Send(&plugins.Task{Seq: seq, ID: fmt.Sprintf("task-%d-%d", slot, seq), ScriptPath: b.suite.Scripts[behaviour],
-		Function: "main", Type: "cpu_bound", Attempt: 1, Params: []byte(params)})
+		Function: "main", Type: "cpu_bound", Attempt: 1, Params: []byte(params), Timeout: timeout})
 	if err != nil {
 		b.Fatalf("send: %v", err)
 	}
 	return seq
+}
+
+// probe probes slot 0.
+func (b *bench) probe() plugins.Outcome {
+	b.Helper()
+	b.seq[0]++
+	seq := b.seq[0]
+	if err := b.worker.Slot(0).Send(&plugins.Task{Seq: seq, ID: "probe", Type: "cpu_bound", Attempt: 1, Params: []byte("1"), Probe: true}); err != nil {
+		b.Fatalf("send: %v", err)
+	}
+	return b.up[0].Wait(b, "ended", seq).Outcome
 }
 
 // run runs a task on slot 0 to its end.

@@ -63,14 +63,14 @@ func (r *loopRun) Ended(o plugins.Outcome) {
 }
 
 // start begins a task on slot index of the loop.
-func (b *loopBench) start(index int, name, params string, deadline time.Time) *loopRun {
+func (b *loopBench) start(index int, name, params string, timeout time.Duration) *loopRun {
 	b.mu.Lock()
 	b.seqs[index]++
 	r := &loopRun{events: newEvents(), slot: manySlots + index, seq: b.seqs[index], begins: make(chan struct{}),
 		ended: make(chan plugins.Outcome, 1), needsThread: make(chan struct{})}
 	b.mu.Unlock()
 	b.Start(r.slot, &plugins.Task{Seq: r.seq, ID: fmt.Sprintf("loop-%d-%d", index, r.seq), ScriptPath: script(name),
-		Function: "main", Type: task.IOBound, Attempt: 1, Params: []byte(params), Deadline: deadline}, r)
+		Function: "main", Type: task.IOBound, Attempt: 1, Params: []byte(params), Timeout: timeout}, r)
 	return r
 }
 
@@ -78,7 +78,7 @@ func TestAThousandTasksAwaitOnOneThread(t *testing.T) {
 	b := openTestLoop(t)
 	var runs []*loopRun
 	for i := range testLoopSlots {
-		runs = append(runs, b.start(i, "awaits_its_neighbours.py", fmt.Sprint(testLoopSlots), time.Time{}))
+		runs = append(runs, b.start(i, "awaits_its_neighbours.py", fmt.Sprint(testLoopSlots), 0))
 	}
 	for i, r := range runs {
 		o := <-r.ended
@@ -93,7 +93,7 @@ func TestAThousandTasksAwaitOnOneThread(t *testing.T) {
 func TestWhatCantShareAThreadIsHandedBackUnrun(t *testing.T) {
 	b := openTestLoop(t)
 	for _, name := range []string{"returns_params.py", "yields.py", "counts_its_runs.py"} {
-		r := b.start(0, name, "1", time.Time{})
+		r := b.start(0, name, "1", 0)
 		select {
 		case <-r.needsThread:
 		case o := <-r.ended:
@@ -105,24 +105,24 @@ func TestWhatCantShareAThreadIsHandedBackUnrun(t *testing.T) {
 
 func TestALoopRunsEveryKindOfAsyncMain(t *testing.T) {
 	b := openTestLoop(t)
-	wantData(t, <-b.start(0, "awaits.py", "[1, 2]", time.Time{}).ended, "[2, 4]")
-	r := b.start(0, "async_yields.py", "null", time.Time{})
+	wantData(t, <-b.start(0, "awaits.py", "[1, 2]", 0).ended, "[2, 4]")
+	r := b.start(0, "async_yields.py", "null", 0)
 	wantData(t, <-r.ended, "[0, 1, 2]")
 	if want := "partial 0 partial 1 partial 2"; strings.Join(r.all, " ") != want {
 		t.Errorf("events %q, want %q", r.all, want)
 	}
-	e := wantError(t, <-b.start(0, "raises_in_coroutine.py", "1", time.Time{}).ended, task.Failed, "exception")
+	e := wantError(t, <-b.start(0, "raises_in_coroutine.py", "1", 0).ended, task.Failed, "exception")
 	if e.Type != "ValueError" || !strings.Contains(e.Traceback, "raises_in_coroutine.py") || strings.Contains(e.Traceback, "<cpulb>") {
 		t.Errorf("%+v", e)
 	}
-	wantError(t, <-b.start(0, "not_there.py", "1", time.Time{}).ended, task.Failed, "script_not_found")
-	wantError(t, <-b.start(0, "awaits.py", "[", time.Time{}).ended, task.Failed, "bad_params")
+	wantError(t, <-b.start(0, "not_there.py", "1", 0).ended, task.Failed, "script_not_found")
+	wantError(t, <-b.start(0, "awaits.py", "[", 0).ended, task.Failed, "bad_params")
 }
 
 func TestACancelReachesAnAwaitAndNobodyElse(t *testing.T) {
 	b := openTestLoop(t)
 	for _, name := range []string{"awaits_for_ever.py", "swallows_cancellation.py"} {
-		r, neighbour := b.start(1, name, "null", time.Time{}), b.start(2, name, "null", time.Time{})
+		r, neighbour := b.start(1, name, "null", 0), b.start(2, name, "null", 0)
 		<-r.begins
 		b.Cancel(r.slot, r.seq, plugins.StopCancelled)
 		wantError(t, <-r.ended, task.Cancelled, "cancelled")
@@ -137,14 +137,14 @@ func TestACancelReachesAnAwaitAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestADeadlineEndsAnAwait(t *testing.T) {
+func TestATimeoutEndsAnAwait(t *testing.T) {
 	b := openTestLoop(t)
-	r := b.start(3, "awaits_for_ever.py", "null", time.Now().Add(20*time.Millisecond))
+	r := b.start(3, "awaits_for_ever.py", "null", 20*time.Millisecond)
 	wantError(t, <-r.ended, task.TimedOut, "timed_out")
 }
 
 func TestCoroutinesLeftBehindEndWithTheirTask(t *testing.T) {
 	b := openTestLoop(t)
-	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"go"`, time.Time{}).ended, `"returned"`)
-	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"was it ended?"`, time.Time{}).ended, "1")
+	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"go"`, 0).ended, `"returned"`)
+	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"was it ended?"`, 0).ended, "1")
 }

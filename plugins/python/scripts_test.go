@@ -144,7 +144,7 @@ func TestContextTellsOfTheTask(t *testing.T) {
 	s := openTestSlot(t)
 	k := s.task(script("reads_context.py"), `{}`)
 	k.Labels = map[string]string{"team": "ğ"}
-	k.Attempt, k.Traceparent, k.Deadline = 2, "00-ab-cd-01", time.Now().Add(time.Hour)
+	k.Attempt, k.Traceparent, k.Timeout = 2, "00-ab-cd-01", time.Hour
 	o := <-s.start(k, newEvents())
 	for _, want := range []string{`"task_id": "task-1"`, `"script_path": "/`, `"task_type": "cpu_bound"`, `"attempt": 2`,
 		`"labels": {"team": "ğ"}`, `"deadline": 1`, `"traceparent": "00-ab-cd-01"`, `"worker": "test-0"`, `"core": `, `"slot": `} {

@@ -61,11 +61,20 @@ func (s *slot) bind() (err error) {
 
 // Run implements plugins.Slot.
 func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	if t.Probe {
+		t = asProbe(t, s.executor.probes.thread)
+	}
+	o := s.runTask(t, emit)
+	s.executor.spend(&o)
+	return o
+}
+
+func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	args, err := s.executor.arguments(t)
 	if err != nil {
-		return failed("executor", "OSError", err.Error())
+		return fault(plugins.Unrun, "OSError", err.Error())
 	}
-	if reason := s.stops.begin(t.Seq, t.Deadline); reason != 0 {
+	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
 		return stopped(reason)
 	}
 	if t.Function == mainFunction && !s.executor.exclusive() {
@@ -123,7 +132,7 @@ func (e *Executor) arguments(t *plugins.Task) (taskArguments, error) {
 	return taskArguments{path, [...]embedpy.Value{
 		embedpy.Text(t.Params), embedpy.Str(path), embedpy.Str(t.Function),
 		embedpy.Int(int64(t.Seq)), embedpy.Str(t.ID), embedpy.Str(string(t.Type)), embedpy.Int(int64(t.Attempt)),
-		embedpy.Int(deadlineNanoseconds(t.Deadline)), embedpy.Text(labelsJSON(t.Labels)), embedpy.Str(t.Traceparent),
+		embedpy.Int(int64(t.Timeout)), embedpy.Text(labelsJSON(t.Labels)), embedpy.Str(t.Traceparent),
 	}}, nil
 }
 
@@ -212,11 +221,4 @@ func labelsJSON(labels map[string]string) []byte {
 	}
 	text, _ := json.Marshal(labels) // strings can always be written
 	return text
-}
-
-func deadlineNanoseconds(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
 }

@@ -14,7 +14,7 @@ type stops struct {
 	mu       sync.Mutex
 	seq      uint64 // of the task that runs, or ran last
 	running  bool
-	deadline time.Time
+	deadline time.Time          // by the clock that is never set; zero: none
 	reason   plugins.StopReason // why seq is to stop; the first to ask decides
 	earlySeq uint64             // a task that was stopped before its begin
 	early    plugins.StopReason
@@ -23,26 +23,22 @@ type stops struct {
 
 // begin opens the task with that seq, unless it has been stopped already: then it
 // says why.
-func (s *stops) begin(seq uint64, deadline time.Time) plugins.StopReason {
+func (s *stops) begin(seq uint64, timeout time.Duration) plugins.StopReason {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seq = seq
 	if s.earlySeq == seq {
 		return s.early
 	}
-	s.running, s.reason, s.deadline = true, 0, deadline
-	if deadline.IsZero() {
+	s.running, s.reason, s.deadline = true, 0, time.Time{}
+	if timeout <= 0 {
 		return 0
 	}
-	left := time.Until(deadline)
-	if left <= 0 {
-		s.running = false
-		return plugins.StopTimedOut
-	}
+	s.deadline = time.Now().Add(timeout)
 	if s.timer == nil {
-		s.timer = time.AfterFunc(left, s.expired)
+		s.timer = time.AfterFunc(timeout, s.expired)
 	} else {
-		s.timer.Reset(left)
+		s.timer.Reset(timeout)
 	}
 	return 0
 }

@@ -1,15 +1,13 @@
 """The context that a script's main gets."""
 
-import json
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 
-import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb import values
 from cpulb.errors import TooLarge
+from cpulb.held import _embedpy, json, traceback
 from cpulb.owner import Sink
 
 PARTIAL, PROGRESS, LOG = 1, 2, 3
@@ -74,21 +72,24 @@ def trace_of(exc_info):
 class Context(Mapping):
     """One attempt at a task, readable by attribute and as a mapping.
 
-    deadline is in seconds since the epoch, or None; core is the CPU that the
-    worker is pinned to, or -1.
+    deadline is in seconds since the epoch, or None; it is as the clock stood when the
+    attempt began. core is the CPU that the worker is pinned to, or -1.
     """
 
-    __slots__ = ("_slot", "_seq", "script_path", "task_id", "task_type", "attempt", "_deadline_ns", "_labels", "_traceparent",
+    __slots__ = ("_slot", "_seq", "script_path", "task_id", "task_type", "attempt", "_deadline", "_due", "_labels", "_traceparent",
                  "_sinks", "_given", "_ended", "_script", "__weakref__")
 
-    def __init__(self, slot, path, seq, task_id, task_type, attempt, deadline_ns, labels, traceparent):
+    def __init__(self, slot, path, seq, task_id, task_type, attempt, timeout_ns, labels, traceparent):
         self._slot = slot
         self._seq = seq
         self.script_path = path
         self.task_id = task_id
         self.task_type = task_type
         self.attempt = attempt
-        self._deadline_ns = deadline_ns  # since the epoch; 0: none
+        self._deadline = self._due = None
+        if timeout_ns:
+            self._deadline = time.time() + timeout_ns / 1e9
+            self._due = time.monotonic() + timeout_ns / 1e9  # the same by the clock that is never set
         self._labels = labels  # JSON text until somebody asks
         self._traceparent = traceparent
         self._sinks = {}
@@ -96,6 +97,7 @@ class Context(Mapping):
         self._ended = False
         self._script = None
 
+    deadline = property(lambda self: self._deadline)
     traceparent = property(lambda self: self._traceparent or None)
     worker = property(lambda self: self._slot.worker)
     core = property(lambda self: self._slot.core)
@@ -108,13 +110,9 @@ class Context(Mapping):
             self._labels = json.loads(self._labels or "{}")
         return self._labels
 
-    @property
-    def deadline(self):
-        return self._deadline_ns / 1e9 if self._deadline_ns else None
-
     def remaining(self):
-        """Seconds until the deadline, not below 0; None without one."""
-        return max(0.0, self.deadline - time.time()) if self._deadline_ns else None
+        """Seconds until the timeout strikes, not below 0; None without one."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     @property
     def cancelled(self):

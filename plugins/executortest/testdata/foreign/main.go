@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"cpulb/plugins/proto"
 
@@ -85,6 +86,7 @@ type executor struct {
 type slot struct {
 	claimed  uint64
 	recalled map[uint64]bool
+	broken   bool // only its own goroutine uses it
 	stops    map[uint64]proto.StopReason
 }
 
@@ -243,7 +245,18 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 // run is what the scripts do.
 func (e *executor) run(conn net.Conn, s *slot, t *proto.Task, params []byte) ([]byte, *proto.Result) {
 	completed := &proto.Result{Outcome: proto.Outcome_OUTCOME_COMPLETED}
+	switch {
+	case s.broken:
+		return nil, fault()
+	case t.Probe:
+		return params, completed
+	}
 	switch t.ScriptPath {
+	case "/faulted":
+		return nil, fault()
+	case "/breaks":
+		s.broken = true
+		return params, completed
 	case "/echo":
 		completed.Stdout = t.TaskId + "\n"
 		return params, completed
@@ -253,7 +266,7 @@ func (e *executor) run(conn net.Conn, s *slot, t *proto.Task, params []byte) ([]
 		e.events(conn, t.Seq)
 		return []byte("null"), completed
 	case "/blocks-until-stopped":
-		return nil, e.block(s, t.Seq)
+		return nil, e.block(s, t.Seq, time.Duration(t.TimeoutNs))
 	case "/stray-output":
 		line := []byte(strings.Repeat("x", 1_000_000) + "\n")
 		_, _ = os.NewFile(1, "stdout").Write(line)
@@ -294,7 +307,15 @@ func (e *executor) events(conn net.Conn, seq uint64) {
 	}
 }
 
-func (e *executor) block(s *slot, seq uint64) *proto.Result {
+func (e *executor) block(s *slot, seq uint64, timeout time.Duration) *proto.Result {
+	if timeout > 0 {
+		defer time.AfterFunc(timeout, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			s.stops[seq] = proto.StopReason_STOP_REASON_TIMED_OUT
+			e.changed.Broadcast()
+		}).Stop()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
@@ -306,6 +327,12 @@ func (e *executor) block(s *slot, seq uint64) *proto.Result {
 		}
 		e.changed.Wait()
 	}
+}
+
+func fault() *proto.Result {
+	r := failed("Error", "as asked", "executor")
+	r.Fault = proto.Fault_FAULT_UNRUN
+	return r
 }
 
 func failed(kind, message, code string) *proto.Result {
