@@ -37,7 +37,7 @@ type folder interface {
 	Restore() error
 	// Reserve sets some room aside, if there is enough; Release gives it up, so that what
 	// makes room can be written when there is none.
-	Reserve()
+	Reserve() error
 	Release()
 	// Path is for messages.
 	Path(name string) string
@@ -89,16 +89,21 @@ const (
 	reserveBytes = 256 << 10
 )
 
-func (d *osFolder) Reserve() {
+func (d *osFolder) Reserve() error {
 	path := d.Path(reserveName)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return
+		return err
 	}
 	err = unix.Fallocate(int(f.Fd()), 0, 0, reserveBytes)
-	if errors.Join(err, f.Close()) != nil {
-		d.Release()
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = nil
 	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		d.Release()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 func (d *osFolder) Release() { _ = os.Remove(d.Path(reserveName)) }

@@ -90,3 +90,53 @@ func TestOnAFullDiskNewTasksAreRefusedAndAllElseWaitsForRoom(t *testing.T) {
 		t.Errorf("found %d tasks", len(found))
 	}
 }
+
+// With little room what waits is written piece by piece, and each task keeps its order.
+func TestWithLittleRoomWhatFitsIsWritten(t *testing.T) {
+	d := newMemory()
+	j := openMemory(t, d, "boot")
+	const n = 20
+	var tasks [n]Accepted
+	for i := range tasks {
+		tasks[i] = newTask(i, "")
+		must(t, j.commitNow(Op{Accepted: &tasks[i]}))
+	}
+	d.setRoom(0)
+	if err := j.commitNow(Op{Accepted: new(newTask(n, ""))}); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	answered := make(chan int, 2*n)
+	for i := range tasks {
+		j.Append(Synced, func(error) { answered <- i }, Op{Submitted: tasks[i].Submitted, Ended: end(t, &tasks[i], `"`+strings.Repeat("y", 1000*(n-i))+`"`)})
+	}
+	if s := j.Stats(); s.Waiting != n || s.WaitingBytes < 1000*n*n/2 || s.Failing == nil {
+		t.Errorf("%+v", s)
+	}
+	d.setRoom(9000)
+	if i := <-answered; i <= n/2 {
+		t.Errorf("the end of task %d was written into %d bytes", i, 9000)
+	}
+	first := n - 1
+	j.Append(Written, nil, Op{Submitted: tasks[first].Submitted, Forget: true}, Op{Submitted: tasks[0].Submitted, Forget: true}) // which waits for the end of 0
+	d.setRoom(-1)
+	for range n - 1 {
+		<-answered
+	}
+	closeNow(t, j)
+	j = openMemory(t, d, "boot")
+	found := all(t, j)
+	if len(found) != n-2 {
+		t.Errorf("%d tasks", len(found))
+	}
+	for _, s := range found {
+		if s.Ended == nil {
+			t.Errorf("%s has not ended", s.Task.ID)
+		}
+	}
+	closeNow(t, j)
+}
+
+func (m *memory) setRoom(n int64) {
+	defer m.locked()()
+	m.room = n
+}

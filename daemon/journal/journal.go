@@ -164,7 +164,9 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 	}
 	j.written, j.synced, j.files = l.end(), l.end(), []file{l.active().file}
 	j.stats.Bytes = l.size()
-	d.Reserve()
+	if err := d.Reserve(); err != nil {
+		j.fail(err)
+	}
 	go j.work()
 	go j.sync()
 	go j.answers.run()
@@ -268,6 +270,13 @@ func (j *Journal) Stats() Stats {
 	s := j.stats
 	s.Waiting, s.WaitingBytes = int(j.waitingOps.Load()), j.waitingBytes.Load()
 	return s
+}
+
+// Failing is Stats.Failing.
+func (j *Journal) Failing() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.stats.Failing
 }
 
 // Close writes what waits, until ctx is done, and closes the journal. What could not be

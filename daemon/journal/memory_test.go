@@ -97,8 +97,14 @@ func (m *memory) Holds(name string, f file) error {
 }
 
 func (m *memory) Restore() error { return nil }
-func (m *memory) Reserve()       {}
-func (m *memory) Release()       {}
+func (m *memory) Reserve() error {
+	defer m.locked()()
+	if m.room >= 0 && m.room < 1000 {
+		return unix.ENOSPC
+	}
+	return nil
+}
+func (m *memory) Release() {}
 
 func (f *memFile) ReadAt(b []byte, at int64) (int, error) {
 	defer f.in.locked()()
@@ -141,6 +147,9 @@ func (w write) apply(b []byte) []byte {
 
 func (f *memFile) Truncate(size int64) error {
 	defer f.in.locked()()
+	if f.in.room >= 0 {
+		f.in.room += int64(len(f.now)) - size
+	}
 	f.writes = append(f.writes, write{at: size})
 	f.now = write{at: size}.apply(f.now)
 	return nil

@@ -176,8 +176,8 @@ func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
 		kept = append(kept, x)
 		x.claim(held)
 	}
-	if len(kept) == 0 {
-		return 0, nil
+	if len(kept) == 0 { // but with what was set aside: new tasks are not to take that
+		return 0, j.log.folder.Reserve()
 	}
 	return j.refuse(kept, first), first
 }
@@ -185,6 +185,7 @@ func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
 // refuse answers the new tasks among all, puts the rest back, and returns how many that
 // are.
 func (j *Journal) refuse(all []*entry, err error) int {
+	j.fail(err) // before anybody is told
 	var kept []*entry
 	for _, x := range all {
 		if x.fresh && !x.answered {
@@ -228,6 +229,9 @@ func (j *Journal) writePiece(piece []*entry) error {
 
 // report notes how a pass went.
 func (j *Journal) report(err error) {
+	if err == nil && j.Failing() != nil {
+		err = j.log.folder.Reserve()
+	}
 	j.mu.Lock()
 	j.stats.Bytes = j.log.size()
 	failing, syncFailed := j.stats.Failing != nil, j.syncFailed
@@ -239,7 +243,6 @@ func (j *Journal) report(err error) {
 	case err != nil:
 		j.fail(err)
 	case failing && syncFailed == nil:
-		j.log.folder.Reserve()
 		j.options.Log.Info("writing goes on")
 	}
 }
