@@ -157,6 +157,12 @@ func (j *Journal) rescue(why error) error {
 	return nil
 }
 
+// evacuating reports whether what was moved away is not wholly written anew.
+func (j *Journal) evacuating() bool {
+	c := &j.compaction
+	return c.evacuate > 0 && !c.damaged && (j.log.segments[0].number < c.evacuate || len(c.dropping) > 0)
+}
+
 // again has the writer go on without waiting.
 func (j *Journal) again() {
 	j.mu.Lock()

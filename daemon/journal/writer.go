@@ -27,6 +27,9 @@ func (j *Journal) work() {
 		kept, err := j.pass(all)
 		j.report(err)
 		switch {
+		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
+			j.want()
+			j.compact()
 		case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
 			j.end()
 			return

@@ -1,0 +1,241 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/bbolt"
+)
+
+func TestFoldersAndFilesAreTheOwnersAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	open(t, dir, Options{})
+	for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, logFolder): os.ModeDir | 0o700,
+		filepath.Join(dir, logFolder, segmentName(1)): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestWhatOthersMayChangeIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"folder":              func(dir string) error { return os.Chmod(dir, 0o770) },
+		"log":                 func(dir string) error { return os.Chmod(filepath.Join(dir, logFolder), 0o702) },
+		"file":                func(dir string) error { return os.Chmod(filepath.Join(dir, logFolder, segmentName(1)), 0o620) },
+		"owner of the folder": func(dir string) error { return os.Chown(dir, 4711, -1) },
+		"owner of the file":   func(dir string) error { return os.Chown(filepath.Join(dir, logFolder, segmentName(1)), 4711, -1) },
+	} {
+		dir := t.TempDir()
+		closeNow(t, open(t, dir, Options{}))
+		if err := spoil(dir); errors.Is(err, os.ErrPermission) {
+			continue // only root may give files away
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		before := files(t, dir)
+		if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(files(t, dir), before) {
+			t.Errorf("%s: it was changed", name)
+		}
+	}
+}
+
+// files is all that is in a folder.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = string(text)
+		return err
+	})
+	must(t, err)
+	return all
+}
+
+func TestWhatIsNotAJournalOfOursIsNamedAndNotTouched(t *testing.T) {
+	write := func(name, text string) func(string) {
+		return func(dir string) {
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+			must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		}
+	}
+	later := (&head{number: 1}).encode()
+	later[headFormat]++
+	binary.LittleEndian.PutUint32(later[headFormatCheck:], crc32.Checksum(later[:headFormatCheck], castagnoli))
+	for name, x := range map[string]struct {
+		make func(dir string)
+		want error
+	}{
+		"a text":                {write(boltName, strings.Repeat("dear diary ", 10_000)), ErrForeign},
+		"another database":      {database(t, "other", "x", "y"), ErrForeign},
+		"a later database":      {database(t, bucketAbout, keyFormat, "3"), ErrNewer},
+		"no format":             {database(t, bucketAbout, keyFormat, "blue"), ErrForeign},
+		"a short database":      {shortDatabase(t), ErrCorrupt},
+		"a text as a segment":   {write(filepath.Join(logFolder, segmentName(1)), strings.Repeat("dear diary ", 100)), ErrForeign},
+		"a log of later format": {write(filepath.Join(logFolder, segmentName(1)), string(later)), ErrNewer},
+	} {
+		dir := t.TempDir()
+		x.make(dir)
+		before := files(t, dir)
+		if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, x.want) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(files(t, dir), before) {
+			t.Errorf("%s: it was changed", name)
+		}
+	}
+}
+
+// database makes a database of an earlier version's with one key.
+func database(t *testing.T, bucket, key, value string) func(dir string) {
+	return func(dir string) {
+		db, err := bbolt.Open(filepath.Join(dir, boltName), 0o600, nil)
+		must(t, err)
+		must(t, errors.Join(db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucket([]byte(bucket))
+			if err != nil {
+				return err
+			}
+			return b.Put([]byte(key), []byte(value))
+		}), db.Close()))
+	}
+}
+
+func shortDatabase(t *testing.T) func(dir string) {
+	return func(dir string) {
+		path := filepath.Join(dir, boltName)
+		unpack(t, "testdata/format1.db.gz", path)
+		must(t, os.Truncate(path, 16<<10))
+	}
+}
+
+// A daemon that died, or had no room, when it first made a journal has left something
+// that nobody can miss.
+func TestAJournalThatWasNotFinishedIsMadeAnew(t *testing.T) {
+	segment := filepath.Join(logFolder, segmentName(1))
+	for name, parts := range map[string][]struct{ name, text string }{
+		"an empty database":  {{boltName, ""}},
+		"zeros":              {{boltName, strings.Repeat("\x00", 16<<10)}},
+		"an empty segment":   {{segment, ""}},
+		"a part of a head":   {{segment, string((&head{number: 1}).encode()[:50])}},
+		"a segment of zeros": {{segment, strings.Repeat("\x00", 4<<10)}},
+		"a takeover":         {{filepath.Join(takingOver, segmentName(1)), "half"}},
+	} {
+		dir := t.TempDir()
+		for _, p := range parts {
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, p.name)), 0o700))
+			must(t, os.WriteFile(filepath.Join(dir, p.name), []byte(p.text), 0o600))
+		}
+		j, err := Open(dir, Options{Log: hclog.NewNullLogger()})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		a := newTask(1, "")
+		must(t, j.commitNow(Op{Accepted: &a}))
+		closeNow(t, j)
+		j = open(t, dir, Options{})
+		if found := all(t, j); len(found) != 1 {
+			t.Errorf("%s: %d tasks", name, len(found))
+		}
+		closeNow(t, j)
+	}
+}
+
+// Wherever a takeover is interrupted, nothing is lost and the next start finishes it.
+func TestATakeoverThatWasInterruptedIsFinished(t *testing.T) {
+	made := func(t *testing.T, dir string) {
+		unpack(t, "testdata/format1.db.gz", filepath.Join(dir, boltName))
+		db, err := openBolt(filepath.Join(dir, boltName))
+		must(t, err)
+		must(t, errors.Join(copyBolt(db, filepath.Join(dir, takingOver), Options{}), db.Close()))
+	}
+	for name, prepare := range map[string]func(t *testing.T, dir string){
+		"while the log was made": func(t *testing.T, dir string) {
+			made(t, dir)
+			must(t, os.Truncate(filepath.Join(dir, takingOver, segmentName(1)), 150))
+		},
+		"before the database was moved": made,
+		"before the log got its name": func(t *testing.T, dir string) {
+			made(t, dir)
+			must(t, os.Rename(filepath.Join(dir, boltName), filepath.Join(dir, takingOver, boltName)))
+		},
+		"before the database was removed": func(t *testing.T, dir string) {
+			made(t, dir)
+			must(t, os.Rename(filepath.Join(dir, boltName), filepath.Join(dir, takingOver, boltName)))
+			must(t, os.Rename(filepath.Join(dir, takingOver), filepath.Join(dir, logFolder)))
+		},
+	} {
+		dir := t.TempDir()
+		prepare(t, dir)
+		for start := range uint64(2) {
+			j := open(t, dir, Options{})
+			if found := all(t, j); len(found) != 2 || j.Start() != start+2 || len(j.Schedules()) != 1 {
+				t.Errorf("interrupted %s: %d tasks, start %d", name, len(found), j.Start())
+			}
+			closeNow(t, j)
+		}
+		for path := range files(t, dir) {
+			if filepath.Base(path) == boltName {
+				t.Errorf("interrupted %s: %s is still there", name, path)
+			}
+		}
+	}
+}
+
+// An earlier version that was started in between has made a database of its own.
+func TestADatabaseBesideALogIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	closeNow(t, open(t, dir, Options{}))
+	unpack(t, "testdata/format1.db.gz", filepath.Join(dir, boltName))
+	if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, ErrForeign) {
+		t.Error(err)
+	}
+}
+
+// A journal that was moved or removed under a running daemon is noticed, and made again
+// with all that it had.
+func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
+	for name, move := range map[string]func(dir string) error{
+		"file removed": func(dir string) error { return os.Remove(filepath.Join(dir, logFolder, segmentName(1))) },
+		"file renamed": func(dir string) error {
+			return os.Rename(filepath.Join(dir, logFolder, segmentName(1)), filepath.Join(dir, "x"))
+		},
+		"log renamed": func(dir string) error { return os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, "x")) },
+		"folder gone": os.RemoveAll,
+		"file replaced": func(dir string) error {
+			return os.Rename(filepath.Join(dir, logFolder, reserveName), filepath.Join(dir, logFolder, segmentName(1)))
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "journal")
+		j := open(t, dir, Options{})
+		var some []Accepted
+		for i := range 10 {
+			some = append(some, newTask(i, ""))
+			must(t, j.commitNow(Op{Accepted: &some[i]}))
+		}
+		must(t, move(dir))
+		last := newTask(10, "")
+		must(t, j.commitNow(Op{Accepted: &last}))
+		closeNow(t, j)
+		j = open(t, dir, Options{})
+		if found := all(t, j); len(found) != 11 {
+			t.Errorf("%s: %d tasks", name, len(found))
+		}
+		closeNow(t, j)
+	}
+}
