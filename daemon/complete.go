@@ -55,12 +55,13 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		r.Item = nil
 		e.timers.kickIf(e.queue.Changed())
 	}
-	res, cursor := result(r, o, e.now()), r.EndCursor()
+	now := e.moment()
+	res, cursor := result(r, o, now), r.EndCursor()
 	if e.journal == nil || r.Volatile {
 		e.reveal(r, res, fx)
 		return
 	}
-	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
+	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor, Uptime: now.Uptime}}
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
 }
 
@@ -174,6 +175,10 @@ func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *eff
 }
 
 func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
-	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths),
+	var due time.Duration
+	if r.Item != nil {
+		due = r.Item.Due()
+	}
+	return &journal.Progress{Due: due, Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths),
 		NotBefore: notBefore, Stopping: r.Stopping}
 }

@@ -26,7 +26,7 @@ func (e owner) Do(f func(fx *effects.List)) { e.do(f) }
 // Started implements fleet.Owner.
 func (e owner) Started(h fleet.Hold, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
-		r.Begin(e.now())
+		r.Begin(e.moment())
 		e.move(r, ledger.Running, fx)
 		e.notifyStatus(r, "", fx)
 	}

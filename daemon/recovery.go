@@ -65,20 +65,16 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
 		r.Suspect = r.Deaths > 0
 	}
-	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
+	e.store.Restore(r, s.Submitted, e.submittedAt(s))
 	e.store.Join(r, s.Batch)
 	e.noteSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt))
 		return false
 	}
 	e.requeueRestored(r, s, err)
 	return true
 }
-
-// uptimeOf is the uptime at an instant of before, if the clock on the wall has not been
-// set since.
-func (e *Engine) uptimeOf(t time.Time) time.Duration { return e.uptime() - max(0, e.now().Sub(t)) }
 
 // requeueRestored queues r again, or notes how it ends if it may not run again.
 func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
@@ -93,9 +89,8 @@ func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error)
 			"the daemon died while it ran this task, which must not run twice")})
 	default:
 		entry := entryFor(r)
-		if p != nil && p.NotBefore.After(e.now()) { // it has been started, so what it waited for before is over
-			pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
-			entry.Times = queue.Times{Due: task.Sum(e.uptime(), min(p.NotBefore.Sub(e.now()), pause))}
+		if due := e.retryDue(r, p); due != 0 { // it has been started, so what it waited for before is over
+			entry.Times = queue.Times{Due: due}
 		}
 		if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 			_ = e.store.Move(r, ledger.Ready) // it is Delayed

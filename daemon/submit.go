@@ -222,7 +222,8 @@ func (e *Engine) commitLocked(all ...*admission) {
 	ops := make([]journal.Op, len(all))
 	for i, a := range all {
 		r := a.record
-		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch}
+		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch,
+			SubmittedAt: r.SubmittedAt().Wall, Uptime: r.SubmittedAt().Uptime}
 	}
 	var need journal.Need
 	for _, a := range all {
