@@ -58,9 +58,11 @@ type Options struct {
 	Private bool
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
-	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
-	Now    func() time.Time
-	Uptime func() time.Duration
+	// is the machine's since the start that MachineBoot names, for tests of several lives
+	// of an engine; nil is CLOCK_MONOTONIC.
+	Now         func() time.Time
+	Uptime      func() time.Duration
+	MachineBoot string
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher

@@ -26,7 +26,7 @@ func (e *Engine) openJournal() error {
 	}
 	began := e.elapsed()
 	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
-		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -89,12 +89,11 @@ func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error)
 			"the daemon died while it ran this task, which must not run twice")})
 	default:
 		entry := entryFor(r)
-		if due := e.retryDue(r, p); due != 0 { // it has been started, so what it waited for before is over
-			entry.Times = queue.Times{Due: due}
-		}
+		entry.Times = e.restoredTimes(r, p)
 		if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 			_ = e.store.Move(r, ledger.Ready) // it is Delayed
 		}
+		e.noteDue(r, s)
 	}
 }
 

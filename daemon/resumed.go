@@ -26,18 +26,34 @@ func (e *Engine) submittedAt(s *journal.Saved) queue.Now {
 	return queue.Now{Wall: s.SubmittedAt, Uptime: e.uptimeThen(s.Uptime, s.Start, s.SubmittedAt)}
 }
 
-// retryDue is until what uptime a task waits for its next attempt; 0: it does not.
-func (e *Engine) retryDue(r *ledger.Record, p *journal.Progress) time.Duration {
+// restoredTimes is when a task of the journal's may go on that has come so far.
+func (e *Engine) restoredTimes(r *ledger.Record, p *journal.Progress) queue.Times {
+	t := r.Times()
 	if p == nil || p.NotBefore.IsZero() {
-		return 0
+		return t
+	}
+	whole := time.Duration(r.Task.Extras().Delay)
+	if p.Retries > 0 { // what it waited for before it was started is over
+		t = queue.Times{}
+		whole = ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
 	}
 	left := p.NotBefore.Sub(e.now())
 	if p.Due != 0 && e.journal.Comparable(p.Start) {
 		left = p.Due - e.uptime()
 	}
-	if left <= 0 {
-		return 0
+	t.Due = e.uptime() + min(max(0, left), whole)
+	return t
+}
+
+// noteDue notes until when a restored task waits, if what the journal has of that was
+// noted before the machine was booted: else it could begin anew at each start, as long as
+// the clock on the wall is behind.
+func (e *Engine) noteDue(r *ledger.Record, s *journal.Saved) {
+	start := s.Start
+	if p := s.Progress; p != nil && !p.NotBefore.IsZero() {
+		start = p.Start
 	}
-	whole := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
-	return e.uptime() + min(left, whole)
+	if due := r.Item.Due(); due != 0 && !e.journal.Comparable(start) {
+		e.noteLocked(r, e.now().Add(due-e.uptime()))
+	}
 }

@@ -33,10 +33,13 @@ type Farm struct {
 	Dir string
 	Log *Lines
 	// next is what a reload reads.
-	next *config.Config
-	end  sync.Once
+	next    *config.Config
+	stopped bool
 	// ahead is how far the engine's clock on the wall is.
 	ahead atomic.Int64
+	// booted is when the machine was started, by the bubble's clock, for the boots-th time.
+	booted time.Time
+	boots  int
 }
 
 // Lines is a log.
@@ -74,20 +77,57 @@ func One(workers, threads int) *config.Config {
 func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, stateFolder), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range fleettest.Scripts() {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c, booted: time.Now().Add(-time.Hour)}
 		f.Build(c)
-		if err := f.Engine.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait() // for the spares
+		f.start()
 		defer f.check()
 		test(f)
+	})
+}
+
+// stateFolder is where the journal is in Dir, if the configuration has one.
+const stateFolder = "state"
+
+func (f *Farm) start() {
+	f.Helper()
+	if err := f.Engine.Start(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	f.stopped = false
+	synctest.Wait() // for the spares
+}
+
+// Restart ends the engine, lets time pass, and starts another on its journal.
+func (f *Farm) Restart(c *config.Config, after time.Duration) {
+	f.Helper()
+	f.restart(c, after, func() {})
+}
+
+func (f *Farm) restart(c *config.Config, after time.Duration, meanwhile func()) {
+	f.Helper()
+	f.check()
+	f.Pass(after)
+	meanwhile()
+	f.Launcher, f.next = &fleettest.Launcher{}, c
+	f.Build(c)
+	f.start()
+}
+
+// Reboot is Restart with a new start of the machine, a minute before that of the engine.
+func (f *Farm) Reboot(c *config.Config, after time.Duration) {
+	f.Helper()
+	f.restart(c, after, func() {
+		f.Pass(time.Minute)
+		f.booted, f.boots = time.Now().Add(-time.Minute), f.boots+1
 	})
 }
 
@@ -109,23 +149,34 @@ func (f *Farm) Build(c *config.Config) {
 	f.Helper()
 	var err error
 	f.Engine, err = daemon.New(daemon.Options{
-		Config:   c,
-		Private:  true,
-		Launcher: f.Launcher,
-		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
-		Load:     func() (*config.Config, error) { return f.next, nil },
-		Log:      hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
+		Config:      c,
+		StateDir:    filepath.Join(f.Dir, stateFolder),
+		Private:     true,
+		Launcher:    f.Launcher,
+		Now:         f.Now,
+		Uptime:      func() time.Duration { return time.Since(f.booted) },
+		MachineBoot: fmt.Sprint("boot-", f.boots),
+		Load:        func() (*config.Config, error) { return f.next, nil },
+		Log:         hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
 }
 
+// Now is what the engine's clock on the wall shows.
+func (f *Farm) Now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
 // SetClock sets the clock on the wall so far ahead of the bubble's.
 func (f *Farm) SetClock(ahead time.Duration) { f.ahead.Store(int64(ahead)) }
 
 // StopIn ends the engine; what runs has until ctx is done.
-func (f *Farm) StopIn(ctx context.Context) { f.end.Do(func() { f.Engine.Stop(ctx) }) }
+func (f *Farm) StopIn(ctx context.Context) {
+	if !f.stopped {
+		f.stopped = true
+		f.Engine.Stop(ctx)
+	}
+}
 
 // Stop ends the engine; what runs is cut off.
 func (f *Farm) Stop() {
@@ -161,7 +212,7 @@ func Retries(n int) Option {
 func (f *Farm) Submit(script string, options ...Option) task.ID {
 	f.Helper()
 	k := &task.Task{
-		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"),
+		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte(`"1h"`),
 		Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{},
 	}
 	for _, change := range options {

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,7 +208,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Echo, name == FailsOnce, name == StubbornOnce, name == NeedsAThread:
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
 	case name == Sleeps:
-		d, err := time.ParseDuration(string(j.task.Params))
+		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `"`))
 		if err != nil {
 			panic(err)
 		}
