@@ -4,6 +4,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -30,10 +31,18 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	case e.slots[r] == nil:
 		r.Stopping = true
 		e.finish(r, cancelled(), fx)
+	case !e.slots[r].Sent():
+		s := e.slots[r]
+		r.Stopping = true
+		e.takeBack(r)
+		e.finish(r, cancelled(), fx)
+		s.GiveUp(fx)
 	default:
 		r.Stopping = true
 		e.slots[r].Stop(plugins.StopCancelled, fx)
-		e.noteLocked(r, r.Submitted()) // a daemon that dies now must not run it again
+		if e.kept(r) { // a daemon that dies now must not run it again
+			e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
+		}
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
-	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 
@@ -31,29 +31,28 @@ const (
 	endedTwice  = "a task ended a second time"
 )
 
-// finish brings r to its end, or to its next attempt.
+// finish brings r, which no slot has, to its end or to its next attempt.
 func (e *Engine) finish(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().InSlot() && r.MayRetry(o.Status) {
-		e.takeBackLocked(r)
 		e.retry(r, o, fx)
 		return
 	}
 	e.end(r, o, fx)
 }
 
-// end makes o the final outcome of r and takes it out of its slot. Clients see the
-// Result once it has been committed; until then they see the task as it was.
+// end makes o the final outcome of r. Clients see the Result once it has been committed;
+// until then they see the task as it was.
 func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if r.Phase().Over() {
 		fx.Log(hclog.Error, endedTwice, "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
-	e.takeBackLocked(r)
+	if !e.stillRuns(r) {
+		e.dropPledge(r)
+	}
 	e.move(r, ledger.Ending, fx)
-	if r.Item != nil {
-		e.queue.Remove(e.moment(), r.Item)
-		r.Item = nil
-		e.timers.kickIf(e.queue.Changed())
+	if !e.stillRuns(r) {
+		e.letGo(r, fx)
 	}
 	now := e.moment()
 	res, cursor := result(r, o, now), r.EndCursor()
@@ -63,14 +62,6 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	}
 	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor, Uptime: now.Uptime}}
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
-}
-
-// takeBackLocked takes r from the slot that has it, if one does.
-func (e *Engine) takeBackLocked(r *ledger.Record) {
-	if s := e.slots[r]; s != nil {
-		s.Disarm()
-		delete(e.slots, r)
-	}
 }
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
@@ -102,6 +93,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 		return
 	}
 	e.forgetLocked(gone)
+	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
@@ -135,50 +127,29 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
 	now := e.moment()
 	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
-	at := now.Wall.Add(pause)
+	next := queue.Now{Wall: now.Wall.Add(pause), Uptime: task.Sum(now.Uptime, pause)}
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
+	e.queue.Retry(now, r.Item, laneOf(r), next.Uptime)
 	e.timers.kick()
-	e.noteLocked(r, at)
+	e.noteLocked(r, journal.Written, next)
 	e.metrics.retries.Inc()
-	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
+	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, next.Wall.Format(time.RFC3339Nano))
 	if o.Error != nil {
 		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
 	e.notifyStatus(r, why, fx)
 }
 
-// noteLocked records in the journal how far r has come, for the next start of the
-// daemon. It is written at once, but nothing waits for that.
-func (e *Engine) noteLocked(r *ledger.Record, notBefore time.Time) {
-	if e.journal != nil && !r.Volatile {
-		e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+// noteLocked records in the journal how far r has come, which waits for its next attempt,
+// for the next start of the daemon. Nothing waits for that.
+func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
+	if e.kept(r) {
+		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
-// send sends t, an attempt of r, to a slot. If the task must not run twice, the
-// dispatch is committed first.
-func (e *Engine) send(r *ledger.Record, to *fleet.Slot, t *plugins.Task, fx *effects.List) {
-	if e.journal == nil || r.Volatile || r.Task.Extra == nil || r.Task.Extra.OnWorkerLost != task.Fail {
-		fx.Frame(to, t)
-		return
-	}
-	p := progress(r, time.Time{})
-	p.Dispatched = true
-	op := journal.Op{Submitted: r.Submitted(), Progress: p}
-	e.journal.Append(journal.Synced, func(err error) {
-		if err == nil { // else the journal is closed, and the daemon ends
-			to.Send(t)
-		}
-	}, op)
-}
-
-func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
-	var due time.Duration
-	if r.Item != nil {
-		due = r.Item.Due()
-	}
-	return &journal.Progress{Due: due, Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths),
-		NotBefore: notBefore, Stopping: r.Stopping}
+func progress(r *ledger.Record, notBefore queue.Now) *journal.Progress {
+	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
+		NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
 }

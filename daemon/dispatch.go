@@ -3,13 +3,11 @@ package daemon
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
-	"cpulb/plugins"
 )
 
 // dispatch gives waiting tasks to free slots, unless the engine drains. There is no
@@ -40,7 +38,10 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List) {
 	for now := e.moment(); free.Room() && e.queue.Runnable(now, waiting.Index()); {
 		r := e.queue.Pop(now, waiting.Index()).Value
-		s := p.Acquire(free, r.Task, now.Wall)
+		if e.setAside(r) {
+			continue
+		}
+		s := p.Acquire(free, r.Task)
 		if s == nil { // without windows, where there is room there is a slot
 			e.queue.Return(now, r.Item, waiting.Index())
 			break
@@ -48,30 +49,6 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List
 		e.give(r, s, fx)
 	}
 	e.timers.kickIf(e.queue.Changed())
-}
-
-// give makes r the task of a slot, and sends it.
-func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
-	where, seq := s.Give(r)
-	e.slots[r] = s
-	r.Worker = &where
-	r.Attempts++
-	e.move(r, ledger.Sent, fx)
-	t := &plugins.Task{
-		Slot:        where.Slot,
-		Seq:         seq,
-		ID:          r.Task.ID.String(),
-		ScriptPath:  r.Task.ScriptPath,
-		Function:    r.Task.Function,
-		Type:        r.Task.Type,
-		Attempt:     int(r.Attempts),
-		Labels:      r.Task.Labels,
-		Traceparent: r.Task.Traceparent,
-		Source:      r.Task.Extras().Source,
-		Params:      r.Task.Params,
-		Timeout:     time.Duration(r.Task.Timeout),
-	}
-	e.send(r, s, t, fx)
 }
 
 // laneOf returns where r waits.

@@ -115,6 +115,7 @@ func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, f
 	slots := describe("slots", "Slots of ready workers, by pool.", "pool")
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
 	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
+	unfit := describe("workers_unfit_total", "Workers that were replaced because they could not run tasks any more, by pool.", "pool")
 	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
 	for _, p := range g.engine.fleet.PoolsLocked() {
 		name := p.Name()
@@ -122,6 +123,7 @@ func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, f
 		send(busy, prometheus.GaugeValue, float64(p.Busy()), name)
 		send(slots, prometheus.GaugeValue, float64(p.Ready()), name)
 		send(deaths, prometheus.CounterValue, float64(p.Deaths()), name)
+		send(unfit, prometheus.CounterValue, float64(p.Unfit()), name)
 		send(poisoned, prometheus.CounterValue, float64(p.Poisoned()), name)
 		for worker, n := range p.Restarts {
 			send(restarts, prometheus.CounterValue, float64(n), name, worker)

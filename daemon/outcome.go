@@ -25,6 +25,16 @@ func cancelled() plugins.Outcome {
 	return o
 }
 
+// faulted is how a task ends that executors failed.
+func faulted(o plugins.Outcome, why string) plugins.Outcome {
+	if o.Error == nil {
+		o.Error = &task.Error{Type: "ExecutorError"}
+	}
+	o.Error = &task.Error{Type: o.Error.Type, Traceback: o.Error.Traceback, Code: "executor",
+		Message: fmt.Sprintf("the executor failed, %s: %s", why, o.Error.Message)}
+	return o
+}
+
 // overdue is how a task ends that did not stop within its grace.
 func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
 	if reason != plugins.StopTimedOut {

@@ -6,7 +6,9 @@ import (
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
+	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 
@@ -33,77 +35,123 @@ func (e owner) Started(h fleet.Hold, fx *effects.List) {
 }
 
 // Event implements fleet.Owner.
-func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) { e.notify(recordOf(h), ev, fx) }
+func (e owner) Event(h fleet.Hold, ev *task.Event, fx *effects.List) {
+	if r := recordOf(h); !r.Phase().Over() { // else the Result is its last event
+		e.notify(r, ev, fx)
+	}
+}
 
 // Ended implements fleet.Owner.
 func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 	r := recordOf(h)
-	if e.endedByStop(r) {
+	e.takeBack(r)
+	if r.Phase().Over() { // it has stopped after all
+		e.letGo(r, fx)
 		return
 	}
+	r.Suspect = r.Deaths > 0 // its worker lives; but not all did
 	e.finish(r, o, fx)
-	r.Suspect = false // its worker lives
 }
-
-// endedByStop reports whether r ended when the daemon had to stop, before its slot did
-// with it.
-func (e *Engine) endedByStop(r *ledger.Record) bool { return !e.running && r.Phase().Over() }
 
 // Returned implements fleet.Owner.
 func (e owner) Returned(h fleet.Hold, why fleet.Return, fx *effects.List) {
 	r := recordOf(h)
-	switch {
-	case e.endedByStop(r):
-		return
-	case why == fleet.Stopped, r.Stopping:
-		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
-		return
-	case why == fleet.NeedsThread, why == fleet.Recalled:
+	if e.takeBack(r) && !r.Phase().Over() {
 		r.Attempts-- // nothing of it has run
 	}
-	e.requeue(r, fx)
+	switch {
+	case r.Phase().Over():
+		e.letGo(r, fx)
+	case why == fleet.Stopped, r.Stopping:
+		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
+	default:
+		e.requeue(r, false, fx)
+	}
 }
 
-// requeue puts a task that did not end back to the front.
-func (e *Engine) requeue(r *ledger.Record, fx *effects.List) {
-	if !r.Phase().InSlot() {
-		return // it has ended, as when the daemon stops
+const (
+	// mostFaults is how many attempts at a task executors may fail: this many say that it
+	// is the task with which no executor gets along. Broken workers do not come one after
+	// the other: each is replaced when it is found.
+	mostFaults = 10
+	// mostFaultsRun is the same for attempts that may have run: the script may have done it.
+	mostFaultsRun = 3
+)
+
+// Faulted implements fleet.Owner.
+func (e owner) Faulted(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
+	r := recordOf(h)
+	e.takeBack(r)
+	if r.Phase().Over() {
+		e.letGo(r, fx)
+		return
 	}
-	ran, lane := r.Runs(), laneOf(r)
-	e.takeBackLocked(r)
+	ran := o.Fault != plugins.Unrun
+	r.Faults++
+	if ran {
+		r.FaultsRun++
+	} else {
+		r.Attempts--
+	}
+	switch {
+	case r.Stopping:
+		e.finish(r, cancelled(), fx)
+	case ran && once(r):
+		e.end(r, faulted(o, "and the task must not run twice"), fx)
+	case r.FaultsRun >= mostFaultsRun, r.Faults >= mostFaults:
+		e.end(r, faulted(o, fmt.Sprintf("the last of %d times", r.Faults)), fx)
+	default:
+		e.requeue(r, ran, fx)
+	}
+}
+
+// requeue puts a task that did not end, and that no slot has, back to the front.
+func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
+	lane := laneOf(r)
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	if ran {
 		e.queue.Retry(e.moment(), r.Item, lane, 0)
-		e.noteLocked(r, time.Time{})
+		e.noteLocked(r, journal.Written, queue.Now{})
 	} else {
 		e.queue.Return(e.moment(), r.Item, lane)
+		e.noteLocked(r, journal.Whenever, queue.Now{})
 	}
 }
 
 // Lost implements fleet.Owner.
 func (e owner) Lost(h fleet.Hold, d fleet.Death, p *fleet.Pool, fx *effects.List) {
 	r := recordOf(h)
-	if !r.Phase().InSlot() {
-		return // it has ended, as when the daemon stops
+	sent, runs := e.takeBack(r), r.Runs()
+	if sent && r.Phase() == ledger.Sent {
+		r.Attempts-- // nothing of it has run: all that its worker had written has been read
 	}
-	switch runs := r.Runs(); {
+	switch {
+	case r.Phase().Over(): // and held what it had until now
+		e.letGo(r, fx)
 	case r.Stopping:
 		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
-	case e.stopping: // what is in the journal goes on at the next start
-		e.requeue(r, fx)
 	case d.Overdue != 0:
 		e.finish(r, overdue(d.Overdue, time.Duration(r.Task.Timeout)), fx)
-	case runs && r.Task.Extras().OnWorkerLost == task.Fail:
-		e.end(r, workerLost(d, "and the task must not run twice"), fx)
-	case runs && d.Blame && poison(r, d.Alone):
-		p.Poison()
-		fx.Log(hclog.Error, "poison: workers die of this task", "task_id", r.Task.ID, "script_path", r.Task.ScriptPath,
-			"function", r.Task.Function, "pool", p.Name(), "exit", d.Exit)
+	case !runs:
+		e.requeue(r, false, fx)
+	case once(r):
+		e.end(r, lostWith(d, e.stopping), fx)
+	case e.stopping: // what is in the journal goes on at the next start
+		e.requeue(r, true, fx)
+	case d.Blame && poison(r, d.Alone):
+		e.poisoned(r, p, "workers die of this task", d.Exit, fx)
 		e.end(r, workerLost(d, "the second time that one died while it ran this task alone"), fx)
 	default:
-		e.requeue(r, fx)
+		e.requeue(r, true, fx)
 	}
+}
+
+// poisoned tells of a task that is ended because of those who died of it.
+func (e *Engine) poisoned(r *ledger.Record, p *fleet.Pool, why, exit string, fx *effects.List) {
+	p.Poison()
+	fx.Log(hclog.Error, "poison: "+why, "task_id", r.Task.ID, "script_path", r.Task.ScriptPath,
+		"function", r.Task.Function, "pool", p.Name(), "exit", exit)
 }
 
 // poison notes that r ran in a worker that died, and reports whether that proves that
@@ -113,7 +161,7 @@ func poison(r *ledger.Record, alone bool) bool {
 	if alone {
 		r.Deaths++
 	}
-	return alone && r.Deaths >= 2
+	return alone && r.Deaths >= ledger.MostDeaths
 }
 
 // workerLost is the end of a task whose worker was lost.
@@ -121,18 +169,23 @@ func workerLost(d fleet.Death, why string) plugins.Outcome {
 	return failure("WorkerLost", "worker_lost", fmt.Sprintf("worker %s ended while it ran this task (%s), %s", d.Worker, d.Exit, why))
 }
 
+// lostWith is the end of a task that must not run twice and was lost with its worker, which
+// had to go if the daemon stops.
+func lostWith(d fleet.Death, stopping bool) plugins.Outcome {
+	if stopping {
+		return failure("DaemonLost", "daemon_lost", "the daemon stopped while it ran this task, which must not run twice")
+	}
+	return workerLost(d, "and the task must not run twice")
+}
+
 // Overdue implements fleet.Owner.
-func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) (kept bool) {
+func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	switch {
-	case e.endedByStop(r):
-		return false
-	case r.MayRetry(o.Status):
-		return true
+	if r.Phase().Over() || r.MayRetry(o.Status) {
+		return
 	}
-	e.finish(r, o, fx)
-	return false
+	e.end(r, o, fx)
 }
 
 // Room implements fleet.Owner.
@@ -157,5 +210,5 @@ func (e owner) Awaited(p *fleet.Pool) bool {
 			return true
 		}
 	}
-	return false
+	return e.pledged(p)
 }

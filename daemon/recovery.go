@@ -10,7 +10,6 @@ import (
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
 
@@ -42,67 +41,120 @@ func (e *Engine) openJournal() error {
 
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
+	var all []unfinished
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err
 		}
-		if known++; e.takeOver(&saved, j.Start()) {
-			waiting++
+		known++
+		if u := e.takeOver(&saved, j.Start()); u.record != nil {
+			all = append(all, u)
 		}
 	}
-	return known, waiting, nil
+	if !j.Clean() {
+		e.blame(all)
+	}
+	for _, u := range all {
+		e.requeueRestored(u)
+	}
+	e.locked(func() {
+		var fx effects.List
+		e.takeTurn(e.turns.Begin(), &fx)
+	})
+	return known, len(all), nil
 }
 
-// takeOver restores one task from the journal and reports whether it is unfinished.
-func (e *Engine) takeOver(s *journal.Saved, start uint64) bool {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
+// unfinished is a task of the journal's that has not ended.
+type unfinished struct {
+	record   *ledger.Record
+	progress journal.Progress
+	// ran: a worker may have had it when the daemon died.
+	ran bool
+	// start is the one of the journal at which it was noted for how long it waits.
+	start uint64
+	// lost is why it can't go on; nil: it can.
+	lost error
+}
+
+// takeOver restores one task from the journal, and returns it if it is unfinished.
+func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
 	}
 	r.Pool = p
 	if p := s.Progress; p != nil {
+		u.progress = *p
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
-		r.Suspect = r.Deaths > 0
+		r.Losses, r.Suspect = uint32(p.Losses), p.Suspect
 	}
+	r.Mark()
 	e.store.Restore(r, s.Submitted, e.submittedAt(s))
 	e.store.Join(r, s.Batch)
-	e.noteSchedule(r)
+	e.recallSchedule(r)
 	if s.Ended != nil {
 		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt))
-		return false
+		return unfinished{}
 	}
-	e.requeueRestored(r, s, err)
-	return true
+	u.record, u.ran, u.start, u.lost = r, u.progress.Dispatched, s.Start, err
+	if !u.progress.NotBefore.IsZero() {
+		u.start = u.progress.Start
+	}
+	return u
 }
 
-// requeueRestored queues r again, or notes how it ends if it may not run again.
-func (e *Engine) requeueRestored(r *ledger.Record, s *journal.Saved, lost error) {
-	p := s.Progress
+// blame deals with the death of the daemon before this one, which may have died of a task
+// that ran. A machine that went down with it says nothing of that.
+func (e *Engine) blame(all []unfinished) {
+	var ran []*ledger.Record
+	for _, u := range all {
+		if u.ran && e.journal.Comparable(u.progress.Start) {
+			ran = append(ran, u.record)
+		}
+	}
+	blamed := ledger.Lose(ran)
+	e.log.Warn("the daemon before this one did not stop in order", "running_tasks", len(ran))
+	if blamed != nil {
+		e.log.Warn("a task ran alone when the daemon died, or with every daemon that died", "task_id", blamed.Task.ID,
+			"script_path", blamed.Task.ScriptPath, "times", blamed.Losses, "deaths", blamed.Deaths)
+	}
+}
+
+// requeueRestored queues a task again, or notes how it ends if it may not run again.
+func (e *Engine) requeueRestored(u unfinished) {
+	r := u.record
 	switch {
-	case lost != nil:
-		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", lost.Error())})
-	case p != nil && p.Stopping:
+	case u.lost != nil:
+		e.unfit = append(e.unfit, unfit{r, failure("NoSuchPool", "no_such_pool", u.lost.Error())})
+	case u.progress.Stopping:
 		e.unfit = append(e.unfit, unfit{r, cancelled()})
-	case p != nil && p.Dispatched && r.Task.Extras().OnWorkerLost == task.Fail:
+	case u.ran && once(r):
 		e.unfit = append(e.unfit, unfit{r, failure("DaemonLost", "daemon_lost",
 			"the daemon died while it ran this task, which must not run twice")})
+	case r.Deaths >= ledger.MostDeaths:
+		e.unfit = append(e.unfit, unfit{r, failure("WorkerLost", "worker_lost",
+			"the daemon died while it ran this task and nothing else that can be to blame, as it or a worker had done before")})
 	default:
-		entry := entryFor(r)
-		entry.Times = e.restoredTimes(r, p)
-		if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
-			_ = e.store.Move(r, ledger.Ready) // it is Delayed
-		}
-		e.noteDue(r, s)
+		e.queueRestored(u)
 	}
 }
 
-// noteSchedule finds the last task of each schedule again.
-func (e *Engine) noteSchedule(r *ledger.Record) {
-	for _, s := range e.schedules {
-		if r.Task.Labels[scheduleLabel] == s.config.Name && s.owner == r.Owner {
-			s.last, s.lastAt = &r.Task.ID, r.Submitted()
-		}
+// queueRestored queues a task again that goes on.
+func (e *Engine) queueRestored(u unfinished) {
+	r := u.record
+	entry := entryFor(r)
+	entry.Times = e.restoredTimes(r, &u.progress)
+	if r.TakesTurns() {
+		e.turns.Add(r)
+		e.restored[r], entry.Held = entry.Times, true
+	}
+	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
+		_ = e.store.Move(r, ledger.Ready) // it is Delayed
+	}
+	wait := e.waitUntil(entry.Due)
+	if u.ran || wait != (queue.Now{}) && !e.journal.Comparable(u.start) {
+		e.noteLocked(r, journal.Written, wait) // it does not run now, or would wait anew at each start
 	}
 }
 
@@ -115,6 +167,9 @@ type unfit struct {
 // dismiss ends what was taken over and can't go on.
 func (e *Engine) dismiss(fx *effects.List) {
 	for _, u := range e.unfit {
+		if r := u.record; u.outcome.Error.Code == "worker_lost" {
+			e.poisoned(r, poolOf(r), "the daemon died of this task", "", fx)
+		}
 		e.finish(u.record, u.outcome, fx)
 	}
 	e.unfit = nil

@@ -114,7 +114,7 @@ func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
 
 func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 	c := api.Component{Health: e.healthLocked()}
-	total, cpu, io, active, deaths, poisoned := 0, 0, 0, 0, 0, 0
+	total, cpu, io, active, deaths, unfit, poisoned := 0, 0, 0, 0, 0, 0, 0
 	for _, p := range e.fleet.PoolsLocked() {
 		total += p.Workers()
 		if slices.Contains(p.Config().TaskTypes, string(task.CPUBound)) {
@@ -125,6 +125,7 @@ func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 		}
 		active += p.Busy()
 		deaths += p.Deaths()
+		unfit += p.Unfit()
 		poisoned += p.Poisoned()
 	}
 	if reason := fleet.Degraded(reports); c.Health == api.Healthy && reason != "" {
@@ -132,6 +133,6 @@ func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
 		"active_threads": active, "workers": fleet.Statuses(reports),
-		"worker_deaths": deaths, "poisoned_tasks": poisoned}
+		"worker_deaths": deaths, "unfit_workers": unfit, "poisoned_tasks": poisoned}
 	return c
 }

@@ -28,14 +28,12 @@ func (e *Engine) submittedAt(s *journal.Saved) queue.Now {
 
 // restoredTimes is when a task of the journal's may go on that has come so far.
 func (e *Engine) restoredTimes(r *ledger.Record, p *journal.Progress) queue.Times {
-	t := r.Times()
-	if p == nil || p.NotBefore.IsZero() {
-		return t
+	t, whole := r.Times(), time.Duration(r.Task.Extras().Delay)
+	if p.Attempts > 0 { // what it waited for before it was started is over
+		t, whole = queue.Times{}, ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
 	}
-	whole := time.Duration(r.Task.Extras().Delay)
-	if p.Retries > 0 { // what it waited for before it was started is over
-		t = queue.Times{}
-		whole = ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
+	if p.NotBefore.IsZero() {
+		return t
 	}
 	left := p.NotBefore.Sub(e.now())
 	if p.Due != 0 && e.journal.Comparable(p.Start) {
@@ -45,15 +43,11 @@ func (e *Engine) restoredTimes(r *ledger.Record, p *journal.Progress) queue.Time
 	return t
 }
 
-// noteDue notes until when a restored task waits, if what the journal has of that was
-// noted before the machine was booted: else it could begin anew at each start, as long as
-// the clock on the wall is behind.
-func (e *Engine) noteDue(r *ledger.Record, s *journal.Saved) {
-	start := s.Start
-	if p := s.Progress; p != nil && !p.NotBefore.IsZero() {
-		start = p.Start
+// waitUntil is when the uptime will be due, by both clocks; zero if it has been.
+func (e *Engine) waitUntil(due time.Duration) queue.Now {
+	now := e.moment()
+	if due <= now.Uptime {
+		return queue.Now{}
 	}
-	if due := r.Item.Due(); due != 0 && !e.journal.Comparable(start) {
-		e.noteLocked(r, e.now().Add(due-e.uptime()))
-	}
+	return queue.Now{Wall: now.Wall.Add(due - now.Uptime), Uptime: due}
 }

@@ -31,7 +31,9 @@ func (e *Engine) Stop(ctx context.Context) {
 	}
 	e.do(func(fx *effects.List) {
 		e.running = false
+		e.withdraw()
 		e.failVolatile(fx)
+		e.notePlanLocked()
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()

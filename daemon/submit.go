@@ -81,16 +81,20 @@ func refuseUnserved(t *task.Task) error {
 
 // prepare does the part of the admission of t that needs no lock.
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
+	a, err := e.newAdmission(who, t)
+	if err == nil && t.ScriptPath != "" {
+		err = e.scripts.check(t.ScriptPath, e.uptime())
+	}
+	return a, err
+}
+
+// newAdmission is prepare without a look at the script.
+func (e *Engine) newAdmission(who access.Identity, t *task.Task) (*admission, error) {
 	if err := refuseUnserved(t); err != nil {
 		return nil, err
 	}
 	if err := e.checkDurable(t); err != nil {
 		return nil, err
-	}
-	if t.ScriptPath != "" {
-		if err := e.scripts.check(t.ScriptPath, e.now()); err != nil {
-			return nil, err
-		}
 	}
 	r := &ledger.Record{Task: t, Owner: who.UID}
 	r.Volatile = t.Extra != nil && t.Extra.Durable != nil && !*t.Extra.Durable
@@ -223,7 +227,7 @@ func (e *Engine) commitLocked(all ...*admission) {
 	for i, a := range all {
 		r := a.record
 		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch,
-			SubmittedAt: r.SubmittedAt().Wall, Uptime: r.SubmittedAt().Uptime}
+			SubmittedAt: r.SubmittedAt().Wall, Uptime: r.SubmittedAt().Uptime, Schedule: r.Schedule}
 	}
 	var need journal.Need
 	for _, a := range all {

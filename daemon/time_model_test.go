@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"cpulb/daemon/api"
-	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
@@ -24,10 +24,9 @@ func TestDurationsTakeTheirLengthAndInstantsFollowTheClock(t *testing.T) {
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := daemontest.One(1, 200)
-			c.Journal.Sync = "group"
 			c.Results.TTL = 10000 * time.Hour
-			daemontest.On(t, c, func(f *daemontest.Farm) {
-				m := &timeModel{Farm: f, config: c, chance: rand.New(rand.NewPCG(seed, 7)), began: time.Now()}
+			daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+				m := &timeModel{Farm: f, chance: rand.New(rand.NewPCG(seed, 7)), began: time.Now()}
 				for range 60 {
 					m.step()
 				}
@@ -40,7 +39,6 @@ func TestDurationsTakeTheirLengthAndInstantsFollowTheClock(t *testing.T) {
 // timeModel is what must hold of tasks that have to do with time.
 type timeModel struct {
 	*daemontest.Farm
-	config *config.Config
 	chance *rand.Rand
 	began  time.Time
 	ahead  time.Duration
@@ -85,7 +83,11 @@ func (m *timeModel) step() {
 		m.ahead = []time.Duration{0, -time.Hour, time.Hour, 24 * time.Hour, -24 * time.Hour, 7 * time.Second, -7 * time.Second}[m.chance.IntN(7)]
 		m.SetClock(m.ahead)
 	case 3:
-		m.restart(m.Restart, false)
+		again := m.RestartAfter
+		if m.chance.IntN(2) == 0 && !m.anyRuns() { // of what runs it would be to blame, which is another matter
+			again = m.CrashFor
+		}
+		m.restart(again, false)
 	case 4:
 		if m.chance.IntN(3) == 0 {
 			m.restart(m.Reboot, true)
@@ -112,9 +114,13 @@ func (m *timeModel) seen(passed time.Duration) {
 	}
 }
 
-func (m *timeModel) restart(again func(*config.Config, time.Duration), reboot bool) {
+func (m *timeModel) anyRuns() bool {
+	return slices.ContainsFunc(m.tasks, func(k *timedTask) bool { return k.kind == "limited" && !k.over })
+}
+
+func (m *timeModel) restart(again func(time.Duration), reboot bool) {
 	m.seen(0)
-	again(m.config, time.Duration(m.chance.IntN(60))*time.Second)
+	again(time.Duration(m.chance.IntN(60)) * time.Second)
 	m.life = m.now()
 	if reboot {
 		m.reboots++

@@ -31,6 +31,7 @@ static stream kept[2];
 static size_t limit;
 static int from[2], to[2] = {-1, -1}, null = -1, spill = -1, wake;
 static int left[MAX_LEFT], lefts;
+static _Atomic int broken; // a descriptor of the capture has been closed
 static _Atomic int wanted; // 0: what comes belongs to nobody and goes to spill
 
 static void put(int fd, const char *data, size_t size)
@@ -255,8 +256,8 @@ static void repair(const struct pollfd *fds, int all)
 	if (fds[0].revents & POLLNVAL || all)
 		dup3(null, 0, 0);
 	for (int i = 0; i < 2; i++)
-		if (fds[1 + i].revents & (POLLNVAL | POLLIN) || all)
-			dup3(to[i], 1 + i, 0);
+		if ((fds[1 + i].revents & (POLLNVAL | POLLIN) || all) && dup3(to[i], 1 + i, 0) < 0)
+			broken = 1;
 }
 
 // ep_capture_repair puts descriptors 0 to 2 back where they led, if there is a capture.
@@ -284,6 +285,7 @@ int ep_capture_take(int thorough)
 	fflush(stderr);
 	pthread_mutex_lock(&lock);
 	if (poll(fds, 5, 0) > 0 || thorough) {
+		broken |= (fds[3].revents | fds[4].revents) & POLLNVAL;
 		repair(fds, thorough);
 		for (int i = 0; i < 2; i++)
 			drain(from[i], &kept[i]);
@@ -293,6 +295,9 @@ int ep_capture_take(int thorough)
 	pthread_mutex_unlock(&lock);
 	return some;
 }
+
+// ep_capture_broken says whether a descriptor of the capture has been closed.
+int ep_capture_broken(void) { return broken != 0; }
 
 // ep_capture_kept is what was taken of stream 1 or 2. The caller calls
 // ep_capture_clear when it has copied it.

@@ -52,6 +52,9 @@ func (c *Capture) Take(thorough bool) Output {
 	return o
 }
 
+// Broken reports whether somebody has closed the pipes, so that output is lost.
+func (c *Capture) Broken() bool { return C.ep_capture_broken() != 0 }
+
 // Renew leaves the pipes to whoever may still hold them: what he writes is
 // discarded.
 func (c *Capture) Renew() { C.ep_capture_renew() }

@@ -43,6 +43,7 @@ typedef struct {
 	int shields;                  // interrupts wait while it is above 0
 	int flag_seen;                // the region's code has seen its flag
 	int was_interrupted;          // an interrupt was raised in this region
+	int unsettled; // the last settle failed
 
 	int64_t wall_ns, cpu_ns;      // of the last region
 	int64_t gil_ns;               // that the last call waited for the GIL before it began
@@ -93,6 +94,7 @@ int ep_capture_open(size_t most);
 int ep_capture_log(void);
 void ep_capture_begin(void);
 int ep_capture_take(int thorough);
+int ep_capture_broken(void);
 void ep_capture_repair(void);
 const char *ep_capture_kept(int which, size_t *size, int *truncated);
 void ep_capture_clear(void);

@@ -126,9 +126,9 @@ static void quiet(void)
 		PyErr_Clear();
 }
 
-// settle_if_changed calls settle if anything remembered has changed, beside an
+// settle_if_changed calls settle, which is not to fail, if anything remembered has changed, beside an
 // exception that may be set.
-static void settle_if_changed(PyObject *settle)
+static void settle_if_changed(ep_thread *t, PyObject *settle)
 {
 	PyObject *type, *value, *trace;
 
@@ -136,8 +136,10 @@ static void settle_if_changed(PyObject *settle)
 	if (ep_changed()) {
 		quiet();
 		ep_capture_repair(); // streams may have to be made anew
-		Py_XDECREF(PyObject_CallNoArgs(settle));
-		PyErr_Clear(); // it has logged what it could not do
+		PyObject *done = PyObject_CallNoArgs(settle);
+		t->unsettled = !done;
+		Py_XDECREF(done);
+		PyErr_Clear();
 	}
 	PyErr_Restore(type, value, trace);
 }
@@ -166,7 +168,7 @@ int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *
 			value = rescue_call(rescue);
 	}
 	if (settle)
-		settle_if_changed(settle);
+		settle_if_changed(t, settle);
 	count = value ? ep_results(t, value) : -1;
 	if (count < 0)
 		ep_error_take(t, "call");

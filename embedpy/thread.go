@@ -118,6 +118,8 @@ type Report struct {
 	// Interrupted: an interrupt was raised in it. An interrupt that came too
 	// late to be raised does not count.
 	Interrupted bool
+	// Unsettled: settle failed.
+	Unsettled bool
 	// FlagSeen: its code asked for the flag and saw it.
 	FlagSeen bool
 }
@@ -125,7 +127,7 @@ type Report struct {
 // Report describes the last CallRegion.
 func (t *Thread) Report() Report {
 	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns), GIL: time.Duration(t.c.gil_ns),
-		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0}
+		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0, Unsettled: t.c.unsettled != 0}
 }
 
 // Flag shows reason (1 to 255) to the Python code of the region with that key

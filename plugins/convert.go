@@ -13,20 +13,20 @@ import (
 func newTask(m *proto.Task, params []byte) *Task {
 	t := &Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
 		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Source: m.Source, Params: params,
-		Timeout: time.Duration(m.TimeoutNs)}
+		Timeout: time.Duration(m.TimeoutNs), Probe: m.Probe}
 	return t
 }
 
 func taskHeader(t *Task) *proto.Task {
 	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
 		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, Source: t.Source, PayloadLength: uint64(len(t.Params)),
-		TimeoutNs: int64(t.Timeout)}
+		TimeoutNs: int64(t.Timeout), Probe: t.Probe}
 	return m
 }
 
 func resultEvent(seq uint64, o *Outcome) *proto.Event {
 	r := &proto.Result{Outcome: proto.Outcome_OUTCOME_FAILED, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
-		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime), LockWaitNs: uint64(o.LockWait)}
+		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime), LockWaitNs: uint64(o.LockWait), Fault: proto.Fault(o.Fault), Spent: o.Spent}
 	switch o.Status {
 	case task.Completed:
 		r.Outcome = proto.Outcome_OUTCOME_COMPLETED
@@ -46,7 +46,7 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 func outcome(r *proto.Result, data []byte) Outcome {
 	data, ok := oneLine(data)
 	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
-		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs), LockWait: time.Duration(r.LockWaitNs)}
+		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs), LockWait: time.Duration(r.LockWaitNs), Spent: r.Spent}
 	switch r.Outcome {
 	case proto.Outcome_OUTCOME_COMPLETED:
 		o.Status = task.Completed
@@ -57,6 +57,12 @@ func outcome(r *proto.Result, data []byte) Outcome {
 	}
 	if e := r.Error; e != nil {
 		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: int(e.ExitCode)}
+	}
+	switch r.Fault {
+	case proto.Fault_FAULT_UNRUN:
+		o.Status, o.Fault = task.Failed, Unrun
+	case proto.Fault_FAULT_RAN:
+		o.Status, o.Fault = task.Failed, Ran
 	}
 	if !ok {
 		o.Status, o.Data = task.Failed, nil
@@ -90,8 +96,8 @@ func limitResult(o *Outcome, most int64) {
 	o.Data = nil
 }
 
-// executorFailed is the Outcome of a task that failed because of the executor, not of
-// the script.
-func executorFailed(kind, message string) Outcome {
-	return Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: "executor"}}
+// unsendable is the Outcome of a task whose own can't be sent. It is the executor's
+// mistake, but says nothing about its other tasks.
+func unsendable(why string) Outcome {
+	return Outcome{Status: task.Failed, Error: &task.Error{Type: "ExecutorError", Message: "the result can't be sent" + why, Code: "executor"}}
 }

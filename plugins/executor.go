@@ -158,6 +158,9 @@ type Task struct {
 	Source string
 	// Params is JSON text.
 	Params []byte
+	// Probe: the executor is to run a trivial call of its own, on the way that scripts
+	// take, instead of a script. It completes if tasks can be run here.
+	Probe bool
 }
 
 // Outcome is how one attempt ended.
@@ -174,7 +177,26 @@ type Outcome struct {
 	RunTime, CPUTime time.Duration
 	// LockWait is how long it waited for the interpreter's lock before that.
 	LockWait time.Duration
+	// Fault: the executor failed, not the script. Status is Failed, Error says how.
+	Fault Fault
+	// Spent: the worker is not to have another task, because this one has left it as it
+	// can't be put right again. The Outcome itself holds.
+	Spent bool
 }
+
+// Fault tells whether an attempt failed because of the executor. The task goes back
+// then, and the slot gets no other before the worker has passed a probe.
+type Fault uint8
+
+// The kinds of a Fault.
+const (
+	// NoFault: whatever the Outcome, it is the script's.
+	NoFault Fault = iota
+	// Unrun: nothing of the script has run.
+	Unrun
+	// Ran: the script may have run.
+	Ran
+)
 
 // StopReason is why a running task is asked to stop.
 type StopReason int

@@ -109,7 +109,7 @@ func (t *loopTask) Ended(o Outcome) {
 	if t.last(resultEvent(t.seq, &o), o.Data) == nil {
 		return
 	}
-	failed := executorFailed("ExecutorError", "the result can't be sent")
+	failed := unsendable("")
 	_ = t.last(resultEvent(t.seq, &failed), nil) // the connection has ended
 }
 

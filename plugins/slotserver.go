@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"cpulb/daemon/task"
 	"cpulb/plugins/proto"
 
 	"golang.org/x/sys/unix"
@@ -124,7 +125,8 @@ func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 		s.worker.done.Add(1)
 		if p := recover(); p != nil {
 			s.worker.log.Error("executor panicked", "slot", s.index, "task_id", t.ID, "panic", p, "stack", string(debug.Stack()))
-			o = executorFailed("ExecutorPanic", fmt.Sprint(p))
+			o = Outcome{Status: task.Failed, Fault: Ran,
+				Error: &task.Error{Type: "ExecutorPanic", Message: fmt.Sprint(p), Code: "executor"}}
 		}
 	}()
 	return slot.Run(t, events)
@@ -140,7 +142,7 @@ func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
 	if err := s.hold(resultEvent(seq, o)); err != nil {
 		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
 		// give up the slot.
-		failed := executorFailed("ExecutorError", "the result can't be sent: "+err.Error())
+		failed := unsendable(": " + err.Error())
 		o = &failed
 		if err := s.hold(resultEvent(seq, o)); err != nil {
 			return err

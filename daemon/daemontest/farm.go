@@ -4,9 +4,11 @@ package daemontest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,10 +33,12 @@ type Farm struct {
 	Launcher *fleettest.Launcher
 	// Dir has the scripts of fleettest.
 	Dir string
-	Log *Lines
+	// State has the journal; empty: there is none.
+	State string
+	Log   *Lines
 	// next is what a reload reads.
-	next    *config.Config
-	stopped bool
+	next *config.Config
+	end  sync.Once
 	// ahead is how far the engine's clock on the wall is.
 	ahead atomic.Int64
 	// booted is when the machine was started, by the bubble's clock, for the boots-th time.
@@ -76,58 +80,26 @@ func One(workers, threads int) *config.Config {
 // On runs a test on a farm with this configuration.
 func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 	t.Helper()
+	on(t, c, "", test)
+}
+
+func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, stateFolder), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range fleettest.Scripts() {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, Log: &Lines{}, next: c, booted: time.Now().Add(-time.Hour)}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, State: state, Log: &Lines{}, next: c, booted: time.Now().Add(-time.Hour)}
 		f.Build(c)
-		f.start()
+		if err := f.Engine.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // for the spares
 		defer f.check()
 		test(f)
-	})
-}
-
-// stateFolder is where the journal is in Dir, if the configuration has one.
-const stateFolder = "state"
-
-func (f *Farm) start() {
-	f.Helper()
-	if err := f.Engine.Start(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	f.stopped = false
-	synctest.Wait() // for the spares
-}
-
-// Restart ends the engine, lets time pass, and starts another on its journal.
-func (f *Farm) Restart(c *config.Config, after time.Duration) {
-	f.Helper()
-	f.restart(c, after, func() {})
-}
-
-func (f *Farm) restart(c *config.Config, after time.Duration, meanwhile func()) {
-	f.Helper()
-	f.check()
-	f.Pass(after)
-	meanwhile()
-	f.Launcher, f.next = &fleettest.Launcher{}, c
-	f.Build(c)
-	f.start()
-}
-
-// Reboot is Restart with a new start of the machine, a minute before that of the engine.
-func (f *Farm) Reboot(c *config.Config, after time.Duration) {
-	f.Helper()
-	f.restart(c, after, func() {
-		f.Pass(time.Minute)
-		f.booted, f.boots = time.Now().Add(-time.Minute), f.boots+1
 	})
 }
 
@@ -147,11 +119,10 @@ func (f *Farm) check() {
 // Build makes the engine.
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
-	var err error
-	f.Engine, err = daemon.New(daemon.Options{
+	e, err := daemon.New(daemon.Options{
 		Config:      c,
-		StateDir:    filepath.Join(f.Dir, stateFolder),
 		Private:     true,
+		StateDir:    f.State,
 		Launcher:    f.Launcher,
 		Now:         f.Now,
 		Uptime:      func() time.Duration { return time.Since(f.booted) },
@@ -162,6 +133,7 @@ func (f *Farm) Build(c *config.Config) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Engine = e
 }
 
 // Now is what the engine's clock on the wall shows.
@@ -171,12 +143,7 @@ func (f *Farm) Now() time.Time { return time.Now().Add(time.Duration(f.ahead.Loa
 func (f *Farm) SetClock(ahead time.Duration) { f.ahead.Store(int64(ahead)) }
 
 // StopIn ends the engine; what runs has until ctx is done.
-func (f *Farm) StopIn(ctx context.Context) {
-	if !f.stopped {
-		f.stopped = true
-		f.Engine.Stop(ctx)
-	}
-}
+func (f *Farm) StopIn(ctx context.Context) { f.end.Do(func() { f.Engine.Stop(ctx) }) }
 
 // Stop ends the engine; what runs is cut off.
 func (f *Farm) Stop() {
@@ -212,11 +179,14 @@ func Retries(n int) Option {
 func (f *Farm) Submit(script string, options ...Option) task.ID {
 	f.Helper()
 	k := &task.Task{
-		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte(`"1h"`),
+		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"),
 		Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{},
 	}
 	for _, change := range options {
 		change(k)
+	}
+	if !json.Valid(k.Params) { // which a client's always are, and the journal relies on it
+		k.Params = strconv.AppendQuote(nil, string(k.Params))
 	}
 	var answer error
 	f.Engine.Submit(Who(), k, nil, func(_ task.View, err error) { answer = err })

@@ -12,7 +12,7 @@ import (
 )
 
 // A worker leaves its seat in one of two ways. A worker that drains is sound: its tasks
-// may take the time that they need. A fenced worker has a task that does not stop; its
+// may take the time that they need. A fenced worker has a task that does not stop, or is unfit; its
 // other tasks, the neighbours, have until limits.fence_timeout. Either takes no more
 // tasks, gets a successor, and is ended as soon as no task is left in it.
 
@@ -22,7 +22,7 @@ const stopTimeout = 5 * time.Second
 // drain lets the worker's tasks end, then ends the worker.
 func (w *Worker) drain(why string, fx *effects.List) { w.leave(lifecycle.Draining, why, fx) }
 
-// fence is drain for a worker with a task that does not stop.
+// fence is drain for a worker that is of no use any more.
 func (w *Worker) fence(why string, fx *effects.List) {
 	if !w.leave(lifecycle.Fenced, why, fx) {
 		return
@@ -44,26 +44,48 @@ func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 		s := w.seat
 		s.leaving = append(s.leaving, w)
 		if s.worker == w { // else its successor is there already
-			s.deaths.Ended()
-			s.vacate(0)
+			s.vacate(s.left(w))
 		}
 	}
-	grace := w.pool.fleet.Limits.CancelGrace
-	for _, s := range w.slots {
-		if s.hold != nil && !s.hold.Runs() {
-			seq := s.seq
-			fx.Process(func() { handler{s}.recall(seq, grace) })
-		}
-	}
+	w.takeBack(fx)
 	fx.Log(hclog.Info, "worker leaves", "worker", w.spec.ID, "pid", w.process.PID(), "state", to.String(), "reason", why, "tasks", w.busy())
 	w.settle(fx)
 	return true
 }
 
-// settle ends a leaving worker that no task is left in.
+// left notes that w leaves, and says how long to wait for the next. Workers that become
+// unfit one after the other are started ever more slowly, like those that die.
+func (s *Seat) left(w *Worker) (wait time.Duration) {
+	if w.isUnfit {
+		return s.deaths.Died(unfitness, nil)
+	}
+	s.deaths.Ended()
+	return 0
+}
+
+// takeBack takes those tasks from a leaving worker that it has not begun.
+func (w *Worker) takeBack(fx *effects.List) {
+	f, freed := w.pool.fleet, false
+	for _, s := range w.slots {
+		switch {
+		case s.hold == nil, s.overdue != 0, s.hold.Runs():
+		case s.sent:
+			seq, grace := s.seq, f.Limits.CancelGrace
+			fx.Process(func() { handler{s}.recall(seq, grace) })
+		default:
+			f.Owner.Returned(s.clear(), Recalled, fx)
+			freed = true
+		}
+	}
+	if freed {
+		f.Owner.Room(w.pool, fx) // another worker may have a free slot
+	}
+}
+
+// settle ends a leaving worker that no task is left in which may end by itself.
 func (w *Worker) settle(fx *effects.List) {
 	state := w.state.Load()
-	if state != lifecycle.Draining && state != lifecycle.Fenced || w.busy() > 0 {
+	if state != lifecycle.Draining && state != lifecycle.Fenced || w.pending() {
 		return
 	}
 	_, _ = w.state.Advance(lifecycle.Stopping) // the table has it

@@ -20,7 +20,7 @@ func TestNeighboursFinishBesideATaskThatDoesNotStop(t *testing.T) {
 		if f.Pass(0); f.States("p-0") != "ready fenced" || f.Ready("p-0") == old {
 			t.Errorf("its workers: %+v", f.Workers(""))
 		}
-		if w := f.Workers("p-0")[1]; !strings.Contains(w.Leaving, "did not stop") || w.SlotsBusy != 3 {
+		if w := f.Workers("p-0")[1]; !strings.Contains(w.Leaving, "did not stop") || w.SlotsBusy != 4 {
 			t.Errorf("the fenced one: %+v", w)
 		}
 		f.Ends("completed", 1, f.Submit(fleettest.Echo)) // in the successor
@@ -136,7 +136,7 @@ func TestACancelledTaskEndsWhereverItIs(t *testing.T) {
 		sent := f.Submit(fleettest.Echo)
 		f.Are(task.Queued, sent)
 		cancel(sent) // is recalled unread
-		f.Ends("cancelled", 1, sent)
+		f.Ends("cancelled", 0, sent)
 		f.Ready("p-0").GoOn()
 		stubborn := f.Submit(fleettest.Stubborn)
 		old := f.Ready("p-0")

@@ -60,8 +60,7 @@ const (
 type Death struct {
 	// Blame: the task may have caused it. Alone: no other task can have.
 	Blame, Alone bool
-	// Overdue is why the task was to stop that has been kept since, see Owner.Overdue;
-	// 0: it was not.
+	// Overdue is why the task was to stop, see Owner.Overdue; 0: it was not.
 	Overdue plugins.StopReason
 	// Worker and Exit say who ended and how.
 	Worker, Exit string
@@ -78,12 +77,15 @@ type Owner interface {
 	Event(h Hold, ev *task.Event, fx *effects.List)
 	Ended(h Hold, o plugins.Outcome, fx *effects.List)
 	Returned(h Hold, why Return, fx *effects.List)
+	// Faulted is of a task whose attempt failed because of the executor: it ends, or runs
+	// again elsewhere.
+	Faulted(h Hold, o plugins.Outcome, fx *effects.List)
 	// Lost is of a task whose worker has died.
 	Lost(h Hold, d Death, p *Pool, fx *effects.List)
-	// Overdue is of a task that did not stop within its grace. It ends now, and Overdue
-	// returns false, or another attempt follows: that must not begin before this one's
-	// process has ended, and its slot keeps the task until then.
-	Overdue(h Hold, reason plugins.StopReason, fx *effects.List) (kept bool)
+	// Overdue is of a task that did not stop within its grace. Its Result can be told now;
+	// but what it holds it holds until Ended, Returned or Lost follows, and no other
+	// attempt may begin before that.
+	Overdue(h Hold, reason plugins.StopReason, fx *effects.List)
 	// Room: a slot of the pool may be free, or may have become idle.
 	Room(p *Pool, fx *effects.List)
 
@@ -102,8 +104,7 @@ type Options struct {
 	Launcher Launcher
 	Log      hclog.Logger
 	Limits   *config.Limits
-	// Now is the clock on the wall, Elapsed one that goes on evenly.
-	Now     func() time.Time
+	// Elapsed is a clock that goes on evenly, whatever is done to the one on the wall.
 	Elapsed func() time.Duration
 }
 
@@ -133,6 +134,9 @@ func New(o Options, layouts []Layout) *Fleet {
 	return f
 }
 
+// now is Elapsed as the balancers take it.
+func (f *Fleet) now() time.Time { return time.Unix(0, int64(f.Elapsed())) }
+
 func (f *Fleet) do(g func(fx *effects.List)) { f.Owner.Do(g) }
 
 // PoolsLocked returns the pools of the configuration.
@@ -161,7 +165,7 @@ func (f *Fleet) LanesLocked(pools int) int {
 	return n
 }
 
-// BusyLocked reports whether any slot has a task that may end.
+// BusyLocked reports whether any slot has a task.
 func (f *Fleet) BusyLocked() bool {
 	return slices.ContainsFunc(f.AllLocked(), func(p *Pool) bool { return p.Busy() > 0 })
 }
@@ -324,10 +328,10 @@ func (f *Fleet) look() {
 }
 
 // retire dismisses the workers of retired pools that have no task left: none that waits,
-// none in a slot, not even one that is kept there for its next attempt, and none to come.
+// none in a slot, not even one that does not stop, and none to come.
 func (f *Fleet) retire(fx *effects.List) {
 	f.retired = slices.DeleteFunc(f.retired, func(p *Pool) bool {
-		if p.Waiting() > 0 || p.held() > 0 || f.Owner.Awaited(p) {
+		if p.Waiting() > 0 || p.Busy() > 0 || f.Owner.Awaited(p) {
 			return false // its lanes are its own, and it needs workers
 		}
 		if len(p.seats) > 0 {

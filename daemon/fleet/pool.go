@@ -25,7 +25,9 @@ type Pool struct {
 	threads, loops Lane
 	demand         demand
 	isolation      isolation
-	deaths         int // workers that died
+	deaths         int             // workers that died
+	unfit          int             // workers that could not run tasks any more
+	unfitAt        []time.Duration // the last of them, by Fleet.Elapsed
 	// needThread are the entry points that a loop has refused.
 	needThread map[EntryPoint]struct{}
 	// estimates is how long tasks take, by what they call.
@@ -84,24 +86,11 @@ func (p *Pool) Waiting() int {
 	return n
 }
 
-// Busy returns the number of slots that have a task which may end, those of leaving
-// workers included.
+// Busy returns the number of slots that have a task, those of leaving workers included.
 func (p *Pool) Busy() int {
 	n := 0
 	for _, s := range p.all() {
 		n += s.busy()
-	}
-	return n
-}
-
-// held returns the number of slots that have a task, those included that keep one for its
-// next attempt.
-func (p *Pool) held() int {
-	n := 0
-	for _, s := range p.all() {
-		for _, w := range s.workers() {
-			n += w.held()
-		}
 	}
 	return n
 }
@@ -187,8 +176,8 @@ func (p *Pool) Threads() *Lane { return &p.threads }
 func (p *Pool) Loops() *Lane { return &p.loops }
 
 // Acquire leases a free slot of a class for t. There is one whenever the class has Room.
-func (p *Pool) Acquire(n *Lane, t *task.Task, now time.Time) *Slot {
-	lease, ok := n.balancer.Acquire(now, p.estimates.Estimate(entryOf(t)))
+func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
 	if !ok {
 		return nil
 	}

@@ -100,6 +100,8 @@ func (s *Seat) reports() []Report {
 		}
 		if last, looping := s.deaths.CrashLoop(); looping && !r.leaving {
 			r.Degraded = "crash loop: " + last.String()
+		} else if !r.leaving {
+			r.Degraded = s.pool.recurring()
 		}
 		all = append(all, r)
 	}

@@ -23,26 +23,44 @@ type Slot struct {
 	conn    Conn
 	lost    chan struct{}
 	hold    Hold // nil: it has no task
-	// overdue is why hold was to stop, which did not and is kept, see Owner.Overdue; 0:
-	// it was not. Its worker is fenced.
+	// sent: the worker has been sent hold, or is about to be. Until then nothing of it can
+	// run, and no time of it passes.
+	sent bool
+	// overdue is why hold was to stop, which it did not within its grace; 0: it was not.
+	// Its worker is fenced, and the slot keeps it until it has stopped after all, or its
+	// process has ended.
 	overdue plugins.StopReason
 	began   time.Duration // by Fleet.Elapsed, of a hold that runs
 	lease   balancer.Lease
 	seq     uint64
 	guard   *time.Timer // ends a worker whose task does not stop in time
+	probing probe       // instead of a hold, see unfit.go
 }
 
-// Give makes h the slot's task. It returns the place and the task's number there.
+// Give makes h the slot's task, which Launch sends. It returns the place and the task's
+// number there.
 func (s *Slot) Give(h Hold) (where task.Worker, seq uint64) {
 	s.seq++
-	s.hold = h
+	s.hold, s.sent = h, false
 	w := s.worker
-	if timeout := time.Duration(h.Info().Timeout); timeout > 0 {
-		s.guardAfter(task.Sum(timeout, s.pool.fleet.Limits.CancelGrace), plugins.StopTimedOut)
-	}
 	return task.Worker{ID: w.spec.ID, Executor: s.pool.config.Executor, Pool: s.pool.Name(),
 		PID: s.process.PID(), Core: w.core, Slot: s.index}, s.seq
 }
+
+// Sent reports whether the slot's task has been launched.
+func (s *Slot) Sent() bool { return s.sent }
+
+// Launch sends t, which is the slot's task. Its timeout begins.
+func (s *Slot) Launch(t *plugins.Task, fx *effects.List) {
+	s.sent = true
+	if timeout := time.Duration(s.hold.Info().Timeout); timeout > 0 {
+		s.guardAfter(task.Sum(timeout, s.pool.fleet.Limits.CancelGrace), plugins.StopTimedOut)
+	}
+	fx.Frame(s, t)
+}
+
+// GiveUp frees the slot of a task that has not been launched.
+func (s *Slot) GiveUp(fx *effects.List) { s.release(fx) }
 
 // Send implements effects.Sender; it runs without the lock. A worker with a slot that
 // can't be written to is of no use: it is ended, and its watcher sees to the tasks once
@@ -80,7 +98,7 @@ func (s *Slot) guardAfter(d time.Duration, reason plugins.StopReason) {
 // clear takes the task out of the slot, whose lease goes on.
 func (s *Slot) clear() Hold {
 	h := s.hold
-	s.hold, s.overdue = nil, 0
+	s.hold, s.sent, s.overdue = nil, false, 0
 	s.Disarm()
 	return h
 }
@@ -93,7 +111,7 @@ func (s *Slot) release(fx *effects.List) {
 		if w.seat.alone {
 			s.pool.isolation.idle = append(s.pool.isolation.idle, w)
 		} else {
-			s.lane.balancer.Release(s.lease, s.pool.fleet.Now())
+			s.lane.balancer.Release(s.lease, s.pool.fleet.now())
 		}
 	}
 	w.settle(fx)
@@ -151,12 +169,31 @@ func (s handler) event(seq uint64, ev *task.Event) {
 // Ended implements plugins.Handler: the slot is free again, and gets its next task in
 // the same operation, so that it idles as little as it can.
 func (s handler) Ended(seq uint64, o plugins.Outcome) {
-	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
-		owner.Ended(h, o, fx)
-		s.pool.observe(h.Info(), o.RunTime)
-		s.worker.countTask()
-		s.release(fx)
+	s.pool.fleet.do(func(fx *effects.List) {
+		switch {
+		case s.seq != seq:
+		case s.probing.isAsked():
+			s.probed(o.Status == task.Completed && !o.Spent, fx)
+		case s.hold == nil:
+		case o.Fault != plugins.NoFault:
+			s.faulted(o, fx)
+		default:
+			s.ended(o, fx)
+		}
 	})
+}
+
+func (s *Slot) ended(o plugins.Outcome, fx *effects.List) {
+	w, t := s.worker, s.hold.Info()
+	s.pool.fleet.Owner.Ended(s.hold, o, fx)
+	s.pool.observe(t, o.RunTime)
+	w.faults = 0
+	w.noteRun(t)
+	w.countTask()
+	if o.Spent {
+		w.unfit(t, fx)
+	}
+	s.release(fx)
 }
 
 // Skipped implements plugins.Handler: the task waits for another worker, as this
@@ -214,14 +251,12 @@ func (s handler) giveBack(seq uint64, why Return) {
 	})
 }
 
-// overdue is called when a task did not stop within its grace: its worker is fenced.
+// overdue is called when a task did not stop within its grace: its worker is fenced. The
+// task is in it until then, whatever its caller has been told.
 func (s handler) overdue(seq uint64, reason plugins.StopReason) {
 	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
-		if owner.Overdue(h, reason, fx) {
-			s.Slot.overdue = reason
-		} else {
-			s.clear() // and its lease is never released
-		}
+		s.Slot.overdue = reason
+		owner.Overdue(h, reason, fx)
 		w := s.worker
 		w.fence(fmt.Sprintf("task %s (%s) did not stop", h.Info().ID, h.Info().ScriptPath), fx)
 		w.settle(fx) // it may have been fenced before, and this was the last task in it

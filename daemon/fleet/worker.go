@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,6 +36,9 @@ type Worker struct {
 	tasks          int           // that have ended here
 	why            string        // it leaves
 	hung           bool          // it did not answer, see watch.go
+	isUnfit        bool          // see unfit.go, as the next two
+	faults         int           // attempts in a row that the executor failed
+	runs           []*task.Task  // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
 	stderr []string
@@ -109,7 +114,7 @@ func (w *Worker) died(fx *effects.List) {
 func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	running := 0
 	for _, s := range w.slots {
-		if s.hold != nil && s.overdue == 0 && s.hold.Runs() {
+		if s.hold != nil && (s.overdue != 0 || s.hold.Runs()) {
 			running++
 		}
 	}
@@ -120,19 +125,8 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	}
 }
 
-// busy counts the slots that have a task which may end.
+// busy counts the slots that have a task.
 func (w *Worker) busy() int {
-	n := 0
-	for _, s := range w.slots {
-		if s.hold != nil && s.overdue == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// held counts the slots that have a task.
-func (w *Worker) held() int {
 	n := 0
 	for _, s := range w.slots {
 		if s.hold != nil {
@@ -140,6 +134,11 @@ func (w *Worker) held() int {
 		}
 	}
 	return n
+}
+
+// pending reports whether any of its tasks may still end by itself.
+func (w *Worker) pending() bool {
+	return slices.ContainsFunc(w.slots, func(s *Slot) bool { return s.hold != nil && s.overdue == 0 })
 }
 
 // faultless reports whether its death says nothing about the seat, because it was asked

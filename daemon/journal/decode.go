@@ -219,6 +219,14 @@ func decodeSchedule(record []byte) (name string, s Schedule, err error) {
 			s.Reason = string(f.bytes)
 		case scheduleMissed:
 			s.Missed = append(s.Missed, f.time())
+		case scheduleRefusedAt:
+			s.RefusedAt = f.time()
+		case scheduleDoneFrom:
+			s.Done = append(s.Done, Span{From: f.time()})
+		case scheduleDoneTo: // each follows its From
+			if n := len(s.Done); n > 0 {
+				s.Done[n-1].To = f.time()
+			}
 		}
 		return nil
 	})

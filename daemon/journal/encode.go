@@ -122,6 +122,9 @@ const (
 	scheduleSkipped
 	scheduleReason
 	scheduleMissed
+	scheduleRefusedAt
+	scheduleDoneFrom
+	scheduleDoneTo
 )
 
 func encodeSchedules(b []byte, all map[string]Schedule) []byte {
@@ -135,6 +138,10 @@ func encodeSchedules(b []byte, all map[string]Schedule) []byte {
 		one = appendBytes(one, scheduleReason, s.Reason)
 		for _, at := range s.Missed {
 			one = appendTime(one, scheduleMissed, at)
+		}
+		one = appendTime(one, scheduleRefusedAt, s.RefusedAt)
+		for _, x := range s.Done {
+			one = appendTime(appendTime(one, scheduleDoneFrom, x.From), scheduleDoneTo, x.To)
 		}
 		b = appendBytes(b, schedulesOne, one)
 	}

@@ -91,8 +91,13 @@ func (l *EventLog) After(c task.Cursor) ([]*task.Event, <-chan struct{}) {
 
 // Cursor is the place of the last event of r.
 func (r *Record) Cursor() task.Cursor {
-	return task.Cursor{Attempt: int(r.Attempts + r.Lives), Seq: r.events}
+	return task.Cursor{Attempt: int(r.marked), Seq: r.events}
 }
+
+// Mark has the cursors of r go on from its present attempt. They do not go back when an
+// attempt of which nothing has run is taken back, nor at a restart, where Seq begins anew:
+// it counts for two attempts, as the last one of before may have been taken back on disk.
+func (r *Record) Mark() { r.marked = max(r.marked, r.Attempts+2*r.Lives) }
 
 // EndCursor gives the event of the Result its place, before there is one.
 func (r *Record) EndCursor() task.Cursor {

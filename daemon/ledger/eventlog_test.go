@@ -124,3 +124,44 @@ func TestALogStaysWithinItsBounds(t *testing.T) {
 		}
 	})
 }
+
+// Whether an attempt is taken back, on disk or not, before or after the daemon dies.
+func TestCursorsNeverGoBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10})
+		k := plain()
+		r := add(s, k)
+		var last task.Cursor
+		var noted, lives uint32
+		var under bool // an attempt is under way
+		event := func() {
+			ev := &task.Event{Kind: task.EventProgress}
+			if r.Note(ev, ledger.EventBounds{PartialBytes: 1 << 20, NoteBytes: 1 << 20}); ev.Cursor.Compare(last) <= 0 {
+				t.Fatalf("%+v comes after %+v", ev.Cursor, last)
+			}
+			last = ev.Cursor
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"attempt", "attempt", "taken back", "restart"}).Draw(t, "then") {
+			case "attempt": // which is noted before
+				r.Attempts++
+				noted, under = r.Attempts, true
+				r.Mark()
+			case "taken back":
+				if !under {
+					continue
+				}
+				under = false
+				r.Attempts--
+				if rapid.Bool().Draw(t, "on disk, too") {
+					noted = r.Attempts
+				}
+			case "restart":
+				lives, under = lives+1, false
+				r = &ledger.Record{Task: k, Pool: pool("p"), Attempts: noted, Lives: lives}
+				r.Mark()
+			}
+			event()
+		}
+	})
+}

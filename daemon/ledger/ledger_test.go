@@ -213,10 +213,10 @@ func TestGapsOfEvictedTasksAreClosed(t *testing.T) {
 func TestWhatWasRestoredIsAsItWas(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	batch := task.NewID()
-	waits := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
+	waits := &ledger.Record{Task: plain(), Pool: pool("p")}
 	s.Restore(waits, now.Add(-time.Hour), queue.Now{Wall: now.Add(-time.Hour), Uptime: uptime - time.Hour})
 	s.Join(waits, batch)
-	r := &ledger.Record{Task: plain(), Pool: pool("p"), Lives: 2}
+	r := &ledger.Record{Task: plain(), Pool: pool("p")}
 	s.Restore(r, now.Add(-time.Minute), queue.Now{Wall: now.Add(-time.Minute), Uptime: uptime - time.Minute})
 	s.Join(r, batch)
 	res := result(r, task.TimedOut)

@@ -21,10 +21,14 @@ type Record struct {
 	// Worker is who has it, or had it last; nil before.
 	Worker *task.Worker
 	Owner  uint32
-	// Attempts counts the times that it was handed to a worker, Retries those that
-	// failed and were followed by another, Deaths the workers that died while they
-	// ran it alone.
-	Attempts, Retries, Deaths uint32
+	// Attempts counts the times that a worker was given it and may have begun it, Retries
+	// those that failed and were followed by another. Deaths are the workers that died
+	// while they ran it alone, and the daemons that died of it; Losses all the daemons
+	// that died while it ran, see Lose. None of them ever begins anew, at no restart.
+	Attempts, Retries, Deaths, Losses uint32
+	// Faults counts the attempts that failed because of the executor, FaultsRun those of
+	// them that may have run.
+	Faults, FaultsRun uint8
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
@@ -32,6 +36,9 @@ type Record struct {
 	Stopping, Suspect bool
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
+	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
+	// it.
+	Schedule string
 
 	// stamp is no other task's, and less than that of every task that was submitted later:
 	// lists are ordered by it. It is about when that was, in nanoseconds since 1970.
@@ -43,8 +50,10 @@ type Record struct {
 	uptime, began      time.Duration
 	batch              *Batch
 	// log is what is kept of its events; nil as long as nobody cares.
-	log      *EventLog
-	events   uint64 // of this attempt
+	log    *EventLog
+	events uint64 // in this life of the daemon
+	// marked is the first part of its cursors, which never goes back, see Mark.
+	marked   uint32
 	watchers []task.Watcher
 	result   *task.Result  // which does not change
 	done     chan struct{} // made when somebody waits; closed at the end

@@ -165,8 +165,7 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 // RestoreEnd gives a task that was restored the end that it had, so long ago that the
 // uptime was that. It is not counted as a new one.
 func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration) {
-	r.Attempts, r.events = uint32(res.Attempts), at.Seq
-	r.Lives = uint32(max(0, at.Attempt-res.Attempts))
+	r.Attempts, r.events, r.marked = uint32(res.Attempts), at.Seq, uint32(at.Attempt)
 	s.ended(r, res, uptime)
 	if r.batch != nil {
 		r.batch.ends(r)

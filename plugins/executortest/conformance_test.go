@@ -109,7 +109,7 @@ func TestAnExecutorWrittenFromTheDocumentConforms(t *testing.T) {
 	scripts := map[executortest.Behaviour]string{}
 	for _, b := range []executortest.Behaviour{executortest.Echo, executortest.Fails, executortest.Events, executortest.BlocksUntilStopped,
 		executortest.StrayOutput, executortest.Crashes, executortest.Exits, executortest.HugeResult, executortest.Environment,
-		executortest.SpawnsChild, executortest.ChildEscapes} {
+		executortest.SpawnsChild, executortest.ChildEscapes, executortest.Faulted, executortest.Breaks} {
 		scripts[b] = fmt.Sprintf("/%s", b)
 	}
 	executortest.Run(t, executortest.Suite{Scripts: scripts, Start: starter(supervisor.Spec{Command: build(t, "./testdata/foreign")})})

@@ -35,6 +35,7 @@ func FakeScripts() map[Behaviour]string {
 
 func fakeScripts() map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter) plugins.Outcome {
 	return map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter) plugins.Outcome{
+		Faulted: (*fakeSlot).faulted, Breaks: (*fakeSlot).breaks,
 		Echo: (*fakeSlot).echo, Fails: (*fakeSlot).fails, Panics: (*fakeSlot).panics, Events: (*fakeSlot).events,
 		BlocksUntilStopped: (*fakeSlot).block, StrayOutput: (*fakeSlot).strayOutput, Crashes: (*fakeSlot).crashes,
 		SpawnsChild: (*fakeSlot).spawnsChild, ChildEscapes: (*fakeSlot).childEscapes, Environment: (*fakeSlot).environment,
@@ -75,6 +76,7 @@ type fakeSlot struct {
 
 	mu      sync.Mutex
 	ended   uint64 // the seq that ran last
+	broken  bool   // it fails every task
 	stops   map[uint64]plugins.StopReason
 	changed chan struct{} // closed and replaced when stops changes
 }
@@ -87,6 +89,12 @@ func (s *fakeSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		s.ended = t.Seq
 		delete(s.stops, t.Seq)
 	}()
+	if s.broken {
+		return fault()
+	}
+	if t.Probe {
+		return completed(true)
+	}
 	run, ok := fakeScripts()[Behaviour(strings.TrimPrefix(t.ScriptPath, "/"))]
 	if !ok {
 		return failed("FileNotFoundError", t.ScriptPath, "script_not_found")
@@ -125,6 +133,19 @@ func completed(data any) plugins.Outcome {
 
 func (s *fakeSlot) echo(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
 	return plugins.Outcome{Status: task.Completed, Data: t.Params, Stdout: t.ID + "\n"}
+}
+
+func fault() plugins.Outcome {
+	o := failed("ExecutorError", "as asked", "executor")
+	o.Fault = plugins.Unrun
+	return o
+}
+
+func (s *fakeSlot) faulted(*plugins.Task, plugins.Emitter) plugins.Outcome { return fault() }
+
+func (s *fakeSlot) breaks(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
+	s.broken = true // only the slot's thread uses it
+	return plugins.Outcome{Status: task.Completed, Data: t.Params}
 }
 
 func (s *fakeSlot) fails(*plugins.Task, plugins.Emitter) plugins.Outcome {

@@ -75,13 +75,51 @@ func fails(b *bench) {
 	if o.Status != task.Failed || o.Error == nil || o.Error.Code != "exception" || !strings.Contains(o.Error.Message, "as asked") {
 		b.Fatalf("%s %+v", o.Status, o.Error)
 	}
+	if o.Fault != plugins.NoFault || o.Spent {
+		b.Errorf("a script's error is told as the executor's: %+v", o)
+	}
 	b.mustEcho("1")
+}
+
+func probes(b *bench) {
+	for range 3 {
+		if o := b.probe(); o.Status != task.Completed || o.Spent {
+			b.Fatalf("a probe of a sound worker: %+v %+v", o, o.Error)
+		}
+		b.mustEcho("1")
+	}
+}
+
+func faulted(b *bench) {
+	o := b.run(Faulted, "{}")
+	if o.Status != task.Failed || o.Fault != plugins.Unrun || o.Error == nil || o.Error.Code != "executor" {
+		b.Fatalf("%+v %+v", o, o.Error)
+	}
+	fails(b)
+}
+
+// breaks wants the worker to say with the Result that it is spent, or to fail what follows
+// by a fault, and then the probe.
+func breaks(b *bench) {
+	o := b.run(Breaks, "1")
+	if o.Spent {
+		return
+	}
+	if o = b.run(Echo, "1"); o.Status == task.Completed {
+		return // the executor could put it right
+	}
+	if o.Fault == plugins.NoFault {
+		b.Errorf("a broken worker blames the script: %+v %+v", o, o.Error)
+	}
+	if o = b.probe(); o.Status == task.Completed && !o.Spent {
+		b.Errorf("a broken worker passes the probe")
+	}
 }
 
 func panics(b *bench) {
 	o := b.run(Panics, "{}")
-	if o.Status != task.Failed || o.Error == nil || o.Error.Code != "executor" {
-		b.Fatalf("%s %+v", o.Status, o.Error)
+	if o.Status != task.Failed || o.Fault != plugins.Ran || o.Error == nil || o.Error.Code != "executor" {
+		b.Fatalf("%+v %+v", o, o.Error)
 	}
 	b.mustEcho("1")
 }

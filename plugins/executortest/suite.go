@@ -20,6 +20,11 @@ const (
 	Fails Behaviour = "fails"
 	// Panics makes the executor itself fail.
 	Panics Behaviour = "panics"
+	// Faulted makes the executor fail the attempt before anything of it has run.
+	Faulted Behaviour = "faulted"
+	// Breaks returns its params and leaves the worker as one that can't run tasks any
+	// more, by whatever means scripts have.
+	Breaks Behaviour = "breaks"
 	// Events reports progress 0.5 "half way", logs "hello" as info, and yields 1, 2
 	// and 3.
 	Events Behaviour = "events"
@@ -96,6 +101,9 @@ func Run(t *testing.T, s Suite) {
 		{"TasksOfASlotRunInOrder", []Behaviour{Echo}, inOrder},
 		{"AnErrorIsAFailedResult", []Behaviour{Fails, Echo}, fails},
 		{"AFailureOfTheExecutorFailsTheTaskOnly", []Behaviour{Panics, Echo}, panics},
+		{"AProbeRunsWhereTasksDo", []Behaviour{Echo}, probes},
+		{"AFaultIsToldFromAFailure", []Behaviour{Faulted, Fails, Echo}, faulted},
+		{"AWorkerThatCantRunTasksSaysSo", []Behaviour{Breaks, Echo}, breaks},
 		{"AResultThatIsTooLargeFailsTheTaskOnly", []Behaviour{HugeResult, Echo}, hugeResult},
 		{"OutputThatIsNotTextFailsTheTaskAtMost", []Behaviour{NotText, Echo}, notText},
 		{"EventsComeInOrderBeforeTheResult", []Behaviour{Events}, events},
@@ -163,6 +171,17 @@ func (b *bench) sendWithin(slot int, behaviour Behaviour, params string, timeout
 		b.Fatalf("send: %v", err)
 	}
 	return seq
+}
+
+// probe probes slot 0.
+func (b *bench) probe() plugins.Outcome {
+	b.Helper()
+	b.seq[0]++
+	seq := b.seq[0]
+	if err := b.worker.Slot(0).Send(&plugins.Task{Seq: seq, ID: "probe", Type: "cpu_bound", Attempt: 1, Params: []byte("1"), Probe: true}); err != nil {
+		b.Fatalf("send: %v", err)
+	}
+	return b.up[0].Wait(b, "ended", seq).Outcome
 }
 
 // run runs a task on slot 0 to its end.

@@ -200,6 +200,62 @@ func (Claim) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{2}
 }
 
+// Fault says that an attempt failed because of the executor: no descriptor was left to
+// open the script with, a part of the runtime is broken. The task goes back and runs
+// elsewhere, a bounded number of times, without a retry being used up. The slot gets no
+// other task before the worker has passed a probe.
+type Fault int32
+
+const (
+	// The executor has not failed: whatever the outcome, it is the script's.
+	Fault_FAULT_NONE Fault = 0
+	// Nothing of the script has run.
+	Fault_FAULT_UNRUN Fault = 1
+	// The script may have run. A task that must not run twice ends here.
+	Fault_FAULT_RAN Fault = 2
+)
+
+// Enum value maps for Fault.
+var (
+	Fault_name = map[int32]string{
+		0: "FAULT_NONE",
+		1: "FAULT_UNRUN",
+		2: "FAULT_RAN",
+	}
+	Fault_value = map[string]int32{
+		"FAULT_NONE":  0,
+		"FAULT_UNRUN": 1,
+		"FAULT_RAN":   2,
+	}
+)
+
+func (x Fault) Enum() *Fault {
+	p := new(Fault)
+	*p = x
+	return p
+}
+
+func (x Fault) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Fault) Descriptor() protoreflect.EnumDescriptor {
+	return file_executor_proto_enumTypes[3].Descriptor()
+}
+
+func (Fault) Type() protoreflect.EnumType {
+	return &file_executor_proto_enumTypes[3]
+}
+
+func (x Fault) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Fault.Descriptor instead.
+func (Fault) EnumDescriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{3}
+}
+
 type Outcome int32
 
 const (
@@ -239,11 +295,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[3].Descriptor()
+	return file_executor_proto_enumTypes[4].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[3]
+	return &file_executor_proto_enumTypes[4]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -252,7 +308,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{3}
+	return file_executor_proto_rawDescGZIP(), []int{4}
 }
 
 type DescribeRequest struct {
@@ -1252,6 +1308,10 @@ type Task struct {
 	// For how long the attempt may run, in nanoseconds from when it is claimed, by a
 	// clock that is never set; 0: for ever. The executor ends it as timed out then.
 	TimeoutNs int64 `protobuf:"varint,11,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
+	// A probe: the executor runs a trivial call of its own, on the way that scripts take,
+	// instead of a script. Its Result is COMPLETED if tasks can be run here; after any
+	// other the worker is replaced. One is sent after a fault, see Fault.
+	Probe bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
 	// Slot that is to run it; only on the connection of the loop slots.
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Bytes of params that follow this header.
@@ -1358,6 +1418,13 @@ func (x *Task) GetTimeoutNs() int64 {
 		return x.TimeoutNs
 	}
 	return 0
+}
+
+func (x *Task) GetProbe() bool {
+	if x != nil {
+		return x.Probe
+	}
+	return false
 }
 
 func (x *Task) GetSlot() uint32 {
@@ -1803,7 +1870,12 @@ type Result struct {
 	// CPU time of the slot's thread in user code.
 	CpuNs uint64 `protobuf:"varint,7,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`
 	// How long the task waited for the interpreter lock before its code began.
-	LockWaitNs    uint64 `protobuf:"varint,8,opt,name=lock_wait_ns,json=lockWaitNs,proto3" json:"lock_wait_ns,omitempty"`
+	LockWaitNs uint64 `protobuf:"varint,8,opt,name=lock_wait_ns,json=lockWaitNs,proto3" json:"lock_wait_ns,omitempty"`
+	// Whether the executor failed and not the script; outcome is FAILED then.
+	Fault Fault `protobuf:"varint,9,opt,name=fault,proto3,enum=cpulb.executor.v1.Fault" json:"fault,omitempty"`
+	// The worker is not to have another task: this one has left it as it can't be put
+	// right again. The Result itself holds.
+	Spent         bool `protobuf:"varint,10,opt,name=spent,proto3" json:"spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1892,6 +1964,20 @@ func (x *Result) GetLockWaitNs() uint64 {
 		return x.LockWaitNs
 	}
 	return 0
+}
+
+func (x *Result) GetFault() Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return Fault_FAULT_NONE
+}
+
+func (x *Result) GetSpent() bool {
+	if x != nil {
+		return x.Spent
+	}
+	return false
 }
 
 type Error struct {
@@ -2044,7 +2130,7 @@ const file_executor_proto_rawDesc = "" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
 	"lockWaitNs\"\x1b\n" +
 	"\x05Hello\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xc9\x03\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xdf\x03\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1f\n" +
@@ -2058,7 +2144,8 @@ const file_executor_proto_rawDesc = "" +
 	"\x06source\x18\n" +
 	" \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
-	"timeout_ns\x18\v \x01(\x03R\ttimeoutNs\x12\x12\n" +
+	"timeout_ns\x18\v \x01(\x03R\ttimeoutNs\x12\x14\n" +
+	"\x05probe\x18\f \x01(\bR\x05probe\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
 	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
@@ -2085,7 +2172,7 @@ const file_executor_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"5\n" +
 	"\x03Log\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x8c\x02\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xd2\x02\n" +
 	"\x06Result\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.cpulb.executor.v1.OutcomeR\aoutcome\x12.\n" +
 	"\x05error\x18\x02 \x01(\v2\x18.cpulb.executor.v1.ErrorR\x05error\x12\x16\n" +
@@ -2095,7 +2182,10 @@ const file_executor_proto_rawDesc = "" +
 	"\x06run_ns\x18\x06 \x01(\x04R\x05runNs\x12\x15\n" +
 	"\x06cpu_ns\x18\a \x01(\x04R\x05cpuNs\x12 \n" +
 	"\flock_wait_ns\x18\b \x01(\x04R\n" +
-	"lockWaitNs\"\x84\x01\n" +
+	"lockWaitNs\x12.\n" +
+	"\x05fault\x18\t \x01(\x0e2\x18.cpulb.executor.v1.FaultR\x05fault\x12\x14\n" +
+	"\x05spent\x18\n" +
+	" \x01(\bR\x05spent\"\x84\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
@@ -2116,7 +2206,12 @@ const file_executor_proto_rawDesc = "" +
 	"\x05Claim\x12\x15\n" +
 	"\x11CLAIM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCLAIM_CLAIMED\x10\x01\x12\x12\n" +
-	"\x0eCLAIM_RECALLED\x10\x02*{\n" +
+	"\x0eCLAIM_RECALLED\x10\x02*7\n" +
+	"\x05Fault\x12\x0e\n" +
+	"\n" +
+	"FAULT_NONE\x10\x00\x12\x0f\n" +
+	"\vFAULT_UNRUN\x10\x01\x12\r\n" +
+	"\tFAULT_RAN\x10\x02*{\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_COMPLETED\x10\x01\x12\x12\n" +
@@ -2145,80 +2240,82 @@ func file_executor_proto_rawDescGZIP() []byte {
 	return file_executor_proto_rawDescData
 }
 
-var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_executor_proto_goTypes = []any{
 	(Capability)(0),           // 0: cpulb.executor.v1.Capability
 	(StopReason)(0),           // 1: cpulb.executor.v1.StopReason
 	(Claim)(0),                // 2: cpulb.executor.v1.Claim
-	(Outcome)(0),              // 3: cpulb.executor.v1.Outcome
-	(*DescribeRequest)(nil),   // 4: cpulb.executor.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 5: cpulb.executor.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 6: cpulb.executor.v1.ConfigureRequest
-	(*Limits)(nil),            // 7: cpulb.executor.v1.Limits
-	(*ConfigureResponse)(nil), // 8: cpulb.executor.v1.ConfigureResponse
-	(*CancelRequest)(nil),     // 9: cpulb.executor.v1.CancelRequest
-	(*CancelResponse)(nil),    // 10: cpulb.executor.v1.CancelResponse
-	(*RecallRequest)(nil),     // 11: cpulb.executor.v1.RecallRequest
-	(*RecallResponse)(nil),    // 12: cpulb.executor.v1.RecallResponse
-	(*DrainRequest)(nil),      // 13: cpulb.executor.v1.DrainRequest
-	(*DrainResponse)(nil),     // 14: cpulb.executor.v1.DrainResponse
-	(*StacksRequest)(nil),     // 15: cpulb.executor.v1.StacksRequest
-	(*StacksResponse)(nil),    // 16: cpulb.executor.v1.StacksResponse
-	(*StatsRequest)(nil),      // 17: cpulb.executor.v1.StatsRequest
-	(*StatsResponse)(nil),     // 18: cpulb.executor.v1.StatsResponse
-	(*HealthRequest)(nil),     // 19: cpulb.executor.v1.HealthRequest
-	(*HealthResponse)(nil),    // 20: cpulb.executor.v1.HealthResponse
-	(*Hello)(nil),             // 21: cpulb.executor.v1.Hello
-	(*Task)(nil),              // 22: cpulb.executor.v1.Task
-	(*Event)(nil),             // 23: cpulb.executor.v1.Event
-	(*Started)(nil),           // 24: cpulb.executor.v1.Started
-	(*Skipped)(nil),           // 25: cpulb.executor.v1.Skipped
-	(*Partial)(nil),           // 26: cpulb.executor.v1.Partial
-	(*Progress)(nil),          // 27: cpulb.executor.v1.Progress
-	(*Log)(nil),               // 28: cpulb.executor.v1.Log
-	(*Result)(nil),            // 29: cpulb.executor.v1.Result
-	(*Error)(nil),             // 30: cpulb.executor.v1.Error
-	nil,                       // 31: cpulb.executor.v1.ConfigureRequest.SettingsEntry
-	nil,                       // 32: cpulb.executor.v1.Task.LabelsEntry
+	(Fault)(0),                // 3: cpulb.executor.v1.Fault
+	(Outcome)(0),              // 4: cpulb.executor.v1.Outcome
+	(*DescribeRequest)(nil),   // 5: cpulb.executor.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 6: cpulb.executor.v1.DescribeResponse
+	(*ConfigureRequest)(nil),  // 7: cpulb.executor.v1.ConfigureRequest
+	(*Limits)(nil),            // 8: cpulb.executor.v1.Limits
+	(*ConfigureResponse)(nil), // 9: cpulb.executor.v1.ConfigureResponse
+	(*CancelRequest)(nil),     // 10: cpulb.executor.v1.CancelRequest
+	(*CancelResponse)(nil),    // 11: cpulb.executor.v1.CancelResponse
+	(*RecallRequest)(nil),     // 12: cpulb.executor.v1.RecallRequest
+	(*RecallResponse)(nil),    // 13: cpulb.executor.v1.RecallResponse
+	(*DrainRequest)(nil),      // 14: cpulb.executor.v1.DrainRequest
+	(*DrainResponse)(nil),     // 15: cpulb.executor.v1.DrainResponse
+	(*StacksRequest)(nil),     // 16: cpulb.executor.v1.StacksRequest
+	(*StacksResponse)(nil),    // 17: cpulb.executor.v1.StacksResponse
+	(*StatsRequest)(nil),      // 18: cpulb.executor.v1.StatsRequest
+	(*StatsResponse)(nil),     // 19: cpulb.executor.v1.StatsResponse
+	(*HealthRequest)(nil),     // 20: cpulb.executor.v1.HealthRequest
+	(*HealthResponse)(nil),    // 21: cpulb.executor.v1.HealthResponse
+	(*Hello)(nil),             // 22: cpulb.executor.v1.Hello
+	(*Task)(nil),              // 23: cpulb.executor.v1.Task
+	(*Event)(nil),             // 24: cpulb.executor.v1.Event
+	(*Started)(nil),           // 25: cpulb.executor.v1.Started
+	(*Skipped)(nil),           // 26: cpulb.executor.v1.Skipped
+	(*Partial)(nil),           // 27: cpulb.executor.v1.Partial
+	(*Progress)(nil),          // 28: cpulb.executor.v1.Progress
+	(*Log)(nil),               // 29: cpulb.executor.v1.Log
+	(*Result)(nil),            // 30: cpulb.executor.v1.Result
+	(*Error)(nil),             // 31: cpulb.executor.v1.Error
+	nil,                       // 32: cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	nil,                       // 33: cpulb.executor.v1.Task.LabelsEntry
 }
 var file_executor_proto_depIdxs = []int32{
 	0,  // 0: cpulb.executor.v1.DescribeResponse.capabilities:type_name -> cpulb.executor.v1.Capability
-	7,  // 1: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
-	31, // 2: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	8,  // 1: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
+	32, // 2: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
 	1,  // 3: cpulb.executor.v1.CancelRequest.reason:type_name -> cpulb.executor.v1.StopReason
 	2,  // 4: cpulb.executor.v1.CancelResponse.claim:type_name -> cpulb.executor.v1.Claim
 	2,  // 5: cpulb.executor.v1.RecallResponse.claim:type_name -> cpulb.executor.v1.Claim
-	32, // 6: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
-	24, // 7: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
-	29, // 8: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
-	25, // 9: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
-	26, // 10: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
-	27, // 11: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
-	28, // 12: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
-	3,  // 13: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
-	30, // 14: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
-	4,  // 15: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
-	6,  // 16: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
-	9,  // 17: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
-	11, // 18: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
-	13, // 19: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
-	15, // 20: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
-	17, // 21: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
-	19, // 22: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
-	5,  // 23: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
-	8,  // 24: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
-	10, // 25: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
-	12, // 26: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
-	14, // 27: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
-	16, // 28: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
-	18, // 29: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
-	20, // 30: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
-	23, // [23:31] is the sub-list for method output_type
-	15, // [15:23] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	33, // 6: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
+	25, // 7: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
+	30, // 8: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
+	26, // 9: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
+	27, // 10: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
+	28, // 11: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
+	29, // 12: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
+	4,  // 13: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
+	31, // 14: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
+	3,  // 15: cpulb.executor.v1.Result.fault:type_name -> cpulb.executor.v1.Fault
+	5,  // 16: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
+	7,  // 17: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
+	10, // 18: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
+	12, // 19: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
+	14, // 20: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
+	16, // 21: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
+	18, // 22: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
+	20, // 23: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
+	6,  // 24: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
+	9,  // 25: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
+	11, // 26: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
+	13, // 27: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
+	15, // 28: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
+	17, // 29: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
+	19, // 30: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
+	21, // 31: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_executor_proto_init() }
@@ -2239,7 +2336,7 @@ func file_executor_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_executor_proto_rawDesc), len(file_executor_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -71,6 +71,7 @@ type seat struct {
 	seq   uint64
 	tasks map[uint64]*crewTask
 	busy  bool
+	lost  chan struct{} // closed when the connection has ended
 }
 
 // crewTask is one that has been sent.
@@ -96,7 +97,7 @@ func startCrewWorker(t *testing.T, kind string) *crewWorker {
 	w := &crewWorker{kind: kind, patience: hangs}
 	size := kinds[kind]
 	for i := range size.threads + size.loop {
-		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}})
+		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}, lost: make(chan struct{})})
 	}
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
 		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
@@ -241,12 +242,14 @@ func (s *seat) Progress(seq uint64, _ float64, _ string) {
 	}
 }
 
-// Started, Partial, Log and Lost are of no interest here.
+// Lost implements plugins.Handler.
+func (s *seat) Lost(error) { close(s.lost) }
+
+// Started, Partial and Log are of no interest here.
 
 func (s *seat) Started(uint64)                 {}
 func (s *seat) Partial(uint64, uint64, []byte) {}
 func (s *seat) Log(uint64, string, string)     {}
-func (s *seat) Lost(error)                     {}
 
 // gates are the FIFOs of a fixture at which its scripts wait: each of them reads
 // a byte. They are held open, so that nobody waits for somebody to come.

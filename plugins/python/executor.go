@@ -28,6 +28,8 @@ import (
 
 	"cpulb/embedpy"
 	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
 )
 
 // defaultInterruptAfter is how long a script that is cancelled may watch
@@ -49,6 +51,9 @@ type Executor struct {
 	settle         *embedpy.Object // the Python function settle
 	beat, stacks   *embedpy.Object // Python functions of those names
 	sources        sources
+	probes         probes
+	descriptors    unix.Rlimit     // at the start
+	spent          atomic.Bool     // see spent.go
 	mainThread     *embedpy.Thread // while OnSlotThread serves an exclusive slot
 	slots          []atomic.Pointer[slot]
 	loop           atomic.Pointer[loop] // nil: none
@@ -77,6 +82,9 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	}
 	e.conf = c
 	e.slots = make([]atomic.Pointer[slot], c.Slots)
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &e.descriptors); err != nil {
+		return "", err
+	}
 	start.Posted, start.OnMain = e.posted, e.onMain
 	if e.exclusive() {
 		if e.capture, err = embedpy.OpenCapture(c.OutputBytes); err != nil {
@@ -200,6 +208,9 @@ func (e *Executor) installSources() error {
 	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
 		return err
 	}
+	if err := e.installProbes(); err != nil {
+		return err
+	}
 	if e.scriptDirs == "" {
 		return nil
 	}
@@ -276,6 +287,10 @@ func (e *Executor) ask(ctx context.Context, function *embedpy.Object, args ...em
 
 // posted passes an event on to the slot, or the loop, of the task that sent it.
 func (e *Executor) posted(p embedpy.Post) {
+	if p.Kind == kindSpent {
+		e.spent.Store(true)
+		return
+	}
 	if p.Channel < uint64(len(e.slots)) {
 		if s := e.slots[p.Channel].Load(); s != nil {
 			s.posted(p)

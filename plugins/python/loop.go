@@ -82,17 +82,20 @@ func (l *loop) Start(slot int, t *plugins.Task, run plugins.LoopRun) {
 	l.mu.Lock()
 	l.tasks[slot-l.first] = loopTask{t.Seq, run}
 	l.mu.Unlock()
+	if t.Probe {
+		t = asProbe(t, l.executor.probes.loop)
+	}
 	if t.Function == mainFunction {
 		run.NeedsThread() // it is a process, which a thread waits for
 		return
 	}
 	args, err := l.executor.arguments(t)
 	if err != nil {
-		run.Ended(failed("executor", "OSError", err.Error()))
+		run.Ended(fault(plugins.Unrun, "OSError", err.Error()))
 		return
 	}
 	if err = l.call(l.submit, append([]embedpy.Value{embedpy.Int(int64(slot))}, args.values[:]...)...); err != nil {
-		run.Ended(failed("executor", "ExecutorError", err.Error()))
+		run.Ended(fault(plugins.Unrun, "ExecutorError", err.Error()))
 	}
 }
 
@@ -118,6 +121,7 @@ const (
 	kindBegun       = 10
 	kindEnded       = 11
 	kindNeedsThread = 12
+	kindBroken      = 13
 )
 
 func (l *loop) posted(p embedpy.Post) {
@@ -136,8 +140,15 @@ func (l *loop) posted(p embedpy.Post) {
 		t.run.Begun()
 	case kindNeedsThread:
 		t.run.NeedsThread()
+	case kindBroken:
+		l.executor.spent.Store(true)
+		o := fault(plugins.Ran, "ExecutorError", "the runtime could not end the task")
+		o.Spent = true
+		t.run.Ended(o)
 	case kindEnded:
-		t.run.Ended(l.executor.loopOutcome(p.Text))
+		o := l.executor.loopOutcome(p.Text)
+		l.executor.spend(&o)
+		t.run.Ended(o)
 	default:
 		emit(t.run, p)
 	}

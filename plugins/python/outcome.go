@@ -23,6 +23,7 @@ type head struct {
 	Stdout    string `json:"stdout"`
 	Stderr    string `json:"stderr"`
 	Truncated bool   `json:"truncated"`
+	Fault     uint8  `json:"fault"`
 	RunNS     int64  `json:"run_ns"`
 }
 
@@ -31,16 +32,19 @@ type head struct {
 // returned did not stop it.
 func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) plugins.Outcome {
 	report := s.thread.Report()
+	if report.Unsettled {
+		s.executor.spent.Store(true)
+	}
 	var o plugins.Outcome
 	switch {
 	case err != nil:
-		o = failed("executor", "ExecutorError", err.Error())
+		o = fault(plugins.Ran, "ExecutorError", err.Error())
 	case r.Len() == 1:
 		o = plugins.Outcome{Status: task.Completed, Data: r.Bytes(0)}
 	case r.Len() == 2:
 		o = decode(r.Bytes(1), r.Bytes(0))
 	default:
-		o = failed("executor", "ExecutorError", fmt.Sprintf("the runtime returned %d values", r.Len()))
+		o = fault(plugins.Ran, "ExecutorError", fmt.Sprintf("the runtime returned %d values", r.Len()))
 	}
 	if reason != 0 && (report.Interrupted || report.FlagSeen) {
 		o = stopAs(o, reason)
@@ -66,7 +70,7 @@ func (e *Executor) withinLimit(o plugins.Outcome) plugins.Outcome {
 func decode(text, data []byte) plugins.Outcome {
 	var h head
 	if err := json.Unmarshal(text, &h); err != nil {
-		return failed("executor", "ExecutorError", "the runtime's answer: "+err.Error())
+		return fault(plugins.Ran, "ExecutorError", "the runtime's answer: "+err.Error())
 	}
 	o := plugins.Outcome{Status: statusOf(h.Status), Stdout: h.Stdout, Stderr: h.Stderr, Truncated: h.Truncated,
 		RunTime: time.Duration(h.RunNS)}
@@ -75,6 +79,7 @@ func decode(text, data []byte) plugins.Outcome {
 		return o
 	}
 	o.Error = &task.Error{Type: h.Type, Message: h.Message, Traceback: h.Traceback, Code: h.Code, ExitCode: h.ExitCode}
+	o.Fault = plugins.Fault(h.Fault)
 	if o.Status != task.Failed && o.Error.Message == "" {
 		o.Error.Message = stopMessage(o.Status)
 	}
@@ -123,6 +128,13 @@ func stopMessage(s task.Status) string {
 
 func failed(code, kind, message string) plugins.Outcome {
 	return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: kind, Message: message, Code: code}}
+}
+
+// fault is the end of an attempt that the executor has failed, and not the script.
+func fault(f plugins.Fault, kind, message string) plugins.Outcome {
+	o := failed("executor", kind, message)
+	o.Fault = f
+	return o
 }
 
 // stopCoroutine cancels the coroutine of that task, if it has one, and reports

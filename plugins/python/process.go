@@ -77,7 +77,7 @@ func (e *Executor) startProcess(path string, args []string) (*plainProcess, plug
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = killAfter // for who has inherited its output and lives on
 	if err := p.cmd.Start(); err != nil {
-		return nil, failed("executor", "OSError", err.Error())
+		return nil, fault(plugins.Unrun, "OSError", err.Error())
 	}
 	return p, plugins.Outcome{}
 }
@@ -91,14 +91,14 @@ func (e *Executor) checkScript(path string) (plugins.Outcome, bool) {
 			r, callErr := t.Call(check, embedpy.Str(path))
 			switch {
 			case callErr != nil:
-				o = failed("executor", "ExecutorError", callErr.Error())
+				o = fault(plugins.Unrun, "ExecutorError", callErr.Error())
 			case r.Len() == 3:
 				o = failed(r.String(0), r.String(1), r.String(2))
 			}
 		})
 	}
 	if err != nil {
-		o = failed("executor", "ExecutorError", err.Error())
+		o = fault(plugins.Unrun, "ExecutorError", err.Error())
 	}
 	return o, o.Error == nil
 }
@@ -158,7 +158,7 @@ func (p *plainProcess) outcome(err error, path string) plugins.Outcome {
 			o.Error.ExitCode = exit.ExitCode()
 		}
 	} else if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		o = failed("executor", "OSError", fmt.Sprintf("%s: %v", path, err))
+		o = fault(plugins.Ran, "OSError", fmt.Sprintf("%s: %v", path, err))
 	}
 	o.Stdout, o.Stderr = p.stdout.text(), p.stderr.text()
 	o.Truncated = p.stdout.cut || p.stderr.cut

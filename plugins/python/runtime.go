@@ -13,7 +13,7 @@ var runtimeFiles embed.FS
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
 func runtimeModules() []string {
-	return []string{"cpulb", "modules", "errors", "report", "owner", "state", "loggers", "signals", "table", "streams", "keeper", "values", "context", "confine",
+	return []string{"cpulb", "held", "modules", "errors", "report", "owner", "state", "loggers", "signals", "table", "streams", "keeper", "values", "context", "confine",
 		"loader", "scripts", "exits", "plain", "exclusive", "siblings", "children", "shared", "process", "stacks", "slot"}
 }
 

@@ -61,9 +61,18 @@ func (s *slot) bind() (err error) {
 
 // Run implements plugins.Slot.
 func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	if t.Probe {
+		t = asProbe(t, s.executor.probes.thread)
+	}
+	o := s.runTask(t, emit)
+	s.executor.spend(&o)
+	return o
+}
+
+func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	args, err := s.executor.arguments(t)
 	if err != nil {
-		return failed("executor", "OSError", err.Error())
+		return fault(plugins.Unrun, "OSError", err.Error())
 	}
 	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
 		return stopped(reason)

@@ -32,6 +32,9 @@ type Process struct {
 	rss      int64
 	asked    int
 	linger   time.Duration
+	// spoilt: every task fails; probesToo: probes, too.
+	spoilt, probesToo bool
+	hang              bool // probes
 
 	ended chan struct{} // closed at its end
 	done  chan struct{} // closed once everything of it has been read
@@ -159,6 +162,33 @@ func (p *Process) OnPin(f func() error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.onPin = f
+}
+
+// spoil has every task fail from now on.
+func (p *Process) spoil(probesToo bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spoilt, p.probesToo = true, probesToo
+}
+
+// fails reports whether the process fails a task, or a probe.
+func (p *Process) fails(probe bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spoilt && (!probe || p.probesToo)
+}
+
+// HangProbes has no probe come back.
+func (p *Process) HangProbes() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hang = true
+}
+
+func (p *Process) hangsProbes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hang
 }
 
 // Freeze has the process stand still, as SIGSTOP does, until Thaw.

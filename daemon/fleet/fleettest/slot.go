@@ -13,22 +13,29 @@ import (
 // What a task does follows from the name of its script. Sleeps takes a duration for
 // its params, which the process spends; all others take anything.
 const (
-	Echo         = "echo"           // returns its params at once
-	Sleeps       = "sleeps"         // returns after a while, or when it is stopped
-	Fails        = "fails"          // raises an error
-	FailsOnce    = "fails_once"     // its first attempt does
-	Blocks       = "blocks"         // until it is stopped
-	Stubborn     = "stubborn"       // blocks, and does not stop
-	StubbornOnce = "stubborn_once"  // its first attempt does
-	Crashes      = "crashes"        // ends its process
-	Freezes      = "freezes"        // has its process stand still
-	Chats        = "chats"          // sends an event of each kind, and returns
-	NeedsAThread = "needs_a_thread" // is skipped on a loop
+	Echo          = "echo"            // returns its params at once
+	Sleeps        = "sleeps"          // returns after a while, or when it is stopped
+	Fails         = "fails"           // raises an error
+	FailsOnce     = "fails_once"      // its first attempt does
+	Blocks        = "blocks"          // until it is stopped
+	Stubborn      = "stubborn"        // blocks, and does not stop
+	StubbornOnce  = "stubborn_once"   // its first attempt does
+	Crashes       = "crashes"         // ends its process
+	CrashesOften  = "crashes_often"   // each attempt does but the third, which raises an error
+	Freezes       = "freezes"         // has its process stand still
+	Chats         = "chats"           // sends an event of each kind, and returns
+	NeedsAThread  = "needs_a_thread"  // is skipped on a loop
+	Unrunnable    = "unrunnable"      // the executor fails it before it runs, and is sound
+	Unanswerable  = "unanswerable"    // the executor fails it after it ran, and is sound
+	Spoils        = "spoils"          // returns, and leaves its process as one that fails every task
+	SpoilsALittle = "spoils_a_little" // returns, and leaves its process as one that fails every task but probes
+	Spends        = "spends"          // returns, and has its process say that it is spent
 )
 
 // Scripts lists all of them.
 func Scripts() []string {
-	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, Freezes, Chats, NeedsAThread}
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, NeedsAThread, Unrunnable, Unanswerable,
+		Spoils, SpoilsALittle, Spends}
 }
 
 // slot implements fleet.Conn: one thread of a process.
@@ -191,7 +198,24 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		deadline = time.After(timeout)
 	}
 	switch name := filepath.Base(j.task.ScriptPath); {
-	case name == Crashes:
+	case p.fails(j.task.Probe):
+		return faulted(plugins.Unrun), true
+	case j.task.Probe && p.hangsProbes():
+		<-p.ended
+		return plugins.Outcome{}, false
+	case j.task.Probe:
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
+	case name == Unrunnable:
+		return faulted(plugins.Unrun), true
+	case name == Unanswerable:
+		return faulted(plugins.Ran), true
+	case name == Spoils, name == SpoilsALittle:
+		p.spoil(name == Spoils)
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
+	case name == Spends:
+		p.spoil(true)
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, Spent: true}, true
+	case name == Crashes, name == CrashesOften && j.task.Attempt != 3:
 		p.Die("signal: segmentation fault")
 		return plugins.Outcome{}, false
 	case name == Freezes:
@@ -200,7 +224,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Stubborn, name == StubbornOnce && j.task.Attempt == 1:
 		<-p.ended
 		return plugins.Outcome{}, false
-	case name == Fails, name == FailsOnce && j.task.Attempt == 1:
+	case name == Fails, name == CrashesOften, name == FailsOnce && j.task.Attempt == 1:
 		return plugins.Outcome{Status: task.Failed, Error: &task.Error{Type: "ValueError", Message: "as asked", Code: "exception"}}, true
 	case name == Chats:
 		s.chat(j.task.Seq)
@@ -233,6 +257,10 @@ func (s *slot) chat(seq uint64) {
 	s.handler.Partial(seq, 1, []byte("1"))
 	s.handler.Progress(seq, 0.5, "half way")
 	s.handler.Log(seq, "info", "hello")
+}
+
+func faulted(f plugins.Fault) plugins.Outcome {
+	return plugins.Outcome{Status: task.Failed, Fault: f, Error: &task.Error{Type: "OSError", Message: "as asked", Code: "executor"}}
 }
 
 func stopped(r plugins.StopReason) plugins.Outcome {

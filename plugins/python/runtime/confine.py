@@ -6,10 +6,10 @@ themselves are held open from the start of the worker.
 """
 
 import errno
-import os
 
 from _embedpy import open_beneath
 from cpulb.errors import Refusal
+from cpulb.held import os
 
 folders = []  # (descriptor, real path); none: any file will do
 

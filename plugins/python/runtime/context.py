@@ -1,15 +1,13 @@
 """The context that a script's main gets."""
 
-import json
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 
-import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb import values
 from cpulb.errors import TooLarge
+from cpulb.held import _embedpy, json, traceback
 from cpulb.owner import Sink
 
 PARTIAL, PROGRESS, LOG = 1, 2, 3

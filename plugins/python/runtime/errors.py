@@ -1,5 +1,11 @@
 """Failures of a task that are not its script's exceptions."""
 
+import errno
+
+# What the kernel refuses the runtime because the process, or the machine, has no more of
+# it; EBADF is of a descriptor that a script has closed.
+SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EBADF))
+
 
 def unseen(function):
     """Make a function's frames count as importlib's own, which warnings and tracebacks pass over."""

@@ -1,20 +1,17 @@
 """A worker that runs one task at a time: the task owns the process."""
 
-import contextvars
-import os
 import sys
-import threading
-import warnings
 import weakref
-import _thread
 
-import _embedpy
 from cpulb import loader, plain, signals, streams, table
 from cpulb.exits import executor_of
+from cpulb.held import LOADED_BY_PYTHON, _embedpy, _thread, contextvars, filters_mutated, os, steady, threading
 from cpulb.keeper import Exclusive as Keeper
-from cpulb.modules import LOADED_BY_PYTHON, modules
-from cpulb.report import log
+from cpulb.modules import modules
+from cpulb.report import log, spend
 from cpulb.scripts import Kept, Script, execute, find_file, module_name
+
+MOST_LATE = 256  # threads that tasks have left behind: with more, others may not get any
 
 
 class Exclusive:
@@ -45,7 +42,7 @@ class Exclusive:
 
     def begin(self, context, path, function):
         """Make the process that of the script, which is loaded if need be; return the script and its function."""
-        warnings._filters_mutated()  # a warning that a task before has shown is shown again
+        filters_mutated()  # a warning that a task before has shown is shown again
         if function == plain.MAIN:
             return self.enter_plain(path)
         script = self.kept.get(path)
@@ -111,13 +108,14 @@ class Exclusive:
 
     def settle(self):
         """Put the process back; called when something has changed."""
-        if _thread._count() or self.late:
-            self.part_from_threads()
+        steady()
         try:
+            if _thread._count() or self.late:
+                self.part_from_threads()
             self.keeper.settle()
         except BaseException as error:
             self.keeper.in_doubt = True
-            log("the process can't be put back after %s: %s" % (self.keeper.script.path, type(error).__name__))
+            spend("the process can't be put back after %s: %s" % (self.keeper.script.path, type(error).__name__))
 
     def part_from_threads(self):
         """Threads that a task has left: they are named, and what they print or where they go is not the next one's.
@@ -131,6 +129,8 @@ class Exclusive:
         now = {thread for thread in alive if thread in before or thread not in own and executor_of(thread) is None}
         if now - before and self.keeper.script is not None:
             log("%s has left threads: %s" % (self.keeper.script.path, ", ".join(sorted(t.name for t in now - before))))
+        if len(now) > MOST_LATE:
+            spend("%s has left %d threads" % (self.keeper.script.path, len(now)))
         if now != before:
             self.late = weakref.WeakSet(now)
             streams.part_from(self.late, self.streams)

@@ -6,12 +6,11 @@ it is imported is for everybody, since that happens once: all learn of it.
 """
 
 import sys
-import threading
 
-import _embedpy
 from cpulb.errors import unseen
+from cpulb.held import _embedpy, threading
 from cpulb.modules import modules
-from cpulb.report import log
+from cpulb.report import log, spend
 from cpulb.state import ABSENT
 
 
@@ -180,5 +179,5 @@ class Exclusive(Keeper):
         left = self.changed(script.want, self.read())
         if left:
             self.in_doubt = True
-            log("%s left what can't be put back: %s" % (script.path, ", ".join(self.table[i].name for i in left)))
+            spend("%s left what can't be put back: %s" % (script.path, ", ".join(self.table[i].name for i in left)))
         self.remember(script.want)

@@ -5,19 +5,21 @@ that are not a library's. Bytecode caches are neither read nor written: they tel
 versions apart by whole seconds, and the folder may be somebody else's.
 """
 
-import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
 
 from _embedpy import unshielded
 from cpulb import confine
 from cpulb.errors import unseen
+from cpulb.held import os
 from cpulb.keeper import importing
 from cpulb.modules import modules
 
 
 class Watcher:
     """Where it is noted what a script depends on."""
+
+    executed = 0  # how many files of scripts have been executed, or are about to be
 
     def script(self):
         """The script for which the calling thread loads something, or None."""
@@ -39,6 +41,8 @@ class Source(SourceFileLoader):
             return self.source_to_code(data, self.path)
         except (ValueError, UnicodeError) as error:
             raise SyntaxError(str(error), (self.path, None, None, None)) from None
+        finally:
+            watcher.executed += 1
 
     def get_data(self, path):
         return confine.read(os.path.realpath(path)) if confine.folders else super().get_data(path)

@@ -6,21 +6,17 @@ What is said of tasks goes to the host by _embedpy.post; nothing here waits for 
 """
 
 import asyncio
-import contextvars
-import inspect
-import json
-import threading
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-import _embedpy
 from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
+from cpulb.held import _embedpy, contextvars, inspect, json, threading, traceback
+from cpulb.loader import watcher
 from cpulb.owner import running
 from cpulb.slot import Slot, head
 
-BEGUN, ENDED, NEEDS_THREAD = 10, 11, 12
+BEGUN, ENDED, NEEDS_THREAD, BROKEN = 10, 11, 12, 13
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
 
 
@@ -52,6 +48,8 @@ class LoopSlot(Slot):
 
     def begin(self, params, path, function, seq, *task):
         self.seq, self.task = seq, None
+        self.inside = self.began = False
+        self.executed = watcher.executed
         context = self.context = LoopContext(self, path, seq, *task)
         began = time.monotonic_ns()
         try:
@@ -76,13 +74,23 @@ class LoopSlot(Slot):
             self.loop.call_later(INTERRUPT_SECONDS, self.stop, seq, reason)  # it may go on all the same
 
     async def drive(self, context, params, function, wants_context, began):
-        self.house.enter(context)
+        broken = self.broken(self.index, self.seq)
         try:
-            answer = self.ended(await self.data(context, params, function, wants_context))
-        except BaseException as exc:
-            answer = self.failed(self.cause(context, exc))
-        await self.end_children(context)
-        self.post_end(answer, began)
+            self.house.enter(context)
+            try:
+                answer = self.ended(await self.data(context, params, function, wants_context))
+            except BaseException as exc:
+                answer = self.failed(self.cause(context, exc))
+            await self.end_children(context)
+            self.post_end(answer, began)
+        except BaseException:
+            broken()
+
+    @staticmethod
+    def broken(index, seq):
+        """A function that says that the runtime can't end a task. It uses nothing that a script can have taken away."""
+        post, kind = _embedpy.post, BROKEN
+        return lambda: post(index, seq, kind, 0.0, b"")
 
     async def data(self, context, params, function, wants_context):
         """Run the task; return its data as JSON text."""
@@ -92,6 +100,7 @@ class LoopSlot(Slot):
             context._reason = self.early[1]
         context.check_cancelled()
         value = self.loads(params)
+        self.inside = self.began = True
         value = function(value, context) if wants_context else function(value)
         while inspect.isawaitable(value):
             value = await value
@@ -100,6 +109,7 @@ class LoopSlot(Slot):
         elif inspect.isgenerator(value):
             text = self.drain(value, context)
         else:
+            self.inside = False
             text = values.to_json(value, self.dumps)
         context.check_cancelled()  # one that was told to stop has not completed, whatever it made of that
         return text
@@ -220,8 +230,16 @@ class Loop:
             found = self.slots[index] = LoopSlot(self.loop, index, *self.about)
         return found
 
-    def submit(self, index, *task):
-        self.loop.call_soon_threadsafe(lambda: self.slot(index).begin(*task))
+    def submit(self, index, params, path, function, seq, *task):
+        slot, broken = self.slot, LoopSlot.broken(index, seq)
+
+        def begin():
+            try:
+                slot(index).begin(params, path, function, seq, *task)
+            except BaseException:
+                broken()
+
+        self.loop.call_soon_threadsafe(begin)
         return ()
 
     def stop(self, index, seq, reason):

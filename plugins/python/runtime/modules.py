@@ -5,10 +5,9 @@ ready. A module from elsewhere belongs to the script that has loaded it, under i
 own name, and is in sys.modules while that script's tasks run.
 """
 
-import os
 import sys
 
-LOADED_BY_PYTHON = frozenset(sys.modules)  # before our own modules had any imports; what python3 itself has loaded
+from cpulb.held import LOADED_BY_PYTHON, os
 
 
 class Modules:

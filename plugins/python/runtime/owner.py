@@ -1,8 +1,9 @@
 """Which task the calling code belongs to, where several share a process."""
 
-import contextvars
 import threading
 import weakref
+
+from cpulb.held import contextvars
 
 # The context of the task: set for its slot's thread and, on a loop, for its coroutine,
 # whence asyncio passes it on to whatever is started there.

@@ -9,15 +9,14 @@ waited for, what it has registered with atexit is called, its variables go.
 import builtins
 import gc
 import sys
-import threading
 import traceback
 import weakref
 from types import ModuleType
 
-import _embedpy
 from cpulb import TaskCancelled
 from cpulb.errors import ExitCode, Refusal
 from cpulb.exits import AtExit, end_libraries, end_main_thread, end_threads, revive_main_thread
+from cpulb.held import _embedpy, threading
 from cpulb.loader import Source
 from cpulb.streams import flush
 

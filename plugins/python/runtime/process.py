@@ -3,12 +3,11 @@
 import _frozen_importlib
 import importlib
 import sys
-import threading
 
-import _embedpy
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb.errors import unseen
 from cpulb.exclusive import Exclusive
+from cpulb.held import _embedpy, threading
 from cpulb.shared import Shared
 from cpulb.state import is_loaded
 from cpulb.table import Affinity

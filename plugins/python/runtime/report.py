@@ -1,10 +1,9 @@
 """How a failure looks to the one who wrote the script."""
 
-import os
 import re
-import traceback
 
-import _embedpy
+from cpulb.held import _embedpy, os, traceback
+
 
 MESSAGE_BYTES = 16 << 10
 TRACEBACK_BYTES = 64 << 10
@@ -14,16 +13,17 @@ STDLIB = os.path.dirname(os.__file__) + os.sep
 _private = re.compile(r"\b_cpulb_[0-9a-f]{8}_")  # see siblings.py
 
 
-def describe(exc):
-    """Return message and traceback of exc, the latter from the script's first frame."""
+def describe(exc, whole=False):
+    """Return message and traceback of exc, the latter from the script's first frame, or whole."""
     try:
         message = str(exc)
     except BaseException as error:
         message = "the exception can't be shown: its __str__ raised %s" % type(error).__name__
     try:
         shown = traceback.TracebackException(type(exc), exc, exc.__traceback__)
-        _strip(shown)
-        _start_in_script(shown)
+        if not whole:
+            _strip(shown)
+            _start_in_script(shown)
         trace = "".join(shown.format())
     except Exception as error:
         trace = "the traceback can't be shown: %s" % type(error).__name__
@@ -68,6 +68,15 @@ def log_bytes(data):
         os.write(_embedpy.log_descriptor(), data)
     except OSError:
         pass  # nobody reads it any more
+
+
+SPENT = 20  # kind of an event: see spend
+
+
+def spend(message):
+    """Say, in the log and to the host, that the worker is not to have another task."""
+    log(message)
+    _embedpy.post(0, 0, SPENT, 0.0, b"")
 
 
 def log(message):

@@ -1,8 +1,6 @@
 """Scripts: loaded once, and loaded again when they, or modules of theirs, have changed."""
 
 import gc
-import inspect
-import os
 import sys
 from collections import OrderedDict
 from importlib.util import module_from_spec, spec_from_file_location
@@ -12,7 +10,8 @@ from weakref import WeakSet
 
 from _embedpy import resolved, signature
 from cpulb import confine
-from cpulb.errors import Refusal
+from cpulb.errors import SCARCE, Refusal
+from cpulb.held import inspect, os
 from cpulb.loader import Source
 from cpulb.modules import modules
 
@@ -198,6 +197,8 @@ def find_file(path):
     except IsADirectoryError:
         raise Refusal("script_unreadable", "IsADirectoryError", "%s is a folder, not a script" % path) from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in SCARCE:
+            raise
         raise Refusal("script_unreadable", type(error).__name__, "the script can't be read: %s" % error) from None
     raise Refusal("script_not_found", "FileNotFoundError", "there is no script %s" % path)
 

@@ -1,18 +1,15 @@
 """A worker that runs several tasks at once: they share the process as threads of any server do."""
 
-import contextvars
 import sys
-import threading
-import warnings
 from time import sleep
 
-import _embedpy
 from cpulb import TaskCancelled, children, loader, siblings, streams, table
 from cpulb.errors import SameFailure
+from cpulb.held import _embedpy, contextvars, filters_mutated, steady, threading
 from cpulb.keeper import Keeper
 from cpulb.modules import modules
 from cpulb.owner import note_starters, owner, running
-from cpulb.report import log
+from cpulb.report import log, spend
 from cpulb.scripts import Kept, Script, execute, find_file, module_name
 from cpulb.loggers import Loggers
 from cpulb.state import ABSENT, Attribute, Environ, Items, Names
@@ -120,6 +117,8 @@ class SharedKeeper(Keeper):
         if not self.differs(i, entry.read(), want[i]):
             return
         self.restore([i], want)
+        if self.differs(i, entry.read(), want[i]):
+            spend("%s can't be put back" % entry.name)
         scripts = {context._script for context in contexts if context._script is not None}
         if scripts and not entry.quiet and not any(i in script.overlay for script in scripts):
             log("%s was left changed by %s; it has been put back"
@@ -184,8 +183,9 @@ class Shared:
 
     def begin(self, context, path, function):
         """A task begins: return its script, which is loaded if need be, and its function."""
+        steady()
         running.set(context)
-        warnings._filters_mutated()  # a warning that a task before has shown is shown again
+        filters_mutated()  # a warning that a task before has shown is shown again
         self.keeper.enter(context)
         script = self.kept.get(path) or self.load_once(context, path)
         self.kept.used(script)
@@ -198,13 +198,14 @@ class Shared:
         running.set(context)
 
     def end(self, context, of_thread):
+        steady()
         for entry in self.streams:
             entry.flush_replaced()
         context._ended = True
         try:
             self.keeper.end(context, of_thread)
         except BaseException as error:
-            log("the process can't be put back after %s: %s" % (context.script_path, type(error).__name__))
+            spend("the process can't be put back after %s: %s" % (context.script_path, type(error).__name__))
         running.set(None)
         sinks, context._sinks = context._sinks, {}
         return sinks

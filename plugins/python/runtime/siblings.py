@@ -8,12 +8,12 @@ importlib.import_module("name") there gets the first folder's, as the log says.
 
 import ast
 import hashlib
-import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 
 from _embedpy import signature
+from cpulb.held import os
 from cpulb.loader import DETAILS, Finder, Source, watcher
 from cpulb.modules import LOADED_BY_PYTHON, modules
 from cpulb.report import log

@@ -6,9 +6,9 @@ Only Python's main thread may set handlers, so only an exclusive worker's task c
 import _signal
 import _thread
 import sys
-import threading
 
-import _embedpy
+from cpulb.held import _embedpy, threading
+
 
 HOST = (_signal.SIG_DFL, _signal.SIG_IGN)
 NUMBERS = tuple(sorted(n for n in _signal.valid_signals() if n not in (_signal.SIGKILL, _signal.SIGSTOP)))

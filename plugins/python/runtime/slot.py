@@ -1,20 +1,20 @@
 """One slot: runs one task at a time on one OS thread."""
 
-import contextlib
-import json
-import os
-import threading
 import types
+from json.encoder import encode_basestring_ascii
 
-import _embedpy
 from cpulb import TaskCancelled, TaskTimeout, process, stacks, values
 from cpulb.context import CANCELLED, TIMED_OUT, Context
-from cpulb.errors import BadValue, ExitCode, Refusal, SameFailure, TooLarge
-from cpulb.report import describe
+from cpulb.errors import SCARCE, BadValue, ExitCode, Refusal, SameFailure, TooLarge
+from cpulb.held import _embedpy, contextlib, os, steady, threading
+from cpulb.loader import watcher
+from cpulb.report import OWN_FILES, STDLIB, describe, log
 
 COMPLETED, FAILED = 0, 3  # beside CANCELLED and TIMED_OUT
+UNRUN, RAN = 1, 2  # faults: failures of the runtime and not of the script; how far it may have come
 WAKE_SECONDS = 0.05  # until a loop that was told to stop looks again whether it has been interrupted
 
+RUNTIME_FILES = (*OWN_FILES, STDLIB)
 LAZY = frozenset((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
 
 awaiting = {}  # (slot, seq) -> (loop, asyncio task): what stop() can reach at an await
@@ -59,6 +59,9 @@ class Slot:
         self.context = None
         self.running = False
         self.looped = False  # whether the task has had a loop of its own
+        self.inside = False  # whether the script's own lines run: what is raised then is its own
+        self.began = False   # whether main has been called
+        self.executed = 0    # watcher.executed before the task
         stacks.workplaces.setdefault(threading.get_ident(), self)
 
     @property
@@ -75,7 +78,9 @@ class Slot:
         is one region: an interrupt can strike anywhere in it, and then broken() answers.
         """
         self.context = context = Context(self, path, *task)
-        self.running, self.looped = True, False
+        self.running = True
+        self.looped = self.inside = self.began = False
+        self.executed = watcher.executed
         try:
             # Of it only a script's own lines can be interrupted: see loader.Source.
             script, (call, wants_context) = _embedpy.shielded(self.house.begin, context, path, function)
@@ -94,9 +99,11 @@ class Slot:
         if self.shared:
             self.house.enter(context)
         value = self.loads(params)
+        self.inside = self.began = True
         value = call(value, context) if wants_context else call(value)
         if type(value) in LAZY:
             return self.finish(value, context)
+        self.inside = False
         return values.to_json(value, self.dumps)
 
     def title(self):
@@ -118,6 +125,7 @@ class Slot:
             return result
         if type(result) in LAZY:
             return self.finish(result, context)
+        self.inside = False
         return values.to_json(result, self.dumps)
 
     def drain(self, generator, context):
@@ -171,8 +179,11 @@ class Slot:
         return await coroutine
 
     def failed(self, exc):
+        steady()
         while isinstance(exc, SameFailure):
             exc = exc.error
+        if self.is_fault(exc):
+            return self.fault(exc)
         kind = type(exc).__name__
         if isinstance(exc, Refusal):
             return self.ended(None, FAILED, exc.kind, str(exc), None, exc.code)
@@ -198,6 +209,19 @@ class Slot:
             exc.__traceback__ = exc.__context__ = exc.__cause__ = None
         return self.ended(None, status, kind, message, trace, code)
 
+    def is_fault(self, exc):
+        """Whether the runtime has failed and not the script."""
+        if self.inside or not isinstance(exc, Exception) or isinstance(exc, (Refusal, TooLarge, ExitCode, BadValue, SyntaxError)):
+            return False
+        return exc.errno in SCARCE if isinstance(exc, OSError) and not passes_script(exc) else not passes_script(exc)
+
+    def fault(self, exc):
+        """The end of an attempt that the runtime has failed; what has happened is for the log."""
+        message, trace = describe(exc, whole=True)
+        log("a task can't be run here: %s" % trace.rstrip())
+        ran = RAN if self.inside or self.began or self.executed != watcher.executed else UNRUN
+        return self.ended(None, FAILED, type(exc).__name__, message, None, "executor", fault=ran)
+
     @staticmethod
     def is_loading(exc):
         """Whether a SyntaxError comes from compiling the script or a module of its own."""
@@ -206,13 +230,13 @@ class Slot:
             trace = trace.tb_next
         return trace is not None and trace.tb_frame.f_code.co_filename.startswith(("<cpulb>/", "<frozen importlib"))
 
-    def ended(self, data, status=COMPLETED, kind=None, message=None, trace=None, code=None, exit_code=0):
-        self.running = False
+    def ended(self, data, status=COMPLETED, kind=None, message=None, trace=None, code=None, exit_code=0, fault=0):
+        self.running = self.inside = False
         sinks = _embedpy.shielded(self.house.end, self.context, self.of_thread)
         if status == COMPLETED and not sinks:
             return (data,)
         texts = {name: sink.take().decode() for name, sink in sinks.items()}
-        return data, head(status=status, type=kind, message=message, traceback=trace, code=code, exit_code=exit_code,
+        return data, head(status=status, type=kind, message=message, traceback=trace, code=code, exit_code=exit_code, fault=fault,
                           truncated=any(sink.truncated for sink in sinks.values()), **texts)
 
     def broken(self, exc):
@@ -227,7 +251,18 @@ def open_runner(asyncio):
     return runner
 
 
+def passes_script(exc):
+    """Whether an exception comes from a script: a line of it is among those that it has passed, or compiling it."""
+    trace = exc.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_name == "source_to_code" or not code.co_filename.startswith(RUNTIME_FILES) or "-packages" in code.co_filename:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def head(**fields):
     """What is to be said of an end beside its data, as JSON: status, type, message,
-    traceback, code, exit_code, stdout, stderr, truncated, run_ns; what is None or empty is left out."""
-    return json.dumps({name: value for name, value in fields.items() if value}).encode()
+    traceback, code, exit_code, fault, stdout, stderr, truncated, run_ns; what is None or empty is left out."""
+    return values.make_encoder(encode_basestring_ascii)({name: value for name, value in fields.items() if value}).encode()

@@ -2,10 +2,8 @@
 
 import faulthandler
 import sys
-import threading
-import traceback
 
-import _embedpy
+from cpulb.held import _embedpy, threading, traceback
 from cpulb.report import clean
 
 STACKS_BYTES = 1 << 20

@@ -4,11 +4,12 @@ An Entry reads one thing, compares and restores it. What it has read is a value 
 later changes do not change. table.py has the entries.
 """
 
-import os
+import os as live_os  # for what scripts see of it
 import sys
 from types import ModuleType
 
-import _embedpy
+from cpulb.held import _embedpy, os
+
 
 ABSENT = type("ABSENT", (), {"__repr__": lambda self: "ABSENT"})()  # of a module that is not loaded, or a name that is not there
 
@@ -166,13 +167,13 @@ class Environ(Entry):
 
     def __init__(self):
         super().__init__("environment", self.get, self.put, quick=False)
-        self.live = os.environ
+        self.live = live_os.environ
 
     def get(self):
         return dict(os.fsdecode(text).partition("=")[::2] for text in _embedpy.variables())
 
     def put(self, value):
-        os.environ = self.live
+        live_os.environ = self.live
         for name in {*self.live, *self.get()} - value.keys():
             self.live.pop(name, None)
             os.unsetenv(name)

@@ -8,11 +8,11 @@ wrapped or replaced is made anew for others: whoever holds the old one keeps it.
 
 import io
 import sys
-import threading
 import weakref
 from functools import partial
 from operator import attrgetter
 
+from cpulb.held import threading
 from cpulb.owner import owner
 from cpulb.report import log_bytes
 from cpulb.state import Entry

@@ -8,13 +8,13 @@ import _locale
 import _thread
 import builtins
 import gc
-import os
 import sys
 import time
 import warnings
 from functools import partial
 
 from cpulb import signals
+from cpulb.held import os
 from cpulb.loggers import Loggers
 from cpulb.state import ABSENT, Attribute, Entry, Environ, Items, Names
 
@@ -195,6 +195,21 @@ SYS_OTHERS = ("path", "argv", "meta_path", "path_hooks", "stdin", "stdout", "std
               "modules", "last_exc", "last_type", "last_value", "last_traceback")
 
 
+# Modules of which everybody's scripts, and the runtime, use functions by name: what one has
+# put there is not the next one's. With the names that others look after, or that change
+# without a script's doing.
+CORE = {
+    "os": ("environ", "environb"), "posixpath": (), "genericpath": (), "stat": (), "io": (), "codecs": (), "abc": (),
+    "json": (), "json.encoder": (), "json.decoder": (), "json.scanner": (),
+    "threading": ("excepthook", "_profile_hook", "_trace_hook", "_main_thread", "_SHUTTING_DOWN"), "_thread": (),
+    "traceback": (), "linecache": (), "inspect": (), "contextlib": (), "contextvars": (), "types": (), "weakref": (),
+    "functools": (), "collections": (), "operator": (), "enum": (), "re": (), "copyreg": (),
+    "time": ("tzname", "timezone", "altzone", "daylight"),
+    "importlib": (), "importlib.util": (), "importlib.machinery": (),
+    "warnings": ("filters", "showwarning", "formatwarning", "_showwarnmsg_impl", "_filters_version", "onceregistry", "defaultaction"),
+}
+
+
 def table(streams=(), main_thread=False):
     """All entries. streams are those of the standard streams; main_thread says whether tasks run in it."""
     entries = [
@@ -207,6 +222,7 @@ def table(streams=(), main_thread=False):
         Entry("locale", lambda: _locale.setlocale(_locale.LC_ALL, None), lambda value: _locale.setlocale(_locale.LC_ALL, value), quick=False),
         Names(sys, SYS_OTHERS),
         Names(builtins, ("_", "__debug__")),
+        *(Names(sys.modules[name], others) for name, others in CORE.items() if name in sys.modules),
         Attribute("builtins", "_"),
         Items(sys, "argv"),
         Items(sys, "path"),

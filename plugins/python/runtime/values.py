@@ -10,15 +10,14 @@ import collections
 import dataclasses
 import datetime
 import enum
-import json
 import math
-import os
 import sys
 import types
 from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
 from _embedpy import plain_keys
 from cpulb.errors import BadValue, Refusal
+from cpulb.held import json, os
 
 MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
 

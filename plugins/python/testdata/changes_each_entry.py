@@ -24,7 +24,7 @@ import time
 import tracemalloc
 import warnings
 
-from cpulb import process
+from cpulb import process, table
 
 try:
     import numpy
@@ -96,6 +96,7 @@ WAYS = {
     "names of sys": [rebind(sys, "excepthook", print), rebind(sys, "displayhook", print), rebind(sys, "unraisablehook", print),
                      rebind(sys, "breakpointhook", print), rebind(sys, "tracebacklimit", 1), rebind(sys, "changed", 1),
                      rebind(sys, "exit", print), lambda: delattr(sys, "getsizeof")],
+    **{"names of " + name: [rebind(sys.modules[name], "changed", 1)] for name in table.CORE if name in sys.modules},
     "names of builtins": [rebind(builtins, "changed", 1), rebind(builtins, "sorted", list), lambda: delattr(builtins, "zip")],
     "builtins._": [rebind(builtins, "_", str), lambda: sys.displayhook(7)],
     "sys.argv": [lambda: sys.argv.append("-v"), rebind(sys, "argv", ["x"]), rebind(sys, "argv", None)],

@@ -86,6 +86,7 @@ type executor struct {
 type slot struct {
 	claimed  uint64
 	recalled map[uint64]bool
+	broken   bool // only its own goroutine uses it
 	stops    map[uint64]proto.StopReason
 }
 
@@ -244,7 +245,18 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 // run is what the scripts do.
 func (e *executor) run(conn net.Conn, s *slot, t *proto.Task, params []byte) ([]byte, *proto.Result) {
 	completed := &proto.Result{Outcome: proto.Outcome_OUTCOME_COMPLETED}
+	switch {
+	case s.broken:
+		return nil, fault()
+	case t.Probe:
+		return params, completed
+	}
 	switch t.ScriptPath {
+	case "/faulted":
+		return nil, fault()
+	case "/breaks":
+		s.broken = true
+		return params, completed
 	case "/echo":
 		completed.Stdout = t.TaskId + "\n"
 		return params, completed
@@ -315,6 +327,12 @@ func (e *executor) block(s *slot, seq uint64, timeout time.Duration) *proto.Resu
 		}
 		e.changed.Wait()
 	}
+}
+
+func fault() *proto.Result {
+	r := failed("Error", "as asked", "executor")
+	r.Fault = proto.Fault_FAULT_UNRUN
+	return r
 }
 
 func failed(kind, message, code string) *proto.Result {

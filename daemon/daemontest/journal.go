@@ -1,0 +1,76 @@
+package daemontest
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cpulb/daemon/config"
+	"cpulb/daemon/fleet/fleettest"
+)
+
+// Keeping is On with a journal in a folder.
+func Keeping(t *testing.T, c *config.Config, folder string, test func(f *Farm)) {
+	t.Helper()
+	c.Journal.Sync = "group"
+	on(t, c, filepath.Join(folder, "state"), test)
+}
+
+// Restart ends the engine in order, cutting off what runs, and starts the next one.
+func (f *Farm) Restart() {
+	f.Helper()
+	f.RestartAfter(0)
+}
+
+// RestartAfter is Restart, and the next engine starts only after a while.
+func (f *Farm) RestartAfter(down time.Duration) {
+	f.Helper()
+	f.Stop()
+	f.Pass(down)
+	f.start()
+}
+
+// Reboot is RestartAfter, with the machine started again a minute before the engine is.
+func (f *Farm) Reboot(down time.Duration) {
+	f.Helper()
+	f.Stop()
+	f.Pass(down)
+	f.booted, f.boots = time.Now(), f.boots+1
+	f.Pass(time.Minute)
+	f.start()
+}
+
+// Crash starts the next engine on what the journal has now, as after the death of the
+// daemon; the workers of this one end with it.
+func (f *Farm) Crash() {
+	f.Helper()
+	f.CrashFor(0)
+}
+
+// CrashFor is Crash, and the next engine starts only after a while.
+func (f *Farm) CrashFor(down time.Duration) {
+	f.Helper()
+	synctest.Wait()
+	next := filepath.Join(filepath.Dir(f.State), "after-"+filepath.Base(f.State))
+	if err := os.CopyFS(next, os.DirFS(f.State)); err != nil {
+		f.Fatal(err)
+	}
+	f.Stop()
+	f.State = next
+	f.Pass(down)
+	f.start()
+}
+
+func (f *Farm) start() {
+	f.Helper()
+	f.Launcher = &fleettest.Launcher{}
+	f.Build(f.next)
+	f.end = sync.Once{}
+	if err := f.Engine.Start(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	synctest.Wait()
+}

@@ -1,0 +1,161 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A worker can be alive and yet of no use: a script has taken away what the executor
+// needs, so that every task fails there at once. Being idle most of the time, such a
+// worker would get all tasks. So an attempt that the executor failed goes back to the
+// owner, and its slot gets a probe instead of another task. A worker that fails the
+// probe is unfit, as is one that says so with a Result (plugins.Outcome.Spent), or fails
+// faultsInARow attempts though it passes every probe: it is fenced and replaced. Which
+// script did it is not known; the log names those that ran there last.
+
+const (
+	// probeTimeout is how long a worker has for a probe.
+	probeTimeout = 5 * time.Second
+	// faultsInARow attempts that the executor failed, with none between that it did not,
+	// are reason enough to replace a worker. It is more than one task that may have run
+	// is allowed, so that one with which no executor gets along costs none.
+	faultsInARow = 4
+	// keptRuns is how many of a worker's last tasks the log names.
+	keptRuns = 3
+	// recurs is how many workers of a pool become unfit within recurrence until the pool
+	// is degraded.
+	recurs     = 3
+	recurrence = time.Minute
+)
+
+// unfitness is why a worker is not given tasks any more.
+const unfitness = "it can't run tasks any more"
+
+// probe is a slot's probe, see Slot.probe.
+type probe struct {
+	sent bool
+	// late fires when it has not come back.
+	late *time.Timer
+}
+
+// isAsked reports whether the slot waits for the answer to a probe.
+func (p *probe) isAsked() bool { return p.sent }
+
+// faulted deals with an attempt that the executor failed.
+func (s *Slot) faulted(o plugins.Outcome, fx *effects.List) {
+	w, owner := s.worker, s.pool.fleet.Owner
+	h := s.clear()
+	fx.Log(hclog.Warn, "the executor failed a task", "worker", w.spec.ID, "pid", w.process.PID(), "task_id", h.Info().ID,
+		"script_path", h.Info().ScriptPath, "error", reason(o))
+	owner.Faulted(h, o, fx)
+	switch w.faults++; {
+	case !w.state.Load().TakesTasks():
+		w.settle(fx)
+	case w.faults >= faultsInARow || o.Spent:
+		w.unfit(h.Info(), fx)
+	default:
+		s.probe(fx)
+	}
+	owner.Room(s.pool, fx)
+}
+
+func reason(o plugins.Outcome) string {
+	if o.Error == nil {
+		return "it does not say why"
+	}
+	return o.Error.Type + ": " + o.Error.Message
+}
+
+// probe asks the worker whether it can run a task in this slot, which keeps its lease.
+func (s *Slot) probe(fx *effects.List) {
+	s.seq++
+	seq := s.seq
+	s.probing = probe{true, time.AfterFunc(probeTimeout, func() { handler{s}.probeIsLate(seq) })}
+	fx.Frame(s, &plugins.Task{Slot: s.index, Seq: seq, ID: "probe", Type: task.CPUBound, Attempt: 1, Params: []byte("1"), Probe: true})
+}
+
+// probed is told how a probe ended.
+func (s *Slot) probed(sound bool, fx *effects.List) {
+	s.probing.late.Stop()
+	s.probing = probe{}
+	if !sound {
+		s.worker.unfit(nil, fx)
+		return
+	}
+	s.release(fx)
+}
+
+func (s handler) probeIsLate(seq uint64) {
+	s.pool.fleet.do(func(fx *effects.List) {
+		if s.seq == seq && s.probing.isAsked() {
+			s.probed(false, fx)
+		}
+	})
+}
+
+// unfit fences a worker that can't run tasks any more. by is the task that it says has
+// done it; nil: it does not say.
+func (w *Worker) unfit(by *task.Task, fx *effects.List) {
+	if !w.state.Load().TakesTasks() {
+		return
+	}
+	w.isUnfit = true
+	w.pool.noteUnfit()
+	about := []any{"worker", w.spec.ID, "pid", w.process.PID()}
+	if by != nil {
+		about = append(about, "task_id", by.ID, "script_path", by.ScriptPath)
+	}
+	fx.Log(hclog.Error, "worker can't run tasks any more", append(about, "ran_before", w.ranBefore())...)
+	w.fence(unfitness, fx)
+}
+
+// noteRun notes a task that has ended in the worker.
+func (w *Worker) noteRun(t *task.Task) {
+	if len(w.runs) == keptRuns {
+		w.runs = slices.Delete(w.runs, 0, 1)
+	}
+	w.runs = append(w.runs, t)
+}
+
+// ranBefore names the tasks that ran in the worker last, the latest first, and those that
+// still do.
+func (w *Worker) ranBefore() []string {
+	var all []string
+	name := func(t *task.Task) { all = append(all, fmt.Sprintf("%s (%s)", t.ID, t.ScriptPath)) }
+	for _, s := range w.slots {
+		if s.hold != nil && s.hold.Runs() && len(all) < keptRuns {
+			name(s.hold.Info())
+		}
+	}
+	for _, t := range slices.Backward(w.runs) {
+		name(t)
+	}
+	return all
+}
+
+// noteUnfit notes that a worker of the pool has become unfit.
+func (p *Pool) noteUnfit() {
+	p.unfit++
+	p.unfitAt = append(p.unfitAt, p.fleet.Elapsed())
+	if len(p.unfitAt) > recurs {
+		p.unfitAt = p.unfitAt[1:]
+	}
+}
+
+// Unfit counts the workers that could not run tasks any more.
+func (p *Pool) Unfit() int { return p.unfit }
+
+// recurring says that workers of the pool become unfit again and again; "": they do not.
+func (p *Pool) recurring() string {
+	if len(p.unfitAt) < recurs || p.fleet.Elapsed()-p.unfitAt[0] > recurrence {
+		return ""
+	}
+	return fmt.Sprintf("%d workers of the pool could not run tasks any more within %s; the log names what ran in them", recurs, recurrence)
+}

@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A daemon that dies takes the tasks along that ran. One of them may have killed it, and
+// would do so after every start. Which one it was shows in how often each has run when
+// the daemon died, its Losses: the killer was there every time, its neighbours were not.
+//
+// A death is a task's own, and counts in its Deaths, when it ran alone or when its Losses
+// are ahead of all others that ran by at least clearLead: whoever merely ran when somebody
+// killed the daemon by hand is ahead of a killer by one at most.
+//
+// What has been lost mostLosses times runs one at a time from then on, see Turns. So a
+// killer and those who always ran with it come apart, and what runs beside it has few
+// Losses: five deaths of the daemon are the most that a task causes, however many run
+// beside it, and no neighbour of it is blamed (TestAKillerIsFoundAndItsNeighboursAreNot).
+
+const (
+	// mostLosses is how often a task may have run when the daemon died and run beside
+	// others like it.
+	mostLosses = 2
+	// clearLead is by how many Losses one that is to blame is ahead of all others.
+	clearLead = 2
+	// MostDeaths is how many deaths of its own end a task.
+	MostDeaths = 2
+)
+
+// Lose notes that the daemon died while these tasks ran, and returns the one that is to
+// blame; nil: that can't be told.
+func Lose(ran []*Record) (blamed *Record) {
+	second := uint32(0)
+	for _, r := range ran {
+		r.Losses++
+		switch {
+		case blamed == nil || r.Losses > blamed.Losses:
+			if blamed != nil {
+				second = blamed.Losses
+			}
+			blamed = r
+		case r.Losses > second:
+			second = r.Losses
+		}
+	}
+	if len(ran) > 1 && blamed.Losses < second+clearLead {
+		return nil
+	}
+	if blamed != nil {
+		blamed.Deaths++
+	}
+	return blamed
+}
+
+// Turns has those tasks run one at a time that were lost too often. They are all there
+// before the first begins: only a start of the daemon makes them.
+type Turns struct {
+	waiting []*Record
+	// has is whose turn it is; nil: nobody's.
+	has *Record
+}
+
+// TakesTurns reports whether r runs only when it is its turn.
+func (r *Record) TakesTurns() bool { return r.Losses >= mostLosses }
+
+// Add has r, which TakesTurns, wait for its turn.
+func (t *Turns) Add(r *Record) { t.waiting = append(t.waiting, r) }
+
+// Next ends the turn of r, and returns whose is the next; nil: it was not r's, or nobody
+// waits. Tasks that have ended meanwhile get none.
+func (t *Turns) Next(r *Record) *Record {
+	if t.has != r {
+		return nil
+	}
+	t.has = nil
+	t.waiting = slices.DeleteFunc(t.waiting, func(r *Record) bool { return r.phase.Over() })
+	if len(t.waiting) > 0 {
+		t.has, t.waiting = t.waiting[0], t.waiting[1:]
+	}
+	return t.has
+}
+
+// Begin gives the first turn. Whoever was lost less often comes first, so that neighbours
+// of a killer have ended when it kills again; then older tasks before newer ones.
+func (t *Turns) Begin() *Record {
+	slices.SortFunc(t.waiting, func(a, b *Record) int {
+		return cmp.Or(cmp.Compare(a.Losses, b.Losses), cmp.Compare(a.stamp, b.stamp))
+	})
+	return t.Next(nil)
+}

@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"time"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
+	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// Every attempt is in the journal before its frame is sent: attempts go on counting, and
+// it is known what ran when a daemon dies. For that a write is enough; what must not run
+// twice waits until the disk has it.
+//
+// A disk can take long, or be full. What need not wait for it then goes without, after
+// noteWait, and its note follows. What must is a pledge without a slot: the slot is given
+// up, and others have it meanwhile. It is the first to have one once its note is there.
+
+// noteWait is how long a slot is kept for an attempt that is being noted.
+const noteWait = 50 * time.Millisecond
+
+// pledge is an attempt that has not been sent.
+type pledge struct {
+	record *ledger.Record
+	slot   *fleet.Slot // nil: it was given up
+	seq    uint64      // there
+	// noted: the journal has it, and it needs a slot.
+	noted    bool
+	patience *time.Timer
+}
+
+// pledges are the attempts that have not been sent.
+type pledges struct {
+	of map[*ledger.Record]*pledge
+	// late: a note has taken longer than noteWait, and none has come since.
+	late bool
+	// aside are tasks that have left the queue and must not run twice, while late.
+	aside []*ledger.Record
+}
+
+// once reports whether r must not run twice.
+func once(r *ledger.Record) bool {
+	return r.Task.Extra != nil && r.Task.Extra.OnWorkerLost == task.Fail
+}
+
+// kept reports whether the journal has r.
+func (e *Engine) kept(r *ledger.Record) bool { return e.journal != nil && !r.Volatile }
+
+// setAside takes a task that has left the queue aside, if it would take a slot only to
+// wait for the disk.
+func (e *Engine) setAside(r *ledger.Record) bool {
+	if !e.pledges.late || !once(r) || !e.kept(r) || e.pledges.of[r] != nil {
+		return false
+	}
+	e.pledges.aside = append(e.pledges.aside, r)
+	return true
+}
+
+// give makes r the task of a slot. It is sent once its attempt has been noted.
+func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
+	where, seq := s.Give(r)
+	e.slots[r] = s
+	r.Worker = &where
+	e.move(r, ledger.Sent, fx)
+	p := e.pledges.of[r]
+	if p == nil {
+		r.Attempts++
+		p = &pledge{record: r}
+	}
+	p.slot, p.seq = s, seq
+	if p.noted || !e.kept(r) {
+		e.launch(p, fx)
+		return
+	}
+	e.pledges.of[r] = p
+	need := journal.Written
+	if once(r) {
+		need = journal.Synced
+	}
+	e.journal.Append(need, func(err error) { e.noted(p, err) }, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
+	if e.pledges.late && !once(r) {
+		e.launch(p, fx)
+		return
+	}
+	p.patience = time.AfterFunc(noteWait, func() { e.do(func(fx *effects.List) { e.losePatience(p, fx) }) })
+}
+
+func dispatched(r *ledger.Record) *journal.Progress {
+	p := progress(r, queue.Now{})
+	p.Dispatched = true
+	return p
+}
+
+// noted goes on with an attempt once the journal has it, unless it was taken back. err
+// means that the journal is closed, and the daemon ends.
+func (e *Engine) noted(p *pledge, err error) {
+	if err != nil {
+		return
+	}
+	e.do(func(fx *effects.List) {
+		e.resumeLocked()
+		r := p.record
+		switch {
+		case e.pledges.of[r] != p:
+		case p.slot != nil:
+			e.launch(p, fx)
+		default:
+			p.noted = true
+			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.dispatch(poolOf(r), fx)
+		}
+	})
+}
+
+// resumeLocked lets those into the queue again that were set aside: the disk is there.
+func (e *Engine) resumeLocked() {
+	if !e.pledges.late {
+		return
+	}
+	aside := e.pledges.aside
+	e.pledges.late, e.pledges.aside = false, nil
+	for _, r := range aside {
+		if !r.Phase().Over() {
+			e.queue.Return(e.moment(), r.Item, laneOf(r))
+		}
+	}
+	e.timers.kick() // which dispatches
+}
+
+// losePatience is for an attempt whose note takes long.
+func (e *Engine) losePatience(p *pledge, fx *effects.List) {
+	r := p.record
+	if e.pledges.of[r] != p || p.slot == nil {
+		return
+	}
+	e.pledges.late = true
+	if !once(r) {
+		e.launch(p, fx)
+		return
+	}
+	s := p.slot
+	p.slot = nil
+	delete(e.slots, r)
+	r.Reset()
+	e.move(r, ledger.Ready, fx)
+	s.GiveUp(fx)
+}
+
+// launch sends an attempt to its slot.
+func (e *Engine) launch(p *pledge, fx *effects.List) {
+	r := p.record
+	e.forgetPledge(p)
+	r.Mark()
+	t := &plugins.Task{
+		Slot:        r.Worker.Slot,
+		Seq:         p.seq,
+		ID:          r.Task.ID.String(),
+		ScriptPath:  r.Task.ScriptPath,
+		Function:    r.Task.Function,
+		Type:        r.Task.Type,
+		Attempt:     int(r.Attempts),
+		Labels:      r.Task.Labels,
+		Traceparent: r.Task.Traceparent,
+		Source:      r.Task.Extras().Source,
+		Params:      r.Task.Params,
+		Timeout:     time.Duration(r.Task.Timeout),
+	}
+	p.slot.Launch(t, fx)
+}
+
+func (e *Engine) forgetPledge(p *pledge) {
+	if p.patience != nil {
+		p.patience.Stop()
+	}
+	delete(e.pledges.of, p.record)
+}
+
+// dropPledge takes an attempt of r back that has not been sent; false: there is none.
+func (e *Engine) dropPledge(r *ledger.Record) bool {
+	p := e.pledges.of[r]
+	if p == nil {
+		return false
+	}
+	e.forgetPledge(p)
+	r.Attempts--
+	return true
+}
+
+// withdraw has the next daemon know of attempts without a slot that they have not been
+// sent. None gets a slot any more.
+func (e *Engine) withdraw() {
+	for r, p := range e.pledges.of {
+		if p.slot == nil {
+			e.dropPledge(r)
+			e.noteLocked(r, journal.Whenever, queue.Now{})
+		}
+	}
+}
+
+// pledged reports whether an attempt for the pool's workers waits outside of the queue.
+func (e *Engine) pledged(p *fleet.Pool) bool {
+	for r := range e.pledges.of {
+		if r.Pool == p {
+			return true
+		}
+	}
+	for _, r := range e.pledges.aside {
+		if r.Pool == p && !r.Phase().Over() {
+			return true
+		}
+	}
+	return false
+}

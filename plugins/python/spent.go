@@ -1,0 +1,120 @@
+package python
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
+)
+
+// A script can leave the process as one in which nothing can be run any more. The runtime
+// says so when it can't put something back (report.spend), and the host looks at what it
+// stands on itself: that a descriptor can be had, and that the captured output still
+// comes. The task's outcome says then that the worker is spent.
+
+// kindSpent is the event of report.spend.
+const kindSpent = 20
+
+// leastFree is how many descriptors have to be free after a task of an exclusive worker,
+// unless that is more than a quarter of all that it may have.
+const leastFree = 64
+
+const (
+	// looksAround is less than a script takes to close the pipes of its output.
+	looksAround = replacesOutput
+	// looksForDescriptors is less than one takes to use up what is left of them. Looking
+	// costs some hundred nanoseconds, and a task that finds none is not lost: see Fault.
+	looksForDescriptors = startsProcess
+)
+
+// spend marks o if the worker is not to have another task.
+func (e *Executor) spend(o *plugins.Outcome) {
+	if o.RunTime >= looksAround || o.Fault != plugins.NoFault {
+		e.lookAround(o.RunTime >= looksForDescriptors || o.Fault != plugins.NoFault)
+	}
+	o.Spent = e.spent.Load()
+}
+
+// lookAround notes it when the process lacks something for further tasks.
+func (e *Executor) lookAround(thorough bool) {
+	why := ""
+	if e.capture != nil && e.capture.Broken() {
+		why = "the pipes of the captured output have been closed"
+	}
+	if thorough && why == "" {
+		why = e.lacks()
+	}
+	if why == "" {
+		return
+	}
+	if e.conf.Log != nil {
+		e.conf.Log.Warn("no further task can be run here", "reason", why)
+	}
+	e.spent.Store(true)
+}
+
+// lacks says what the process lacks for further tasks; "": nothing.
+func (e *Executor) lacks() string {
+	free := uint64(0)
+	if e.exclusive() { // in a shared one they may be those of tasks that run
+		free = min(leastFree, e.descriptors.Cur/4)
+	}
+	if canOpen(free) {
+		return ""
+	}
+	e.restoreDescriptors()
+	if !canOpen(free) {
+		return "no descriptors are left"
+	}
+	return ""
+}
+
+// canOpen reports whether a descriptor can be had, with as many beyond it.
+func canOpen(free uint64) bool {
+	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+	if err == unix.EBADF { // it has been closed, which is put right elsewhere
+		fd, err = unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	var limit unix.Rlimit
+	return unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(fd)+free < limit.Cur
+}
+
+// restoreDescriptors raises the limit to what it was, as far as that is allowed.
+func (e *Executor) restoreDescriptors() {
+	if unix.Prlimit(0, unix.RLIMIT_NOFILE, &e.descriptors, nil) == nil {
+		return
+	}
+	var now unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &now) == nil {
+		now.Cur = min(e.descriptors.Cur, now.Max)
+		_ = unix.Prlimit(0, unix.RLIMIT_NOFILE, &now, nil) // or canOpen says so
+	}
+}
+
+// probes are the scripts that a probe runs: for a thread, and for the loop.
+type probes struct{ thread, loop string }
+
+func (e *Executor) installProbes() error {
+	e.probes = probes{filepath.Join(e.sources.dir, "probe.py"), filepath.Join(e.sources.dir, "probe_of_loop.py")}
+	if err := os.WriteFile(e.probes.thread, []byte("def main(params, context):\n    return params\n"), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(e.probes.loop, []byte("async def main(params, context):\n    return params\n"), 0o600)
+}
+
+// asProbe is the task that a probe runs. The file has a new time, so that it is opened and
+// loaded as any script would be.
+func asProbe(t *plugins.Task, path string) *plugins.Task {
+	probe := *t
+	probe.ScriptPath, probe.Source, probe.Function = path, "", "main"
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // if it is gone, the probe fails
+	return &probe
+}

@@ -1,0 +1,142 @@
+package python
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+)
+
+// victims are scripts of somebody else: each is new to the worker, prints, and returns
+// what it is given.
+const victims = 20
+
+const victim = `import json, os, sys, threading
+
+def main(params, context):
+    print("out", params)
+    with open(__file__) as f:
+        f.read()
+    return [params, json.loads("[1]"), len(os.path.basename(__file__)), threading.current_thread() is not None]
+
+async def on_a_loop(params, context):
+    return main(params, context)
+`
+
+// Whatever a script takes from its worker, nobody else's task fails of it: the runtime
+// goes on without it, or the worker says that it is spent or fails what follows by a
+// fault and the probe after it, and is replaced.
+func TestNobodyElsePaysForABrokenWorker(t *testing.T) {
+	for _, kind := range []string{"exclusive", "shared", "loop"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := &field{crew: crew{kind: kind}, function: "main"}
+			if kind == "loop" {
+				f.function = "on_a_loop"
+			}
+			defer f.dismiss()
+			o, _ := f.attempt(t, script("breaks_its_worker.py"), `"list"`)
+			var ways []string
+			if err := json.Unmarshal(o.Data, &ways); err != nil || len(ways) < 30 {
+				t.Fatalf("%s %+v", o.Data, o.Error)
+			}
+			for _, way := range ways {
+				t.Run(way, func(t *testing.T) { f.suffer(t, way) })
+			}
+		})
+	}
+}
+
+// field is a crew that is kept as a daemon keeps its workers.
+type field struct {
+	crew
+	function string
+	replaced int
+}
+
+// suffer breaks the worker, and has victims run.
+func (f *field) suffer(t *testing.T, way string) {
+	f.replaced = 0
+	dir := t.TempDir()
+	o, lost := f.attempt(t, script("breaks_its_worker.py"), fmt.Sprintf("%q", way))
+	t.Logf("it ended %v (lost: %v) %+v fault %d spent %v", o.Status, lost, o.Error, o.Fault, o.Spent)
+	f.judge(t, o, lost)
+	for i := range victims {
+		path := filepath.Join(dir, fmt.Sprintf("victim_%d.py", i))
+		if err := os.WriteFile(path, []byte(victim), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for attempt := 1; ; attempt++ {
+			o, lost := f.attempt(t, path, fmt.Sprint(i))
+			if !lost && o.Fault == plugins.NoFault {
+				want := fmt.Sprintf("[%d, [1], %d, true]", i, len(filepath.Base(path)))
+				if o.Status != task.Completed || string(o.Data) != want || o.Stdout != fmt.Sprintf("out %d\n", i) {
+					t.Errorf("victim %d: %v %s %+v stdout %q stderr %q", i, o.Status, o.Data, o.Error, o.Stdout, o.Stderr)
+				}
+				f.judge(t, o, lost)
+				break
+			}
+			t.Logf("victim %d: lost: %v %+v", i, lost, o.Error)
+			if attempt == 4 {
+				t.Fatalf("victim %d finds no worker: %+v", i, o.Error)
+			}
+			f.judge(t, o, lost)
+		}
+	}
+	if f.replaced > 2 {
+		t.Errorf("%d workers were replaced", f.replaced)
+	}
+}
+
+// judge does what the daemon does after an outcome.
+func (f *field) judge(t *testing.T, o plugins.Outcome, lost bool) {
+	t.Helper()
+	unfit := lost || o.Spent
+	if !unfit && o.Fault != plugins.NoFault {
+		p, lost := f.send(t, &plugins.Task{ID: "probe", Probe: true, Params: []byte("1")})
+		unfit = lost || p.Spent || p.Status != task.Completed
+	}
+	if unfit {
+		f.replaced++
+		f.dismiss()
+	}
+}
+
+func (f *field) attempt(t *testing.T, path, params string) (o plugins.Outcome, lost bool) {
+	t.Helper()
+	return f.send(t, &plugins.Task{ID: "task", ScriptPath: path, Function: f.function, Params: []byte(params)})
+}
+
+// send sends a task to the first place of its kind, and waits for its end.
+func (f *field) send(t *testing.T, k *plugins.Task) (o plugins.Outcome, lost bool) {
+	t.Helper()
+	w := f.get(t)
+	at := 0
+	if f.kind == "loop" {
+		at = kinds[f.kind].threads
+	}
+	s := w.seats[at]
+	sent := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, 1)}
+	s.mu.Lock()
+	s.seq++
+	s.tasks[s.seq] = sent
+	k.Slot, k.Seq, k.Type, k.Attempt = s.index, s.seq, task.IOBound, 1
+	s.mu.Unlock()
+	if w.Slot(at).Send(k) != nil {
+		return o, true
+	}
+	select {
+	case o = <-sent.ended:
+		return o, false
+	case <-s.lost:
+	case <-w.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("it does not end")
+	}
+	return o, true
+}
