@@ -32,6 +32,7 @@ import (
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -104,7 +105,11 @@ type Engine struct {
 	restored map[*ledger.Record]queue.Times
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*ledger.Record]*admission
+	arriving map[*ledger.Record]*admission
+	// newest was given to the journal last.
+	newest *admission
+	// cancels are answered when the task has ended.
+	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
 	// scheduled has the last task of each schedule, by name; planned is when the plan
@@ -124,7 +129,7 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
-		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{},
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
 		scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
@@ -252,18 +257,24 @@ func (e *Engine) locked(f func()) {
 // evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal.
-func (e *Engine) forgetLocked(gone []*ledger.Record) {
-	if e.journal == nil || len(gone) == 0 {
+// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
+// them.
+func (e *Engine) forgetLocked(gone ledger.Evicted) {
+	if e.journal == nil || len(gone.Records) == 0 {
 		return
 	}
 	var ops []journal.Op
-	for _, r := range gone {
+	for _, r := range gone.Records {
 		if !r.Volatile {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(journal.Whenever, nil, ops...)
+	if len(ops) > 0 {
+		for b := range gone.Batches {
+			ops = e.noteBatch(ops, b)
+		}
+		e.journal.Append(journal.Whenever, nil, ops...)
+	}
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

@@ -51,6 +51,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			all = append(all, u)
 		}
 	}
+	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)
 	}
@@ -62,6 +63,21 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 		e.takeTurn(e.turns.Begin(), &fx)
 	})
 	return known, len(all), nil
+}
+
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
 }
 
 // unfinished is a task of the journal's that has not ended.
@@ -94,7 +110,8 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 	e.store.Join(r, s.Batch)
 	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt))
+		uptime := e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt)
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, uptime, s.Ended.Order)
 		return unfinished{}
 	}
 	u.record, u.ran, u.start, u.lost = r, u.progress.Dispatched, s.Start, err

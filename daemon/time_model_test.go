@@ -176,7 +176,7 @@ func (m *timeModel) check(k *timedTask, waited time.Duration) {
 	m.Helper()
 	now := m.now()
 	if k.kind == "kept" {
-		_, err := m.Engine.View(daemontest.Who(), k.id)
+		_, err := m.Engine.View(m.Context(), daemontest.Who(), k.id)
 		switch gone := errors.Is(err, task.ErrEvicted) || errors.Is(err, task.ErrNotFound); {
 		case gone:
 			k.over = true
@@ -259,7 +259,7 @@ func (m *timeModel) ordered() {
 	}
 	last, seen, page := -1, 0, api.Page{Limit: 7}
 	for {
-		list, err := m.Engine.List(daemontest.Who(), api.Filter{}, page)
+		list, err := m.Engine.List(m.Context(), daemontest.Who(), api.Filter{}, page)
 		if err != nil {
 			m.Fatal(err)
 		}

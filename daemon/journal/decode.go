@@ -167,9 +167,25 @@ func decodeBatch(record []byte) (*Batch, error) {
 			x.Owner = uint32(f.value)
 		case batchGone:
 			return x.decodeGone(f.bytes)
+		case batchJoined:
+			return x.decodeJoined(f.bytes)
 		}
 		return nil
 	})
+}
+
+func (x *Batch) decodeJoined(record []byte) error {
+	at := int64(0)
+	for len(record) > 0 {
+		since, size := protowire.ConsumeVarint(record)
+		if size < 0 {
+			return errMalformed
+		}
+		at += int64(since)
+		x.Joined = append(x.Joined, time.Unix(0, at))
+		record = record[size:]
+	}
+	return nil
 }
 
 func (x *Batch) decodeGone(record []byte) error {

@@ -94,6 +94,7 @@ const (
 	batchID protowire.Number = iota + 1
 	batchOwner
 	batchGone
+	batchJoined
 
 	goneStatus protowire.Number = 1
 	goneCount  protowire.Number = 2
@@ -106,6 +107,17 @@ func (x *Batch) encode(b []byte) []byte {
 		if n := x.Gone[status]; n > 0 {
 			b = appendBytes(b, batchGone, appendNumber(appendNumber(nil, goneStatus, uint64(status)), goneCount, uint64(n)))
 		}
+	}
+	return appendBytes(b, batchJoined, appendTimes(nil, x.Joined))
+}
+
+// appendTimes writes times that follow each other closely: of each the nanoseconds since
+// the one before.
+func appendTimes(b []byte, all []time.Time) []byte {
+	before := int64(0)
+	for _, t := range all {
+		b = protowire.AppendVarint(b, uint64(t.UnixNano()-before))
+		before = t.UnixNano()
 	}
 	return b
 }

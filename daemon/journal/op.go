@@ -82,6 +82,9 @@ type Batch struct {
 	Owner uint32
 	// Gone counts, by status, the members whose results are no longer kept.
 	Gone map[task.Status]int
+	// Joined are the members that had been submitted before, by Accepted.Submitted, in
+	// order.
+	Joined []time.Time
 }
 
 // Schedule is how far a schedule has come.

@@ -48,7 +48,10 @@ type Record struct {
 	// 1970, of which 0 is none.
 	submitted, started int64
 	uptime, began      time.Duration
-	batch              *Batch
+	// end is its number among the ends; 0: it has none.
+	end uint64
+	// batch is the one that it came with first.
+	batch *Batch
 	// log is what is kept of its events; nil as long as nobody cares.
 	log    *EventLog
 	events uint64 // in this life of the daemon
@@ -86,14 +89,6 @@ func (r *Record) SubmittedAt() queue.Now {
 
 // Result returns its Result once it is Ended, else nil.
 func (r *Record) Result() *task.Result { return r.result }
-
-// BatchID returns the batch that it came with; zero: none.
-func (r *Record) BatchID() task.ID {
-	if r.batch == nil {
-		return task.ID{}
-	}
-	return r.batch.id
-}
 
 // Begin notes that an attempt begins to run.
 func (r *Record) Begin(now queue.Now) { r.started, r.began = now.Wall.UnixNano(), now.Uptime }
