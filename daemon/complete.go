@@ -53,13 +53,18 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if !e.stillRuns(r) {
 		e.letGo(r, fx)
 	}
-	res, cursor := result(r, o, e.now()), r.EndCursor()
-	if e.journal == nil || r.Volatile {
+	res := result(r, o, e.now())
+	op := e.endOp(r, res)
+	if !e.kept(r) {
 		e.reveal(r, res, fx)
 		return
 	}
-	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
+}
+
+// endOp gives the end of r its place among the events and among the ends.
+func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
+	return journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: r.EndCursor(), Uptime: e.uptime(), Order: e.store.NumberEnd(r)}}
 }
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
@@ -68,6 +73,7 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	e.do(func(fx *effects.List) {
 		if err != nil {
 			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+			e.answerCancels(r, fx)
 			return
 		}
 		e.reveal(r, res, fx)
@@ -77,7 +83,15 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 // need is how far r and its Result must have come in the journal before anybody sees
 // them: as journal.sync says, unless the caller asked for more.
 func (e *Engine) need(r *ledger.Record) journal.Need {
-	if x := r.Task.Extra; e.config.Load().Journal.Sync == "group" || x != nil && x.Durable != nil && *x.Durable {
+	if x := r.Task.Extra; x != nil && x.Durable != nil && *x.Durable {
+		return journal.Synced
+	}
+	return e.needOfAll()
+}
+
+// needOfAll is how far what belongs to no single task must have come.
+func (e *Engine) needOfAll() journal.Need {
+	if e.config.Load().Journal.Sync == "group" {
 		return journal.Synced
 	}
 	return journal.Written
@@ -91,6 +105,8 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 		return
 	}
 	e.forgetLocked(gone)
+	e.answerCancels(r, fx)
+	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {

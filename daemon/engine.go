@@ -32,6 +32,7 @@ import (
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -102,10 +103,17 @@ type Engine struct {
 	restored map[*ledger.Record]queue.Times
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*ledger.Record]*admission
-	schedules []*recurring
+	arriving map[*ledger.Record]*admission
+	// newest was given to the journal last.
+	newest *admission
+	// cancels are answered when the task has ended.
+	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
+	// scheduled has the last task of each schedule, by name; planned is when the plan
+	// was looked at last.
+	scheduled map[string]*ledger.Record
+	planned   queue.Now
 	// unfit are the tasks from the journal that can't go on; Start ends them.
 	unfit   []unfit
 	running bool
@@ -119,8 +127,9 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
-		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{}}
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
+		scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -129,7 +138,8 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.rules, e.schedules, err = e.resolve(o.Config); err != nil {
+	var schedules []*recurring
+	if e.rules, schedules, err = resolve(o.Config, o.Private); err != nil {
 		return nil, err
 	}
 	launcher := o.Launcher
@@ -149,15 +159,15 @@ func New(o Options) (*Engine, error) {
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
 		launcher.Close()
+		e.closeJournal(context.Background())
 		return nil, err
 	}
-	since := map[string]time.Time{}
+	var known map[string]schedule.State
 	if e.journal != nil {
-		for name, s := range e.journal.Schedules() {
-			since[name] = s.Until
-		}
+		known = planOf(e.journal)
 	}
-	e.replanLocked(e.schedules, since)
+	e.replanLocked(schedules, known)
+	e.recallLast()
 	return e, nil
 }
 
@@ -202,12 +212,17 @@ func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 		}}
 }
 
-// resolve finds the users and groups that the configuration names, and who owns
-// its schedules.
-func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) {
+// Check reports what a configuration names that is not on this machine: users and
+// groups, and the scripts of schedules. New and Reload refuse it for the same.
+func Check(c *config.Config) error {
+	_, _, err := resolve(c, false)
+	return err
+}
+
+// resolve finds what Check reports about.
+func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error) {
 	names := access.System()
-	self := uint32(os.Geteuid())
-	rules := &access.Rules{Private: e.options.Private, DaemonUID: self, ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
+	rules := &access.Rules{Private: private, DaemonUID: uint32(os.Geteuid()), ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
 		Pools: map[string]access.Who{}}
 	var err error
 	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
@@ -221,7 +236,7 @@ func (e *Engine) resolve(c *config.Config) (*access.Rules, []*recurring, error) 
 			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
 	}
-	schedules, err := newRecurring(c.Schedules, names, self)
+	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err
 }
 
@@ -241,18 +256,24 @@ func (e *Engine) locked(f func()) {
 // evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal.
-func (e *Engine) forgetLocked(gone []*ledger.Record) {
-	if e.journal == nil || len(gone) == 0 {
+// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
+// them.
+func (e *Engine) forgetLocked(gone ledger.Evicted) {
+	if e.journal == nil || len(gone.Records) == 0 {
 		return
 	}
 	var ops []journal.Op
-	for _, r := range gone {
+	for _, r := range gone.Records {
 		if !r.Volatile {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(journal.Whenever, nil, ops...)
+	if len(ops) > 0 {
+		for b := range gone.Batches {
+			ops = e.noteBatch(ops, b)
+		}
+		e.journal.Append(journal.Whenever, nil, ops...)
+	}
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

@@ -4,7 +4,6 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/task"
 )
 
 // A task that does not stop ends for its caller once its grace is over, while its worker
@@ -13,23 +12,6 @@ import (
 
 // stillRuns reports whether a worker has r, whether it has ended or not.
 func (e *Engine) stillRuns(r *ledger.Record) bool { return e.slots[r] != nil }
-
-// unfinishedLocked reports whether a task has not ended, or still runs. Its record may be
-// no longer kept.
-func (e *Engine) unfinishedLocked(id *task.ID) bool {
-	if id == nil {
-		return false
-	}
-	if r := e.store.Get(*id); r != nil {
-		return r.Result() == nil || e.stillRuns(r)
-	}
-	for r := range e.slots {
-		if r.Task.ID == *id {
-			return true
-		}
-	}
-	return false
-}
 
 // takeBack takes r from the slot that had it. It reports whether it had been sent.
 func (e *Engine) takeBack(r *ledger.Record) (sent bool) {

@@ -52,6 +52,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			all = append(all, u)
 		}
 	}
+	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)
 	}
@@ -63,6 +64,21 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 		e.takeTurn(e.turns.Begin(), &fx)
 	})
 	return known, len(all), nil
+}
+
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
 }
 
 // unfinished is a task of the journal's that has not ended.
@@ -77,7 +93,7 @@ type unfinished struct {
 
 // takeOver restores one task from the journal, and returns it if it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Lives: uint32(start - s.Start)}
+	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
 	p, err := e.poolForLocked(r.Task)
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
@@ -91,9 +107,9 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 	r.Mark()
 	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
 	e.store.Join(r, s.Batch)
-	e.noteSchedule(r)
+	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt), s.Ended.Order)
 		return unfinished{}
 	}
 	u.record, u.ran, u.lost = r, u.progress.Dispatched, err
@@ -160,15 +176,6 @@ func (e *Engine) queueRestored(u unfinished) {
 	}
 	if u.ran {
 		e.noteLocked(r, journal.Written, p.NotBefore) // it does not run now
-	}
-}
-
-// noteSchedule finds the last task of each schedule again.
-func (e *Engine) noteSchedule(r *ledger.Record) {
-	for _, s := range e.schedules {
-		if r.Task.Labels[scheduleLabel] == s.config.Name && s.owner == r.Owner {
-			s.last, s.lastAt = &r.Task.ID, r.Submitted()
-		}
 	}
 }
 

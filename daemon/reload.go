@@ -49,7 +49,7 @@ func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
 	}
-	rules, schedules, err := e.resolve(c)
+	rules, schedules, err := resolve(c, e.options.Private)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		}
 		e.config.Store(c)
 		e.rules = rules
-		e.replanLocked(schedules, e.plan.Since())
+		e.replanLocked(schedules, e.plan.States())
 		e.store.SetBounds(ledger.Bounds(c.Results))
 		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.moment(), e.queueOptionsLocked(c))

@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"cpulb/daemon/access"
@@ -10,122 +15,264 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
 )
 
-// recurring is one schedule block at work. Engine.mu guards last and skipped.
+// recurring is one schedule block. It does not change: what is known of a schedule
+// beyond its block is kept by its name, in Engine.plan and Engine.scheduled, so that it
+// outlives a reload.
 type recurring struct {
 	config   config.Schedule
 	schedule *schedule.Schedule
 	owner    uint32
-	// last is the task submitted last; skipped counts the fires that passed.
-	last    *task.ID
-	lastAt  time.Time
-	skipped uint64
 }
 
-// scheduleLabel is the label with the schedule's name that its tasks get.
+// scheduleLabel is the label with the schedule's name that its tasks get, for people to
+// filter by. Anybody can set it, so nothing is decided by it: see ledger.Record.Schedule.
 const scheduleLabel = "schedule"
 
-// newRecurring makes the schedules of a configuration.
-func newRecurring(all []config.Schedule, who access.Lookup, self uint32) ([]*recurring, error) {
+// newRecurring makes the schedules of a configuration. Its error names all that nobody
+// could run: an owner who does not exist, a script that is not there or may not be run.
+func newRecurring(c *config.Config, who access.Lookup, rules *access.Rules) ([]*recurring, error) {
 	var made []*recurring
-	for _, c := range all {
-		s, err := schedule.New(c.Options)
+	var wrong []error
+	for _, block := range c.Schedules {
+		s, err := schedule.New(block.Options)
 		if err != nil {
-			return nil, fmt.Errorf("schedule %q: %w", c.Name, err)
+			wrong = append(wrong, fmt.Errorf("schedule %q: %w", block.Name, err))
+			continue
 		}
-		r := &recurring{config: c, schedule: s, owner: self}
-		if c.Owner != "" {
-			owner, err := who.Resolve([]string{c.Owner}, nil)
+		r := &recurring{config: block, schedule: s, owner: rules.DaemonUID}
+		if block.Owner != "" {
+			owner, err := who.Resolve([]string{block.Owner}, nil)
 			if err != nil {
-				return nil, fmt.Errorf("schedule %q: owner: %w", c.Name, err)
+				wrong = append(wrong, block.Wrong("owner", err))
+				continue
 			}
 			r.owner = owner.Users[0]
 		}
+		if err := localZone(block.TimeZone); err != nil {
+			wrong = append(wrong, block.Wrong("time_zone", err))
+		}
+		if err := cmp.Or(mayRun(rules, block.Task.ScriptPath), checkScript(block.Task.ScriptPath)); err != nil {
+			wrong = append(wrong, block.Wrong("script_path", err))
+		}
 		made = append(made, r)
 	}
-	return made, nil
+	return made, errors.Join(wrong...)
+}
+
+// localZone refuses the daemon's own zone if it is one that nobody knows, which would
+// silently be UTC.
+func localZone(name string) error {
+	tz := strings.TrimPrefix(os.Getenv("TZ"), ":")
+	if name != "Local" || tz == "" || filepath.IsAbs(tz) {
+		return nil
+	}
+	if _, err := time.LoadLocation(tz); err != nil {
+		return fmt.Errorf("%w: the daemon's own zone, by its environment's TZ=%.64q, is not known", schedule.ErrZone, tz)
+	}
+	return nil
+}
+
+// mayRun reports why a schedule may not run a script. Who may submit does not matter:
+// the configuration says so.
+func mayRun(rules *access.Rules, script string) error {
+	return rules.Check(access.Identity{}, access.Request{Action: access.Submit, ScriptPath: script})
 }
 
 // replanLocked starts the schedules. Those that were known go on from where they were.
-func (e *Engine) replanLocked(all []*recurring, since map[string]time.Time) {
+func (e *Engine) replanLocked(all []*recurring, known map[string]schedule.State) {
 	schedules := make([]*schedule.Schedule, len(all))
 	e.recurring = map[*schedule.Schedule]*recurring{}
 	for i, r := range all {
 		schedules[i] = r.schedule
 		e.recurring[r.schedule] = r
 	}
-	e.schedules = all
-	e.plan = schedule.NewPlan(schedules, since, e.now())
+	e.plan = schedule.NewPlan(schedules, known, e.now())
+	e.notePlanLocked()
 }
 
-// dueLocked returns what is due, and how far the schedules are once it has been
-// submitted. While the engine accepts nothing, it stays due.
-func (e *Engine) dueLocked(now time.Time) (due []schedule.Fire, since map[string]time.Time) {
-	if e.draining || !e.running {
-		return nil, nil
+// notePlanLocked records in the journal how far the schedules have come. It follows the
+// tasks of what was due, so a restart loses none of these.
+func (e *Engine) notePlanLocked() {
+	if e.journal == nil {
+		return
 	}
-	if due = e.plan.Due(now); len(due) > 0 {
-		since = maps.Clone(e.plan.Since())
-	}
-	return due, since
-}
-
-// fireAll submits the tasks of schedules that are due.
-func (e *Engine) fireAll(due []schedule.Fire, since map[string]time.Time) {
-	for _, f := range due {
-		e.fire(f)
-	}
-	if len(due) > 0 && e.journal != nil { // after the tasks themselves: a restart between them submits them again, as the same
-		all := map[string]journal.Schedule{}
-		for name, until := range since {
-			all[name] = journal.Schedule{Until: until}
+	all := map[string]journal.Schedule{}
+	for name, s := range e.plan.States() {
+		kept := journal.Schedule{Until: s.Until, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
+			RefusedAt: s.RefusedAt, Reason: s.Reason, Missed: s.Missed}
+		for _, d := range s.Done {
+			kept.Done = append(kept.Done, journal.Span(d))
 		}
-		e.do(func(*effects.List) { e.journal.Append(journal.Written, nil, journal.Op{Schedules: all}) })
+		all[name] = kept
+	}
+	e.journal.Append(journal.Written, nil, journal.Op{Schedules: all})
+}
+
+// planOf is how far the schedules had come when the journal was opened.
+func planOf(j *journal.Journal) map[string]schedule.State {
+	all := map[string]schedule.State{}
+	for name, s := range j.Schedules() {
+		known := schedule.State{Until: s.Until, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
+			RefusedAt: s.RefusedAt, Reason: s.Reason, Missed: s.Missed}
+		for _, d := range s.Done {
+			known.Done = append(known.Done, schedule.Span(d))
+		}
+		all[name] = known
+	}
+	return all
+}
+
+// runSchedules submits the tasks of schedules that are due. While the engine accepts
+// nothing, they stay due.
+func (e *Engine) runSchedules(now queue.Now) {
+	var scripts []string
+	e.do(func(*effects.List) {
+		e.followClockLocked(now)
+		for _, s := range e.ripeLocked(now.Wall) {
+			scripts = append(scripts, e.recurring[s].config.Task.ScriptPath)
+		}
+	})
+	if len(scripts) == 0 {
+		return
+	}
+	looked := map[string]error{} // which may block, so not under the lock
+	for _, path := range scripts {
+		looked[path] = e.scripts.check(path, e.now())
+	}
+	e.do(func(fx *effects.List) { e.fireLocked(now.Wall, looked, fx) })
+}
+
+// ripeLocked returns the schedules to look at.
+func (e *Engine) ripeLocked(now time.Time) []*schedule.Schedule {
+	if e.draining || !e.running {
+		return nil
+	}
+	return e.plan.Ripe(now, e.overlapsLocked)
+}
+
+// followClockLocked tells the plan when the clock on the wall was set back. Since the
+// last look it has gone on by as much as the uptime.
+func (e *Engine) followClockLocked(now queue.Now) {
+	before := e.planned
+	e.planned = now
+	if before.Wall.IsZero() {
+		return
+	}
+	set := now.Wall.Add(before.Uptime - now.Uptime)
+	if e.plan.SetBack(set) && before.Wall.Sub(set) > time.Second { // else it was only slowed down
+		e.notePlanLocked()
+	}
+}
+
+// fireLocked submits the tasks of those schedules whose scripts have been looked at.
+func (e *Engine) fireLocked(now time.Time, looked map[string]error, fx *effects.List) {
+	ripe := e.ripeLocked(now)
+	for _, s := range ripe {
+		r := e.recurring[s]
+		problem, ok := looked[r.config.Task.ScriptPath]
+		if !ok { // a reload came between
+			e.timers.kick()
+			continue
+		}
+		for _, f := range e.plan.Look(s, now, e.overlapsLocked(s)) {
+			e.fire(r, f, problem, fx)
+		}
+	}
+	if len(ripe) > 0 {
+		e.notePlanLocked()
 	}
 }
 
 // fire submits the task of one fire, even when the queue is full: nobody would try
 // again.
-func (e *Engine) fire(f schedule.Fire) {
-	var r *recurring
-	var t task.Task
-	e.do(func(*effects.List) {
-		if r = e.recurring[f.Schedule]; r == nil {
-			return
-		}
-		if r.config.Overlap != schedule.Queue && e.unfinishedLocked(r.last) {
-			r.skipped++
-			r = nil
-			return
-		}
-		r.last, r.lastAt = &f.ID, f.At
-		t = r.config.Task
-	})
-	if r == nil {
-		return
-	}
-	t.ID = f.ID
-	t.Labels = maps.Clone(t.Labels)
-	if t.Labels == nil {
-		t.Labels = map[string]string{}
-	}
-	t.Labels[scheduleLabel] = r.config.Name
+func (e *Engine) fire(r *recurring, f schedule.Fire, problem error, fx *effects.List) {
 	who := access.Identity{UID: r.owner}
-	done := func(_ task.View, err error) {
-		if err != nil {
-			e.log.Error("a scheduled task was not accepted", "schedule", r.config.Name, "at", f.At, "error", err)
-		}
+	a, err := e.newAdmission(who, r.task(f))
+	if err == nil {
+		err = problem
 	}
-	a, err := e.prepare(who, &t)
+	if err == nil {
+		err = mayRun(e.rules, r.config.Task.ScriptPath)
+	}
 	if err != nil {
-		done(task.View{}, err)
+		e.refusedLocked(f, err, fx)
 		return
 	}
-	a.forced, a.answers = true, []func(task.View, error){done}
-	e.submit(who, a)
+	a.record.Schedule = r.config.Name
+	a.forced = true
+	a.submitter = a.ask(firing{e, f}.answered)
+	e.submitLocked(who, a, fx)
+	e.recallSchedule(e.store.Get(f.ID))
+}
+
+// task is what is submitted for f.
+func (r *recurring) task(f schedule.Fire) *task.Task {
+	t := r.config.Task
+	t.ID = f.ID
+	t.Labels = map[string]string{scheduleLabel: r.config.Name}
+	maps.Copy(t.Labels, r.config.Task.Labels)
+	t.Labels[scheduleLabel] = r.config.Name
+	return &t
+}
+
+// firing is a fire whose task has been submitted.
+type firing struct {
+	engine *Engine
+	fire   schedule.Fire
+}
+
+// answered notes what became of the task.
+func (f firing) answered(_ task.View, err error) {
+	e := f.engine
+	e.do(func(fx *effects.List) {
+		if err != nil {
+			e.refusedLocked(f.fire, err, fx)
+		} else {
+			e.plan.Accepted(f.fire)
+		}
+		e.notePlanLocked()
+	})
+}
+
+func (e *Engine) refusedLocked(f schedule.Fire, err error, fx *effects.List) {
+	e.plan.Refused(f, err.Error())
+	fx.Log(hclog.Error, "a scheduled task was not accepted", "schedule", f.Schedule.Options().Name, "at", f.At, "error", err)
+}
+
+// overlapsLocked reports whether the last task of s has not ended, or still runs. A task
+// that somebody has run again is not the schedule's.
+func (e *Engine) overlapsLocked(s *schedule.Schedule) bool {
+	r := e.scheduled[s.Options().Name]
+	return r != nil && r.Phase() != ledger.Refused && (r.Result() == nil || e.stillRuns(r))
+}
+
+// recallSchedule notes r, which may be nil, as the last task of its schedule, if it has
+// one.
+func (e *Engine) recallSchedule(r *ledger.Record) {
+	if r != nil && r.Schedule != "" {
+		e.scheduled[r.Schedule] = r
+	}
+}
+
+// recallLast follows up on tasks that the daemon before this one accepted, and died
+// before it noted that.
+func (e *Engine) recallLast() {
+	for _, s := range e.plan.Schedules() {
+		name := s.Options().Name
+		r, noted := e.scheduled[name], e.store.Get(e.plan.State(name).Last)
+		if r != nil && (noted != nil && noted.Stamp() < r.Stamp() || e.plan.State(name).LastAt.IsZero()) {
+			e.plan.Accepted(schedule.Fire{Schedule: s, At: r.Submitted(), ID: uuid.UUID(r.Task.ID)})
+		}
+	}
 }
 
 // Schedules reports every schedule, in the order of the configuration.
@@ -133,24 +280,29 @@ func (e *Engine) Schedules() []api.ScheduleStatus {
 	all := []api.ScheduleStatus{}
 	e.do(func(*effects.List) {
 		next := e.plan.Upcoming()
-		for i, r := range e.schedules {
-			all = append(all, r.status(next[i]))
+		for i, s := range e.plan.Schedules() {
+			all = append(all, e.scheduleLocked(s, next[i]))
 		}
 	})
 	return all
 }
 
-// status reports r, whose next time is zero when there is none.
-func (r *recurring) status(next time.Time) api.ScheduleStatus {
-	o := r.schedule.Options()
-	s := api.ScheduleStatus{Name: r.config.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap),
-		CatchUp: string(o.CatchUp), Skipped: r.skipped, LastTask: r.last}
-	if !next.IsZero() {
-		s.Next = &next
+// scheduleLocked reports s, whose next time is zero when there is none.
+func (e *Engine) scheduleLocked(s *schedule.Schedule, next time.Time) api.ScheduleStatus {
+	o := s.Options()
+	known := e.plan.State(o.Name)
+	status := api.ScheduleStatus{Name: o.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap), CatchUp: string(o.CatchUp),
+		Next: timeOrNil(next), Last: timeOrNil(known.LastAt), Skipped: known.Skipped, Missed: len(known.Missed),
+		RefusedAt: timeOrNil(known.RefusedAt), RefusedReason: known.Reason}
+	if id := task.ID(known.Last); e.store.Get(id) != nil {
+		status.LastTask = &id
 	}
-	if r.last != nil {
-		last := r.lastAt
-		s.Last = &last
+	return status
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
 	}
-	return s
+	return &t
 }

@@ -7,7 +7,6 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/schedule"
 )
 
 // timers wakes the engine when something is due: a delayed task, an expiry, a retry, a
@@ -58,10 +57,8 @@ func (e *Engine) keepTime(life context.Context) {
 // tick does what is due and returns when the next thing is.
 func (e *Engine) tick() (wait time.Duration) {
 	now := e.moment()
-	var due []schedule.Fire
-	var since map[string]time.Time
+	e.runSchedules(now)
 	e.do(func(fx *effects.List) {
-		due, since = e.dueLocked(now.Wall)
 		e.queue.Advance(now)
 		e.changes(fx)
 		for _, p := range e.fleet.AllLocked() {
@@ -70,7 +67,6 @@ func (e *Engine) tick() (wait time.Duration) {
 		e.evictLocked()
 		wait = e.nextWakeLocked(now)
 	})
-	e.fireAll(due, since)
 	return wait
 }
 
@@ -84,7 +80,12 @@ func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	if uptime, ok := e.store.NextEviction(); ok {
 		wait = min(wait, uptime-now.Uptime)
 	}
-	scheduled, _ := e.plan.Next()
+	var scheduled time.Time
+	if !e.draining && e.running {
+		if scheduled, _ = e.plan.Next(); e.plan.Waits() { // for an attempt that still runs, which nobody reports
+			wait = min(wait, wallSleep)
+		}
+	}
 	for _, at := range []time.Time{at, scheduled} {
 		if !at.IsZero() {
 			wait = min(wait, at.Sub(now.Wall), wallSleep)
@@ -127,13 +128,4 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 		return
 	}
 	e.notifyStatus(r, "", fx)
-}
-
-// unblocked accepts a task for which there is room now, after its commit.
-func (e *Engine) unblocked(a *admission, fx *effects.List) {
-	if a.record.Volatile || e.journal == nil {
-		e.arrive(a, nil, fx)
-		return
-	}
-	e.commitLocked(a)
 }

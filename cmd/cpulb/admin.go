@@ -101,13 +101,18 @@ func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *termina
 		return printAll(t.out, all)
 	}
 	w := table(t.out)
-	fmt.Fprintln(w, "SCHEDULE\tCRON\tTIME ZONE\tNEXT\tLAST\tLAST TASK\tSKIPPED")
+	fmt.Fprintln(w, "SCHEDULE\tCRON\tTIME ZONE\tNEXT\tLAST\tLAST TASK\tSKIPPED\tMISSED\tREFUSED")
 	for _, v := range all {
 		last := "-"
 		if v.LastTask != nil {
 			last = v.LastTask.String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Cron, v.TimeZone, moment(v.Next), moment(v.Last), last, v.Skipped)
+		refused := moment(v.RefusedAt)
+		if v.RefusedAt != nil {
+			refused += ": " + v.RefusedReason
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", v.Name, v.Cron, v.TimeZone, moment(v.Next), moment(v.Last), last,
+			v.Skipped, v.Missed, refused)
 	}
 	return w.Flush()
 }

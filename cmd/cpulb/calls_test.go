@@ -131,7 +131,7 @@ func TestTheDaemonIsLookedAfter(t *testing.T) {
 		{"workers restart cpu-9", 1, nil, "[worker_not_found]"},
 		{"executors", 0, []string{"python", "cpulb-python", "cpu io"}, ""},
 		{"executors --json", 0, []string{`"pools":["cpu","io"]`}, ""},
-		{"schedules", 0, []string{"nightly", "0 3 * * *", " - "}, ""},
+		{"schedules", 0, []string{"nightly", "0 3 * * *", " - ", "no such script"}, ""},
 		{"schedules --json", 0, []string{`"cron":"0 3 * * *"`}, ""},
 		{"reload", 0, nil, ""},
 		{"reload", 1, nil, "config.hcl:3: unknown key [reload_failed]"},

@@ -16,6 +16,7 @@ import (
 	"os"
 
 	"cpulb/cmd/version"
+	"cpulb/daemon"
 )
 
 // Exit statuses. 78 is sysexits.h's EX_CONFIG, on which the unit does not start the
@@ -44,6 +45,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	c, err := o.load()
+	if err == nil {
+		err = daemon.Check(c)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "cpulbd: %v\n", err)
 		return exitConfig

@@ -51,13 +51,20 @@ type ScheduleStatus struct {
 	TimeZone string `json:"time_zone"`
 	Overlap  string `json:"overlap"`
 	CatchUp  string `json:"catch_up"`
-	// Next is when its task is submitted next, Last when it was; nil: never.
+	// Next is when it fires next, Last the time that it fired for last; nil: never.
 	Next *time.Time `json:"next"`
 	Last *time.Time `json:"last"`
-	// LastTask is the id of the task submitted last.
+	// LastTask is the id of the task of Last; nil once that is no longer kept.
 	LastTask *task.ID `json:"last_task_id"`
 	// Skipped counts the times that passed because the task before had not ended.
 	Skipped uint64 `json:"skipped"`
+	// Missed counts the times that were missed and are to be run yet, one after the
+	// other.
+	Missed int `json:"missed"`
+	// RefusedAt is the latest time whose task was not accepted, nil: there is none;
+	// RefusedReason says why.
+	RefusedAt     *time.Time `json:"refused_at"`
+	RefusedReason string     `json:"refused_reason"`
 }
 
 // ExecutorStatus is one executor of the configuration, and the program that its

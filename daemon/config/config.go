@@ -7,6 +7,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -199,6 +200,21 @@ type Schedule struct {
 	Owner string
 	// Task is what is submitted each time, but for its id.
 	Task task.Task
+	// at is where its keys are in the file, and the block itself as "".
+	at map[string]Error
+}
+
+// Wrong says that the value of a key can't be used, and where the file has it.
+func (s *Schedule) Wrong(key string, why error) error {
+	at, ok := s.at[key]
+	if !ok {
+		at, ok = s.at[""]
+	}
+	why = fmt.Errorf("schedule %s: %w", s.Name, why)
+	if !ok { // it comes from no file
+		return why
+	}
+	return fmt.Errorf("%s:%d:%d: %w", at.File, at.Line, at.Column, why)
 }
 
 // Access is who may do what, by the names of users and groups.

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
@@ -64,7 +67,11 @@ func (d *decoder) schedule(b *scheduleBlock) {
 	}
 	made, err := schedule.New(b.options)
 	if err != nil {
-		d.fail(d.at[name+".cron"], fmt.Sprintf("%s: %s", name, err))
+		key := "cron"
+		if errors.Is(err, schedule.ErrZone) {
+			key = "time_zone"
+		}
+		d.fail(d.at[name+"."+key], fmt.Sprintf("%s: %s", name, err))
 		return
 	}
 	text, err := json.Marshal(b.task)
@@ -81,6 +88,48 @@ func (d *decoder) schedule(b *scheduleBlock) {
 		d.fail(d.at[name], fmt.Sprintf("%s: %s", name, err))
 	default:
 		t.ID = task.ID{}
-		d.config.Schedules = append(d.config.Schedules, Schedule{Name: b.options.Name, Options: made.Options(), Owner: b.owner, Task: *t})
+		d.checkTask(name, t)
+		d.config.Schedules = append(d.config.Schedules, Schedule{Name: b.options.Name, Options: made.Options(), Owner: b.owner, Task: *t,
+			at: d.places(name)})
+	}
+}
+
+// places returns where a block and its keys are.
+func (d *decoder) places(block string) map[string]Error {
+	all := map[string]Error{}
+	for name, at := range d.at {
+		if key, ok := strings.CutPrefix(name, block); ok && (key == "" || key[0] == '.') {
+			all[strings.TrimPrefix(key, ".")] = Error{File: d.file, Line: at.Start.Line, Column: at.Start.Column}
+		}
+	}
+	return all
+}
+
+// checkTask refuses a schedule whose tasks nobody would accept.
+func (d *decoder) checkTask(name string, t *task.Task) {
+	at := func(key string) hcl.Range { // a key that is not there is blamed on the block
+		if at, ok := d.at[name+"."+key]; ok {
+			return at
+		}
+		return d.at[name]
+	}
+	var pools, executors []string
+	serves := false
+	for _, p := range d.config.Pools {
+		pools = append(pools, p.Name)
+		serves = serves || slices.Contains(p.TaskTypes, string(t.Type)) && (t.Executor == "" || t.Executor == p.Executor)
+	}
+	for _, x := range d.config.Executors {
+		executors = append(executors, x.Name)
+	}
+	switch {
+	case t.Pool != "" && !slices.Contains(pools, t.Pool):
+		d.fail(at("pool"), fmt.Sprintf("%s: no pool is named %q", name, t.Pool), pools...)
+	case t.Executor != "" && !slices.Contains(executors, t.Executor):
+		d.fail(at("executor"), fmt.Sprintf("%s: no executor %q is configured", name, t.Executor), executors...)
+	case t.Pool == "" && !serves && t.Executor != "":
+		d.fail(at("executor"), fmt.Sprintf("%s: no pool serves %s with the executor %q", name, t.Type, t.Executor))
+	case t.Pool == "" && !serves:
+		d.fail(at("task_type"), fmt.Sprintf("%s: no pool serves %s", name, t.Type))
 	}
 }

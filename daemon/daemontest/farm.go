@@ -181,7 +181,7 @@ func (f *Farm) Submit(script string, options ...Option) task.ID {
 		k.Params = strconv.AppendQuote(nil, string(k.Params))
 	}
 	var answer error
-	f.Engine.Submit(Who(), k, nil, func(_ task.View, err error) { answer = err })
+	f.Engine.Submit(f.Context(), Who(), k, nil, func(_ task.View, err error) { answer = err })
 	synctest.Wait()
 	if answer != nil {
 		f.Fatal(answer)
@@ -207,11 +207,18 @@ func (f *Farm) Pass(d time.Duration) {
 // View returns a task as it stands.
 func (f *Farm) View(id task.ID) task.View {
 	f.Helper()
-	v, err := f.Engine.View(Who(), id)
+	v, err := f.Engine.View(f.Context(), Who(), id)
 	if err != nil {
 		f.Fatal(err)
 	}
 	return v
+}
+
+// Cancel cancels a task and returns once that is sure.
+func (f *Farm) Cancel(id task.ID) error {
+	answered := make(chan error, 1)
+	f.Engine.Cancel(Who(), id, func(_ task.View, err error) { answered <- err })
+	return <-answered
 }
 
 // Result waits for the end of a task.

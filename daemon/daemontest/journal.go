@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cpulb/daemon/config"
 	"cpulb/daemon/fleet/fleettest"
@@ -29,6 +30,12 @@ func (f *Farm) Restart() {
 // daemon; the workers of this one end with it.
 func (f *Farm) Crash() {
 	f.Helper()
+	f.CrashFor(0)
+}
+
+// CrashFor is Crash, and the next engine starts only after a while.
+func (f *Farm) CrashFor(down time.Duration) {
+	f.Helper()
 	synctest.Wait()
 	next := filepath.Join(filepath.Dir(f.State), "after-"+filepath.Base(f.State))
 	if err := os.CopyFS(next, os.DirFS(f.State)); err != nil {
@@ -36,6 +43,7 @@ func (f *Farm) Crash() {
 	}
 	f.Stop()
 	f.State = next
+	f.Pass(down)
 	f.start()
 }
 

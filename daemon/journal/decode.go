@@ -162,9 +162,25 @@ func decodeBatch(record []byte) (*Batch, error) {
 			x.Owner = uint32(f.value)
 		case batchGone:
 			return x.decodeGone(f.bytes)
+		case batchJoined:
+			return x.decodeJoined(f.bytes)
 		}
 		return nil
 	})
+}
+
+func (x *Batch) decodeJoined(record []byte) error {
+	at := int64(0)
+	for len(record) > 0 {
+		since, size := protowire.ConsumeVarint(record)
+		if size < 0 {
+			return errMalformed
+		}
+		at += int64(since)
+		x.Joined = append(x.Joined, time.Unix(0, at))
+		record = record[size:]
+	}
+	return nil
 }
 
 func (x *Batch) decodeGone(record []byte) error {
@@ -214,6 +230,14 @@ func decodeSchedule(record []byte) (name string, s Schedule, err error) {
 			s.Reason = string(f.bytes)
 		case scheduleMissed:
 			s.Missed = append(s.Missed, f.time())
+		case scheduleRefusedAt:
+			s.RefusedAt = f.time()
+		case scheduleDoneFrom:
+			s.Done = append(s.Done, Span{From: f.time()})
+		case scheduleDoneTo: // each follows its From
+			if n := len(s.Done); n > 0 {
+				s.Done[n-1].To = f.time()
+			}
 		}
 		return nil
 	})

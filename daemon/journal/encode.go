@@ -90,6 +90,7 @@ const (
 	batchID protowire.Number = iota + 1
 	batchOwner
 	batchGone
+	batchJoined
 
 	goneStatus protowire.Number = 1
 	goneCount  protowire.Number = 2
@@ -102,6 +103,17 @@ func (x *Batch) encode(b []byte) []byte {
 		if n := x.Gone[status]; n > 0 {
 			b = appendBytes(b, batchGone, appendNumber(appendNumber(nil, goneStatus, uint64(status)), goneCount, uint64(n)))
 		}
+	}
+	return appendBytes(b, batchJoined, appendTimes(nil, x.Joined))
+}
+
+// appendTimes writes times that follow each other closely: of each the nanoseconds since
+// the one before.
+func appendTimes(b []byte, all []time.Time) []byte {
+	before := int64(0)
+	for _, t := range all {
+		b = protowire.AppendVarint(b, uint64(t.UnixNano()-before))
+		before = t.UnixNano()
 	}
 	return b
 }
@@ -118,6 +130,9 @@ const (
 	scheduleSkipped
 	scheduleReason
 	scheduleMissed
+	scheduleRefusedAt
+	scheduleDoneFrom
+	scheduleDoneTo
 )
 
 func encodeSchedules(b []byte, all map[string]Schedule) []byte {
@@ -131,6 +146,10 @@ func encodeSchedules(b []byte, all map[string]Schedule) []byte {
 		one = appendBytes(one, scheduleReason, s.Reason)
 		for _, at := range s.Missed {
 			one = appendTime(one, scheduleMissed, at)
+		}
+		one = appendTime(one, scheduleRefusedAt, s.RefusedAt)
+		for _, x := range s.Done {
+			one = appendTime(appendTime(one, scheduleDoneFrom, x.From), scheduleDoneTo, x.To)
 		}
 		b = appendBytes(b, schedulesOne, one)
 	}

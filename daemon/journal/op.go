@@ -81,6 +81,9 @@ type Batch struct {
 	Owner uint32
 	// Gone counts, by status, the members whose results are no longer kept.
 	Gone map[task.Status]int
+	// Joined are the members that had been submitted before, by Accepted.Submitted, in
+	// order.
+	Joined []time.Time
 }
 
 // Schedule is how far a schedule has come.
@@ -89,16 +92,23 @@ type Schedule struct {
 	Until time.Time
 	// Spec is the expression and the time zone that this holds for.
 	Spec string
-	// Last is the task that was submitted last, at LastAt; zero: none was.
+	// Done are the times that do not come again, whatever the clock shows.
+	Done []Span
+	// Last is the task that was accepted last, LastAt the time that it is for; zero:
+	// none was.
 	Last   task.ID
 	LastAt time.Time
-	// Skipped counts the times that passed without a task; Reason is why the last one
-	// did, if it was not accepted.
+	// Skipped counts the times that passed because the task before had not ended.
 	Skipped uint64
-	Reason  string
+	// RefusedAt is the latest time whose task was not accepted, Reason says why.
+	RefusedAt time.Time
+	Reason    string
 	// Missed are the times that are still to be made up for.
 	Missed []time.Time
 }
+
+// Span is the times after From, To included.
+type Span struct{ From, To time.Time }
 
 // Saved is all that is kept of one task.
 type Saved struct {

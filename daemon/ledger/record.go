@@ -36,6 +36,9 @@ type Record struct {
 	Stopping, Suspect bool
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
+	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
+	// it.
+	Schedule string
 
 	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
 	// lists are ordered by it.
@@ -44,7 +47,10 @@ type Record struct {
 	uptime time.Duration
 	// started is when the attempt began, in nanoseconds since 1970; 0: it has not.
 	started int64
-	batch   *Batch
+	// end is its number among the ends; 0: it has none.
+	end uint64
+	// batch is the one that it came with first.
+	batch *Batch
 	// log is what is kept of its events; nil as long as nobody cares.
 	log    *EventLog
 	events uint64 // in this life of the daemon
@@ -77,14 +83,6 @@ func (r *Record) Stamp() int64 { return r.stamp }
 
 // Result returns its Result once it is Ended, else nil.
 func (r *Record) Result() *task.Result { return r.result }
-
-// BatchID returns the batch that it came with; zero: none.
-func (r *Record) BatchID() task.ID {
-	if r.batch == nil {
-		return task.ID{}
-	}
-	return r.batch.id
-}
 
 // Begin notes that an attempt begins to run.
 func (r *Record) Begin(now time.Time) { r.started = now.UnixNano() }

@@ -95,8 +95,10 @@ func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (
 // Schedules implements ipc.Engine.
 func (e *Engine) Schedules() []api.ScheduleStatus {
 	next := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	refused := next.AddDate(0, 0, -1)
 	return []api.ScheduleStatus{
-		{Name: "nightly", Cron: "0 3 * * *", TimeZone: "UTC", Overlap: "skip", CatchUp: "last", Next: &next, Skipped: 2},
+		{Name: "nightly", Cron: "0 3 * * *", TimeZone: "UTC", Overlap: "skip", CatchUp: "last", Next: &next, Skipped: 2,
+			RefusedAt: &refused, RefusedReason: "script_path: no such script"},
 	}
 }
 
