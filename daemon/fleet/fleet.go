@@ -283,10 +283,10 @@ func (f *Fleet) Stacks(ctx context.Context, worker string) (string, error) {
 		return "", fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
 	}
 	text, err := process.Stacks(ctx)
-	if errors.Is(err, plugins.ErrNoStacks) {
+	if err != nil { // it has none, can't tell them just now, or has ended
 		return "", fmt.Errorf("%w: worker %s: %w", api.ErrNoStacks, worker, err)
 	}
-	return text, err
+	return text, nil
 }
 
 // tendInterval is how often the fleet is looked at.
