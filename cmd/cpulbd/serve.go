@@ -48,7 +48,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	folder, err := claimFolder(o.workersPath(c.Socket.Path))
+	folder, err := o.claimFolder(o.workersPath(c.Socket.Path))
 	if err != nil {
 		return err
 	}
