@@ -204,3 +204,20 @@ func TestStateFolderThatCannotBeMadeIsNamed(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, log)
 	}
 }
+
+func TestSocketThatIsRemovedIsMadeAgain(t *testing.T) {
+	dir := shortDir(t)
+	p := launch(t, dir, onePool).ready()
+	if err := os.Remove(p.socket); err != nil {
+		t.Fatal(err)
+	}
+	p.await("it was made again")
+	if got := p.get("/readyz"); got != 200 {
+		t.Errorf("it answers %d", got)
+	}
+	p.signal(syscall.SIGTERM)
+	if status, log := p.exit(); status != 0 {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	assertNothingIn(t, dir)
+}
