@@ -1,6 +1,11 @@
 package daemon
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
@@ -8,47 +13,107 @@ import (
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
-	"slices"
 )
 
-// Cancel stops a task: at once while it waits, else by asking its worker. A task
-// that has ended stays as it is.
-func (e *Engine) Cancel(who access.Identity, id task.ID) (view task.View, err error) {
+// Cancel stops a task: at once while it waits or is on its way in, else by asking its
+// worker. A task that has ended stays as it is.
+//
+// The answer comes by done, once, from any goroutine and perhaps before Cancel returns:
+// the task as it stands once it is sure that a daemon that dies does not run it again.
+// While the journal can't be written that is not waited for. done must not block. Errors:
+// task.ErrNotFound, also when it turns out that the task is not accepted;
+// task.ErrEvicted.
+func (e *Engine) Cancel(who access.Identity, id task.ID, done func(task.View, error)) {
+	failing := e.journalFails()
 	e.do(func(fx *effects.List) {
-		var r *ledger.Record
-		if r, err = e.findLocked(who, access.Stop, id); err == nil {
-			e.cancel(r, fx)
-			view = r.View()
+		r, err := e.findLocked(who, access.Stop, id)
+		if err != nil {
+			fx.Answer(func() { done(task.View{}, err) })
+			return
 		}
+		e.cancel(r, fx)
+		e.whenSure(r, failing, done, fx)
 	})
-	return view, err
 }
+
+// journalFails reports whether the journal can't be written.
+func (e *Engine) journalFails() bool { return e.journal != nil && e.journal.Stats().Failing != nil }
 
 // cancel stops r.
 func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
+	a, s := e.arriving[r], e.slots[r]
 	switch {
 	case r.Phase().Over() || r.Stopping:
-	case e.slots[r] == nil:
+	case a != nil:
+		e.cancelArriving(a, fx)
+	case s == nil:
 		r.Stopping = true
 		e.finish(r, cancelled(), fx)
-	case !e.slots[r].Sent():
-		s := e.slots[r]
+	case !s.Sent():
 		r.Stopping = true
 		e.takeBack(r)
 		e.finish(r, cancelled(), fx)
 		s.GiveUp(fx)
 	default:
 		r.Stopping = true
-		e.slots[r].Stop(plugins.StopCancelled, fx)
-		if e.kept(r) { // a daemon that dies now must not run it again
-			e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
-		}
+		s.Stop(plugins.StopCancelled, fx)
+		e.noteStopping(r)
 	}
 }
 
-// CancelAll stops the tasks that f selects and the caller may stop. It returns how many
-// had not ended. Tasks that are submitted meanwhile may be among them or not.
-func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
+// whenSure answers the cancel of r, which has been carried out, once the journal has it.
+func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, error), fx *effects.List) {
+	a, id := e.arriving[r], r.Task.ID
+	switch {
+	case a != nil:
+		a.ask(func(v task.View, err error) {
+			if err != nil && !errors.Is(err, api.ErrDraining) {
+				err = fmt.Errorf("%w: %s", task.ErrNotFound, id)
+			}
+			done(v, err)
+		})
+	case failing || !e.kept(r) || r.Phase() == ledger.Ended:
+		view := r.View()
+		fx.Answer(func() { done(view, nil) })
+	case r.Phase() == ledger.Ending:
+		e.cancels[r] = append(e.cancels[r], done)
+	default:
+		e.journal.Append(journal.Written, func(error) { done(e.viewOf(r), nil) }, stopping(r)) // once more: it is answered behind the first
+	}
+}
+
+// noteStopping notes that r, which a worker has, was to be cancelled: a daemon that dies
+// now must not run it again.
+func (e *Engine) noteStopping(r *ledger.Record) {
+	if e.kept(r) {
+		e.journal.Append(journal.Written, nil, stopping(r))
+	}
+}
+
+func stopping(r *ledger.Record) journal.Op {
+	return journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)}
+}
+
+// viewOf returns r as it stands.
+func (e *Engine) viewOf(r *ledger.Record) (view task.View) {
+	e.do(func(*effects.List) { view = r.View() })
+	return view
+}
+
+// answerCancels answers those who cancelled r, which has ended.
+func (e *Engine) answerCancels(r *ledger.Record, fx *effects.List) {
+	view := r.View()
+	for _, done := range e.cancels[r] {
+		fx.Answer(func() { done(view, nil) })
+	}
+	delete(e.cancels, r)
+}
+
+// CancelAll stops the tasks that f selects and the caller may stop, also those on their
+// way in, and returns how many had not ended, as sure as Cancel. Tasks that are submitted
+// meanwhile may be among them or not. Errors: ctx's, api.ErrDraining: then it has been
+// done all the same.
+func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error) {
 	var all []*ledger.Record
 	e.each(who, access.Stop, &f, 0, func(r *ledger.Record) bool {
 		if !r.Phase().Over() && !r.Stopping {
@@ -56,16 +121,24 @@ func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
 		}
 		return true
 	})
+	failing := e.journalFails()
 	count := 0
+	var last *ledger.Record
 	for some := range slices.Chunk(all, lookAtOnce/5) {
 		e.do(func(fx *effects.List) {
 			for _, r := range some {
 				if !r.Phase().Over() && !r.Stopping {
 					e.cancel(r, fx)
+					last = r
 					count++
 				}
 			}
 		})
 	}
-	return count, nil
+	if last == nil {
+		return 0, nil
+	}
+	sure := make(chan struct{}) // of the last one, and so of all: the journal keeps the order
+	e.do(func(fx *effects.List) { e.whenSure(last, failing, func(task.View, error) { close(sure) }, fx) })
+	return count, e.await(ctx, sure, last.Task.ID)
 }

@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 
@@ -53,13 +54,18 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if !e.stillRuns(r) {
 		e.letGo(r, fx)
 	}
-	res, cursor := result(r, o, e.now()), r.EndCursor()
-	if e.journal == nil || r.Volatile {
+	res := result(r, o, e.moment())
+	op := e.endOp(r, res)
+	if !e.kept(r) {
 		e.reveal(r, res, fx)
 		return
 	}
-	op := journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: cursor}}
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
+}
+
+// endOp gives the end of r its place among the events and among the ends.
+func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
+	return journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: r.EndCursor(), Uptime: e.uptime(), Order: e.store.NumberEnd(r)}}
 }
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
@@ -68,6 +74,7 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 	e.do(func(fx *effects.List) {
 		if err != nil {
 			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+			e.answerCancels(r, fx)
 			return
 		}
 		e.reveal(r, res, fx)
@@ -77,7 +84,15 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 // need is how far r and its Result must have come in the journal before anybody sees
 // them: as journal.sync says, unless the caller asked for more.
 func (e *Engine) need(r *ledger.Record) journal.Need {
-	if x := r.Task.Extra; e.config.Load().Journal.Sync == "group" || x != nil && x.Durable != nil && *x.Durable {
+	if x := r.Task.Extra; x != nil && x.Durable != nil && *x.Durable {
+		return journal.Synced
+	}
+	return e.needOfAll()
+}
+
+// needOfAll is how far what belongs to no single task must have come.
+func (e *Engine) needOfAll() journal.Need {
+	if e.config.Load().Journal.Sync == "group" {
 		return journal.Synced
 	}
 	return journal.Written
@@ -91,6 +106,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 		return
 	}
 	e.forgetLocked(gone)
+	e.answerCancels(r, fx)
 	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
@@ -125,14 +141,14 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
 	now := e.moment()
 	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
-	at := now.Wall.Add(pause)
+	next := queue.Now{Wall: now.Wall.Add(pause), Uptime: task.Sum(now.Uptime, pause)}
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
+	e.queue.Retry(now, r.Item, laneOf(r), next.Uptime)
 	e.timers.kick()
-	e.noteLocked(r, journal.Written, at)
+	e.noteLocked(r, journal.Written, next)
 	e.metrics.retries.Inc()
-	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
+	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, next.Wall.Format(time.RFC3339Nano))
 	if o.Error != nil {
 		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
@@ -141,13 +157,13 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 
 // noteLocked records in the journal how far r has come, which waits for its next attempt,
 // for the next start of the daemon. Nothing waits for that.
-func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore time.Time) {
+func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
 	if e.kept(r) {
 		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
-func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
+func progress(r *ledger.Record, notBefore queue.Now) *journal.Progress {
 	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
-		NotBefore: notBefore, Stopping: r.Stopping, Suspect: r.Suspect}
+		NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
 }

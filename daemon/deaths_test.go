@@ -174,7 +174,7 @@ func TestWhatRanWithTwoDaemonsThatDiedRunsOneAtATime(t *testing.T) {
 		f.Ends("completed", 1, f.Submit(fleettest.Echo))
 		f.Are(task.Running, ids[0])
 		f.Are(task.Pending, ids[1], ids[2])
-		if _, err := f.Engine.Cancel(daemontest.Who(), ids[1]); err != nil {
+		if err := f.Cancel(ids[1]); err != nil {
 			t.Fatal(err)
 		}
 		f.Ends("cancelled", 2, ids[1])

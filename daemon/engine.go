@@ -32,6 +32,7 @@ import (
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
+	"cpulb/daemon/task"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -58,9 +59,11 @@ type Options struct {
 	Private bool
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
-	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
-	Now    func() time.Time
-	Uptime func() time.Duration
+	// is the machine's since the start that MachineBoot names, for tests of several lives
+	// of an engine; nil is CLOCK_MONOTONIC.
+	Now         func() time.Time
+	Uptime      func() time.Duration
+	MachineBoot string
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -83,6 +86,8 @@ type Engine struct {
 	metrics  *metrics
 	timers   timers
 	journal  *journal.Journal // nil: none is kept
+	// serve sees to it that no worker of an earlier daemon runs what the journal has.
+	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
@@ -102,7 +107,11 @@ type Engine struct {
 	restored map[*ledger.Record]queue.Times
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
-	arriving  map[*ledger.Record]*admission
+	arriving map[*ledger.Record]*admission
+	// newest was given to the journal last.
+	newest *admission
+	// cancels are answered when the task has ended.
+	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
 	plan      *schedule.Plan
 	// scheduled has the last task of each schedule, by name; planned is when the plan
@@ -122,7 +131,8 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
-		arriving: map[*ledger.Record]*admission{}, slots: map[*ledger.Record]*fleet.Slot{},
+		serve:    func(string) error { return nil },
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
 		scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
@@ -139,7 +149,7 @@ func New(o Options) (*Engine, error) {
 	}
 	launcher := o.Launcher
 	if launcher == nil {
-		if launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+		if launcher, e.serve, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
@@ -148,7 +158,6 @@ func New(o Options) (*Engine, error) {
 		Launcher: launcher,
 		Log:      o.Log,
 		Limits:   &o.Config.Limits,
-		Now:      e.now,
 		Elapsed:  e.elapsed,
 	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
@@ -180,11 +189,11 @@ func (e *Engine) layouts(c *config.Config) ([]fleet.Layout, error) {
 }
 
 // newLauncher returns the launcher of real processes. It gives each worker a cgroup,
-// where one is delegated to the daemon.
-func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
+// where one is delegated to the daemon. serve is its Serve.
+func newLauncher(runtimeDir string, log hclog.Logger) (launcher fleet.Launcher, serve func(folder string) error, err error) {
 	l, err := supervisor.NewLauncher(runtimeDir, log.Named("worker"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if tree, err := cgroup.Own(); err != nil {
 		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
@@ -192,7 +201,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 		l.Contain(tree)
 		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 	}
-	return fleet.Supervised(l), nil
+	return fleet.Supervised(l), l.Serve, nil
 }
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
@@ -251,18 +260,24 @@ func (e *Engine) locked(f func()) {
 // evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal.
-func (e *Engine) forgetLocked(gone []*ledger.Record) {
-	if e.journal == nil || len(gone) == 0 {
+// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
+// them.
+func (e *Engine) forgetLocked(gone ledger.Evicted) {
+	if e.journal == nil || len(gone.Records) == 0 {
 		return
 	}
 	var ops []journal.Op
-	for _, r := range gone {
+	for _, r := range gone.Records {
 		if !r.Volatile {
 			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
 		}
 	}
-	e.journal.Append(journal.Whenever, nil, ops...)
+	if len(ops) > 0 {
+		for b := range gone.Batches {
+			ops = e.noteBatch(ops, b)
+		}
+		e.journal.Append(journal.Whenever, nil, ops...)
+	}
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

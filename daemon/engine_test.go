@@ -73,7 +73,7 @@ func TestATaskGoesToThePoolThatServesIt(t *testing.T) {
 		for _, wrong := range []daemontest.Option{func(k *task.Task) { k.Pool = "r" }, func(k *task.Task) { k.Executor = "other" }} {
 			k := &task.Task{ID: task.NewID(), ScriptPath: f.Dir + "/echo", Function: "main", Type: task.IOBound}
 			wrong(k)
-			f.Engine.Submit(daemontest.Who(), k, nil, func(_ task.View, err error) {
+			f.Engine.Submit(f.Context(), daemontest.Who(), k, nil, func(_ task.View, err error) {
 				if !errors.Is(err, task.ErrInvalid) {
 					t.Errorf("%+v: %v", k, err)
 				}

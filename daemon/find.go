@@ -12,8 +12,8 @@ import (
 	"cpulb/daemon/task"
 )
 
-// findLocked returns the task with this id if the caller may do a with it. Errors:
-// task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
+// findLocked returns the task with this id if the caller may do a with it; it may be on
+// its way in. Errors: task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
 	e.evictLocked()
 	r, err := e.store.Find(id)
@@ -21,20 +21,60 @@ func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*
 		return nil, err
 	}
 	err = e.rules.Check(who, access.Request{Action: a, Owner: r.Owner})
-	if errors.Is(err, access.ErrHidden) || r.Phase() == ledger.Arriving {
+	if errors.Is(err, access.ErrHidden) {
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
 	return r, err
 }
 
-// View returns the task as it stands. Errors: task.ErrNotFound, task.ErrEvicted.
-func (e *Engine) View(who access.Identity, id task.ID) (view task.View, err error) {
-	e.do(func(*effects.List) {
-		var r *ledger.Record
-		if r, err = e.findLocked(who, access.See, id); err == nil {
-			view = r.View()
+// withTask calls f, under the lock, with the task with this id if the caller may do a
+// with it. One that is being committed is not accepted yet, and may never be: whether it
+// is is waited for, until ctx is done. Errors: those of findLocked, ctx's, api.ErrDraining.
+func (e *Engine) withTask(ctx context.Context, who access.Identity, a access.Action, id task.ID, f func(*ledger.Record)) (err error) {
+	for {
+		var outcome <-chan struct{}
+		e.do(func(*effects.List) {
+			var r *ledger.Record
+			if r, err = e.findLocked(who, a, id); err != nil {
+				return
+			}
+			if x := e.arriving[r]; x != nil && x.stage == committing {
+				outcome = x.outcome()
+				return
+			}
+			f(r)
+		})
+		if outcome == nil {
+			return err
 		}
-	})
+		if err := e.await(ctx, outcome, id); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits until done is closed. Errors: ctx's, and api.ErrDraining when the engine
+// ends before.
+func (e *Engine) await(ctx context.Context, done <-chan struct{}, id task.ID) error {
+	select {
+	case <-done: // even if the others are ready, too
+		return nil
+	default:
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stopped:
+		return fmt.Errorf("%w before the task has ended: %s", api.ErrDraining, id)
+	}
+}
+
+// View returns the task as it stands. Errors: task.ErrNotFound, task.ErrEvicted; ctx's,
+// while it is being committed.
+func (e *Engine) View(ctx context.Context, who access.Identity, id task.ID) (view task.View, err error) {
+	err = e.withTask(ctx, who, access.See, id, func(r *ledger.Record) { view = r.View() })
 	return view, err
 }
 
@@ -43,38 +83,30 @@ func (e *Engine) View(who access.Identity, id task.ID) (view task.View, err erro
 // Errors: those of View, and api.ErrDraining when the engine ends before the task.
 func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error) {
 	var r *ledger.Record
-	var err error
 	var done <-chan struct{}
-	e.do(func(*effects.List) {
-		if r, err = e.findLocked(who, access.See, id); err == nil {
-			done = r.Done()
-		}
-	})
+	err := e.withTask(ctx, who, access.See, id, func(found *ledger.Record) { r, done = found, found.Done() })
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-done:
-	default:
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-e.stopped:
-			return nil, fmt.Errorf("%w before the task has ended: %s", api.ErrDraining, id)
-		}
+	if err := e.await(ctx, done, id); err != nil {
+		return nil, err
 	}
 	var res *task.Result
 	e.do(func(*effects.List) {
-		e.store.Given(1)
-		res = r.Result()
+		if res = r.Result(); res != nil {
+			e.store.Given(1)
+		}
 	})
+	if res == nil { // it waited for room, and was withdrawn or refused
+		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
+	}
 	return res, nil
 }
 
 // findBatchLocked returns the batch if the caller may see it. Errors:
 // api.ErrBatchNotFound.
 func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch, error) {
+	e.evictLocked()
 	b := e.store.Batch(id)
 	if b == nil || e.rules.Check(who, access.Request{Action: access.See, Owner: b.Owner()}) != nil {
 		return nil, fmt.Errorf("%w: %s", api.ErrBatchNotFound, id)

@@ -19,6 +19,8 @@ type piece[T any] struct {
 	// there are no items.
 	last bool
 	more <-chan struct{}
+	// err is why nothing follows although it should.
+	err error
 }
 
 // follow yields what next, which is called under the lock, returns, piece by piece to
@@ -35,6 +37,9 @@ func follow[T any](ctx context.Context, e *Engine, what string, next func() piec
 			}
 		}
 		switch {
+		case p.err != nil:
+			yield(none, p.err)
+			return
 		case p.last:
 			return
 		case len(p.items) > 0:
@@ -60,11 +65,7 @@ func (e *Engine) Events(
 ) (events iter.Seq2[*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
-	e.do(func(*effects.List) {
-		if r, err = e.findLocked(who, access.See, id); err == nil {
-			log = r.Log()
-		}
-	})
+	err = e.withTask(ctx, who, access.See, id, func(found *ledger.Record) { r, log = found, found.Log() })
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +82,9 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 		*after = p.items[n-1].Cursor
 	}
 	p.last = r.Result() != nil // which is the last in the log
+	if r.Phase() == ledger.Refused {
+		p.err = fmt.Errorf("%w: %s", task.ErrNotFound, r.Task.ID) // it waited for room, and was withdrawn or refused
+	}
 	return p
 }
 
@@ -96,6 +100,7 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 	return func(yield func(*task.Result, error) bool) {
 		from := 0
 		follow(ctx, e, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
+			e.evictLocked()
 			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
 			e.store.Given(len(p.items))
 			return p

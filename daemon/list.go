@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
@@ -20,10 +21,10 @@ const (
 
 // matchesLocked reports whether f selects r and the caller may do a with it.
 func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
-	if r.Phase() == ledger.Arriving || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
+	if a == access.See && e.isCommitting(r) || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
 		return false
 	}
-	if f.Batch != (task.ID{}) && r.BatchID() != f.Batch {
+	if f.Batch != (task.ID{}) && !e.store.Member(r, f.Batch) {
 		return false
 	}
 	for name, value := range f.Labels {
@@ -39,6 +40,7 @@ func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filt
 func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*ledger.Record) bool) {
 	for more, stopped := true, false; more && !stopped; {
 		e.do(func(*effects.List) {
+			e.evictLocked()
 			stamp, more = e.store.After(stamp, lookAtOnce, func(r *ledger.Record) bool {
 				stopped = e.matchesLocked(who, a, f, r) && !yield(r)
 				return !stopped
@@ -47,15 +49,41 @@ func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp
 	}
 }
 
+// isCommitting reports whether it is not known yet whether r is accepted.
+func (e *Engine) isCommitting(r *ledger.Record) bool {
+	a := e.arriving[r]
+	return a != nil && a.stage == committing
+}
+
+// caughtUp waits until everything is accepted or refused that was being committed when it
+// was called: commits are answered in order.
+func (e *Engine) caughtUp(ctx context.Context) error {
+	var outcome <-chan struct{}
+	var id task.ID
+	e.do(func(*effects.List) {
+		if a := e.newest; a != nil && e.arriving[a.record] == a {
+			outcome, id = a.outcome(), a.record.Task.ID
+		}
+	})
+	if outcome == nil {
+		return nil
+	}
+	return e.await(ctx, outcome, id)
+}
+
 // List returns a page of the tasks that f selects, in the order of submission;
-// tasks of others are left out. Errors: api.ErrBadCursor.
-func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
+// tasks of others are left out. Those that are being committed are waited for, until ctx
+// is done. Errors: api.ErrBadCursor, ctx's, api.ErrDraining.
+func (e *Engine) List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
 	limit := min(max(p.Limit, 0), api.MaxPage)
 	if limit == 0 {
 		limit = defaultPage
 	}
 	stamp, err := parseStamp(p.After)
 	if err != nil {
+		return api.Listing{}, err
+	}
+	if err := e.caughtUp(ctx); err != nil {
 		return api.Listing{}, err
 	}
 	l := api.Listing{Tasks: []task.View{}}

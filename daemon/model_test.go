@@ -191,7 +191,7 @@ func (m *machine) note(rt *rapid.T, k *known, err error) {
 
 func (m *machine) submitOne(t *task.Task) error {
 	answer := make(chan error, 1)
-	m.engine.Submit(m.who, t, nil, func(_ task.View, err error) { answer <- err })
+	m.engine.Submit(context.Background(), m.who, t, nil, func(_ task.View, err error) { answer <- err })
 	return <-answer
 }
 
@@ -208,7 +208,7 @@ func (m *machine) submitBatch(rt *rapid.T) {
 		all, tasks = append(all, k), append(tasks, k.task)
 	}
 	answer := make(chan []error, 1)
-	m.engine.SubmitBatch(m.who, task.NewID(), tasks, func(_ []task.ID, errs []error) { answer <- errs })
+	m.engine.SubmitBatch(context.Background(), m.who, task.NewID(), tasks, func(_ task.ID, _ []task.ID, errs []error) { answer <- errs })
 	for i, err := range <-answer {
 		m.note(rt, all[i], err)
 	}
@@ -232,9 +232,15 @@ func (m *machine) submitAgain(rt *rapid.T) {
 func (m *machine) cancel(rt *rapid.T) {
 	k := m.one(rt)
 	k.cancelled = true
-	if _, err := m.engine.Cancel(m.who, k.task.ID); err != nil && !(k.lost && errors.Is(err, task.ErrNotFound)) {
+	if err := m.cancelOne(k.task.ID); err != nil && !(k.lost && errors.Is(err, task.ErrNotFound)) {
 		rt.Fatalf("cancel: %v", err)
 	}
+}
+
+func (m *machine) cancelOne(id task.ID) error {
+	answer := make(chan error, 1)
+	m.engine.Cancel(m.who, id, func(_ task.View, err error) { answer <- err })
+	return <-answer
 }
 
 func (m *machine) killWorker(rt *rapid.T) {
@@ -277,7 +283,7 @@ func (m *machine) check(rt *rapid.T) {
 		rt.Fatal(lines)
 	}
 	for _, k := range m.tasks {
-		view, err := m.engine.View(m.who, k.task.ID)
+		view, err := m.engine.View(context.Background(), m.who, k.task.ID)
 		switch {
 		case errors.Is(err, task.ErrNotFound) && k.lost:
 		case err != nil:
@@ -299,7 +305,7 @@ func (m *machine) ended(rt *rapid.T, k *known) {
 	defer cancel()
 	r, err := m.engine.Result(ctx, m.who, k.task.ID)
 	if err != nil {
-		view, _ := m.engine.View(m.who, k.task.ID)
+		view, _ := m.engine.View(context.Background(), m.who, k.task.ID)
 		rt.Fatalf("result of %s %+v: %v: %+v\n%+v", k.kind, *k.task.Extra, err, view, m.engine.Status(context.Background()))
 	}
 	if k.result != nil && (r.Status != k.result.Status || !r.FinishedAt.Equal(k.result.FinishedAt)) {
@@ -360,7 +366,7 @@ func (m *machine) settle(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	for _, k := range m.tasks {
-		if _, err := m.engine.View(m.who, k.task.ID); !(k.lost && errors.Is(err, task.ErrNotFound)) {
+		if _, err := m.engine.View(context.Background(), m.who, k.task.ID); !(k.lost && errors.Is(err, task.ErrNotFound)) {
 			m.ended(rt, k)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
 
@@ -25,12 +24,17 @@ func (e *Engine) openJournal() error {
 		return nil
 	}
 	began := e.elapsed()
-	j, err := journal.Open(filepath.Join(e.options.StateDir, journalFolder),
-		journal.Options{Log: e.log.Named("journal"), Observe: e.metrics.committed})
+	folder := filepath.Join(e.options.StateDir, journalFolder)
+	j, err := journal.Open(folder,
+		journal.Options{MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	e.journal = j
+	if err := e.serve(folder); err != nil {
+		e.closeJournal(context.Background())
+		return err
+	}
 	known, waiting, err := e.recover(j)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -52,6 +56,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			all = append(all, u)
 		}
 	}
+	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)
 	}
@@ -65,12 +70,29 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	return known, len(all), nil
 }
 
+// restoreBatches gives the batches of the tasks that were restored what else is known of
+// them, and forgets the others.
+func (e *Engine) restoreBatches(j *journal.Journal) {
+	for id, b := range j.Batches() {
+		joined := make([]int64, len(b.Joined))
+		for i, at := range b.Joined {
+			joined[i] = at.UnixNano()
+		}
+		if !e.store.RestoreBatch(id, b.Owner, b.Gone, joined) {
+			j.Append(journal.Whenever, nil, journal.Op{Batch: &b, Forget: true})
+		}
+	}
+	e.store.SortEnds()
+}
+
 // unfinished is a task of the journal's that has not ended.
 type unfinished struct {
 	record   *ledger.Record
 	progress journal.Progress
 	// ran: a worker may have had it when the daemon died.
 	ran bool
+	// start is the one of the journal at which it was noted for how long it waits.
+	start uint64
 	// lost is why it can't go on; nil: it can.
 	lost error
 }
@@ -89,20 +111,20 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 		r.Losses, r.Suspect = uint32(p.Losses), p.Suspect
 	}
 	r.Mark()
-	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
+	e.store.Restore(r, s.Submitted, e.submittedAt(s))
 	e.store.Join(r, s.Batch)
 	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt))
+		uptime := e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt)
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, uptime, s.Ended.Order)
 		return unfinished{}
 	}
-	u.record, u.ran, u.lost = r, u.progress.Dispatched, err
+	u.record, u.ran, u.start, u.lost = r, u.progress.Dispatched, s.Start, err
+	if !u.progress.NotBefore.IsZero() {
+		u.start = u.progress.Start
+	}
 	return u
 }
-
-// uptimeOf is the uptime at an instant of before, if the clock on the wall has not been
-// set since.
-func (e *Engine) uptimeOf(t time.Time) time.Duration { return e.uptime() - max(0, e.now().Sub(t)) }
 
 // blame deals with the death of the daemon before this one, which may have died of a task
 // that ran. A machine that went down with it says nothing of that.
@@ -112,6 +134,9 @@ func (e *Engine) blame(all []unfinished) {
 		if u.ran && e.journal.Comparable(u.progress.Start) {
 			ran = append(ran, u.record)
 		}
+	}
+	if len(ran) == 0 {
+		return
 	}
 	blamed := ledger.Lose(ran)
 	e.log.Warn("the daemon before this one did not stop in order", "running_tasks", len(ran))
@@ -142,15 +167,9 @@ func (e *Engine) requeueRestored(u unfinished) {
 
 // queueRestored queues a task again that goes on.
 func (e *Engine) queueRestored(u unfinished) {
-	r, p := u.record, &u.progress
+	r := u.record
 	entry := entryFor(r)
-	if p.Attempts > 0 { // it has been started, so what it waited for before is over
-		entry.Times = queue.Times{}
-	}
-	if p.NotBefore.After(e.now()) {
-		pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
-		entry.Times = queue.Times{Due: task.Sum(e.uptime(), min(p.NotBefore.Sub(e.now()), pause))}
-	}
+	entry.Times = e.restoredTimes(r, &u.progress)
 	if r.TakesTurns() {
 		e.turns.Add(r)
 		e.restored[r], entry.Held = entry.Times, true
@@ -158,8 +177,9 @@ func (e *Engine) queueRestored(u unfinished) {
 	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 		_ = e.store.Move(r, ledger.Ready) // it is Delayed
 	}
-	if u.ran {
-		e.noteLocked(r, journal.Written, p.NotBefore) // it does not run now
+	wait := e.waitUntil(entry.Due)
+	if u.ran || wait != (queue.Now{}) && !e.journal.Comparable(u.start) {
+		e.noteLocked(r, journal.Written, wait) // it does not run now, or would wait anew at each start
 	}
 }
 

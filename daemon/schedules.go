@@ -146,7 +146,7 @@ func (e *Engine) runSchedules(now queue.Now) {
 	}
 	looked := map[string]error{} // which may block, so not under the lock
 	for _, path := range scripts {
-		looked[path] = e.scripts.check(path, e.now())
+		looked[path] = e.scripts.check(path, e.uptime())
 	}
 	e.do(func(fx *effects.List) { e.fireLocked(now.Wall, looked, fx) })
 }
@@ -209,10 +209,8 @@ func (e *Engine) fire(r *recurring, f schedule.Fire, problem error, fx *effects.
 	}
 	a.record.Schedule = r.config.Name
 	a.forced = true
-	a.answers = []func(task.View, error){firing{e, f}.answered}
-	if e.admit(who, a, fx) {
-		e.commitLocked(a)
-	}
+	a.submitter = a.ask(firing{e, f}.answered)
+	e.submitLocked(who, a, fx)
 	e.recallSchedule(e.store.Get(f.ID))
 }
 

@@ -25,7 +25,7 @@ func TestATimePassesWhileTheTaskBeforeRuns(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		f.last("00:01")
-		if _, err := f.Engine.Cancel(daemontest.Who(), f.mine()[0].ID); err != nil {
+		if err := f.Cancel(f.mine()[0].ID); err != nil {
 			t.Fatal(err)
 		}
 		f.until("00:07:00")
@@ -41,7 +41,7 @@ func TestATimePassesWhileAnAttemptStillRuns(t *testing.T) {
 		f.Submit(fleettest.Sleeps)
 		f.until("00:01:50")
 		first := f.mine()[0].ID
-		if _, err := f.Engine.Cancel(daemontest.Who(), first); err != nil {
+		if err := f.Cancel(first); err != nil {
 			t.Fatal(err)
 		}
 		f.until("00:02:00")
@@ -71,12 +71,12 @@ func TestOnlyItsOwnTasksHoldUpASchedule(t *testing.T) {
 		f.reload(c)
 		f.until("00:02:00")
 		first := f.mine()[2].ID
-		f.Engine.Rerun(daemontest.Who(), first, func(_ task.View, err error) {
+		f.Engine.Rerun(f.Context(), daemontest.Who(), first, func(_ task.View, err error) {
 			if err != nil {
 				t.Error(err)
 			}
 		})
-		if _, err := f.Engine.Cancel(daemontest.Who(), first); err != nil {
+		if err := f.Cancel(first); err != nil {
 			t.Fatal(err)
 		}
 		f.restart(c, time.Second)

@@ -7,7 +7,6 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
-	"cpulb/daemon/queue"
 )
 
 // lastCommit bounds how long Stop waits for the disk.
@@ -54,8 +53,8 @@ func (e *Engine) drainLocked() {
 
 // refuseBlocked refuses the tasks that wait for room in the queue.
 func (e *Engine) refuseBlocked(fx *effects.List) {
-	for r, a := range e.arriving {
-		if r.Item.Place() == queue.Blocked {
+	for _, a := range e.arriving {
+		if a.stage == blocked {
 			e.turnAway(a, api.ErrDraining, fx)
 		}
 	}

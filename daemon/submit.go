@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,33 +9,10 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
-	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
-
-	"github.com/hashicorp/go-hclog"
 )
-
-// admission is a task that has not been accepted yet.
-type admission struct {
-	record  *ledger.Record
-	batch   task.ID
-	watcher task.Watcher
-	// forced: it is admitted even when the queue is full. held: the queue keeps its
-	// place, but does not let it leave before it is accepted.
-	forced, held bool
-	// answers are called once each: for its submission, and for others of the same task
-	// meanwhile.
-	answers []func(task.View, error)
-}
-
-// answer answers all who asked.
-func (a *admission) answer(view task.View, err error, fx *effects.List) {
-	for _, f := range a.answers {
-		fx.Answer(func() { f(view, err) })
-	}
-}
 
 // Submit accepts t, which must not change afterwards, and starts it as soon as a
 // slot is free. w, which may be nil, hears of what follows. Submitting the same task
@@ -42,27 +20,38 @@ func (a *admission) answer(view task.View, err error, fx *effects.List) {
 //
 // The answer comes by done, once, from any goroutine and perhaps before Submit
 // returns: after the task's commit, if it is to outlive the daemon. done must not
-// block. While the queue is full and its policy is to block, it is not called.
+// block. While the queue is full and its policy is to block, it is not called; ctx says
+// until when the client waits for that, and the task is withdrawn when it does not any
+// more.
 //
 // Errors: a task.FieldError when t can't run here, access.Denied, task.ErrConflict
 // when the id names another task, task.ErrQueueFull, task.ErrNoSpace,
 // api.ErrDraining.
-func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
+func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	a, err := e.prepare(who, t)
 	if err != nil {
 		done(task.View{}, err)
 		return
 	}
-	a.watcher, a.answers = w, []func(task.View, error){done}
-	e.submit(who, a)
+	a.watcher, a.submitter = w, a.ask(done)
+	if e.submit(who, a) {
+		e.watchClient(ctx, []*asker{a.submitter})
+	}
 }
 
-func (e *Engine) submit(who access.Identity, a *admission) {
+// submit reports whether a's submitter waits for room in the queue.
+func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
 	e.do(func(fx *effects.List) {
-		if e.admit(who, a, fx) {
-			e.commitLocked(a)
-		}
+		e.submitLocked(who, a, fx)
+		waits = a.submitter.blocked()
 	})
+	return waits
+}
+
+func (e *Engine) submitLocked(who access.Identity, a *admission, fx *effects.List) {
+	if _, commit := e.admit(who, a, fx); commit {
+		e.commitLocked(a)
+	}
 }
 
 // unserved lists the fields of a task that the engine does not act on yet.
@@ -83,7 +72,7 @@ func refuseUnserved(t *task.Task) error {
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
 	a, err := e.newAdmission(who, t)
 	if err == nil && t.ScriptPath != "" {
-		err = e.scripts.check(t.ScriptPath, e.now())
+		err = e.scripts.check(t.ScriptPath, e.uptime())
 	}
 	return a, err
 }
@@ -106,69 +95,6 @@ func (e *Engine) checkDurable(t *task.Task) error {
 		return &task.FieldError{Field: "durable", Problem: "this daemon keeps no journal, so nothing outlives it", Allowed: []string{"false"}}
 	}
 	return nil
-}
-
-// admit puts a task into the queue, or answers why not. It reports whether the task has
-// to be committed before it is accepted.
-func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (commit bool) {
-	r := a.record
-	if known := e.knownLocked(r); known != nil {
-		e.again(who, a, known, fx)
-		return false
-	}
-	if err := e.placeLocked(who, a); err != nil {
-		a.answer(task.View{}, err, fx)
-		return false
-	}
-	if a.watcher != nil {
-		r.Watch(a.watcher)
-	}
-	e.store.Add(r)
-	e.store.Join(r, a.batch)
-	switch {
-	case r.Item.Place() == queue.Blocked:
-		e.arriving[r] = a
-		return false
-	case e.journal != nil && !r.Volatile:
-		e.arriving[r] = a
-		return true
-	}
-	e.arrive(a, nil, fx)
-	return false
-}
-
-// knownLocked returns the task that r would be the same as: by its id, or by its
-// idempotency key.
-func (e *Engine) knownLocked(r *ledger.Record) *ledger.Record {
-	if known := e.store.Get(r.Task.ID); known != nil {
-		return known
-	}
-	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
-		return e.store.Keyed(r.Owner, x.IdempotencyKey)
-	}
-	return nil
-}
-
-// again answers for a task that was submitted before.
-func (e *Engine) again(who access.Identity, a *admission, known *ledger.Record, fx *effects.List) {
-	t := *a.record.Task
-	t.ID = known.Task.ID
-	if known.Owner != who.UID || !known.Task.Same(&t) {
-		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID), fx)
-		return
-	}
-	switch {
-	case a.watcher == nil:
-	case known.Result() != nil:
-		fx.Event(a.watcher, known.ResultEvent())
-	default:
-		known.Watch(a.watcher)
-	}
-	if first := e.arriving[known]; first != nil {
-		first.answers = append(first.answers, a.answers...)
-		return
-	}
-	a.answer(known.View(), nil, fx)
 }
 
 // placeLocked finds the pool of a task and its place in the queue, where what is to
@@ -221,83 +147,11 @@ func entryFor(r *ledger.Record) queue.Entry {
 	return entry
 }
 
-// commitLocked gives new tasks to the journal.
-func (e *Engine) commitLocked(all ...*admission) {
-	ops := make([]journal.Op, len(all))
-	for i, a := range all {
-		r := a.record
-		ops[i].Accepted = &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(), Batch: a.batch,
-			Schedule: r.Schedule}
-	}
-	var need journal.Need
-	for _, a := range all {
-		need = max(need, e.need(a.record))
-	}
-	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
-}
-
-// committed accepts tasks after their commit, or refuses them if it failed.
-func (e *Engine) committed(all []*admission, err error) {
-	switch {
-	case errors.Is(err, journal.ErrClosed):
-		err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
-	case err != nil:
-		err = fmt.Errorf("%w: %w", task.ErrNoSpace, err)
-	}
-	e.do(func(fx *effects.List) {
-		for _, a := range all {
-			e.arrive(a, err, fx)
-		}
-	})
-}
-
-// arrive accepts a task and dispatches it, or refuses it with err.
-func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
-	delete(e.arriving, a.record)
-	if err != nil {
-		e.turnAway(a, err, fx)
-		return
-	}
-	r := a.record
-	if a.held {
-		e.queue.Settle(e.moment(), r.Item, r.Times())
-	}
-	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
-	to := ledger.Delayed
-	if r.Item.Place() == queue.Ready {
-		to = ledger.Ready
-	}
-	e.move(r, to, fx)
-	e.metrics.submitted.Inc()
-	e.dispatch(poolOf(r), fx)
-	a.answer(r.View(), nil, fx)
-}
-
-// turnAway removes a task that could not be accepted, and answers with err.
-func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
-	r := a.record
-	delete(e.arriving, r)
-	e.queue.Remove(e.moment(), r.Item)
-	e.timers.kickIf(e.queue.Changed())
-	r.Item = nil
-	if err := e.store.Refuse(r); err != nil {
-		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
-	}
-	a.answer(task.View{}, err, fx)
-}
-
 // Rerun submits a copy of a task, with a new id and for this caller, and answers as
 // Submit does. The copy has no idempotency key, run_at, delay or expires_at.
-func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, error)) {
+func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
 	var again task.Task
-	var err error
-	e.do(func(*effects.List) {
-		var r *ledger.Record
-		if r, err = e.findLocked(who, access.See, id); err == nil {
-			again = *r.Task
-		}
-	})
-	if err != nil {
+	if err := e.withTask(ctx, who, access.See, id, func(r *ledger.Record) { again = *r.Task }); err != nil {
 		done(task.View{}, err)
 		return
 	}
@@ -307,5 +161,5 @@ func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, err
 		x.IdempotencyKey, x.Delay, x.RunAt, x.ExpiresAt = "", 0, time.Time{}, time.Time{}
 		again.Extra = &x
 	}
-	e.Submit(who, &again, nil, done)
+	e.Submit(ctx, who, &again, nil, done)
 }

@@ -1,33 +1,136 @@
 package daemon
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/effects"
+	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 )
 
 // SubmitBatch is Submit for many tasks, which are committed together and become
 // the batch with this id. Each has an id or an error of its own, in their order;
 // those that are good are not held up by the others.
-func (e *Engine) SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error)) {
-	g := &gathering{ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 1, done: done}
+//
+// Tasks that were submitted before are members of this batch, too, and it is answered
+// with its id whichever of them are new. If none is new and one batch has just these
+// tasks, the batch was sent again: it is that one, and its id is the answer.
+func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.ID, tasks []*task.Task, done func(task.ID, []task.ID, []error)) {
+	g := &gathering{id: id, ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 2, done: done}
+	m := members{batch: id}
+	var waiting []*asker
 	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
 		e.do(func(fx *effects.List) {
-			var commit []*admission
+			e.admitSome(who, some, &m, fx)
 			for _, a := range some {
-				if e.admit(who, a, fx) {
-					commit = append(commit, a)
+				if a.submitter.blocked() {
+					waiting = append(waiting, a.submitter)
 				}
-			}
-			if len(commit) > 0 {
-				e.commitLocked(commit...)
 			}
 		})
 	}
-	g.one() // the one more than there are tasks: nothing was done before all had been looked at
+	if !e.gather(&m, g) {
+		g.one()
+	}
+	if len(waiting) > 0 {
+		e.watchClient(ctx, waiting)
+	}
+	g.one() // nothing was done before all had been looked at
+}
+
+// members are those tasks of a batch that were not refused at once.
+type members struct {
+	batch task.ID
+	// known had been submitted before, each is there once; fresh counts the others.
+	known []*ledger.Record
+	seen  map[*ledger.Record]struct{}
+	fresh int
+}
+
+func (m *members) add(r, submitted *ledger.Record, s *ledger.Store) {
+	switch {
+	case r == nil:
+	case r == submitted:
+		m.fresh++
+	case m.fresh > 0 && s.Member(r, m.batch): // it is twice in this batch
+	default:
+		if m.seen == nil {
+			m.seen = map[*ledger.Record]struct{}{}
+		}
+		if _, twice := m.seen[r]; !twice {
+			m.seen[r] = struct{}{}
+			m.known = append(m.known, r)
+		}
+	}
+}
+
+// admitSome admits some tasks of a batch.
+func (e *Engine) admitSome(who access.Identity, some []*admission, m *members, fx *effects.List) {
+	var commit []*admission
+	for _, a := range some {
+		r, yes := e.admit(who, a, fx)
+		m.add(r, a.record, e.store)
+		if yes {
+			commit = append(commit, a)
+		}
+	}
+	if len(commit) > 0 {
+		e.commitLocked(commit...)
+	}
+}
+
+// gather makes the batch have its members that were submitted before, or finds the batch
+// that was sent again. It reports whether g waits until that is in the journal.
+func (e *Engine) gather(m *members, g *gathering) (waits bool) {
+	if len(m.known) == 0 {
+		return false
+	}
+	failing := e.journalFails()
+	e.do(func(*effects.List) {
+		e.evictLocked()
+		known := slices.DeleteFunc(m.known, func(r *ledger.Record) bool { return e.store.Get(r.Task.ID) != r })
+		if len(known) == 0 {
+			return
+		}
+		if m.fresh == 0 {
+			if b := e.store.Same(known); b != nil {
+				g.id = b.ID()
+				return
+			}
+		}
+		ops := e.noteBatch(nil, e.store.JoinAgain(m.batch, known))
+		switch {
+		case e.journal == nil:
+		case failing: // they are members as long as this daemon lives
+			e.journal.Append(journal.Whenever, nil, ops...)
+		default:
+			waits = true
+			e.journal.Append(e.needOfAll(), func(error) { g.one() }, ops...)
+		}
+	})
+	return waits
+}
+
+// noteBatch appends what the journal keeps of a batch beside its tasks.
+func (e *Engine) noteBatch(ops []journal.Op, b *ledger.Batch) []journal.Op {
+	x := &journal.Batch{ID: b.ID(), Owner: b.Owner()}
+	if !b.Known() {
+		if b.Note(false) {
+			ops = append(ops, journal.Op{Batch: x, Forget: true})
+		}
+		return ops
+	}
+	b.Note(true)
+	x.Gone = b.Gone()
+	for _, stamp := range b.Joined() {
+		x.Joined = append(x.Joined, time.Unix(0, stamp))
+	}
+	return append(ops, journal.Op{Batch: x})
 }
 
 // prepareBatch makes the admissions of those that are good, and answers for the
@@ -40,7 +143,8 @@ func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Tas
 			g.answer(i)(task.View{}, err)
 			continue
 		}
-		a.batch, a.answers = id, []func(task.View, error){g.answer(i)}
+		a.batch = id
+		a.submitter = a.ask(g.answer(i))
 		all = append(all, a)
 	}
 	return all
@@ -51,11 +155,14 @@ const admitAtOnce = 500
 
 // gathering collects the answers for a batch.
 type gathering struct {
+	// id is the batch that is answered.
+	id   task.ID
 	mu   sync.Mutex
 	ids  []task.ID
 	errs []error
+	// left counts the tasks that have no answer, and what else there is to wait for.
 	left int
-	done func([]task.ID, []error)
+	done func(task.ID, []task.ID, []error)
 }
 
 func (g *gathering) answer(i int) func(task.View, error) {
@@ -73,6 +180,6 @@ func (g *gathering) one() {
 	last := g.left == 0
 	g.mu.Unlock()
 	if last {
-		g.done(g.ids, g.errs)
+		g.done(g.id, g.ids, g.errs)
 	}
 }

@@ -129,12 +129,3 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 	}
 	e.notifyStatus(r, "", fx)
 }
-
-// unblocked accepts a task for which there is room now, after its commit.
-func (e *Engine) unblocked(a *admission, fx *effects.List) {
-	if a.record.Volatile || e.journal == nil {
-		e.arrive(a, nil, fx)
-		return
-	}
-	e.commitLocked(a)
-}

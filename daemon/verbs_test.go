@@ -27,7 +27,7 @@ func newTask(f *daemontest.Farm, script string) *task.Task {
 
 // answer submits a task and returns what the engine says at once.
 func answer(f *daemontest.Farm, who access.Identity, k *task.Task, w task.Watcher) (view task.View, err error, answered bool) {
-	f.Engine.Submit(who, k, w, func(v task.View, e error) { view, err, answered = v, e, true })
+	f.Engine.Submit(f.Context(), who, k, w, func(v task.View, e error) { view, err, answered = v, e, true })
 	synctest.Wait()
 	return view, err, answered
 }
@@ -39,7 +39,7 @@ func TestABatchIsSubmittedTogetherAndItsResultsComeAsItsTasksEnd(t *testing.T) {
 		id := task.NewID()
 		var ids []task.ID
 		var errs []error
-		f.Engine.SubmitBatch(daemontest.Who(), id, tasks, func(i []task.ID, e []error) { ids, errs = i, e })
+		f.Engine.SubmitBatch(f.Context(), daemontest.Who(), id, tasks, func(_ task.ID, i []task.ID, e []error) { ids, errs = i, e })
 		synctest.Wait()
 		if len(ids) != 3 || errs[0] != nil || !errors.Is(errs[1], task.ErrInvalid) || errs[2] != nil || ids[0] != tasks[0].ID {
 			t.Fatalf("answers: %v %v", ids, errs)
@@ -97,7 +97,7 @@ func TestWhoFollowsIsToldWhyItEnds(t *testing.T) {
 		got := make(chan error)
 		go func() { got <- last(f.Context()) }()
 		synctest.Wait()
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+		if err := f.Cancel(id); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-got; err != nil {
@@ -118,7 +118,7 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := func(who access.Identity, filter api.Filter) int {
-			l, err := f.Engine.List(who, filter, api.Page{})
+			l, err := f.Engine.List(f.Context(), who, filter, api.Page{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,18 +141,18 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 				t.Errorf("%s: %d tasks, not %d", c.why, n, c.want)
 			}
 		}
-		page, err := f.Engine.List(daemontest.Who(), api.Filter{}, api.Page{Limit: 3})
-		rest, err2 := f.Engine.List(daemontest.Who(), api.Filter{}, api.Page{Limit: 3, After: page.Next})
+		page, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3})
+		rest, err2 := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3, After: page.Next})
 		if err != nil || err2 != nil || len(page.Tasks) != 3 || len(rest.Tasks) != 1 || rest.Tasks[0].ID != other.ID || rest.Next != "" {
 			t.Errorf("two pages: %+v %+v: %v %v", page, rest, err, err2)
 		}
-		if _, err := f.Engine.List(daemontest.Who(), api.Filter{}, api.Page{After: "banana"}); !errors.Is(err, api.ErrBadCursor) {
+		if _, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: "banana"}); !errors.Is(err, api.ErrBadCursor) {
 			t.Errorf("after a banana: %v", err)
 		}
-		if n, err := f.Engine.CancelAll(stranger, api.Filter{}); err != nil || n != 1 {
+		if n, err := f.Engine.CancelAll(f.Context(), stranger, api.Filter{}); err != nil || n != 1 {
 			t.Errorf("a stranger has cancelled %d tasks: %v", n, err)
 		}
-		if n, err := f.Engine.CancelAll(daemontest.Who(), api.Filter{}); err != nil || n != 3 {
+		if n, err := f.Engine.CancelAll(f.Context(), daemontest.Who(), api.Filter{}); err != nil || n != 3 {
 			t.Errorf("%d tasks were cancelled: %v", n, err)
 		}
 		f.Pass(time.Second)
@@ -203,13 +203,13 @@ func TestTheSameTaskCanBeSubmittedAgain(t *testing.T) {
 			t.Errorf("heard of: %v %v %v", all.kinds, result.kinds, late.kinds)
 		}
 		var again task.View
-		f.Engine.Rerun(daemontest.Who(), k.ID, func(v task.View, err error) { again = v })
+		f.Engine.Rerun(f.Context(), daemontest.Who(), k.ID, func(v task.View, err error) { again = v })
 		synctest.Wait()
 		if again.ID == k.ID || again.ID == (task.ID{}) {
 			t.Errorf("run again as %v", again.ID)
 		}
 		f.Ends("completed", 1, again.ID)
-		f.Engine.Rerun(stranger, k.ID, func(_ task.View, err error) {
+		f.Engine.Rerun(f.Context(), stranger, k.ID, func(_ task.View, err error) {
 			if !errors.Is(err, task.ErrNotFound) {
 				t.Errorf("somebody else's: %v", err)
 			}
@@ -235,7 +235,7 @@ func TestWhatMayNotOrCannotRunIsRefused(t *testing.T) {
 		if _, err, _ := answer(f, daemontest.Who(), folder, nil); !errors.Is(err, task.ErrInvalid) {
 			t.Errorf("a folder: %v", err)
 		}
-		if _, err := f.Engine.View(daemontest.Who(), task.NewID()); !errors.Is(err, task.ErrNotFound) {
+		if _, err := f.Engine.View(f.Context(), daemontest.Who(), task.NewID()); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("no task: %v", err)
 		}
 		for _, admin := range []func(access.Identity) error{f.Engine.Drain, f.Engine.Resume,
@@ -293,7 +293,7 @@ func TestWhoWaitsForRoomIsToldOfADrain(t *testing.T) {
 		f.Submit(fleettest.Sleeps)
 		f.Submit(fleettest.Echo)
 		var refused error
-		f.Engine.Submit(daemontest.Who(), newTask(f, fleettest.Echo), nil, func(_ task.View, err error) { refused = err })
+		f.Engine.Submit(f.Context(), daemontest.Who(), newTask(f, fleettest.Echo), nil, func(_ task.View, err error) { refused = err })
 		synctest.Wait()
 		if refused != nil {
 			t.Fatal(refused)
@@ -357,7 +357,7 @@ func TestResultsGoWhenTheirTimeIsOver(t *testing.T) {
 		id := f.Submit(fleettest.Echo)
 		f.Ends("completed", 1, id)
 		f.Pass(time.Hour + time.Second)
-		if _, err := f.Engine.View(daemontest.Who(), id); !errors.Is(err, task.ErrEvicted) {
+		if _, err := f.Engine.View(f.Context(), daemontest.Who(), id); !errors.Is(err, task.ErrEvicted) {
 			t.Errorf("an hour later: %v", err)
 		}
 	})

@@ -45,14 +45,18 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 			good = append(good, t)
 		}
 	}
-	answered := make(chan *api.Batch, 1)
-	s.engine.SubmitBatch(peer(r), id, good, func(ids []task.ID, errs []error) {
-		answered <- s.batchAnswer(id, body, ids, errs)
-	})
+	type answer struct {
+		id   task.ID
+		ids  []task.ID
+		errs []error
+	}
+	answered := make(chan answer, 1)
+	s.engine.SubmitBatch(r.Context(), peer(r), id, good, func(id task.ID, ids []task.ID, errs []error) { answered <- answer{id, ids, errs} })
 	select {
-	case answer := <-answered:
-		s.answer(w, http.StatusAccepted, answer, nil)
+	case a := <-answered:
+		s.answer(w, http.StatusAccepted, s.batchAnswer(a.id, body, a.ids, a.errs), nil)
 	case <-r.Context().Done():
+		panic(http.ErrAbortHandler) // the client has gone
 	}
 }
 

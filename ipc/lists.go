@@ -19,7 +19,7 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	list, err := s.engine.List(peer(r), f, p)
+	list, err := s.engine.List(r.Context(), peer(r), f, p)
 	if errors.Is(err, api.ErrBadCursor) {
 		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
 	}
@@ -37,7 +37,7 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	n, err := s.engine.CancelAll(peer(r), f)
+	n, err := s.engine.CancelAll(r.Context(), peer(r), f)
 	s.answer(w, http.StatusAccepted, map[string]int{"cancelled": n}, err)
 }
 

@@ -53,21 +53,26 @@ type Engine interface {
 type Tasks interface {
 	// Submit accepts t and reports its events to w, unless that is nil, perhaps before
 	// Submit returns. done is called once, from any goroutine, and does not block; it
-	// may come before Submit returns, or much later.
-	Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
-	// SubmitBatch submits tasks as one batch, in one commit. done gets, for each task
-	// in order, the id under which it is found, which an idempotency_key may make
-	// another than its own, or the error that refuses it.
-	SubmitBatch(who access.Identity, id task.ID, tasks []*task.Task, done func([]task.ID, []error))
-	View(who access.Identity, id task.ID) (task.View, error)
+	// may come before Submit returns, or much later: ctx says for how long the client
+	// waits for room in a full queue.
+	Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
+	// SubmitBatch submits tasks as one batch, in one commit. done gets the batch's id,
+	// which is that of an earlier one that was sent again, and for each task in order the
+	// id under which it is found, which an idempotency_key may make another than its own,
+	// or the error that refuses it.
+	SubmitBatch(ctx context.Context, who access.Identity, id task.ID, tasks []*task.Task, done func(task.ID, []task.ID, []error))
+	// View waits, as all do that take an id or filters, while it is not known yet whether
+	// a task is accepted.
+	View(ctx context.Context, who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
 	// Events yields what has happened and waits for the rest; so does BatchResults.
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
-	Cancel(who access.Identity, id task.ID) (task.View, error)
-	Rerun(who access.Identity, id task.ID, done func(task.View, error))
-	List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
-	CancelAll(who access.Identity, f api.Filter) (int, error)
+	// Cancel stops a task; done is called as Submit's is.
+	Cancel(who access.Identity, id task.ID, done func(task.View, error))
+	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
+	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error)
 	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
 }

@@ -45,6 +45,9 @@ type stream struct {
 	ending     sync.Once
 	conn       *rawio.Conn
 	out        *outbox.Outbox
+	// client ends with the connection.
+	client context.Context
+	leave  context.CancelFunc
 	// cut is set when too much waits for the client to read: nothing more is queued.
 	cut  atomic.Bool
 	gone chan struct{} // closed when the connection has ended
@@ -74,8 +77,9 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
+	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
 	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
-		conn: conn, out: out, gone: make(chan struct{})}).run(in)
+		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{})}).run(in)
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -93,9 +97,11 @@ func checkUpgrade(r *http.Request) error {
 	return nil
 }
 
-// run serves the connection until it ends. Its tasks go on without it.
+// run serves the connection until it ends. Its tasks go on without it, but for those that
+// wait for room in the queue.
 func (st *stream) run(r *bufio.Reader) {
 	defer close(st.gone)
+	defer st.leave()
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
@@ -151,7 +157,7 @@ func (st *stream) command(text []byte, line int) {
 	case c.Op == task.OpSubmit:
 		st.submit(&c, line)
 	default:
-		err = st.cancel(c.ID)
+		st.cancel(&c, line)
 	}
 	if err != nil {
 		st.reject(namedID(&c), line, err)
@@ -174,12 +180,18 @@ func namedID(c *task.Command) *string {
 	return &c.ID
 }
 
-func (st *stream) cancel(text string) error {
-	id, err := idFrom(text)
-	if err == nil {
-		_, err = st.server.engine.Cancel(st.who, id)
+func (st *stream) cancel(c *task.Command, line int) {
+	answered := func(_ task.View, err error) {
+		if err != nil {
+			st.reject(namedID(c), line, err)
+		}
 	}
-	return err
+	id, err := idFrom(c.ID)
+	if err != nil {
+		answered(task.View{}, err)
+		return
+	}
+	st.server.engine.Cancel(st.who, id, answered)
 }
 
 // submit dispatches the task before it writes anything, so that the worker runs
@@ -188,13 +200,51 @@ func (st *stream) cancel(text string) error {
 func (st *stream) submit(c *task.Command, line int) {
 	w := &watch{stream: st, verbose: c.Events, quiet: c.Quiet, accepted: c.Quiet && !keyed(c.Task), id: c.Task.ID, line: line, named: c.Named}
 	st.watches(1)
-	select {
-	case st.unanswered <- struct{}{}:
-	case <-st.over:
+	if !st.open() {
 		st.watches(-1)
 		return
 	}
-	st.server.engine.Submit(st.who, c.Task, w, w.answered)
+	st.server.engine.Submit(st.client, st.who, c.Task, w, w.answered)
+}
+
+// patience is for how long no line is read before it is looked whether the client is
+// still there.
+const patience = 100 * time.Millisecond
+
+// open waits until one submission more may be without an answer; false: the connection is
+// to end. A client that goes meanwhile is noticed, although nothing is read: what it has
+// waiting for room in the queue is withdrawn then.
+func (st *stream) open() bool {
+	select {
+	case st.unanswered <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case st.unanswered <- struct{}{}:
+		return true
+	case <-st.over:
+		return false
+	case <-time.After(patience):
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if st.conn.AwaitHangup() == nil {
+			st.leave()
+		}
+	}()
+	defer func() {
+		_ = st.conn.SetReadDeadline(time.Unix(1, 0))
+		<-watched
+		_ = st.conn.SetReadDeadline(time.Time{}) // serve looks at cut, which wanted it to stay
+	}()
+	select {
+	case st.unanswered <- struct{}{}:
+		return true
+	case <-st.over:
+		return false
+	}
 }
 
 // keyed reports whether t may turn out to be a task that was sent before.
@@ -225,6 +275,9 @@ func (st *stream) settle() <-chan struct{} {
 }
 
 func (st *stream) reject(id *string, line int, err error) {
+	if st.client.Err() != nil {
+		return // nobody reads it
+	}
 	p := st.server.problem(err)
 	st.write(append(appendJSON(nil, struct {
 		Event   string       `json:"event"`

@@ -292,7 +292,7 @@ func TestALostConnectionCancelsNothing(t *testing.T) {
 	if err := server.Shutdown(t.Context()); err != nil { // returns once the loss has been noticed
 		t.Fatal(err)
 	}
-	if v, err := engine.View(access.Identity{}, id); err != nil || v.Status != task.Running {
+	if v, err := engine.View(t.Context(), access.Identity{}, id); err != nil || v.Status != task.Running {
 		t.Fatalf("the task: %+v %v", v, err)
 	}
 	engine.End(id, task.Result{Status: task.Completed}) // to a stream that is gone

@@ -27,32 +27,70 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(peer(r), t, nil, done) })
+	var end *waiter
+	var watcher task.Watcher // nil, unless the result is waited for
+	if wait > 0 {
+		end = &waiter{make(chan *task.Result, 1)}
+		watcher = end
+	}
+	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(r.Context(), peer(r), t, watcher, done) })
 	if err != nil || wait == 0 {
 		s.answer(w, http.StatusAccepted, view, err)
 		return
 	}
-	s.answerResult(w, r, view.ID, wait)
+	s.answerEnd(w, r, end, view.ID, wait)
+}
+
+// waiter gets the Result of a task from its end itself: it may be kept for a moment only,
+// or not at all.
+type waiter struct{ result chan *task.Result }
+
+// Verbose implements task.Watcher.
+func (*waiter) Verbose() bool { return false }
+
+// TaskEvent implements task.Watcher.
+func (w *waiter) TaskEvent(ev *task.Event) {
+	if ev.Kind == task.EventResult {
+		w.result <- ev.Result
+	}
+}
+
+// answerEnd answers with the Result that end gets, or with the task's view when it has
+// not ended within wait, or will not.
+func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, id task.ID, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case result := <-end.result:
+		s.writeResult(w, result)
+		return
+	case <-s.settled: // no task ends any more
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	s.answerResult(w, r, id, 0)
 }
 
 func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(peer(r), id, done) })
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, done) })
 		s.answer(w, http.StatusAccepted, view, err)
 	})
 }
 
 // await waits for an answer that the engine gives later, or until ctx is done, when
 // nobody needs it any more.
-func await(ctx context.Context, ask func(done func(task.View, error))) (view task.View, err error) {
-	answered := make(chan struct{})
-	ask(func(v task.View, e error) {
-		view, err = v, e
-		close(answered)
-	})
+func await(ctx context.Context, ask func(done func(task.View, error))) (task.View, error) {
+	type answer struct {
+		view task.View
+		err  error
+	}
+	answered := make(chan answer, 1) // it may come when nobody waits any more
+	ask(func(v task.View, err error) { answered <- answer{v, err} })
 	select {
-	case <-answered:
-		return view, err
+	case a := <-answered:
+		return a.view, a.err
 	case <-ctx.Done():
 		return task.View{}, ctx.Err()
 	}
@@ -72,14 +110,14 @@ func tooLarge(limit int64) error {
 
 func (s *Server) getTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := s.engine.View(peer(r), id)
+		view, err := s.engine.View(r.Context(), peer(r), id)
 		s.answer(w, http.StatusOK, view, err)
 	})
 }
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := s.engine.Cancel(peer(r), id)
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Cancel(peer(r), id, done) })
 		s.answer(w, http.StatusAccepted, view, err)
 	})
 }
@@ -134,7 +172,7 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 		s.fail(w, err)
 		return
 	}
-	view, err := s.engine.View(peer(r), id)
+	view, err := s.engine.View(r.Context(), peer(r), id)
 	if err == nil && view.Status.Terminal() { // it ended just now
 		if result, err = s.engine.Result(r.Context(), peer(r), id); err == nil {
 			s.writeResult(w, result)

@@ -158,7 +158,7 @@ func TestAnInterruptCancelsTheTask(t *testing.T) {
 	if got.code != 1 || !strings.Contains(got.err, "interrupted") {
 		t.Fatalf("%+v", got)
 	}
-	if v, err := engine.View(access.Identity{}, engine.Last().ID); err != nil || v.Status != task.Cancelled {
+	if v, err := engine.View(t.Context(), access.Identity{}, engine.Last().ID); err != nil || v.Status != task.Cancelled {
 		t.Fatalf("the task: %+v %v", v, err)
 	}
 }

@@ -35,12 +35,16 @@ type Farm struct {
 	Dir string
 	// State has the journal; empty: there is none.
 	State string
+	lives int // that ended by a Crash
 	Log   *Lines
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once
 	// ahead is how far the engine's clock on the wall is.
 	ahead atomic.Int64
+	// booted is when the machine was started, by the bubble's clock, for the boots-th time.
+	booted time.Time
+	boots  int
 }
 
 // Lines is a log.
@@ -89,7 +93,8 @@ func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, State: state, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c,
+			booted: time.Now().Add(-time.Hour)}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -117,19 +122,24 @@ func (f *Farm) check() {
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
 	e, err := daemon.New(daemon.Options{
-		Config:   c,
-		Private:  true,
-		StateDir: f.State,
-		Launcher: f.Launcher,
-		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
-		Load:     func() (*config.Config, error) { return f.next, nil },
-		Log:      hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
+		Config:      c,
+		Private:     true,
+		StateDir:    f.State,
+		Launcher:    f.Launcher,
+		Now:         f.Now,
+		Uptime:      func() time.Duration { return time.Since(f.booted) },
+		MachineBoot: fmt.Sprint("boot-", f.boots),
+		Load:        func() (*config.Config, error) { return f.next, nil },
+		Log:         hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Engine = e
 }
+
+// Now is what the engine's clock on the wall shows.
+func (f *Farm) Now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 
 // SetClock sets the clock on the wall so far ahead of the bubble's.
 func (f *Farm) SetClock(ahead time.Duration) { f.ahead.Store(int64(ahead)) }
@@ -181,7 +191,7 @@ func (f *Farm) Submit(script string, options ...Option) task.ID {
 		k.Params = strconv.AppendQuote(nil, string(k.Params))
 	}
 	var answer error
-	f.Engine.Submit(Who(), k, nil, func(_ task.View, err error) { answer = err })
+	f.Engine.Submit(f.Context(), Who(), k, nil, func(_ task.View, err error) { answer = err })
 	synctest.Wait()
 	if answer != nil {
 		f.Fatal(answer)
@@ -207,11 +217,18 @@ func (f *Farm) Pass(d time.Duration) {
 // View returns a task as it stands.
 func (f *Farm) View(id task.ID) task.View {
 	f.Helper()
-	v, err := f.Engine.View(Who(), id)
+	v, err := f.Engine.View(f.Context(), Who(), id)
 	if err != nil {
 		f.Fatal(err)
 	}
 	return v
+}
+
+// Cancel cancels a task and returns once that is sure.
+func (f *Farm) Cancel(id task.ID) error {
+	answered := make(chan error, 1)
+	f.Engine.Cancel(Who(), id, func(_ task.View, err error) { answered <- err })
+	return <-answered
 }
 
 // Result waits for the end of a task.

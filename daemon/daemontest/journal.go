@@ -1,6 +1,7 @@
 package daemontest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,7 +23,24 @@ func Keeping(t *testing.T, c *config.Config, folder string, test func(f *Farm)) 
 // Restart ends the engine in order, cutting off what runs, and starts the next one.
 func (f *Farm) Restart() {
 	f.Helper()
+	f.RestartAfter(0)
+}
+
+// RestartAfter is Restart, and the next engine starts only after a while.
+func (f *Farm) RestartAfter(down time.Duration) {
+	f.Helper()
 	f.Stop()
+	f.Pass(down)
+	f.start()
+}
+
+// Reboot is RestartAfter, with the machine started again a minute before the engine is.
+func (f *Farm) Reboot(down time.Duration) {
+	f.Helper()
+	f.Stop()
+	f.Pass(down)
+	f.booted, f.boots = time.Now(), f.boots+1
+	f.Pass(time.Minute)
 	f.start()
 }
 
@@ -37,9 +55,14 @@ func (f *Farm) Crash() {
 func (f *Farm) CrashFor(down time.Duration) {
 	f.Helper()
 	synctest.Wait()
-	next := filepath.Join(filepath.Dir(f.State), "after-"+filepath.Base(f.State))
+	f.lives++
+	next := filepath.Join(filepath.Dir(f.State), fmt.Sprintf("state%d", f.lives))
 	if err := os.CopyFS(next, os.DirFS(f.State)); err != nil {
 		f.Fatal(err)
+	}
+	_ = f.Engine.Drain(Who())
+	for _, p := range f.Launcher.Living() {
+		p.Die("signal: killed")
 	}
 	f.Stop()
 	f.State = next
@@ -49,7 +72,7 @@ func (f *Farm) CrashFor(down time.Duration) {
 
 func (f *Farm) start() {
 	f.Helper()
-	f.Launcher = &fleettest.Launcher{}
+	f.Launcher = &fleettest.Launcher{Runs: f.Launcher.Runs}
 	f.Build(f.next)
 	f.end = sync.Once{}
 	if err := f.Engine.Start(f.Context()); err != nil {

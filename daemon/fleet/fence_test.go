@@ -123,7 +123,7 @@ func TestACancelledTaskEndsWhereverItIs(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		runs, waits := f.Submit(fleettest.Blocks), f.Submit(fleettest.Echo)
 		cancel := func(id task.ID) {
-			if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+			if err := f.Cancel(id); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -163,7 +163,7 @@ func TestACancelIsNotForgottenWhenTheWorkerLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+		if err := f.Cancel(id); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

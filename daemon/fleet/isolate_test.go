@@ -108,7 +108,7 @@ func alone(f *daemontest.Farm) (n int) {
 func TestACancelIsNotForgottenWhenTheWorkerDies(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Stubborn)
-		if _, err := f.Engine.Cancel(daemontest.Who(), id); err != nil {
+		if err := f.Cancel(id); err != nil {
 			t.Fatal(err)
 		}
 		f.Ready("p-0").Die("signal: killed")

@@ -84,7 +84,7 @@ func (l *life) step() {
 		l.submitAny()
 	case 0:
 		if len(l.order) > 0 {
-			_, _ = l.Engine.Cancel(daemontest.Who(), l.order[l.chance.IntN(len(l.order))]) // an error: it was evicted
+			_ = l.Cancel(l.order[l.chance.IntN(len(l.order))]) // an error: it was evicted
 		}
 	case 1:
 		l.process().Die("signal: killed")
@@ -149,7 +149,7 @@ func (l *life) submitAny() {
 	case 3:
 		x.Delay = task.Duration(5 * time.Second)
 	}
-	l.Engine.Submit(daemontest.Who(), k, l, func(_ task.View, err error) {
+	l.Engine.Submit(l.Context(), daemontest.Who(), k, l, func(_ task.View, err error) {
 		if err == nil {
 			l.tasks[k.ID], l.keyed[k.ID] = script, k.Extra.ConcurrencyKey != ""
 			l.order = append(l.order, k.ID)
@@ -209,7 +209,7 @@ func (l *life) settle() {
 	}
 	l.waits()
 	for range 60 {
-		_, _ = l.Engine.CancelAll(daemontest.Who(), api.Filter{Labels: nil, Statuses: []task.Status{task.Running, task.Queued, task.Pending}})
+		_, _ = l.Engine.CancelAll(l.Context(), daemontest.Who(), api.Filter{Labels: nil, Statuses: []task.Status{task.Running, task.Queued, task.Pending}})
 		l.calm()
 	}
 	synctest.Wait()

@@ -69,6 +69,8 @@ func decodeAccepted(record []byte) (a Accepted, err error) {
 			a.Owner = uint32(f.value)
 		case acceptedSubmitted:
 			a.Submitted = f.time()
+		case acceptedSubmittedAt:
+			a.SubmittedAt = f.time()
 		case acceptedUptime:
 			a.Uptime = f.duration()
 		case acceptedPool:
@@ -82,6 +84,9 @@ func decodeAccepted(record []byte) (a Accepted, err error) {
 		}
 		return err
 	})
+	if a.SubmittedAt.IsZero() {
+		a.SubmittedAt = a.Submitted
+	}
 	if err == nil && a.Task == nil {
 		err = fmt.Errorf("%w: it has no task", errMalformed)
 	}
@@ -162,9 +167,25 @@ func decodeBatch(record []byte) (*Batch, error) {
 			x.Owner = uint32(f.value)
 		case batchGone:
 			return x.decodeGone(f.bytes)
+		case batchJoined:
+			return x.decodeJoined(f.bytes)
 		}
 		return nil
 	})
+}
+
+func (x *Batch) decodeJoined(record []byte) error {
+	at := int64(0)
+	for len(record) > 0 {
+		since, size := protowire.ConsumeVarint(record)
+		if size < 0 {
+			return errMalformed
+		}
+		at += int64(since)
+		x.Joined = append(x.Joined, time.Unix(0, at))
+		record = record[size:]
+	}
+	return nil
 }
 
 func (x *Batch) decodeGone(record []byte) error {

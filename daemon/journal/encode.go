@@ -23,11 +23,15 @@ const (
 	acceptedBatch
 	acceptedSchedule
 	acceptedStart
+	acceptedSubmittedAt // unless it is acceptedSubmitted
 )
 
 func (a *Accepted) encode(b []byte) []byte {
 	b = appendNumber(b, acceptedOwner, uint64(a.Owner))
 	b = appendTime(b, acceptedSubmitted, a.Submitted)
+	if !a.SubmittedAt.Equal(a.Submitted) {
+		b = appendTime(b, acceptedSubmittedAt, a.SubmittedAt)
+	}
 	b = appendNumber(b, acceptedUptime, uint64(a.Uptime))
 	b = appendBytes(b, acceptedPool, a.Pool)
 	b = appendID(b, acceptedBatch, a.Batch)
@@ -90,6 +94,7 @@ const (
 	batchID protowire.Number = iota + 1
 	batchOwner
 	batchGone
+	batchJoined
 
 	goneStatus protowire.Number = 1
 	goneCount  protowire.Number = 2
@@ -102,6 +107,17 @@ func (x *Batch) encode(b []byte) []byte {
 		if n := x.Gone[status]; n > 0 {
 			b = appendBytes(b, batchGone, appendNumber(appendNumber(nil, goneStatus, uint64(status)), goneCount, uint64(n)))
 		}
+	}
+	return appendBytes(b, batchJoined, appendTimes(nil, x.Joined))
+}
+
+// appendTimes writes times that follow each other closely: of each the nanoseconds since
+// the one before.
+func appendTimes(b []byte, all []time.Time) []byte {
+	before := int64(0)
+	for _, t := range all {
+		b = protowire.AppendVarint(b, uint64(t.UnixNano()-before))
+		before = t.UnixNano()
 	}
 	return b
 }

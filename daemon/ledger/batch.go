@@ -1,18 +1,29 @@
 package ledger
 
 import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
 // Batch is the tasks that were submitted together. It is known as long as one of
-// them is.
+// them is. A task that was sent again with others is a member of each batch that it
+// came with.
 type Batch struct {
 	id    task.ID
 	owner uint32
-	// counts holds the accepted tasks by status; kept is how many are still stored.
-	counts []int
-	kept   int
+	// counts holds the accepted tasks by status, gone those of them that would outlive
+	// the daemon and are no longer stored; kept is how many still are.
+	counts, gone []int
+	kept         int
+	// joined are those that are stored and had been submitted before.
+	joined map[*Record]struct{}
+	// noted: the journal has something of it beside its tasks.
+	noted bool
 	// ended are those that have, in that order, nil where one is no longer stored;
 	// those before head are all nil.
 	ended []*Record
@@ -21,33 +32,129 @@ type Batch struct {
 	changed chan struct{}
 }
 
+// batch returns the batch with this id, made if need be.
+func (s *Store) batch(id task.ID, owner uint32) *Batch {
+	b := s.batches[id]
+	if b == nil {
+		b = &Batch{id: id, owner: owner, counts: make([]int, len(s.counts)), gone: make([]int, len(s.counts))}
+		s.batches[id] = b
+	}
+	return b
+}
+
 // Join adds r, which is new, to the batch with this id; the zero id is none.
 func (s *Store) Join(r *Record, id task.ID) {
 	if id == (task.ID{}) {
 		return
 	}
-	b := s.batches[id]
-	if b == nil {
-		b = &Batch{id: id, owner: r.Owner, counts: make([]int, len(s.counts))}
-		s.batches[id] = b
+	r.batch = s.batch(id, r.Owner)
+	r.batch.count(r)
+}
+
+// JoinAgain adds tasks that were submitted before to the batch with this id, which
+// nobody reads yet, and returns it; tasks that are in it already are left out.
+func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
+	b := s.batch(id, all[0].Owner)
+	for _, r := range all {
+		if b.has(r) {
+			continue
+		}
+		if b.joined == nil {
+			b.joined = map[*Record]struct{}{}
+		}
+		b.joined[r] = struct{}{}
+		s.further[r] = append(s.further[r], b)
+		b.count(r)
+		if r.result != nil {
+			b.ends(r)
+		}
 	}
-	r.batch = b
+	b.sort()
+	return b
+}
+
+func (b *Batch) count(r *Record) {
 	b.kept++
 	b.counts[r.status]++
 }
 
-// part takes r out of its batch; counted is whether it goes on counting there.
-func (s *Store) part(r *Record, counted bool) {
-	b := r.batch
-	if b == nil {
-		return
+// has reports whether r is a member.
+func (b *Batch) has(r *Record) bool {
+	_, joined := b.joined[r]
+	return joined || r.batch == b
+}
+
+// sort brings those that have ended into the order of their ends.
+func (b *Batch) sort() {
+	slices.SortStableFunc(b.ended, func(x, y *Record) int {
+		if x == nil || y == nil || x.end == y.end {
+			return 0
+		}
+		return cmp.Compare(x.end, y.end)
+	})
+}
+
+// batchesOf yields the batches of which r is a member.
+func (s *Store) batchesOf(r *Record) iter.Seq[*Batch] {
+	return func(yield func(*Batch) bool) {
+		if r.batch != nil && !yield(r.batch) {
+			return
+		}
+		if len(s.further) == 0 {
+			return
+		}
+		for _, b := range s.further[r] {
+			if !yield(b) {
+				return
+			}
+		}
 	}
-	if !counted {
-		b.counts[r.status]--
+}
+
+// Member reports whether r is a member of the batch with this id.
+func (s *Store) Member(r *Record, id task.ID) bool {
+	for b := range s.batchesOf(r) {
+		if b.id == id {
+			return true
+		}
 	}
-	if b.kept--; b.kept == 0 {
-		delete(s.batches, b.id)
+	return false
+}
+
+// Same returns the batch that has these tasks, each named once, and no others; nil if
+// there is none.
+func (s *Store) Same(all []*Record) *Batch {
+	for b := range s.batchesOf(all[0]) {
+		if b.total() == len(all) && !slices.ContainsFunc(all, func(r *Record) bool { return !b.has(r) }) {
+			return b
+		}
 	}
+	return nil
+}
+
+// part takes r, which is no longer stored, out of its batches, and returns them. counted
+// is whether it goes on counting there.
+func (s *Store) part(r *Record, counted bool) (left []*Batch) {
+	left = slices.Collect(s.batchesOf(r))
+	delete(s.further, r)
+	for _, b := range left {
+		switch {
+		case !counted:
+			b.counts[r.status]--
+		case !r.Volatile:
+			b.gone[r.status]++
+		}
+		delete(b.joined, r)
+		if b.kept--; b.kept == 0 {
+			delete(s.batches, b.id)
+		}
+		b.drop(r)
+	}
+	return left
+}
+
+// drop takes r from those that have ended.
+func (b *Batch) drop(r *Record) {
 	for i := b.head; i < len(b.ended); i++ { // mostly the first
 		if b.ended[i] == r {
 			b.ended[i] = nil
@@ -62,14 +169,94 @@ func (s *Store) part(r *Record, counted bool) {
 // ends notes that r has ended.
 func (b *Batch) ends(r *Record) {
 	b.ended = append(b.ended, r)
+	b.wake()
+}
+
+func (b *Batch) wake() {
 	if b.changed != nil {
 		close(b.changed)
 		b.changed = nil
 	}
 }
 
-// Owner returns whose batch it is.
+// RestoreBatch gives a batch what was kept of it beside its tasks: how many of them, by
+// status, are no longer stored, and the stamps of those that were submitted before it.
+// It returns false when none of its tasks is stored.
+func (s *Store) RestoreBatch(id task.ID, owner uint32, gone map[task.Status]int, joined []int64) bool {
+	var all []*Record
+	for _, stamp := range joined {
+		if i, ok := s.index(stamp); ok && i < len(s.order) && s.order[i].record != nil {
+			all = append(all, s.order[i].record)
+		}
+	}
+	if len(all) > 0 {
+		s.JoinAgain(id, all)
+	}
+	b := s.batches[id]
+	if b == nil {
+		return false
+	}
+	b.noted = true
+	for status, n := range gone {
+		b.gone[status] += n
+		b.counts[status] += n
+	}
+	return true
+}
+
+// SortEnds brings what was restored of every batch into the order in which it ended.
+func (s *Store) SortEnds() {
+	for _, b := range s.batches {
+		b.sort()
+	}
+}
+
+// ID returns by what it is known, Owner whose it is.
+func (b *Batch) ID() task.ID { return b.id }
+
+// Owner is explained at ID.
 func (b *Batch) Owner() uint32 { return b.owner }
+
+// Known reports whether one of its tasks is still stored.
+func (b *Batch) Known() bool { return b.kept > 0 }
+
+// Note reports whether the journal has something of the batch beside its tasks, and that
+// it does or does not from now on.
+func (b *Batch) Note(kept bool) (before bool) {
+	before, b.noted = b.noted, kept
+	return before
+}
+
+// Gone counts by status those that would outlive the daemon and are no longer stored.
+func (b *Batch) Gone() map[task.Status]int {
+	gone := map[task.Status]int{}
+	for status, n := range b.gone {
+		if n > 0 {
+			gone[task.Status(status)] = n
+		}
+	}
+	return gone
+}
+
+// Joined returns the stamps of those that had been submitted before, in order.
+func (b *Batch) Joined() []int64 {
+	var all []int64
+	for r := range maps.Keys(b.joined) {
+		if !r.Volatile {
+			all = append(all, r.stamp)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// total is how many tasks were accepted.
+func (b *Batch) total() (n int) {
+	for _, count := range b.counts {
+		n += count
+	}
+	return n
+}
 
 // done reports whether every task has ended.
 func (b *Batch) done() bool {
@@ -83,10 +270,9 @@ func (b *Batch) done() bool {
 
 // View reports how far the batch is.
 func (b *Batch) View() api.BatchView {
-	v := api.BatchView{ID: b.id, Tasks: map[string]int{}, Done: b.done()}
+	v := api.BatchView{ID: b.id, Tasks: map[string]int{}, Total: b.total(), Done: b.done()}
 	for _, s := range task.Statuses() {
 		v.Tasks[s.String()] = b.counts[s]
-		v.Total += b.counts[s]
 	}
 	return v
 }

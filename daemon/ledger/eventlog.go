@@ -47,6 +47,11 @@ func (l *EventLog) add(ev *task.Event, b EventBounds) {
 	if l.notes > b.NoteBytes {
 		l.drop(b.NoteBytes / 2) // half at a time, so that each event is looked at but a few times
 	}
+	l.wake()
+}
+
+// wake wakes the readers.
+func (l *EventLog) wake() {
 	if l.changed != nil {
 		close(l.changed)
 		l.changed = nil

@@ -30,8 +30,14 @@ func weight(r *Record) int64 {
 	return n
 }
 
+// Evicted is what was dropped, and the batches of which it was.
+type Evicted struct {
+	Records []*Record
+	Batches map[*Batch]struct{}
+}
+
 // Evict drops the results that are too old, too many or too large, and returns them.
-func (s *Store) Evict(uptime time.Duration) (gone []*Record) {
+func (s *Store) Evict(uptime time.Duration) (gone Evicted) {
 	for len(s.kept) > 0 {
 		first := s.kept[0]
 		if len(s.kept) <= s.bounds.Max && s.bytes <= s.bounds.MaxBytes && first.expires > uptime {
@@ -40,9 +46,14 @@ func (s *Store) Evict(uptime time.Duration) (gone []*Record) {
 		heap.Pop(&s.kept)
 		s.bytes -= first.bytes
 		s.remove(first.record)
-		s.part(first.record, true)
+		for _, b := range s.part(first.record, true) {
+			if gone.Batches == nil {
+				gone.Batches = map[*Batch]struct{}{}
+			}
+			gone.Batches[b] = struct{}{}
+		}
 		s.bury(first.record.Task.ID)
-		gone = append(gone, first.record)
+		gone.Records = append(gone.Records, first.record)
 	}
 	return gone
 }

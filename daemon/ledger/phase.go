@@ -40,8 +40,8 @@ const (
 // next is the only authority on which moves are legal.
 func (p Phase) next() []Phase {
 	switch p {
-	case Arriving:
-		return []Phase{Delayed, Ready, Refused}
+	case Arriving: // to Ending: it was cancelled before it was accepted
+		return []Phase{Delayed, Ready, Ending, Refused}
 	case Delayed: // to Sent: its key has got room, and it left the queue before that was looked at
 		return []Phase{Ready, Sent, Ending}
 	case Ready:

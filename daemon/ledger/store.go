@@ -44,6 +44,10 @@ type Store struct {
 	order   []placed
 	gaps    int
 	batches map[task.ID]*Batch
+	// further are the batches of a task beside the one that it came with first.
+	further map[*Record][]*Batch
+	// ends numbers the tasks that have ended.
+	ends uint64
 	// stamp is the last one given.
 	stamp int64
 	// kept is the ended tasks, the one to be evicted first in front.
@@ -73,16 +77,18 @@ type ownKey struct {
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
 	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
+		further:    map[*Record][]*Batch{},
 		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
 }
 
 // SetBounds changes the bounds, for the next Evict.
 func (s *Store) SetBounds(b Bounds) { s.bounds = b }
 
-// Stamp gives r the time of its submission, made later than all before.
+// Stamp notes that r is submitted now, later than all before whatever the clocks show.
 func (s *Store) Stamp(r *Record, now queue.Now) {
 	s.stamp = max(s.stamp+1, now.Wall.UnixNano())
-	r.stamp, r.uptime = s.stamp, now.Uptime
+	r.stamp = s.stamp
+	r.submitted, r.uptime = now.Wall.UnixNano(), now.Uptime
 }
 
 // Add takes in a task that has a stamp, as Arriving.
@@ -96,10 +102,11 @@ func (s *Store) Add(r *Record) {
 	}
 }
 
-// Restore takes in a task of before, which was submitted then, at that uptime, and
-// accepted; it is Delayed.
-func (s *Store) Restore(r *Record, submitted time.Time, uptime time.Duration) {
-	r.stamp, r.uptime, r.phase = submitted.UnixNano(), uptime, Delayed
+// Restore takes in a task of before, with what Submitted and SubmittedAt returned then;
+// it is Delayed.
+func (s *Store) Restore(r *Record, submitted time.Time, at queue.Now) {
+	r.stamp, r.phase = submitted.UnixNano(), Delayed
+	r.submitted, r.uptime = at.Wall.UnixNano(), at.Uptime
 	s.Add(r)
 }
 
@@ -120,27 +127,28 @@ func (s *Store) Move(r *Record, to Phase) error {
 func (s *Store) show(r *Record, status task.Status) {
 	s.counts[r.status]--
 	s.counts[status]++
-	if r.batch != nil {
-		r.batch.counts[r.status]--
-		r.batch.counts[status]++
+	for b := range s.batchesOf(r) {
+		b.counts[r.status]--
+		b.counts[status]++
 	}
 	r.status = status
 }
 
 // End lets everybody see how a task that is Ending has ended, and keeps its Result
 // from now on. It returns what had to make room for that.
-func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone []*Record, err error) {
+func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evicted, err error) {
 	if !r.phase.CanBecome(Ended) {
-		return nil, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
+		return gone, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
 	s.ended(r, res, uptime)
+	batches := slices.Collect(s.batchesOf(r))
 	gone = s.Evict(uptime) // r itself, if it is too large; who waits for it has it all the same
 	if r.done != nil {
 		close(r.done)
 	}
-	if r.batch != nil {
-		r.batch.ends(r)
+	for _, b := range batches {
+		b.ends(r)
 	}
 	return gone, nil
 }
@@ -161,13 +169,21 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 }
 
 // RestoreEnd gives a task that was restored the end that it had, so long ago that the
-// uptime was that. It is not counted as a new one.
-func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration) {
+// uptime was that, as the end of that order. It is not counted as a new one.
+func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration, order uint64) {
+	r.end, s.ends = order, max(s.ends, order)
 	r.Attempts, r.events, r.marked = uint32(res.Attempts), at.Seq, uint32(at.Attempt)
 	s.ended(r, res, uptime)
-	if r.batch != nil {
-		r.batch.ends(r)
+	for b := range s.batchesOf(r) {
+		b.ends(r)
 	}
+}
+
+// NumberEnd gives the end of r its number, in the order of which a batch's results come.
+func (s *Store) NumberEnd(r *Record) uint64 {
+	s.ends++
+	r.end = s.ends
+	return r.end
 }
 
 func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) {
@@ -176,13 +192,23 @@ func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) {
 	s.keep(r, uptime)
 }
 
-// Refuse takes out a task that is Arriving as if it had never been.
+// Refuse takes out a task that is Arriving as if it had never been. Who waits for its
+// Result is woken, and finds none.
 func (s *Store) Refuse(r *Record) error {
 	if err := s.Move(r, Refused); err != nil {
 		return err
 	}
-	s.part(r, false)
+	left := s.part(r, false)
 	s.remove(r)
+	for _, b := range left {
+		b.wake()
+	}
+	if r.done != nil {
+		close(r.done)
+	}
+	if r.log != nil {
+		r.log.wake()
+	}
 	return nil
 }
 
@@ -190,7 +216,9 @@ func (s *Store) remove(r *Record) {
 	delete(s.tasks, r.Task.ID)
 	s.counts[r.status]--
 	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
-		delete(s.keyed, ownKey{r.Owner, x.IdempotencyKey})
+		if key := (ownKey{r.Owner, x.IdempotencyKey}); s.keyed[key] == r { // else a later one has it
+			delete(s.keyed, key)
+		}
 	}
 	if i, ok := s.index(r.stamp); ok {
 		s.order[i].record = nil

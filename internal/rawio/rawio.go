@@ -14,6 +14,8 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxVec is how many buffers the kernel takes in one writev (IOV_MAX).
@@ -53,6 +55,17 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// AwaitHangup returns nil once the other end has closed the connection; it does not say
+// so of one that will only send nothing more. What can be read is left alone. Nobody else
+// may read meanwhile; SetReadDeadline ends the wait.
+func (c *Conn) AwaitHangup() error {
+	return c.raw.Read(func(fd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(fds, 0)
+		return err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
 }
 
 // TryWrite writes what the socket takes now of bufs, none of which is empty, and

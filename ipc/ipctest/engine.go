@@ -76,14 +76,14 @@ func New() *Engine {
 }
 
 // Submit implements ipc.Engine.
-func (e *Engine) Submit(who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
+func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	r, err := e.take(who, t, w)
 	e.answer(func() {
 		if err != nil {
 			done(task.View{}, err)
 			return
 		}
-		done(e.View(who, r.task.ID))
+		done(e.View(ctx, who, r.task.ID))
 	})
 }
 

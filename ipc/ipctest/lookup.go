@@ -40,7 +40,7 @@ func (r *record) view() task.View {
 }
 
 // View implements ipc.Engine.
-func (e *Engine) View(who access.Identity, id task.ID) (task.View, error) {
+func (e *Engine) View(_ context.Context, who access.Identity, id task.ID) (task.View, error) {
 	r, err := e.find(who, access.See, id)
 	if err != nil {
 		return task.View{}, err
@@ -70,17 +70,26 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 }
 
 // Cancel implements ipc.Engine.
-func (e *Engine) Cancel(who access.Identity, id task.ID) (task.View, error) {
-	if _, err := e.find(who, access.Stop, id); err != nil {
-		return task.View{}, err
+func (e *Engine) Cancel(who access.Identity, id task.ID, done func(task.View, error)) {
+	r, err := e.find(who, access.Stop, id)
+	if err != nil {
+		done(task.View{}, err)
+		return
 	}
+	e.stop(id)
+	e.mu.Lock()
+	view := r.view()
+	e.mu.Unlock()
+	done(view, nil)
+}
+
+func (e *Engine) stop(id task.ID) {
 	e.End(id, task.Result{Status: task.Cancelled,
 		Error: &task.Error{Type: "TaskCancelled", Message: "the task was cancelled", Code: "cancelled"}})
-	return e.View(who, id)
 }
 
 // Rerun implements ipc.Engine.
-func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, error)) {
+func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
 	r, err := e.find(who, access.See, id)
 	if err != nil {
 		done(task.View{}, err)
@@ -88,7 +97,7 @@ func (e *Engine) Rerun(who access.Identity, id task.ID, done func(task.View, err
 	}
 	again := *r.task
 	again.ID = task.NewID()
-	e.Submit(who, &again, nil, done)
+	e.Submit(ctx, who, &again, nil, done)
 }
 
 // matching lists the tasks that f selects and that who may act on, by submission.
@@ -110,7 +119,7 @@ func (e *Engine) matching(who access.Identity, a access.Action, f api.Filter) []
 }
 
 // List implements ipc.Engine.
-func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
+func (e *Engine) List(_ context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
 	start, limit := 0, 100
 	if p.Limit > 0 {
 		limit = p.Limit
@@ -136,14 +145,12 @@ func (e *Engine) List(who access.Identity, f api.Filter, p api.Page) (api.Listin
 }
 
 // CancelAll implements ipc.Engine.
-func (e *Engine) CancelAll(who access.Identity, f api.Filter) (int, error) {
+func (e *Engine) CancelAll(_ context.Context, who access.Identity, f api.Filter) (int, error) {
 	e.mu.Lock()
 	all := slices.DeleteFunc(e.matching(who, access.Stop, f), func(r *record) bool { return r.result != nil })
 	e.mu.Unlock()
 	for _, r := range all {
-		if _, err := e.Cancel(who, r.task.ID); err != nil {
-			return 0, err
-		}
+		e.stop(r.task.ID)
 	}
 	return len(all), nil
 }
