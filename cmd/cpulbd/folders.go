@@ -137,13 +137,28 @@ func (o *options) stateFolder(c *config.Config) (string, error) {
 	if err == nil {
 		err = os.MkdirAll(path, 0o700)
 	}
-	if err == nil {
-		err = o.trusted(path)
+	if err == nil || errors.Is(err, trust.ErrOpen) {
+		if err = closeEmpty(path); err == nil {
+			err = o.trusted(path)
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("-state-dir: %w", err)
 	}
 	return path, nil
+}
+
+// closeEmpty closes an empty folder to others: nobody has left anything there that the
+// daemon would believe.
+func closeEmpty(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o022 == 0 {
+		return err
+	}
+	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+		return err
+	}
+	return os.Chmod(path, 0o700)
 }
 
 // trusted refuses a folder that others control: they would have the daemon run their

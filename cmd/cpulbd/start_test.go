@@ -146,7 +146,7 @@ func TestStateFolderThatOthersControlIsRefused(t *testing.T) {
 	}{
 		{"open to others", func(dir string) (string, error) {
 			state := filepath.Join(dir, "state")
-			return state, errors.Join(os.Mkdir(state, 0o700), os.Chmod(state, 0o777))
+			return state, errors.Join(os.MkdirAll(filepath.Join(state, "journal"), 0o700), os.Chmod(state, 0o777))
 		}, "others can write in"},
 		{"of another user", func(dir string) (string, error) {
 			state := filepath.Join(dir, "state")
@@ -178,6 +178,18 @@ func TestStateFolderThatOthersControlIsRefused(t *testing.T) {
 				t.Error("it was made before it was looked at")
 			}
 		})
+	}
+}
+
+func TestEmptyStateFolderThatIsOpenToOthersIsClosed(t *testing.T) {
+	dir := shortDir(t)
+	state := filepath.Join(dir, "state")
+	if err := errors.Join(os.Mkdir(state, 0o700), os.Chmod(state, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, dir, onePool, "-state-dir", state).ready()
+	if info, err := os.Stat(state); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
 	}
 }
 

@@ -19,6 +19,8 @@ var (
 	// ErrFolder is matched when the folder itself belongs to another user, or others can
 	// write in it.
 	ErrFolder = errors.New("the folder can't be trusted")
+	// ErrOpen is matched as well in the second case.
+	ErrOpen = errors.New("others can write in it")
 	// ErrWay is matched when others control a folder or a symbolic link on the way there.
 	ErrWay = errors.New("the way to the folder can't be trusted")
 )
@@ -143,7 +145,7 @@ func (w *walk) end() error {
 		return fmt.Errorf("%w: %s belongs to uid %d, not to uid %d", ErrFolder, w.at, owner, w.uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%w: others can write in %s, its mode is %04o; 0700 is right (chmod go-rwx)", ErrFolder, w.at, info.Mode().Perm())
+		return fmt.Errorf("%w: %s: %w, its mode is %04o; 0700 is right (chmod go-rwx)", ErrFolder, w.at, ErrOpen, info.Mode().Perm())
 	}
 	return nil
 }

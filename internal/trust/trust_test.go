@@ -63,7 +63,7 @@ func TestAFolderThatOthersControlIsNot(t *testing.T) {
 		want error
 		said string
 	}{
-		{"others can write in it", func(t *testing.T, dir string) string { return folder(t, dir+"/state", 0o702) }, trust.ErrFolder, "mode is 0702"},
+		{"others can write in it", func(t *testing.T, dir string) string { return folder(t, dir+"/state", 0o702) }, trust.ErrOpen, "mode is 0702"},
 		{"a group can write in it", func(t *testing.T, dir string) string { return folder(t, dir+"/state", 0o770) }, trust.ErrFolder, "mode is 0770"},
 		{"a sticky bit does not help there", func(t *testing.T, dir string) string { return folder(t, dir+"/state", 0o777|os.ModeSticky) }, trust.ErrFolder, "others can write"},
 		{"it is somebody else's", func(t *testing.T, dir string) string {
