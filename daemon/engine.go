@@ -84,6 +84,8 @@ type Engine struct {
 	metrics  *metrics
 	timers   timers
 	journal  *journal.Journal // nil: none is kept
+	// serve sees to it that no worker of an earlier daemon runs what the journal has.
+	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
@@ -127,6 +129,7 @@ type Engine struct {
 // journal, which Stop ends.
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
+		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
 		scheduled: map[string]*ledger.Record{}}
@@ -144,7 +147,7 @@ func New(o Options) (*Engine, error) {
 	}
 	launcher := o.Launcher
 	if launcher == nil {
-		if launcher, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
+		if launcher, e.serve, err = newLauncher(o.RuntimeDir, o.Log); err != nil {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 	}
@@ -185,11 +188,11 @@ func (e *Engine) layouts(c *config.Config) ([]fleet.Layout, error) {
 }
 
 // newLauncher returns the launcher of real processes. It gives each worker a cgroup,
-// where one is delegated to the daemon.
-func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
+// where one is delegated to the daemon. serve is its Serve.
+func newLauncher(runtimeDir string, log hclog.Logger) (launcher fleet.Launcher, serve func(folder string) error, err error) {
 	l, err := supervisor.NewLauncher(runtimeDir, log.Named("worker"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if tree, err := cgroup.Own(); err != nil {
 		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
@@ -197,7 +200,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (fleet.Launcher, error) {
 		l.Contain(tree)
 		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
 	}
-	return fleet.Supervised(l), nil
+	return fleet.Supervised(l), l.Serve, nil
 }
 
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {

@@ -130,10 +130,10 @@ func (e owner) Lost(h fleet.Hold, d fleet.Death, p *fleet.Pool, fx *effects.List
 		e.letGo(r, fx)
 	case r.Stopping:
 		e.finish(r, cancelled(), fx) // or its cancel would be forgotten
-	case d.Overdue != 0:
-		e.finish(r, overdue(d.Overdue, time.Duration(r.Task.Timeout)), fx)
 	case !runs:
 		e.requeue(r, false, fx)
+	case d.Overdue != 0:
+		e.finish(r, overdue(d.Overdue, time.Duration(r.Task.Timeout)), fx)
 	case once(r):
 		e.end(r, lostWith(d, e.stopping), fx)
 	case e.stopping: // what is in the journal goes on at the next start
@@ -181,7 +181,10 @@ func lostWith(d fleet.Death, stopping bool) plugins.Outcome {
 func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	if r.Phase().Over() || r.MayRetry(o.Status) {
+	switch {
+	case r.Phase().Over(), r.MayRetry(o.Status):
+		return
+	case r.Phase() == ledger.Sent && reason == plugins.StopTimedOut: // its time has not begun: its worker stands still
 		return
 	}
 	e.end(r, o, fx)

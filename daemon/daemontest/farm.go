@@ -35,6 +35,7 @@ type Farm struct {
 	Dir string
 	// State has the journal; empty: there is none.
 	State string
+	lives int // that ended by a Crash
 	Log   *Lines
 	// next is what a reload reads.
 	next *config.Config
@@ -89,7 +90,7 @@ func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{}, Dir: dir, State: state, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
 			t.Fatal(err)

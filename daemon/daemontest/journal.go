@@ -1,6 +1,7 @@
 package daemontest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,9 +38,14 @@ func (f *Farm) Crash() {
 func (f *Farm) CrashFor(down time.Duration) {
 	f.Helper()
 	synctest.Wait()
-	next := filepath.Join(filepath.Dir(f.State), "after-"+filepath.Base(f.State))
+	f.lives++
+	next := filepath.Join(filepath.Dir(f.State), fmt.Sprintf("state%d", f.lives))
 	if err := os.CopyFS(next, os.DirFS(f.State)); err != nil {
 		f.Fatal(err)
+	}
+	_ = f.Engine.Drain(Who())
+	for _, p := range f.Launcher.Living() {
+		p.Die("signal: killed")
 	}
 	f.Stop()
 	f.State = next
@@ -49,7 +55,7 @@ func (f *Farm) CrashFor(down time.Duration) {
 
 func (f *Farm) start() {
 	f.Helper()
-	f.Launcher = &fleettest.Launcher{}
+	f.Launcher = &fleettest.Launcher{Runs: f.Launcher.Runs}
 	f.Build(f.next)
 	f.end = sync.Once{}
 	if err := f.Engine.Start(f.Context()); err != nil {

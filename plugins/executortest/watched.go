@@ -43,6 +43,12 @@ func (w *Watched) WaitGone(t testing.TB) {
 	}
 }
 
+// Gone reports whether it has ended.
+func (w *Watched) Gone() bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}, 0)
+	return n > 0
+}
+
 // Kill kills the process.
 func (w *Watched) Kill() { _ = unix.PidfdSendSignal(w.fd, unix.SIGKILL, nil, 0) } // it may have ended
 

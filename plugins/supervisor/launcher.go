@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/reaper"
@@ -28,6 +29,7 @@ type Launcher struct {
 	log  hclog.Logger
 
 	mu     sync.Mutex
+	serves string       // the last part of all marks, see Serve
 	tree   *cgroup.Tree // nil: none
 	starts int
 	closed bool
@@ -45,21 +47,46 @@ func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
 	if !ok || !info.IsDir() {
 		return nil, fmt.Errorf("workers' folder: %s is not a folder", dir)
 	}
-	// Not by its path, which a daemon in another mount namespace may have, too.
-	l := &Launcher{dir: dir, log: log, mark: fmt.Sprintf("%x:%x/", stat.Dev, stat.Ino)}
-	l.sweep()
+	l := &Launcher{dir: dir, log: log, mark: identity(stat) + "/"}
+	if err := sweep(reapTimeout, func(mark string) bool { return strings.HasPrefix(mark, l.mark) }); err != nil {
+		log.Warn("a process of an earlier daemon could not be ended", "error", err)
+	}
 	return l, nil
 }
 
+// identity names a folder. Its path would not do: a daemon in another mount namespace may
+// have the same.
+func identity(stat *syscall.Stat_t) string { return fmt.Sprintf("%x:%x", stat.Dev, stat.Ino) }
+
 // sweep ends processes that an earlier Launcher's workers have left, in whatever
-// session.
-func (l *Launcher) sweep() {
-	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+// session, and returns once they have ended.
+func sweep(within time.Duration, is func(mark string) bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	err := reaper.KillMarked(ctx, 0, func(mark string) bool { return strings.HasPrefix(mark, l.mark) })
-	if err != nil {
-		l.log.Warn("a process of an earlier daemon could not be ended", "error", err)
+	return reaper.KillMarked(ctx, 0, is)
+}
+
+// serveTimeout is how long workers of an earlier daemon may take to end: the kernel has to
+// give back their memory.
+const serveTimeout = 30 * time.Second
+
+// Serve says whose tasks the workers run that are started from now on: those that are
+// kept in folder, of which the caller has made sure that nobody else has them. It ends all
+// workers of earlier Launchers that ran these, wherever their own folders were. An error
+// means that one may still run.
+func (l *Launcher) Serve(folder string) error {
+	var stat syscall.Stat_t
+	if err := syscall.Stat(folder, &stat); err != nil {
+		return fmt.Errorf("%s: %w", folder, err)
 	}
+	serves := "@" + identity(&stat)
+	if err := sweep(serveTimeout, func(mark string) bool { return strings.HasSuffix(mark, serves) }); err != nil {
+		return fmt.Errorf("a process of an earlier daemon could not be ended, and may still run a task: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serves = serves
+	return nil
 }
 
 // Contain puts each worker that is started from now on into a cgroup of its own in t.
@@ -95,12 +122,12 @@ const (
 func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
 	l.mu.Lock()
 	l.starts++
-	number, tree, closed := strconv.Itoa(l.starts), l.tree, l.closed
+	number, serves, tree, closed := strconv.Itoa(l.starts), l.serves, l.tree, l.closed
 	l.mu.Unlock()
 	if closed {
 		return home, ErrClosed
 	}
-	home = lodging{dir: filepath.Join(l.dir, number), mark: l.mark + number}
+	home = lodging{dir: filepath.Join(l.dir, number), mark: l.mark + number + serves}
 	if n := len(home.dir) + pluginSocketPath; n > maxSocketPath {
 		return home, fmt.Errorf("runtime folder %s is %d bytes too long for Unix sockets in it", home.dir, n-maxSocketPath)
 	}

@@ -74,9 +74,10 @@ func TestNoOrphansOfAStoppedWorker(t *testing.T) {
 	d.killed(t)
 }
 
-// A worker that ends together with the daemon can't see to its children.
-func TestTheNextLauncherEndsWhatTheLastOneLeft(t *testing.T) {
-	d := startDaemon(t, executortest.ChildEscapes)
+// orphaned ends the daemon and its worker together, so that the worker can't see to its
+// child.
+func (d *daemonProcess) orphaned(t *testing.T) {
+	t.Helper()
 	_ = unix.Kill(d.Process.Pid, unix.SIGSTOP) // not to be quicker than the worker's end
 	if err := unix.Kill(d.workerPID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -86,10 +87,41 @@ func TestTheNextLauncherEndsWhatTheLastOneLeft(t *testing.T) {
 	}
 	d.worker.WaitGone(t)
 	_ = d.Wait()
+}
+
+func TestTheNextLauncherEndsWhatTheLastOneLeft(t *testing.T) {
+	d := startDaemon(t, executortest.ChildEscapes)
+	d.orphaned(t)
 	l, err := supervisor.NewLauncher(d.dir, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
 	d.child.WaitGone(t)
+}
+
+// The next daemon may have another socket, and so another folder for its workers.
+func TestWhoeverServesAFolderEndsWhatServedItBefore(t *testing.T) {
+	d := startDaemon(t, executortest.ChildEscapes)
+	d.orphaned(t)
+	l, err := supervisor.NewLauncher(t.TempDir(), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Serve(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	if d.child.Gone() {
+		t.Error("one that served another folder was ended")
+	}
+	if err := l.Serve(d.dir); err != nil {
+		t.Fatal(err)
+	}
+	if !d.child.Gone() {
+		t.Error("it still runs")
+	}
+	if err := l.Serve("/nowhere"); err == nil {
+		t.Error("a folder that is not there can be served")
+	}
 }

@@ -80,6 +80,9 @@ func escapes() {
 func daemon() {
 	l, err := supervisor.NewLauncher(os.Getenv("RUNTIME"), hclog.NewNullLogger())
 	if err == nil {
+		err = l.Serve(os.Getenv("RUNTIME"))
+	}
+	if err == nil {
 		err = daemonStart(l, os.Getenv("BEHAVIOUR"))
 	}
 	fmt.Fprintln(os.Stderr, "daemon:", err)

@@ -20,6 +20,9 @@ var ErrClosed = errors.New("the launcher is closed")
 
 // Launcher implements fleet.Launcher. The zero Launcher is ready for use.
 type Launcher struct {
+	// Runs, which may be nil, has what runs in the processes.
+	Runs *Runs
+
 	mu     sync.Mutex
 	all    []*Process
 	takes  time.Duration
@@ -62,6 +65,7 @@ func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func
 		}
 	}
 	p := newProcess(len(l.all)+1, spec)
+	p.runs = l.Runs
 	for i := range spec.Slots + spec.LoopSlots {
 		s := &slot{process: p, handler: handler(i), loop: i >= spec.Slots}
 		p.slots = append(p.slots, s)

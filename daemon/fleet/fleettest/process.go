@@ -18,6 +18,7 @@ type Process struct {
 	// Spec is what it was started with.
 	Spec    supervisor.Spec
 	pid     int
+	runs    *Runs
 	running sync.WaitGroup
 
 	mu       sync.Mutex

@@ -80,8 +80,11 @@ func (s *slot) run() {
 			s.handler.Lost(nil)
 			return
 		}
+		run := s.process.runs.begin(j.task)
 		s.handler.Started(j.task.Seq)
-		if o, ok := s.perform(j); ok {
+		o, ok := s.perform(j)
+		s.process.runs.end(run, !ok)
+		if ok {
 			s.done()
 			s.handler.Ended(j.task.Seq, o)
 		}
@@ -232,7 +235,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	case name == Echo, name == FailsOnce, name == StubbornOnce, name == NeedsAThread:
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
 	case name == Sleeps:
-		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `"`))
+		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `" `))
 		if err != nil {
 			panic(err)
 		}
