@@ -7,6 +7,7 @@ import (
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -89,7 +90,7 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 }
 
 func dispatched(r *ledger.Record) *journal.Progress {
-	p := progress(r, time.Time{})
+	p := progress(r, queue.Now{})
 	p.Dispatched = true
 	return p
 }
@@ -195,7 +196,7 @@ func (e *Engine) withdraw() {
 	for r, p := range e.pledges.of {
 		if p.slot == nil {
 			e.dropPledge(r)
-			e.noteLocked(r, journal.Whenever, time.Time{})
+			e.noteLocked(r, journal.Whenever, queue.Now{})
 		}
 	}
 }

@@ -69,7 +69,7 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
-	"cmd/e2e":              {"daemon/task", "internal/programs", "ipc/client"},
+	"cmd/e2e":              {"daemon", "daemon/task", "internal/programs", "ipc/client"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},

@@ -178,8 +178,8 @@ func (p *Pool) Threads() *Lane { return &p.threads }
 func (p *Pool) Loops() *Lane { return &p.loops }
 
 // Acquire leases a free slot of a class for t. There is one whenever the class has Room.
-func (p *Pool) Acquire(n *Lane, t *task.Task, now time.Time) *Slot {
-	lease, ok := n.balancer.Acquire(now, p.estimates.Estimate(entryOf(t)))
+func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
 	if !ok {
 		return nil
 	}

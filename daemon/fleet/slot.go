@@ -111,7 +111,7 @@ func (s *Slot) release(fx *effects.List) {
 		if w.seat.alone {
 			s.pool.isolation.idle = append(s.pool.isolation.idle, w)
 		} else {
-			s.lane.balancer.Release(s.lease, s.pool.fleet.Now())
+			s.lane.balancer.Release(s.lease, s.pool.fleet.now())
 		}
 	}
 	w.settle(fx)

@@ -23,11 +23,15 @@ const (
 	acceptedBatch
 	acceptedSchedule
 	acceptedStart
+	acceptedSubmittedAt // unless it is acceptedSubmitted
 )
 
 func (a *Accepted) encode(b []byte) []byte {
 	b = appendNumber(b, acceptedOwner, uint64(a.Owner))
 	b = appendTime(b, acceptedSubmitted, a.Submitted)
+	if !a.SubmittedAt.Equal(a.Submitted) {
+		b = appendTime(b, acceptedSubmittedAt, a.SubmittedAt)
+	}
 	b = appendNumber(b, acceptedUptime, uint64(a.Uptime))
 	b = appendBytes(b, acceptedPool, a.Pool)
 	b = appendID(b, acceptedBatch, a.Batch)

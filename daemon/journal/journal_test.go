@@ -49,7 +49,7 @@ func newTask(n int, more string) Accepted {
 	if err != nil {
 		panic(err) // no text of ours is wrong
 	}
-	return Accepted{Task: x, Owner: uint32(1000 + n), Submitted: epoch.Add(time.Duration(n)), Pool: "cpu"}
+	return Accepted{Task: x, Owner: uint32(1000 + n), Submitted: epoch.Add(time.Duration(n)), SubmittedAt: epoch.Add(-time.Duration(n%2) * time.Hour), Pool: "cpu"}
 }
 
 // commit appends ops and returns how that ended.

@@ -39,10 +39,11 @@ type Accepted struct {
 	Owner uint32
 	// Submitted is different for every task; lists are ordered by it.
 	Submitted time.Time
-	// Uptime is the machine's, of the moment of submission.
-	Uptime time.Duration
-	Pool   string
-	Batch  task.ID // zero: none
+	// SubmittedAt is what the clock on the wall showed then, Uptime the machine's.
+	SubmittedAt time.Time
+	Uptime      time.Duration
+	Pool        string
+	Batch       task.ID // zero: none
 	// Schedule is the name of the schedule that submitted it; empty: none did.
 	Schedule string
 	// Start is Journal.Start of when it was appended.
