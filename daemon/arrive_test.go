@@ -68,8 +68,11 @@ func looks(f *daemontest.Farm, id task.ID) map[string]func(context.Context) (str
 		},
 		"list": func(ctx context.Context) (string, error) {
 			l, err := f.Engine.List(ctx, daemontest.Who(), api.Filter{}, api.Page{})
-			if err != nil || len(l.Tasks) == 0 {
-				return "", errors.Join(err, task.ErrNotFound)
+			if err == nil && len(l.Tasks) == 0 {
+				err = task.ErrNotFound
+			}
+			if err != nil {
+				return "", err
 			}
 			return l.Tasks[0].ID.String(), nil
 		},
