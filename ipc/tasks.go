@@ -64,7 +64,9 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 	case result := <-end.result:
 		s.writeResult(w, result)
 		return
-	case <-s.settled: // no task ends any more
+	case <-s.settled: // no task ends any more, which the engine says at once
+		s.answerResult(w, r, id, wait)
+		return
 	case <-timer.C:
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler) // the client has gone
