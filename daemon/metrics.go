@@ -95,6 +95,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 // readLocked sends every figure.
 func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 	e := g.engine
+	e.evictLocked()
 	states := describe("tasks", "Known tasks by state.", "status")
 	for _, s := range task.Statuses() {
 		send(states, prometheus.GaugeValue, float64(e.store.Count(s)), s.String())
