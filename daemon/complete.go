@@ -165,5 +165,5 @@ func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue
 
 func progress(r *ledger.Record, notBefore queue.Now) *journal.Progress {
 	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
-		NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
+		Faults: int(r.Faults), FaultsRun: int(r.FaultsRun), NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
 }

@@ -182,10 +182,7 @@ func lostWith(d fleet.Death, stopping bool) plugins.Outcome {
 func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	switch {
-	case r.Phase().Over(), r.MayRetry(o.Status):
-		return
-	case r.Phase() == ledger.Sent && reason == plugins.StopTimedOut: // its time has not begun: its worker stands still
+	if r.Phase().Over() || r.MayRetry(o.Status) {
 		return
 	}
 	e.end(r, o, fx)

@@ -109,6 +109,7 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 		u.progress = *p
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
 		r.Losses, r.Suspect = uint32(p.Losses), p.Suspect
+		r.Faults, r.FaultsRun = uint8(p.Faults), uint8(p.FaultsRun)
 	}
 	r.Mark()
 	e.store.Restore(r, s.Submitted, e.submittedAt(s))

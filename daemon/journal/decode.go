@@ -117,6 +117,10 @@ func decodeProgress(record []byte) (*Progress, error) {
 			p.Suspect = f.bool()
 		case progressStart:
 			p.Start = f.value
+		case progressFaults:
+			p.Faults = f.int()
+		case progressFaultsRun:
+			p.FaultsRun = f.int()
 		}
 		return nil
 	})

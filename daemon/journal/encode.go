@@ -52,6 +52,8 @@ const (
 	progressStopping
 	progressSuspect
 	progressStart
+	progressFaults
+	progressFaultsRun
 )
 
 func (p *Progress) encode(b []byte) []byte {
@@ -64,7 +66,9 @@ func (p *Progress) encode(b []byte) []byte {
 	b = appendNumber(b, progressDispatched, protowire.EncodeBool(p.Dispatched))
 	b = appendNumber(b, progressStopping, protowire.EncodeBool(p.Stopping))
 	b = appendNumber(b, progressSuspect, protowire.EncodeBool(p.Suspect))
-	return appendNumber(b, progressStart, p.Start)
+	b = appendNumber(b, progressStart, p.Start)
+	b = appendNumber(b, progressFaults, uint64(p.Faults))
+	return appendNumber(b, progressFaultsRun, uint64(p.FaultsRun))
 }
 
 // The fields of an Ended. The Result's data, which may be large, stand beside it.

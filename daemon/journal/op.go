@@ -53,6 +53,8 @@ type Accepted struct {
 // Progress is how far a task has come; a later one replaces it.
 type Progress struct {
 	Attempts, Retries, Deaths, Losses int
+	// Faults counts the attempts that executors failed, FaultsRun those that may have run.
+	Faults, FaultsRun int
 	// NotBefore is when the next attempt may begin, Due the machine's uptime then.
 	NotBefore time.Time
 	Due       time.Duration
