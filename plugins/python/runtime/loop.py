@@ -6,14 +6,13 @@ What is said of tasks goes to the host by _embedpy.post; nothing here waits for 
 """
 
 import asyncio
-import time
 from asyncio import current_task
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
-from cpulb.held import _embedpy, contextvars, inspect, json, threading, traceback
+from cpulb.held import _embedpy, contextvars, inspect, json, threading, time, traceback
 from cpulb.loader import watcher
 from cpulb.owner import running
 from cpulb.slot import Slot, head
