@@ -155,8 +155,9 @@ func (e *Engine) commitLocked(all ...*admission) {
 		r := a.record
 		a.stage = committing
 		need = max(need, e.need(r))
-		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(), Pool: r.Pool.Name(),
-			Batch: a.batch, Schedule: r.Schedule}})
+		at := r.SubmittedAt()
+		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(),
+			SubmittedAt: at.Wall, Uptime: at.Uptime, Pool: r.Pool.Name(), Batch: a.batch, Schedule: r.Schedule}})
 		if a.end != nil {
 			ops = append(ops, e.endOp(r, a.end))
 		}
@@ -247,7 +248,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 	r := a.record
 	r.Stopping = true
 	e.leaveQueueLocked(r)
-	a.end = result(r, cancelled(), e.now())
+	a.end = result(r, cancelled(), e.moment())
 	switch {
 	case !e.kept(r):
 		e.arrive(a, nil, fx)

@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 
@@ -53,7 +54,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if !e.stillRuns(r) {
 		e.letGo(r, fx)
 	}
-	res := result(r, o, e.now())
+	res := result(r, o, e.moment())
 	op := e.endOp(r, res)
 	if !e.kept(r) {
 		e.reveal(r, res, fx)
@@ -140,14 +141,14 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
 	now := e.moment()
 	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
-	at := now.Wall.Add(pause)
+	next := queue.Now{Wall: now.Wall.Add(pause), Uptime: task.Sum(now.Uptime, pause)}
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
-	e.queue.Retry(now, r.Item, laneOf(r), task.Sum(now.Uptime, pause))
+	e.queue.Retry(now, r.Item, laneOf(r), next.Uptime)
 	e.timers.kick()
-	e.noteLocked(r, journal.Written, at)
+	e.noteLocked(r, journal.Written, next)
 	e.metrics.retries.Inc()
-	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, at.Format(time.RFC3339Nano))
+	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, next.Wall.Format(time.RFC3339Nano))
 	if o.Error != nil {
 		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
 	}
@@ -156,13 +157,13 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 
 // noteLocked records in the journal how far r has come, which waits for its next attempt,
 // for the next start of the daemon. Nothing waits for that.
-func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore time.Time) {
+func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
 	if e.kept(r) {
 		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 
-func progress(r *ledger.Record, notBefore time.Time) *journal.Progress {
+func progress(r *ledger.Record, notBefore queue.Now) *journal.Progress {
 	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
-		NotBefore: notBefore, Stopping: r.Stopping, Suspect: r.Suspect}
+		Faults: int(r.Faults), FaultsRun: int(r.FaultsRun), NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
 }

@@ -41,7 +41,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List
 		if e.setAside(r) {
 			continue
 		}
-		s := p.Acquire(free, r.Task, now.Wall)
+		s := p.Acquire(free, r.Task)
 		if s == nil { // without windows, where there is room there is a slot
 			e.queue.Return(now, r.Item, waiting.Index())
 			break

@@ -59,9 +59,11 @@ type Options struct {
 	Private bool
 	Log     hclog.Logger
 	// Now is the clock on the wall, for tests in which it is set; nil is time.Now. Uptime
-	// is the machine's, for tests of several lives of an engine; nil is CLOCK_MONOTONIC.
-	Now    func() time.Time
-	Uptime func() time.Duration
+	// is the machine's since the start that MachineBoot names, for tests of several lives
+	// of an engine; nil is CLOCK_MONOTONIC.
+	Now         func() time.Time
+	Uptime      func() time.Duration
+	MachineBoot string
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -156,7 +158,6 @@ func New(o Options) (*Engine, error) {
 		Launcher: launcher,
 		Log:      o.Log,
 		Limits:   &o.Config.Limits,
-		Now:      e.now,
 		Elapsed:  e.elapsed,
 	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))

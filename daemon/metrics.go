@@ -95,6 +95,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 // readLocked sends every figure.
 func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 	e := g.engine
+	e.evictLocked()
 	states := describe("tasks", "Known tasks by state.", "status")
 	for _, s := range task.Statuses() {
 		send(states, prometheus.GaugeValue, float64(e.store.Count(s)), s.String())
@@ -116,7 +117,7 @@ func (g *gauges) poolsLocked(send func(*prometheus.Desc, prometheus.ValueType, f
 	restarts := describe("worker_restarts_total", "Times that a worker was replaced, by worker.", "pool", "worker")
 	deaths := describe("worker_deaths_total", "Workers that died, by pool.", "pool")
 	unfit := describe("workers_unfit_total", "Workers that were replaced because they could not run tasks any more, by pool.", "pool")
-	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers died of them, by pool.", "pool")
+	poisoned := describe("tasks_poisoned_total", "Tasks that ended because workers, or daemons, died of them, by pool.", "pool")
 	for _, p := range g.engine.fleet.PoolsLocked() {
 		name := p.Name()
 		send(depth, prometheus.GaugeValue, float64(p.Waiting()), name)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 	"encoding/json"
@@ -45,7 +46,7 @@ func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
 }
 
 // result makes the Result of r of how its last attempt ended.
-func result(r *ledger.Record, o plugins.Outcome, now time.Time) *task.Result {
+func result(r *ledger.Record, o plugins.Outcome, now queue.Now) *task.Result {
 	res := &task.Result{
 		ID:          r.Task.ID,
 		Status:      o.Status,
@@ -56,30 +57,37 @@ func result(r *ledger.Record, o plugins.Outcome, now time.Time) *task.Result {
 		Truncated:   o.Truncated,
 		Attempts:    int(r.Attempts),
 		Worker:      r.Worker,
-		SubmittedAt: r.Submitted(),
-		FinishedAt:  now,
+		SubmittedAt: r.SubmittedAt().Wall,
+		FinishedAt:  now.Wall,
 		CPUSeconds:  o.CPUTime.Seconds(),
 		LockSeconds: o.LockWait.Seconds(),
 	}
 	if len(res.Data) == 0 {
 		res.Data = json.RawMessage("null")
 	}
-	since := func(t time.Time) float64 { return max(0, t.Sub(res.SubmittedAt).Seconds()) } // the clock may be set
-	started := r.Started()
-	if started.IsZero() {
-		res.QueueSeconds = since(res.FinishedAt)
+	all := max(0, now.Uptime-r.SubmittedAt().Uptime)
+	began, ok := r.Started()
+	if !ok {
+		res.QueueSeconds = all.Seconds()
 		return res
 	}
-	run := res.FinishedAt.Sub(started)
-	if o.RunTime > 0 {
-		// The worker's clock is the better one: its Started may have been read
-		// together with its Result.
+	run := now.Uptime - began
+	if o.RunTime > 0 { // more exact: Started may have been read together with the Result
 		run = o.RunTime
-		if started = res.FinishedAt.Add(-run); started.Before(res.SubmittedAt) {
-			started = res.SubmittedAt
-		}
 	}
+	run = min(max(0, run), all)
+	started := startOf(res, run)
 	res.StartedAt = &started
-	res.QueueSeconds, res.RunSeconds = since(started), max(0, run.Seconds())
+	res.QueueSeconds, res.RunSeconds = (all - run).Seconds(), run.Seconds()
 	return res
+}
+
+// startOf returns when an attempt began that ran for so long, by the clock on the wall as
+// it stands at the end: it may have been set since, and no attempt ends before it began.
+func startOf(res *task.Result, run time.Duration) time.Time {
+	started := res.FinishedAt.Add(-run)
+	if submitted := res.SubmittedAt; started.Before(submitted) && !res.FinishedAt.Before(submitted) {
+		return submitted // the clocks are not read at quite the same time
+	}
+	return started
 }

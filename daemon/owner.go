@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 
@@ -27,7 +28,7 @@ func (e owner) Do(f func(fx *effects.List)) { e.do(f) }
 // Started implements fleet.Owner.
 func (e owner) Started(h fleet.Hold, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
-		r.Begin(e.now())
+		r.Begin(e.moment())
 		e.move(r, ledger.Running, fx)
 		e.notifyStatus(r, "", fx)
 	}
@@ -111,10 +112,10 @@ func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
 	e.move(r, ledger.Ready, fx)
 	if ran {
 		e.queue.Retry(e.moment(), r.Item, lane, 0)
-		e.noteLocked(r, journal.Written, time.Time{})
+		e.noteLocked(r, journal.Written, queue.Now{})
 	} else {
 		e.queue.Return(e.moment(), r.Item, lane)
-		e.noteLocked(r, journal.Whenever, time.Time{})
+		e.noteLocked(r, journal.Whenever, queue.Now{})
 	}
 }
 
@@ -181,10 +182,7 @@ func lostWith(d fleet.Death, stopping bool) plugins.Outcome {
 func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	switch {
-	case r.Phase().Over(), r.MayRetry(o.Status):
-		return
-	case r.Phase() == ledger.Sent && reason == plugins.StopTimedOut: // its time has not begun: its worker stands still
+	if r.Phase().Over() || r.MayRetry(o.Status) {
 		return
 	}
 	e.end(r, o, fx)

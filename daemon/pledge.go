@@ -7,6 +7,7 @@ import (
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
@@ -15,11 +16,13 @@ import (
 // it is known what ran when a daemon dies. For that a write is enough; what must not run
 // twice waits until the disk has it.
 //
-// A disk can take long, or be full. What need not wait for it then goes without, after
-// noteWait, and its note follows. What must is a pledge without a slot: the slot is given
-// up, and others have it meanwhile. It is the first to have one once its note is there.
+// A disk can take long, or be full. What must not run twice then becomes a pledge without a
+// slot, after noteWait: others have the slot meanwhile, and it is the first to have one
+// once its note is there. All else waits as long as there is hope: when the journal can't
+// be written at all it goes without, and its note follows.
 
-// noteWait is how long a slot is kept for an attempt that is being noted.
+// noteWait is how long a slot is kept for an attempt that is being noted before that is
+// looked at.
 const noteWait = 50 * time.Millisecond
 
 // pledge is an attempt that has not been sent.
@@ -35,8 +38,9 @@ type pledge struct {
 // pledges are the attempts that have not been sent.
 type pledges struct {
 	of map[*ledger.Record]*pledge
-	// late: a note has taken longer than noteWait, and none has come since.
-	late bool
+	// late: a note has taken longer than noteWait, and none has come since. failing: the
+	// journal could not be written then.
+	late, failing bool
 	// aside are tasks that have left the queue and must not run twice, while late.
 	aside []*ledger.Record
 }
@@ -81,15 +85,18 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 		need = journal.Synced
 	}
 	e.journal.Append(need, func(err error) { e.noted(p, err) }, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
-	if e.pledges.late && !once(r) {
+	if e.pledges.failing && !once(r) {
 		e.launch(p, fx)
 		return
 	}
-	p.patience = time.AfterFunc(noteWait, func() { e.do(func(fx *effects.List) { e.losePatience(p, fx) }) })
+	p.patience = time.AfterFunc(noteWait, func() {
+		failing := e.journalFails()
+		e.do(func(fx *effects.List) { e.losePatience(p, failing, fx) })
+	})
 }
 
 func dispatched(r *ledger.Record) *journal.Progress {
-	p := progress(r, time.Time{})
+	p := progress(r, queue.Now{})
 	p.Dispatched = true
 	return p
 }
@@ -121,7 +128,7 @@ func (e *Engine) resumeLocked() {
 		return
 	}
 	aside := e.pledges.aside
-	e.pledges.late, e.pledges.aside = false, nil
+	e.pledges.late, e.pledges.failing, e.pledges.aside = false, false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
 			e.queue.Return(e.moment(), r.Item, laneOf(r))
@@ -130,15 +137,21 @@ func (e *Engine) resumeLocked() {
 	e.timers.kick() // which dispatches
 }
 
-// losePatience is for an attempt whose note takes long.
-func (e *Engine) losePatience(p *pledge, fx *effects.List) {
+// losePatience is for an attempt whose note takes long; failing: the journal can't be
+// written.
+func (e *Engine) losePatience(p *pledge, failing bool, fx *effects.List) {
 	r := p.record
 	if e.pledges.of[r] != p || p.slot == nil {
 		return
 	}
-	e.pledges.late = true
-	if !once(r) {
+	e.pledges.late, e.pledges.failing = true, e.pledges.failing || failing
+	switch {
+	case once(r):
+	case failing:
 		e.launch(p, fx)
+		return
+	default:
+		p.patience.Reset(noteWait)
 		return
 	}
 	s := p.slot
@@ -195,7 +208,7 @@ func (e *Engine) withdraw() {
 	for r, p := range e.pledges.of {
 		if p.slot == nil {
 			e.dropPledge(r)
-			e.noteLocked(r, journal.Whenever, time.Time{})
+			e.noteLocked(r, journal.Whenever, queue.Now{})
 		}
 	}
 }

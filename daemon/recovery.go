@@ -10,7 +10,6 @@ import (
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
-	"cpulb/daemon/task"
 	"cpulb/plugins"
 )
 
@@ -27,7 +26,7 @@ func (e *Engine) openJournal() error {
 	began := e.elapsed()
 	folder := filepath.Join(e.options.StateDir, journalFolder)
 	j, err := journal.Open(folder,
-		journal.Options{Interval: c.Interval, Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Interval: c.Interval, MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -92,6 +91,8 @@ type unfinished struct {
 	progress journal.Progress
 	// ran: a worker may have had it when the daemon died.
 	ran bool
+	// start is the one of the journal at which it was noted for how long it waits.
+	start uint64
 	// lost is why it can't go on; nil: it can.
 	lost error
 }
@@ -108,22 +109,23 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 		u.progress = *p
 		r.Attempts, r.Retries, r.Deaths = uint32(p.Attempts), uint32(p.Retries), uint32(p.Deaths)
 		r.Losses, r.Suspect = uint32(p.Losses), p.Suspect
+		r.Faults, r.FaultsRun = uint8(p.Faults), uint8(p.FaultsRun)
 	}
 	r.Mark()
-	e.store.Restore(r, s.Submitted, e.uptimeOf(s.Submitted))
+	e.store.Restore(r, s.Submitted, e.submittedAt(s))
 	e.store.Join(r, s.Batch)
 	e.recallSchedule(r)
 	if s.Ended != nil {
-		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, e.uptimeOf(s.Ended.Result.FinishedAt), s.Ended.Order)
+		uptime := e.uptimeThen(s.Ended.Uptime, s.Ended.Start, s.Ended.Result.FinishedAt)
+		e.store.RestoreEnd(r, s.Ended.Result, s.Ended.Cursor, uptime, s.Ended.Order)
 		return unfinished{}
 	}
-	u.record, u.ran, u.lost = r, u.progress.Dispatched, err
+	u.record, u.ran, u.start, u.lost = r, u.progress.Dispatched, s.Start, err
+	if !u.progress.NotBefore.IsZero() {
+		u.start = u.progress.Start
+	}
 	return u
 }
-
-// uptimeOf is the uptime at an instant of before, if the clock on the wall has not been
-// set since.
-func (e *Engine) uptimeOf(t time.Time) time.Duration { return e.uptime() - max(0, e.now().Sub(t)) }
 
 // blame deals with the death of the daemon before this one, which may have died of a task
 // that ran. A machine that went down with it says nothing of that.
@@ -166,15 +168,9 @@ func (e *Engine) requeueRestored(u unfinished) {
 
 // queueRestored queues a task again that goes on.
 func (e *Engine) queueRestored(u unfinished) {
-	r, p := u.record, &u.progress
+	r := u.record
 	entry := entryFor(r)
-	if p.Attempts > 0 { // it has been started, so what it waited for before is over
-		entry.Times = queue.Times{}
-	}
-	if p.NotBefore.After(e.now()) {
-		pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), p.Retries, 0)
-		entry.Times = queue.Times{Due: task.Sum(e.uptime(), min(p.NotBefore.Sub(e.now()), pause))}
-	}
+	entry.Times = e.restoredTimes(r, &u.progress)
 	if r.TakesTurns() {
 		e.turns.Add(r)
 		e.restored[r], entry.Held = entry.Times, true
@@ -182,8 +178,9 @@ func (e *Engine) queueRestored(u unfinished) {
 	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 		_ = e.store.Move(r, ledger.Ready) // it is Delayed
 	}
-	if u.ran {
-		e.noteLocked(r, journal.Written, p.NotBefore) // it does not run now
+	wait := e.waitUntil(entry.Due)
+	if u.ran || wait != (queue.Now{}) && !e.journal.Comparable(u.start) {
+		e.noteLocked(r, journal.Written, wait) // it does not run now, or would wait anew at each start
 	}
 }
 

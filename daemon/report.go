@@ -23,7 +23,10 @@ func (e *Engine) Status(ctx context.Context) api.Status {
 		kept = e.journal.Stats()
 	}
 	var status api.Status
-	e.do(func(*effects.List) { status = e.statusLocked(reports, kept) })
+	e.do(func(*effects.List) {
+		e.evictLocked()
+		status = e.statusLocked(reports, kept)
+	})
 	return status
 }
 

@@ -146,7 +146,7 @@ func (e *Engine) runSchedules(now queue.Now) {
 	}
 	looked := map[string]error{} // which may block, so not under the lock
 	for _, path := range scripts {
-		looked[path] = e.scripts.check(path, e.now())
+		looked[path] = e.scripts.check(path, e.uptime())
 	}
 	e.do(func(fx *effects.List) { e.fireLocked(now.Wall, looked, fx) })
 }

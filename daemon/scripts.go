@@ -20,7 +20,7 @@ import (
 // a second mostly sends the same few scripts.
 type scripts struct {
 	mu   sync.Mutex
-	seen map[string]time.Time
+	seen map[string]time.Duration // by the uptime
 }
 
 const (
@@ -31,11 +31,11 @@ const (
 )
 
 // check returns a task.FieldError for a script that can't be run.
-func (s *scripts) check(path string, now time.Time) error {
+func (s *scripts) check(path string, now time.Duration) error {
 	s.mu.Lock()
 	seen, ok := s.seen[path]
 	s.mu.Unlock()
-	if ok && now.Sub(seen) < freshScript {
+	if ok && now-seen < freshScript {
 		return nil
 	}
 	if err := checkScript(path); err != nil {
@@ -44,7 +44,7 @@ func (s *scripts) check(path string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil || len(s.seen) >= maxScriptsSeen {
-		s.seen = map[string]time.Time{}
+		s.seen = map[string]time.Duration{}
 	}
 	s.seen[path] = now
 	return nil

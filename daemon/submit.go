@@ -72,7 +72,7 @@ func refuseUnserved(t *task.Task) error {
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
 	a, err := e.newAdmission(who, t)
 	if err == nil && t.ScriptPath != "" {
-		err = e.scripts.check(t.ScriptPath, e.now())
+		err = e.scripts.check(t.ScriptPath, e.uptime())
 	}
 	return a, err
 }

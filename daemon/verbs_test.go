@@ -21,7 +21,7 @@ import (
 var stranger = access.Identity{UID: 4711}
 
 func newTask(f *daemontest.Farm, script string) *task.Task {
-	return &task.Task{ID: task.NewID(), ScriptPath: f.Dir + "/" + script, Function: "main", Params: []byte("1m"), Type: task.IOBound,
+	return &task.Task{ID: task.NewID(), ScriptPath: f.Dir + "/" + script, Function: "main", Params: []byte(`"1m"`), Type: task.IOBound,
 		Priority: task.DefaultPriority, Labels: map[string]string{"kind": script}, Extra: &task.Extras{}}
 }
 

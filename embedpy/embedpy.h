@@ -81,6 +81,7 @@ void ep_error_take(ep_thread *t, const char *what);
 // interrupt.c
 extern PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
 int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
+int ep_strike(ep_thread *t, unsigned which);
 void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held

@@ -95,6 +95,17 @@ int ep_interrupt(ep_thread *t, uint64_t region, unsigned which)
 	return open;
 }
 
+// ep_strike raises interrupt which in t, which has no regions, unless it is behind a
+// shield; it returns whether it has. The caller holds the GIL and knows what t is in the
+// middle of: the interrupt is raised at the next line of Python that t comes to.
+int ep_strike(ep_thread *t, unsigned which)
+{
+	if (which >= EP_MAX_INTERRUPTS || !ep_interrupts[which] || t->shields > 0)
+		return 0;
+	t->last_sent = ep_interrupts[which];
+	return PyThreadState_SetAsyncExc(t->ident, t->last_sent) == 1;
+}
+
 void ep_region_enter(ep_thread *t, uint64_t region)
 {
 	t->region = region;

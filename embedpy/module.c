@@ -68,6 +68,19 @@ static PyObject *mod_shielded(PyObject *self, PyObject *args) { return call_by(e
 // unshielded(callable, *args) lets them through again, within shielded.
 static PyObject *mod_unshielded(PyObject *self, PyObject *args) { return call_by(ep_unshielded, args); }
 
+// strike(thread, index) raises an interrupt in a thread that has no regions: see ep_strike.
+static PyObject *mod_strike(PyObject *self, PyObject *args)
+{
+	PyObject *capsule;
+	unsigned which;
+	ep_thread *t;
+
+	if (!PyArg_ParseTuple(args, "OI", &capsule, &which))
+		return NULL;
+	t = PyCapsule_GetPointer(capsule, capsule_name);
+	return t ? PyBool_FromLong(ep_strike(t, which)) : NULL;
+}
+
 // set_interrupts(*classes) says what the interrupts raise, by index.
 static PyObject *mod_set_interrupts(PyObject *self, PyObject *args)
 {
@@ -179,6 +192,7 @@ static PyObject *mod_resolved(PyObject *self, PyObject *path)
 static PyMethodDef methods[] = {
 	{"thread", mod_thread, METH_NOARGS, NULL},
 	{"flagged", mod_flagged, METH_VARARGS, NULL},
+	{"strike", mod_strike, METH_VARARGS, NULL},
 	{"shielded", mod_shielded, METH_VARARGS, NULL},
 	{"unshielded", mod_unshielded, METH_VARARGS, NULL},
 	{"set_interrupts", mod_set_interrupts, METH_VARARGS, NULL},

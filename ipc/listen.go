@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -39,7 +38,7 @@ const (
 // is in use, or a file that is no socket, is left alone and an error. Nobody but
 // the daemon's user can connect before group and mode are set. Closing the
 // listener removes the socket, unless somebody else's has taken its place.
-func Listen(c ListenConfig) (net.Listener, error) {
+func Listen(c ListenConfig) (*Listener, error) {
 	if err := checkPath(c.Path); err != nil {
 		return nil, err
 	}
@@ -47,15 +46,16 @@ func Listen(c ListenConfig) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	l := &Listener{config: c, gid: gid, accepted: make(chan accepted), closed: make(chan struct{})}
 	dir, err := lockFolder(filepath.Dir(c.Path))
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close() // and with it the lock
-	if err := removeStale(c.Path); err != nil {
+	if err := l.bind(); err != nil {
 		return nil, err
 	}
-	return bind(c, gid)
+	return l, nil
 }
 
 func checkPath(path string) error {
@@ -123,9 +123,9 @@ func removeStale(path string) error {
 	}
 }
 
-// bind creates the socket for its owner alone, and opens it to others only once
+// create creates the socket for its owner alone, and opens it to others only once
 // it has its group: between bind(2) and chmod(2) nobody slips in.
-func bind(c ListenConfig, gid int) (net.Listener, error) {
+func create(c ListenConfig, gid int) (*net.UnixListener, error) {
 	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		// Linux takes the mode of the file from that of the descriptor.
@@ -144,43 +144,7 @@ func bind(c ListenConfig, gid int) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("socket's group and mode: %w", err), l.Close())
 	}
-	return own(l.(*net.UnixListener), c.Path) // what net documents for "unix"
-}
-
-// listener removes its socket when it is closed, and never another's.
-type listener struct {
-	*net.UnixListener
-	path string
-	made os.FileInfo
-	once sync.Once
-}
-
-func own(l *net.UnixListener, path string) (net.Listener, error) {
-	made, err := os.Lstat(path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
-	}
-	l.SetUnlinkOnClose(false)
-	return &listener{UnixListener: l, path: path, made: made}, nil
-}
-
-// Close implements net.Listener.
-func (l *listener) Close() error {
-	l.once.Do(l.remove)
-	return l.UnixListener.Close()
-}
-
-// remove comes before the descriptor is closed: as long as it is open, no other
-// file can have its inode's number.
-func (l *listener) remove() {
-	dir, err := lockFolder(filepath.Dir(l.path))
-	if err != nil {
-		return // the folder is gone, and the socket with it
-	}
-	defer dir.Close()
-	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
-		_ = os.Remove(l.path) // what stays is stale, and the next daemon replaces it
-	}
+	return l.(*net.UnixListener), nil // what net documents for "unix"
 }
 
 // groupID returns -1 for the empty name.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -55,8 +56,8 @@ func (w *waiter) TaskEvent(ev *task.Event) {
 	}
 }
 
-// answerEnd answers with the Result that end gets, or with the task's view when it has
-// not ended within wait, or will not.
+// answerEnd answers with the Result that end gets, with the task's view when it has not
+// ended within wait, or that the daemon drains when it will not.
 func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, id task.ID, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -64,7 +65,14 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 	case result := <-end.result:
 		s.writeResult(w, result)
 		return
-	case <-s.settled: // no task ends any more
+	case <-s.settled: // no task ends any more, and those that have were told before
+		select {
+		case result := <-end.result:
+			s.writeResult(w, result)
+		default:
+			s.fail(w, api.ErrDraining)
+		}
+		return
 	case <-timer.C:
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler) // the client has gone

@@ -60,9 +60,9 @@ func outcome(r *proto.Result, data []byte) Outcome {
 	}
 	switch r.Fault {
 	case proto.Fault_FAULT_UNRUN:
-		o.Status, o.Fault = task.Failed, Unrun
+		o.Status, o.Data, o.Fault = task.Failed, nil, Unrun
 	case proto.Fault_FAULT_RAN:
-		o.Status, o.Fault = task.Failed, Ran
+		o.Status, o.Data, o.Fault = task.Failed, nil, Ran
 	}
 	if !ok {
 		o.Status, o.Data = task.Failed, nil

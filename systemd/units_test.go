@@ -155,6 +155,47 @@ func TestStartWithABadConfigurationFailsOnceAndTheJournalSaysWhy(t *testing.T) {
 	}
 }
 
+// Whoever connects while the configuration is wrong is told so, however many there are
+// and however often, and the socket stays for those who come once it has been mended.
+func TestClientsOfAWrongConfigurationAreToldSoAndTheSocketStays(t *testing.T) {
+	b := install(t, "log {\n  colour = true\n}\n")
+	b.run(t, "systemctl", "start", "cpulbd.socket")
+	for range 6 { // more starts than systemd allows by default
+		status, body := b.ask(t, "GET", "/v1/status", "")
+		if status != 503 || !strings.Contains(string(body), `unknown key \"colour\"`) {
+			t.Fatalf("%d %s\n%s", status, body, b.journal(t))
+		}
+		_, _ = b.try(t, "systemctl", "start", "cpulbd.service") // which fails, as it does without a client
+		b.run(t, "systemctl", "is-active", "cpulbd.socket")
+	}
+	if err := os.WriteFile(b.path("etc/cpulb/config.hcl"), []byte(onePool), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
+		t.Errorf("%d %s\n%s", status, body, b.journal(t))
+	}
+}
+
+// A client that connects while the daemon fails to start for another reason waits until
+// that has been mended.
+func TestAClientOfADaemonThatFailsWaitsAndTheSocketStays(t *testing.T) {
+	b := install(t, strings.Replace(onePool, "python", "failing", 1)+"executor \"failing\" {\n  command = \"/bin/false\"\n}\n")
+	b.run(t, "systemctl", "start", "cpulbd.socket")
+	mended := make(chan struct{})
+	go func() {
+		defer close(mended)
+		for strings.Count(b.journal(t), "Failed with result") < 7 && t.Context().Err() == nil {
+		}
+		if err := os.WriteFile(b.path("etc/cpulb/config.hcl"), []byte(onePool), 0o644); err != nil {
+			t.Error(err)
+		}
+	}()
+	if status, body := b.ask(t, "GET", "/readyz", ""); status != 200 {
+		t.Errorf("%d %s\n%s", status, body, b.journal(t))
+	}
+	<-mended
+}
+
 const surroundings = `import os, pwd, tempfile
 
 def main(params):

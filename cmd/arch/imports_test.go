@@ -19,7 +19,7 @@ const module = "cpulb/"
 // arrows says which packages of this module each package may import. They point
 // down only: what runs a program is on top, what everyone speaks of at the bottom.
 var arrows = map[string][]string{
-	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "ipc", "systemd"},
+	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
 	"bench/latency":    {"daemon/task", "ipc/client"},
@@ -61,6 +61,7 @@ var arrows = map[string][]string{
 	"daemon/fleet/lifecycle": {},
 	"internal/procfs":        {},
 	"internal/programs":      {},
+	"internal/trust":         {},
 	"plugins/reaper":         {},
 	"internal/rawio":         {},
 	"plugins/proto":          {},
@@ -69,7 +70,7 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
-	"cmd/e2e":              {"daemon/task", "internal/programs", "ipc/client"},
+	"cmd/e2e":              {"daemon", "daemon/task", "internal/programs", "ipc/client"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},

@@ -51,7 +51,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 
 // await waits for x's end, without limit if x has no timeout.
 func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
-	submitted, bound := time.Now(), time.Duration(x.Timeout)+waitGrace
+	submitted, bound := time.Now(), task.Sum(time.Duration(x.Timeout), waitGrace)
 	for {
 		wait := longWait
 		if x.Timeout > 0 {

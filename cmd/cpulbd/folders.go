@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"cpulb/daemon/config"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"cpulb/daemon/config"
+	"cpulb/internal/trust"
 )
 
 // workersPath returns where the workers' sockets are to be: in the unit's
@@ -37,7 +39,10 @@ var errFolderMoved = errors.New("the folder was removed meanwhile")
 
 // claimFolder makes an empty folder for this process and user alone. What a
 // killed daemon left there is removed; the lock of a killed one is gone with it.
-func claimFolder(path string) (*workersFolder, error) {
+func (o *options) claimFolder(path string) (*workersFolder, error) {
+	if err := o.trusted(path); errors.Is(err, trust.ErrWay) { // what else may be wrong is seen when it is locked
+		return nil, fmt.Errorf("folder for the workers: %w", err)
+	}
 	for {
 		f, err := lockFolder(path)
 		if errors.Is(err, errFolderMoved) {
@@ -127,8 +132,43 @@ func (o *options) stateFolder(c *config.Config) (string, error) {
 		first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
 		path = cmp.Or(first, defaultState)
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	// Before it is made, too: not in a place to which others lead.
+	err := o.trusted(path)
+	if err == nil {
+		err = os.MkdirAll(path, 0o700)
+	}
+	if err == nil || errors.Is(err, trust.ErrOpen) {
+		if err = closeEmpty(path); err == nil {
+			err = o.trusted(path)
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("-state-dir: %w", err)
 	}
 	return path, nil
+}
+
+// closeEmpty closes an empty folder to others: nobody has left anything there that the
+// daemon would believe.
+func closeEmpty(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o022 == 0 {
+		return err
+	}
+	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+		return err
+	}
+	return os.Chmod(path, 0o700)
+}
+
+// trusted refuses a folder that others control: they would have the daemon run their
+// tasks as its user. A private daemon that is not root's is for tests and demonstrations,
+// and may stand in a folder where others can make and remove names; the folder itself
+// has to be its own all the same.
+func (o *options) trusted(path string) error {
+	err := trust.Folder(path, os.Geteuid())
+	if errors.Is(err, trust.ErrWay) && o.private && os.Geteuid() != 0 {
+		return trust.Itself(path, os.Geteuid())
+	}
+	return err
 }

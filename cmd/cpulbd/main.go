@@ -50,6 +50,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "cpulbd: %v\n", err)
+		if !o.checkConfig {
+			o.excuse(err)
+		}
 		return exitConfig
 	}
 	if o.checkConfig {

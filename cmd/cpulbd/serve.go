@@ -48,7 +48,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	folder, err := claimFolder(o.workersPath(c.Socket.Path))
+	folder, err := o.claimFolder(o.workersPath(c.Socket.Path))
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,7 @@ func (s *service) run(listener net.Listener) error {
 		return nil
 	}, func(error) { close(interrupted) })
 	g.Add(func() error { s.reloads(alive); return nil }, func(error) {})
+	g.Add(func() error { ipc.NewLookout(listener).Keep(alive, s.log); <-alive.Done(); return nil }, func(error) {})
 	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
 	g.Add(func() error { s.manager.KeepAlive(alive, s.probe, s.tell); return nil }, func(error) { endWatch() })
 	s.ready(listener)

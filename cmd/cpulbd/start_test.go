@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,6 +137,77 @@ func TestStateFolderIsMadeForItsUserAlone(t *testing.T) {
 	}
 }
 
+// Whoever else can change what is in the folder would have the daemon run his tasks.
+func TestStateFolderThatOthersControlIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		make func(dir string) (state string, err error)
+		said string
+	}{
+		{"open to others", func(dir string) (string, error) {
+			state := filepath.Join(dir, "state")
+			return state, errors.Join(os.MkdirAll(filepath.Join(state, "journal"), 0o700), os.Chmod(state, 0o777))
+		}, "others can write in"},
+		{"of another user", func(dir string) (string, error) {
+			state := filepath.Join(dir, "state")
+			return state, errors.Join(os.Mkdir(state, 0o700), os.Chown(state, 54321, 54321))
+		}, "belongs to uid 54321"},
+		{"in a folder that is open to others", func(dir string) (string, error) {
+			open := filepath.Join(dir, "open")
+			return filepath.Join(open, "new", "state"), errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777))
+		}, "put another folder there"},
+		{"behind another user's link", func(dir string) (string, error) {
+			link := filepath.Join(dir, "link")
+			return link, errors.Join(os.Mkdir(filepath.Join(dir, "state"), 0o700), os.Symlink("state", link), os.Lchown(link, 54321, 54321))
+		}, "symbolic link"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			dir := shortDir(t)
+			state, err := c.make(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, log := launch(t, dir, onePool, "-state-dir", state).exit()
+			if status != 1 || !strings.Contains(log, "-state-dir: ") || !strings.Contains(log, c.said) {
+				t.Errorf("status %d:\n%s", status, log)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "open", "new")); err == nil {
+				t.Error("it was made before it was looked at")
+			}
+		})
+	}
+}
+
+func TestEmptyStateFolderThatIsOpenToOthersIsClosed(t *testing.T) {
+	dir := shortDir(t)
+	state := filepath.Join(dir, "state")
+	if err := errors.Join(os.Mkdir(state, 0o700), os.Chmod(state, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, dir, onePool, "-state-dir", state).ready()
+	if info, err := os.Stat(state); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestWorkersFolderInAFolderThatOthersControlIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a private daemon that is not root's may stand there")
+	}
+	dir := shortDir(t)
+	open := filepath.Join(dir, "open")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	status, log := launch(t, dir, onePool, "-private", "-socket", filepath.Join(open, "s.sock")).exit()
+	if status != 1 || !strings.Contains(log, "folder for the workers: ") || !strings.Contains(log, "others can write in") {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+}
+
 func TestStateFolderThatCannotBeMadeIsNamed(t *testing.T) {
 	dir := shortDir(t)
 	file := writeFile(t, filepath.Join(dir, "file"), "", 0o600)
@@ -143,4 +215,21 @@ func TestStateFolderThatCannotBeMadeIsNamed(t *testing.T) {
 	if status != 1 || !strings.Contains(log, "-state-dir: ") || !strings.Contains(log, file) {
 		t.Errorf("status %d:\n%s", status, log)
 	}
+}
+
+func TestSocketThatIsRemovedIsMadeAgain(t *testing.T) {
+	dir := shortDir(t)
+	p := launch(t, dir, onePool).ready()
+	if err := os.Remove(p.socket); err != nil {
+		t.Fatal(err)
+	}
+	p.await("it was made again")
+	if got := p.get("/readyz"); got != 200 {
+		t.Errorf("it answers %d", got)
+	}
+	p.signal(syscall.SIGTERM)
+	if status, log := p.exit(); status != 0 {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+	assertNothingIn(t, dir)
 }

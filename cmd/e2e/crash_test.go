@@ -23,7 +23,7 @@ const notes = `
 import os, time
 def main(params, context):
     fd = os.open(params["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(fd, (context.task_id + "\n").encode())
+    os.write(fd, f"{context.task_id} {context.attempt}\n".encode())
     os.close(fd)
     time.sleep(params["pause"])
     if params["fails"] and context.attempt < 2:
@@ -42,6 +42,7 @@ type ledger struct {
 	accepted, once map[task.ID]bool
 	seen           map[task.ID]string
 	resent         int
+	attempts       map[string]int // in the results
 }
 
 // load submits tasks until stop is closed, and again what was not answered, as a
@@ -77,6 +78,8 @@ func (l *ledger) newTask(rnd *rand.Rand) []byte {
 		l.mu.Lock()
 		l.once[id] = true
 		l.mu.Unlock()
+	case 3:
+		extra = `,"on_worker_lost":"fail","max_retries":2,"retry_backoff":"10ms"`
 	case 1:
 		extra = `,"max_retries":2,"retry_backoff":"10ms"`
 	case 2:
@@ -159,20 +162,35 @@ func (l *ledger) settle(t *testing.T) map[string]int {
 			state += " " + e["code"].(string)
 		}
 		states[state]++
+		l.attempts[id.String()] = int(r["attempts"].(float64))
 	}
 	return states
 }
 
-// runs counts how often each task has run.
+// runs counts how often each task has run. Attempts go on counting, whatever dies; one
+// that was sent and not begun when the daemon died is among them.
 func (l *ledger) runs(t *testing.T) map[string]int {
 	t.Helper()
 	text, err := os.ReadFile(l.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := map[string]int{}
+	n, last := map[string]int{}, map[string]int{}
 	for line := range strings.Lines(string(text)) {
-		n[strings.TrimSpace(line)]++
+		var id string
+		var attempt int
+		if _, err := fmt.Sscan(line, &id, &attempt); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if n[id]++; attempt <= last[id] {
+			t.Errorf("task %s ran as attempt %d after attempt %d", id, attempt, last[id])
+		}
+		last[id] = attempt
+	}
+	for id, attempts := range l.attempts {
+		if attempts < last[id] {
+			t.Errorf("task %s has run as attempt %d, and its result has %d", id, last[id], attempts)
+		}
 	}
 	return n
 }
@@ -189,7 +207,7 @@ func TestNoAcknowledgedTaskIsLostOrEndsTwiceWhenTheDaemonIsKilled(t *testing.T) 
 	}
 	d := start(t, testConfig+"results {\n  max = 10000000\n  ttl = \"10h\"\n}\n")
 	l := &ledger{d: d, path: script(t, notes), log: filepath.Join(t.TempDir(), "runs"),
-		accepted: map[task.ID]bool{}, once: map[task.ID]bool{}, seen: map[task.ID]string{}}
+		accepted: map[task.ID]bool{}, once: map[task.ID]bool{}, seen: map[task.ID]string{}, attempts: map[string]int{}}
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for i := range 16 {

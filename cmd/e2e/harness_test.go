@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,6 +57,7 @@ func TestMain(m *testing.M) {
 type daemon struct {
 	t      *testing.T
 	args   []string
+	env    []string // beside the test's own
 	user   *syscall.Credential
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when the process has
@@ -109,6 +111,28 @@ func start(t *testing.T, config string) *daemon {
 // startAs is start as another user; nil is this one.
 func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
 	t.Helper()
+	d := lay(t, user, config)
+	d.launch()
+	return d
+}
+
+// startProgram starts another program as a daemon for all users, with these variables in
+// its environment.
+func startProgram(t *testing.T, program string, env []string, config string) *daemon {
+	t.Helper()
+	d := lay(t, nil, config)
+	d.args = append([]string{program}, slices.DeleteFunc(d.args[1:], func(arg string) bool { return arg == "-private" })...)
+	d.env = env
+	if err := os.Chmod(filepath.Dir(d.socket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d.launch()
+	return d
+}
+
+// lay makes the folder of a daemon that is still to be launched.
+func lay(t *testing.T, user *syscall.Credential, config string) *daemon {
+	t.Helper()
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +164,6 @@ func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
 		}
 	})
 	t.Cleanup(d.http.CloseIdleConnections)
-	d.launch()
 	return d
 }
 
@@ -149,6 +172,7 @@ func startAs(t *testing.T, user *syscall.Credential, config string) *daemon {
 func (d *daemon) launch() {
 	d.t.Helper()
 	d.cmd = exec.Command(d.args[0], d.args[1:]...)
+	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
 	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: &buffer{}}
 	d.log, d.cmd.Stderr = ready.to, ready

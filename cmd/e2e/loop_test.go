@@ -82,16 +82,39 @@ func TestAPoolWithAsyncConcurrencyRunsOtherScriptsOnItsThreads(t *testing.T) {
 	}
 }
 
-func TestACoroutineThatHogsItsLoopIsStoppedAndItsNeighboursComplete(t *testing.T) {
+func TestACoroutineThatHogsItsLoopIsStoppedAndItsNeighboursGoOn(t *testing.T) {
 	t.Parallel()
 	d := start(t, loopConfig)
+	pid := d.untilReady("async-0", 0)
 	hog := script(t, "async def main(p, c):\n    while True: pass\n")
-	neighbours := submitted(t, d, script(t, "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(0.2)\n    return 1\n"), "{}", 20)
+	neighbours := submitted(t, d, script(t, "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(1)\n    return 1\n"), "{}", 100)
 	code, r := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"task_type":"io_bound","timeout":"300ms"}`, hog))
 	if code != 200 || r["status"] != "timed_out" {
 		t.Fatalf("%d %v", code, r)
 	}
 	for _, p := range neighbours {
-		completed(t, p)
+		if r := completed(t, p); r.Attempts != 1 {
+			t.Errorf("a neighbour ran %d times", r.Attempts)
+		}
+	}
+	if now := d.untilReady("async-0", 0); now != pid {
+		t.Errorf("the worker was replaced:\n%s", d.log)
+	}
+}
+
+// One that catches whatever it is stopped by costs its worker: its neighbours run again.
+func TestACoroutineThatCantBeStoppedCostsItsNeighboursAReplay(t *testing.T) {
+	t.Parallel()
+	d := start(t, loopConfig)
+	hog := script(t, "async def main(p, c):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n")
+	neighbours := submitted(t, d, script(t, "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(0.5)\n    return 1\n"), "{}", 100)
+	code, r := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"task_type":"io_bound","timeout":"300ms"}`, hog))
+	if code != 200 || r["status"] != "timed_out" {
+		t.Fatalf("%d %v", code, r)
+	}
+	for _, p := range neighbours {
+		if r := completed(t, p); r.Attempts > 2 {
+			t.Errorf("a neighbour ran %d times", r.Attempts)
+		}
 	}
 }

@@ -42,6 +42,9 @@ type Farm struct {
 	end  sync.Once
 	// ahead is how far the engine's clock on the wall is.
 	ahead atomic.Int64
+	// booted is when the machine was started, by the bubble's clock, for the boots-th time.
+	booted time.Time
+	boots  int
 }
 
 // Lines is a log.
@@ -90,7 +93,8 @@ func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c}
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c,
+			booted: time.Now().Add(-time.Hour)}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -118,19 +122,24 @@ func (f *Farm) check() {
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
 	e, err := daemon.New(daemon.Options{
-		Config:   c,
-		Private:  true,
-		StateDir: f.State,
-		Launcher: f.Launcher,
-		Now:      func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) },
-		Load:     func() (*config.Config, error) { return f.next, nil },
-		Log:      hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
+		Config:      c,
+		Private:     true,
+		StateDir:    f.State,
+		Launcher:    f.Launcher,
+		Now:         f.Now,
+		Uptime:      func() time.Duration { return time.Since(f.booted) },
+		MachineBoot: fmt.Sprint("boot-", f.boots),
+		Load:        func() (*config.Config, error) { return f.next, nil },
+		Log:         hclog.New(&hclog.LoggerOptions{Output: f.Log, Level: hclog.Debug}),
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Engine = e
 }
+
+// Now is what the engine's clock on the wall shows.
+func (f *Farm) Now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 
 // SetClock sets the clock on the wall so far ahead of the bubble's.
 func (f *Farm) SetClock(ahead time.Duration) { f.ahead.Store(int64(ahead)) }

@@ -23,7 +23,24 @@ func Keeping(t *testing.T, c *config.Config, folder string, test func(f *Farm)) 
 // Restart ends the engine in order, cutting off what runs, and starts the next one.
 func (f *Farm) Restart() {
 	f.Helper()
+	f.RestartAfter(0)
+}
+
+// RestartAfter is Restart, and the next engine starts only after a while.
+func (f *Farm) RestartAfter(down time.Duration) {
+	f.Helper()
 	f.Stop()
+	f.Pass(down)
+	f.start()
+}
+
+// Reboot is RestartAfter, with the machine started again a minute before the engine is.
+func (f *Farm) Reboot(down time.Duration) {
+	f.Helper()
+	f.Stop()
+	f.Pass(down)
+	f.booted, f.boots = time.Now(), f.boots+1
+	f.Pass(time.Minute)
 	f.start()
 }
 

@@ -104,8 +104,7 @@ type Options struct {
 	Launcher Launcher
 	Log      hclog.Logger
 	Limits   *config.Limits
-	// Now is the clock on the wall, Elapsed one that goes on evenly.
-	Now     func() time.Time
+	// Elapsed is a clock that goes on evenly, whatever is done to the one on the wall.
 	Elapsed func() time.Duration
 }
 
@@ -134,6 +133,9 @@ func New(o Options, layouts []Layout) *Fleet {
 	}
 	return f
 }
+
+// now is Elapsed as the balancers take it.
+func (f *Fleet) now() time.Time { return time.Unix(0, int64(f.Elapsed())) }
 
 func (f *Fleet) do(g func(fx *effects.List)) { f.Owner.Do(g) }
 
@@ -281,10 +283,10 @@ func (f *Fleet) Stacks(ctx context.Context, worker string) (string, error) {
 		return "", fmt.Errorf("%w: %.64q", api.ErrNoWorker, worker)
 	}
 	text, err := process.Stacks(ctx)
-	if errors.Is(err, plugins.ErrNoStacks) {
+	if err != nil { // it has none, can't tell them just now, or has ended
 		return "", fmt.Errorf("%w: worker %s: %w", api.ErrNoStacks, worker, err)
 	}
-	return text, err
+	return text, nil
 }
 
 // tendInterval is how often the fleet is looked at.

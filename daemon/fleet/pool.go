@@ -12,6 +12,7 @@ import (
 
 // Pool is a group of like workers.
 type Pool struct {
+	name  string
 	fleet *Fleet
 	Layout
 	seats  []*Seat
@@ -49,7 +50,7 @@ const (
 )
 
 func newPool(f *Fleet, l Layout) *Pool {
-	p := &Pool{fleet: f, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[EntryPoint]struct{}{},
+	p := &Pool{fleet: f, name: l.config.Name, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[EntryPoint]struct{}{},
 		estimates: balancer.NewEstimator[EntryPoint](maxEstimates),
 		threads:   Lane{entries: map[*balancer.Worker]*Worker{}}, loops: Lane{loop: true, entries: map[*balancer.Worker]*Worker{}}}
 	p.resize()
@@ -62,8 +63,9 @@ func (p *Pool) useLanes(first int) {
 	p.threads.index, p.loops.index, p.isolation.lane = first, first+1, first+2
 }
 
-// Name returns the pool's name in the configuration.
-func (p *Pool) Name() string { return p.config.Name }
+// Name returns the pool's name in the configuration, which never changes: it may be asked
+// for without the lock.
+func (p *Pool) Name() string { return p.name }
 
 // Config returns what the configuration says of the pool.
 func (p *Pool) Config() *config.Pool { return &p.config }
@@ -176,8 +178,8 @@ func (p *Pool) Threads() *Lane { return &p.threads }
 func (p *Pool) Loops() *Lane { return &p.loops }
 
 // Acquire leases a free slot of a class for t. There is one whenever the class has Room.
-func (p *Pool) Acquire(n *Lane, t *task.Task, now time.Time) *Slot {
-	lease, ok := n.balancer.Acquire(now, p.estimates.Estimate(entryOf(t)))
+func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
 	if !ok {
 		return nil
 	}

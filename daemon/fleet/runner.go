@@ -54,7 +54,7 @@ func (r runner) take(w *Worker, why string) (lives bool) {
 		if !w.watched {
 			w.watched = true
 			f.start(watcher{w}.watch, fx)
-			f.start(func() { watcher{w}.probe(stall) }, fx)
+			f.start(func() { watcher{w}.keepAsking(stall) }, fx)
 		}
 		fx.Log(hclog.Info, "worker is ready", "worker", w.spec.ID, "pid", w.process.PID(),
 			"cpus", w.process.CPUsAllowed(), "runtime", w.process.Runtime())

@@ -87,6 +87,17 @@ func (s *Slot) Disarm() {
 	}
 }
 
+// timeLeft is what is left of the task's timeout and its grace. It begins when the task
+// does: a worker that stands still has not begun what it was sent, and is not fenced for
+// its sake, see watch.go.
+func (s *Slot) timeLeft() time.Duration {
+	all := task.Sum(time.Duration(s.hold.Info().Timeout), s.pool.fleet.Limits.CancelGrace)
+	if !s.hold.Runs() {
+		return all
+	}
+	return all - (s.pool.fleet.Elapsed() - s.began)
+}
+
 // guardAfter arms the last rung: after d the slot's worker is fenced if it still has the
 // task.
 func (s *Slot) guardAfter(d time.Duration, reason plugins.StopReason) {
@@ -111,7 +122,7 @@ func (s *Slot) release(fx *effects.List) {
 		if w.seat.alone {
 			s.pool.isolation.idle = append(s.pool.isolation.idle, w)
 		} else {
-			s.lane.balancer.Release(s.lease, s.pool.fleet.Now())
+			s.lane.balancer.Release(s.lease, s.pool.fleet.now())
 		}
 	}
 	w.settle(fx)
@@ -255,6 +266,10 @@ func (s handler) giveBack(seq uint64, why Return) {
 // task is in it until then, whatever its caller has been told.
 func (s handler) overdue(seq uint64, reason plugins.StopReason) {
 	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
+		if more := s.timeLeft(); more > 0 && reason == plugins.StopTimedOut {
+			s.guardAfter(more, reason)
+			return
+		}
 		s.Slot.overdue = reason
 		owner.Overdue(h, reason, fx)
 		w := s.worker

@@ -118,7 +118,7 @@ func TestASpareThatDiesOnItsWayIsReplacedLikeAnyOther(t *testing.T) {
 	})
 }
 
-// A spare is one worker, which has one watcher and is asked by one probe, wherever it is.
+// A spare is one worker, which has one watcher and is asked by one goroutine, wherever it is.
 func TestASpareOnItsWayIsNotMissed(t *testing.T) {
 	c := withSpare(1)
 	c.Limits.GILStall = time.Second

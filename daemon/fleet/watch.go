@@ -37,9 +37,9 @@ func (w watcher) watch() {
 // reason to end it.
 const leastPatience = time.Second
 
-// probe asks the worker once in every limits.gil_stall whether it is there, until
+// keepAsking asks the worker once in every limits.gil_stall whether it is there, until
 // it is fenced or does not answer. It returns at the process's end at the latest.
-func (w watcher) probe(stall time.Duration) {
+func (w watcher) keepAsking(stall time.Duration) {
 	if stall <= 0 {
 		return
 	}

@@ -92,3 +92,15 @@ func TestAProcessIsAskedOnceInAWhile(t *testing.T) {
 		}
 	})
 }
+
+// Its neighbour's timeout, which has not begun, does not end the worker before that.
+func TestATaskThatFreezesItsWorkerIsFoundBesideOneThatWasSentThere(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
+		f.Ready("p-0").Pause()
+		freezes := f.Submit(fleettest.Freezes)
+		waits := f.Submit(fleettest.Echo, daemontest.Within(time.Second), daemontest.Retries(1))
+		f.Ready("p-0").GoOn()
+		f.Ends("worker_lost", 2, freezes)
+		f.Ends("completed", 1, waits)
+	})
+}

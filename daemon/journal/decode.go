@@ -69,6 +69,8 @@ func decodeAccepted(record []byte) (a Accepted, err error) {
 			a.Owner = uint32(f.value)
 		case acceptedSubmitted:
 			a.Submitted = f.time()
+		case acceptedSubmittedAt:
+			a.SubmittedAt = f.time()
 		case acceptedUptime:
 			a.Uptime = f.duration()
 		case acceptedPool:
@@ -82,6 +84,9 @@ func decodeAccepted(record []byte) (a Accepted, err error) {
 		}
 		return err
 	})
+	if a.SubmittedAt.IsZero() {
+		a.SubmittedAt = a.Submitted
+	}
 	if err == nil && a.Task == nil {
 		err = fmt.Errorf("%w: it has no task", errMalformed)
 	}
@@ -112,6 +117,10 @@ func decodeProgress(record []byte) (*Progress, error) {
 			p.Suspect = f.bool()
 		case progressStart:
 			p.Start = f.value
+		case progressFaults:
+			p.Faults = f.int()
+		case progressFaultsRun:
+			p.FaultsRun = f.int()
 		}
 		return nil
 	})

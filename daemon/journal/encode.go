@@ -23,11 +23,15 @@ const (
 	acceptedBatch
 	acceptedSchedule
 	acceptedStart
+	acceptedSubmittedAt // unless it is acceptedSubmitted
 )
 
 func (a *Accepted) encode(b []byte) []byte {
 	b = appendNumber(b, acceptedOwner, uint64(a.Owner))
 	b = appendTime(b, acceptedSubmitted, a.Submitted)
+	if !a.SubmittedAt.Equal(a.Submitted) {
+		b = appendTime(b, acceptedSubmittedAt, a.SubmittedAt)
+	}
 	b = appendNumber(b, acceptedUptime, uint64(a.Uptime))
 	b = appendBytes(b, acceptedPool, a.Pool)
 	b = appendID(b, acceptedBatch, a.Batch)
@@ -48,6 +52,8 @@ const (
 	progressStopping
 	progressSuspect
 	progressStart
+	progressFaults
+	progressFaultsRun
 )
 
 func (p *Progress) encode(b []byte) []byte {
@@ -60,7 +66,9 @@ func (p *Progress) encode(b []byte) []byte {
 	b = appendNumber(b, progressDispatched, protowire.EncodeBool(p.Dispatched))
 	b = appendNumber(b, progressStopping, protowire.EncodeBool(p.Stopping))
 	b = appendNumber(b, progressSuspect, protowire.EncodeBool(p.Suspect))
-	return appendNumber(b, progressStart, p.Start)
+	b = appendNumber(b, progressStart, p.Start)
+	b = appendNumber(b, progressFaults, uint64(p.Faults))
+	return appendNumber(b, progressFaultsRun, uint64(p.FaultsRun))
 }
 
 // The fields of an Ended. The Result's data, which may be large, stand beside it.

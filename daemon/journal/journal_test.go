@@ -47,7 +47,7 @@ func newTask(n int, more string) Accepted {
 	if err != nil {
 		panic(err) // no text of ours is wrong
 	}
-	return Accepted{Task: x, Owner: uint32(1000 + n), Submitted: epoch.Add(time.Duration(n)), Pool: "cpu"}
+	return Accepted{Task: x, Owner: uint32(1000 + n), Submitted: epoch.Add(time.Duration(n)), SubmittedAt: epoch.Add(-time.Duration(n%2) * time.Hour), Pool: "cpu"}
 }
 
 // commit appends ops and returns how that ended.
@@ -91,7 +91,7 @@ func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
 		{{Accepted: &third}, {Accepted: &first}},
 		{{Accepted: &second}},
 		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 1, Dispatched: true}}},
-		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Stopping: true, Suspect: true}}},
+		{{Submitted: first.Submitted, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Faults: 2, FaultsRun: 1, Stopping: true, Suspect: true}}},
 		{{Submitted: second.Submitted, Progress: &Progress{Attempts: 1}}},
 		{{Submitted: second.Submitted, Ended: end(t, &second, `{"big":1.50}`)}},
 		{{Submitted: third.Submitted, Forget: true}, {Schedules: schedules}, {Batch: &batch}},
@@ -106,7 +106,7 @@ func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
 	found := all(t, j)
 	ended := end(t, &second, `{"big":1.50}`)
 	ended.Start = 1
-	want := []Saved{{Accepted: first, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Stopping: true, Suspect: true, Start: 1}},
+	want := []Saved{{Accepted: first, Progress: &Progress{Attempts: 2, Retries: 1, NotBefore: epoch.Add(time.Hour), Due: 3, Losses: 1, Faults: 2, FaultsRun: 1, Stopping: true, Suspect: true, Start: 1}},
 		{Accepted: second, Ended: ended}}
 	if !reflect.DeepEqual(found, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", found, want)

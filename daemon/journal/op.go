@@ -39,10 +39,11 @@ type Accepted struct {
 	Owner uint32
 	// Submitted is different for every task; lists are ordered by it.
 	Submitted time.Time
-	// Uptime is the machine's, of the moment of submission.
-	Uptime time.Duration
-	Pool   string
-	Batch  task.ID // zero: none
+	// SubmittedAt is what the clock on the wall showed then, Uptime the machine's.
+	SubmittedAt time.Time
+	Uptime      time.Duration
+	Pool        string
+	Batch       task.ID // zero: none
 	// Schedule is the name of the schedule that submitted it; empty: none did.
 	Schedule string
 	// Start is Journal.Start of when it was appended.
@@ -52,6 +53,8 @@ type Accepted struct {
 // Progress is how far a task has come; a later one replaces it.
 type Progress struct {
 	Attempts, Retries, Deaths, Losses int
+	// Faults counts the attempts that executors failed, FaultsRun those that may have run.
+	Faults, FaultsRun int
 	// NotBefore is when the next attempt may begin, Due the machine's uptime then.
 	NotBefore time.Time
 	Due       time.Duration

@@ -214,10 +214,10 @@ func TestWhatWasRestoredIsAsItWas(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	batch := task.NewID()
 	waits := &ledger.Record{Task: plain(), Pool: pool("p")}
-	s.Restore(waits, now.Add(-time.Hour), uptime-time.Hour)
+	s.Restore(waits, now.Add(-time.Hour), queue.Now{Wall: now.Add(-time.Hour), Uptime: uptime - time.Hour})
 	s.Join(waits, batch)
 	r := &ledger.Record{Task: plain(), Pool: pool("p")}
-	s.Restore(r, now.Add(-time.Minute), uptime-time.Minute)
+	s.Restore(r, now.Add(-time.Minute), queue.Now{Wall: now.Add(-time.Minute), Uptime: uptime - time.Minute})
 	s.Join(r, batch)
 	res := result(r, task.TimedOut)
 	res.Attempts = 3
@@ -246,17 +246,24 @@ func TestAViewSaysWhenAndWhere(t *testing.T) {
 	if times := r.Times(); times.Due != uptime+time.Minute || !times.RunAt.IsZero() || !times.ExpiresAt.Equal(k.Extra.ExpiresAt) {
 		t.Errorf("its times are %+v", times)
 	}
-	if v := r.View(); v.StartedAt != nil || v.FinishedAt != nil || v.Pool != "p" || !r.Started().IsZero() {
+	if v := r.View(); v.StartedAt != nil || v.FinishedAt != nil || v.Pool != "p" {
 		t.Errorf("before it begins: %+v", v)
 	}
 	r.Worker = &task.Worker{ID: "p-0"}
-	r.Begin(now)
+	r.Begin(queue.Now{Wall: now, Uptime: uptime})
 	move(t, s, r, ledger.Ready, ledger.Sent, ledger.Running, ledger.Ending)
+	if v := r.View(); !v.StartedAt.Equal(now) || v.FinishedAt != nil {
+		t.Errorf("while it runs: %+v", v)
+	}
 	end(t, s, r, task.Completed)
-	if v := r.View(); !v.StartedAt.Equal(now) || !v.FinishedAt.Equal(now) || v.Worker.ID != "p-0" {
+	if v := r.View(); v.StartedAt != nil || !v.FinishedAt.Equal(now) || v.Worker.ID != "p-0" {
 		t.Errorf("after its end: %+v", v)
 	}
-	if r.Reset(); r.Worker != nil || !r.Started().IsZero() {
+	if _, ok := r.Started(); !ok {
+		t.Error("its attempt is forgotten")
+	}
+	r.Reset()
+	if _, ok := r.Started(); r.Worker != nil || ok {
 		t.Error("its attempt is not forgotten")
 	}
 	if times := add(s, plain()).Times(); times != (queue.Times{}) {

@@ -40,13 +40,14 @@ type Record struct {
 	// it.
 	Schedule string
 
-	// stamp is when it was submitted, in nanoseconds since 1970, and no other task's:
-	// lists are ordered by it.
+	// stamp is no other task's, and less than that of every task that was submitted later:
+	// lists are ordered by it. It is about when that was, in nanoseconds since 1970.
 	stamp int64
-	// uptime is when it was submitted, by the clock that is never set.
-	uptime time.Duration
-	// started is when the attempt began, in nanoseconds since 1970; 0: it has not.
-	started int64
+	// submitted is when it was submitted, and uptime the same by the clock that is never
+	// set; likewise started and began for the attempt. Instants are in nanoseconds since
+	// 1970, of which 0 is none.
+	submitted, started int64
+	uptime, began      time.Duration
 	// end is its number among the ends; 0: it has none.
 	end uint64
 	// batch is the one that it came with first.
@@ -75,28 +76,28 @@ func (r *Record) Info() *task.Task { return r.Task }
 // Runs reports whether a thread of a worker has claimed it.
 func (r *Record) Runs() bool { return r.phase == Running }
 
-// Submitted returns when it was, made different from all other tasks.
+// Submitted returns its place in the order of all tasks, as a time that no other has.
 func (r *Record) Submitted() time.Time { return time.Unix(0, r.stamp) }
 
 // Stamp returns the same as a number, by which lists are ordered.
 func (r *Record) Stamp() int64 { return r.stamp }
 
+// SubmittedAt returns what both clocks showed when it was submitted.
+func (r *Record) SubmittedAt() queue.Now {
+	return queue.Now{Wall: time.Unix(0, r.submitted), Uptime: r.uptime}
+}
+
 // Result returns its Result once it is Ended, else nil.
 func (r *Record) Result() *task.Result { return r.result }
 
 // Begin notes that an attempt begins to run.
-func (r *Record) Begin(now time.Time) { r.started = now.UnixNano() }
+func (r *Record) Begin(now queue.Now) { r.started, r.began = now.Wall.UnixNano(), now.Uptime }
 
 // Reset forgets the attempt: another one follows.
-func (r *Record) Reset() { r.Worker, r.started = nil, 0 }
+func (r *Record) Reset() { r.Worker, r.started, r.began = nil, 0, 0 }
 
-// Started returns when the attempt began to run; the zero time: it has not.
-func (r *Record) Started() time.Time {
-	if r.started == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, r.started)
-}
+// Started returns at what uptime the attempt began to run; false: it has not.
+func (r *Record) Started() (uptime time.Duration, ok bool) { return r.began, r.started != 0 }
 
 // Times returns before when the task does not start, and when it expires.
 func (r *Record) Times() queue.Times {
@@ -129,13 +130,13 @@ func (r *Record) Done() <-chan struct{} {
 func (r *Record) View() task.View {
 	v := task.View{ID: r.Task.ID, Status: r.status, ScriptPath: r.Task.ScriptPath, Function: r.Task.Function,
 		Type: r.Task.Type, Pool: r.Pool.Name(), Priority: r.Task.Priority, Labels: r.Task.Labels,
-		Attempts: int(r.Attempts), Worker: r.Worker, SubmittedAt: r.Submitted()}
-	if r.started != 0 {
-		started := r.Started()
+		Attempts: int(r.Attempts), Worker: r.Worker, SubmittedAt: r.SubmittedAt().Wall}
+	switch {
+	case r.result != nil:
+		v.StartedAt, v.FinishedAt = r.result.StartedAt, &r.result.FinishedAt
+	case r.started != 0:
+		started := time.Unix(0, r.started)
 		v.StartedAt = &started
-	}
-	if r.result != nil {
-		v.FinishedAt = &r.result.FinishedAt
 	}
 	return v
 }

@@ -84,10 +84,11 @@ func NewStore(b Bounds) *Store {
 // SetBounds changes the bounds, for the next Evict.
 func (s *Store) SetBounds(b Bounds) { s.bounds = b }
 
-// Stamp gives r the time of its submission, made later than all before.
+// Stamp notes that r is submitted now, later than all before whatever the clocks show.
 func (s *Store) Stamp(r *Record, now queue.Now) {
 	s.stamp = max(s.stamp+1, now.Wall.UnixNano())
-	r.stamp, r.uptime = s.stamp, now.Uptime
+	r.stamp = s.stamp
+	r.submitted, r.uptime = now.Wall.UnixNano(), now.Uptime
 }
 
 // Add takes in a task that has a stamp, as Arriving.
@@ -101,10 +102,11 @@ func (s *Store) Add(r *Record) {
 	}
 }
 
-// Restore takes in a task of before, which was submitted then, at that uptime, and
-// accepted; it is Delayed.
-func (s *Store) Restore(r *Record, submitted time.Time, uptime time.Duration) {
-	r.stamp, r.uptime, r.phase = submitted.UnixNano(), uptime, Delayed
+// Restore takes in a task of before, with what Submitted and SubmittedAt returned then;
+// it is Delayed.
+func (s *Store) Restore(r *Record, submitted time.Time, at queue.Now) {
+	r.stamp, r.phase = submitted.UnixNano(), Delayed
+	r.submitted, r.uptime = at.Wall.UnixNano(), at.Uptime
 	s.Add(r)
 }
 

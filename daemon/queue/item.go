@@ -1,6 +1,9 @@
 package queue
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Place is where an item is.
 type Place uint8
@@ -86,6 +89,14 @@ func (it *Item[T]) when() int64 {
 		return it.start
 	}
 	return it.expires
+}
+
+// Due returns until when, by the uptime, it waits for that; 0: it does not.
+func (it *Item[T]) Due() time.Duration {
+	if it.place != Waiting || !it.even {
+		return 0
+	}
+	return time.Duration(it.start)
 }
 
 // Place returns where the item is.

@@ -19,21 +19,28 @@ type model struct {
 	maxBytes int64
 	policy   queue.Policy
 	limits   map[string]int
-	now      int
-	seq      int
-	items    []*entry
+	// up is the uptime in seconds; ahead is how far the clock on the wall is before it.
+	up, ahead int
+	seq       int
+	items     []*entry
 }
 
 type entry struct {
 	item *queue.Item[int]
 	queue.Entry
-	value, seq     int
-	runAt, expires int // 0 is none
-	popped         bool
-	place          queue.Place
+	value, seq int
+	// The first and the last are by the wall, due is by the uptime; 0 is none.
+	runAt, due, expires int
+	settled             bool // it is not held, or no more
+	popped              bool
+	place               queue.Place
 	// told is where the item is as far as its owner and Changes say.
 	told queue.Place
 }
+
+func (m *model) wall() int { return m.up + m.ahead }
+
+func (m *model) moment() queue.Now { return queue.Now{Wall: at(m.wall()), Uptime: due(m.up)} }
 
 func (m *model) in() (tasks int, bytes int64) {
 	for _, e := range m.items {
@@ -55,7 +62,7 @@ func (m *model) fits(e *entry) bool {
 }
 
 func (m *model) enter(e *entry) {
-	if e.runAt > m.now {
+	if !e.settled || e.due == 0 && e.runAt > m.wall() || e.due > m.up {
 		e.place = queue.Waiting
 		return
 	}
@@ -69,31 +76,47 @@ func (m *model) blocked() []*entry {
 	return slices.DeleteFunc(slices.Clone(m.items), func(e *entry) bool { return e.place != queue.Blocked })
 }
 
+// instant is the next of e's times by the wall, 0 if it has none.
+func (e *entry) instant() int {
+	if !e.settled {
+		return 0
+	}
+	if e.place == queue.Waiting && e.due == 0 && (e.expires == 0 || e.runAt < e.expires) {
+		return e.runAt
+	}
+	return e.expires
+}
+
+// passed returns the item whose time, as when has it, has passed first.
+func (m *model) passed(now int, when func(*entry) int) (first *entry) {
+	for _, e := range m.items {
+		if (e.held() || e.place == queue.Blocked) && when(e) != 0 && when(e) <= now && (first == nil || when(e) < when(first)) {
+			first = e
+		}
+	}
+	return first
+}
+
 // settle lets time pass and lets in who is blocked.
 func (m *model) settle() {
-	for {
-		var due *entry
-		when := func(e *entry) int {
-			if e.place == queue.Waiting && (e.expires == 0 || e.runAt < e.expires) {
-				return e.runAt
-			}
-			return e.expires
-		}
-		for _, e := range m.items {
-			if (e.held() || e.place == queue.Blocked) && when(e) != 0 && when(e) <= m.now && (due == nil || when(e) < when(due)) {
-				due = e
-			}
-		}
-		switch {
-		case due == nil:
-			return
-		case due.expires != 0 && due.expires <= m.now:
-			due.place = queue.Expired
+	for e := m.passed(m.wall(), (*entry).instant); e != nil; e = m.passed(m.wall(), (*entry).instant) {
+		if e.expires != 0 && e.expires <= m.wall() {
+			e.place = queue.Expired
 			m.admit()
-		default:
-			due.runAt = 0
-			m.enter(due)
+			continue
 		}
+		e.runAt = 0
+		m.enter(e)
+	}
+	due := func(e *entry) int {
+		if e.place != queue.Waiting || !e.settled {
+			return 0
+		}
+		return e.due
+	}
+	for e := m.passed(m.up, due); e != nil; e = m.passed(m.up, due) {
+		e.due = 0
+		m.enter(e)
 	}
 }
 
@@ -194,7 +217,7 @@ type machine struct {
 func newMachine(t *rapid.T) *machine {
 	limits := map[string]int{"a": 1, "b": 2, "c": 3}
 	m := &model{maxTasks: rapid.IntRange(1, 12).Draw(t, "tasks"), maxBytes: int64(rapid.IntRange(5, 60).Draw(t, "bytes")),
-		policy: queue.Policy(rapid.IntRange(0, 2).Draw(t, "policy")), limits: limits}
+		policy: queue.Policy(rapid.IntRange(0, 2).Draw(t, "policy")), limits: limits, up: 100} // so that no time is 0
 	ageing := rapid.SampledFrom([]time.Duration{0, 0, 3 * time.Second}).Draw(t, "ageing")
 	o := queue.Options{Lanes: 2, MaxTasks: m.maxTasks, MaxBytes: m.maxBytes, Policy: m.policy, Ageing: ageing,
 		KeyLimit: func(key string) int { return limits[key] }}
@@ -206,17 +229,13 @@ func (x *machine) push(t *rapid.T) {
 		Lane: rapid.IntRange(0, x.lanes-1).Draw(t, "lane"), Priority: rapid.IntRange(0, 9).Draw(t, "priority"),
 		Owner: uint32(rapid.IntRange(0, 2).Draw(t, "owner")), Key: rapid.SampledFrom([]string{"", "", "a", "b", "c"}).Draw(t, "key"),
 		Bytes: int64(rapid.IntRange(0, 20).Draw(t, "bytes"))}}
-	if rapid.Bool().Draw(t, "delayed") {
-		e.runAt = x.m.now + rapid.IntRange(-1, 8).Draw(t, "delay")
-		e.RunAt = at(e.runAt)
-	}
-	if rapid.Bool().Draw(t, "expires") {
-		e.expires = max(1, x.m.now+rapid.IntRange(1, 12).Draw(t, "life"))
-		e.ExpiresAt = at(e.expires)
+	e.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
+	if e.settled = !e.Held; e.settled {
+		e.Times = x.times(t, e)
 	}
 	x.m.settle()
 	want := x.m.push(e)
-	it, err := x.q.Push(moment(x.m.now), e.value, e.Entry)
+	it, err := x.q.Push(x.m.moment(), e.value, e.Entry)
 	if want != (err == nil) || err != nil && !errors.Is(err, queue.ErrFull) && !errors.Is(err, queue.ErrTooLarge) {
 		t.Fatalf("push %+v answered %v, the model says %v", e, err, want)
 	}
@@ -225,11 +244,42 @@ func (x *machine) push(t *rapid.T) {
 	}
 }
 
+// times draws when e may leave.
+func (x *machine) times(t *rapid.T, e *entry) (when queue.Times) {
+	wait := rapid.IntRange(-1, 8).Draw(t, "wait")
+	switch rapid.IntRange(0, 3).Draw(t, "waits") {
+	case 0:
+		e.runAt = x.m.wall() + wait
+		when.RunAt = at(e.runAt)
+	case 1:
+		e.due = x.m.up + wait
+		when.Due = due(e.due)
+	}
+	if rapid.Bool().Draw(t, "expires") {
+		e.expires = x.m.wall() + rapid.IntRange(1, 12).Draw(t, "life")
+		when.ExpiresAt = at(e.expires)
+	}
+	return when
+}
+
+// settleOne lets an item go that was held.
+func (x *machine) settleOne(t *rapid.T) {
+	x.m.settle()
+	held := slices.DeleteFunc(slices.Clone(x.m.items), func(e *entry) bool { return e.place != queue.Waiting || e.settled })
+	if len(held) == 0 {
+		return
+	}
+	e := rapid.SampledFrom(held).Draw(t, "item")
+	x.q.Settle(x.m.moment(), e.item, x.times(t, e))
+	e.settled, x.own = true, e
+	x.m.enter(e)
+}
+
 func (x *machine) pop(t *rapid.T) {
 	x.m.settle()
 	lane := rapid.IntRange(0, x.lanes-1).Draw(t, "lane")
-	announced := x.q.Runnable(moment(x.m.now), lane)
-	it := x.q.Pop(moment(x.m.now), lane)
+	announced := x.q.Runnable(x.m.moment(), lane)
+	it := x.q.Pop(x.m.moment(), lane)
 	if announced != (it != nil) {
 		t.Fatalf("announced %v, popped %v", announced, it)
 	}
@@ -262,17 +312,17 @@ func (x *machine) giveBack(t *rapid.T) {
 	if e == nil {
 		return
 	}
-	e.runAt = 0
+	e.runAt, e.due = 0, 0
 	if rapid.Bool().Draw(t, "started") {
 		e.expires = 0
 		if rapid.Bool().Draw(t, "pause") {
-			e.runAt = x.m.now + rapid.IntRange(1, 5).Draw(t, "backoff")
-			x.q.Retry(moment(x.m.now), e.item, e.Lane, due(e.runAt))
+			e.due = x.m.up + rapid.IntRange(1, 5).Draw(t, "backoff")
+			x.q.Retry(x.m.moment(), e.item, e.Lane, due(e.due))
 		} else {
-			x.q.Retry(moment(x.m.now), e.item, e.Lane, 0)
+			x.q.Retry(x.m.moment(), e.item, e.Lane, 0)
 		}
 	} else {
-		x.q.Return(moment(x.m.now), e.item, e.Lane)
+		x.q.Return(x.m.moment(), e.item, e.Lane)
 	}
 	x.own = e
 	x.m.enter(e)
@@ -285,7 +335,7 @@ func (x *machine) remove(t *rapid.T) {
 		return
 	}
 	was := e.held() || e.place == queue.Blocked
-	if x.q.Remove(moment(x.m.now), e.item) != was {
+	if x.q.Remove(x.m.moment(), e.item) != was {
 		t.Fatalf("remove %+v did not answer %v", e, was)
 	}
 	if was || e.place == queue.Out {
@@ -296,10 +346,21 @@ func (x *machine) remove(t *rapid.T) {
 }
 
 func (x *machine) wait(t *rapid.T) {
-	x.m.now += rapid.IntRange(1, 4).Draw(t, "seconds")
-	x.q.Advance(moment(x.m.now))
+	x.m.up += rapid.IntRange(1, 4).Draw(t, "seconds")
+	x.passed(t)
+}
+
+// setClock sets the clock on the wall.
+func (x *machine) setClock(t *rapid.T) {
+	x.m.ahead = rapid.IntRange(-20, 20).Draw(t, "ahead")
+	x.passed(t)
+}
+
+// passed has the queue and the model follow their clocks.
+func (x *machine) passed(t *rapid.T) {
+	x.q.Advance(x.m.moment())
 	x.m.settle()
-	now := moment(x.m.now)
+	now := x.m.moment()
 	if when, due := x.q.Next(); !when.IsZero() && !when.After(now.Wall) || due != 0 && due <= now.Uptime {
 		t.Fatalf("at %v the next is at %v, or due at %v", now, when, due)
 	}
@@ -308,7 +369,7 @@ func (x *machine) wait(t *rapid.T) {
 // agree holds the queue's own figures, and the place of each item, to the model.
 func (x *machine) agree(t *rapid.T) {
 	x.follow(t)
-	x.q.Advance(moment(x.m.now))
+	x.q.Advance(x.m.moment())
 	x.m.settle()
 	x.follow(t)
 	for _, e := range x.m.items {
@@ -350,21 +411,29 @@ func TestTheQueueIsLikeTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newMachine(t)
 		t.Repeat(map[string]func(*rapid.T){"push": x.push, "push too": x.push, "pop": x.pop, "pop too": x.pop,
-			"give back": x.giveBack, "remove": x.remove, "wait": x.wait, "": x.agree})
+			"give back": x.giveBack, "remove": x.remove, "wait": x.wait, "set clock": x.setClock, "settle": x.settleOne, "": x.agree})
 		x.drain(t)
 	})
 }
 
 // drain ends everything: nothing may be left behind or come twice.
 func (x *machine) drain(t *rapid.T) {
+	for _, e := range x.m.items {
+		if !e.settled && (e.place == queue.Waiting || e.place == queue.Blocked) {
+			x.q.Remove(x.m.moment(), e.item) // its owner gives up
+			e.place, x.own = queue.Gone, e
+			x.m.admit()
+			x.agree(t)
+		}
+	}
 	for range 10_000 {
 		tasks, _ := x.m.in()
 		if tasks == 0 && len(x.m.blocked()) == 0 {
 			return
 		}
-		x.m.now++
+		x.m.up++
 		for lane := range x.lanes {
-			for it := x.q.Pop(moment(x.m.now), lane); it != nil; it = x.q.Pop(moment(x.m.now), lane) {
+			for it := x.q.Pop(x.m.moment(), lane); it != nil; it = x.q.Pop(x.m.moment(), lane) {
 				x.m.settle()
 				e := x.m.items[slices.IndexFunc(x.m.items, func(e *entry) bool { return e.item == it })]
 				if err := x.m.check(e, lane, x.strict); err != nil {
@@ -378,7 +447,7 @@ func (x *machine) drain(t *rapid.T) {
 		}
 		for _, e := range x.m.items {
 			if e.place == queue.Out {
-				x.q.Remove(moment(x.m.now), e.item)
+				x.q.Remove(x.m.moment(), e.item)
 				e.place, e.told = queue.Gone, queue.Gone
 			}
 		}

@@ -203,7 +203,10 @@ func (q *Queue[T]) Pop(now Now, lane int) *Item[T] {
 // Return puts a popped item that has not been started back into a lane, where it
 // goes before those of its owner and priority that have not been popped yet. It
 // never fails, even over capacity, because it has been accepted already.
-func (q *Queue[T]) Return(now Now, it *Item[T], lane int) { q.giveBack(now, it, lane) }
+func (q *Queue[T]) Return(now Now, it *Item[T], lane int) {
+	it.start = 0 // its time has come, wherever the clock on the wall has been set since
+	q.giveBack(now, it, lane)
+}
 
 // Retry is Return for an item that has been started: it does not expire any
 // more, and waits until Now.Uptime is due, unless that is zero.

@@ -20,12 +20,14 @@ type Result struct {
 	// Attempts counts the times it was handed to a worker.
 	Attempts int `json:"attempts"`
 	// Worker is where the last attempt ran; nil if there was none.
-	Worker      *Worker    `json:"worker"`
+	Worker *Worker `json:"worker"`
+	// SubmittedAt and FinishedAt are what the clock on the wall showed then. StartedAt is
+	// RunSeconds before FinishedAt: the clock may have been set meanwhile.
 	SubmittedAt time.Time  `json:"submitted_at"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  time.Time  `json:"finished_at"`
-	// QueueSeconds is from submission to the last start, RunSeconds from there
-	// to the end.
+	// QueueSeconds is from submission to the last start, RunSeconds from there to the
+	// end, by a clock that is never set.
 	QueueSeconds float64 `json:"queue_seconds"`
 	RunSeconds   float64 `json:"run_seconds"`
 	// CPUSeconds is the CPU time of the script's thread; 0 on an event loop, where it

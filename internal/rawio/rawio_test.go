@@ -108,3 +108,27 @@ func TestAWriteToNobodyIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAHangupIsNoticedWithoutReading(t *testing.T) {
+	near, far := pair(t)
+	if _, err := far.Write([]byte("unread")); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.CloseWrite(); err != nil { // which is no hangup: the other end still reads
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	_ = near.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if err := near.AwaitHangup(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("half closed: %v", err)
+	}
+	_ = near.SetReadDeadline(time.Time{})
+	go func() { ended <- near.AwaitHangup() }()
+	far.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("closed: %v", err)
+	}
+	if text, err := io.ReadAll(near); err != nil || string(text) != "unread" {
+		t.Errorf("what had been sent: %q %v", text, err)
+	}
+}

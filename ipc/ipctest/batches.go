@@ -12,7 +12,7 @@ import (
 )
 
 // SubmitBatch implements ipc.Engine.
-func (e *Engine) SubmitBatch(_ context.Context, who access.Identity, id task.ID, tasks []*task.Task, done func(task.ID, []task.ID, []error)) {
+func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.ID, tasks []*task.Task, done func(task.ID, []task.ID, []error)) {
 	ids, errs := make([]task.ID, len(tasks)), make([]error, len(tasks))
 	for i, t := range tasks {
 		var r *record
@@ -25,7 +25,7 @@ func (e *Engine) SubmitBatch(_ context.Context, who access.Identity, id task.ID,
 		e.change()
 		e.mu.Unlock()
 	}
-	e.answer(func() { done(id, ids, errs) })
+	e.answer(ctx, func() { done(id, ids, errs) })
 }
 
 func (e *Engine) findBatch(who access.Identity, id task.ID) ([]*record, error) {

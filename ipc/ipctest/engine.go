@@ -54,6 +54,7 @@ type Engine struct {
 	stopped  bool
 	draining bool
 	holding  bool
+	left     int
 	answers  []func()
 	reloads  int
 }
@@ -78,12 +79,15 @@ func New() *Engine {
 // Submit implements ipc.Engine.
 func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	r, err := e.take(who, t, w)
-	e.answer(func() {
+	e.answer(ctx, func() {
 		if err != nil {
 			done(task.View{}, err)
 			return
 		}
-		done(e.View(ctx, who, r.task.ID))
+		e.mu.Lock()
+		view := r.view()
+		e.mu.Unlock()
+		done(view, nil)
 	})
 }
 
@@ -106,10 +110,17 @@ func (e *Engine) ReleaseAnswers() {
 	}
 }
 
-func (e *Engine) answer(f func()) {
+// answer calls f, later if answers are held; then it counts the clients that go meanwhile.
+func (e *Engine) answer(ctx context.Context, f func()) {
 	e.mu.Lock()
 	if e.holding {
 		e.answers = append(e.answers, f)
+		context.AfterFunc(ctx, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.left++
+			e.change()
+		})
 		e.mu.Unlock()
 		return
 	}
@@ -242,6 +253,23 @@ func (e *Engine) End(id task.ID, r task.Result) {
 	close(rec.done)
 	e.mu.Unlock()
 	e.tell(rec, task.Event{Kind: task.EventResult, Result: &r})
+}
+
+// AwaitLeft returns once the clients of n held answers have gone, or ctx is done.
+func (e *Engine) AwaitLeft(ctx context.Context, n int) error {
+	for {
+		e.mu.Lock()
+		left, changed := e.left, e.changed
+		e.mu.Unlock()
+		if left >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d have gone: %w", left, n, ctx.Err())
+		}
+	}
 }
 
 // AwaitTasks returns once n tasks have been submitted, or ctx is done.

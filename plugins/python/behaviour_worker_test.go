@@ -86,6 +86,11 @@ type crewTask struct {
 
 func startCrewWorker(t *testing.T, kind string) *crewWorker {
 	t.Helper()
+	return startBoundedCrewWorker(t, kind, supervisor.Limits{})
+}
+
+func startBoundedCrewWorker(t *testing.T, kind string, limits supervisor.Limits) *crewWorker {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "worker") // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +106,7 @@ func startCrewWorker(t *testing.T, kind string) *crewWorker {
 	}
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
 		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
-		OutputBytes: testOutputBytes, StartTimeout: time.Minute},
+		OutputBytes: testOutputBytes, Limits: limits, StartTimeout: time.Minute},
 		func(i int) plugins.Handler { return w.seats[i] })
 	if err != nil {
 		t.Fatal(err)

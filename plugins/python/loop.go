@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
+	"cpulb/daemon/task"
 	"cpulb/embedpy"
 	"cpulb/plugins"
 )
@@ -17,7 +19,7 @@ type loop struct {
 	executor *Executor
 	first    int
 	// The bound methods of the Python Loop.
-	serve, submit, stop *embedpy.Object
+	serve, submit, stop, strike *embedpy.Object
 
 	mu    sync.Mutex
 	tasks []loopTask // by slot, from first on
@@ -25,8 +27,9 @@ type loop struct {
 
 // loopTask is the task that a slot of the loop has.
 type loopTask struct {
-	seq uint64
-	run plugins.LoopRun
+	seq  uint64
+	run  plugins.LoopRun
+	late *time.Timer // after its deadline; nil: it has none
 }
 
 // OpenLoop implements plugins.Looper.
@@ -69,7 +72,7 @@ func (l *loop) bind(t *embedpy.Thread, class *embedpy.Object) error {
 	if err != nil {
 		return err
 	}
-	for name, to := range map[string]**embedpy.Object{"serve": &l.serve, "submit": &l.submit, "stop": &l.stop} {
+	for name, to := range map[string]**embedpy.Object{"serve": &l.serve, "submit": &l.submit, "stop": &l.stop, "strike": &l.strike} {
 		if *to, err = t.Member(self, name); err != nil {
 			return err
 		}
@@ -79,22 +82,29 @@ func (l *loop) bind(t *embedpy.Thread, class *embedpy.Object) error {
 
 // Start implements plugins.Loop.
 func (l *loop) Start(slot int, t *plugins.Task, run plugins.LoopRun) {
+	k := loopTask{seq: t.Seq, run: run}
+	if t.Timeout > 0 { // the loop sees to it, unless the task holds it up
+		k.late = time.AfterFunc(task.Sum(t.Timeout, pressAfter), func() { l.press(slot, t.Seq, plugins.StopTimedOut) })
+	}
 	l.mu.Lock()
-	l.tasks[slot-l.first] = loopTask{t.Seq, run}
+	l.tasks[slot-l.first] = k
 	l.mu.Unlock()
 	if t.Probe {
 		t = asProbe(t, l.executor.probes.loop)
 	}
 	if t.Function == mainFunction {
+		l.end(slot - l.first)
 		run.NeedsThread() // it is a process, which a thread waits for
 		return
 	}
 	args, err := l.executor.arguments(t)
 	if err != nil {
+		l.end(slot - l.first)
 		run.Ended(fault(plugins.Unrun, "OSError", err.Error()))
 		return
 	}
 	if err = l.call(l.submit, append([]embedpy.Value{embedpy.Int(int64(slot))}, args.values[:]...)...); err != nil {
+		l.end(slot - l.first)
 		run.Ended(fault(plugins.Unrun, "ExecutorError", err.Error()))
 	}
 }
@@ -105,7 +115,40 @@ func (l *loop) Cancel(slot int, seq uint64, reason plugins.StopReason) {
 	// own bound is the next step.
 	go func() {
 		_ = l.call(l.stop, embedpy.Int(int64(slot)), embedpy.Int(int64(seq)), embedpy.Int(int64(reason)))
+		time.AfterFunc(pressAfter, func() { l.press(slot, seq, reason) })
 	}()
+}
+
+// pressAfter is how long the loop has to hear that a task is to stop; the runtime's
+// INTERRUPT_SECONDS are shorter.
+const pressAfter = 60 * time.Millisecond
+
+// press interrupts a task that is to stop where it holds up the loop, again and again
+// until it has ended: it may catch what is raised.
+func (l *loop) press(slot int, seq uint64, reason plugins.StopReason) {
+	if !l.has(slot, seq) {
+		return
+	}
+	_ = l.call(l.strike, embedpy.Int(int64(slot)), embedpy.Int(int64(seq)), embedpy.Int(int64(reason))) // an error: as in Cancel
+	time.AfterFunc(pressAfter, func() { l.press(slot, seq, reason) })
+}
+
+// has reports whether a slot has that task.
+func (l *loop) has(slot int, seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.tasks[slot-l.first]
+	return t.run != nil && t.seq == seq
+}
+
+// end forgets the task of a slot, whose last event is on its way.
+func (l *loop) end(index int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if late := l.tasks[index].late; late != nil {
+		late.Stop()
+	}
+	l.tasks[index] = loopTask{}
 }
 
 // call calls a method that hands its arguments to the loop's thread. The thread
@@ -134,6 +177,9 @@ func (l *loop) posted(p embedpy.Post) {
 	l.mu.Unlock()
 	if t.run == nil || t.seq != p.Key {
 		return // a thread or a coroutine that has outlived its task
+	}
+	if p.Kind == kindNeedsThread || p.Kind == kindEnded || p.Kind == kindBroken {
+		l.end(index) // before another one is sent
 	}
 	switch p.Kind {
 	case kindBegun:

@@ -3,6 +3,7 @@ package python
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -64,12 +65,16 @@ func (r *loopRun) Ended(o plugins.Outcome) {
 
 // start begins a task on slot index of the loop.
 func (b *loopBench) start(index int, name, params string, timeout time.Duration) *loopRun {
+	return b.startFile(index, script(name), params, timeout)
+}
+
+func (b *loopBench) startFile(index int, path, params string, timeout time.Duration) *loopRun {
 	b.mu.Lock()
 	b.seqs[index]++
 	r := &loopRun{events: newEvents(), slot: manySlots + index, seq: b.seqs[index], begins: make(chan struct{}),
 		ended: make(chan plugins.Outcome, 1), needsThread: make(chan struct{})}
 	b.mu.Unlock()
-	b.Start(r.slot, &plugins.Task{Seq: r.seq, ID: fmt.Sprintf("loop-%d-%d", index, r.seq), ScriptPath: script(name),
+	b.Start(r.slot, &plugins.Task{Seq: r.seq, ID: fmt.Sprintf("loop-%d-%d", index, r.seq), ScriptPath: path,
 		Function: "main", Type: task.IOBound, Attempt: 1, Params: []byte(params), Timeout: timeout}, r)
 	return r
 }
@@ -147,4 +152,64 @@ func TestCoroutinesLeftBehindEndWithTheirTask(t *testing.T) {
 	b := openTestLoop(t)
 	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"go"`, 0).ended, `"returned"`)
 	wantData(t, <-b.start(4, "leaves_a_coroutine_behind.py", `"was it ended?"`, 0).ended, "1")
+}
+
+// A coroutine that does not let the loop go on is interrupted alone, in the middle of its
+// lines: its neighbours only wait meanwhile.
+func TestACoroutineThatHogsItsLoopIsStoppedAlone(t *testing.T) {
+	b := openTestLoop(t)
+	var neighbours []*loopRun
+	for i := range 100 {
+		neighbours = append(neighbours, b.start(100+i, "awaits_for_ever.py", "null", 0))
+	}
+	for _, n := range neighbours {
+		<-n.begins
+	}
+	for _, way := range []string{"at once", "catches once", "in a child", "catches the child's", "catches the cancellation, then spins", "in an iterator"} {
+		for reason, want := range map[plugins.StopReason]task.Status{plugins.StopCancelled: task.Cancelled, plugins.StopTimedOut: task.TimedOut} {
+			r := b.start(5, "hogs_its_loop.py", fmt.Sprintf("%q", way), 0)
+			<-r.events.begun
+			b.Cancel(r.slot, r.seq, reason)
+			o := <-r.ended
+			wantError(t, o, want, want.String())
+			if way == "at once" && o.Stdout != "cleaned up\n" {
+				t.Errorf("stdout %q", o.Stdout)
+			}
+		}
+		r := b.start(5, "hogs_its_loop.py", fmt.Sprintf("%q", way), 50*time.Millisecond)
+		wantError(t, <-r.ended, task.TimedOut, "timed_out")
+		wantData(t, <-b.start(6, "awaits.py", "[1]", 0).ended, "[2]")
+	}
+	path := filepath.Join(t.TempDir(), "hogs_while_it_is_loaded.py")
+	writeFile(t, path, "while True:\n    pass\n")
+	r := b.startFile(5, path, "null", 50*time.Millisecond)
+	wantError(t, <-r.ended, task.TimedOut, "timed_out")
+	for _, n := range neighbours {
+		select {
+		case o := <-n.ended:
+			t.Errorf("a neighbour ended: %+v", o.Error)
+		default:
+			b.Cancel(n.slot, n.seq, plugins.StopCancelled)
+			wantError(t, <-n.ended, task.Cancelled, "cancelled")
+		}
+	}
+}
+
+// Wherever an interrupt strikes, it strikes the task that it is meant for.
+func TestNoInterruptReachesANeighbourOnTheLoop(t *testing.T) {
+	b := openTestLoop(t)
+	var neighbours []*loopRun
+	for i := range 100 {
+		neighbours = append(neighbours, b.start(100+i, "awaits_in_steps.py", "null", 0))
+	}
+	for round := range 10 {
+		r := b.start(5, "spins_in_steps.py", fmt.Sprint(round%4), 0)
+		<-r.events.begun
+		b.Cancel(r.slot, r.seq, plugins.StopCancelled)
+		wantError(t, <-r.ended, task.Cancelled, "cancelled")
+	}
+	for _, n := range neighbours {
+		b.Cancel(n.slot, n.seq, plugins.StopCancelled)
+		wantError(t, <-n.ended, task.Cancelled, "cancelled")
+	}
 }

@@ -154,6 +154,14 @@ func TestContextTellsOfTheTask(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftOfATimeoutDoesNotFollowTheClock(t *testing.T) {
+	s := openTestSlot(t)
+	k := s.task(script("sets_its_clock.py"), `{}`)
+	k.Timeout = time.Hour
+	wantData(t, <-s.start(k, newEvents()), `[true, true]`)
+	wantData(t, s.run(script("sets_its_clock.py"), `{}`), `[null, null]`)
+}
+
 func TestEventsLeaveWhileTheScriptRuns(t *testing.T) {
 	s := openTestSlot(t)
 	got := newEvents()

@@ -28,24 +28,32 @@ const (
 	// looksForDescriptors is less than one takes to use up what is left of them. Looking
 	// costs some hundred nanoseconds, and a task that finds none is not lost: see Fault.
 	looksForDescriptors = startsProcess
+	// looksForMemory is less than one takes to use up the memory. One that meets the
+	// bound raises MemoryError.
+	looksForMemory = time.Millisecond
+	// leastMemory is less than ordinary scripts need.
+	leastMemory = 4 << 20
 )
 
 // spend marks o if the worker is not to have another task.
 func (e *Executor) spend(o *plugins.Outcome) {
 	if o.RunTime >= looksAround || o.Fault != plugins.NoFault {
-		e.lookAround(o.RunTime >= looksForDescriptors || o.Fault != plugins.NoFault)
+		e.lookAround(o.RunTime >= looksForDescriptors || o.Fault != plugins.NoFault, o.RunTime >= looksForMemory || o.Error != nil)
 	}
 	o.Spent = e.spent.Load()
 }
 
 // lookAround notes it when the process lacks something for further tasks.
-func (e *Executor) lookAround(thorough bool) {
+func (e *Executor) lookAround(descriptors, memory bool) {
 	why := ""
 	if e.capture != nil && e.capture.Broken() {
 		why = "the pipes of the captured output have been closed"
 	}
-	if thorough && why == "" {
+	if descriptors && why == "" {
 		why = e.lacks()
+	}
+	if memory && why == "" && !hasMemory() {
+		why = "hardly any memory is left"
 	}
 	if why == "" {
 		return
@@ -56,7 +64,14 @@ func (e *Executor) lookAround(thorough bool) {
 	e.spent.Store(true)
 }
 
-// lacks says what the process lacks for further tasks; "": nothing.
+// hasMemory reports whether leastMemory can be had. What a task has left behind may have
+// used up what pool.memory allows; then all that follow would fail.
+func hasMemory() bool {
+	some, err := unix.Mmap(-1, 0, leastMemory, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	return err == nil && unix.Munmap(some) == nil
+}
+
+// lacks says which descriptors the process lacks for further tasks; "": none.
 func (e *Executor) lacks() string {
 	free := uint64(0)
 	if e.exclusive() { // in a shared one they may be those of tasks that run

@@ -10,6 +10,7 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+	"cpulb/plugins/supervisor"
 )
 
 // victims are scripts of somebody else: each is new to the worker, prints, and returns
@@ -47,6 +48,24 @@ func TestNobodyElsePaysForABrokenWorker(t *testing.T) {
 			}
 			for _, way := range ways {
 				t.Run(way, func(t *testing.T) { f.suffer(t, way) })
+			}
+		})
+	}
+}
+
+// A script that keeps all the memory that its worker may have leaves none to others.
+func TestAWorkerWithoutMemoryIsSpent(t *testing.T) {
+	for _, kind := range []string{"exclusive", "shared", "loop"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := &field{crew: crew{kind: kind}, function: "main"}
+			if kind == "loop" {
+				f.function = "on_a_loop"
+			}
+			f.worker = startBoundedCrewWorker(t, kind, supervisor.Limits{MemoryBytes: 192 << 20})
+			defer f.dismiss()
+			if o, lost := f.attempt(t, script("keeps_all_memory.py"), "1"); !lost && !o.Spent {
+				t.Errorf("%v %s %+v", o.Status, o.Data, o.Error)
 			}
 		})
 	}

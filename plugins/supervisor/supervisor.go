@@ -112,7 +112,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           quiet{log},
 		SkipHostEnv:      true,
-		StartTimeout:     spec.StartTimeout + time.Minute, // ctx decides, see tied
+		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			p.os = newProcess(spec, p.lodging, log, cmd.Env)

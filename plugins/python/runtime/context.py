@@ -1,13 +1,12 @@
 """The context that a script's main gets."""
 
 import sys
-import time
 from collections.abc import Mapping
 
 from cpulb import TaskCancelled, TaskTimeout
 from cpulb import values
 from cpulb.errors import TooLarge
-from cpulb.held import _embedpy, json, traceback
+from cpulb.held import _embedpy, json, time, traceback
 from cpulb.owner import Sink
 
 PARTIAL, PROGRESS, LOG = 1, 2, 3

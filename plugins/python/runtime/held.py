@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 import threading
+import time
 import traceback
 import warnings
 import _embedpy
@@ -29,7 +30,7 @@ def held(module):
 
 
 contextlib, contextvars, inspect, json, os = map(held, (contextlib, contextvars, inspect, json, os))
-threading, traceback, _embedpy, _thread = map(held, (threading, traceback, _embedpy, _thread))
+threading, time, traceback, _embedpy, _thread = map(held, (threading, time, traceback, _embedpy, _thread))
 os.path = held(os.path)
 filters_mutated = warnings._filters_mutated
 get_recursion_limit, set_recursion_limit = sys.getrecursionlimit, sys.setrecursionlimit

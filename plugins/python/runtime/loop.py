@@ -6,12 +6,13 @@ What is said of tasks goes to the host by _embedpy.post; nothing here waits for 
 """
 
 import asyncio
-import time
+from asyncio import current_task
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from cpulb import stacks, values
 from cpulb.context import TIMED_OUT, Context
-from cpulb.held import _embedpy, contextvars, inspect, json, threading, traceback
+from cpulb.held import _embedpy, contextvars, inspect, json, threading, time, traceback
 from cpulb.loader import watcher
 from cpulb.owner import running
 from cpulb.slot import Slot, head
@@ -45,6 +46,8 @@ class LoopSlot(Slot):
         self.seq = 0
         self.task = None
         self.early = (0, 0)  # seq and reason of a stop that came before its task
+        self.loading = False  # whether its script is being loaded
+        self.heard = 0.0     # when the loop was last told to stop the task
 
     def begin(self, params, path, function, seq, *task):
         self.seq, self.task = seq, None
@@ -53,18 +56,23 @@ class LoopSlot(Slot):
         context = self.context = LoopContext(self, path, seq, *task)
         began = time.monotonic_ns()
         try:
-            script, entry = self.house.begin(context, path, function)
+            self.loading = True
+            # Of it only a script's own lines can be interrupted: see loader.Source.
+            script, entry = _embedpy.shielded(self.house.begin, context, path, function)
+            self.loading = False
             if not (inspect.iscoroutinefunction(entry[0]) or inspect.isasyncgenfunction(entry[0])):
                 self.house.end(context, self.of_thread)
                 self.post(NEEDS_THREAD)
                 return
         except BaseException as exc:
-            self.post_end(self.failed(exc), began)
+            self.loading = False
+            self.post_end(self.failed(self.cause(context, exc)), began)
             return
         # With the context variables that loading the script has left.
         self.task = self.loop.create_task(self.drive(context, params, *entry, began), context=script.variables.copy())
 
     def stop(self, seq, reason):
+        self.heard = monotonic()
         if seq > self.seq:
             self.early = seq, reason
         elif seq == self.seq and self.task is not None and not self.task.done():
@@ -72,6 +80,16 @@ class LoopSlot(Slot):
                 self.context._reason = reason
             self.task.cancel()
             self.loop.call_later(INTERRUPT_SECONDS, self.stop, seq, reason)  # it may go on all the same
+
+    def holds_up(self, seq):
+        """Whether the task is in the middle of lines of its script that have not let the loop go on for a
+        while; asked on another thread, which has the GIL."""
+        if self.seq != seq or monotonic() - self.heard < INTERRUPT_SECONDS:
+            return False
+        if self.loading:
+            return True
+        task = current_task(self.loop) if self.inside else None
+        return task is not None and (task is self.task or getattr(task, "owner", None) is self.context)
 
     async def drive(self, context, params, function, wants_context, began):
         broken = self.broken(self.index, self.seq)
@@ -199,6 +217,7 @@ class Loop:
         self.about = worker, result_bytes, output_bytes
         self.slots = {}
         self.index = float("inf")  # it comes after the slots that have threads
+        self.thread = _embedpy.thread()
         stacks.workplaces[threading.get_ident()] = self
         self.loop = TaskLoop()
         self.loop.set_task_factory(child_of_its_task)
@@ -240,6 +259,20 @@ class Loop:
                 broken()
 
         self.loop.call_soon_threadsafe(begin)
+        return ()
+
+    def strike(self, index, seq, reason):
+        """Interrupt a task that is to stop, if it holds up the loop and with it every stop.
+
+        The loop's thread does not get on while this one has the GIL. It is in a line that the
+        task's step has come to, so that the interrupt is raised there; should the step end
+        before, then in Handle._run, which catches what its callback raises: in no neighbour.
+        """
+        slot = self.slots.get(index)
+        if slot is not None and slot.holds_up(seq):
+            if not slot.context._reason:
+                slot.context._reason = reason
+            _embedpy.strike(self.thread, reason - 1)
         return ()
 
     def stop(self, index, seq, reason):

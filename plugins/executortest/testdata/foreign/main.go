@@ -78,8 +78,8 @@ type executor struct {
 	slots       []*slot
 	resultBytes uint64
 	draining    bool
-	busy        uint32
-	done        uint64
+	open        uint32 // tasks whose Result has not been sent
+	begun, done uint64
 }
 
 // slot knows of its seqs: decided up to claimed; taken back, or to be stopped.
@@ -158,10 +158,10 @@ func (e *executor) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.Dra
 	defer stop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.draining = true; e.busy > 0 && ctx.Err() == nil; {
+	for e.draining = true; e.open > 0 && ctx.Err() == nil; {
 		e.changed.Wait()
 	}
-	return &proto.DrainResponse{StillRunning: e.busy}, nil
+	return &proto.DrainResponse{StillRunning: e.open}, nil
 }
 
 func (e *executor) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResponse, error) {
@@ -169,7 +169,7 @@ func (e *executor) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResp
 	defer e.mu.Unlock()
 	rss, _ := strconv.ParseUint(strings.TrimSuffix(ownStatus("VmRSS:"), " kB"), 10, 64)
 	threads, _ := strconv.ParseUint(ownStatus("Threads:"), 10, 32)
-	return &proto.StatsResponse{SlotsBusy: e.busy, TasksDone: e.done, RssBytes: rss << 10, Threads: uint32(threads),
+	return &proto.StatsResponse{SlotsBusy: uint32(e.begun - e.done), TasksDone: e.done, RssBytes: rss << 10, Threads: uint32(threads),
 		CpusAllowed: ownStatus("Cpus_allowed_list:")}, nil
 }
 
@@ -217,7 +217,8 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 	s.claimed = t.Seq
 	s.recalled[t.Seq] = recalled || draining
 	if !s.recalled[t.Seq] {
-		e.busy++
+		e.open++
+		e.begun++
 	}
 	e.mu.Unlock()
 	switch {
@@ -232,12 +233,14 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 		if uint64(len(data)) > e.resultBytes {
 			data, result = nil, failed("ResultTooLarge", "it is too large", "result_too_large")
 		}
+		e.mu.Lock()
+		e.done++ // before anybody knows of the Result
+		e.mu.Unlock()
 		err = send(conn, &proto.Event{Seq: t.Seq, Kind: &proto.Event_Result{Result: result}}, data)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.busy--
-	e.done++
+	e.open--
 	e.changed.Broadcast()
 	return err
 }

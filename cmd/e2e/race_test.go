@@ -1,0 +1,443 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	engine "cpulb/daemon"
+)
+
+// raceBuilt is the daemon, built with the race detector, one for all tests.
+var raceBuilt = sync.OnceValues(func() (string, error) {
+	dir, err := programs()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "cpulbd-race")
+	cmd := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", path, "cpulb/cmd/cpulbd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build -race: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// raceExit is how a daemon exits in which there was a race.
+const raceExit = 66
+
+// A mixed load, for as long as CPULB_SOAK_RACE says: users whose clients leave in the
+// middle, workers that are killed, configurations that change, and everybody who reads.
+// No two goroutines of the daemon are in each other's way, every task ends, and the
+// engine makes no mistake. `make soak-race` runs it at full length.
+func TestADaemonUnderAMixedLoadHasNoRaces(t *testing.T) {
+	t.Parallel()
+	length := 10 * time.Second
+	if text := os.Getenv("CPULB_SOAK_RACE"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := raceBuilt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mixture{dir: folder(t, 0o755)}
+	m.layScripts(t)
+	reports := filepath.Join(m.dir, "race")
+	m.daemon = startProgram(t, program, []string{fmt.Sprintf("GORACE=log_path=%s exitcode=%d", reports, raceExit)}, m.config(0))
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	m.load(ctx)
+	m.settle()
+	log := m.log.String()
+	m.log.reset() // what is wrong is told here
+	m.stop()
+	files, err := filepath.Glob(reports + ".*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		t.Errorf("the race detector reports:\n%s", text)
+	}
+	for _, mistake := range engine.Mistakes() {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, mistake) {
+				t.Errorf("the log tells of a mistake of the engine: %s", line)
+			}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.Logf("done: %v", m.did)
+	for _, what := range []string{"http", "stream", "batch", "left", "killed", "reloaded", "read"} {
+		if m.did[what] == 0 {
+			t.Errorf("there was no %q in the mixture", what)
+		}
+	}
+}
+
+// mixture is who loads the daemon, and with what.
+type mixture struct {
+	*daemon
+	dir string
+
+	mu  sync.Mutex
+	did map[string]int
+}
+
+func (m *mixture) count(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.did == nil {
+		m.did = map[string]int{}
+	}
+	m.did[what]++
+}
+
+// raceScripts are what tasks run.
+var raceScripts = map[string]string{
+	"quick":    "def main(p, c):\n    return p\n",
+	"sleeps":   "import time\ndef main(p, c):\n    time.sleep(0.02)\n    return p\n",
+	"fails":    "def main(p, c):\n    if c.attempt < 2: raise ValueError('the first time')\n",
+	"talks":    "def main(p, c):\n    for i in range(20):\n        c.progress(i / 20, 'on')\n        c.log.info('line %d', i)\n        yield i\n",
+	"awaits":   "import asyncio\nasync def main(p, c):\n    await asyncio.sleep(0.02)\n    return p\n",
+	"spins":    "def main(p, c):\n    while True: pass\n",
+	"hogs":     "async def main(p, c):\n    while True: pass\n",
+	"dies":     "import os\ndef main(p, c):\n    if c.attempt < 2: os._exit(3)\n",
+	"breaks":   "import json, os, sys\ndef main(p, c):\n    for name in list(sys.modules):\n        if name.startswith('cpulb.'): vars(sys.modules[name]).clear()\n",
+	"large":    "def main(p, c):\n    print('x' * 5000)\n    return 'y' * 50000\n",
+	"__main__": "import sys\nprint(sys.argv)\n",
+}
+
+func (m *mixture) layScripts(t *testing.T) {
+	t.Helper()
+	for name, text := range raceScripts {
+		if err := os.WriteFile(m.script(name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (m *mixture) script(name string) string { return filepath.Join(m.dir, name+".py") }
+
+// config is the nth configuration.
+func (m *mixture) config(n int) string {
+	text := fmt.Sprintf(`
+socket { mode = "0666" }
+executor "python" { command = "cpulb-python" }
+pool "cpu" {
+  executor = "python"
+  task_types = ["cpu_bound"]
+  workers = %d
+  threads = 1
+  spare = %d
+}
+pool "io" {
+  executor = "python"
+  task_types = ["io_bound"]
+  workers = 1
+  threads = 4
+  async_concurrency = 20
+  max_tasks = %d
+}
+limits {
+  cancel_grace = "300ms"
+  fence_timeout = "500ms"
+}
+queue { max_tasks = %d }
+results {
+  ttl = "2s"
+  max = 500
+}
+schedule "often" {
+  cron = %q
+  owner = "0"
+  script_path = %q
+  task_type = "io_bound"
+  overlap = %q
+}
+`, 1+n%2, n%2, 100+100*(n%3), 200+100*(n%2), []string{"* * * * *", "*/2 * * * *"}[n%2], m.script("quick"), []string{"skip", "queue"}[n%2])
+	if n%3 == 2 {
+		text += "pool \"third\" {\n  executor = \"python\"\n  task_types = [\"io_bound\"]\n  workers = 1\n  threads = 2\n}\n"
+	}
+	return text
+}
+
+// body is a task as a client sends it.
+func (m *mixture) body(r *rand.Rand) string {
+	kinds := []string{"quick", "quick", "quick", "sleeps", "fails", "talks", "awaits", "awaits", "large"}
+	if r.IntN(20) == 0 {
+		kinds = []string{"spins", "hogs", "dies", "breaks", "__main__"}
+	}
+	kind := kinds[r.IntN(len(kinds))]
+	extras := []string{"", `,"max_retries":2,"retry_backoff":"20ms"`, `,"delay":"30ms"`, `,"concurrency_key":"one"`, `,"on_worker_lost":"fail"`,
+		`,"durable":true`, `,"result_ttl":"100ms"`, `,"expires_at":"` + time.Now().Add(time.Second).Format(time.RFC3339Nano) + `"`,
+		fmt.Sprintf(`,"idempotency_key":"key-%d"`, r.IntN(30)), `,"priority":9`}
+	function := ""
+	if kind == "__main__" {
+		function = `,"function":"__main__"`
+	}
+	return fmt.Sprintf(`{"script_path":%q,"params":[%d],"task_type":%q,"timeout":"2s","labels":{"kind":%q}%s%s}`, m.script(kind), r.IntN(1000),
+		[]string{"cpu_bound", "io_bound"}[r.IntN(2)], kind, function, extras[r.IntN(len(extras))])
+}
+
+// as returns a client of that user. Who connects is the thread that does.
+func (m *mixture) as(uid int) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if os.Geteuid() != 0 || uid == 0 {
+			return (&net.Dialer{}).DialContext(ctx, "unix", m.socket)
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		const keep = ^uintptr(0)
+		if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, keep, uintptr(uid), keep); e != 0 {
+			return nil, e
+		}
+		defer syscall.RawSyscall(syscall.SYS_SETRESUID, keep, 0, keep)
+		return (&net.Dialer{}).DialContext(ctx, "unix", m.socket)
+	}}}
+}
+
+// load has everybody go to work until ctx is done.
+func (m *mixture) load(ctx context.Context) {
+	var all sync.WaitGroup
+	goes := func(work func(r *rand.Rand)) {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(rand.Uint64(), 1))
+			for ctx.Err() == nil {
+				work(r)
+			}
+		})
+	}
+	uids := []int{0, 12001, 12002}
+	if os.Geteuid() != 0 {
+		m.t.Log("only root can connect as several users: all are one")
+	}
+	for _, uid := range uids {
+		client := m.as(uid)
+		defer client.CloseIdleConnections()
+		goes(func(r *rand.Rand) { m.submits(ctx, client, r) })
+		goes(func(r *rand.Rand) { m.reads(ctx, client, r) })
+	}
+	client := m.as(0)
+	defer client.CloseIdleConnections()
+	goes(func(r *rand.Rand) { m.streams(ctx, r) })
+	goes(func(r *rand.Rand) { m.batches(ctx, client, r) })
+	goes(func(r *rand.Rand) { m.kills(ctx, r) })
+	goes(func(r *rand.Rand) { m.administers(ctx, client, r) })
+	all.Go(func() { m.python(ctx) })
+	all.Wait()
+}
+
+// ask sends a request, and reads the answer; what is wrong with either is no matter here,
+// but for an answer that is the daemon's fault.
+func (m *mixture) ask(ctx context.Context, client *http.Client, method, path, body string) string {
+	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, strings.NewReader(body))
+	if err != nil {
+		m.t.Error(err)
+		return ""
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusInternalServerError {
+		m.t.Errorf("%s %s: %s", method, path, text)
+	}
+	return string(text)
+}
+
+// hurried ends soon, often before the answer has come.
+func hurried(ctx context.Context, r *rand.Rand) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(r.IntN(4000))*time.Microsecond)
+}
+
+func (m *mixture) submits(ctx context.Context, client *http.Client, r *rand.Rand) {
+	path := []string{"/v1/tasks", "/v1/tasks?wait=1s", "/v1/tasks?wait=30s"}[r.IntN(3)]
+	if r.IntN(3) == 0 {
+		hurry, cancel := hurried(ctx, r)
+		defer cancel()
+		m.ask(hurry, client, "POST", path, m.body(r))
+		m.count("left")
+		return
+	}
+	answer := m.ask(ctx, client, "POST", path, m.body(r))
+	m.count("http")
+	id := field(answer, "task_id")
+	if id == "" {
+		return
+	}
+	switch r.IntN(8) {
+	case 0:
+		m.ask(ctx, client, "DELETE", "/v1/tasks/"+id, "")
+	case 1:
+		m.ask(ctx, client, "POST", "/v1/tasks/"+id+"/rerun", "")
+	case 2:
+		hurry, cancel := hurried(ctx, r)
+		defer cancel()
+		m.ask(hurry, client, "GET", "/v1/tasks/"+id+"/events", "")
+	case 3:
+		m.ask(ctx, client, "GET", "/v1/tasks/"+id+"/result?timeout=1s", "")
+	}
+}
+
+// field finds a text in JSON without looking any closer.
+func field(text, name string) string {
+	_, after, found := strings.Cut(text, `"`+name+`":"`)
+	if !found {
+		return ""
+	}
+	value, _, _ := strings.Cut(after, `"`)
+	return value
+}
+
+func (m *mixture) reads(ctx context.Context, client *http.Client, r *rand.Rand) {
+	paths := []string{"/v1/status", "/v1/workers", "/v1/executors", "/v1/schedules", "/metrics", "/healthz", "/readyz",
+		"/v1/tasks?limit=50", "/v1/tasks?status=running", "/v1/tasks?label=kind:quick", "/v1/workers/io-0/stacks"}
+	m.ask(ctx, client, "GET", paths[r.IntN(len(paths))], "")
+	m.count("read")
+	rest(ctx, 5*time.Millisecond)
+}
+
+// rest leaves the machine to others for a while.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// streams submits on one connection, and leaves with some unanswered.
+func (m *mixture) streams(ctx context.Context, r *rand.Rand) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", m.socket)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	fmt.Fprint(conn, "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n")
+	head := make([]byte, 4096)
+	if n, err := conn.Read(head); err != nil || !strings.HasPrefix(string(head[:n]), "HTTP/1.1 101") {
+		return
+	}
+	go io.Copy(io.Discard, conn) // until it is closed
+	for range r.IntN(60) {
+		if _, err := fmt.Fprintf(conn, `{"submit":%s}`+"\n", m.body(r)); err != nil {
+			return
+		}
+		m.count("stream")
+		rest(ctx, 3*time.Millisecond)
+	}
+	rest(ctx, time.Duration(r.IntN(50))*time.Millisecond)
+}
+
+// batches sends some, and follows the results for a while.
+func (m *mixture) batches(ctx context.Context, client *http.Client, r *rand.Rand) {
+	var lines strings.Builder
+	for range 1 + r.IntN(30) {
+		lines.WriteString(m.body(r) + "\n")
+	}
+	answer := m.ask(ctx, client, "POST", "/v1/batches", lines.String())
+	m.count("batch")
+	if id := field(answer, "batch_id"); id != "" {
+		m.ask(ctx, client, "GET", "/v1/batches/"+id, "")
+		follow, cancel := context.WithTimeout(ctx, time.Duration(r.IntN(1000))*time.Millisecond)
+		defer cancel()
+		m.ask(follow, client, "GET", "/v1/batches/"+id+"/results", "")
+	}
+}
+
+// kills ends a worker.
+func (m *mixture) kills(ctx context.Context, r *rand.Rand) {
+	rest(ctx, time.Duration(200+r.IntN(800))*time.Millisecond)
+	var pids []int
+	for _, part := range strings.Split(m.ask(ctx, m.http, "GET", "/v1/workers", ""), `"pid":`)[1:] {
+		pid := 0
+		if _, err := fmt.Sscanf(part, "%d", &pid); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) > 0 {
+		_ = syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL) // or it has ended
+		m.count("killed")
+	}
+}
+
+// administers changes what can be changed while the daemon runs.
+func (m *mixture) administers(ctx context.Context, client *http.Client, r *rand.Rand) {
+	rest(ctx, time.Duration(300+r.IntN(700))*time.Millisecond)
+	switch r.IntN(4) {
+	case 0:
+		m.ask(ctx, client, "POST", "/v1/workers/io-0/restart", "")
+	case 1:
+		m.ask(ctx, client, "DELETE", "/v1/tasks?label=kind:sleeps", "")
+	default:
+		path := filepath.Join(filepath.Dir(m.socket), "config.hcl")
+		if err := os.WriteFile(path, []byte(m.config(r.IntN(6))), 0o644); err != nil {
+			m.t.Error(err)
+		}
+		m.ask(ctx, client, "POST", "/v1/reload", "")
+		m.count("reloaded")
+	}
+}
+
+const pythonLoad = `
+import sys
+from cpu_load_balancer import CPULoadBalancerError, Engine, Task
+with Engine(sys.argv[1]) as engine:
+    while True:
+        try:
+            ids = [engine.submit_task(Task.create(sys.argv[2], {"n": n})) for n in range(20)]
+            for task_id in ids[:10]:
+                engine.get_result(task_id, timeout=5.0)
+        except CPULoadBalancerError as error:
+            print(error)
+`
+
+// python is the Python client, as a user of its own where that can be.
+func (m *mixture) python(ctx context.Context) {
+	library, err := filepath.Abs("../../ipc/python")
+	if err != nil {
+		m.t.Error(err)
+		return
+	}
+	if _, err := os.Stat(library); err != nil {
+		m.t.Error(err)
+	}
+	c := exec.CommandContext(ctx, "/usr/bin/python3", "-c", pythonLoad, m.socket, m.script("quick"))
+	c.Env = append(os.Environ(), "PYTHONPATH="+library, "PYTHONDONTWRITEBYTECODE=1")
+	out, err := c.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); ctx.Err() == nil || !errors.As(err, &exit) {
+		m.t.Errorf("the Python client: %v\n%s", err, out)
+	}
+}
+
+// settle waits until every task has ended.
+func (m *mixture) settle() {
+	for _, status := range []string{"pending", "queued", "running"} {
+		m.until("every task has ended", func() bool {
+			text := m.ask(m.t.Context(), m.http, "GET", "/v1/tasks?limit=1000&status="+status, "")
+			// The schedule goes on: what is its own is not waited for.
+			return strings.Count(text, `"task_id"`) == strings.Count(text, `"schedule":"often"`) && text != ""
+		})
+	}
+}

@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A script takes from its worker what all tasks need; then somebody else's tasks come,
+// none of which fails, and the log names the script. What there is to take is in
+// plugins/python; this is some of it through the daemon.
+func TestNobodyElsesTasksPayForABrokenWorker(t *testing.T) {
+	t.Parallel()
+	breaks, err := filepath.Abs("../../plugins/python/testdata/breaks_its_worker.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pool := range []string{"cpu", "io"} {
+		t.Run(pool, func(t *testing.T) {
+			t.Parallel()
+			d := start(t, testConfig)
+			dir := t.TempDir()
+			for n, way := range []string{"lowers_descriptors_for_good", "leaks_descriptors", "empties_the_runtime", "closes_the_pipes_of_its_output",
+				"exhausts_threads", "closes_all_descriptors", "clears_builtins"} {
+				restarts := d.restarts()
+				code, broke := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"params":%q,"pool":%q}`, breaks, way, pool))
+				if code != 200 || broke["status"] == nil {
+					t.Fatalf("%s: %d %v", way, code, broke)
+				}
+				for i := range 20 {
+					path := filepath.Join(dir, fmt.Sprintf("victim_%d_%d.py", n, i))
+					if err := os.WriteFile(path, []byte("def main(p, c):\n    print('out')\n    return open(__file__).name\n"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					code, r := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"pool":%q}`, path, pool))
+					if code != 200 || r["status"] != "completed" || r["data"] != path || r["stdout"] != "out\n" {
+						t.Fatalf("%s: %d %v\n%s", way, code, r, d.log)
+					}
+				}
+				if now := d.restarts(); now-restarts > 3 {
+					t.Errorf("%s: %v workers were replaced", way, now-restarts)
+				}
+			}
+			if log := d.log.String(); !strings.Contains(log, "worker can't run tasks any more") || !strings.Contains(log, breaks) {
+				t.Errorf("the log does not say what happened:\n%s", log)
+			}
+			_, status := d.call("GET", "/v1/status", "")
+			if strings.Contains(fmt.Sprint(status), dir) || strings.Contains(fmt.Sprint(status), "breaks_its_worker") {
+				t.Errorf("the status shows scripts: %v", status)
+			}
+		})
+	}
+}
+
+// restarts counts the workers that were replaced, in all seats.
+func (d *daemon) restarts() (n float64) {
+	for _, w := range d.workers() {
+		n += w["restarts"].(float64)
+	}
+	return n
+}

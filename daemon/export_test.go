@@ -1,0 +1,11 @@
+package daemon
+
+import "cpulb/daemon/journal"
+
+// HoldCommits withholds what the journal answers from now on, as a slow disk does, until
+// release is called.
+func (e *Engine) HoldCommits() (release func()) {
+	held := make(chan struct{})
+	e.journal.Append(journal.Written, func(error) { <-held })
+	return func() { close(held) }
+}
