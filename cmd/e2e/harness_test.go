@@ -171,6 +171,15 @@ func lay(t *testing.T, user *syscall.Credential, config string) *daemon {
 // once it is ready.
 func (d *daemon) launch() {
 	d.t.Helper()
+	if !d.launched() {
+		d.t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
+	}
+}
+
+// launched is launch for a process that may end before it is ready: then it returns
+// false.
+func (d *daemon) launched() bool {
+	d.t.Helper()
 	d.cmd = exec.Command(d.args[0], d.args[1:]...)
 	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
@@ -183,8 +192,9 @@ func (d *daemon) launch() {
 	go func() { d.cmd.Wait(); close(d.ended) }()
 	select {
 	case <-ready.seen:
+		return true
 	case <-d.ended:
-		d.t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
+		return false
 	}
 }
 
