@@ -152,6 +152,9 @@ func (j *Journal) rescue(why error) error {
 	}
 	j.began(j.log.active().file)
 	j.compaction.evacuate, j.compaction.at = j.log.active().number, 0
+	if err := j.log.folder.Reserve(); err != nil {
+		j.fail(err)
+	}
 	j.options.Log.Error("the journal was moved or removed; it is written anew", "error", why)
 	j.want()
 	return nil

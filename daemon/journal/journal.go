@@ -97,7 +97,8 @@ type Journal struct {
 
 	log        *log // the writer's, once Open has returned
 	compaction compaction
-	endErr     error // of the writer; to be read when all has been answered
+	looked     time.Time // the writer's: when all segments were found in their places
+	endErr     error     // of the writer; to be read when all has been answered
 
 	wake, syncWake chan struct{} // each has one element when there is something to do
 	syncerEnded    chan struct{} // closed when it has

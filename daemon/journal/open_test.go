@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 func TestFoldersAndFilesAreTheOwnersAlone(t *testing.T) {
@@ -231,11 +232,76 @@ func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
 		must(t, move(dir))
 		last := newTask(10, "")
 		must(t, j.commitNow(Op{Accepted: &last}))
+		if _, err := os.Lstat(filepath.Join(dir, logFolder, reserveName)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		closeNow(t, j)
 		j = open(t, dir, Options{})
 		if found := all(t, j); len(found) != 11 {
 			t.Errorf("%s: %d tasks", name, len(found))
 		}
 		closeNow(t, j)
+	}
+}
+
+// So is an old segment, which nothing is written to any more: at the latest when the
+// journal is closed.
+func TestAnOldSegmentThatIsMissedIsWrittenAnew(t *testing.T) {
+	for _, more := range []int{0, 200} {
+		dir := filepath.Join(t.TempDir(), "journal")
+		j := open(t, dir, Options{segmentBytes: 4 << 10})
+		add := func(from, to int) {
+			for i := from; i < to; i++ {
+				a := newTask(i, "")
+				must(t, j.commitNow(Op{Accepted: &a}))
+			}
+		}
+		add(0, 100)
+		must(t, os.Remove(filepath.Join(dir, logFolder, segmentName(1))))
+		add(100, 100+more)
+		closeNow(t, j)
+		j = open(t, dir, Options{})
+		if found := all(t, j); len(found) != 100+more {
+			t.Errorf("%d tasks of %d", len(found), 100+more)
+		}
+		closeNow(t, j)
+	}
+}
+
+// What stands in a segment's place is not waited for, nor taken for one that was torn off.
+func TestASegmentThatIsNotAFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	a := newTask(1, "")
+	must(t, j.commitNow(Op{Accepted: &a}))
+	closeNow(t, j)
+	path := filepath.Join(dir, logFolder, segmentName(1))
+	must(t, os.Remove(path))
+	must(t, unix.Mkfifo(path, 0o600))
+	if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, ErrForeign) {
+		t.Error(err)
+	}
+}
+
+func TestTheReserveIsAFileOfTheJournals(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	for name, put := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a link":   func(path string) error { return os.Symlink(elsewhere, path) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		closeNow(t, open(t, dir, Options{}))
+		path := filepath.Join(dir, logFolder, reserveName)
+		must(t, os.Remove(path))
+		must(t, put(path))
+		j := open(t, dir, Options{})
+		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || j.Failing() != nil {
+			t.Errorf("%s in its place: %v, %v", name, err, j.Failing())
+		}
+		closeNow(t, j)
+	}
+	if _, err := os.Lstat(elsewhere); err == nil {
+		t.Error("it was made elsewhere")
 	}
 }

@@ -14,6 +14,8 @@ const (
 	retryAfter = time.Second
 	// lazily is how long a change waits at most that nobody waits for.
 	lazily = 50 * time.Millisecond
+	// lookEvery is how often it is looked whether all segments are in their places.
+	lookEvery = time.Second
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
 )
@@ -24,7 +26,7 @@ func (j *Journal) work() {
 	for {
 		j.pause()
 		all, closing := j.next()
-		kept, err := j.pass(all)
+		kept, err := j.pass(all, closing)
 		j.report(err)
 		switch {
 		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
@@ -88,13 +90,13 @@ func (j *Journal) next() (all []*entry, closing bool) {
 }
 
 // pass writes all, and returns how many have to wait.
-func (j *Journal) pass(all []*entry) (kept int, err error) {
+func (j *Journal) pass(all []*entry, closing bool) (kept int, err error) {
 	if again, err := j.repair(); err != nil {
 		return j.refuse(all, err), err
 	} else if len(again) > 0 {
 		all = append(again, all...)
 	}
-	if err := j.ready(); err != nil {
+	if err := j.ready(closing); err != nil {
 		return j.refuse(all, err), err
 	}
 	if len(all) == 0 {
@@ -104,13 +106,13 @@ func (j *Journal) pass(all []*entry) (kept int, err error) {
 }
 
 // ready sees to it that there is a segment to write to.
-func (j *Journal) ready() error {
-	err := j.log.inPlace(j.log.active())
-	if errors.Is(err, errMoved) {
-		return j.rescue(err)
-	}
+func (j *Journal) ready(closing bool) error {
+	err := j.look(closing)
 	if err == nil && (j.log.spoiled || j.log.active().size >= j.log.limit) {
 		err = j.turnOver()
+	}
+	if errors.Is(err, errMoved) {
+		return j.rescue(err)
 	}
 	return err
 }
@@ -127,13 +129,28 @@ func (j *Journal) probe() error {
 	return nil
 }
 
-// turnOver begins a new segment.
-func (j *Journal) turnOver() error {
-	for _, s := range j.log.segments {
+// look checks that the segment that is written to is in its place, and now and then all
+// of them. One that was missed before is being copied.
+func (j *Journal) look(closing bool) error {
+	all := j.log.segments
+	if now := time.Now(); closing || now.Sub(j.looked) >= lookEvery {
+		j.looked = now
+	} else {
+		all = all[len(all)-1:]
+	}
+	for _, s := range all {
+		if s.number < j.compaction.evacuate {
+			continue
+		}
 		if err := j.log.inPlace(s); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// turnOver begins a new segment.
+func (j *Journal) turnOver() error {
 	if err := j.log.begin(); err != nil {
 		return err
 	}
