@@ -143,7 +143,7 @@ func (j *Journal) rescue(why error) error {
 		return fmt.Errorf("%w: %w", why, err)
 	}
 	for _, name := range names {
-		if n, ok := segmentNumber(name); ok && n > j.log.active().number {
+		if j.log.ofAnother(name) {
 			return fmt.Errorf("%w: another journal is there", why)
 		}
 	}

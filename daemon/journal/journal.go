@@ -157,6 +157,9 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.cut != (position{}) {
+		o.Log.Warn("the last record was not complete; it is cut off", "file", d.Path(segmentName(l.cut.segment)), "byte", l.cut.offset)
+	}
 	j := &Journal{options: o, lock: lock, clean: clean, log: l, start: l.start, firstOfBoot: l.firstOfBoot, giveUp: context.Background(),
 		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers()}
 	if j.schedules, j.batches, err = l.others(); err != nil {

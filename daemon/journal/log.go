@@ -20,7 +20,9 @@ type log struct {
 	marked mark
 	// spoiled: the last segment may have something behind its end.
 	spoiled bool
-	buf     []byte
+	// cut, if it is not zero, is where a torn tail was cut off when the log was opened.
+	cut position
+	buf []byte
 }
 
 // openLog opens the log in a folder, or makes one, and begins a new segment. starts are
@@ -30,7 +32,7 @@ func openLog(d folder, boot string, limit int64, starts uint64) (l *log, clean b
 	if err != nil {
 		return nil, false, err
 	}
-	l = &log{folder: d, limit: limit, segments: f.segments, index: f.index, start: starts + 1, firstOfBoot: starts + 1, boot: boot, marked: f.mark}
+	l = &log{folder: d, limit: limit, segments: f.segments, index: f.index, start: starts + 1, firstOfBoot: starts + 1, boot: boot, marked: f.mark, cut: f.cut}
 	if n := len(f.heads); n > 0 {
 		last := f.heads[n-1].head
 		l.start, l.firstOfBoot = last.start+1, last.start+1
@@ -147,12 +149,39 @@ func (l *log) write(fill func(b []byte, p position) []byte) error {
 	return nil
 }
 
-// inPlace checks that the segment that is written to is where it was made.
+// inPlace checks that a segment is where it was made, and that nothing was cut off it.
 func (l *log) inPlace(s *segment) error {
 	if err := l.folder.Holds(segmentName(s.number), s.file); err != nil {
 		return fmt.Errorf("%w: %w", errMoved, err)
 	}
-	return nil
+	size, err := s.file.Size()
+	if err == nil && size < s.size {
+		err = fmt.Errorf("%s: %w: it has %d bytes and should have %d", l.folder.Path(segmentName(s.number)), ErrCorrupt, size, s.size)
+	}
+	return err
+}
+
+// ofAnother reports whether a name is that of a segment which this log has not made.
+func (l *log) ofAnother(name string) bool {
+	n, ok := segmentNumber(name)
+	if !ok {
+		return false
+	}
+	for _, s := range l.segments {
+		if s.number == n && l.folder.Holds(name, s.file) == nil {
+			return false
+		}
+	}
+	f, err := l.folder.Open(name)
+	if err != nil {
+		return n > l.active().number
+	}
+	defer f.Close()
+	start, err := content(f, headBytes)
+	if err == nil {
+		_, err = parseHead(start, n)
+	}
+	return err == nil || n > l.active().number
 }
 
 var errMoved = errors.New("the journal is no longer in its place")

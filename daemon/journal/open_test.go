@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/bbolt"
@@ -268,6 +270,48 @@ func TestAnOldSegmentThatIsMissedIsWrittenAnew(t *testing.T) {
 		}
 		closeNow(t, j)
 	}
+}
+
+// Another daemon that was started when the folder was gone has a journal in its place.
+func TestTheJournalOfAnotherIsLeftAloneWhenOnesOwnIsMissed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := open(t, dir, Options{retryAfter: time.Millisecond})
+	before := newTask(1, "")
+	must(t, j.commitNow(Op{Accepted: &before}))
+	must(t, os.RemoveAll(dir))
+	other := open(t, dir, Options{})
+	theirs := newTask(2, "")
+	must(t, other.commitNow(Op{Accepted: &theirs}))
+	closeNow(t, other)
+	for range 3 {
+		ours := newTask(3, "")
+		if err := j.commitNow(Op{Accepted: &ours}); !errors.Is(err, ErrFull) {
+			t.Errorf("a task while the journal of another is there: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = j.Close(ctx)
+	j = open(t, dir, Options{})
+	if found := all(t, j); len(found) != 1 || found[0].Task.ID != theirs.Task.ID {
+		t.Errorf("of the other journal there are %d tasks", len(found))
+	}
+	closeNow(t, j)
+}
+
+// Nothing is acknowledged that can't be read again.
+func TestASegmentThatIsCutShortIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{retryAfter: time.Millisecond})
+	first, second := newTask(1, ""), newTask(2, "")
+	must(t, j.commitNow(Op{Accepted: &first}))
+	must(t, os.Truncate(filepath.Join(dir, logFolder, segmentName(1)), headBytes))
+	if err := j.commitNow(Op{Accepted: &second}); !errors.Is(err, ErrFull) || !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = j.Close(ctx)
 }
 
 // What stands in a segment's place is not waited for, nor taken for one that was torn off.
