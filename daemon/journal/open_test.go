@@ -87,7 +87,9 @@ func TestWhatIsNotAJournalOfOursIsNamedAndNotTouched(t *testing.T) {
 		"another database":      {database(t, "other", "x", "y"), ErrForeign},
 		"a later database":      {database(t, bucketAbout, keyFormat, "3"), ErrNewer},
 		"no format":             {database(t, bucketAbout, keyFormat, "blue"), ErrForeign},
-		"a short database":      {shortDatabase(t), ErrCorrupt},
+		"a short database":      {shortDatabase(t, 16<<10), ErrCorrupt},
+		"a database's start":    {shortDatabase(t, 9000), ErrCorrupt},
+		"a database's head":     {shortDatabase(t, 100), ErrCorrupt},
 		"a text as a segment":   {write(filepath.Join(logFolder, segmentName(1)), strings.Repeat("dear diary ", 100)), ErrForeign},
 		"a log of later format": {write(filepath.Join(logFolder, segmentName(1)), string(later)), ErrNewer},
 	} {
@@ -118,11 +120,11 @@ func database(t *testing.T, bucket, key, value string) func(dir string) {
 	}
 }
 
-func shortDatabase(t *testing.T) func(dir string) {
+func shortDatabase(t *testing.T, bytes int64) func(dir string) {
 	return func(dir string) {
 		path := filepath.Join(dir, boltName)
 		unpack(t, "testdata/format1.db.gz", path)
-		must(t, os.Truncate(path, 16<<10))
+		must(t, os.Truncate(path, bytes))
 	}
 }
 
