@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -81,6 +82,9 @@ func TestOnAFullDiskNewTasksAreRefusedAndAllElseWaitsForRoom(t *testing.T) {
 	if err := <-committed; err != nil { // by itself
 		t.Fatal(err)
 	}
+	for j.Failing() != nil && t.Context().Err() == nil { // the result is answered before new tasks are let in again
+		runtime.Gosched()
+	}
 	if err := j.commitNow(Op{Accepted: &big}); err != nil {
 		t.Fatalf("a task when there is room again: %v", err)
 	}
@@ -139,4 +143,26 @@ func TestWithLittleRoomWhatFitsIsWritten(t *testing.T) {
 func (m *memory) setRoom(n int64) {
 	defer m.locked()()
 	m.room = n
+}
+
+func (m *memory) setFailSync(fail bool) {
+	defer m.locked()()
+	m.failSync = fail
+}
+
+// A new task that was written, but not synced, is refused; then nothing is kept of it.
+func TestARefusedTaskIsForgotten(t *testing.T) {
+	d := newMemory()
+	j := openMemory(t, d, "boot")
+	must(t, j.commitNow(Op{Accepted: new(newTask(0, ""))}))
+	d.setFailSync(true)
+	if err := j.commitNow(Op{Accepted: new(newTask(1, ""))}); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	d.setFailSync(false)
+	must(t, j.writeNow(Op{Schedules: map[string]Schedule{}}))
+	closeNow(t, j)
+	if n := len(j.log.index.tasks); n != 1 {
+		t.Errorf("the index has %d tasks", n)
+	}
 }

@@ -147,7 +147,7 @@ func (l *log) write(fill func(b []byte, p position) []byte) error {
 	return nil
 }
 
-// inPlace checks that the segment that is written to is where it was made.
+// inPlace checks that a segment is where it was made.
 func (l *log) inPlace(s *segment) error {
 	if err := l.folder.Holds(segmentName(s.number), s.file); err != nil {
 		return fmt.Errorf("%w: %w", errMoved, err)
