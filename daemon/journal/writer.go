@@ -253,7 +253,7 @@ func (j *Journal) report(err error) {
 	case err != nil:
 		j.fail(err)
 	case failing && syncFailed == nil:
-		j.options.Log.Info("writing goes on")
+		j.options.Log.Info("commits go on")
 	}
 }
 
@@ -264,7 +264,7 @@ func (j *Journal) fail(err error) {
 	j.stats.Failing, j.retryAt = err, time.Now().Add(j.options.retryAfter)
 	j.mu.Unlock()
 	if first {
-		j.options.Log.Error("can't write; new tasks are refused, results wait in memory", "error", err)
+		j.options.Log.Error("can't commit; new tasks are refused, results wait in memory", "error", err)
 	}
 }
 
