@@ -108,8 +108,8 @@ type Engine struct {
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving map[*ledger.Record]*admission
-	// newest was given to the journal last.
-	newest *admission
+	// newest were given to the journal last, by what they need of it.
+	newest [journal.Synced + 1]*admission
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
