@@ -171,7 +171,7 @@ func New(o Options) (*Engine, error) {
 		known = planOf(e.journal)
 	}
 	e.replanLocked(schedules, known)
-	e.recallLast()
+	e.recallLast(known)
 	return e, nil
 }
 
