@@ -101,10 +101,8 @@ type Engine struct {
 	// slots maps each task that is in a slot to that slot.
 	slots   map[*ledger.Record]*fleet.Slot
 	pledges pledges
-	// turns has those tasks run one at a time that were lost with several daemons; restored
-	// says when those may begin that wait for their turn.
-	turns    ledger.Turns
-	restored map[*ledger.Record]queue.Times
+	// turns has those tasks run one at a time that were lost with several daemons.
+	turns ledger.Turns
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving map[*ledger.Record]*admission
@@ -133,8 +131,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
-		scheduled: map[string]*ledger.Record{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
