@@ -216,8 +216,8 @@ func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
 			return os.Rename(filepath.Join(dir, logFolder, segmentName(1)), filepath.Join(dir, "x"))
 		},
 		"log renamed": func(dir string) error { return os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, "x")) },
-		"folder gone": func(dir string) error { // at once: what goes piece by piece is made again meanwhile
-			return errors.Join(os.Rename(dir, dir+".gone"), os.RemoveAll(dir+".gone"))
+		"folder gone": func(dir string) error { // at once: it may be made again meanwhile
+			return errors.Join(os.Rename(dir, dir+" that was"), os.RemoveAll(dir+" that was"))
 		},
 		"file replaced": func(dir string) error {
 			return os.Rename(filepath.Join(dir, logFolder, reserveName), filepath.Join(dir, logFolder, segmentName(1)))

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
 	// retryAfter is how long to wait after a write that failed.
 	retryAfter = time.Second
-	// lazily is how long a change waits at most that nobody waits for.
+	// lazily is how long a change waits at most that nobody waits for, and a new task after
+	// a write that failed.
 	lazily = 50 * time.Millisecond
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
@@ -69,8 +69,10 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 	switch {
 	case j.closing && j.giveUp.Err() != nil:
 		return 0, giveUp
+	case j.stats.Failing != nil && j.hurry: // whoever waits for an answer gets that of the disk as it is now
+		return time.Until(j.failedAt.Add(min(lazily, j.options.retryAfter))), giveUp
 	case j.stats.Failing != nil:
-		return time.Until(j.retryAt), giveUp
+		return time.Until(j.failedAt.Add(j.options.retryAfter)), giveUp
 	case j.hurry, j.closing && len(j.waiting) > 0:
 		return 0, giveUp
 	case len(j.waiting) > 0:
@@ -100,7 +102,37 @@ func (j *Journal) pass(all []*entry, last bool) (kept int, err error) {
 	if len(all) == 0 {
 		return 0, j.probe()
 	}
+	if j.Failing() != nil {
+		return j.writeOldFirst(all)
+	}
 	return j.writeAll(all)
+}
+
+// writeOldFirst is writeAll after a pass that failed.
+func (j *Journal) writeOldFirst(all []*entry) (kept int, err error) {
+	old, late := part(all)
+	if kept, err = j.writeAll(old); err == nil {
+		err = j.log.folder.Reserve()
+	}
+	if err != nil {
+		return kept + j.refuse(late, err), err
+	}
+	return j.writeAll(late)
+}
+
+// part sets new tasks apart from all else: where room is scarce they come last, and have
+// none of what was set aside.
+func part(all []*entry) (old, late []*entry) {
+	held := map[key]bool{} // by new tasks: what follows about them stays behind them
+	for _, x := range all {
+		if x.fresh && !x.answered || x.touches(held) {
+			x.claim(held)
+			late = append(late, x)
+		} else {
+			old = append(old, x)
+		}
+	}
+	return old, late
 }
 
 // ready sees to it that there is a segment to write to, and that the log is in its place.
@@ -166,11 +198,29 @@ func (j *Journal) writeAll(all []*entry) (kept int, err error) {
 	return 0, nil
 }
 
-func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
-	j.log.folder.Release()
-	var kept []*entry
+func (j *Journal) writeSingly(all []*entry) (int, error) {
+	old, late := part(all)
+	if len(old) > 0 {
+		j.log.folder.Release()
+	}
+	kept, err := j.trySingly(old)
+	if err == nil && len(old) > 0 {
+		err = j.log.folder.Reserve()
+	}
+	if err == nil {
+		late, err = j.trySingly(late)
+	}
+	if err == nil {
+		return 0, nil
+	}
+	return j.refuse(append(kept, late...), err), err
+}
+
+// trySingly writes those of all that it can, and returns the others and why the first of
+// them could not be written.
+func (j *Journal) trySingly(all []*entry) (kept []*entry, first error) {
 	held := map[key]bool{}
-	tooMuch := int64(1) << 62
+	tooMuch := int64(math.MaxInt64)
 	for _, x := range all {
 		err := first
 		if !x.touches(held) && x.bytes < tooMuch {
@@ -179,17 +229,11 @@ func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
 		if err == nil {
 			continue
 		}
-		first = cmp.Or(first, err)
-		if errors.Is(err, unix.ENOSPC) {
-			tooMuch = min(tooMuch, x.bytes)
-		}
+		first, tooMuch = cmp.Or(first, err), min(tooMuch, x.bytes)
 		kept = append(kept, x)
 		x.claim(held)
 	}
-	if len(kept) == 0 { // but with what was set aside: new tasks are not to take that
-		return 0, j.log.folder.Reserve()
-	}
-	return j.refuse(kept, first), first
+	return kept, first
 }
 
 // refuse answers the new tasks among all, puts the rest back, and returns how many that
@@ -261,7 +305,7 @@ func (j *Journal) report(err error) {
 func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	first := j.stats.Failing == nil
-	j.stats.Failing, j.retryAt = err, time.Now().Add(j.options.retryAfter)
+	j.stats.Failing, j.failedAt = err, time.Now()
 	j.mu.Unlock()
 	if first {
 		j.options.Log.Error("can't commit; new tasks are refused, results wait in memory", "error", err)
