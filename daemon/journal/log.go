@@ -177,7 +177,7 @@ func (l *log) cutOff(p position) error {
 	return nil
 }
 
-// finish notes that the log is closed in order.
+// finish notes that the log is closed in order. All of it must be synced.
 func (l *log) finish() error {
 	m := mark{l.end(), l.segments[0].number}
 	if err := l.write(func(b []byte, p position) []byte { return appendMark(b, p, kindClosed, m) }); err != nil {

@@ -329,10 +329,13 @@ func (j *Journal) end() {
 	<-j.syncerEnded
 	j.mu.Lock()
 	left := append(j.unsynced, j.waiting...)
-	failing := j.stats.Failing
+	files, names, failing := j.files, j.names, j.stats.Failing
 	j.mu.Unlock()
 	if len(left) == 0 && failing == nil {
-		j.endErr = j.log.finish()
+		// What nobody waited for, as marks, may stand in several segments.
+		if j.endErr = syncFiles(j.log.folder, files, names); j.endErr == nil {
+			j.endErr = j.log.finish()
+		}
 	}
 	for _, x := range left {
 		j.answer(x, ErrClosed)
