@@ -53,11 +53,6 @@ func openLog(d folder, boot string, limit int64, starts uint64) (l *log, clean b
 
 // mend makes the files what recovery has found, on disk too.
 func (l *log) mend(f *found) error {
-	for _, name := range f.rest {
-		if err := l.folder.Remove(name); err != nil {
-			return err
-		}
-	}
 	for _, s := range l.segments {
 		size, err := s.file.Size()
 		if err == nil && size > s.size {
@@ -67,6 +62,12 @@ func (l *log) mend(f *found) error {
 			err = s.file.Sync()
 		}
 		if err != nil {
+			return err
+		}
+	}
+	// Not before the marks are synced that say that some of these are not needed.
+	for _, name := range f.rest {
+		if err := l.folder.Remove(name); err != nil {
 			return err
 		}
 	}
