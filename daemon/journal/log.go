@@ -55,11 +55,6 @@ func openLog(d folder, boot string, limit int64, starts uint64) (l *log, clean b
 
 // mend makes the files what recovery has found, on disk too.
 func (l *log) mend(f *found) error {
-	for _, name := range f.rest {
-		if err := l.folder.Remove(name); err != nil {
-			return err
-		}
-	}
 	for _, s := range l.segments {
 		size, err := s.file.Size()
 		if err == nil && size > s.size {
@@ -69,6 +64,12 @@ func (l *log) mend(f *found) error {
 			err = s.file.Sync()
 		}
 		if err != nil {
+			return err
+		}
+	}
+	// Not before the marks are synced that say that some of these are not needed.
+	for _, name := range f.rest {
+		if err := l.folder.Remove(name); err != nil {
 			return err
 		}
 	}
@@ -161,29 +162,6 @@ func (l *log) inPlace(s *segment) error {
 	return err
 }
 
-// ofAnother reports whether a name is that of a segment which this log has not made.
-func (l *log) ofAnother(name string) bool {
-	n, ok := segmentNumber(name)
-	if !ok {
-		return false
-	}
-	for _, s := range l.segments {
-		if s.number == n && l.folder.Holds(name, s.file) == nil {
-			return false
-		}
-	}
-	f, err := l.folder.Open(name)
-	if err != nil {
-		return n > l.active().number
-	}
-	defer f.Close()
-	start, err := content(f, headBytes)
-	if err == nil {
-		_, err = parseHead(start, n)
-	}
-	return err == nil || n > l.active().number
-}
-
 var errMoved = errors.New("the journal is no longer in its place")
 
 // cutOff takes everything behind p off the log.
@@ -206,7 +184,7 @@ func (l *log) cutOff(p position) error {
 	return nil
 }
 
-// finish notes that the log is closed in order.
+// finish notes that the log is closed in order. All of it must be synced.
 func (l *log) finish() error {
 	m := mark{l.end(), l.segments[0].number}
 	if err := l.write(func(b []byte, p position) []byte { return appendMark(b, p, kindClosed, m) }); err != nil {

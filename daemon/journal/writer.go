@@ -14,7 +14,8 @@ const (
 	// lazily is how long a change waits at most that nobody waits for, and a new task after
 	// a write that failed.
 	lazily = 50 * time.Millisecond
-	// lookEvery is how often it is looked whether all segments are in their places.
+	// lookEvery is how often it is looked whether all segments are in their places, while
+	// something is written.
 	lookEvery = time.Second
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
@@ -91,14 +92,14 @@ func (j *Journal) next() (all []*entry, closing bool) {
 	return all, j.closing
 }
 
-// pass writes all, and returns how many have to wait.
-func (j *Journal) pass(all []*entry, closing bool) (kept int, err error) {
+// pass writes all, and returns how many have to wait. last: the journal is closed then.
+func (j *Journal) pass(all []*entry, last bool) (kept int, err error) {
 	if again, err := j.repair(); err != nil {
 		return j.refuse(all, err), err
 	} else if len(again) > 0 {
 		all = append(again, all...)
 	}
-	if err := j.ready(closing); err != nil {
+	if err := j.ready(last); err != nil {
 		return j.refuse(all, err), err
 	}
 	if len(all) == 0 {
@@ -137,16 +138,29 @@ func part(all []*entry) (old, late []*entry) {
 	return old, late
 }
 
-// ready sees to it that there is a segment to write to.
-func (j *Journal) ready(closing bool) error {
-	err := j.look(closing)
-	if err == nil && (j.log.spoiled || j.log.active().size >= j.log.limit) {
-		err = j.turnOver()
+// ready sees to it that there is a segment to write to, and that the log is in its place.
+// The segments that are only read are looked at less often: now and then, at a new one,
+// and at last.
+func (j *Journal) ready(last bool) error {
+	full := j.log.spoiled || j.log.active().size >= j.log.limit
+	looked := j.log.segments[len(j.log.segments)-1:]
+	if now := time.Now(); full || last || now.Sub(j.looked) >= lookEvery {
+		looked, j.looked = j.log.segments, now
 	}
-	if errors.Is(err, errMoved) {
-		return j.rescue(err)
+	for _, s := range looked {
+		if s.number < j.compaction.evacuate {
+			continue // it has been missed before, and is being copied
+		}
+		if err := j.log.inPlace(s); errors.Is(err, errMoved) {
+			return j.rescue(err)
+		} else if err != nil {
+			return err
+		}
 	}
-	return err
+	if full {
+		return j.turnOver()
+	}
+	return nil
 }
 
 // probe writes a mark: of a sync that nothing else was written after, or to find out
@@ -157,26 +171,6 @@ func (j *Journal) probe() error {
 	j.mu.Unlock()
 	if failing || idle && synced != j.log.marked.synced {
 		return j.writePiece(nil)
-	}
-	return nil
-}
-
-// look checks that the segment that is written to is in its place, and now and then all
-// of them. One that was missed before is being copied.
-func (j *Journal) look(closing bool) error {
-	all := j.log.segments
-	if now := time.Now(); closing || now.Sub(j.looked) >= lookEvery {
-		j.looked = now
-	} else {
-		all = all[len(all)-1:]
-	}
-	for _, s := range all {
-		if s.number < j.compaction.evacuate {
-			continue
-		}
-		if err := j.log.inPlace(s); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -339,10 +333,13 @@ func (j *Journal) end() {
 	<-j.syncerEnded
 	j.mu.Lock()
 	left := append(j.unsynced, j.waiting...)
-	failing := j.stats.Failing
+	files, names, failing := j.files, j.names, j.stats.Failing
 	j.mu.Unlock()
 	if len(left) == 0 && failing == nil {
-		j.endErr = j.log.finish()
+		// What nobody waited for, as marks, may stand in several segments.
+		if j.endErr = syncFiles(j.log.folder, files, names); j.endErr == nil {
+			j.endErr = j.log.finish()
+		}
 	}
 	for _, x := range left {
 		j.answer(x, ErrClosed)
