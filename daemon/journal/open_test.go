@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -277,6 +278,31 @@ func TestOldSegmentsThatAreMovedAwayAreWrittenAnew(t *testing.T) {
 			closeNow(t, j)
 		}
 	}
+}
+
+// Whatever the journal is just about to copy or to remove.
+func TestAJournalThatIsMovedAwayAgainAndAgainGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	small := Options{segmentBytes: 2 << 10}
+	j := open(t, dir, small)
+	var kept []Accepted
+	for i := range 400 {
+		a := newTask(i, "")
+		must(t, j.commitNow(Op{Accepted: &a}))
+		if kept = append(kept, a); len(kept) > 20 {
+			j.Append(Whenever, nil, Op{Submitted: kept[0].Submitted, Forget: true})
+			kept = kept[1:]
+		}
+		if i%7 == 0 {
+			must(t, os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, fmt.Sprint("moved", i))))
+		}
+	}
+	closeNow(t, j)
+	j = open(t, dir, small)
+	if found := all(t, j); len(found) != len(kept) {
+		t.Errorf("%d tasks, not %d", len(found), len(kept))
+	}
+	closeNow(t, j)
 }
 
 // Another daemon that was started when the folder was gone has a journal in its place.
