@@ -143,3 +143,25 @@ func (m *memory) setRoom(n int64) {
 	defer m.locked()()
 	m.room = n
 }
+
+func (m *memory) setFailSync(fail bool) {
+	defer m.locked()()
+	m.failSync = fail
+}
+
+// A new task that was written, but not synced, is refused; then nothing is kept of it.
+func TestARefusedTaskIsForgotten(t *testing.T) {
+	d := newMemory()
+	j := openMemory(t, d, "boot")
+	must(t, j.commitNow(Op{Accepted: new(newTask(0, ""))}))
+	d.setFailSync(true)
+	if err := j.commitNow(Op{Accepted: new(newTask(1, ""))}); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	d.setFailSync(false)
+	must(t, j.writeNow(Op{Schedules: map[string]Schedule{}}))
+	closeNow(t, j)
+	if n := len(j.log.index.tasks); n != 1 {
+		t.Errorf("the index has %d tasks", n)
+	}
+}

@@ -24,7 +24,7 @@ func (j *Journal) work() {
 	for {
 		j.pause()
 		all, closing := j.next()
-		kept, err := j.pass(all)
+		kept, err := j.pass(all, closing)
 		j.report(err)
 		switch {
 		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
@@ -89,14 +89,14 @@ func (j *Journal) next() (all []*entry, closing bool) {
 	return all, j.closing
 }
 
-// pass writes all, and returns how many have to wait.
-func (j *Journal) pass(all []*entry) (kept int, err error) {
+// pass writes all, and returns how many have to wait. last: the journal is closed then.
+func (j *Journal) pass(all []*entry, last bool) (kept int, err error) {
 	if again, err := j.repair(); err != nil {
 		return j.refuse(all, err), err
 	} else if len(again) > 0 {
 		all = append(again, all...)
 	}
-	if err := j.ready(); err != nil {
+	if err := j.ready(last); err != nil {
 		return j.refuse(all, err), err
 	}
 	if len(all) == 0 {
@@ -135,16 +135,28 @@ func part(all []*entry) (old, late []*entry) {
 	return old, late
 }
 
-// ready sees to it that there is a segment to write to.
-func (j *Journal) ready() error {
-	err := j.log.inPlace(j.log.active())
-	if errors.Is(err, errMoved) {
-		return j.rescue(err)
+// ready sees to it that there is a segment to write to, and that the log is in its place.
+// The segments that are only read are looked at less often: at a new one, and at last.
+func (j *Journal) ready(last bool) error {
+	full := j.log.spoiled || j.log.active().size >= j.log.limit
+	looked := j.log.segments[len(j.log.segments)-1:]
+	if full || last {
+		looked = j.log.segments
 	}
-	if err == nil && (j.log.spoiled || j.log.active().size >= j.log.limit) {
-		err = j.turnOver()
+	for _, s := range looked {
+		if s.number < j.compaction.evacuate {
+			continue // it has been missed before, and is being copied
+		}
+		if err := j.log.inPlace(s); errors.Is(err, errMoved) {
+			return j.rescue(err)
+		} else if err != nil {
+			return err
+		}
 	}
-	return err
+	if full {
+		return j.turnOver()
+	}
+	return nil
 }
 
 // probe writes a mark: of a sync that nothing else was written after, or to find out
@@ -161,11 +173,6 @@ func (j *Journal) probe() error {
 
 // turnOver begins a new segment.
 func (j *Journal) turnOver() error {
-	for _, s := range j.log.segments {
-		if err := j.log.inPlace(s); err != nil {
-			return err
-		}
-	}
 	if err := j.log.begin(); err != nil {
 		return err
 	}
@@ -322,10 +329,13 @@ func (j *Journal) end() {
 	<-j.syncerEnded
 	j.mu.Lock()
 	left := append(j.unsynced, j.waiting...)
-	failing := j.stats.Failing
+	files, names, failing := j.files, j.names, j.stats.Failing
 	j.mu.Unlock()
 	if len(left) == 0 && failing == nil {
-		j.endErr = j.log.finish()
+		// What nobody waited for, as marks, may stand in several segments.
+		if j.endErr = syncFiles(j.log.folder, files, names); j.endErr == nil {
+			j.endErr = j.log.finish()
+		}
 	}
 	for _, x := range left {
 		j.answer(x, ErrClosed)
