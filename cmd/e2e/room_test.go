@@ -21,10 +21,13 @@ const (
 	roomBound  = 16 << 20
 )
 
-// counting writes a line to a file for each of its runs, and returns megabytes.
+// counting waits to be let go, writes a line to a file for each of its runs, and returns
+// megabytes.
 const counting = `
-import os
+import os, time
 def main(params, context):
+    while not os.path.exists(params["until"]):
+        time.sleep(0.01)
     fd = os.open(params["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(fd, f"{context.task_id}\n".encode())
     os.close(fd)
@@ -70,10 +73,12 @@ func TestLargeResultsOnAFullDiskAreBoundedAndAllEndOnceThereIsRoom(t *testing.T)
 	folder := onSmallDisk(t, d)
 	log := filepath.Join(t.TempDir(), "runs")
 	path := script(t, counting)
+	until, let := release(t)
 	ids := make([]string, 0, largeTasks)
 	for range largeTasks {
-		ids = append(ids, d.post(path, fmt.Sprintf(`{"log":%q,"size":%d}`, log, large), ""))
+		ids = append(ids, d.post(path, strings.TrimSuffix(until, "}")+fmt.Sprintf(`,"log":%q,"size":%d}`, log, large), ""))
 	}
+	let()
 	held := func() bool { return strings.Contains(d.reasonOf("journal"), "no task is started") }
 	d.until("the bound is reached", held)
 	const running = 2 * large // of two workers
