@@ -162,7 +162,7 @@ func (e *Engine) commitLocked(all ...*admission) {
 			ops = append(ops, e.endOp(r, a.end))
 		}
 	}
-	e.newest = all[len(all)-1]
+	e.newest[need] = all[len(all)-1]
 	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
 }
 

@@ -123,22 +123,27 @@ func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filte
 	})
 	failing := e.journalFails()
 	count := 0
-	var last *ledger.Record
+	var need journal.Need // of all of them
+	var last task.ID
 	for some := range slices.Chunk(all, lookAtOnce/5) {
 		e.do(func(fx *effects.List) {
 			for _, r := range some {
-				if !r.Phase().Over() && !r.Stopping {
-					e.cancel(r, fx)
-					last = r
-					count++
+				if r.Phase().Over() || r.Stopping {
+					continue
 				}
+				if e.kept(r) {
+					need = max(need, e.need(r))
+				}
+				e.cancel(r, fx)
+				last = r.Task.ID
+				count++
 			}
 		})
 	}
-	if last == nil {
-		return 0, nil
+	if failing || need == journal.Whenever {
+		return count, nil
 	}
-	sure := make(chan struct{}) // of the last one, and so of all: the journal keeps the order
-	e.do(func(fx *effects.List) { e.whenSure(last, failing, func(task.View, error) { close(sure) }, fx) })
-	return count, e.await(ctx, sure, last.Task.ID)
+	sure := make(chan struct{}) // what was appended before has come as far, and was answered
+	e.journal.Append(need, func(error) { close(sure) })
+	return count, e.await(ctx, sure, last)
 }

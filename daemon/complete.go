@@ -145,6 +145,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.move(r, ledger.Delayed, fx)
 	r.Reset()
 	e.queue.Retry(now, r.Item, laneOf(r), next.Uptime)
+	e.passTurn(r, next.Uptime, fx)
 	e.timers.kick()
 	e.noteLocked(r, journal.Written, next)
 	e.metrics.retries.Inc()

@@ -185,6 +185,25 @@ func TestWhatRanWithTwoDaemonsThatDiedRunsOneAtATime(t *testing.T) {
 	})
 }
 
+// Who waits for its next attempt keeps nobody from running, and still runs alone then.
+func TestATurnIsPassedOnWhileItsTaskWaitsForARetry(t *testing.T) {
+	daemontest.Keeping(t, daemontest.One(1, 3), t.TempDir(), func(f *daemontest.Farm) {
+		first := f.Submit(fleettest.Sleeps, daemontest.Within(5*time.Minute), daemontest.Retries(1), func(k *task.Task) { k.Extra.RetryBackoff = task.Duration(time.Hour) })
+		second := f.Submit(fleettest.Sleeps, daemontest.Params("90m"))
+		f.Crash()
+		f.Crash()
+		f.Are(task.Running, first)
+		f.Are(task.Pending, second)
+		f.Pass(10 * time.Minute)
+		f.Are(task.Pending, first)
+		f.Are(task.Running, second)
+		f.Pass(61 * time.Minute)
+		f.Are(task.Pending, first)
+		f.Ends("completed", 3, second)
+		f.Ends("timed_out", 4, first)
+	})
+}
+
 // Its time is over, and its place not free: the next one's turn begins with its end.
 func TestATurnIsOverOnceItsTaskHasStopped(t *testing.T) {
 	daemontest.Keeping(t, daemontest.One(1, 3), t.TempDir(), func(f *daemontest.Farm) {

@@ -101,15 +101,13 @@ type Engine struct {
 	// slots maps each task that is in a slot to that slot.
 	slots   map[*ledger.Record]*fleet.Slot
 	pledges pledges
-	// turns has those tasks run one at a time that were lost with several daemons; restored
-	// says when those may begin that wait for their turn.
-	turns    ledger.Turns
-	restored map[*ledger.Record]queue.Times
+	// turns has those tasks run one at a time that were lost with several daemons.
+	turns ledger.Turns
 	// arriving are the tasks that are not accepted yet: there is no room, or they
 	// are being committed.
 	arriving map[*ledger.Record]*admission
-	// newest was given to the journal last.
-	newest *admission
+	// newest were given to the journal last, by what they need of it.
+	newest [journal.Synced + 1]*admission
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
@@ -133,8 +131,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, restored: map[*ledger.Record]queue.Times{},
-		scheduled: map[string]*ledger.Record{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -171,7 +168,7 @@ func New(o Options) (*Engine, error) {
 		known = planOf(e.journal)
 	}
 	e.replanLocked(schedules, known)
-	e.recallLast()
+	e.recallLast(known)
 	return e, nil
 }
 

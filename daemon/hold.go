@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
@@ -30,16 +32,35 @@ func (e *Engine) letGo(r *ledger.Record, fx *effects.List) {
 	e.queue.Remove(e.moment(), r.Item)
 	r.Item = nil
 	e.timers.kickIf(e.queue.Changed())
-	e.takeTurn(e.turns.Next(r), fx)
+	e.nextTurn(r, fx)
 }
 
-// takeTurn lets next into the queue, whose turn it is; nil: nobody's.
-func (e *Engine) takeTurn(next *ledger.Record, fx *effects.List) {
+// nextTurn ends the turn of r.
+func (e *Engine) nextTurn(r *ledger.Record, fx *effects.List) {
+	next, times := e.turns.Next(r, e.uptime())
+	e.takeTurn(next, times, fx)
+}
+
+// passTurn ends the turn of r, which waits for its next attempt, until its time has come:
+// others may run meanwhile.
+func (e *Engine) passTurn(r *ledger.Record, due time.Duration, fx *effects.List) {
+	if !e.turns.Blocks(r) {
+		return
+	}
+	now, entry := e.moment(), entryFor(r)
+	entry.Held = true
+	e.queue.Remove(now, r.Item)
+	r.Item = e.queue.Restore(now, r, entry)
+	e.turns.Add(r, queue.Times{Due: due})
+	e.nextTurn(r, fx)
+}
+
+// takeTurn lets next into the queue at its times, whose turn it is; nil: nobody's.
+func (e *Engine) takeTurn(next *ledger.Record, times queue.Times, fx *effects.List) {
 	if next == nil {
 		return
 	}
-	e.queue.Settle(e.moment(), next.Item, e.restored[next])
-	delete(e.restored, next)
+	e.queue.Settle(e.moment(), next.Item, times)
 	if next.Item.Place() == queue.Ready {
 		e.move(next, ledger.Ready, fx)
 		e.notifyStatus(next, "", fx)

@@ -2,14 +2,15 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
-	"fmt"
-	"slices"
-	"strconv"
 )
 
 // What api.Page.Limit is unless it is said, and a bound on how many tasks are looked at without letting go of
@@ -56,19 +57,26 @@ func (e *Engine) isCommitting(r *ledger.Record) bool {
 }
 
 // caughtUp waits until everything is accepted or refused that was being committed when it
-// was called: commits are answered in order.
+// was called: commits that need the same are answered in order.
 func (e *Engine) caughtUp(ctx context.Context) error {
-	var outcome <-chan struct{}
-	var id task.ID
+	type awaited struct {
+		outcome <-chan struct{}
+		id      task.ID
+	}
+	var all []awaited
 	e.do(func(*effects.List) {
-		if a := e.newest; a != nil && e.arriving[a.record] == a {
-			outcome, id = a.outcome(), a.record.Task.ID
+		for _, a := range e.newest {
+			if a != nil && e.arriving[a.record] == a {
+				all = append(all, awaited{a.outcome(), a.record.Task.ID})
+			}
 		}
 	})
-	if outcome == nil {
-		return nil
+	for _, a := range all {
+		if err := e.await(ctx, a.outcome, a.id); err != nil {
+			return err
+		}
 	}
-	return e.await(ctx, outcome, id)
+	return nil
 }
 
 // List returns a page of the tasks that f selects, in the order of submission;

@@ -1,13 +1,14 @@
 package daemon
 
 import (
+	"encoding/json"
+	"fmt"
+	"time"
+
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
-	"encoding/json"
-	"fmt"
-	"time"
 )
 
 // failure is how a task ends that the daemon itself ends.

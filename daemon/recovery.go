@@ -65,7 +65,8 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	}
 	e.locked(func() {
 		var fx effects.List
-		e.takeTurn(e.turns.Begin(), &fx)
+		next, times := e.turns.Begin(e.uptime())
+		e.takeTurn(next, times, &fx)
 	})
 	return known, len(all), nil
 }
@@ -172,8 +173,8 @@ func (e *Engine) queueRestored(u unfinished) {
 	entry := entryFor(r)
 	entry.Times = e.restoredTimes(r, &u.progress)
 	if r.TakesTurns() {
-		e.turns.Add(r)
-		e.restored[r], entry.Held = entry.Times, true
+		e.turns.Add(r, entry.Times)
+		entry.Held = true
 	}
 	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 		_ = e.store.Move(r, ledger.Ready) // it is Delayed

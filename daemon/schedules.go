@@ -72,10 +72,19 @@ func newRecurring(c *config.Config, who access.Lookup, rules *access.Rules) ([]*
 // silently be UTC.
 func localZone(name string) error {
 	tz := strings.TrimPrefix(os.Getenv("TZ"), ":")
-	if name != "Local" || tz == "" || filepath.IsAbs(tz) {
+	if name != "Local" || tz == "" {
 		return nil
 	}
-	if _, err := time.LoadLocation(tz); err != nil {
+	var err error
+	if filepath.IsAbs(tz) {
+		var data []byte
+		if data, err = os.ReadFile(tz); err == nil {
+			_, err = time.LoadLocationFromTZData(tz, data)
+		}
+	} else {
+		_, err = time.LoadLocation(tz)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: the daemon's own zone, by its environment's TZ=%.64q, is not known", schedule.ErrZone, tz)
 	}
 	return nil
@@ -264,10 +273,13 @@ func (e *Engine) recallSchedule(r *ledger.Record) {
 }
 
 // recallLast follows up on tasks that the daemon before this one accepted, and died
-// before it noted that.
-func (e *Engine) recallLast() {
+// before it noted that. known are the schedules that it had.
+func (e *Engine) recallLast(known map[string]schedule.State) {
 	for _, s := range e.plan.Schedules() {
 		name := s.Options().Name
+		if _, ok := known[name]; !ok {
+			continue
+		}
 		r, noted := e.scheduled[name], e.store.Get(e.plan.State(name).Last)
 		if r != nil && (noted != nil && noted.Stamp() < r.Stamp() || e.plan.State(name).LastAt.IsZero()) {
 			e.plan.Accepted(schedule.Fire{Schedule: s, At: r.Submitted(), ID: uuid.UUID(r.Task.ID)})

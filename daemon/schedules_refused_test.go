@@ -41,7 +41,8 @@ func TestAScheduleThatCanNotRunIsRefused(t *testing.T) {
 func TestAnUnknownZoneOfTheDaemonsOwnIsRefused(t *testing.T) {
 	keeping(t, func(f *timetable) {
 		c := f.schedule("@daily", fleettest.Echo, "7", func(s *config.Schedule) { s.TimeZone = "Local" })
-		for tz, known := range map[string]bool{"": true, "UTC": true, "Europe/Berlin": true, ":Europe/Berlin": true, "Nowhere/At_All": false} {
+		for tz, known := range map[string]bool{"": true, "UTC": true, "Europe/Berlin": true, ":Europe/Berlin": true, "Nowhere/At_All": false,
+			"/nowhere/at-all": false, "/dev/null": false} {
 			t.Setenv("TZ", tz)
 			if err := daemon.Check(c); known != (err == nil) || err != nil && !strings.Contains(err.Error(), tz) {
 				t.Errorf("TZ=%s: %v", tz, err)
@@ -99,6 +100,22 @@ func TestTheLastTaskIsNotNamedOnceItIsForgotten(t *testing.T) {
 		if s := f.status(); s.LastTask != nil || s.Last == nil {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+func TestAScheduleThatComesAgainAtARestartNamesNoTaskOfBefore(t *testing.T) {
+	keeping(t, func(f *timetable) {
+		c := f.schedule("0 * * * *", fleettest.Echo, "7")
+		f.reload(c)
+		f.until("01:00:30")
+		f.ran(1, "before")
+		f.restart(journaled(), time.Minute)
+		f.restart(c, time.Minute)
+		if s := f.status(); s.LastTask != nil || s.Last != nil {
+			t.Errorf("%+v", s)
+		}
+		f.until("02:00:00")
+		f.ran(2, "afterwards")
 	})
 }
 

@@ -13,10 +13,12 @@ import (
 	"cpulb/daemon/fleet/fleettest"
 )
 
-// Keeping is On with a journal in a folder.
+// Keeping is On with a journal in a folder, synced for each answer if c does not say.
 func Keeping(t *testing.T, c *config.Config, folder string, test func(f *Farm)) {
 	t.Helper()
-	c.Journal.Sync = "group"
+	if c.Journal.Sync == "off" {
+		c.Journal.Sync = "group"
+	}
 	on(t, c, filepath.Join(folder, "state"), test)
 }
 

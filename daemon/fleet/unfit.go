@@ -116,26 +116,36 @@ func (w *Worker) unfit(by *task.Task, fx *effects.List) {
 	w.fence(unfitness, fx)
 }
 
+// ran names a task that has run, whose params and labels are not kept for that.
+type ran struct {
+	id     task.ID
+	script string
+}
+
+func nameOf(t *task.Task) ran { return ran{t.ID, t.ScriptPath} }
+
+// String implements fmt.Stringer.
+func (r ran) String() string { return fmt.Sprintf("%s (%s)", r.id, r.script) }
+
 // noteRun notes a task that has ended in the worker.
 func (w *Worker) noteRun(t *task.Task) {
 	if len(w.runs) == keptRuns {
 		w.runs = slices.Delete(w.runs, 0, 1)
 	}
-	w.runs = append(w.runs, t)
+	w.runs = append(w.runs, nameOf(t))
 }
 
 // ranBefore names the tasks that ran in the worker last, the latest first, and those that
 // still do.
 func (w *Worker) ranBefore() []string {
 	var all []string
-	name := func(t *task.Task) { all = append(all, fmt.Sprintf("%s (%s)", t.ID, t.ScriptPath)) }
 	for _, s := range w.slots {
 		if s.hold != nil && s.hold.Runs() && len(all) < keptRuns {
-			name(s.hold.Info())
+			all = append(all, nameOf(s.hold.Info()).String())
 		}
 	}
-	for _, t := range slices.Backward(w.runs) {
-		name(t)
+	for _, r := range slices.Backward(w.runs) {
+		all = append(all, r.String())
 	}
 	return all
 }

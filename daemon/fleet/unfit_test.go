@@ -1,12 +1,16 @@
 package fleet_test
 
 import (
+	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/task"
 )
 
 // One script leaves a worker that fails every task at once: nobody else's task pays.
@@ -109,5 +113,25 @@ func TestAProbeThatDoesNotComeBackCostsTheWorker(t *testing.T) {
 		}
 		f.Ends("completed", 1, f.Submit(fleettest.Echo))
 		f.Blameless()
+	})
+}
+
+// What a worker's last tasks are named for is not all that they came with.
+func TestParamsOfTasksThatHaveEndedAreNotKept(t *testing.T) {
+	c := daemontest.One(1, 1)
+	c.Results.TTL = time.Second
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		var params weak.Pointer[[1 << 20]byte]
+		f.Ends("completed", 1, f.Submit(fleettest.Echo, func(k *task.Task) {
+			big := new([1 << 20]byte)
+			copy(big[:], bytes.Repeat([]byte("7"), len(big)))
+			k.Params, params = big[:], weak.Make(big)
+		}))
+		f.Ends("completed", 1, f.Submit(fleettest.Echo))
+		f.Pass(time.Minute)
+		runtime.GC()
+		if params.Value() != nil {
+			t.Error("they are")
+		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
-	"cpulb/daemon/task"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,7 +37,7 @@ type Worker struct {
 	hung           bool          // it did not answer, see watch.go
 	isUnfit        bool          // see unfit.go, as the next two
 	faults         int           // attempts in a row that the executor failed
-	runs           []*task.Task  // the last that ended here
+	runs           []ran         // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
 	stderr []string

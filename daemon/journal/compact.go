@@ -131,8 +131,8 @@ func (l *log) collect(s *segment, offset int64) (x *entry, next int64, err error
 	return x, next, nil
 }
 
-// rescue makes the log whole again after its folder or the segment that is written to was
-// moved or removed: all segments are still open, and what is needed of them is copied to
+// rescue makes the log whole again after its folder or one of its segments was moved or
+// removed: all segments are still open, and what is needed of them is copied to
 // new ones.
 func (j *Journal) rescue(why error) error {
 	if err := j.log.folder.Restore(); err != nil {

@@ -34,11 +34,13 @@ func fill(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for block := make([]byte, 64<<10); err == nil; {
-		_, err = f.Write(block)
-	}
-	if !errors.Is(err, unix.ENOSPC) {
-		t.Fatal(err)
+	for size := 64 << 10; size > 0; size /= 16 { // to the last byte
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -57,8 +59,9 @@ func TestOnAFullDiskNewTasksAreRefusedAndAllElseWaitsForRoom(t *testing.T) {
 		t.Fatalf("a task for which there is no room: %v", err)
 	}
 	small := newTask(3, "")
+	small.Task.Params = append(append([]byte{'"'}, bytes.Repeat([]byte("x"), 8<<10)...), '"') // more than is left in a page
 	if err := j.commitNow(Op{Accepted: &small}); !errors.Is(err, ErrFull) {
-		t.Fatalf("a task while the disk is known to be full: %v", err)
+		t.Fatalf("a small task for which there is room only in what was set aside: %v", err)
 	}
 	data := `"` + strings.Repeat("y", 1<<20) + `"`
 	committed := make(chan error, 1)
@@ -139,4 +142,26 @@ func TestWithLittleRoomWhatFitsIsWritten(t *testing.T) {
 func (m *memory) setRoom(n int64) {
 	defer m.locked()()
 	m.room = n
+}
+
+func (m *memory) setFailSync(fail bool) {
+	defer m.locked()()
+	m.failSync = fail
+}
+
+// A new task that was written, but not synced, is refused; then nothing is kept of it.
+func TestARefusedTaskIsForgotten(t *testing.T) {
+	d := newMemory()
+	j := openMemory(t, d, "boot")
+	must(t, j.commitNow(Op{Accepted: new(newTask(0, ""))}))
+	d.setFailSync(true)
+	if err := j.commitNow(Op{Accepted: new(newTask(1, ""))}); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	d.setFailSync(false)
+	must(t, j.writeNow(Op{Schedules: map[string]Schedule{}}))
+	closeNow(t, j)
+	if n := len(j.log.index.tasks); n != 1 {
+		t.Errorf("the index has %d tasks", n)
+	}
 }

@@ -85,6 +85,15 @@ func (x *index) finish() {
 	x.complete = true
 }
 
+// refuse forgets the new tasks of x, which had been written and were cut off again.
+func (x *index) refuse(e *entry) {
+	for i := range e.ops {
+		if e.ops[i].Accepted != nil {
+			x.note(record{kind: kindForget, key: e.ops[i].key()}, position{})
+		}
+	}
+}
+
 // swap counts a record that replaces another one.
 func (x *index) swap(oldIn uint32, oldSize int64, in uint32, size int64) {
 	x.drop(oldIn, oldSize)

@@ -19,7 +19,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -107,13 +106,13 @@ type Journal struct {
 
 	mu      sync.Mutex
 	waiting []*entry
-	// hurry: the writer is not to wait. lazyAt is when it goes on anyway, retryAt when
-	// it tries again what failed.
-	hurry           bool
-	lazyAt, retryAt time.Time
-	closing         bool
-	giveUp          context.Context // of Close
-	stats           Stats
+	// hurry: somebody waits for what waits. lazyAt is when the writer goes on without,
+	// failedAt when it failed last.
+	hurry            bool
+	lazyAt, failedAt time.Time
+	closing          bool
+	giveUp           context.Context // of Close
+	stats            Stats
 	syncing
 }
 
@@ -202,9 +201,7 @@ func (j *Journal) take(x *entry) error {
 	switch {
 	case j.closing:
 		return ErrClosed
-	case x.fresh && j.stats.Failing != nil:
-		return fmt.Errorf("%w: %w", ErrFull, j.stats.Failing)
-	case x.need > Whenever:
+	case x.fresh, x.need > Whenever:
 		j.hurry = true
 	case len(j.waiting) == 0:
 		j.lazyAt = time.Now().Add(lazily)

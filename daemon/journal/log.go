@@ -53,11 +53,6 @@ func openLog(d folder, boot string, limit int64, starts uint64) (l *log, clean b
 
 // mend makes the files what recovery has found, on disk too.
 func (l *log) mend(f *found) error {
-	for _, name := range f.rest {
-		if err := l.folder.Remove(name); err != nil {
-			return err
-		}
-	}
 	for _, s := range l.segments {
 		size, err := s.file.Size()
 		if err == nil && size > s.size {
@@ -67,6 +62,12 @@ func (l *log) mend(f *found) error {
 			err = s.file.Sync()
 		}
 		if err != nil {
+			return err
+		}
+	}
+	// Not before the marks are synced that say that some of these are not needed.
+	for _, name := range f.rest {
+		if err := l.folder.Remove(name); err != nil {
 			return err
 		}
 	}
@@ -147,7 +148,7 @@ func (l *log) write(fill func(b []byte, p position) []byte) error {
 	return nil
 }
 
-// inPlace checks that the segment that is written to is where it was made.
+// inPlace checks that a segment is where it was made.
 func (l *log) inPlace(s *segment) error {
 	if err := l.folder.Holds(segmentName(s.number), s.file); err != nil {
 		return fmt.Errorf("%w: %w", errMoved, err)
@@ -177,7 +178,7 @@ func (l *log) cutOff(p position) error {
 	return nil
 }
 
-// finish notes that the log is closed in order.
+// finish notes that the log is closed in order. All of it must be synced.
 func (l *log) finish() error {
 	m := mark{l.end(), l.segments[0].number}
 	if err := l.write(func(b []byte, p position) []byte { return appendMark(b, p, kindClosed, m) }); err != nil {

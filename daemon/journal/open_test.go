@@ -216,7 +216,9 @@ func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
 			return os.Rename(filepath.Join(dir, logFolder, segmentName(1)), filepath.Join(dir, "x"))
 		},
 		"log renamed": func(dir string) error { return os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, "x")) },
-		"folder gone": os.RemoveAll,
+		"folder gone": func(dir string) error { // at once: it may be made again meanwhile
+			return errors.Join(os.Rename(dir, dir+" that was"), os.RemoveAll(dir+" that was"))
+		},
 		"file replaced": func(dir string) error {
 			return os.Rename(filepath.Join(dir, logFolder, reserveName), filepath.Join(dir, logFolder, segmentName(1)))
 		},
@@ -237,5 +239,34 @@ func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
 			t.Errorf("%s: %d tasks", name, len(found))
 		}
 		closeNow(t, j)
+	}
+}
+
+// So is a segment that is no longer written to, when the next one is begun or the journal
+// is closed; and what has to be written anew may be more than one segment takes.
+func TestOldSegmentsThatAreMovedAwayAreWrittenAnew(t *testing.T) {
+	const tasks = 40
+	small := Options{segmentBytes: 2 << 10}
+	for name, move := range map[string]func(dir string) error{
+		"old segment": func(dir string) error { return os.Remove(filepath.Join(dir, logFolder, segmentName(1))) },
+		"all of them": func(dir string) error { return os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, "x")) },
+	} {
+		for _, more := range []int{0, 40} { // tasks that are accepted after that
+			dir := filepath.Join(t.TempDir(), "journal")
+			j := open(t, dir, small)
+			for i := range tasks {
+				must(t, j.commitNow(Op{Accepted: new(newTask(i, ""))}))
+			}
+			must(t, move(dir))
+			for i := range more {
+				must(t, j.commitNow(Op{Accepted: new(newTask(tasks+i, ""))}))
+			}
+			closeNow(t, j)
+			j = open(t, dir, small)
+			if found := all(t, j); len(found) != tasks+more {
+				t.Errorf("%s: %d tasks, not %d", name, len(found), tasks+more)
+			}
+			closeNow(t, j)
+		}
 	}
 }

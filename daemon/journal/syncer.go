@@ -196,6 +196,7 @@ func (j *Journal) repair() (again []*entry, err error) {
 	defer j.mu.Unlock()
 	for _, x := range j.unsynced {
 		if x.fresh && !x.answered {
+			j.log.index.refuse(x)
 			j.answer(x, fmt.Errorf("%w: %w", ErrFull, failed))
 		} else {
 			again = append(again, x)

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
 	// retryAfter is how long to wait after a write that failed.
 	retryAfter = time.Second
-	// lazily is how long a change waits at most that nobody waits for.
+	// lazily is how long a change waits at most that nobody waits for, and a new task after
+	// a write that failed.
 	lazily = 50 * time.Millisecond
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
@@ -24,7 +24,7 @@ func (j *Journal) work() {
 	for {
 		j.pause()
 		all, closing := j.next()
-		kept, err := j.pass(all)
+		kept, err := j.pass(all, closing)
 		j.report(err)
 		switch {
 		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
@@ -69,8 +69,10 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 	switch {
 	case j.closing && j.giveUp.Err() != nil:
 		return 0, giveUp
+	case j.stats.Failing != nil && j.hurry: // whoever waits for an answer gets that of the disk as it is now
+		return time.Until(j.failedAt.Add(min(lazily, j.options.retryAfter))), giveUp
 	case j.stats.Failing != nil:
-		return time.Until(j.retryAt), giveUp
+		return time.Until(j.failedAt.Add(j.options.retryAfter)), giveUp
 	case j.hurry, j.closing && len(j.waiting) > 0:
 		return 0, giveUp
 	case len(j.waiting) > 0:
@@ -87,32 +89,74 @@ func (j *Journal) next() (all []*entry, closing bool) {
 	return all, j.closing
 }
 
-// pass writes all, and returns how many have to wait.
-func (j *Journal) pass(all []*entry) (kept int, err error) {
+// pass writes all, and returns how many have to wait. last: the journal is closed then.
+func (j *Journal) pass(all []*entry, last bool) (kept int, err error) {
 	if again, err := j.repair(); err != nil {
 		return j.refuse(all, err), err
 	} else if len(again) > 0 {
 		all = append(again, all...)
 	}
-	if err := j.ready(); err != nil {
+	if err := j.ready(last); err != nil {
 		return j.refuse(all, err), err
 	}
 	if len(all) == 0 {
 		return 0, j.probe()
 	}
+	if j.Failing() != nil {
+		return j.writeOldFirst(all)
+	}
 	return j.writeAll(all)
 }
 
-// ready sees to it that there is a segment to write to.
-func (j *Journal) ready() error {
-	err := j.log.inPlace(j.log.active())
-	if errors.Is(err, errMoved) {
-		return j.rescue(err)
+// writeOldFirst is writeAll after a pass that failed.
+func (j *Journal) writeOldFirst(all []*entry) (kept int, err error) {
+	old, late := part(all)
+	if kept, err = j.writeAll(old); err == nil {
+		err = j.log.folder.Reserve()
 	}
-	if err == nil && (j.log.spoiled || j.log.active().size >= j.log.limit) {
-		err = j.turnOver()
+	if err != nil {
+		return kept + j.refuse(late, err), err
 	}
-	return err
+	return j.writeAll(late)
+}
+
+// part sets new tasks apart from all else: where room is scarce they come last, and have
+// none of what was set aside.
+func part(all []*entry) (old, late []*entry) {
+	held := map[key]bool{} // by new tasks: what follows about them stays behind them
+	for _, x := range all {
+		if x.fresh && !x.answered || x.touches(held) {
+			x.claim(held)
+			late = append(late, x)
+		} else {
+			old = append(old, x)
+		}
+	}
+	return old, late
+}
+
+// ready sees to it that there is a segment to write to, and that the log is in its place.
+// The segments that are only read are looked at less often: at a new one, and at last.
+func (j *Journal) ready(last bool) error {
+	full := j.log.spoiled || j.log.active().size >= j.log.limit
+	looked := j.log.segments[len(j.log.segments)-1:]
+	if full || last {
+		looked = j.log.segments
+	}
+	for _, s := range looked {
+		if s.number < j.compaction.evacuate {
+			continue // it has been missed before, and is being copied
+		}
+		if err := j.log.inPlace(s); errors.Is(err, errMoved) {
+			return j.rescue(err)
+		} else if err != nil {
+			return err
+		}
+	}
+	if full {
+		return j.turnOver()
+	}
+	return nil
 }
 
 // probe writes a mark: of a sync that nothing else was written after, or to find out
@@ -129,11 +173,6 @@ func (j *Journal) probe() error {
 
 // turnOver begins a new segment.
 func (j *Journal) turnOver() error {
-	for _, s := range j.log.segments {
-		if err := j.log.inPlace(s); err != nil {
-			return err
-		}
-	}
 	if err := j.log.begin(); err != nil {
 		return err
 	}
@@ -159,11 +198,29 @@ func (j *Journal) writeAll(all []*entry) (kept int, err error) {
 	return 0, nil
 }
 
-func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
-	j.log.folder.Release()
-	var kept []*entry
+func (j *Journal) writeSingly(all []*entry) (int, error) {
+	old, late := part(all)
+	if len(old) > 0 {
+		j.log.folder.Release()
+	}
+	kept, err := j.trySingly(old)
+	if err == nil && len(old) > 0 {
+		err = j.log.folder.Reserve()
+	}
+	if err == nil {
+		late, err = j.trySingly(late)
+	}
+	if err == nil {
+		return 0, nil
+	}
+	return j.refuse(append(kept, late...), err), err
+}
+
+// trySingly writes those of all that it can, and returns the others and why the first of
+// them could not be written.
+func (j *Journal) trySingly(all []*entry) (kept []*entry, first error) {
 	held := map[key]bool{}
-	tooMuch := int64(1) << 62
+	tooMuch := int64(math.MaxInt64)
 	for _, x := range all {
 		err := first
 		if !x.touches(held) && x.bytes < tooMuch {
@@ -172,17 +229,11 @@ func (j *Journal) writeSingly(all []*entry) (_ int, first error) {
 		if err == nil {
 			continue
 		}
-		first = cmp.Or(first, err)
-		if errors.Is(err, unix.ENOSPC) {
-			tooMuch = min(tooMuch, x.bytes)
-		}
+		first, tooMuch = cmp.Or(first, err), min(tooMuch, x.bytes)
 		kept = append(kept, x)
 		x.claim(held)
 	}
-	if len(kept) == 0 { // but with what was set aside: new tasks are not to take that
-		return 0, j.log.folder.Reserve()
-	}
-	return j.refuse(kept, first), first
+	return kept, first
 }
 
 // refuse answers the new tasks among all, puts the rest back, and returns how many that
@@ -246,7 +297,7 @@ func (j *Journal) report(err error) {
 	case err != nil:
 		j.fail(err)
 	case failing && syncFailed == nil:
-		j.options.Log.Info("writing goes on")
+		j.options.Log.Info("commits go on")
 	}
 }
 
@@ -254,10 +305,10 @@ func (j *Journal) report(err error) {
 func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	first := j.stats.Failing == nil
-	j.stats.Failing, j.retryAt = err, time.Now().Add(j.options.retryAfter)
+	j.stats.Failing, j.failedAt = err, time.Now()
 	j.mu.Unlock()
 	if first {
-		j.options.Log.Error("can't write; new tasks are refused, results wait in memory", "error", err)
+		j.options.Log.Error("can't commit; new tasks are refused, results wait in memory", "error", err)
 	}
 }
 
@@ -278,10 +329,13 @@ func (j *Journal) end() {
 	<-j.syncerEnded
 	j.mu.Lock()
 	left := append(j.unsynced, j.waiting...)
-	failing := j.stats.Failing
+	files, names, failing := j.files, j.names, j.stats.Failing
 	j.mu.Unlock()
 	if len(left) == 0 && failing == nil {
-		j.endErr = j.log.finish()
+		// What nobody waited for, as marks, may stand in several segments.
+		if j.endErr = syncFiles(j.log.folder, files, names); j.endErr == nil {
+			j.endErr = j.log.finish()
+		}
 	}
 	for _, x := range left {
 		j.answer(x, ErrClosed)

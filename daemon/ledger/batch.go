@@ -84,14 +84,11 @@ func (b *Batch) has(r *Record) bool {
 	return joined || r.batch == b
 }
 
-// sort brings those that have ended into the order of their ends.
+// sort brings those that have ended into the order of their ends. Nobody reads them yet.
 func (b *Batch) sort() {
-	slices.SortStableFunc(b.ended, func(x, y *Record) int {
-		if x == nil || y == nil || x.end == y.end {
-			return 0
-		}
-		return cmp.Compare(x.end, y.end)
-	})
+	b.ended = slices.DeleteFunc(b.ended, func(r *Record) bool { return r == nil })
+	b.head = 0
+	slices.SortStableFunc(b.ended, func(x, y *Record) int { return cmp.Compare(x.end, y.end) })
 }
 
 // batchesOf yields the batches of which r is a member.

@@ -337,6 +337,36 @@ func TestResultsOfABatchComeInTheOrderOfTheirEnds(t *testing.T) {
 	}
 }
 
+// A task that came with a batch again may have ended before others of it, some of which are
+// no longer kept.
+func TestATaskThatJoinsABatchLaterHasItsPlaceAmongTheEnds(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
+	id := task.NewID()
+	old := ended(t, s, plain())
+	var fresh []*ledger.Record
+	for i := range 3 {
+		k := plain()
+		if i == 1 {
+			k.Extra = &task.Extras{ResultTTL: task.Duration(time.Minute)}
+		}
+		r := add(s, k)
+		s.Join(r, id)
+		move(t, s, r, ledger.Ready, ledger.Ending)
+		end(t, s, r, task.Completed)
+		fresh = append(fresh, r)
+	}
+	s.Evict(uptime + time.Minute)
+	b := s.JoinAgain(id, []*ledger.Record{old})
+	results, _, last, _ := b.Results(0, 10)
+	var found []task.ID
+	for _, r := range results {
+		found = append(found, r.ID)
+	}
+	if want := []task.ID{old.Task.ID, fresh[0].Task.ID, fresh[2].Task.ID}; !slices.Equal(found, want) || !last {
+		t.Errorf("%v, not %v; last: %v", found, want, last)
+	}
+}
+
 func TestARefusedTaskOfABatchIsNotCounted(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{Max: 3})
 	id := task.NewID()

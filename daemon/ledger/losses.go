@@ -3,6 +3,9 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"time"
+
+	"cpulb/daemon/queue"
 )
 
 // A daemon that dies takes the tasks along that ran. One of them may have killed it, and
@@ -56,36 +59,55 @@ func Lose(ran []*Record) (blamed *Record) {
 // Turns has those tasks run one at a time that were lost too often. They are all there
 // before the first begins: only a start of the daemon makes them.
 type Turns struct {
-	waiting []*Record
+	waiting []turn
 	// has is whose turn it is; nil: nobody's.
 	has *Record
+}
+
+// turn is a task that waits for its turn, and when it may run then.
+type turn struct {
+	record *Record
+	times  queue.Times
 }
 
 // TakesTurns reports whether r runs only when it is its turn.
 func (r *Record) TakesTurns() bool { return r.Losses >= mostLosses }
 
-// Add has r, which TakesTurns, wait for its turn.
-func (t *Turns) Add(r *Record) { t.waiting = append(t.waiting, r) }
+// Add has r, which TakesTurns and may run at these times, wait for its turn.
+func (t *Turns) Add(r *Record, times queue.Times) { t.waiting = append(t.waiting, turn{r, times}) }
 
-// Next ends the turn of r, and returns whose is the next; nil: it was not r's, or nobody
-// waits. Tasks that have ended meanwhile get none.
-func (t *Turns) Next(r *Record) *Record {
+// Blocks reports whether it is the turn of r, and others wait for theirs.
+func (t *Turns) Blocks(r *Record) bool { return t.has == r && len(t.waiting) > 0 }
+
+// Next ends the turn of r, and returns whose is the next, and when that may run; nil: it was
+// not r's, or nobody waits. It is that of the first who may run at this uptime, or else may
+// first: nobody waits for somebody else's time. Tasks that have ended meanwhile get none.
+func (t *Turns) Next(r *Record, uptime time.Duration) (*Record, queue.Times) {
 	if t.has != r {
-		return nil
+		return nil, queue.Times{}
 	}
 	t.has = nil
-	t.waiting = slices.DeleteFunc(t.waiting, func(r *Record) bool { return r.phase.Over() })
-	if len(t.waiting) > 0 {
-		t.has, t.waiting = t.waiting[0], t.waiting[1:]
+	t.waiting = slices.DeleteFunc(t.waiting, func(x turn) bool { return x.record.phase.Over() })
+	if len(t.waiting) == 0 {
+		return nil, queue.Times{}
 	}
-	return t.has
+	first := 0
+	for i, x := range t.waiting {
+		if max(x.times.Due, uptime) < max(t.waiting[first].times.Due, uptime) {
+			first = i
+		}
+	}
+	next := t.waiting[first]
+	t.waiting = slices.Delete(t.waiting, first, first+1)
+	t.has = next.record
+	return next.record, next.times
 }
 
 // Begin gives the first turn. Whoever was lost less often comes first, so that neighbours
 // of a killer have ended when it kills again; then older tasks before newer ones.
-func (t *Turns) Begin() *Record {
-	slices.SortFunc(t.waiting, func(a, b *Record) int {
-		return cmp.Or(cmp.Compare(a.Losses, b.Losses), cmp.Compare(a.stamp, b.stamp))
+func (t *Turns) Begin(uptime time.Duration) (*Record, queue.Times) {
+	slices.SortFunc(t.waiting, func(a, b turn) int {
+		return cmp.Or(cmp.Compare(a.record.Losses, b.record.Losses), cmp.Compare(a.record.stamp, b.record.stamp))
 	})
-	return t.Next(nil)
+	return t.Next(nil, uptime)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cpulb/daemon/ledger"
+	"cpulb/daemon/queue"
 
 	"pgregory.net/rapid"
 )
@@ -50,7 +51,7 @@ func (m *machine) fill() {
 func (m *machine) end(t failer, r *ledger.Record) {
 	m.running = slices.DeleteFunc(m.running, func(other *ledger.Record) bool { return other == r })
 	move(t, m.store, r, ledger.Ready, ledger.Ending)
-	if next := m.turns.Next(r); next != nil {
+	if next, _ := m.turns.Next(r, uptime); next != nil {
 		delete(m.held, next)
 	}
 }
@@ -66,11 +67,12 @@ func (m *machine) die(t failer) (poison *ledger.Record) {
 	clear(m.held)
 	for _, r := range m.waiting {
 		if r.TakesTurns() {
-			m.turns.Add(r)
+			m.turns.Add(r, queue.Times{})
 			m.held[r] = true
 		}
 	}
-	delete(m.held, m.turns.Begin())
+	first, _ := m.turns.Begin(uptime)
+	delete(m.held, first)
 	return poison
 }
 
@@ -184,21 +186,41 @@ func TestADeathOfTheDaemonCostsNobodyAnything(t *testing.T) {
 func TestTurnsAreTakenByThoseThatHaveNotEnded(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour})
 	var turns ledger.Turns
-	if turns.Begin() != nil {
+	next := func(r *ledger.Record) *ledger.Record { n, _ := turns.Next(r, uptime); return n }
+	begin := func() *ledger.Record { n, _ := turns.Begin(uptime); return n }
+	if begin() != nil {
 		t.Error("it is nobody's turn")
 	}
 	var all []*ledger.Record
 	for _, losses := range []uint32{4, 2, 2} {
 		r := add(s, plain())
 		r.Losses = losses
-		turns.Add(r)
+		turns.Add(r, queue.Times{})
 		all = append(all, r)
 	}
-	if turns.Begin() != all[1] || turns.Next(all[0]) != nil {
+	if begin() != all[1] || next(all[0]) != nil {
 		t.Error("the first turn is not that of the first of those that were lost least")
 	}
 	move(t, s, all[2], ledger.Ready, ledger.Ending)
-	if turns.Next(all[1]) != all[0] || turns.Next(all[0]) != nil || turns.Next(all[0]) != nil {
+	if next(all[1]) != all[0] || next(all[0]) != nil || next(all[0]) != nil {
 		t.Error("one that has ended gets a turn, or one that has not gets none")
+	}
+}
+
+func TestNobodyHasATurnBeforeItsTimeWhileOthersCouldRun(t *testing.T) {
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour})
+	var turns ledger.Turns
+	var all []*ledger.Record
+	for _, due := range []time.Duration{uptime + 2*time.Hour, uptime + time.Hour, uptime - time.Hour, 0} {
+		r := add(s, plain())
+		turns.Add(r, queue.Times{Due: due})
+		all = append(all, r)
+	}
+	last, _ := turns.Begin(uptime)
+	for i, want := range []*ledger.Record{all[2], all[3], all[1], all[0]} {
+		if last != want || turns.Blocks(last) != (i < 3) {
+			t.Errorf("turn %d is another one's", i)
+		}
+		last, _ = turns.Next(last, uptime)
 	}
 }
