@@ -160,10 +160,21 @@ func examine(path string, size int64) error {
 		return err
 	}
 	boltMagic := []byte{0xed, 0xda, 0x0c, 0xed}
-	if zeros(start) && size <= pages || size < pages && len(start) >= 20 && bytes.Equal(start[16:20], boltMagic) {
+	ours := len(start) >= 20 && bytes.Equal(start[16:20], boltMagic)
+	switch {
+	case ours && size < pages && committed(start):
+		return fmt.Errorf("%s: %w: it has only %d bytes; put it aside to start without it", path, ErrCorrupt, size)
+	case zeros(start) && size <= pages, ours && size < pages:
 		return errHalfMade
 	}
 	return nil
+}
+
+// committed reports whether something was written to a database after it had been made,
+// which its first page says.
+func committed(start []byte) bool {
+	const transaction, made = 64, 1
+	return len(start) >= transaction+8 && binary.LittleEndian.Uint64(start[transaction:]) > made
 }
 
 // named translates bbolt's errors into those of this package.

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // What is still needed of the oldest segment is copied to the end of the log, in small
@@ -143,7 +144,7 @@ func (j *Journal) rescue(why error) error {
 		return fmt.Errorf("%w: %w", why, err)
 	}
 	for _, name := range names {
-		if n, ok := segmentNumber(name); ok && n > j.log.active().number {
+		if j.ofAnother(name) {
 			return fmt.Errorf("%w: another journal is there", why)
 		}
 	}
@@ -152,9 +153,39 @@ func (j *Journal) rescue(why error) error {
 	}
 	j.began(j.log.active().file)
 	j.compaction.evacuate, j.compaction.at = j.log.active().number, 0
+	if err := j.log.folder.Reserve(); err != nil {
+		j.fail(err)
+	}
 	j.options.Log.Error("the journal was moved or removed; it is written anew", "error", why)
 	j.want()
 	return nil
+}
+
+// ofAnother reports whether a segment of another journal has this name.
+func (j *Journal) ofAnother(name string) bool {
+	n, ok := segmentNumber(name)
+	if !ok {
+		return false
+	}
+	for _, s := range slices.Concat(j.compaction.dropping, j.log.segments) {
+		if s.number == n && j.log.folder.Holds(name, s.file) == nil {
+			return false
+		}
+	}
+	if n > j.log.active().number {
+		return true
+	}
+	f, err := j.log.folder.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	start, err := content(f, headBytes)
+	if err != nil {
+		return false
+	}
+	_, err = parseHead(start, n)
+	return err == nil
 }
 
 // evacuating reports whether what was moved away is not wholly written anew.

@@ -66,6 +66,9 @@ func (d *osFolder) Open(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s: %w: it is not a regular file", path, ErrForeign), f.Close())
+	}
 	if err := private(path, f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -91,7 +94,12 @@ const (
 
 func (d *osFolder) Reserve() error {
 	path := d.Path(reserveName)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	const flags = os.O_WRONLY | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.EISDIR) { // it is not a file
+		d.Release()
+		f, err = os.OpenFile(path, flags, 0o600)
+	}
 	if err != nil {
 		return err
 	}

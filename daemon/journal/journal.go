@@ -96,7 +96,8 @@ type Journal struct {
 
 	log        *log // the writer's, once Open has returned
 	compaction compaction
-	endErr     error // of the writer; to be read when all has been answered
+	looked     time.Time // the writer's: when all segments were found in their places
+	endErr     error     // of the writer; to be read when all has been answered
 
 	wake, syncWake chan struct{} // each has one element when there is something to do
 	syncerEnded    chan struct{} // closed when it has
@@ -155,6 +156,9 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 	l, clean, err := openLog(d, o.MachineBoot, o.segmentBytes, 0)
 	if err != nil {
 		return nil, err
+	}
+	if l.cut != (position{}) {
+		o.Log.Warn("the last record was not complete; it is cut off", "file", d.Path(segmentName(l.cut.segment)), "byte", l.cut.offset)
 	}
 	j := &Journal{options: o, lock: lock, clean: clean, log: l, start: l.start, firstOfBoot: l.firstOfBoot, giveUp: context.Background(),
 		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers()}

@@ -69,6 +69,9 @@ func makePrivate(path string) error {
 // openPrivate opens a folder that nobody else may change.
 func openPrivate(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if info, other := os.Lstat(path); err != nil && other == nil && !info.IsDir() {
+		err = fmt.Errorf("%s: %w: it is not a folder, but %s", path, ErrForeign, info.Mode().Type())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,9 @@ type log struct {
 	marked mark
 	// spoiled: the last segment may have something behind its end.
 	spoiled bool
-	buf     []byte
+	// cut, if it is not zero, is where a torn tail was cut off when the log was opened.
+	cut position
+	buf []byte
 }
 
 // openLog opens the log in a folder, or makes one, and begins a new segment. starts are
@@ -30,7 +32,7 @@ func openLog(d folder, boot string, limit int64, starts uint64) (l *log, clean b
 	if err != nil {
 		return nil, false, err
 	}
-	l = &log{folder: d, limit: limit, segments: f.segments, index: f.index, start: starts + 1, firstOfBoot: starts + 1, boot: boot, marked: f.mark}
+	l = &log{folder: d, limit: limit, segments: f.segments, index: f.index, start: starts + 1, firstOfBoot: starts + 1, boot: boot, marked: f.mark, cut: f.cut}
 	if n := len(f.heads); n > 0 {
 		last := f.heads[n-1].head
 		l.start, l.firstOfBoot = last.start+1, last.start+1
@@ -148,12 +150,16 @@ func (l *log) write(fill func(b []byte, p position) []byte) error {
 	return nil
 }
 
-// inPlace checks that a segment is where it was made.
+// inPlace checks that a segment is where it was made, and that nothing was cut off it.
 func (l *log) inPlace(s *segment) error {
 	if err := l.folder.Holds(segmentName(s.number), s.file); err != nil {
 		return fmt.Errorf("%w: %w", errMoved, err)
 	}
-	return nil
+	size, err := s.file.Size()
+	if err == nil && size < s.size {
+		err = fmt.Errorf("%s: %w: it has %d bytes and should have %d", l.folder.Path(segmentName(s.number)), ErrCorrupt, size, s.size)
+	}
+	return err
 }
 
 var errMoved = errors.New("the journal is no longer in its place")

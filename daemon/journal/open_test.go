@@ -1,17 +1,21 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 func TestFoldersAndFilesAreTheOwnersAlone(t *testing.T) {
@@ -84,7 +88,9 @@ func TestWhatIsNotAJournalOfOursIsNamedAndNotTouched(t *testing.T) {
 		"another database":      {database(t, "other", "x", "y"), ErrForeign},
 		"a later database":      {database(t, bucketAbout, keyFormat, "3"), ErrNewer},
 		"no format":             {database(t, bucketAbout, keyFormat, "blue"), ErrForeign},
-		"a short database":      {shortDatabase(t), ErrCorrupt},
+		"a short database":      {shortDatabase(t, 16<<10), ErrCorrupt},
+		"a database's start":    {shortDatabase(t, 9000), ErrCorrupt},
+		"a database's head":     {shortDatabase(t, 100), ErrCorrupt},
 		"a text as a segment":   {write(filepath.Join(logFolder, segmentName(1)), strings.Repeat("dear diary ", 100)), ErrForeign},
 		"a log of later format": {write(filepath.Join(logFolder, segmentName(1)), string(later)), ErrNewer},
 	} {
@@ -115,11 +121,11 @@ func database(t *testing.T, bucket, key, value string) func(dir string) {
 	}
 }
 
-func shortDatabase(t *testing.T) func(dir string) {
+func shortDatabase(t *testing.T, bytes int64) func(dir string) {
 	return func(dir string) {
 		path := filepath.Join(dir, boltName)
 		unpack(t, "testdata/format1.db.gz", path)
-		must(t, os.Truncate(path, 16<<10))
+		must(t, os.Truncate(path, bytes))
 	}
 }
 
@@ -233,6 +239,9 @@ func TestAJournalThatIsMovedAwayIsWrittenAnew(t *testing.T) {
 		must(t, move(dir))
 		last := newTask(10, "")
 		must(t, j.commitNow(Op{Accepted: &last}))
+		if _, err := os.Lstat(filepath.Join(dir, logFolder, reserveName)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		closeNow(t, j)
 		j = open(t, dir, Options{})
 		if found := all(t, j); len(found) != 11 {
@@ -268,5 +277,110 @@ func TestOldSegmentsThatAreMovedAwayAreWrittenAnew(t *testing.T) {
 			}
 			closeNow(t, j)
 		}
+	}
+}
+
+// Whatever the journal is just about to copy or to remove.
+func TestAJournalThatIsMovedAwayAgainAndAgainGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	small := Options{segmentBytes: 2 << 10}
+	j := open(t, dir, small)
+	var kept []Accepted
+	for i := range 400 {
+		a := newTask(i, "")
+		must(t, j.commitNow(Op{Accepted: &a}))
+		if kept = append(kept, a); len(kept) > 20 {
+			j.Append(Whenever, nil, Op{Submitted: kept[0].Submitted, Forget: true})
+			kept = kept[1:]
+		}
+		if i%7 == 0 {
+			must(t, os.Rename(filepath.Join(dir, logFolder), filepath.Join(dir, fmt.Sprint("moved", i))))
+		}
+	}
+	closeNow(t, j)
+	j = open(t, dir, small)
+	if found := all(t, j); len(found) != len(kept) {
+		t.Errorf("%d tasks, not %d", len(found), len(kept))
+	}
+	closeNow(t, j)
+}
+
+// Another daemon that was started when the folder was gone has a journal in its place.
+func TestTheJournalOfAnotherIsLeftAloneWhenOnesOwnIsMissed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := open(t, dir, Options{retryAfter: time.Millisecond})
+	before := newTask(1, "")
+	must(t, j.commitNow(Op{Accepted: &before}))
+	must(t, os.RemoveAll(dir))
+	other := open(t, dir, Options{})
+	theirs := newTask(2, "")
+	must(t, other.commitNow(Op{Accepted: &theirs}))
+	closeNow(t, other)
+	for range 3 {
+		ours := newTask(3, "")
+		if err := j.commitNow(Op{Accepted: &ours}); !errors.Is(err, ErrFull) {
+			t.Errorf("a task while the journal of another is there: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = j.Close(ctx)
+	j = open(t, dir, Options{})
+	if found := all(t, j); len(found) != 1 || found[0].Task.ID != theirs.Task.ID {
+		t.Errorf("of the other journal there are %d tasks", len(found))
+	}
+	closeNow(t, j)
+}
+
+// Nothing is acknowledged that can't be read again.
+func TestASegmentThatIsCutShortIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{retryAfter: time.Millisecond})
+	first, second := newTask(1, ""), newTask(2, "")
+	must(t, j.commitNow(Op{Accepted: &first}))
+	must(t, os.Truncate(filepath.Join(dir, logFolder, segmentName(1)), headBytes))
+	if err := j.commitNow(Op{Accepted: &second}); !errors.Is(err, ErrFull) || !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = j.Close(ctx)
+}
+
+// What stands in a segment's place is not waited for, nor taken for one that was torn off.
+func TestASegmentThatIsNotAFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	a := newTask(1, "")
+	must(t, j.commitNow(Op{Accepted: &a}))
+	closeNow(t, j)
+	path := filepath.Join(dir, logFolder, segmentName(1))
+	must(t, os.Remove(path))
+	must(t, unix.Mkfifo(path, 0o600))
+	if _, err := Open(dir, Options{Log: hclog.NewNullLogger()}); !errors.Is(err, ErrForeign) {
+		t.Error(err)
+	}
+}
+
+func TestTheReserveIsAFileOfTheJournals(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	for name, put := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a link":   func(path string) error { return os.Symlink(elsewhere, path) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		closeNow(t, open(t, dir, Options{}))
+		path := filepath.Join(dir, logFolder, reserveName)
+		must(t, os.Remove(path))
+		must(t, put(path))
+		j := open(t, dir, Options{})
+		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || j.Failing() != nil {
+			t.Errorf("%s in its place: %v, %v", name, err, j.Failing())
+		}
+		closeNow(t, j)
+	}
+	if _, err := os.Lstat(elsewhere); err == nil {
+		t.Error("it was made elsewhere")
 	}
 }

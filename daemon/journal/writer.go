@@ -14,6 +14,9 @@ const (
 	// lazily is how long a change waits at most that nobody waits for, and a new task after
 	// a write that failed.
 	lazily = 50 * time.Millisecond
+	// lookEvery is how often it is looked whether all segments are in their places, while
+	// something is written.
+	lookEvery = time.Second
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
 )
@@ -136,12 +139,13 @@ func part(all []*entry) (old, late []*entry) {
 }
 
 // ready sees to it that there is a segment to write to, and that the log is in its place.
-// The segments that are only read are looked at less often: at a new one, and at last.
+// The segments that are only read are looked at less often: now and then, at a new one,
+// and at last.
 func (j *Journal) ready(last bool) error {
 	full := j.log.spoiled || j.log.active().size >= j.log.limit
 	looked := j.log.segments[len(j.log.segments)-1:]
-	if full || last {
-		looked = j.log.segments
+	if now := time.Now(); full || last || now.Sub(j.looked) >= lookEvery {
+		looked, j.looked = j.log.segments, now
 	}
 	for _, s := range looked {
 		if s.number < j.compaction.evacuate {
