@@ -26,6 +26,7 @@ type Op struct {
 	Accepted  *Accepted
 	Progress  *Progress
 	Ended     *Ended
+	Events    *Events
 	// Forget forgets the task, or the Batch beside it.
 	Forget bool
 	Batch  *Batch
@@ -95,6 +96,8 @@ type Schedule struct {
 	Until time.Time
 	// Spec is the expression and the time zone that this holds for.
 	Spec string
+	// Begun is when it was first seen, so that times before that were not missed.
+	Begun time.Time
 	// Done are the times that do not come again, whatever the clock shows.
 	Done []Span
 	// Last is the task that was accepted last, LastAt the time that it is for; zero:
@@ -118,6 +121,9 @@ type Saved struct {
 	Accepted
 	Progress *Progress
 	Ended    *Ended
+	// Events are its event log but for the result, Chunk the number of the last chunk.
+	Events []*task.Event
+	Chunk  uint32
 }
 
 // stamp notes at which start of the journal o was appended.
@@ -144,6 +150,9 @@ func (o *Op) size() int64 {
 		if r.Error != nil {
 			n += len(r.Error.Message) + len(r.Error.Traceback)
 		}
+	}
+	if o.Events != nil {
+		n += o.Events.size()
 	}
 	return int64(n)
 }
