@@ -3,12 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
 	"math"
 	"slices"
-
-	"cpulb/daemon/task"
 )
 
 // Recovery reads all segments, oldest first, and checks every record. Where one can't be
@@ -27,6 +23,10 @@ type found struct {
 	index    index
 	// mark is the highest that is known.
 	mark mark
+	// bad is the first place that can't be read; nil: all can. later are the first
+	// segments that are needed by what is said behind it.
+	bad   *damaged
+	later []uint64
 	// clean: the log ends with a kindClosed.
 	clean bool
 	// cut, if it is not zero, is where the log is to be cut off.
@@ -48,7 +48,7 @@ type damaged struct {
 	last bool // there is nothing after what can't be read
 }
 
-// survey reads the log. Only segments from first on are looked at.
+// survey reads the log.
 func survey(d folder, boot string) (*found, error) {
 	names, err := d.List()
 	if err != nil {
@@ -60,26 +60,62 @@ func survey(d folder, boot string) (*found, error) {
 			numbers = append(numbers, n)
 		}
 	}
-	for first := uint64(0); ; {
-		l := &found{index: newIndex()}
-		var kept []uint64
-		for _, n := range numbers {
-			if n < first {
-				l.rest = append(l.rest, segmentName(n))
-			} else {
-				kept = append(kept, n)
-			}
-		}
-		if err := l.read(d, kept, boot); err != nil {
+	l, err := readFrom(d, numbers, 0)
+	for err == nil {
+		switch first := l.skips(d, numbers); {
+		case first > 0:
 			l.close()
-			return nil, err
-		}
-		if len(kept) == 0 || l.mark.first <= kept[0] {
+			l, err = readFrom(d, numbers, first)
+			continue
+		case l.bad == nil:
 			return l, nil
 		}
-		first = l.mark.first // what is before it was to be removed
+		if err = l.judge(d, boot); err == nil {
+			return l, nil
+		}
 		l.close()
 	}
+	return nil, err
+}
+
+// readFrom reads the segments from the one with the number first on.
+func readFrom(d folder, numbers []uint64, first uint64) (*found, error) {
+	l := &found{index: newIndex()}
+	i, _ := slices.BinarySearch(numbers, first)
+	for _, n := range numbers[:i] {
+		l.rest = append(l.rest, segmentName(n))
+	}
+	if err := l.read(d, numbers[i:]); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// skips returns the first segment that is needed, if there are others before it, which
+// were to be removed; 0: there are none. What can't be read may be in one of these, of
+// which the end of the machine has left some. A mark behind it tells if the log can be
+// read from the segment that it names up to the mark itself: what was copied is there.
+func (l *found) skips(d folder, numbers []uint64) uint64 {
+	if len(l.segments) > 0 && l.mark.first > l.segments[0].number {
+		return l.mark.first
+	}
+	if l.bad == nil {
+		return 0
+	}
+	slices.Sort(l.later)
+	for _, first := range slices.Backward(slices.Compact(l.later)) {
+		if first <= max(l.bad.at.segment, l.segments[0].number) || !slices.Contains(numbers, first) {
+			continue
+		}
+		if m, err := readFrom(d, numbers, first); err == nil {
+			m.close()
+			if m.mark.first >= first {
+				return first
+			}
+		}
+	}
+	return 0
 }
 
 func (l *found) close() {
@@ -89,12 +125,14 @@ func (l *found) close() {
 }
 
 // read reads the segments with these numbers.
-func (l *found) read(d folder, numbers []uint64, boot string) error {
+func (l *found) read(d folder, numbers []uint64) error {
 	if err := l.open(d, numbers); err != nil {
 		return err
 	}
-	var bad *damaged
 	for i, s := range l.segments {
+		if l.bad == nil && i > 0 && s.number != numbers[i-1]+1 {
+			l.bad = missing(numbers[i-1] + 1)
+		}
 		limit := int64(math.MaxUint32)
 		if next := l.next(i); next != nil { // what is behind that had been cut off
 			limit = next.before
@@ -103,23 +141,28 @@ func (l *found) read(d folder, numbers []uint64, boot string) error {
 		switch {
 		case err != nil:
 			return err
-		case bad != nil:
+		case l.bad != nil:
+			l.later = append(l.later, l.heads[i].head.first)
 			l.glean(data, s.at(0))
 		default:
-			bad = l.take(i, data)
+			l.bad = l.take(i, data)
 		}
 	}
-	if at, missing := l.gap(numbers); missing && (bad == nil || at.before(bad.at)) {
-		bad = &damaged{at: at, why: errors.New("the segment is missing")}
-	}
-	if n := len(l.segments); n > 0 && bad == nil && l.segments[n-1].end().before(l.mark.synced) {
-		bad = &damaged{at: l.segments[n-1].end(), why: errors.New("the log ends before what is known to have been written")}
+	if n := len(l.segments); n > 0 {
+		first, end := max(l.mark.first, 1), l.segments[n-1].end()
+		switch {
+		case first < numbers[0]:
+			l.bad = missing(first)
+		case l.bad == nil && end.before(l.mark.synced):
+			l.bad = &damaged{at: end, why: errors.New("the log ends before what is known to have been written")}
+		}
 	}
 	l.index.finish()
-	if bad == nil {
-		return nil
-	}
-	return l.judge(d, bad, boot)
+	return nil
+}
+
+func missing(number uint64) *damaged {
+	return &damaged{at: position{number, 0}, why: errors.New("the segment is missing")}
 }
 
 // open opens the segments and reads their heads.
@@ -155,19 +198,6 @@ func (l *found) next(i int) *head {
 		return nil
 	}
 	return &l.heads[i+1].head
-}
-
-// gap returns the first segment that is needed and missing.
-func (l *found) gap(numbers []uint64) (at position, missing bool) {
-	if len(numbers) == 0 {
-		return at, false
-	}
-	for n := max(l.mark.first, 1); n < numbers[len(numbers)-1]; n++ {
-		if !slices.Contains(numbers, n) {
-			return position{n, 0}, true
-		}
-	}
-	return at, false
 }
 
 // take takes in the ith segment, and reports the first place that can't be read.
@@ -237,8 +267,8 @@ func (l *found) syncedTo(p position) {
 }
 
 // glean finds out up to where the log was synced from what is behind a place that can't
-// be read, wherever records begin there. Which segments are needed that does not say: what
-// was copied from the others may have been lost.
+// be read, wherever records begin there. Which segments are needed that does not say, or
+// not by itself: what was copied from the others may have been lost.
 func (l *found) glean(data []byte, p position) {
 	for p.offset+headerBytes < int64(len(data)) {
 		r, err := readRecord(data[p.offset:], p)
@@ -248,13 +278,15 @@ func (l *found) glean(data []byte, p position) {
 		}
 		if m, ok := parseMark(r.message); ok && r.kind >= kindMark {
 			l.syncedTo(m.synced)
+			l.later = append(l.later, m.first)
 		}
 		p.offset += r.size
 	}
 }
 
 // judge decides whether the log was cut off at a place that can't be read, or is damaged.
-func (l *found) judge(d folder, bad *damaged, boot string) error {
+func (l *found) judge(d folder, boot string) error {
+	bad := l.bad
 	l.clean = false
 	last := len(l.segments) - 1
 	sameBoot := boot != "" && slices.ContainsFunc(l.heads, func(o opening) bool { return o.err == nil && o.head.boot == boot })
@@ -271,119 +303,5 @@ func (l *found) judge(d folder, bad *damaged, boot string) error {
 		last--
 	}
 	l.segments, l.heads = l.segments[:last+1], l.heads[:last+1]
-	return nil
-}
-
-// Recover yields every task of which something is kept, in the order of submission. It
-// is to be called before the first Append. It stops at the first error, which matches
-// ErrCorrupt.
-func (j *Journal) Recover() iter.Seq2[Saved, error] {
-	return func(yield func(Saved, error) bool) {
-		all, err := j.log.saved()
-		if err != nil {
-			yield(Saved{}, err)
-			return
-		}
-		for _, stamp := range slices.Sorted(maps.Keys(all)) {
-			s := all[stamp]
-			s.Events, s.Chunk = inOrder(s.Events), j.log.index.lastChunk(stamp)
-			if !yield(*s, nil) {
-				return
-			}
-			delete(all, stamp)
-		}
-	}
-}
-
-// saved reads what is still needed of all tasks.
-func (l *log) saved() (map[int64]*Saved, error) {
-	all := make(map[int64]*Saved, len(l.index.tasks))
-	err := l.each(func(r record, p position) (err error) {
-		if !r.kind.ofTask() {
-			return nil
-		}
-		s := all[r.key.stamp]
-		if s == nil {
-			s = &Saved{}
-			all[r.key.stamp] = s
-		}
-		switch r.kind {
-		case kindAccepted:
-			s.Accepted, err = decodeAccepted(r.message)
-			if err == nil && s.Submitted.UnixNano() != r.key.stamp {
-				err = fmt.Errorf("%w: it is another task's", errMalformed)
-			}
-		case kindProgress:
-			s.Progress, err = decodeProgress(r.message)
-		case kindEnded:
-			s.Ended, err = decodeEnded(r.message)
-		case kindEvents:
-			var more []*task.Event
-			more, err = decodeEvents(r.message)
-			s.Events = append(s.Events, more...)
-		}
-		return err
-	})
-	return all, err
-}
-
-// others reads what is kept beside tasks.
-func (l *log) others() (schedules map[string]Schedule, batches map[task.ID]Batch, err error) {
-	schedules, batches = map[string]Schedule{}, map[task.ID]Batch{}
-	if p := l.index.schedules; p.segment != 0 {
-		err = l.at(p, func(message []byte) (err error) { schedules, err = decodeSchedules(message); return err })
-	}
-	for id, p := range l.index.batches {
-		if err == nil {
-			err = l.at(p, func(message []byte) error {
-				b, err := decodeBatch(message)
-				batches[id] = *b
-				return err
-			})
-		}
-	}
-	return schedules, batches, err
-}
-
-// at reads the record at p.
-func (l *log) at(p place, take func(message []byte) error) error {
-	for _, s := range l.segments {
-		if uint32(s.number) != p.segment {
-			continue
-		}
-		r, _, err := s.read(int64(p.offset))
-		if err == nil {
-			err = take(r.message)
-		}
-		if err != nil {
-			return l.corrupt(s.at(int64(p.offset)), err)
-		}
-	}
-	return nil
-}
-
-func (l *log) corrupt(p position, err error) error {
-	return fmt.Errorf("%s: %w at byte %d: %w", l.folder.Path(segmentName(p.segment)), ErrCorrupt, p.offset, err)
-}
-
-// each calls take with every record that is still needed.
-func (l *log) each(take func(record, position) error) error {
-	for _, s := range l.segments {
-		data, err := content(s.file, s.size)
-		if err != nil {
-			return err
-		}
-		for offset := int64(headBytes); offset < s.size; {
-			p := s.at(offset)
-			r, err := readRecord(data[offset:], p)
-			if err == nil && l.index.needs(r, p) {
-				err = take(r, p)
-			}
-			if err != nil {
-				return l.corrupt(p, err)
-			}
-			offset += r.size
-		}
-	}
 	return nil
 }
