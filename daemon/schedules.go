@@ -116,7 +116,7 @@ func (e *Engine) notePlanLocked() {
 	}
 	all := map[string]journal.Schedule{}
 	for name, s := range e.plan.States() {
-		kept := journal.Schedule{Until: s.Until, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
+		kept := journal.Schedule{Until: s.Until, Begun: s.Begun, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
 			RefusedAt: s.RefusedAt, Reason: s.Reason, Missed: s.Missed}
 		for _, d := range s.Done {
 			kept.Done = append(kept.Done, journal.Span(d))
@@ -130,7 +130,7 @@ func (e *Engine) notePlanLocked() {
 func planOf(j *journal.Journal) map[string]schedule.State {
 	all := map[string]schedule.State{}
 	for name, s := range j.Schedules() {
-		known := schedule.State{Until: s.Until, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
+		known := schedule.State{Until: s.Until, Begun: s.Begun, Spec: s.Spec, Last: s.Last, LastAt: s.LastAt, Skipped: s.Skipped,
 			RefusedAt: s.RefusedAt, Reason: s.Reason, Missed: s.Missed}
 		for _, d := range s.Done {
 			known.Done = append(known.Done, schedule.Span(d))

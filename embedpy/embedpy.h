@@ -109,6 +109,12 @@ PyObject *ep_variables(PyObject *self, PyObject *unused);
 PyObject *ep_remember(PyObject *self, PyObject *args);
 PyObject *ep_drifted(PyObject *self, PyObject *unused);
 int ep_changed(void);
+
+// standing.c; GIL held, except for ep_standing_lost
+void ep_standing_note(void);
+void ep_standing_hooked(void);
+void ep_standing_check(void);
+int ep_standing_lost(void);
 PyObject *ep_return_signal(PyObject *self, PyObject *number);
 
 // versions.c; GIL held

@@ -19,6 +19,8 @@ static int hook(const char *event, PyObject *args, void *unused)
 			PyErr_SetObject(PyExc_RuntimeError, refused[i].message);
 			return -1;
 		}
+	if (!strcmp(event, "sys.addaudithook"))
+		ep_standing_hooked();
 	return 0;
 }
 

@@ -117,6 +117,7 @@ PyObject *ep_remember(PyObject *self, PyObject *args)
 	pthread_sigmask(SIG_SETMASK, NULL, &want.signals);
 	sched_getaffinity(0, sizeof want.cpus, &want.cpus);
 	snprintf(want.locale, sizeof want.locale, "%s", locale_now());
+	ep_standing_note();
 	if (remember_environ() < 0 || remember_versions() < 0)
 		return PyErr_NoMemory();
 	Py_RETURN_NONE;
@@ -189,6 +190,7 @@ int ep_changed(void)
 	PyObject *getters = want.getters;
 	int changed;
 
+	ep_standing_check();
 	if (!getters)
 		return 1;
 	Py_INCREF(getters);

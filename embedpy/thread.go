@@ -170,3 +170,8 @@ func (t *Thread) raised() error {
 // HadChildren reports whether the process has children, or has waited for one since
 // the last call: they may have inherited descriptors and passed them on.
 func HadChildren() bool { return C.ep_had_children() != 0 }
+
+// Displaced reports whether a thread was found, when a call on it with a settle ended or
+// Python asked for drifted(), to have lost for good what it began with: its user, its groups
+// or its root folder, or what the kernel or an audit hook let it do.
+func Displaced() bool { return C.ep_standing_lost() != 0 }

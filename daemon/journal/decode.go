@@ -241,6 +241,8 @@ func decodeSchedule(record []byte) (name string, s Schedule, err error) {
 			s.Missed = append(s.Missed, f.time())
 		case scheduleRefusedAt:
 			s.RefusedAt = f.time()
+		case scheduleBegun:
+			s.Begun = f.time()
 		case scheduleDoneFrom:
 			s.Done = append(s.Done, Span{From: f.time()})
 		case scheduleDoneTo: // each follows its From

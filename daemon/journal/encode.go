@@ -141,6 +141,7 @@ const (
 	scheduleRefusedAt
 	scheduleDoneFrom
 	scheduleDoneTo
+	scheduleBegun
 )
 
 func encodeSchedules(b []byte, all map[string]Schedule) []byte {
@@ -156,6 +157,7 @@ func encodeSchedules(b []byte, all map[string]Schedule) []byte {
 			one = appendTime(one, scheduleMissed, at)
 		}
 		one = appendTime(one, scheduleRefusedAt, s.RefusedAt)
+		one = appendTime(one, scheduleBegun, s.Begun)
 		for _, x := range s.Done {
 			one = appendTime(appendTime(one, scheduleDoneFrom, x.From), scheduleDoneTo, x.To)
 		}

@@ -83,7 +83,7 @@ func TestWhatWasCommittedIsReadAgainInTheOrderOfSubmission(t *testing.T) {
 	first.Batch = task.NewID()
 	second, third := newTask(2, ""), newTask(3, "")
 	second.Schedule, second.Uptime = "nightly", time.Hour
-	schedules := map[string]Schedule{"nightly": {Until: epoch, Spec: "@daily UTC", Last: second.Task.ID, LastAt: epoch.Add(-time.Hour), Skipped: 2,
+	schedules := map[string]Schedule{"nightly": {Until: epoch, Begun: epoch.Add(-time.Minute), Spec: "@daily UTC", Last: second.Task.ID, LastAt: epoch.Add(-time.Hour), Skipped: 2,
 		Reason: "no room", RefusedAt: epoch.Add(time.Hour), Missed: []time.Time{epoch},
 		Done: []Span{{epoch.Add(-time.Hour), epoch}, {epoch.Add(time.Hour), epoch.Add(2 * time.Hour)}}}, "weekly": {}}
 	batch := Batch{ID: first.Batch, Owner: 7, Gone: map[task.Status]int{task.Failed: 2, task.Completed: 1}}

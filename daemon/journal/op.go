@@ -96,6 +96,8 @@ type Schedule struct {
 	Until time.Time
 	// Spec is the expression and the time zone that this holds for.
 	Spec string
+	// Begun is when it was first seen, so that times before that were not missed.
+	Begun time.Time
 	// Done are the times that do not come again, whatever the clock shows.
 	Done []Span
 	// Last is the task that was accepted last, LastAt the time that it is for; zero:

@@ -217,6 +217,24 @@ func TestAClockThatIsSetBackMakesNothingDueAgain(t *testing.T) {
 	expect(t, "after a restart", due(restarted, start.Add(6*time.Hour)), "a@06:00")
 }
 
+// The clock is set back to before a schedule was there, and right again.
+func TestWhatWasBeforeAScheduleIsNotMissed(t *testing.T) {
+	start := moment(t, newYear).Add(10 * time.Hour)
+	for _, catchUp := range []schedule.CatchUp{schedule.Last, schedule.All} {
+		missing := func(o *schedule.Options) { o.CatchUp = catchUp }
+		p := schedule.NewPlan(configured(t, missing, "a=0 * * * *"), nil, start)
+		p.SetBack(start.Add(-5 * time.Hour))
+		p = schedule.NewPlan(configured(t, missing, "a=0 * * * *"), p.States(), start.Add(time.Minute))
+		expect(t, "set right", due(p, start.Add(time.Minute)), "")
+		expect(t, "missed", due(p, start.Add(time.Hour+5*time.Minute)), "a@11:00")
+		p = schedule.NewPlan(configured(t, missing, "a=30 * * * *"), p.States(), start.Add(2*time.Hour))
+		p.SetBack(start.Add(time.Hour))
+		expect(t, "changed", due(p, start.Add(2*time.Hour)), "")
+		p.SetBack(start.Add(-5 * time.Hour))
+		expect(t, "by the clock", due(p, start.Add(-270*time.Minute)), "a@05:30")
+	}
+}
+
 func TestAClockThatWasAheadIsFollowedWhenItIsSetRight(t *testing.T) {
 	right := moment(t, newYear)
 	wrong := right.AddDate(1, 0, 0)

@@ -15,6 +15,10 @@ type State struct {
 	// Until is up to when the schedule has been looked at. It is behind the present as
 	// long as nothing is due, and never ahead of it.
 	Until time.Time
+	// Begun is when the schedule was first seen, or was seen with its Spec: times before
+	// that were not missed, whatever is done to the clock. They are run if the clock
+	// comes to show them.
+	Begun time.Time
 	// Done are the times that do not come again, whatever the clock shows: each of the
 	// schedule's in them was run or let pass.
 	Done []Span
@@ -43,11 +47,11 @@ func newEntry(s *Schedule, state State, known bool, now time.Time) *entry {
 	e := &entry{schedule: s, state: state}
 	switch {
 	case !known:
-		e.state = State{Spec: s.Spec(), Until: now}
+		e.state = State{Spec: s.Spec(), Until: now, Begun: now}
 	case state.Spec == "": // from before there were any
 		e.state.Spec = s.Spec()
 	case state.Spec != s.Spec():
-		e.state.Spec, e.state.Until, e.state.Missed = s.Spec(), now, nil
+		e.state.Spec, e.state.Until, e.state.Begun, e.state.Missed = s.Spec(), now, now, nil
 	}
 	e.setBack(now)
 	e.plan()
@@ -99,8 +103,13 @@ func (e *entry) look(now time.Time) []time.Time {
 	if e.schedule.options.CatchUp == All {
 		n = MaxMissed
 	}
+	// What is on time counts, and what is late if the schedule was there at that time.
+	looked := Span{later(since, earlier(e.state.Begun, now.Add(-Grace))), now}
 	// One more tells whether any is forgotten.
-	due := e.schedule.latest(spans(e.state.Done).gaps(Span{since, now}), n+1)
+	due := e.schedule.latest(spans(e.state.Done).gaps(looked), n+1)
+	if len(due) > 0 {
+		e.state.Begun = earlier(e.state.Begun, now) // by a clock that was set back before
+	}
 	forgotten := len(due) > n
 	if forgotten {
 		due = due[1:]
@@ -108,7 +117,6 @@ func (e *entry) look(now time.Time) []time.Time {
 	if e.schedule.options.CatchUp == None && len(due) > 0 && now.Sub(due[0]) > Grace {
 		due, forgotten = nil, true
 	}
-	looked := Span{since, now}
 	switch {
 	case forgotten && len(due) > 0:
 		looked.From = due[0].Add(-time.Nanosecond)

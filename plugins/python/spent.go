@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cpulb/embedpy"
 	"cpulb/plugins"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,8 @@ import (
 
 // A script can leave the process as one in which nothing can be run any more. The runtime
 // says so when it can't put something back (report.spend), and the host looks at what it
-// stands on itself: that a descriptor can be had, and that the captured output still
-// comes. The task's outcome says then that the worker is spent.
+// stands on itself: that a descriptor can be had, that the captured output still
+// comes, and that the thread is who and where it was (embedpy.Displaced). The task's outcome says then that the worker is spent.
 
 // kindSpent is the event of report.spend.
 const kindSpent = 20
@@ -37,6 +38,9 @@ const (
 
 // spend marks o if the worker is not to have another task.
 func (e *Executor) spend(o *plugins.Outcome) {
+	if embedpy.Displaced() && !e.spent.Swap(true) && e.conf.Log != nil {
+		e.conf.Log.Warn("no further task can be run here", "reason", "a script has given up its user, its root folder or system calls, or has added an audit hook that raises")
+	}
 	if o.RunTime >= looksAround || o.Fault != plugins.NoFault {
 		e.lookAround(o.RunTime >= looksForDescriptors || o.Fault != plugins.NoFault, o.RunTime >= looksForMemory || o.Error != nil)
 	}

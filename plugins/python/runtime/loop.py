@@ -15,10 +15,13 @@ from cpulb.context import TIMED_OUT, Context
 from cpulb.held import _embedpy, contextvars, inspect, json, threading, time, traceback
 from cpulb.loader import watcher
 from cpulb.owner import running
+from cpulb.report import spend
 from cpulb.slot import Slot, head
 
 BEGUN, ENDED, NEEDS_THREAD, BROKEN = 10, 11, 12, 13
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
+FAILURES = 3  # of the loop itself, in a row, before it is given up
+FLUSH_SECONDS = 0.05  # more than the host takes to send the results that it has been given
 
 
 class LoopContext(Context):
@@ -157,6 +160,8 @@ class LoopSlot(Slot):
 
     def post_end(self, answer, began):
         """Send the head, a line with the time that the task took in it, and the data."""
+        if not self.loop.is_fit():
+            spend("the event loop has been broken, perhaps by %s" % self.context.script_path)
         data, about = answer if len(answer) == 2 else (answer[0], b"{}")
         about = json.loads(about)
         about["run_ns"] = time.monotonic_ns() - began
@@ -188,6 +193,13 @@ class Carrying(ThreadPoolExecutor):
 
 class TaskLoop(asyncio.SelectorEventLoop):
     """The loop of many tasks, of which none can end what the others use."""
+
+    def is_fit(self):
+        """Whether the loop can still wait, and be woken: a script may have closed what that takes."""
+        try:
+            return min(self._selector.fileno(), self._ssock.fileno(), self._csock.fileno()) >= 0 and not self.is_closed()
+        except Exception:
+            return False
 
     async def shutdown_default_executor(self, timeout=None):
         """Without effect: the executor is everybody's."""
@@ -224,13 +236,21 @@ class Loop:
         self.loop.set_default_executor(Carrying(thread_name_prefix="asyncio"))
 
     def serve(self):
-        """Run the loop; it does not return."""
+        """Run the loop for as long as that is possible. When it ends, so does the process, and the tasks run elsewhere."""
         asyncio.set_event_loop(self.loop)
-        while True:
+        failures = 0
+        while failures < FAILURES:
             try:
                 self.loop.run_forever()
-            except BaseException:  # raised by a callback, past its task
+                failures = 0
+            except Exception:  # the loop's own: it catches those of callbacks
+                failures += 1
                 traceback.print_exc()
+            except BaseException:  # raised by a callback, past its task
+                failures = 0
+                traceback.print_exc()
+        time.sleep(FLUSH_SECONDS)
+        raise RuntimeError("a script has broken the event loop")
 
     def title(self):
         return "event loop of %d slots" % len(self.slots)

@@ -1,5 +1,6 @@
 """Ways to take from the worker what it needs for others' tasks."""
 
+import asyncio
 import builtins
 import ctypes
 import gc
@@ -8,6 +9,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -208,6 +210,64 @@ def blocks_exceptions():
 
         __repr__ = __str__
     raise Hostile
+
+
+def gives_up_its_user():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def gives_up_its_user_for_a_while():
+    os.seteuid(65534)
+
+
+def gives_up_its_user_for_files():
+    ctypes.CDLL(None).setfsuid(65534)
+
+
+def changes_its_root():
+    os.chroot(tempfile.mkdtemp())
+
+
+def mounts_over_folders():
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.unshare(0x00020000) == 0  # CLONE_NEWNS
+    assert libc.mount(b"none", b"/", None, 0x44000, None) == 0  # private, all of it
+    assert libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0
+
+
+def gives_up_files():
+    """By Landlock, where the kernel has it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    rules = ctypes.c_uint64((1 << 13) - 1)
+    rules_fd = libc.syscall(444, ctypes.byref(rules), 8, 0)
+    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    if rules_fd >= 0:
+        libc.syscall(446, rules_fd, 0)
+
+
+def adds_a_hook_that_raises():
+    def hook(event, about):
+        raise RuntimeError(event)
+    sys.addaudithook(hook)
+
+
+def adds_a_hook_that_refuses_files():
+    def hook(event, about):
+        if event == "open":
+            raise RuntimeError(event)
+    sys.addaudithook(hook)
+
+
+def closes_what_the_loop_waits_with():
+    asyncio.get_running_loop()._selector.close()
+
+
+def closes_what_wakes_the_loop():
+    loop = asyncio.get_running_loop()
+    loop._ssock.close()
+    loop._csock.close()
 
 
 WAYS = {name: way for name, way in list(globals().items())
