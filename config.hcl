@@ -34,10 +34,11 @@ results {
 
 # What outlives the daemon. With "group" a task is on disk before it is
 # acknowledged, and a result before it is shown; whoever waits meanwhile shares one
-# fsync. "interval" commits now and then, "off" never.
+# fdatasync. With "interval" both are written before that, and synced within the
+# interval: a crash of the daemon loses nothing. "off" keeps nothing.
 journal {
   sync     = "group"
-  interval = "1s" # for "interval": how much may be lost
+  interval = "1s" # for "interval": how much a power cut may lose
 }
 
 # A program that runs tasks. The command is a file name, which is looked for

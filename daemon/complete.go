@@ -55,12 +55,13 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		e.letGo(r, fx)
 	}
 	res := result(r, o, e.moment())
-	op := e.endOp(r, res)
+	end := e.endOp(r, res)
 	if !e.kept(r) {
 		e.reveal(r, res, fx)
 		return
 	}
-	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, op)
+	delete(e.unsaved, r)
+	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, append(eventOps(nil, r), end)...)
 }
 
 // endOp gives the end of r its place among the events and among the ends.
@@ -78,6 +79,7 @@ func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
 			return
 		}
 		e.reveal(r, res, fx)
+		e.goOnLocked(fx)
 	})
 }
 
@@ -121,6 +123,7 @@ func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 	for _, w := range r.Note(ev, e.eventBounds()) {
 		fx.Event(w, ev)
 	}
+	e.saveSoon(r)
 }
 
 // notifyStatus does so with an event of the task's status.
@@ -129,6 +132,7 @@ func (e *Engine) notifyStatus(r *ledger.Record, why string, fx *effects.List) {
 	for _, w := range watchers {
 		fx.Event(w, ev)
 	}
+	e.saveSoon(r)
 }
 
 func (e *Engine) eventBounds() ledger.EventBounds {

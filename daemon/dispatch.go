@@ -10,10 +10,11 @@ import (
 	"cpulb/daemon/task"
 )
 
-// dispatch gives waiting tasks to free slots, unless the engine drains. There is no
+// dispatch gives waiting tasks to free slots, unless the engine drains or too much waits
+// for the disk. There is no
 // goroutine for it: whoever makes a dispatch possible makes it.
 func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
-	if e.draining {
+	if e.draining || e.holdLocked() {
 		return
 	}
 	e.fillAlone(p, fx)

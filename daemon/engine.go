@@ -116,6 +116,12 @@ type Engine struct {
 	// was looked at last.
 	scheduled map[string]*ledger.Record
 	planned   queue.Now
+	// unsaved are the tasks with events that are not in the journal. saving: a timer runs
+	// that looks at them.
+	unsaved map[*ledger.Record]struct{}
+	saving  bool
+	// held: dispatch waits for the disk.
+	held bool
 	// unfit are the tasks from the journal that can't go on; Start ends them.
 	unfit   []unfit
 	running bool
@@ -131,7 +137,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))

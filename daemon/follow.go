@@ -65,7 +65,10 @@ func (e *Engine) Events(
 ) (events iter.Seq2[*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
-	err = e.withTask(ctx, who, access.See, id, func(found *ledger.Record) { r, log = found, found.Log() })
+	err = e.withTask(ctx, who, access.See, id, func(found *ledger.Record) {
+		r, log = found, found.Log()
+		e.saveSoon(r) // a log that is new begins with an event
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,8 @@ var forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|tim
 // harmless are functions of blocking packages, or forbidden ones, that may be called all
 // the same, and why.
 var harmless = map[string]string{
-	"os.Getpid": "reads a number",
+	"os.Getpid":               "reads a number",
+	"journal.Journal.Waiting": "reads a number",
 
 	"fleet.Process.PID":         "is kept since the start",
 	"fleet.Process.Runtime":     "is kept since the start",

@@ -201,7 +201,7 @@ func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.moment(), lan
 func (e owner) Waiting(lane int) int { return e.queue.LaneLen(lane) }
 
 // Draining implements fleet.Owner.
-func (e owner) Draining() bool { return e.draining }
+func (e owner) Draining() bool { return e.draining || e.held }
 
 // Awaited implements fleet.Owner.
 func (e owner) Awaited(p *fleet.Pool) bool {

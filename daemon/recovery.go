@@ -113,6 +113,7 @@ func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 		r.Faults, r.FaultsRun = uint8(p.Faults), uint8(p.FaultsRun)
 	}
 	r.Mark()
+	r.RestoreLog(s.Events, s.Chunk, e.eventBounds())
 	e.store.Restore(r, s.Submitted, e.submittedAt(s))
 	e.store.Join(r, s.Batch)
 	e.recallSchedule(r)
@@ -178,6 +179,10 @@ func (e *Engine) queueRestored(u unfinished) {
 	}
 	if r.Item = e.queue.Restore(e.moment(), r, entry); r.Item.Place() == queue.Ready {
 		_ = e.store.Move(r, ledger.Ready) // it is Delayed
+	}
+	if r.HasLog() {
+		r.NoteStatus("the daemon was restarted", e.eventBounds()) // nobody watches yet
+		e.saveSoon(r)
 	}
 	wait := e.waitUntil(entry.Due)
 	if u.ran || wait != (queue.Now{}) && !e.journal.Comparable(u.start) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"cpulb/daemon/api"
@@ -103,14 +104,21 @@ func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
 		return c
 	}
-	c.Metrics["waiting"], c.Metrics["commits"], c.Metrics["bytes"] = s.Waiting, s.Commits, s.Bytes
+	c.Metrics["waiting"], c.Metrics["waiting_bytes"] = s.Waiting, s.WaitingBytes
+	c.Metrics["commits"], c.Metrics["bytes"] = s.Commits, s.Bytes
 	c.Metrics["last_commit_seconds"] = s.LastCommit.Seconds()
-	switch {
-	case c.Health != api.Healthy:
-	case s.Failing != nil:
-		c.Health, c.Reason = api.Degraded, "nothing can be committed: "+s.Failing.Error()
-	case s.LastCommit > slowCommit:
-		c.Health, c.Reason = api.Degraded, "the last commit took "+s.LastCommit.Round(time.Millisecond).String()
+	var reasons []string
+	if s.Failing != nil {
+		reasons = append(reasons, "nothing can be committed: "+s.Failing.Error())
+	}
+	if e.overfull() {
+		reasons = append(reasons, overfullReason(s.WaitingBytes))
+	}
+	if reasons == nil && s.LastCommit > slowCommit {
+		reasons = append(reasons, "the last commit took "+s.LastCommit.Round(time.Millisecond).String())
+	}
+	if c.Health == api.Healthy && reasons != nil {
+		c.Health, c.Reason = api.Degraded, strings.Join(reasons, "; ")
 	}
 	return c
 }

@@ -33,6 +33,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.withdraw()
 		e.failVolatile(fx)
 		e.notePlanLocked()
+		e.saveEventsLocked()
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()

@@ -37,6 +37,8 @@ const (
 	// wallSleep is as much while an instant is awaited: the clock on the wall may be set
 	// meanwhile, and nobody says so.
 	wallSleep = time.Second
+	// heldSleep is as much while dispatch waits for the disk.
+	heldSleep = 100 * time.Millisecond
 )
 
 // keepTime does what falls due until the engine's life ends.
@@ -74,6 +76,9 @@ func (e *Engine) tick() (wait time.Duration) {
 func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	wait := longestSleep
 	at, due := e.queue.Next()
+	if e.held { // what is written is not always somebody's Result
+		wait = heldSleep
+	}
 	if due != 0 {
 		wait = min(wait, due-now.Uptime)
 	}

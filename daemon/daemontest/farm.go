@@ -5,6 +5,7 @@ package daemontest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -343,4 +344,16 @@ func (f *Farm) IDs() string {
 		}
 	}
 	return fmt.Sprint(all)
+}
+
+// AreOver tells that tasks have completed, the results of some of which may have had to make
+// room.
+func (f *Farm) AreOver(all []task.ID) {
+	f.Helper()
+	for _, id := range all {
+		v, err := f.Engine.View(f.Context(), Who(), id)
+		if !errors.Is(err, task.ErrEvicted) && (err != nil || v.Status != task.Completed) {
+			f.Errorf("%s is %s, %v", id, v.Status, err)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // Formats 1 and 2 were a bbolt database in one file. It is taken over at the first start:
@@ -51,7 +52,7 @@ func takeOver(dir string, o Options) error {
 	if err := os.RemoveAll(made); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(final, boltName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(filepath.Join(final, boltName)); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 		return err
 	}
 	db, err := openBolt(database)

@@ -14,7 +14,7 @@ func FuzzRecord(f *testing.F) {
 	a := newTask(1, `,"labels":{"a":"b"}`)
 	at := position{3, 100}
 	for _, o := range []Op{{Accepted: &a}, {Submitted: a.Submitted, Ended: end(f, &a, `[1]`)}, {Submitted: a.Submitted, Progress: &Progress{Attempts: 1}},
-		{Submitted: a.Submitted, Forget: true}, {Batch: &Batch{Gone: map[task.Status]int{task.Failed: 2}}}, {Schedules: map[string]Schedule{"a": {Reason: "b"}}}} {
+		{Submitted: a.Submitted, Forget: true}, {Submitted: a.Submitted, Events: someEvents(1, 9)}, {Batch: &Batch{Gone: map[task.Status]int{task.Failed: 2}}}, {Schedules: map[string]Schedule{"a": {Reason: "b"}}}} {
 		f.Add(appendRecord(nil, at, o.appendPayload), true)
 		f.Add(o.appendPayload(nil), false)
 	}
@@ -47,6 +47,12 @@ func FuzzRecord(f *testing.F) {
 		case kindEnded:
 			if x, err := decodeEnded(r.message); err == nil {
 				if y, err := decodeEnded(x.encode(nil)); err != nil || y.Cursor != x.Cursor || y.Order != x.Order {
+					t.Errorf("%+v becomes %+v, %v", x, y, err)
+				}
+			}
+		case kindEvents:
+			if x, err := decodeEvents(r.message); err == nil {
+				if y, err := decodeEvents((&Events{Events: x}).encode(nil)); err != nil || !sameEvents(x, y) {
 					t.Errorf("%+v becomes %+v, %v", x, y, err)
 				}
 			}

@@ -1,11 +1,16 @@
 package journal
 
-import "cpulb/daemon/task"
+import (
+	"slices"
+
+	"cpulb/daemon/task"
+)
 
 // index knows which records are still needed, and in which segment they are. A million
 // tasks may wait: it is kept small.
 type index struct {
 	tasks     map[int64]held
+	events    map[int64][]chunk // of those that have any
 	batches   map[task.ID]place
 	schedules place
 	// live has, for each segment, about how many bytes of it are needed.
@@ -31,7 +36,7 @@ type held struct {
 const progressSize = 64
 
 func newIndex() index {
-	return index{tasks: map[int64]held{}, batches: map[task.ID]place{}, live: map[uint32]int64{}}
+	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, batches: map[task.ID]place{}, live: map[uint32]int64{}}
 }
 
 // note takes in a record that stands at p.
@@ -56,7 +61,13 @@ func (x *index) note(r record, p position) {
 			h.endedIn, h.endedSize, h.progressIn = segment, size, 0
 			x.tasks[r.key.stamp] = h
 		}
+	case kindEvents:
+		if known || !x.complete {
+			x.noteEvents(r, place{segment, offset, size})
+			x.tasks[r.key.stamp] = h
+		}
 	case kindForget:
+		x.forgetEvents(r.key.stamp)
 		x.drop(h.acceptedIn, int64(h.acceptedSize))
 		x.drop(h.progressIn, progressSize)
 		x.drop(h.endedIn, int64(h.endedSize))
@@ -118,6 +129,8 @@ func (x *index) needs(r record, p position) bool {
 		return h.progressIn == segment && h.progressAt == offset
 	case kindEnded:
 		return h.endedIn == segment
+	case kindEvents:
+		return slices.Contains(x.events[r.key.stamp], chunk{r.chunk, place{segment, offset, uint32(r.size)}})
 	case kindBatch:
 		old := x.batches[r.key.batch]
 		return old.segment == segment && old.offset == offset

@@ -70,7 +70,7 @@ func makePrivate(path string) error {
 func openPrivate(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if info, other := os.Lstat(path); err != nil && other == nil && !info.IsDir() {
-		err = fmt.Errorf("%s: %w: it is not a folder, but %s", path, ErrForeign, info.Mode().Type())
+		err = fmt.Errorf("%s: %w: it is not a folder; a link to one is not followed", path, ErrForeign)
 	}
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Op struct {
 	Accepted  *Accepted
 	Progress  *Progress
 	Ended     *Ended
+	Events    *Events
 	// Forget forgets the task, or the Batch beside it.
 	Forget bool
 	Batch  *Batch
@@ -120,6 +121,9 @@ type Saved struct {
 	Accepted
 	Progress *Progress
 	Ended    *Ended
+	// Events are its event log but for the result, Chunk the number of the last chunk.
+	Events []*task.Event
+	Chunk  uint32
 }
 
 // stamp notes at which start of the journal o was appended.
@@ -146,6 +150,9 @@ func (o *Op) size() int64 {
 		if r.Error != nil {
 			n += len(r.Error.Message) + len(r.Error.Traceback)
 		}
+	}
+	if o.Events != nil {
+		n += o.Events.size()
 	}
 	return int64(n)
 }

@@ -91,6 +91,7 @@ func TestWhatIsNotAJournalOfOursIsNamedAndNotTouched(t *testing.T) {
 		"a short database":      {shortDatabase(t, 16<<10), ErrCorrupt},
 		"a database's start":    {shortDatabase(t, 9000), ErrCorrupt},
 		"a database's head":     {shortDatabase(t, 100), ErrCorrupt},
+		"a text as a log":       {write(logFolder, "dear diary"), ErrForeign},
 		"a text as a segment":   {write(filepath.Join(logFolder, segmentName(1)), strings.Repeat("dear diary ", 100)), ErrForeign},
 		"a log of later format": {write(filepath.Join(logFolder, segmentName(1)), string(later)), ErrNewer},
 	} {

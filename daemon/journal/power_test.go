@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,40 @@ type tale struct {
 	steps    []string // what it is after each change, in their order
 	synced   int      // how many of these have been answered as synced
 	refused  bool     // there was no room for it, so what followed was in vain
+	log      story    // its events, as asked for last
+	base     string   // what it is beside these, as asked for last
+}
+
+// story is an event log: the number of its last chunk, and the seqs of its first and last
+// event.
+type story struct {
+	chunk       uint32
+	first, last uint64
+}
+
+// tell adds n events, or replaces all by the last of them, as a chunk of its own.
+func (l *story) tell(n int, whole bool) *Events {
+	l.chunk++
+	from := l.last + 1
+	l.last += uint64(n)
+	if whole || l.first == 0 {
+		l.first = max(1, from-min(from, 2))
+		from = l.first
+	}
+	return &Events{Chunk: l.chunk, Whole: whole, Events: someEvents(from, l.last).Events}
+}
+
+func (l *story) String() string { return fmt.Sprintf("%d-%d", l.first, l.last) }
+
+// storyOf reads the event log of a task, of which nothing may be missing.
+func storyOf(s *Saved) (l story) {
+	if n := len(s.Events); n > 0 {
+		l = story{s.Chunk, s.Events[0].Cursor.Seq, s.Events[n-1].Cursor.Seq}
+		if !sameEvents(s.Events, someEvents(l.first, l.last).Events) {
+			l.first = 1 << 40 // which it never was
+		}
+	}
+	return l
 }
 
 // world has the tasks of a journal whose power is cut now and then.
@@ -49,12 +84,14 @@ func (w *world) open() {
 // check compares what is there with what must be: all that was answered, nothing that was
 // never asked for, and of each task a state that it had, none older than was answered.
 func (w *world) check() {
-	found := map[int64]string{}
+	found, logs := map[int64]string{}, map[int64]story{}
 	for s, err := range w.j.Recover() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		found[s.Submitted.UnixNano()] = state(&s)
+		log := storyOf(&s)
+		logs[s.Submitted.UnixNano()] = log
+		found[s.Submitted.UnixNano()] = state(&s) + " " + log.String()
 	}
 	for stamp, x := range w.tales {
 		if x.refused {
@@ -62,12 +99,14 @@ func (w *world) check() {
 		}
 		i := slices.Index(x.steps, found[stamp]) + 1
 		if i < x.synced {
-			w.t.Fatalf("task %d is %q, which is before %q", stamp-epoch.UnixNano(), found[stamp], x.steps[x.synced-1])
+			w.t.Fatalf("task %d is %q, which is before %q, of %q", stamp-epoch.UnixNano(), found[stamp], x.steps[x.synced-1], x.steps)
 		}
 		if i == 0 && found[stamp] != "" {
 			w.t.Fatalf("task %d is %q, which it never was: %q", stamp-epoch.UnixNano(), found[stamp], x.steps)
 		}
 		x.steps, x.synced = x.steps[:i], i // what was lost is lost
+		x.log = logs[stamp]
+		x.base, _, _ = strings.Cut(strings.Join(x.steps[max(0, i-1):], ""), ";")
 		delete(found, stamp)
 		if i == 0 || x.steps[i-1] == "" {
 			delete(w.tales, stamp)
@@ -82,16 +121,19 @@ func (w *world) check() {
 func state(s *Saved) string {
 	switch {
 	case s.Task == nil:
-		return "nothing of it but its progress or its end"
+		return "nothing of it but its progress or its end;"
 	case s.Ended != nil:
-		return "ended " + s.Ended.Result.Stdout
+		return "ended " + s.Ended.Result.Stdout + ";"
 	case s.Progress != nil:
-		return fmt.Sprint("attempt ", s.Progress.Attempts)
+		return fmt.Sprint("attempt ", s.Progress.Attempts, ";")
 	}
-	return "accepted"
+	return "accepted;"
 }
 
 func (w *world) append(x *tale, need Need, step string, o Op) {
+	if x.base = step; step != "" {
+		step += "; " + x.log.String()
+	}
 	x.steps = append(x.steps, step)
 	n := len(x.steps)
 	w.pending.Add(1)
@@ -135,9 +177,11 @@ func (w *world) act(t *rapid.T) {
 	stamp := rapid.SampledFrom(stamps).Draw(t, "task")
 	x := w.tales[stamp]
 	o, step := Op{Submitted: time.Unix(0, stamp)}, ""
-	switch rapid.IntRange(0, 3).Draw(t, "change") {
+	switch rapid.IntRange(0, 5).Draw(t, "change") {
 	case 0:
 		o.Forget = true
+	case 4, 5:
+		step, o.Events = x.base, x.log.tell(rapid.IntRange(1, 20).Draw(t, "events"), rapid.IntRange(0, 4).Draw(t, "whole") == 0)
 	case 1:
 		step = fmt.Sprint("ended ", len(x.steps))
 		o.Ended = &Ended{Result: &task.Result{ID: x.accepted.Task.ID, Status: task.Completed, Stdout: fmt.Sprint(len(x.steps)),

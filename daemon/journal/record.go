@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // A record of the log is a header of 12 bytes and a payload. The header is three numbers,
@@ -16,7 +18,7 @@ import (
 //
 // The payload begins with the kind, whose highest bit says that the next record belongs
 // to the same change. The key follows: a task's time of submission or a batch's id, for
-// the kinds that have one. The rest is the message (encode.go).
+// the kinds that have one, and for events the number of the chunk and whether it is whole. The rest is the message (encode.go).
 const headerBytes = 12
 
 // maxPayload bounds what a length may say.
@@ -39,6 +41,7 @@ const (
 	kindProgress
 	kindEnded
 	kindForget
+	kindEvents
 	kindBatch
 	kindForgetBatch
 	kindSchedules
@@ -52,7 +55,7 @@ const (
 )
 
 // ofTask: its key is a task's time of submission.
-func (k kind) ofTask() bool { return k <= kindForget }
+func (k kind) ofTask() bool { return k <= kindEvents }
 
 // ofBatch: its key is a batch's id.
 func (k kind) ofBatch() bool { return k == kindBatch || k == kindForgetBatch }
@@ -66,6 +69,8 @@ func (o *Op) kind() kind {
 		return kindProgress
 	case o.Ended != nil:
 		return kindEnded
+	case o.Events != nil:
+		return kindEvents
 	case o.Batch != nil && o.Forget:
 		return kindForgetBatch
 	case o.Batch != nil:
@@ -107,6 +112,10 @@ func (o *Op) appendPayload(b []byte) []byte {
 		return o.Ended.encode(binary.BigEndian.AppendUint64(b, uint64(key.stamp)))
 	case kindForget:
 		return binary.BigEndian.AppendUint64(b, uint64(key.stamp))
+	case kindEvents:
+		b = binary.BigEndian.AppendUint64(b, uint64(key.stamp))
+		b = append(binary.LittleEndian.AppendUint32(b, o.Events.Chunk), byte(protowire.EncodeBool(o.Events.Whole)))
+		return o.Events.encode(b)
 	case kindBatch:
 		return o.Batch.encode(append(b, key.batch[:]...))
 	case kindForgetBatch:
@@ -117,9 +126,12 @@ func (o *Op) appendPayload(b []byte) []byte {
 
 // record is one record as it was read.
 type record struct {
-	kind    kind
-	more    bool // the next one belongs to the same change
-	key     key
+	kind kind
+	more bool // the next one belongs to the same change
+	key  key
+	// chunk and whole are as in Events.
+	chunk   uint32
+	whole   bool
 	message []byte
 	size    int64 // on disk
 }
@@ -139,6 +151,13 @@ func parsePayload(payload []byte) (r record, err error) {
 			return r, errKind
 		}
 		r.key.stamp, rest = int64(binary.BigEndian.Uint64(rest)), rest[8:]
+		if r.kind != kindEvents {
+			break
+		}
+		if len(rest) < 5 {
+			return r, errKind
+		}
+		r.chunk, r.whole, rest = binary.LittleEndian.Uint32(rest), rest[4] != 0, rest[5:]
 	case r.kind.ofBatch():
 		if len(rest) < len(r.key.batch) {
 			return r, errKind

@@ -285,7 +285,9 @@ func (j *Journal) Recover() iter.Seq2[Saved, error] {
 			return
 		}
 		for _, stamp := range slices.Sorted(maps.Keys(all)) {
-			if s := all[stamp]; !yield(*s, nil) {
+			s := all[stamp]
+			s.Events, s.Chunk = inOrder(s.Events), j.log.index.lastChunk(stamp)
+			if !yield(*s, nil) {
 				return
 			}
 			delete(all, stamp)
@@ -315,6 +317,10 @@ func (l *log) saved() (map[int64]*Saved, error) {
 			s.Progress, err = decodeProgress(r.message)
 		case kindEnded:
 			s.Ended, err = decodeEnded(r.message)
+		case kindEvents:
+			var more []*task.Event
+			more, err = decodeEvents(r.message)
+			s.Events = append(s.Events, more...)
 		}
 		return err
 	})

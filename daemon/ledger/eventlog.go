@@ -18,6 +18,7 @@ type EventLog struct {
 	notes, values int64
 	// changed is made when a reader waits, and closed at the next event.
 	changed chan struct{}
+	saved
 }
 
 // EventBounds say how large the events of one task may be: its partial results, and
@@ -31,7 +32,7 @@ func sizeOf(ev *task.Event) int64 { return eventBytes + int64(len(ev.Value)+len(
 
 func isNote(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev.Kind == task.EventLog }
 
-func (l *EventLog) bytes() int64 { return l.notes + l.values }
+func (l *EventLog) size() int64 { return l.notes + l.values }
 
 // add keeps ev within the bounds.
 func (l *EventLog) add(ev *task.Event, b EventBounds) {
@@ -59,7 +60,7 @@ func (l *EventLog) wake() {
 }
 
 func gap(at *task.Event, missed uint64) *task.Event {
-	return &task.Event{Kind: task.EventGap, ID: at.ID, Cursor: at.Cursor, Missed: missed}
+	return &task.Event{Kind: task.EventGap, ID: at.ID, Cursor: at.Cursor, Missed: missed, From: at.Cursor}
 }
 
 // drop puts gaps in the place of the oldest notes until at most keep is left.
@@ -72,6 +73,7 @@ func (l *EventLog) drop(keep int64) {
 		}
 		if last := len(kept) - 1; last >= 0 && ev.Kind == task.EventGap && kept[last].Kind == task.EventGap {
 			ev = gap(ev, ev.Missed+kept[last].Missed)
+			ev.From = kept[last].From
 			kept = kept[:last]
 		}
 		kept = append(kept, ev)
@@ -145,6 +147,9 @@ func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watc
 func (r *Record) ResultEvent() *task.Event {
 	return &task.Event{Kind: task.EventResult, ID: r.Task.ID, Cursor: r.Cursor(), Result: r.result}
 }
+
+// HasLog reports whether events of r are kept.
+func (r *Record) HasLog() bool { return r.log != nil }
 
 // Log returns the events that are kept of r, from now on if there was no log before:
 // then it begins with the status, or is the result alone.

@@ -25,7 +25,7 @@ func weight(r *Record) int64 {
 		n += int64(len(r.result.Error.Message) + len(r.result.Error.Traceback))
 	}
 	if r.log != nil {
-		n += r.log.bytes()
+		n += r.log.size()
 	}
 	return n
 }

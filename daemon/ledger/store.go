@@ -173,6 +173,9 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []t
 func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime time.Duration, order uint64) {
 	r.end, s.ends = order, max(s.ends, order)
 	r.Attempts, r.events, r.marked = uint32(res.Attempts), at.Seq, uint32(at.Attempt)
+	if r.result = res; r.log != nil {
+		r.log.events = append(r.log.events, r.ResultEvent())
+	}
 	s.ended(r, res, uptime)
 	for b := range s.batchesOf(r) {
 		b.ends(r)

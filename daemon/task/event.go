@@ -39,6 +39,8 @@ type Event struct {
 	// Missed is set for EventGap: how many events up to and including Cursor were
 	// dropped because nobody read them in time.
 	Missed uint64 `json:"missed,omitempty"`
+	// From is the cursor of the first of these. Clients do not see it.
+	From Cursor `json:"-"`
 	// Result is set for EventResult.
 	Result *Result `json:"result,omitempty"`
 }

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ const (
 	CrashesOften  = "crashes_often"   // each attempt does but the third, which raises an error
 	Freezes       = "freezes"         // has its process stand still
 	Chats         = "chats"           // sends an event of each kind, and returns
+	Streams       = "streams"         // sends so many values, one in 300 ms and each with a progress, and returns
 	NeedsAThread  = "needs_a_thread"  // is skipped on a loop
 	Unrunnable    = "unrunnable"      // the executor fails it before it runs, and is sound
 	Unanswerable  = "unanswerable"    // the executor fails it after it ran, and is sound
@@ -34,7 +36,7 @@ const (
 
 // Scripts lists all of them.
 func Scripts() []string {
-	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, NeedsAThread, Unrunnable, Unanswerable,
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, Streams, NeedsAThread, Unrunnable, Unanswerable,
 		Spoils, SpoilsALittle, Spends}
 }
 
@@ -234,6 +236,8 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		fallthrough
 	case name == Echo, name == FailsOnce, name == StubbornOnce, name == NeedsAThread:
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
+	case name == Streams:
+		return s.stream(j)
 	case name == Sleeps:
 		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `" `))
 		if err != nil {
@@ -260,6 +264,26 @@ func (s *slot) chat(seq uint64) {
 	s.handler.Partial(seq, 1, []byte("1"))
 	s.handler.Progress(seq, 0.5, "half way")
 	s.handler.Log(seq, "info", "hello")
+}
+
+// stream sends values that count from 1, up to the params.
+func (s *slot) stream(j *job) (plugins.Outcome, bool) {
+	last, err := strconv.Atoi(strings.Trim(string(j.task.Params), `" `))
+	if err != nil { // they are for another script
+		last = 3
+	}
+	for n := 1; n <= last; n++ {
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case reason := <-j.stop:
+			return stopped(reason), s.process.still()
+		case <-s.process.ended:
+			return plugins.Outcome{}, false
+		}
+		s.handler.Partial(j.task.Seq, uint64(n), strconv.AppendInt(nil, int64(n), 10))
+		s.handler.Progress(j.task.Seq, 0, strings.Repeat("x", 50))
+	}
+	return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
 }
 
 func faulted(f plugins.Fault) plugins.Outcome {
