@@ -190,7 +190,6 @@ int ep_changed(void)
 	PyObject *getters = want.getters;
 	int changed;
 
-	ep_standing_check();
 	if (!getters)
 		return 1;
 	Py_INCREF(getters);
@@ -202,6 +201,7 @@ int ep_changed(void)
 // ep_drifted is _embedpy.drifted().
 PyObject *ep_drifted(PyObject *self, PyObject *unused)
 {
+	ep_standing_check();
 	return PyBool_FromLong(ep_changed());
 }
 

@@ -7,7 +7,8 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000, MAX_PENDING = 64 };
+// GIVES_UP_NS is less than a script takes to give up its user or its root folder.
+enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000, GIVES_UP_NS = 2000, MAX_PENDING = 64 };
 
 _Thread_local ep_thread *ep_current;
 
@@ -133,6 +134,8 @@ static void settle_if_changed(ep_thread *t, PyObject *settle)
 	PyObject *type, *value, *trace;
 
 	PyErr_Fetch(&type, &value, &trace);
+	if (t->wall_ns >= GIVES_UP_NS)
+		ep_standing_check();
 	if (ep_changed()) {
 		quiet();
 		ep_capture_repair(); // streams may have to be made anew
