@@ -30,7 +30,7 @@ type pledge struct {
 	record *ledger.Record
 	slot   *fleet.Slot // nil: it was given up
 	seq    uint64      // there
-	// noted: the journal has it, and it needs a slot.
+	// noted: the journal has it.
 	noted    bool
 	patience *time.Timer
 }
@@ -38,8 +38,8 @@ type pledge struct {
 // pledges are the attempts that have not been sent.
 type pledges struct {
 	of map[*ledger.Record]*pledge
-	// late: a note has taken longer than noteWait, and none has come since. failing: the
-	// journal could not be written then.
+	// late: a note has taken longer than noteWait, and one that gave its slot up still waits
+	// for it. failing: the journal could not be written then, and no note has come since.
 	late, failing bool
 	// aside are tasks that have left the queue and must not run twice, while late.
 	aside []*ledger.Record
@@ -108,6 +108,7 @@ func (e *Engine) noted(p *pledge, err error) {
 		return
 	}
 	e.do(func(fx *effects.List) {
+		p.noted = true
 		e.resumeLocked()
 		r := p.record
 		switch {
@@ -115,20 +116,27 @@ func (e *Engine) noted(p *pledge, err error) {
 		case p.slot != nil:
 			e.launch(p, fx)
 		default:
-			p.noted = true
 			e.queue.Return(e.moment(), r.Item, laneOf(r))
 			e.dispatch(poolOf(r), fx)
 		}
 	})
 }
 
-// resumeLocked lets those into the queue again that were set aside: the disk is there.
+// resumeLocked lets those into the queue again that were set aside, once all notes are
+// there that others wait for without a slot: each that is sent too early is one more that
+// a crash would end.
 func (e *Engine) resumeLocked() {
+	e.pledges.failing = false
 	if !e.pledges.late {
 		return
 	}
+	for _, p := range e.pledges.of {
+		if p.slot == nil && !p.noted {
+			return
+		}
+	}
 	aside := e.pledges.aside
-	e.pledges.late, e.pledges.failing, e.pledges.aside = false, false, nil
+	e.pledges.late, e.pledges.aside = false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
 			e.queue.Return(e.moment(), r.Item, laneOf(r))
