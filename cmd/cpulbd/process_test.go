@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,7 +94,13 @@ func launchFrom(t *testing.T, stdin *os.File, dir, config string, flags ...strin
 	t.Helper()
 	p := &daemonProcess{t: t, socket: filepath.Join(dir, "cpulb.sock"), ended: make(chan error, 1), news: make(chan struct{})}
 	file := writeFile(t, filepath.Join(dir, "config.hcl"), config, 0o600)
-	p.cmd = exec.Command(filepath.Join(programs, "cpulbd"), append([]string{"-config", file, "-socket", p.socket}, flags...)...)
+	args := []string{"-config", file, "-socket", p.socket}
+	if !slices.Contains(flags, "-state-dir") && !slices.Contains(flags, "-private") { // or it would be the machine's
+		state := dir + ".state"
+		t.Cleanup(func() { _ = os.RemoveAll(state) }) // as t.TempDir does, which each call would have anew
+		args = append(args, "-state-dir", state)
+	}
+	p.cmd = exec.Command(filepath.Join(programs, "cpulbd"), append(args, flags...)...)
 	if stdin != nil {
 		p.cmd.Stdin = stdin
 	}
