@@ -113,6 +113,20 @@ func TestWhatMustNotRunTwiceDoesNotWhateverDies(t *testing.T) {
 	}
 }
 
+// An attempt that has timed out has used up its retry also while it does not stop.
+func TestAnAttemptThatDoesNotStopCountsOverADeathOfTheDaemon(t *testing.T) {
+	c := daemontest.One(1, 2)
+	c.Limits.FenceTimeout = 2 * time.Hour
+	daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+		f.Submit(fleettest.Sleeps, daemontest.Params("1h")) // for which its worker is kept
+		id := f.Submit(fleettest.Stubborn, daemontest.Within(time.Minute), daemontest.Retries(1))
+		f.Pass(10 * time.Minute)
+		f.Are(task.Running, id)
+		f.Crash()
+		f.Ends("timed_out", 2, id)
+	})
+}
+
 func TestATaskOfWhichDaemonsDieIsPoison(t *testing.T) {
 	daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps, daemontest.Retries(5))

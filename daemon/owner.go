@@ -182,7 +182,11 @@ func lostWith(d fleet.Death, stopping bool) plugins.Outcome {
 func (e owner) Overdue(h fleet.Hold, reason plugins.StopReason, fx *effects.List) {
 	r := recordOf(h)
 	o := overdue(reason, time.Duration(r.Task.Timeout))
-	if r.Phase().Over() || r.MayRetry(o.Status) {
+	switch {
+	case r.Phase().Over():
+		return
+	case r.MayRetry(o.Status): // once its process has been reaped
+		e.noteUsed(r)
 		return
 	}
 	e.end(r, o, fx)

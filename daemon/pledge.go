@@ -101,6 +101,17 @@ func dispatched(r *ledger.Record) *journal.Progress {
 	return p
 }
 
+// noteUsed notes that the attempt that r still runs has used up a retry, for a daemon that
+// dies before its process has been reaped.
+func (e *Engine) noteUsed(r *ledger.Record) {
+	if !e.kept(r) {
+		return
+	}
+	p := dispatched(r)
+	p.Retries++
+	e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
+}
+
 // noted goes on with an attempt once the journal has it, unless it was taken back. err
 // means that the journal is closed, and the daemon ends.
 func (e *Engine) noted(p *pledge, err error) {
