@@ -2,6 +2,7 @@ package python
 
 import (
 	"encoding/json"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,10 @@ import (
 // slot implements plugins.Slot on one Python thread. A task's seq is the key of
 // the region that it runs in.
 type slot struct {
+	// life is held while somebody else than the slot's thread uses that; closed: it is no
+	// more.
+	life     sync.RWMutex
+	closed   bool
 	executor *Executor
 	index    int
 	thread   *embedpy.Thread
@@ -141,6 +146,9 @@ func (s *slot) Cancel(seq uint64, reason plugins.StopReason) { s.stops.request(s
 
 // Close implements plugins.Slot.
 func (s *slot) Close() {
+	s.life.Lock()
+	s.closed = true
+	s.life.Unlock()
 	for _, o := range []*embedpy.Object{s.run, s.broken, s.self} {
 		if o != nil {
 			s.thread.Release(o)
@@ -173,6 +181,11 @@ func (s *slot) stop(seq uint64, reason plugins.StopReason) {
 // interrupt waits for the GIL. The runtime's interrupts are in the order of the
 // reasons.
 func (s *slot) interrupt(seq uint64, reason plugins.StopReason) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return
+	}
 	s.thread.Interrupt(seq, int(reason-plugins.StopCancelled))
 }
 
