@@ -46,13 +46,17 @@ func (e *Engine) Resume(who access.Identity) (err error) {
 	return err
 }
 
-func (e *Engine) administer(who access.Identity) (err error) {
-	e.do(func(*effects.List) { err = e.rules.Check(who, access.Request{Action: access.Administer}) })
-	return err
+func (e *Engine) administer(who access.Identity) error {
+	return e.rules.Load().Check(who, access.Request{Action: access.Administer})
 }
 
-// Administers reports whether the caller may do everything.
-func (e *Engine) Administers(who access.Identity) bool { return e.administer(who) == nil }
+// Administers reports whether the caller may do everything. It does not wait for the
+// engine.
+func (e *Engine) Administers(who access.Identity) bool { return e.rules.Load().Administers(who) }
+
+// MaySubmit returns access.Denied if the caller may not submit at all: what it sends
+// need not be read then. It does not wait for the engine.
+func (e *Engine) MaySubmit(who access.Identity) error { return e.rules.Load().MaySubmit(who) }
 
 // RestartWorker puts a successor into a worker's seat and returns when that is
 // ready; the worker finishes its tasks. Errors: access.Denied, api.ErrNoWorker; any

@@ -94,8 +94,10 @@ type Engine struct {
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
+	// rules are replaced as a whole, and read without the lock.
+	rules atomic.Pointer[access.Rules]
+
 	mu    sync.Mutex
-	rules *access.Rules
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
 	// slots maps each task that is in a slot to that slot.
@@ -146,10 +148,11 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	var schedules []*recurring
-	if e.rules, schedules, err = resolve(o.Config, o.Private); err != nil {
+	rules, schedules, err := resolve(o.Config, o.Private)
+	if err != nil {
 		return nil, err
 	}
+	e.rules.Store(rules)
 	launcher := o.Launcher
 	if launcher == nil {
 		if launcher, e.serve, err = newLauncher(o.RuntimeDir, o.Log); err != nil {

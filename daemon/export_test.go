@@ -9,3 +9,6 @@ func (e *Engine) HoldCommits() (release func()) {
 	e.journal.Append(journal.Written, func(error) { <-held })
 	return func() { close(held) }
 }
+
+// Locked calls f while nobody else gets at the engine.
+func (e *Engine) Locked(f func()) { e.locked(f) }

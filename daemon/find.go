@@ -20,7 +20,7 @@ func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*
 	if err != nil {
 		return nil, err
 	}
-	err = e.rules.Check(who, access.Request{Action: a, Owner: r.Owner})
+	err = e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner})
 	if errors.Is(err, access.ErrHidden) {
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
@@ -108,7 +108,7 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch, error) {
 	e.evictLocked()
 	b := e.store.Batch(id)
-	if b == nil || e.rules.Check(who, access.Request{Action: access.See, Owner: b.Owner()}) != nil {
+	if b == nil || e.rules.Load().Check(who, access.Request{Action: access.See, Owner: b.Owner()}) != nil {
 		return nil, fmt.Errorf("%w: %s", api.ErrBatchNotFound, id)
 	}
 	return b, nil

@@ -33,7 +33,7 @@ func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filt
 			return false
 		}
 	}
-	return e.rules.Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
+	return e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
 }
 
 // each calls yield, under the lock, with every task after a stamp that matchesLocked

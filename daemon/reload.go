@@ -82,7 +82,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 			return
 		}
 		e.config.Store(c)
-		e.rules = rules
+		e.rules.Store(rules)
 		e.replanLocked(schedules, e.plan.States())
 		e.store.SetBounds(ledger.Bounds(c.Results))
 		rollout.AdoptLocked(&c.Limits)

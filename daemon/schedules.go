@@ -210,7 +210,7 @@ func (e *Engine) fire(r *recurring, f schedule.Fire, problem error, fx *effects.
 		err = problem
 	}
 	if err == nil {
-		err = mayRun(e.rules, r.config.Task.ScriptPath)
+		err = mayRun(e.rules.Load(), r.config.Task.ScriptPath)
 	}
 	if err != nil {
 		e.refusedLocked(f, err, fx)

@@ -109,7 +109,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		return err
 	}
 	if !a.forced {
-		err := e.rules.Check(who, access.Request{Action: access.Submit, Pool: p.Name(), ScriptPath: r.Task.ScriptPath,
+		err := e.rules.Load().Check(who, access.Request{Action: access.Submit, Pool: p.Name(), ScriptPath: r.Task.ScriptPath,
 			Source: r.Task.Gives("source")})
 		if err != nil {
 			return err

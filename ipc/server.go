@@ -51,6 +51,9 @@ type Engine interface {
 
 // Tasks are the calls about tasks.
 type Tasks interface {
+	// MaySubmit returns access.Denied if who may not submit at all. It does not wait, so
+	// that nothing of what such a caller sends need be read.
+	MaySubmit(who access.Identity) error
 	// Submit accepts t and reports its events to w, unless that is nil, perhaps before
 	// Submit returns. done is called once, from any goroutine, and does not block; it
 	// may come before Submit returns, or much later: ctx says for how long the client

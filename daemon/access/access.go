@@ -129,13 +129,23 @@ func (r *Rules) Check(id Identity, q Request) error {
 		}
 		return ErrHidden
 	}
-	if !r.Submit.nobody() && !r.Submit.has(id) {
-		return &Denied{Problem: fmt.Sprintf("uid %d is not among those who may submit (access.users, access.groups)", id.UID)}
+	if err := r.MaySubmit(id); err != nil {
+		return err
 	}
 	if who := r.Pools[q.Pool]; !who.nobody() && !who.has(id) {
 		return &Denied{Field: "pool", Problem: fmt.Sprintf("uid %d may not submit to pool %.64q", id.UID, q.Pool)}
 	}
 	return nil
+}
+
+// MaySubmit returns nil if id may submit tasks at all, whatever it may then not run or
+// not use, else an error that matches ErrDenied. It is what is known of a request
+// before anything of it has been read.
+func (r *Rules) MaySubmit(id Identity) error {
+	if r.Submit.nobody() || r.Submit.has(id) || r.Administers(id) {
+		return nil
+	}
+	return &Denied{Problem: fmt.Sprintf("uid %d is not among those who may submit (access.users, access.groups)", id.UID)}
 }
 
 // Administers reports whether id may do everything.

@@ -20,6 +20,9 @@ func (e *Engine) administer(who access.Identity) error {
 // Administers implements ipc.Engine.
 func (e *Engine) Administers(who access.Identity) bool { return e.Rules.Administers(who) }
 
+// MaySubmit implements ipc.Engine.
+func (e *Engine) MaySubmit(who access.Identity) error { return e.Rules.MaySubmit(who) }
+
 // Drain implements ipc.Engine.
 func (e *Engine) Drain(who access.Identity) error { return e.drain(who, true) }
 
