@@ -119,7 +119,7 @@ func looksLikeLines(text []byte) bool {
 
 // readWhole reads {"tasks":[…]}.
 func (b *batchBody) readWhole(text []byte) error {
-	for t, err := range task.DecodeBatch(text) {
+	for t, err := range task.ReadBatch(bytes.NewReader(text)) {
 		var whole *task.BatchError
 		if errors.As(err, &whole) {
 			return whole.Unwrap()

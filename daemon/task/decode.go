@@ -29,9 +29,13 @@ func Decode(text []byte) (*Task, error) {
 // ended returns an error if more than white space is left.
 func (s *scanner) ended() error {
 	if s.peek(); s.pos < len(s.text) {
-		return &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
+		return errTrailing()
 	}
 	return nil
+}
+
+func errTrailing() error {
+	return &FieldError{Field: "body", Problem: "more than one JSON value, or something after it", Code: "invalid_json"}
 }
 
 // task reads one task; named: its id is in the text. It checks that the text it has

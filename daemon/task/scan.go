@@ -16,7 +16,12 @@ const maxDepth = 1000
 type scanner struct {
 	text []byte
 	pos  int
+	// base counts the bytes before text in what the caller sent.
+	base int
 }
+
+// whiteSpace lists what may stand between the tokens of JSON.
+const whiteSpace = " \t\r\n"
 
 // failure reports where the text stops being JSON. The offset counts from 1, as in
 // encoding/json.
@@ -29,7 +34,7 @@ func (s *scanner) failure(expected string) error {
 		}
 	}
 	return &FieldError{Field: "body", Code: "invalid_json",
-		Problem: fmt.Sprintf("not JSON at byte %d: %s instead of %s", s.pos+1, found, expected)}
+		Problem: fmt.Sprintf("not JSON at byte %d: %s instead of %s", s.base+s.pos+1, found, expected)}
 }
 
 // peek skips white space and returns the next byte, 0 at the end: a NUL is legal
@@ -62,12 +67,14 @@ func (s *scanner) value() ([]byte, error) {
 	return s.text[start:s.pos], err
 }
 
+// skip reads one value that is nested depth deep at most.
 func (s *scanner) skip(depth int) error {
-	if depth == 0 {
+	c := s.peek()
+	if depth == 0 && (c == '{' || c == '[') {
 		return &FieldError{Field: "body", Code: "invalid_json",
-			Problem: fmt.Sprintf("nested deeper than %d at byte %d", maxDepth, s.pos+1)}
+			Problem: fmt.Sprintf("nested deeper than %d at byte %d", maxDepth, s.base+s.pos+1)}
 	}
-	switch c := s.peek(); c {
+	switch c {
 	case '{':
 		return s.members(func([]byte) error { return s.skip(depth - 1) })
 	case '[':

@@ -16,10 +16,11 @@ func (e *Engine) find(who access.Identity, a access.Action, id task.ID) (*record
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.tasks[id]
+	owner, evicted := e.evicted[id]
 	switch {
 	case r != nil && e.Rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil:
 		return r, nil
-	case e.evicted[id]:
+	case evicted && e.Rules.Check(who, access.Request{Action: a, Owner: owner}) == nil:
 		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
 	}
 	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
@@ -29,9 +30,9 @@ func (e *Engine) find(who access.Identity, a access.Action, id task.ID) (*record
 func (e *Engine) Evict(id task.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.evicted[id] = e.tasks[id].owner
 	delete(e.tasks, id)
 	e.order = slices.DeleteFunc(e.order, func(r *record) bool { return r.task.ID == id })
-	e.evicted[id] = true
 }
 
 func (r *record) view() task.View {
@@ -90,6 +91,10 @@ func (e *Engine) stop(id task.ID) {
 
 // Rerun implements ipc.Engine.
 func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+	if err := e.Rules.MaySubmit(who); err != nil {
+		done(task.View{}, err)
+		return
+	}
 	r, err := e.find(who, access.See, id)
 	if err != nil {
 		done(task.View{}, err)
