@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
@@ -101,7 +102,7 @@ type unfinished struct {
 // takeOver restores one task from the journal, and returns it if it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
-	p, err := e.poolForLocked(r.Task)
+	p, err := e.poolForLocked(r.Task, access.Identity{})
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
 	}

@@ -24,9 +24,10 @@ import (
 // until when the client waits for that, and the task is withdrawn when it does not any
 // more.
 //
-// Errors: a task.FieldError when t can't run here, access.Denied, task.ErrConflict
-// when the id names another task, task.ErrQueueFull, task.ErrNoSpace,
-// api.ErrDraining.
+// Errors, in this order: access.Denied when the caller may not submit; a task.FieldError
+// for a field that is not served here; access.Denied for the pool or the script, and a
+// task.FieldError for a script that is not there; task.ErrConflict when the id names
+// another task; api.ErrDraining, task.ErrQueueFull, task.ErrNoSpace.
 func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	a, err := e.prepare(who, t)
 	if err != nil {
@@ -68,9 +69,17 @@ func refuseUnserved(t *task.Task) error {
 	return t.Refuse(unserved()...)
 }
 
-// prepare does the part of the admission of t that needs no lock.
+// prepare does the part of the admission of t that needs no lock. Nothing is told to a
+// caller but what is wrong with its own input before it is known that it may have t run:
+// whether a file exists, or an id is taken, is not for who may not.
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
+	if err := e.MaySubmit(who); err != nil {
+		return nil, err
+	}
 	a, err := e.newAdmission(who, t)
+	if err == nil {
+		err = e.permit(who, t)
+	}
 	if err == nil && t.ScriptPath != "" {
 		err = e.scripts.check(t.ScriptPath, e.uptime())
 	}
@@ -104,14 +113,12 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	p, err := e.poolForLocked(r.Task)
+	p, err := e.poolForLocked(r.Task, who)
 	if err != nil {
 		return err
 	}
-	if !a.forced {
-		err := e.rules.Load().Check(who, access.Request{Action: access.Submit, Pool: p.Name(), ScriptPath: r.Task.ScriptPath,
-			Source: r.Task.Gives("source")})
-		if err != nil {
+	if !a.forced { // again: a reload may have come between
+		if err := e.rules.Load().Check(who, submission(r.Task, p.Name())); err != nil {
 			return err
 		}
 	}
@@ -150,6 +157,10 @@ func entryFor(r *ledger.Record) queue.Entry {
 // Rerun submits a copy of a task, with a new id and for this caller, and answers as
 // Submit does. The copy has no idempotency key, run_at, delay or expires_at.
 func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+	if err := e.MaySubmit(who); err != nil {
+		done(task.View{}, err)
+		return
+	}
 	var again task.Task
 	if err := e.withTask(ctx, who, access.See, id, func(r *ledger.Record) { again = *r.Task }); err != nil {
 		done(task.View{}, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"cpulb/daemon/task"
@@ -41,18 +42,39 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if out == nil {
 		return
 	}
-	for ev, err := range events {
+	for some, err := range events {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
-		line := encodeEvent(ev)
-		if sse {
-			line = serverSent(ev, line)
+		var text [][]byte
+		for _, ev := range some {
+			line := encodeEvent(ev)
+			if sse {
+				line = serverSent(ev, line)
+			}
+			text = bundle(text, line)
 		}
-		if !out.write(line...) {
+		if !out.write(text...) {
 			return
 		}
 	}
+}
+
+// ownPiece is from what size on a piece of a line is not copied.
+const ownPiece = 32 << 10
+
+// bundle appends the pieces of a line to text, small ones to the piece before: one event of many
+// does not take a write of its own.
+func bundle(text, line [][]byte) [][]byte {
+	for _, piece := range line {
+		last := len(text) - 1
+		if last < 0 || len(piece) >= ownPiece || len(text[last]) >= ownPiece {
+			text = append(text, slices.Clip(piece))
+			continue
+		}
+		text[last] = append(text[last], piece...)
+	}
+	return text
 }
 
 // cursor reads the cursor after which events are wanted: the latest that is given. A

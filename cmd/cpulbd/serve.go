@@ -69,9 +69,9 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	server := ipc.NewServer(engine, ipc.Options{
-		BodyBytes:      c.Limits.BodyBytes,
-		MaxConnections: c.Limits.Connections,
-		Logger:         log.Named("ipc"),
+		BodyBytes:   c.Limits.BodyBytes,
+		Connections: func() int { return engine.Config().Limits.Connections },
+		Logger:      log.Named("ipc"),
 	})
 	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
 	return s.run(listener)
