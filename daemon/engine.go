@@ -84,7 +84,9 @@ type Engine struct {
 	programs programs
 	metrics  *metrics
 	timers   timers
-	journal  *journal.Journal // nil: none is kept
+	// turnstile is before mu, for those who only read.
+	turnstile turnstile
+	journal   *journal.Journal // nil: none is kept
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
@@ -142,7 +144,8 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
+		turnstile: turnstile{callers: map[uint32]*passing{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))

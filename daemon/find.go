@@ -33,7 +33,7 @@ func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*
 func (e *Engine) withTask(ctx context.Context, who access.Identity, a access.Action, id task.ID, f func(*ledger.Record)) (err error) {
 	for {
 		var outcome <-chan struct{}
-		e.do(func(*effects.List) {
+		e.read(who, func(*effects.List) {
 			var r *ledger.Record
 			if r, err = e.findLocked(who, a, id); err != nil {
 				return
@@ -92,7 +92,7 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 		return nil, err
 	}
 	var res *task.Result
-	e.do(func(*effects.List) {
+	e.read(who, func(*effects.List) {
 		if res = r.Result(); res != nil {
 			e.store.Given(1)
 		}
@@ -116,7 +116,7 @@ func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch
 
 // Batch reports how far a batch is. Errors: api.ErrBatchNotFound.
 func (e *Engine) Batch(who access.Identity, id task.ID) (v api.BatchView, err error) {
-	e.do(func(*effects.List) {
+	e.read(who, func(*effects.List) {
 		var b *ledger.Batch
 		if b, err = e.findBatchLocked(who, id); err == nil {
 			v = b.View()

@@ -69,12 +69,15 @@ type Tasks interface {
 	View(ctx context.Context, who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
-	// Events yields what has happened and waits for the rest; so does BatchResults.
-	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
+	// Events yields what has happened, some at a time, and waits for the rest; so does
+	// BatchResults, one at a time.
+	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
 	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
-	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	// List yields a page of tasks, which it does not have at once, and returns
+	// api.Listing.Next. Before an error nothing is yielded.
+	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
 	CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error)
 	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
@@ -226,7 +229,7 @@ func (s *Server) routes() http.Handler {
 			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
-		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
+		mux.HandleFunc(path, s.otherMethod(allowed(handlers)))
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -239,6 +242,15 @@ func (s *Server) routes() http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
 		}
 	})
+}
+
+// allowed lists the methods of a path. The mux has HEAD wherever there is GET.
+func allowed(handlers map[string]http.HandlerFunc) []string {
+	methods := slices.Sorted(maps.Keys(handlers))
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	return methods
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {

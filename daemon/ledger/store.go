@@ -239,20 +239,17 @@ func (s *Store) index(stamp int64) (int, bool) {
 	return slices.BinarySearchFunc(s.order, stamp, func(p placed, stamp int64) int { return cmp.Compare(p.stamp, stamp) })
 }
 
-// After calls yield with up to n tasks that were submitted after a stamp, in order,
-// until yield returns false. It returns the last stamp and whether there may be more.
+// After looks at up to n places in the order of submission after a stamp and calls yield with
+// the tasks that are there, until it returns false. It returns the last stamp that was looked at
+// and whether there may be more.
 func (s *Store) After(stamp int64, n int, yield func(*Record) bool) (int64, bool) {
 	i, _ := s.index(stamp + 1)
 	for ; i < len(s.order); i++ {
-		r := s.order[i].record
-		if r == nil {
-			continue
-		}
 		if n--; n < 0 {
 			return stamp, true
 		}
-		stamp = r.stamp
-		if !yield(r) {
+		stamp = s.order[i].stamp
+		if r := s.order[i].record; r != nil && !yield(r) {
 			return stamp, true
 		}
 	}
