@@ -1,12 +1,15 @@
 package ipc
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/internal/rawio"
 	"cpulb/internal/share"
 )
 
@@ -88,13 +91,33 @@ func (l *bounded) full(uid uint32) error {
 	return &requestError{code: codeTooManyConnections, detail: fmt.Sprintf(detail, n)}
 }
 
-// conn is a connection as net/http sees it. Its writes fail when the client does
-// not take a piece within stall; a long answer may take as long as it makes progress.
+// conn is a connection as net/http sees it. A client that ends its own writing is still
+// there. Writes fail when the client does not take a piece within stall; a long answer may take as long as it makes progress.
 type conn struct {
 	*net.UnixConn
 	who     access.Identity
 	stall   time.Duration
 	release func()
+}
+
+// Read implements io.Reader. While net/http has a request answered it reads a single byte,
+// to notice that the client goes: at the end of the input it would end the request, and
+// some clients (nc -N, socat) end their own writing alone and wait for the answer. So that
+// read goes on until the client has really gone, or has its deadline. A body is read in
+// larger pieces: one that stops in the middle is an error at once.
+func (c *conn) Read(p []byte) (n int, err error) {
+	n, err = c.UnixConn.Read(p)
+	if len(p) != 1 || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	raw, wrong := rawio.New(c.UnixConn)
+	if wrong == nil {
+		wrong = raw.AwaitHangup()
+	}
+	if wrong != nil {
+		return 0, wrong
+	}
+	return 0, io.EOF
 }
 
 // Write implements io.Writer.

@@ -90,7 +90,8 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 }
 
 func deliberate(q url.Values, f *api.Filter) error {
-	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
+	none := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{})
+	if all := q.Get("all"); all != "true" && (none || all != "") {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
 			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
 	}

@@ -229,7 +229,7 @@ func (s *Server) routes() http.Handler {
 			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
-		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
+		mux.HandleFunc(path, s.otherMethod(allowed(handlers)))
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -242,6 +242,15 @@ func (s *Server) routes() http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
 		}
 	})
+}
+
+// allowed lists the methods of a path. The mux has HEAD wherever there is GET.
+func allowed(handlers map[string]http.HandlerFunc) []string {
+	methods := slices.Sorted(maps.Keys(handlers))
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	return methods
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {

@@ -20,8 +20,8 @@ type scanner struct {
 	base int
 }
 
-// whiteSpace lists what may stand between the tokens of JSON.
-const whiteSpace = " \t\r\n"
+// WhiteSpace lists what may stand between the tokens of JSON.
+const WhiteSpace = " \t\r\n"
 
 // failure reports where the text stops being JSON. The offset counts from 1, as in
 // encoding/json.

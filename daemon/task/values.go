@@ -26,7 +26,7 @@ func (v *values) peek() (byte, error) {
 			return 0, nil
 		case err != nil:
 			return 0, err
-		case strings.IndexByte(whiteSpace, next[0]) < 0:
+		case strings.IndexByte(WhiteSpace, next[0]) < 0:
 			return next[0], nil
 		}
 		v.drop(1)
@@ -172,7 +172,7 @@ func (b *border) find(text []byte) (n int, ended bool) {
 			if b.quoted = c != '"'; !b.quoted && b.depth == 0 {
 				return i + 1, true
 			}
-		case b.depth == 0 && b.begun && strings.IndexByte(whiteSpace+`,:"[]{}`, c) >= 0:
+		case b.depth == 0 && b.begun && strings.IndexByte(WhiteSpace+`,:"[]{}`, c) >= 0:
 			return i, true // a number or a word ends before that
 		case c == '"':
 			b.quoted = true
