@@ -14,13 +14,13 @@ socket {
   group = "" # a name; empty: the daemon's own group
 }
 
-# Tasks that wait for a worker, over all pools. When it is full, a new task is
-# refused with 429 and the caller may try again.
+# Tasks that wait for a worker, over all pools. When it is full, or one caller has
+# its share of it, a new task is refused with 429 and the caller may try again.
 queue {
   max_tasks          = 100000
-  max_bytes          = "1GiB"   # of their params together
+  max_bytes          = "1GiB"   # of all that they have together
   policy             = "reject" # or "block", which keeps the caller waiting, or "drop_oldest"
-  concurrency_limit  = 1        # how many tasks with one concurrency_key run at a time
+  concurrency_limit  = 1        # how many of a caller's tasks with one concurrency_key run at a time
   concurrency_limits = {}       # the same for single keys: { database = 4 }
 }
 

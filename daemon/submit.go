@@ -126,6 +126,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	r.Pool = p
 	e.store.Stamp(r, now)
 	entry := entryFor(r)
+	entry.Whole = e.rules.Load().Administers(who)
 	a.held = e.journal != nil && !r.Volatile || e.config.Load().Queue.Policy == "block"
 	entry.Held = a.held
 	if a.forced {
@@ -139,14 +140,30 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		return &task.FieldError{Field: "params", Code: "queue_full",
 			Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
 	case err != nil:
-		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
+		return fmt.Errorf("%w: %s", task.ErrQueueFull, fullReason(err))
 	}
 	return nil
 }
 
+// fullReason says for people what there is no room in, and what to wait for.
+func fullReason(err error) string {
+	var full *queue.FullError
+	if !errors.As(err, &full) {
+		return err.Error()
+	}
+	in, unit, what := "the whole queue", "tasks", "some"
+	if full.Share {
+		in, what = "your share of the queue", "some of yours"
+	}
+	if full.Bytes {
+		unit = "bytes"
+	}
+	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have started", in, full.Has, full.Most, unit, what)
+}
+
 // entryFor describes r to the queue.
 func entryFor(r *ledger.Record) queue.Entry {
-	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
+	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: r.Task.Size()}
 	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
 		entry.Times = r.Times()
