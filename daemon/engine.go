@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -93,6 +92,10 @@ type Engine struct {
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
+	// signs are seen without the lock.
+	signs signs
+	// descriptors is what Descriptors returns.
+	descriptors atomic.Int64
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
@@ -151,6 +154,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.descriptors.Store(descriptors(layouts))
 	rules, schedules, err := resolve(o.Config, o.Private)
 	if err != nil {
 		return nil, err
@@ -264,6 +268,7 @@ func (e *Engine) locked(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
 	f()
+	e.signs.show(e.readinessLocked())
 }
 
 // evictLocked drops the results that are no longer kept.
@@ -310,22 +315,3 @@ func (e *Engine) Start(ctx context.Context) error {
 func (e *Engine) Config() *config.Config { return e.config.Load() }
 
 func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
-
-// Ready says why tasks can't run now: the daemon is stopping, or a pool has no
-// worker. Nil means that every pool has one.
-func (e *Engine) Ready() (err error) {
-	e.do(func(*effects.List) { err = e.readyLocked() })
-	return err
-}
-
-func (e *Engine) readyLocked() error {
-	if e.draining || !e.running {
-		return api.ErrDraining
-	}
-	for _, p := range e.fleet.PoolsLocked() {
-		if p.Ready() == 0 {
-			return fmt.Errorf("pool %q has no ready worker", p.Name())
-		}
-	}
-	return nil
-}

@@ -124,8 +124,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 
 // quiet is the logger for go-plugin's own messages, which it logs at Debug: at Info
 // they report only that a process has ended, at Warn that it did not when it was
-// asked to, and we log both ourselves. The worker's log comes through Named and keeps
-// its levels.
+// asked to, and we log both ourselves.
 type quiet struct{ hclog.Logger }
 
 // Warn implements hclog.Logger.
