@@ -24,7 +24,7 @@ func haveWatches(f *daemontest.Farm, uid uint32, want int64) {
 
 func TestAWatchIsGivenBackHoweverItEnds(t *testing.T) {
 	c := daemontest.One(1, 1)
-	c.Queue.MaxTasks, c.Queue.Policy = 2, "block"
+	c.Queue.MaxTasks, c.Queue.Policy = 3, "block" // one runs, two have their share of the queue, one is in line
 	daemontest.On(t, c, func(f *daemontest.Farm) {
 		who := stranger
 		tasks := make([]*task.Task, 4)
