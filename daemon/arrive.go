@@ -32,6 +32,8 @@ const (
 type admission struct {
 	record *ledger.Record
 	batch  task.ID
+	// line is its place there.
+	line int
 	// forced: it is admitted even when the queue is full. held: the queue keeps its
 	// place, but does not let it leave before it is accepted.
 	forced, held bool
@@ -81,6 +83,10 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (mem
 	r := a.record
 	if known := e.knownLocked(r); known != nil {
 		return e.again(who, a, known, fx), false
+	}
+	if err := e.hasRunLocked(who, r); err != nil {
+		a.answer(task.View{}, err, fx)
+		return nil, false
 	}
 	if err := e.placeLocked(who, a); err != nil {
 		a.answer(task.View{}, err, fx)
