@@ -33,6 +33,8 @@ type admission struct {
 	comparison
 	record *ledger.Record
 	batch  task.ID
+	// line is its place there.
+	line int
 	// forced: it is admitted even when the queue is full. held: the queue keeps its
 	// place, but does not let it leave before it is accepted.
 	forced, held bool
@@ -83,6 +85,10 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (mem
 	r := a.record
 	if known := e.knownLocked(r); known != nil {
 		return e.again(who, a, known, fx), false
+	}
+	if err := e.hasRunLocked(who, r); err != nil {
+		a.answer(task.View{}, err, fx)
+		return nil, false
 	}
 	err := e.watchLocked(who, r, a.watcher)
 	if err == nil {

@@ -272,29 +272,6 @@ func (e *Engine) locked(f func()) {
 	e.signs.show(e.readinessLocked())
 }
 
-// evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
-
-// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
-// them.
-func (e *Engine) forgetLocked(gone ledger.Evicted) {
-	if e.journal == nil || len(gone.Records) == 0 {
-		return
-	}
-	var ops []journal.Op
-	for _, r := range gone.Records {
-		if !r.Volatile {
-			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
-		}
-	}
-	if len(ops) > 0 {
-		for b := range gone.Batches {
-			ops = e.noteBatch(ops, b)
-		}
-		e.journal.Append(journal.Whenever, nil, ops...)
-	}
-}
-
 // Start starts every worker and returns when all are ready. If one can't start,
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.

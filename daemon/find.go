@@ -17,11 +17,12 @@ import (
 // its way in. Errors: task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
 	e.evictLocked()
-	r, err := e.store.Find(id)
+	may := func(owner uint32) error { return e.rules.Load().Check(who, access.Request{Action: a, Owner: owner}) }
+	r, err := e.store.Find(id, func(owner uint32) bool { return may(owner) == nil })
 	if err != nil {
 		return nil, err
 	}
-	err = e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner})
+	err = may(r.Owner)
 	if errors.Is(err, access.ErrHidden) {
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
