@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
@@ -16,6 +17,7 @@ import (
 // piece is what a reader gets at once.
 type piece[T any] struct {
 	items []T
+	bytes int64 // of them
 	// last: nothing follows. more is closed when something does; follow waits for it when
 	// there are no items.
 	last bool
@@ -24,13 +26,21 @@ type piece[T any] struct {
 	err error
 }
 
+// portion is how much a reader gets at once: so that it holds up nobody, and keeps little of
+// what goes while it is slow.
+func portion() ledger.Portion { return ledger.Portion{Items: 250, Bytes: 256 << 10} }
+
 // follow yields what next, which is called under the lock, returns, piece by piece to
 // the last. The error within is ctx's, or api.ErrDraining, naming what was followed,
-// when the engine ends before. A reader, however slow, holds up nobody.
+// when the engine ends before. A reader, however slow, holds up nobody, and many of one
+// caller hold up those of others no more than a few.
 func follow[T any](ctx context.Context, e *Engine, who access.Identity, what string, next func() piece[T], yield func([]T, error) bool) {
+	defer e.turnstile.follows(who.UID)()
 	for {
+		e.turnstile.pause(ctx, who.UID)
 		var p piece[T]
 		e.read(who, func(*effects.List) { p = next() })
+		e.turnstile.charge(who.UID, time.Duration(len(p.items))*itemCost+time.Duration(p.bytes)*byteCost)
 		switch {
 		case len(p.items) > 0 && !yield(p.items, nil):
 			return
@@ -82,11 +92,13 @@ func (e *Engine) Events(
 
 // eventsAfter returns what log, of r, has after a cursor, which it moves on.
 func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p piece[*task.Event]) {
-	p.items, p.more = log.After(*after)
-	if n := len(p.items); n > 0 {
-		*after = p.items[n-1].Cursor
+	p.items, p.more = log.After(*after, portion())
+	for _, ev := range p.items {
+		p.bytes += ledger.SizeOf(ev)
+		*after = ev.Cursor
 	}
-	p.last = r.Result() != nil // which is the last in the log
+	n := len(p.items)
+	p.last = r.Result() != nil && (n == 0 || p.items[n-1].Kind == task.EventResult)
 	if r.Phase() == ledger.Refused {
 		p.err = fmt.Errorf("%w: %s", task.ErrNotFound, r.Task.ID) // it waited for room, and was withdrawn or refused
 	}
@@ -112,8 +124,11 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			e.evictLocked()
-			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
+			p.items, from, p.last, p.more = b.Results(from, portion())
 			e.store.Given(len(p.items))
+			for _, res := range p.items {
+				p.bytes += res.Size()
+			}
 			return p
 		}, each(yield))
 	}, nil
@@ -134,6 +149,3 @@ func each[T any](yield func(T, error) bool) func([]T, error) bool {
 		return true
 	}
 }
-
-// resultsAtOnce bounds for how long the engine is held up by a reader.
-const resultsAtOnce = 1000
