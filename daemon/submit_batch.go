@@ -25,14 +25,17 @@ func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.I
 	m := members{batch: id}
 	var waiting []*asker
 	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
-		e.do(func(fx *effects.List) {
-			e.admitSome(who, some, &m, fx)
-			for _, a := range some {
-				if a.submitter.blocked() {
-					waiting = append(waiting, a.submitter)
+		for len(some) > 0 {
+			e.do(func(fx *effects.List) {
+				e.admitSome(who, some, &m, fx)
+				for _, a := range some {
+					if a.unclear == nil && a.submitter.blocked() {
+						waiting = append(waiting, a.submitter)
+					}
 				}
-			}
-		})
+			})
+			some = slices.DeleteFunc(some, func(a *admission) bool { return !a.clear(a.record.Task) })
+		}
 	}
 	if !e.gather(&m, g) {
 		g.one()
