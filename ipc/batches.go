@@ -119,7 +119,7 @@ func looksLikeLines(text []byte) bool {
 
 // readWhole reads {"tasks":[…]}.
 func (b *batchBody) readWhole(text []byte) error {
-	for t, err := range task.DecodeBatch(text) {
+	for t, err := range task.ReadBatch(bytes.NewReader(text)) {
 		var whole *task.BatchError
 		if errors.As(err, &whole) {
 			return whole.Unwrap()
@@ -134,7 +134,7 @@ func (b *batchBody) readLines(text []byte) {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
-		if line = bytes.TrimSpace(line); len(line) > 0 {
+		if line = bytes.Trim(line, task.WhiteSpace); len(line) > 0 {
 			t, err := task.Decode(line)
 			b.add(t, err, number)
 		}
@@ -173,7 +173,10 @@ func (s *Server) getBatchResults(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	out := s.flow(w, ndjson)
+	out := s.flow(w, r, ndjson)
+	if out == nil {
+		return
+	}
 	for result, err := range results {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the results can be asked for again

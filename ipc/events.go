@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"cpulb/daemon/task"
@@ -37,34 +38,67 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if sse {
 		kind = eventStream
 	}
-	out := s.flow(w, kind)
-	for ev, err := range events {
+	out := s.flow(w, r, kind)
+	if out == nil {
+		return
+	}
+	for some, err := range events {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
-		line := encodeEvent(ev)
-		if sse {
-			line = serverSent(ev, line)
+		var text [][]byte
+		for _, ev := range some {
+			line := encodeEvent(ev)
+			if sse {
+				line = serverSent(ev, line)
+			}
+			text = bundle(text, line)
 		}
-		if !out.write(line...) {
+		if !out.write(text...) {
 			return
 		}
 	}
 }
 
-// cursor reads the cursor after which events are wanted.
-func cursor(r *http.Request) (c task.Cursor, err error) {
-	text, field := r.URL.Query().Get("after"), "after"
-	if text == "" {
-		text, field = r.Header.Get("Last-Event-ID"), "Last-Event-ID"
+// ownPiece is from what size on a piece of a line is not copied.
+const ownPiece = 32 << 10
+
+// bundle appends the pieces of a line to text, small ones to the piece before: one event of many
+// does not take a write of its own.
+func bundle(text, line [][]byte) [][]byte {
+	for _, piece := range line {
+		last := len(text) - 1
+		if last < 0 || len(piece) >= ownPiece || len(text[last]) >= ownPiece {
+			text = append(text, slices.Clip(piece))
+			continue
+		}
+		text[last] = append(text[last], piece...)
 	}
-	if text == "" {
-		return c, nil
+	return text
+}
+
+// cursor reads the cursor after which events are wanted: the latest that is given. A
+// browser that reconnects sends the address it began with, and how far it came.
+func cursor(r *http.Request) (latest task.Cursor, err error) {
+	for _, given := range []struct {
+		field  string
+		values []string
+	}{{"after", r.URL.Query()["after"]}, {"Last-Event-ID", r.Header.Values("Last-Event-ID")}} {
+		for _, text := range given.values {
+			var c task.Cursor
+			if text == "" {
+				continue
+			}
+			if err := c.UnmarshalText([]byte(text)); err != nil {
+				return c, &requestError{code: codeBadQuery, field: given.field,
+					detail: fmt.Sprintf("%s: %.64q is not a cursor such as \"1.12\"", given.field, text)}
+			}
+			if c.Compare(latest) > 0 {
+				latest = c
+			}
+		}
 	}
-	if err := c.UnmarshalText([]byte(text)); err != nil {
-		return c, &requestError{code: codeBadQuery, field: field, detail: fmt.Sprintf("%s: %.64q is not a cursor such as \"1.12\"", field, text)}
-	}
-	return c, nil
+	return latest, nil
 }
 
 // serverSent frames one line as an event (HTML, section 9.2).

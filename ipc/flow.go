@@ -14,11 +14,15 @@ type flow struct {
 	control *http.ResponseController
 }
 
-// flow begins an answer; what follows can't be an error any more.
-func (s *Server) flow(w http.ResponseWriter, kind string) *flow {
+// flow begins an answer; what follows can't be an error any more. nil: there is nothing to
+// follow, HEAD asks for the beginning alone.
+func (s *Server) flow(w http.ResponseWriter, r *http.Request, kind string) *flow {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	f := &flow{w, http.NewResponseController(w)}
 	_ = f.control.Flush() // an error: the client has gone, and the first write says so
 	return f

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+
+	"cpulb/daemon/task"
 )
 
 // lineBuffer is the size of a read; a line up to this length is not copied.
@@ -25,7 +27,7 @@ func (l *lines) next() ([]byte, error) {
 	for {
 		l.number++
 		text, err := l.read()
-		if text = bytes.TrimSpace(text); err != nil || len(text) > 0 {
+		if text = bytes.Trim(text, task.WhiteSpace); err != nil || len(text) > 0 {
 			return text, err
 		}
 	}

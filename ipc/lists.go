@@ -19,11 +19,59 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	list, err := s.engine.List(r.Context(), peer(r), f, p)
-	if errors.Is(err, api.ErrBadCursor) {
-		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
+	var list *listing // begun with the first task
+	next, err := s.engine.List(r.Context(), peer(r), f, p, func(v task.View) bool {
+		if list == nil {
+			list = beginList(w)
+		}
+		return list.add(v)
+	})
+	switch {
+	case errors.Is(err, api.ErrBadCursor):
+		s.fail(w, &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)})
+	case err != nil:
+		s.fail(w, err)
+	default:
+		if list == nil {
+			list = beginList(w)
+		}
+		list.end(next)
 	}
-	s.answer(w, http.StatusOK, list, err)
+}
+
+// listing writes an api.Listing, of which it has one task at a time.
+type listing struct {
+	w     http.ResponseWriter
+	tasks int
+}
+
+func beginList(w http.ResponseWriter) *listing {
+	w.Header().Set("Content-Type", "application/json")
+	l := &listing{w: w}
+	l.write([]byte(`{"tasks":[`))
+	return l
+}
+
+// add reports whether there is still somebody to write to.
+func (l *listing) add(v task.View) bool {
+	var text []byte
+	if l.tasks++; l.tasks > 1 {
+		text = append(text, ',')
+	}
+	return l.write(appendJSON(text, v))
+}
+
+func (l *listing) end(next string) {
+	text := []byte("]")
+	if next != "" {
+		text = appendJSON(append(text, `,"next":`...), next)
+	}
+	l.write(append(text, "}\n"...))
+}
+
+func (l *listing) write(text []byte) bool {
+	_, err := l.w.Write(text)
+	return err == nil
 }
 
 // deleteTasks cancels the tasks that the filters select. Without filters it requires
@@ -42,7 +90,8 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 }
 
 func deliberate(q url.Values, f *api.Filter) error {
-	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
+	none := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{})
+	if all := q.Get("all"); all != "true" && (none || all != "") {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
 			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
 	}

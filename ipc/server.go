@@ -59,6 +59,9 @@ type Tasks interface {
 	// may come before Submit returns, or much later: ctx says for how long the client
 	// waits for room in a full queue.
 	Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
+	// Unwatch takes w, which was handed to Submit, off the task that was answered: it is not
+	// called any more but for what is on its way.
+	Unwatch(who access.Identity, id task.ID, w task.Watcher)
 	// SubmitBatch submits tasks as one batch, in one commit. done gets the batch's id,
 	// which is that of an earlier one that was sent again, and for each task in order the
 	// id under which it is found, which an idempotency_key may make another than its own,
@@ -69,12 +72,15 @@ type Tasks interface {
 	View(ctx context.Context, who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
-	// Events yields what has happened and waits for the rest; so does BatchResults.
-	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
+	// Events yields what has happened, some at a time, and waits for the rest; so does
+	// BatchResults, one at a time.
+	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
 	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
-	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	// List yields a page of tasks, which it does not have at once, and returns
+	// api.Listing.Next. Before an error nothing is yielded.
+	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
 	CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error)
 	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
@@ -103,9 +109,9 @@ type Options struct {
 	// client is cut off. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
-	// MaxConnections bounds how many connections there are at a time, streams
-	// included; 0 means DefaultMaxConnections.
-	MaxConnections int
+	// Connections returns how many connections there may be at a time, streams included,
+	// beside MoreConnections. It is asked for each; nil means DefaultConnections.
+	Connections func() int
 	// StallTimeout is for how long a client may leave an answer unread, or a body
 	// unsent, without a byte of progress; 0 means a minute. It is not for streams,
 	// which BacklogBytes bounds.
@@ -113,8 +119,8 @@ type Options struct {
 	Logger       hclog.Logger
 }
 
-// DefaultMaxConnections is used where Options.MaxConnections is 0.
-const DefaultMaxConnections = 4096
+// DefaultConnections is how many there may be where Options.Connections is nil.
+const DefaultConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
 const (
@@ -144,14 +150,16 @@ type Server struct {
 // NewServer returns a Server for engine; Serve starts it.
 func NewServer(engine Engine, o Options) *Server {
 	o.StallTimeout = cmp.Or(o.StallTimeout, stallTimeout)
-	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
+	if o.Connections == nil {
+		o.Connections = func() int { return DefaultConnections }
+	}
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: s.withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 
@@ -224,7 +232,7 @@ func (s *Server) routes() http.Handler {
 			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
-		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
+		mux.HandleFunc(path, s.otherMethod(allowed(handlers)))
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -237,6 +245,15 @@ func (s *Server) routes() http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
 		}
 	})
+}
+
+// allowed lists the methods of a path. The mux has HEAD wherever there is GET.
+func allowed(handlers map[string]http.HandlerFunc) []string {
+	methods := slices.Sorted(maps.Keys(handlers))
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	return methods
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
