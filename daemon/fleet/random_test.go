@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
@@ -150,7 +149,8 @@ func (l *life) submitAny() {
 	case 3:
 		x.Delay = task.Duration(5 * time.Second)
 	}
-	who := access.Identity{UID: uint32(l.chance.IntN(4))} // root, and others
+	who := daemontest.Who()
+	who.UID = uint32(l.chance.IntN(4)) // root, and others
 	l.Engine.Submit(l.Context(), who, k, l, func(_ task.View, err error) {
 		if err == nil {
 			l.tasks[k.ID], l.keyed[k.ID] = script, k.Extra.ConcurrencyKey != ""

@@ -20,10 +20,11 @@ import (
 // pool.relief workers beyond its seats, whose slots only such callers may have. A worker
 // for relief goes once it has had nothing to do for pool.idle_timeout.
 //
-// A caller's part is the slots of the seats, divided by the callers that hold any. So one
-// caller alone never gets relief, and one that holds nothing always may. The slots of all
-// relief together are shared as package share does: there is one left for one more caller
-// unless many hold some. A caller whose tasks kill workers gets no relief for a while.
+// A caller's part is the slots of the seats, divided by the callers that hold any; of
+// workers with one slot each it is one. So one caller alone never gets relief, and one that
+// holds nothing always may. The slots of all relief together are shared as package share
+// does: there is one left for one more caller unless many hold some. A caller whose tasks
+// kill workers gets no relief for a while.
 
 const (
 	// reliefAfter is how long a caller who has less than its part waits until there is
@@ -72,9 +73,14 @@ func (p *Pool) Relieved(n *Lane, caller uint32) bool {
 	if n.loop {
 		slots = p.spec.LoopSlots
 	}
-	all, used, own := p.config.Relief*slots, n.held.total, n.held.of[caller]
-	return n.class.of[caller]*n.class.with(caller) < len(p.seats)*slots && share.Fits(int64(all), int64(used), int64(own), 1, false) &&
-		p.relief.blamed[caller] <= p.fleet.Elapsed()
+	has := n.class.of[caller]
+	switch {
+	case p.relief.blamed[caller] > p.fleet.Elapsed(), has > 0 && slots == 1:
+		return false
+	case has*n.class.with(caller) >= len(p.seats)*slots:
+		return false
+	}
+	return share.Fits(int64(p.config.Relief*slots), int64(n.held.total), int64(n.held.of[caller]), 1, false)
 }
 
 // behindOthers reports whether somebody else can be why there is no slot for a caller.

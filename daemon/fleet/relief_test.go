@@ -12,6 +12,7 @@ import (
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 )
 
 // Callers.
@@ -302,4 +303,20 @@ func TestADrainedPoolGetsNoRelief(t *testing.T) {
 		f.Ends("completed", 1, waits)
 		synctest.Wait()
 	})
+}
+
+// docs/workers.md says how many callers it takes until nothing of relief is left.
+func TestSoManyCallersItTakesUntilNoReliefIsLeft(t *testing.T) {
+	for slots, want := range map[int64]int{1: 1, 2: 2, 4: 3, 16: 4, 32: 5, 64: 5} {
+		used, callers := int64(0), 0
+		for used < slots {
+			callers++
+			for own := int64(0); share.Fits(slots, used, own, 1, false); own++ {
+				used++
+			}
+		}
+		if callers != want {
+			t.Errorf("%d callers have all of %d slots, not %d", callers, slots, want)
+		}
+	}
 }
