@@ -96,6 +96,7 @@ pool "io" {
 
 limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
+  in_flight     = "512MiB" # of all that is held for clients and is neither queued nor a result: bodies, answers
   connections   = 4096     # at a time, streams included; one more is refused with 503
   result_size   = "128MiB" # what a script returns, as JSON
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped

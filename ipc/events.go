@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -37,16 +36,19 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if sse {
 		kind = eventStream
 	}
-	out := s.flow(w, kind)
+	out := s.flow(w, r, kind)
 	for ev, err := range events {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
-		line := encodeEvent(ev)
-		if sse {
-			line = serverSent(ev, line)
-		}
-		if !out.write(line...) {
+		sent := out.piece(eventSize(ev), func(p *pen) {
+			if sse {
+				p.serverSent(ev)
+			} else {
+				p.event(ev)
+			}
+		})
+		if !sent {
 			return
 		}
 	}
@@ -67,12 +69,20 @@ func cursor(r *http.Request) (c task.Cursor, err error) {
 	return c, nil
 }
 
-// serverSent frames one line as an event (HTML, section 9.2).
-func serverSent(ev *task.Event, line [][]byte) [][]byte {
-	at, err := ev.Cursor.MarshalText()
-	if err != nil {
-		at = nil // a cursor always has a text
+// eventSize is about what ev takes.
+func eventSize(ev *task.Event) int64 {
+	size := int64(len(ev.Value) + len(ev.Message))
+	if ev.Result != nil {
+		size += ev.Result.Size()
 	}
-	head := fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", at, ev.Kind)
-	return append(append([][]byte{head}, bytes.TrimSuffix(bytes.Join(line, nil), []byte("\n"))), []byte("\n\n"))
+	return size
+}
+
+// serverSent writes ev as HTML, section 9.2, frames it.
+func (p *pen) serverSent(ev *task.Event) {
+	p.raw("id: ")
+	p.text = appendCursor(p.text, ev.Cursor)
+	p.raw("\nevent: " + string(ev.Kind) + "\ndata: ")
+	p.event(ev) // with one newline
+	p.raw("\n")
 }

@@ -37,6 +37,7 @@ const (
 	codeDraining           = "draining"
 	codeRestartFailed      = "restart_failed"
 	codeNotReady           = "not_ready"
+	codeTooManyInFlight    = "too_many_in_flight"
 	codeTooManyConnections = "too_many_connections"
 	codeJournalFull        = "journal_full"
 	codeInternal           = "internal"
@@ -76,6 +77,7 @@ func kinds() []kind {
 		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
 		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{nil, codeTooManyInFlight, http.StatusTooManyRequests, "Too much in flight"},
 		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
 		{api.ErrDraining, codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"path"
@@ -28,6 +29,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,6 +105,8 @@ type Options struct {
 	// client is cut off. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
+	// InFlightBytes bounds what is held for all clients together; 0 means without bound.
+	InFlightBytes int64
 	// MaxConnections bounds how many connections there are at a time, streams
 	// included; 0 means DefaultMaxConnections.
 	MaxConnections int
@@ -118,10 +122,12 @@ const DefaultMaxConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
 const (
-	headerTimeout   = 10 * time.Second
-	idleTimeout     = 2 * time.Minute
-	stallTimeout    = time.Minute
-	headerBytes     = 16 << 10
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	stallTimeout  = time.Minute
+	headerBytes   = 16 << 10
+	// lingerTimeout is how long the sender of a body that is not read has to read why.
+	lingerTimeout   = time.Second
 	backlogHeadroom = 64 << 20
 )
 
@@ -132,6 +138,8 @@ type Server struct {
 	http    *http.Server
 	// overflow is the uid of callers without one of their own; see overflowID.
 	overflow uint32
+	// inFlight is what is held for clients, in bytes.
+	inFlight *share.Pool
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections
@@ -146,10 +154,11 @@ func NewServer(engine Engine, o Options) *Server {
 	o.StallTimeout = cmp.Or(o.StallTimeout, stallTimeout)
 	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
+	o.InFlightBytes = cmp.Or(o.InFlightBytes, math.MaxInt64)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlightBytes), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: s.withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
@@ -219,6 +228,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, handlers := range s.calls() {
 		for method, handler := range handlers {
+			if check := s.rights()[method+" "+path]; check != nil {
+				handler = s.requireRight(check, handler)
+			}
 			if !slices.Contains(publicPaths(), path) {
 				handler = s.requireIdentity(handler)
 			}
@@ -233,8 +245,12 @@ func (s *Server) routes() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-		if r.ContentLength != 0 { // net/http reads the rest of the body
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
+		if r.ContentLength != 0 { // net/http reads the rest of the body, or some of it if it then closes the connection
+			patience := s.options.StallTimeout
+			if w.Header().Get("Connection") == "close" {
+				patience = lingerTimeout
+			}
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
 		}
 	})
 }

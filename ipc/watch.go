@@ -18,6 +18,8 @@ type watch struct {
 	// line is the number of the line; named, that it has an id in it.
 	line  int
 	named bool
+	// room is what its line has of the client's share, until the engine has answered.
+	room int64
 
 	mu       sync.Mutex
 	accepted bool
@@ -27,6 +29,7 @@ type watch struct {
 // answered is told the engine's answer. It queues and does not block.
 func (w *watch) answered(view task.View, err error) {
 	<-w.stream.unanswered
+	w.stream.held.give(w.room)
 	switch {
 	case err != nil:
 		w.stream.watches(-1)

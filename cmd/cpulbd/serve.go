@@ -70,6 +70,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 	}
 	server := ipc.NewServer(engine, ipc.Options{
 		BodyBytes:      c.Limits.BodyBytes,
+		InFlightBytes:  c.Limits.InFlight(),
 		MaxConnections: c.Limits.Connections,
 		Logger:         log.Named("ipc"),
 	})

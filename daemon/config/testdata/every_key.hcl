@@ -58,6 +58,7 @@ pool "least" {
 }
 limits {
   body_size     = "1GiB"
+  in_flight     = "4GiB"
   connections   = 5
   result_size   = "2MiB"
   event_size = 77
