@@ -109,7 +109,7 @@ func (st *stream) run(r *bufio.Reader) {
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
-		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: st.client}
+		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
 		st.serve(in)
 		in.long.free()
 	} else {
@@ -244,23 +244,30 @@ const patience = 100 * time.Millisecond
 
 // await calls wait, whose context ends when the connection is to end; false: it does. A
 // client that goes meanwhile is noticed, although nothing is read: what it has waiting for
-// room in the queue is withdrawn then.
+// room in the queue is withdrawn then, and the lines that it has left are carried out.
 func (st *stream) await(wait func(context.Context) error) bool {
-	ctx, cancel := context.WithCancel(st.client)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(st.client))
 	defer cancel()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		defer cancel()
 		select {
 		case <-time.After(patience):
 		case <-st.over:
+			cancel()
 			return
 		case <-ctx.Done():
 			return
 		}
-		if st.conn.AwaitHangup() == nil {
-			st.leave()
+		if st.conn.AwaitHangup() != nil { // it is cut off or ended, or the wait is over
+			cancel()
+			return
+		}
+		st.leave()
+		select {
+		case <-st.over:
+			cancel()
+		case <-ctx.Done():
 		}
 	}()
 	err := wait(ctx)
