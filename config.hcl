@@ -14,13 +14,13 @@ socket {
   group = "" # a name; empty: the daemon's own group
 }
 
-# Tasks that wait for a worker, over all pools. When it is full, a new task is
-# refused with 429 and the caller may try again.
+# Tasks that wait for a worker, over all pools. When it is full, or one caller has
+# its share of it, a new task is refused with 429 and the caller may try again.
 queue {
   max_tasks          = 100000
-  max_bytes          = "1GiB"   # of their params together
+  max_bytes          = "1GiB"   # of all that they have together
   policy             = "reject" # or "block", which keeps the caller waiting, or "drop_oldest"
-  concurrency_limit  = 1        # how many tasks with one concurrency_key run at a time
+  concurrency_limit  = 1        # how many of a caller's tasks with one concurrency_key run at a time
   concurrency_limits = {}       # the same for single keys: { database = 4 }
 }
 
@@ -97,7 +97,7 @@ pool "io" {
 limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
   in_flight     = "512MiB" # of all that is held for clients and is neither queued nor a result: bodies, answers
-  connections   = 4096     # at a time, streams included; one more is refused with 503
+  connections   = 4096     # at a time, streams included, for all users together; one more is refused with 503
   result_size   = "128MiB" # what a script returns, as JSON
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped
   event_size    = "1MiB"   # what is kept of its progress and log events

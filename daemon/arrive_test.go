@@ -54,7 +54,7 @@ func looks(f *daemontest.Farm, id task.ID) map[string]func(context.Context) (str
 			return r.ID.String(), nil
 		},
 		"events": func(ctx context.Context) (found string, err error) {
-			events, err := f.Engine.Events(ctx, daemontest.Who(), id, task.Cursor{})
+			events, err := f.Events(ctx, daemontest.Who(), id, task.Cursor{})
 			if err != nil {
 				return "", err
 			}
@@ -67,7 +67,7 @@ func looks(f *daemontest.Farm, id task.ID) map[string]func(context.Context) (str
 			return found, nil
 		},
 		"list": func(ctx context.Context) (string, error) {
-			l, err := f.Engine.List(ctx, daemontest.Who(), api.Filter{}, api.Page{})
+			l, err := f.List(ctx, daemontest.Who(), api.Filter{}, api.Page{})
 			if err == nil && len(l.Tasks) == 0 {
 				err = task.ErrNotFound
 			}
@@ -231,7 +231,7 @@ func TestATaskThatWaitsForRoomIsShownAsPending(t *testing.T) {
 		k := newTask(f, fleettest.Echo)
 		sent := send(f.Context(), f, k)
 		f.Are(task.Pending, k.ID)
-		l, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{Statuses: []task.Status{task.Pending}}, api.Page{})
+		l, err := f.List(f.Context(), daemontest.Who(), api.Filter{Statuses: []task.Status{task.Pending}}, api.Page{})
 		if err != nil || len(l.Tasks) != 1 || l.Tasks[0].ID != k.ID || sent.answers != 0 {
 			t.Errorf("listed: %+v %v; answered: %+v", l.Tasks, err, sent)
 		}

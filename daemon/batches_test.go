@@ -119,7 +119,7 @@ func TestABatchOfSomeKnownTasksHasThemAllAndLeavesTheOtherAsItWas(t *testing.T) 
 				t.Errorf("%d tasks that are a batch are another when they are sent again", len(again))
 			}
 		}
-		n, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{Batch: overlaps.id}, api.Page{})
+		n, err := f.List(f.Context(), daemontest.Who(), api.Filter{Batch: overlaps.id}, api.Page{})
 		if err != nil || len(n.Tasks) != 3 {
 			t.Errorf("listed by a batch: %d %v", len(n.Tasks), err)
 		}

@@ -109,24 +109,29 @@ func (e *Engine) answerCancels(r *ledger.Record, fx *effects.List) {
 	delete(e.cancels, r)
 }
 
+// cancelAtOnce bounds how many tasks are cancelled without letting go of the engine.
+const cancelAtOnce = 50
+
 // CancelAll stops the tasks that f selects and the caller may stop, also those on their
 // way in, and returns how many had not ended, as sure as Cancel. Tasks that are submitted
 // meanwhile may be among them or not. Errors: ctx's, api.ErrDraining: then it has been
 // done all the same.
 func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error) {
 	var all []*ledger.Record
-	e.each(who, access.Stop, &f, 0, func(r *ledger.Record) bool {
-		if !r.Phase().Over() && !r.Stopping {
-			all = append(all, r)
-		}
-		return true
-	})
+	for stamp, more := int64(0), true; more; {
+		stamp, more = e.look(who, access.Stop, &f, stamp, func(r *ledger.Record) bool {
+			if !r.Phase().Over() && !r.Stopping {
+				all = append(all, r)
+			}
+			return true
+		})
+	}
 	failing := e.journalFails()
 	count := 0
 	var need journal.Need // of all of them
 	var last task.ID
-	for some := range slices.Chunk(all, lookAtOnce/5) {
-		e.do(func(fx *effects.List) {
+	for some := range slices.Chunk(all, cancelAtOnce) {
+		e.read(who, func(fx *effects.List) {
 			for _, r := range some {
 				if r.Phase().Over() || r.Stopping {
 					continue

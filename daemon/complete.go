@@ -140,6 +140,9 @@ func (e *Engine) eventBounds() ledger.EventBounds {
 	return ledger.EventBounds{PartialBytes: limits.ResultBytes, NoteBytes: limits.EventBytes}
 }
 
+// mostReason bounds the text of an event that says why a task has another state.
+const mostReason = 1 << 10
+
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
@@ -155,7 +158,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, next.Wall.Format(time.RFC3339Nano))
 	if o.Error != nil {
-		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
+		why = task.Clip(fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message), mostReason)
 	}
 	e.notifyStatus(r, why, fx)
 }

@@ -242,7 +242,7 @@ func TestCursorsGoOnOverRestarts(t *testing.T) {
 		follow := func() (got int) {
 			ctx, cancel := context.WithTimeout(f.Context(), time.Millisecond)
 			defer cancel()
-			events, err := f.Engine.Events(ctx, daemontest.Who(), id, last)
+			events, err := f.Events(ctx, daemontest.Who(), id, last)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,13 +1,9 @@
 package daemon
 
 import (
-	"fmt"
-	"slices"
-
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
-	"cpulb/daemon/task"
 )
 
 // dispatch gives waiting tasks to free slots, unless the engine drains or too much waits
@@ -57,24 +53,3 @@ func laneOf(r *ledger.Record) int { return poolOf(r).LaneOf(r.Task, r.Suspect) }
 
 // poolOf returns the pool of a task that has one.
 func poolOf(r *ledger.Record) *fleet.Pool { return r.Pool.(*fleet.Pool) }
-
-// poolForLocked returns the pool that t names, or the first in the file that serves
-// its type and executor.
-func (e *Engine) poolForLocked(t *task.Task) (*fleet.Pool, error) {
-	for _, p := range e.fleet.PoolsLocked() {
-		c := p.Config()
-		serves := slices.Contains(c.TaskTypes, string(t.Type))
-		if t.Pool == c.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == c.Executor) {
-			return p, nil
-		}
-	}
-	if t.Pool == "" {
-		return nil, &task.FieldError{Field: "task_type", Code: "no_such_pool",
-			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
-	}
-	var names []string
-	for _, p := range e.fleet.PoolsLocked() {
-		names = append(names, p.Name())
-	}
-	return nil, &task.FieldError{Field: "pool", Code: "no_such_pool", Problem: fmt.Sprintf("no pool is named %q", t.Pool), Allowed: names}
-}

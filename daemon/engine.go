@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
-	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -85,12 +84,18 @@ type Engine struct {
 	programs programs
 	metrics  *metrics
 	timers   timers
-	journal  *journal.Journal // nil: none is kept
+	// turnstile is before mu, for those who only read.
+	turnstile turnstile
+	journal   *journal.Journal // nil: none is kept
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one
+	// signs are seen without the lock.
+	signs signs
+	// descriptors is what Descriptors returns.
+	descriptors atomic.Int64
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
@@ -139,7 +144,8 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
+		turnstile: turnstile{callers: map[uint32]*passing{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -148,6 +154,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.descriptors.Store(descriptors(layouts))
 	rules, schedules, err := resolve(o.Config, o.Private)
 	if err != nil {
 		return nil, err
@@ -261,29 +268,7 @@ func (e *Engine) locked(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
 	f()
-}
-
-// evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
-
-// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
-// them.
-func (e *Engine) forgetLocked(gone ledger.Evicted) {
-	if e.journal == nil || len(gone.Records) == 0 {
-		return
-	}
-	var ops []journal.Op
-	for _, r := range gone.Records {
-		if !r.Volatile {
-			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
-		}
-	}
-	if len(ops) > 0 {
-		for b := range gone.Batches {
-			ops = e.noteBatch(ops, b)
-		}
-		e.journal.Append(journal.Whenever, nil, ops...)
-	}
+	e.signs.show(e.readinessLocked())
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,
@@ -307,22 +292,3 @@ func (e *Engine) Start(ctx context.Context) error {
 func (e *Engine) Config() *config.Config { return e.config.Load() }
 
 func (e *Engine) limits() *config.Limits { return &e.config.Load().Limits }
-
-// Ready says why tasks can't run now: the daemon is stopping, or a pool has no
-// worker. Nil means that every pool has one.
-func (e *Engine) Ready() (err error) {
-	e.do(func(*effects.List) { err = e.readyLocked() })
-	return err
-}
-
-func (e *Engine) readyLocked() error {
-	if e.draining || !e.running {
-		return api.ErrDraining
-	}
-	for _, p := range e.fleet.PoolsLocked() {
-		if p.Ready() == 0 {
-			return fmt.Errorf("pool %q has no ready worker", p.Name())
-		}
-	}
-	return nil
-}

@@ -15,7 +15,7 @@ import (
 func TestEventsOfATaskArriveInOrder(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Chats)
-		events, err := f.Engine.Events(f.Context(), daemontest.Who(), id, task.Cursor{Attempt: -1})
+		events, err := f.Events(f.Context(), daemontest.Who(), id, task.Cursor{Attempt: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

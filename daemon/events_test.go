@@ -19,7 +19,7 @@ func eventsOf(f *daemontest.Farm, id task.ID, after task.Cursor) (all []*task.Ev
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.Context(), time.Millisecond)
 	defer cancel()
-	events, err := f.Engine.Events(ctx, daemontest.Who(), id, after)
+	events, err := f.Events(ctx, daemontest.Who(), id, after)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestWhatIsPastItsTimeIsGoneForWhoeverLooksFirst(t *testing.T) {
 			return errors.Is(err, task.ErrEvicted)
 		},
 		"its events": func(f *daemontest.Farm, k *task.Task, _ *sentBatch) bool {
-			_, err := f.Engine.Events(f.Context(), daemontest.Who(), k.ID, task.Cursor{})
+			_, err := f.Events(f.Context(), daemontest.Who(), k.ID, task.Cursor{})
 			return errors.Is(err, task.ErrEvicted)
 		},
 		"a rerun": func(f *daemontest.Farm, k *task.Task, _ *sentBatch) bool {
@@ -39,7 +39,7 @@ func TestWhatIsPastItsTimeIsGoneForWhoeverLooksFirst(t *testing.T) {
 			return errors.Is(r.err, task.ErrEvicted)
 		},
 		"a list": func(f *daemontest.Farm, _ *task.Task, _ *sentBatch) bool {
-			l, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{Statuses: []task.Status{task.Completed}}, api.Page{})
+			l, err := f.List(f.Context(), daemontest.Who(), api.Filter{Statuses: []task.Status{task.Completed}}, api.Page{})
 			return err == nil && len(l.Tasks) == 0
 		},
 		"its batch": func(f *daemontest.Farm, _ *task.Task, b *sentBatch) bool {

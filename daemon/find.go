@@ -16,11 +16,12 @@ import (
 // its way in. Errors: task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
 	e.evictLocked()
-	r, err := e.store.Find(id)
+	may := func(owner uint32) error { return e.rules.Load().Check(who, access.Request{Action: a, Owner: owner}) }
+	r, err := e.store.Find(id, func(owner uint32) bool { return may(owner) == nil })
 	if err != nil {
 		return nil, err
 	}
-	err = e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner})
+	err = may(r.Owner)
 	if errors.Is(err, access.ErrHidden) {
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
@@ -33,7 +34,7 @@ func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*
 func (e *Engine) withTask(ctx context.Context, who access.Identity, a access.Action, id task.ID, f func(*ledger.Record)) (err error) {
 	for {
 		var outcome <-chan struct{}
-		e.do(func(*effects.List) {
+		e.read(who, func(*effects.List) {
 			var r *ledger.Record
 			if r, err = e.findLocked(who, a, id); err != nil {
 				return
@@ -92,7 +93,7 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 		return nil, err
 	}
 	var res *task.Result
-	e.do(func(*effects.List) {
+	e.read(who, func(*effects.List) {
 		if res = r.Result(); res != nil {
 			e.store.Given(1)
 		}
@@ -116,7 +117,7 @@ func (e *Engine) findBatchLocked(who access.Identity, id task.ID) (*ledger.Batch
 
 // Batch reports how far a batch is. Errors: api.ErrBatchNotFound.
 func (e *Engine) Batch(who access.Identity, id task.ID) (v api.BatchView, err error) {
-	e.do(func(*effects.List) {
+	e.read(who, func(*effects.List) {
 		var b *ledger.Batch
 		if b, err = e.findBatchLocked(who, id); err == nil {
 			v = b.View()

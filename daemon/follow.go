@@ -26,19 +26,15 @@ type piece[T any] struct {
 // follow yields what next, which is called under the lock, returns, piece by piece to
 // the last. The error within is ctx's, or api.ErrDraining, naming what was followed,
 // when the engine ends before. A reader, however slow, holds up nobody.
-func follow[T any](ctx context.Context, e *Engine, what string, next func() piece[T], yield func(T, error) bool) {
-	var none T
+func follow[T any](ctx context.Context, e *Engine, who access.Identity, what string, next func() piece[T], yield func([]T, error) bool) {
 	for {
 		var p piece[T]
-		e.do(func(*effects.List) { p = next() })
-		for _, item := range p.items {
-			if !yield(item, nil) {
-				return
-			}
-		}
+		e.read(who, func(*effects.List) { p = next() })
 		switch {
+		case len(p.items) > 0 && !yield(p.items, nil):
+			return
 		case p.err != nil:
-			yield(none, p.err)
+			yield(nil, p.err)
 			return
 		case p.last:
 			return
@@ -48,21 +44,21 @@ func follow[T any](ctx context.Context, e *Engine, what string, next func() piec
 		select {
 		case <-p.more:
 		case <-ctx.Done():
-			yield(none, ctx.Err())
+			yield(nil, ctx.Err())
 			return
 		case <-e.stopped:
-			yield(none, fmt.Errorf("%w before %s", api.ErrDraining, what))
+			yield(nil, fmt.Errorf("%w before %s", api.ErrDraining, what))
 			return
 		}
 	}
 }
 
-// Events returns the task's events after a cursor: those kept, then those to come,
-// to its result. The error within is ctx's, or api.ErrDraining when the engine
+// Events returns the task's events after a cursor, some at a time: those kept, then those
+// to come, to its result. The error within is ctx's, or api.ErrDraining when the engine
 // ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
 func (e *Engine) Events(
 	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
-) (events iter.Seq2[*task.Event, error], err error) {
+) (events iter.Seq2[[]*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
 	err = e.withTask(ctx, who, access.See, id, func(found *ledger.Record) {
@@ -72,9 +68,9 @@ func (e *Engine) Events(
 	if err != nil {
 		return nil, err
 	}
-	return func(yield func(*task.Event, error) bool) {
+	return func(yield func([]*task.Event, error) bool) {
 		at := after
-		follow(ctx, e, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
+		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
 	}, nil
 }
 
@@ -96,19 +92,35 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 // api.ErrDraining. Errors: api.ErrBatchNotFound.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
 	var b *ledger.Batch
-	e.do(func(*effects.List) { b, err = e.findBatchLocked(who, id) })
+	e.read(who, func(*effects.List) { b, err = e.findBatchLocked(who, id) })
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(*task.Result, error) bool) {
 		from := 0
-		follow(ctx, e, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
+		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			e.evictLocked()
 			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
 			e.store.Given(len(p.items))
 			return p
-		}, yield)
+		}, each(yield))
 	}, nil
+}
+
+// each yields items one by one.
+func each[T any](yield func(T, error) bool) func([]T, error) bool {
+	return func(items []T, err error) bool {
+		if err != nil {
+			var none T
+			return yield(none, err)
+		}
+		for _, item := range items {
+			if !yield(item, nil) {
+				return false
+			}
+		}
+		return true
+	}
 }
 
 // resultsAtOnce bounds for how long the engine is held up by a reader.

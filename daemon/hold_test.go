@@ -136,7 +136,7 @@ func TestAPoolThatGoesWaitsForWhatDoesNotStop(t *testing.T) {
 func TestNothingIsToldOfATaskAfterItsResult(t *testing.T) {
 	daemontest.On(t, patient(), func(f *daemontest.Farm) {
 		id := deaf(f, time.Hour)
-		events, err := f.Engine.Events(f.Context(), daemontest.Who(), id, task.Cursor{})
+		events, err := f.Events(f.Context(), daemontest.Who(), id, task.Cursor{})
 		if err != nil {
 			t.Fatal(err)
 		}

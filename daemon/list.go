@@ -13,15 +13,22 @@ import (
 	"cpulb/daemon/task"
 )
 
-// What api.Page.Limit is unless it is said, and a bound on how many tasks are looked at without letting go of
-// the engine.
 const (
+	// defaultPage is what api.Page.Limit is unless it is said.
 	defaultPage = 100
-	lookAtOnce  = 5000
+	// lookAtOnce bounds how many tasks are looked at without letting go of the engine, less
+	// where the look at each is longer; viewsAtOnce and viewBytesAtOnce what a reader takes
+	// away of them.
+	lookAtOnce      = 1000
+	viewsAtOnce     = 100
+	viewBytesAtOnce = 256 << 10
 )
 
 // matchesLocked reports whether f selects r and the caller may do a with it.
 func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
+	if e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner}) != nil {
+		return false
+	}
 	if a == access.See && e.isCommitting(r) || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
 		return false
 	}
@@ -33,21 +40,22 @@ func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filt
 			return false
 		}
 	}
-	return e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner}) == nil
+	return true
 }
 
-// each calls yield, under the lock, with every task after a stamp that matchesLocked
-// accepts, until yield returns false.
-func (e *Engine) each(who access.Identity, a access.Action, f *api.Filter, stamp int64, yield func(*ledger.Record) bool) {
-	for more, stopped := true, false; more && !stopped; {
-		e.do(func(*effects.List) {
-			e.evictLocked()
-			stamp, more = e.store.After(stamp, lookAtOnce, func(r *ledger.Record) bool {
-				stopped = e.matchesLocked(who, a, f, r) && !yield(r)
-				return !stopped
-			})
+// look calls take, under the lock, with those of the next tasks after a stamp that
+// matchesLocked accepts, until it returns false. It returns the stamp of the last that was
+// looked at, and whether there may be more.
+func (e *Engine) look(
+	who access.Identity, a access.Action, f *api.Filter, stamp int64, take func(*ledger.Record) bool,
+) (last int64, more bool) {
+	e.read(who, func(*effects.List) {
+		e.evictLocked()
+		last, more = e.store.After(stamp, lookAtOnce/(1+len(f.Labels))+1, func(r *ledger.Record) bool {
+			return !e.matchesLocked(who, a, f, r) || take(r)
 		})
-	}
+	})
+	return last, more
 }
 
 // isCommitting reports whether it is not known yet whether r is accepted.
@@ -58,13 +66,13 @@ func (e *Engine) isCommitting(r *ledger.Record) bool {
 
 // caughtUp waits until everything is accepted or refused that was being committed when it
 // was called: commits that need the same are answered in order.
-func (e *Engine) caughtUp(ctx context.Context) error {
+func (e *Engine) caughtUp(ctx context.Context, who access.Identity) error {
 	type awaited struct {
 		outcome <-chan struct{}
 		id      task.ID
 	}
 	var all []awaited
-	e.do(func(*effects.List) {
+	e.read(who, func(*effects.List) {
 		for _, a := range e.newest {
 			if a != nil && e.arriving[a.record] == a {
 				all = append(all, awaited{a.outcome(), a.record.Task.ID})
@@ -79,31 +87,58 @@ func (e *Engine) caughtUp(ctx context.Context) error {
 	return nil
 }
 
-// List returns a page of the tasks that f selects, in the order of submission;
-// tasks of others are left out. Those that are being committed are waited for, until ctx
-// is done. Errors: api.ErrBadCursor, ctx's, api.ErrDraining.
-func (e *Engine) List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
-	limit := min(max(p.Limit, 0), api.MaxPage)
-	if limit == 0 {
-		limit = defaultPage
+// List calls yield, under no lock, with a page of the tasks that f selects, in the order of
+// submission, until it returns false; tasks of others are left out. It returns
+// api.Page.After for the page that follows, "" if there is none. Those that are being
+// committed are waited for, until ctx is done. Before any error nothing is yielded. Errors:
+// api.ErrBadCursor, ctx's, api.ErrDraining.
+func (e *Engine) List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error) {
+	left := min(max(p.Limit, 0), api.MaxPage)
+	if left == 0 {
+		left = defaultPage
 	}
 	stamp, err := parseStamp(p.After)
 	if err != nil {
-		return api.Listing{}, err
+		return "", err
 	}
-	if err := e.caughtUp(ctx); err != nil {
-		return api.Listing{}, err
+	if err := e.caughtUp(ctx, who); err != nil {
+		return "", err
 	}
-	l := api.Listing{Tasks: []task.View{}}
-	e.each(who, access.See, &f, stamp, func(r *ledger.Record) bool {
-		if len(l.Tasks) == limit {
-			l.Next = strconv.FormatInt(stamp, 10)
-			return false
+	last := stamp // of what was yielded
+	for more := true; more; {
+		var some views
+		stamp, more = e.look(who, access.See, &f, stamp, some.take)
+		for _, v := range some.all {
+			switch {
+			case left == 0:
+				return strconv.FormatInt(last, 10), nil
+			case !yield(v.View):
+				return "", nil
+			}
+			left, last = left-1, v.stamp
 		}
-		l.Tasks, stamp = append(l.Tasks, r.View()), r.Stamp()
-		return true
-	})
-	return l, nil
+	}
+	return "", nil
+}
+
+// views are those that a reader takes away at once.
+type views struct {
+	all   []stampedView
+	bytes int
+}
+
+type stampedView struct {
+	task.View
+	stamp int64
+}
+
+// take adds r. It reports whether there is room for more.
+func (v *views) take(r *ledger.Record) bool {
+	v.all = append(v.all, stampedView{r.View(), r.Stamp()})
+	for name, value := range r.Task.Labels {
+		v.bytes += len(name) + len(value)
+	}
+	return len(v.all) < viewsAtOnce && v.bytes < viewBytesAtOnce
 }
 
 func parseStamp(text string) (int64, error) {

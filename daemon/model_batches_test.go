@@ -220,7 +220,7 @@ func (m *crowd) check() {
 		if err != nil || v.Total != len(members) {
 			m.Errorf("batch %s: %+v %v, and it has %d tasks", id, v, err, len(members))
 		}
-		l, err := m.Engine.List(m.Context(), daemontest.Who(), api.Filter{Batch: id}, api.Page{Limit: 1000})
+		l, err := m.List(m.Context(), daemontest.Who(), api.Filter{Batch: id}, api.Page{Limit: 1000})
 		if err != nil || len(l.Tasks) != len(members) {
 			m.Errorf("batch %s lists %d tasks, and has %d: %v", id, len(l.Tasks), len(members), err)
 		}

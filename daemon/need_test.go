@@ -31,11 +31,11 @@ func TestAListWaitsForCommitsThatNeedASyncToo(t *testing.T) {
 		short, cancel := context.WithTimeout(f.Context(), time.Second)
 		defer cancel()
 		// The sync may be as fast as the write was; then nothing is to be waited for.
-		if l, err := f.Engine.List(short, daemontest.Who(), api.Filter{}, api.Page{}); len(l.Tasks) != 2 && !errors.Is(err, context.DeadlineExceeded) {
+		if l, err := f.List(short, daemontest.Who(), api.Filter{}, api.Page{}); len(l.Tasks) != 2 && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%d tasks: %v", len(l.Tasks), err)
 		}
 		close(held)
-		if l, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{}); err != nil || len(l.Tasks) != 2 {
+		if l, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{}); err != nil || len(l.Tasks) != 2 {
 			t.Errorf("%d tasks: %v", len(l.Tasks), err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/journal"
 	"cpulb/daemon/ledger"
@@ -47,15 +48,21 @@ func (e *Engine) openJournal() error {
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	var all []unfinished
+	var gone []*ledger.Grave
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err
+		}
+		if saved.Grave != nil {
+			gone = append(gone, e.restoreGrave(&saved)...)
+			continue
 		}
 		known++
 		if u := e.takeOver(&saved, j.Start()); u.record != nil {
 			all = append(all, u)
 		}
 	}
+	e.forgetGraves(gone, nil)
 	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)
@@ -101,7 +108,7 @@ type unfinished struct {
 // takeOver restores one task from the journal, and returns it if it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
 	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
-	p, err := e.poolForLocked(r.Task)
+	p, err := e.poolForLocked(r.Task, access.Identity{})
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool
 	}

@@ -61,6 +61,9 @@ func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 	if err = rollout.Prove(ctx); err == nil {
 		err = e.adopt(c, rules, schedules, rollout)
 	}
+	if err == nil {
+		e.descriptors.Store(descriptors(layouts))
+	}
 	if err != nil {
 		rollout.Discard()
 		return err
@@ -116,7 +119,6 @@ func fixed(old, c *config.Config) error {
 		{"journal.sync", func(c *config.Config) any { return c.Journal.Sync }},
 		{"journal.interval", func(c *config.Config) any { return c.Journal.Interval }},
 		{"limits.body_size", func(c *config.Config) any { return c.Limits.BodyBytes }},
-		{"limits.connections", func(c *config.Config) any { return c.Limits.Connections }},
 		{"log.format", func(c *config.Config) any { return c.Log.Format }},
 	} {
 		if !reflect.DeepEqual(key.of(old), key.of(c)) {

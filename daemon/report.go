@@ -84,7 +84,9 @@ func (e *Engine) inputQueueLocked() api.Component {
 	}}
 	switch size := e.queue.Len(); {
 	case c.Health != api.Healthy:
-	case size >= capacity || q.Blocked > 0:
+	case q.Blocked > 0:
+		c.Health, c.Reason = api.Degraded, "callers wait for room in the queue"
+	case size >= capacity:
 		c.Health, c.Reason = api.Degraded, "the queue is full"
 	case size*100 >= capacity*nearlyFull:
 		c.Health, c.Reason = api.Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
@@ -92,8 +94,9 @@ func (e *Engine) inputQueueLocked() api.Component {
 	return c
 }
 
-// nearlyFull is how many hundredths of its capacity make the queue degraded.
-const nearlyFull = 80
+// nearlyFull is how many hundredths of its capacity make the queue degraded: a little less
+// than the share of one caller alone.
+const nearlyFull = 60
 
 // slowCommit is a commit of the journal that makes it degraded.
 const slowCommit = time.Second

@@ -87,7 +87,7 @@ func (f *timetable) until(clock string) {
 // mine are the schedule's tasks by the label, in the order of submission.
 func (f *timetable) mine() []task.View {
 	f.Helper()
-	list, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{Labels: map[string]string{"schedule": "s"}}, api.Page{Limit: 1000})
+	list, err := f.List(f.Context(), daemontest.Who(), api.Filter{Labels: map[string]string{"schedule": "s"}}, api.Page{Limit: 1000})
 	if err != nil {
 		f.Fatal(err)
 	}

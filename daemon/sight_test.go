@@ -6,6 +6,8 @@ import (
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/daemontest"
+	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/task"
 )
 
 // Who a caller is, is asked before anything of what it sends is read, and for every
@@ -28,5 +30,70 @@ func TestRightsAreKnownWithoutWaitingForTheEngine(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// Whether a file exists, an id is taken or the daemon drains is not for those who may not
+// have the task run: they get one answer whatever is there.
+func TestWhoMayNotRunATaskLearnsOnlyThat(t *testing.T) {
+	c := daemontest.One(1, 1)
+	other := c.Pools[0]
+	other.Name, other.Users = "others", []string{"1002"}
+	c.Pools = append(c.Pools, other)
+	c.Access.Users = []string{"1001"}
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		known := f.Submit(fleettest.Echo)
+		allowed := access.Identity{UID: 1001, GID: 1001}
+		into := func(pool string) daemontest.Option { return func(k *task.Task) { k.Pool = pool } }
+		for _, try := range []struct {
+			name    string
+			who     access.Identity
+			options []daemontest.Option
+		}{
+			{"who may not submit", access.Identity{UID: 1003, GID: 1003}, nil},
+			{"who may not use the pool", allowed, []daemontest.Option{into("others")}},
+		} {
+			answers := map[string][]string{}
+			ask := func(what string) {
+				for name, script := range map[string]string{"a script": fleettest.Echo, "no script": "missing.py", "a folder": "."} {
+					for _, id := range []task.ID{known, task.NewID()} {
+						k := newTask(f, script)
+						k.ID = id
+						for _, o := range try.options {
+							o(k)
+						}
+						_, err, _ := answer(f, try.who, k, nil)
+						if !errors.Is(err, access.ErrDenied) {
+							t.Errorf("%s, %s, %s: %v", try.name, what, name, err)
+							continue
+						}
+						answers[err.Error()] = append(answers[err.Error()], name)
+					}
+				}
+				var again error
+				f.Engine.Rerun(f.Context(), try.who, known, func(_ task.View, err error) { again = err })
+				if again == nil || try.options == nil && !errors.Is(again, access.ErrDenied) {
+					t.Errorf("%s, %s, reruns: %v", try.name, what, again)
+				}
+			}
+			ask("serving")
+			if err := f.Engine.Drain(daemontest.Who()); err != nil {
+				t.Fatal(err)
+			}
+			ask("draining")
+			if err := f.Engine.Resume(daemontest.Who()); err != nil {
+				t.Fatal(err)
+			}
+			if len(answers) != 1 {
+				t.Errorf("%s can tell things apart: %v", try.name, answers)
+			}
+		}
+		k := newTask(f, fleettest.Echo)
+		k.Pool = "misspelt"
+		_, err, _ := answer(f, allowed, k, nil)
+		var field *task.FieldError
+		if !errors.As(err, &field) || len(field.Allowed) != 1 || field.Allowed[0] != "p" {
+			t.Errorf("a misspelt pool: %v, allowed %v", err, field)
+		}
 	})
 }

@@ -24,9 +24,10 @@ import (
 // until when the client waits for that, and the task is withdrawn when it does not any
 // more.
 //
-// Errors: a task.FieldError when t can't run here, access.Denied, task.ErrConflict
-// when the id names another task, task.ErrQueueFull, task.ErrNoSpace,
-// api.ErrDraining.
+// Errors, in this order: access.Denied when the caller may not submit; a task.FieldError
+// for a field that is not served here; access.Denied for the pool or the script, and a
+// task.FieldError for a script that is not there; task.ErrConflict when the id names
+// another task; api.ErrDraining, task.ErrQueueFull, task.ErrNoSpace.
 func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	a, err := e.prepare(who, t)
 	if err != nil {
@@ -41,10 +42,12 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 
 // submit reports whether a's submitter waits for room in the queue.
 func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
-	e.do(func(fx *effects.List) {
-		e.submitLocked(who, a, fx)
-		waits = a.submitter.blocked()
-	})
+	for again := true; again; again = a.clear(a.record.Task) {
+		e.do(func(fx *effects.List) {
+			e.submitLocked(who, a, fx)
+			waits = a.submitter.blocked()
+		})
+	}
 	return waits
 }
 
@@ -68,9 +71,17 @@ func refuseUnserved(t *task.Task) error {
 	return t.Refuse(unserved()...)
 }
 
-// prepare does the part of the admission of t that needs no lock.
+// prepare does the part of the admission of t that needs no lock. Nothing is told to a
+// caller but what is wrong with its own input before it is known that it may have t run:
+// whether a file exists, or an id is taken, is not for who may not.
 func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
+	if err := e.MaySubmit(who); err != nil {
+		return nil, err
+	}
 	a, err := e.newAdmission(who, t)
+	if err == nil {
+		err = e.permit(who, t)
+	}
 	if err == nil && t.ScriptPath != "" {
 		err = e.scripts.check(t.ScriptPath, e.uptime())
 	}
@@ -104,14 +115,12 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	if e.draining || !e.running {
 		return api.ErrDraining
 	}
-	p, err := e.poolForLocked(r.Task)
+	p, err := e.poolForLocked(r.Task, who)
 	if err != nil {
 		return err
 	}
-	if !a.forced {
-		err := e.rules.Load().Check(who, access.Request{Action: access.Submit, Pool: p.Name(), ScriptPath: r.Task.ScriptPath,
-			Source: r.Task.Gives("source")})
-		if err != nil {
+	if !a.forced { // again: a reload may have come between
+		if err := e.rules.Load().Check(who, submission(r.Task, p.Name())); err != nil {
 			return err
 		}
 	}
@@ -119,6 +128,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 	r.Pool = p
 	e.store.Stamp(r, now)
 	entry := entryFor(r)
+	entry.Whole = e.rules.Load().Administers(who)
 	a.held = e.journal != nil && !r.Volatile || e.config.Load().Queue.Policy == "block"
 	entry.Held = a.held
 	if a.forced {
@@ -132,14 +142,30 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		return &task.FieldError{Field: "params", Code: "queue_full",
 			Problem: fmt.Sprintf("larger than queue.max_bytes, %d", e.config.Load().Queue.MaxBytes)}
 	case err != nil:
-		return fmt.Errorf("%w: %d tasks wait", task.ErrQueueFull, e.queue.Len())
+		return fmt.Errorf("%w: %s", task.ErrQueueFull, fullReason(err))
 	}
 	return nil
 }
 
+// fullReason says for people what there is no room in, and what to wait for.
+func fullReason(err error) string {
+	var full *queue.FullError
+	if !errors.As(err, &full) {
+		return err.Error()
+	}
+	in, unit, what := "the whole queue", "tasks", "some"
+	if full.Share {
+		in, what = "your share of the queue", "some of yours"
+	}
+	if full.Bytes {
+		unit = "bytes"
+	}
+	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have started", in, full.Has, full.Most, unit, what)
+}
+
 // entryFor describes r to the queue.
 func entryFor(r *ledger.Record) queue.Entry {
-	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: int64(len(r.Task.Params))}
+	entry := queue.Entry{Lane: laneOf(r), Priority: r.Task.Priority, Owner: r.Owner, Bytes: r.Task.Size()}
 	if x := r.Task.Extra; x != nil {
 		entry.Key = x.ConcurrencyKey
 		entry.Times = r.Times()
@@ -150,6 +176,10 @@ func entryFor(r *ledger.Record) queue.Entry {
 // Rerun submits a copy of a task, with a new id and for this caller, and answers as
 // Submit does. The copy has no idempotency key, run_at, delay or expires_at.
 func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+	if err := e.MaySubmit(who); err != nil {
+		done(task.View{}, err)
+		return
+	}
 	var again task.Task
 	if err := e.withTask(ctx, who, access.See, id, func(r *ledger.Record) { again = *r.Task }); err != nil {
 		done(task.View{}, err)

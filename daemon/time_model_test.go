@@ -259,7 +259,7 @@ func (m *timeModel) ordered() {
 	}
 	last, seen, page := -1, 0, api.Page{Limit: 7}
 	for {
-		list, err := m.Engine.List(m.Context(), daemontest.Who(), api.Filter{}, page)
+		list, err := m.List(m.Context(), daemontest.Who(), api.Filter{}, page)
 		if err != nil {
 			m.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func TestWhoFollowsIsToldWhyItEnds(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Blocks)
 		last := func(ctx context.Context) (err error) {
-			events, err := f.Engine.Events(ctx, daemontest.Who(), id, task.Cursor{})
+			events, err := f.Events(ctx, daemontest.Who(), id, task.Cursor{})
 			if err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ func TestWhoFollowsIsToldWhyItEnds(t *testing.T) {
 		if _, err := f.Engine.Result(ctx, daemontest.Who(), id); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("who waits for its result has gone: %v", err)
 		}
-		if _, err := f.Engine.Events(f.Context(), stranger, id, task.Cursor{}); !errors.Is(err, task.ErrNotFound) {
+		if _, err := f.Events(f.Context(), stranger, id, task.Cursor{}); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("somebody else's task: %v", err)
 		}
 		got := make(chan error)
@@ -118,7 +118,7 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := func(who access.Identity, filter api.Filter) int {
-			l, err := f.Engine.List(f.Context(), who, filter, api.Page{})
+			l, err := f.List(f.Context(), who, filter, api.Page{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,12 +141,12 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 				t.Errorf("%s: %d tasks, not %d", c.why, n, c.want)
 			}
 		}
-		page, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3})
-		rest, err2 := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3, After: page.Next})
+		page, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3})
+		rest, err2 := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3, After: page.Next})
 		if err != nil || err2 != nil || len(page.Tasks) != 3 || len(rest.Tasks) != 1 || rest.Tasks[0].ID != other.ID || rest.Next != "" {
 			t.Errorf("two pages: %+v %+v: %v %v", page, rest, err, err2)
 		}
-		if _, err := f.Engine.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: "banana"}); !errors.Is(err, api.ErrBadCursor) {
+		if _, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: "banana"}); !errors.Is(err, api.ErrBadCursor) {
 			t.Errorf("after a banana: %v", err)
 		}
 		if n, err := f.Engine.CancelAll(f.Context(), stranger, api.Filter{}); err != nil || n != 1 {

@@ -59,13 +59,13 @@ func (s *Server) readBatch(w http.ResponseWriter, r *http.Request, h *hold) (*ba
 	case isLines(kind):
 		err = b.readLines(from, in.limit)
 	case kind == "application/json":
-		err = b.readWhole(from, in.limit)
+		err = b.readWhole(from)
 	default:
 		var lines bool
 		if lines, err = looksLikeLines(from); lines && err == nil {
 			err = b.readLines(from, in.limit)
 		} else if err == nil {
-			err = b.readWhole(from, in.limit)
+			err = b.readWhole(from)
 		}
 	}
 	if err == nil && len(b.places) == 0 {
@@ -149,17 +149,15 @@ func (b *batchBody) tooBad() error {
 }
 
 // readWhole reads {"tasks":[…]}.
-func (b *batchBody) readWhole(r *bufio.Reader, limit int64) error {
-	text := buffer{hold: b.hold, most: limit + 1, expected: -1}
-	defer text.free()
-	if err := text.readFrom(b.ctx, r); err != nil {
-		return err
-	}
-	for t, err := range task.DecodeBatch(text.text) {
+func (b *batchBody) readWhole(r io.Reader) error {
+	text := &counted{r: r, body: b}
+	defer text.end()
+	for t, err := range task.ReadBatch(text) {
 		var whole *task.BatchError
 		if errors.As(err, &whole) {
 			return whole.Unwrap()
 		}
+		text.next()
 		if err == nil {
 			if err := b.hold.wait(b.ctx, t.Size()+taskBytes); err != nil {
 				return err
@@ -171,6 +169,33 @@ func (b *batchBody) readWhole(r *bufio.Reader, limit int64) error {
 	}
 	return nil
 }
+
+// counted counts what is read of one task after the other, each of which is held as a
+// whole: twice, for its text grows, and is copied when it is decoded. The room for the
+// largest is kept for those that follow.
+type counted struct {
+	r          io.Reader
+	body       *batchBody
+	has, taken int64
+}
+
+// Read implements io.Reader. Its errors are for the client.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.has += 2 * int64(n)
+	if more := c.has - c.taken; more > 0 {
+		if wrong := c.body.hold.wait(c.body.ctx, more); wrong != nil {
+			return 0, wrong
+		}
+		c.taken += more
+	}
+	return n, err
+}
+
+// next begins the next task.
+func (c *counted) next() { c.has = 0 }
+
+func (c *counted) end() { c.body.hold.give(c.taken) }
 
 // lines returns where each task came from.
 func (b *batchBody) lines() []int {

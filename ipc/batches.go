@@ -149,6 +149,9 @@ func (s *Server) getBatchResults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := s.flow(w, r, ndjson)
+	if out == nil {
+		return
+	}
 	for result, err := range results {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the results can be asked for again

@@ -1,35 +1,41 @@
 package ipc
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"cpulb/daemon/access"
+	"cpulb/internal/rawio"
+	"cpulb/internal/share"
 )
 
 const (
 	// pieceBytes is how much of an answer has to be taken within StallTimeout.
 	pieceBytes = 1 << 20
-	// refusals bounds how many clients are told at a time that there is no room for
-	// them, and refusalTimeout how long each has to send its request meanwhile.
-	refusals       = 16
-	refusalTimeout = time.Second
+	// reservedPlaces are for administrators, when all other places are taken: who has to
+	// mend that gets in.
+	reservedPlaces = 32
+	// MoreConnections is how many there may be beyond those that Options allows, of
+	// administrators and of clients who are told that there is no place for them.
+	MoreConnections = reservedPlaces + refusals
 )
 
-// bounded is a listener with a bound on its connections. One too many is answered
-// at once: to leave it unaccepted would look as if the daemon hung.
+// bounded is a listener with a bound on its connections, of which each user has its
+// share. One too many is answered at once: to leave it unaccepted would look as if the
+// daemon hung.
 type bounded struct {
 	net.Listener
-	server   *Server
-	taken    chan struct{}
-	refusing chan struct{}
+	server *Server
+	// refusing has the clients who are told that there is no place for them.
+	places, reserved, refusing *share.Pool
 }
 
 func (s *Server) bounded(l net.Listener) net.Listener {
-	return &bounded{l, s, make(chan struct{}, s.options.MaxConnections), make(chan struct{}, refusals)}
+	return &bounded{Listener: l, server: s, places: share.NewPool(int64(s.options.Connections())), reserved: share.NewPool(reservedPlaces),
+		refusing: share.NewPool(refusals)}
 }
 
 // Accept implements net.Listener.
@@ -44,55 +50,73 @@ func (l *bounded) Accept() (net.Conn, error) {
 			accepted.Close()
 			return nil, fmt.Errorf("a connection of %T: the API is served on Unix sockets only", accepted)
 		}
-		select {
-		case l.taken <- struct{}{}:
-			return &conn{UnixConn: c, stall: l.server.options.StallTimeout, release: sync.OnceFunc(func() { <-l.taken })}, nil
-		default:
-			l.refuse(c)
+		who, err := identify(c)
+		if err != nil {
+			l.server.options.Logger.Warn("a client's user is unknown", "error", err)
+			who = access.Identity{UID: l.server.overflow}
 		}
+		pool := l.place(who)
+		if pool == nil {
+			l.refuse(c, who.UID)
+			continue
+		}
+		return &conn{UnixConn: c, who: who, stall: l.server.options.StallTimeout, release: sync.OnceFunc(func() { pool.Give(who.UID, 1) })}, nil
 	}
 }
 
-// refuse tells c that there are too many connections. When even those that are
-// told are many, it is just closed.
-func (l *bounded) refuse(c *net.UnixConn) {
-	select {
-	case l.refusing <- struct{}{}:
-	default:
-		c.Close()
-		return
+// place takes a place for one connection more and returns where; nil: there is none.
+func (l *bounded) place(who access.Identity) *share.Pool {
+	if n := int64(l.server.options.Connections()); n != l.places.Capacity() {
+		l.places.Resize(n)
 	}
-	go func() {
-		defer func() { <-l.refusing }()
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(refusalTimeout))
-		// A client that is answered while it writes may never read the answer.
-		_, _ = c.Read(make([]byte, headerBytes))
-		_, _ = c.Write(l.server.crowded())
-	}()
+	administers := l.server.engine.Administers(who)
+	switch caller := (share.Caller{UID: who.UID, Whole: administers}); {
+	case l.places.Take(caller, 1):
+		return l.places
+	case administers && l.reserved.Take(share.Caller{UID: who.UID}, 1): // of several, none takes all
+		return l.reserved
+	}
+	return nil
 }
 
-// crowded is the answer to one connection too many.
-func (s *Server) crowded() []byte {
-	p := problemFor(&requestError{code: codeTooManyConnections,
-		detail: fmt.Sprintf("there are %d connections already, the most that are served; close some, or use one for many tasks (POST /v1/stream)",
-			s.options.MaxConnections)})
-	text, err := json.Marshal(p)
-	if err != nil {
-		text = nil // a struct of strings is always JSON
+// full describes why there is no place for a user.
+func (l *bounded) full(uid uint32) error {
+	detail := "there are %d connections already, the most that are served; try again later"
+	n, own := l.places.Used(uid)
+	if n < l.places.Capacity() {
+		detail = "your user has %d connections already, its share of limits.connections; close some, or use one for many tasks (POST /v1/stream)"
+		n = own
 	}
-	var head strings.Builder
-	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\nConnection: close\r\n", p.Status, http.StatusText(p.Status))
-	fmt.Fprintf(&head, "Content-Type: %s\r\nContent-Length: %d\r\nRetry-After: 1\r\n\r\n", problemType, len(text))
-	return append([]byte(head.String()), text...)
+	return &requestError{code: codeTooManyConnections, detail: fmt.Sprintf(detail, n)}
 }
 
-// conn is a connection as net/http sees it. Its writes fail when the client does
-// not take a piece within stall; a long answer may take as long as it makes progress.
+// conn is a connection as net/http sees it. A client that ends its own writing is still
+// there. Writes fail when the client does not take a piece within stall; a long answer may take as long as it makes progress.
 type conn struct {
 	*net.UnixConn
+	who     access.Identity
 	stall   time.Duration
 	release func()
+}
+
+// Read implements io.Reader. While net/http has a request answered it reads a single byte,
+// to notice that the client goes: at the end of the input it would end the request, and
+// some clients (nc -N, socat) end their own writing alone and wait for the answer; and once
+// it has got the first byte of a further request it would notice nothing. So that read
+// takes nothing, and goes on until the client has really gone, or has its deadline. All
+// else is read in larger pieces: a body that stops in the middle is an error at once.
+func (c *conn) Read(p []byte) (n int, err error) {
+	if len(p) != 1 {
+		return c.UnixConn.Read(p)
+	}
+	raw, wrong := rawio.New(c.UnixConn)
+	if wrong == nil {
+		wrong = raw.AwaitHangup()
+	}
+	if wrong != nil {
+		return 0, wrong
+	}
+	return 0, io.EOF
 }
 
 // Write implements io.Writer.

@@ -3,7 +3,6 @@ package ipc_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,32 +12,6 @@ import (
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
 )
-
-func TestOneConnectionTooManyIsToldSo(t *testing.T) {
-	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{MaxConnections: 3})
-	held := []*stream{open(t, socket), open(t, socket)}
-	c := call(t, socket)
-	if resp, a := c.do("GET", "/healthz", ""); resp.StatusCode != 200 { // and is kept alive
-		t.Fatalf("the last that has room: %v", a)
-	}
-	late := call(t, socket)
-	for range 3 {
-		resp, p := late.do("POST", "/v1/tasks", body(ipctest.Echo, ""))
-		if resp.StatusCode != 503 || p["code"] != "too_many_connections" || resp.Header.Get("Retry-After") == "" || resp.Header.Get("Content-Type") != "application/problem+json" {
-			t.Fatalf("%s %v", resp.Status, p)
-		}
-	}
-	held[0].submit(ipctest.Echo, "") // those that are there go on
-	held[0].expect("accepted")
-	held[0].expect("result")
-	held[1].conn.(*net.UnixConn).CloseWrite()
-	held[1].expectEnd() // written before its place is free, so perhaps not at once
-	for {
-		if resp, _ := late.do("GET", "/healthz", ""); resp.StatusCode == 200 {
-			return
-		}
-	}
-}
 
 func TestAReaderWhoStallsHoldsUpNobody(t *testing.T) {
 	engine := ipctest.New()
@@ -78,7 +51,7 @@ func TestHeadersAreBounded(t *testing.T) {
 func TestAClientWhoStallsIsCutOff(t *testing.T) {
 	t.Parallel()
 	engine := ipctest.New()
-	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, MaxConnections: 1, StallTimeout: time.Second})
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{BodyBytes: 8 << 20, StallTimeout: time.Second, Connections: func() int { return 1 }})
 	id := task.NewID()
 	first := call(t, socket)
 	first.do("POST", "/v1/tasks", body(ipctest.Echo, fmt.Sprintf(`,"task_id":%q,"params":"%s"`, id, strings.Repeat("x", 4<<20))))

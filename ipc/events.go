@@ -37,15 +37,24 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 		kind = eventStream
 	}
 	out := s.flow(w, r, kind)
-	for ev, err := range events {
+	if out == nil {
+		return
+	}
+	for some, err := range events {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
-		sent := out.piece(eventSize(ev), func(p *pen) {
-			if sse {
-				p.serverSent(ev)
-			} else {
-				p.event(ev)
+		size := int64(0)
+		for _, ev := range some {
+			size += eventSize(ev)
+		}
+		sent := out.piece(size, func(p *pen) {
+			for _, ev := range some {
+				if sse {
+					p.serverSent(ev)
+				} else {
+					p.event(ev)
+				}
 			}
 		})
 		if !sent {
@@ -54,19 +63,28 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cursor reads the cursor after which events are wanted.
-func cursor(r *http.Request) (c task.Cursor, err error) {
-	text, field := r.URL.Query().Get("after"), "after"
-	if text == "" {
-		text, field = r.Header.Get("Last-Event-ID"), "Last-Event-ID"
+// cursor reads the cursor after which events are wanted: the latest that is given. A
+// browser that reconnects sends the address it began with, and how far it came.
+func cursor(r *http.Request) (latest task.Cursor, err error) {
+	for _, given := range []struct {
+		field  string
+		values []string
+	}{{"after", r.URL.Query()["after"]}, {"Last-Event-ID", r.Header.Values("Last-Event-ID")}} {
+		for _, text := range given.values {
+			var c task.Cursor
+			if text == "" {
+				continue
+			}
+			if err := c.UnmarshalText([]byte(text)); err != nil {
+				return c, &requestError{code: codeBadQuery, field: given.field,
+					detail: fmt.Sprintf("%s: %.64q is not a cursor such as \"1.12\"", given.field, text)}
+			}
+			if c.Compare(latest) > 0 {
+				latest = c
+			}
+		}
 	}
-	if text == "" {
-		return c, nil
-	}
-	if err := c.UnmarshalText([]byte(text)); err != nil {
-		return c, &requestError{code: codeBadQuery, field: field, detail: fmt.Sprintf("%s: %.64q is not a cursor such as \"1.12\"", field, text)}
-	}
-	return c, nil
+	return latest, nil
 }
 
 // eventSize is about what ev takes.

@@ -80,6 +80,12 @@ func TestEventsAsServerSentEventsGoOnAfterTheLastID(t *testing.T) {
 	if len(frames) != 2 || !strings.HasPrefix(frames[0], "id: 1.4\nevent: log\ndata: {\"event\":\"log\"") || !strings.HasPrefix(frames[1], "id: 1.5\nevent: result\ndata: {") {
 		t.Errorf("%q", text)
 	}
+	// A browser that reconnects sends the address that it began with, too.
+	again := c.open("GET", fmt.Sprintf("/v1/tasks/%s/events?after=1.1", v["task_id"]), "", "Accept", "text/event-stream", "Last-Event-ID", "1.3")
+	defer again.Body.Close()
+	if same, err := io.ReadAll(again.Body); err != nil || string(same) != string(text) {
+		t.Errorf("beside an earlier after: %q %v", same, err)
+	}
 	for _, frame := range frames {
 		if data := strings.Split(frame, "\n"); len(data) != 3 || !json.Valid([]byte(strings.TrimPrefix(data[2], "data: "))) {
 			t.Errorf("not one line of JSON: %q", frame)

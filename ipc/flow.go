@@ -18,11 +18,15 @@ type flow struct {
 	ctx     context.Context // of the waits for room
 }
 
-// flow begins an answer; what follows can't be an error any more.
+// flow begins an answer; what follows can't be an error any more. nil: there is nothing to
+// follow, HEAD asks for the beginning alone.
 func (s *Server) flow(w http.ResponseWriter, r *http.Request, kind string) *flow {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	f := &flow{pen{w: w}, http.NewResponseController(w), s.hold(r), r.Context()}
 	_ = f.control.Flush() // an error: the client has gone, and the first write says so
 	return f
@@ -69,7 +73,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (*body, error) {
 // failBody answers with the err for which a body was not taken.
 func (s *Server) failBody(w http.ResponseWriter, r *http.Request, err error) {
 	if code := codeFor(err); code == codeBodyTooLarge || code == codeTooManyInFlight { // the rest is not read
-		s.refuse(w, r, err)
+		s.refuseBody(w, r, err)
 		return
 	}
 	s.fail(w, err)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"cpulb/daemon/task"
 )
 
 // lineBuffer is the size of a read; a line up to this length is not copied.
@@ -34,7 +36,7 @@ func (l *lines) next() ([]byte, error) {
 	for {
 		l.number++
 		text, err := l.read()
-		if text = bytes.TrimSpace(text); l.unended && len(text) > 0 && errors.Is(err, io.EOF) {
+		if text = bytes.Trim(text, task.WhiteSpace); l.unended && len(text) > 0 && errors.Is(err, io.EOF) {
 			return text, nil
 		}
 		if err != nil || len(text) > 0 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"cpulb/daemon/task"
 	"cpulb/internal/share"
 )
 
@@ -15,7 +16,7 @@ import (
 // whole and with its number, every one over it is reported once, whatever the
 // pieces in which the bytes arrive.
 func FuzzLines(f *testing.F) {
-	for _, seed := range []string{"", "\n", "{}\n", "a\nb\n\nc\n", "0123456789012345678901234567890123456789\nx\n", "cut"} {
+	for _, seed := range []string{"", "\n", "{}\n", "a\nb\n\nc\n", "0123456789012345678901234567890123456789\nx\n", "cut", "\u2028\n", "\u00a0{}\v\n\ufeff\n"} {
 		f.Add([]byte(seed), uint8(20))
 	}
 	f.Fuzz(func(t *testing.T, text []byte, limit uint8) {
@@ -23,12 +24,12 @@ func FuzzLines(f *testing.F) {
 			hold: &hold{pool: share.NewPool(1 << 30)}}
 		parts := bytes.Split(text, []byte("\n"))
 		for i, want := range parts[:len(parts)-1] { // the last has no newline
-			long, blank := len(want) > int(limit), len(bytes.TrimSpace(want)) == 0
+			long, blank := len(want) > int(limit), len(bytes.Trim(want, task.WhiteSpace)) == 0
 			if blank && !long {
 				continue
 			}
 			got, err := in.next()
-			if in.number != i+1 || skipped(err) != long || (!long && (err != nil || !bytes.Equal(got, bytes.TrimSpace(want)))) {
+			if in.number != i+1 || skipped(err) != long || (!long && (err != nil || !bytes.Equal(got, bytes.Trim(want, task.WhiteSpace)))) {
 				t.Fatalf("line %d of %q (limit %d): got %q as %d, %v", i+1, text, limit, got, in.number, err)
 			}
 		}

@@ -19,11 +19,62 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	list, err := s.engine.List(r.Context(), peer(r), f, p)
-	if errors.Is(err, api.ErrBadCursor) {
-		err = &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)}
+	h := s.hold(r)
+	defer h.end()
+	if err := h.wait(r.Context(), pageBytes); err != nil {
+		s.fail(w, err)
+		return
 	}
-	s.answer(w, http.StatusOK, list, err)
+	list := &listing{w: w}
+	next, err := s.engine.List(r.Context(), peer(r), f, p, list.add)
+	switch {
+	case errors.Is(err, api.ErrBadCursor):
+		s.fail(w, &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)})
+	case err != nil:
+		s.fail(w, err)
+	default:
+		list.end(next)
+	}
+}
+
+// pageBytes is about what the engine gives of a list at a time: the values of tasks, which
+// may be forgotten while they are written.
+const pageBytes = 512 << 10
+
+// listing writes an api.Listing, of which it has a few tasks at a time.
+type listing struct {
+	w   http.ResponseWriter
+	pen *pen // nil before the first task: an error can still be the answer
+}
+
+func (l *listing) begin() {
+	l.w.Header().Set("Content-Type", "application/json")
+	l.pen = &pen{w: l.w}
+	l.pen.raw(`{"tasks":[`)
+}
+
+// add reports whether there is still somebody to write to.
+func (l *listing) add(v task.View) bool {
+	if l.pen == nil {
+		l.begin()
+	} else {
+		l.pen.raw(",")
+	}
+	l.pen.view(&v)
+	return l.pen.err == nil
+}
+
+func (l *listing) end(next string) {
+	if l.pen == nil {
+		l.begin()
+	}
+	l.pen.raw("]")
+	if next != "" {
+		l.pen.raw(`,"next":`)
+		l.pen.str(next)
+	}
+	l.pen.raw("}\n")
+	l.pen.flush() // an error: the client has gone
 }
 
 // deleteTasks cancels the tasks that the filters select. Without filters it requires
@@ -42,7 +93,8 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 }
 
 func deliberate(q url.Values, f *api.Filter) error {
-	if len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && q.Get("all") != "true" {
+	none := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{})
+	if all := q.Get("all"); all != "true" && (none || all != "") {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
 			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
 	}

@@ -37,28 +37,22 @@ func overflowID() uint32 {
 	return uint32(id)
 }
 
-// withPeer asks the kernel once for each connection who is at its other end.
-func (s *Server) withPeer(ctx context.Context, c net.Conn) context.Context {
-	who, err := identify(c)
-	if err != nil {
-		s.options.Logger.Warn("a client's user is unknown", "error", err)
-		return ctx
-	}
-	return context.WithValue(ctx, peerKey{}, who)
+// withPeer adds who is at the other end of a connection, of whom the kernel was asked
+// when it was accepted.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, c.(*conn).who) // what bounded.Accept returns
 }
 
-// peer returns the caller of a request that requireIdentity has let through.
+// peer returns the caller of a request; one who is unknown has the overflow uid.
 func peer(r *http.Request) access.Identity {
-	who, _ := r.Context().Value(peerKey{}).(access.Identity)
-	return who
+	return r.Context().Value(peerKey{}).(access.Identity) // which withPeer has added
 }
 
 // requireIdentity rejects callers without a uid of their own: tasks of theirs would
 // be shared by all such callers.
 func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, known := r.Context().Value(peerKey{}).(access.Identity)
-		if !known || who.UID == s.overflow {
+		if peer(r).UID == s.overflow {
 			s.fail(w, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d); "+
 				"such callers may only see the status", s.overflow)})
 			return
@@ -68,12 +62,8 @@ func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 }
 
 // identify returns whoever connected, as it was then (unix(7), SO_PEERCRED).
-func identify(c net.Conn) (access.Identity, error) {
-	conn, ok := c.(syscall.Conn)
-	if !ok {
-		return access.Identity{}, fmt.Errorf("a %T has no peer credentials", c)
-	}
-	raw, err := conn.SyscallConn()
+func identify(c syscall.Conn) (access.Identity, error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return access.Identity{}, err
 	}

@@ -35,15 +35,15 @@ func (s *Server) rights() map[string]func(access.Identity) error {
 func (s *Server) requireRight(check func(access.Identity) error, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := check(peer(r)); err != nil {
-			s.refuse(w, r, err)
+			s.refuseBody(w, r, err)
 			return
 		}
 		h(w, r)
 	}
 }
 
-// refuse is fail for a request whose body, if it has one, is not read.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// refuseBody is fail for a request whose body, if it has one, is not read.
+func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
 	}

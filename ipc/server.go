@@ -71,12 +71,15 @@ type Tasks interface {
 	View(ctx context.Context, who access.Identity, id task.ID) (task.View, error)
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
-	// Events yields what has happened and waits for the rest; so does BatchResults.
-	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error)
+	// Events yields what has happened, some at a time, and waits for the rest; so does
+	// BatchResults, one at a time.
+	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
 	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
-	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error)
+	// List yields a page of tasks, which it does not have at once, and returns
+	// api.Listing.Next. Before an error nothing is yielded.
+	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
 	CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error)
 	Batch(who access.Identity, id task.ID) (api.BatchView, error)
 	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
@@ -107,9 +110,9 @@ type Options struct {
 	BacklogBytes int64
 	// InFlightBytes bounds what is held for all clients together; 0 means without bound.
 	InFlightBytes int64
-	// MaxConnections bounds how many connections there are at a time, streams
-	// included; 0 means DefaultMaxConnections.
-	MaxConnections int
+	// Connections returns how many connections there may be at a time, streams included,
+	// beside MoreConnections. It is asked for each; nil means DefaultConnections.
+	Connections func() int
 	// StallTimeout is for how long a client may leave an answer unread, or a body
 	// unsent, without a byte of progress; 0 means a minute. It is not for streams,
 	// which BacklogBytes bounds.
@@ -117,8 +120,8 @@ type Options struct {
 	Logger       hclog.Logger
 }
 
-// DefaultMaxConnections is used where Options.MaxConnections is 0.
-const DefaultMaxConnections = 4096
+// DefaultConnections is how many there may be where Options.Connections is nil.
+const DefaultConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
 const (
@@ -152,7 +155,9 @@ type Server struct {
 // NewServer returns a Server for engine; Serve starts it.
 func NewServer(engine Engine, o Options) *Server {
 	o.StallTimeout = cmp.Or(o.StallTimeout, stallTimeout)
-	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
+	if o.Connections == nil {
+		o.Connections = func() int { return DefaultConnections }
+	}
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
 	o.InFlightBytes = cmp.Or(o.InFlightBytes, math.MaxInt64)
 	if o.Logger == nil {
@@ -160,7 +165,7 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlightBytes), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: s.withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 
@@ -236,7 +241,7 @@ func (s *Server) routes() http.Handler {
 			}
 			mux.HandleFunc(method+" "+path, handler)
 		}
-		mux.HandleFunc(path, s.otherMethod(slices.Sorted(maps.Keys(handlers))))
+		mux.HandleFunc(path, s.otherMethod(allowed(handlers)))
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -253,6 +258,15 @@ func (s *Server) routes() http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
 		}
 	})
+}
+
+// allowed lists the methods of a path. The mux has HEAD wherever there is GET.
+func allowed(handlers map[string]http.HandlerFunc) []string {
+	methods := slices.Sorted(maps.Keys(handlers))
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	return methods
 }
 
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {

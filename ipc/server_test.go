@@ -136,6 +136,18 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 		{"GET", "/v1/tasks?limit=0", "", 400, "bad_query"},
 		{"GET", "/v1/tasks?limit=1001", "", 400, "bad_query"},
 		{"GET", "/v1/tasks?after=banana", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?limit=", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?limit=5&limit=6", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?batch=", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?after=a&after=b", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?label=a=%ed%a0%80", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?label=%ff=b", "", 400, "bad_query"},
+		{"GET", "/v1/tasks?%ff=b", "", 400, "bad_query"},
+		{"POST", "/v1/tasks?wait=1s&wait=2s", body("/x.py", ""), 400, "bad_query"},
+		{"GET", "/v1/tasks/" + id + "/events?after=1.1&after=1.2", "", 400, "bad_query"},
+		{"GET", "/v1/tasks/" + id + "/result?timeout=1s&timeout=", "", 400, "bad_query"},
+		{"DELETE", "/v1/tasks?status=queued&batch=", "", 400, "bad_query"},
+		{"DELETE", "/v1/tasks?status=queued&all=no", "", 400, "bad_query"},
 		{"DELETE", "/v1/tasks", "", 400, "bad_query"},
 		{"DELETE", "/v1/tasks?all=yes", "", 400, "bad_query"},
 		{"DELETE", "/v1/tasks?all=true&limit=3", "", 400, "bad_query"},
@@ -172,8 +184,38 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 			t.Errorf("%s %.60s: Retry-After %q", x.method, x.path, retry)
 		}
 	}
-	if resp, _ := c.do("PUT", "/v1/tasks/"+id, ""); resp.Header.Get("Allow") != "DELETE, GET" {
-		t.Errorf("Allow: %q", resp.Header.Get("Allow"))
+}
+
+func TestAllowNamesTheMethodsThatWork(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	c := call(t, socket)
+	_, v := c.do("POST", "/v1/tasks", body(ipctest.Held, ""))
+	id := fmt.Sprint(v["task_id"])
+	for path, want := range map[string]string{"/v1/tasks": "DELETE, GET, POST, HEAD", "/v1/tasks/" + id: "DELETE, GET, HEAD", "/v1/tasks/" + id + "/events": "GET, HEAD",
+		"/v1/tasks/" + id + "/rerun": "POST", "/healthz": "GET, HEAD", "/metrics": "GET, HEAD", "/v1/drain": "POST"} {
+		resp, _ := c.do("PUT", path, "")
+		if got := resp.Header.Get("Allow"); got != want {
+			t.Errorf("%s allows %s, want %s", path, got, want)
+		}
+		if !strings.HasSuffix(want, "HEAD") {
+			continue
+		}
+		head := c.open("HEAD", path, "") // also of the events, which have no end yet
+		if text, err := io.ReadAll(head.Body); err != nil || head.StatusCode != 200 || len(text) > 0 {
+			t.Errorf("HEAD %s: %s %q %v", path, head.Status, text, err)
+		}
+		head.Body.Close()
+	}
+}
+
+func TestAParameterMayBeGivenTwiceAlike(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	c := call(t, socket)
+	for _, x := range [][2]string{{"POST", "/v1/tasks?wait=1m&wait=1m"}, {"POST", "/v1/tasks?wait="}, {"GET", "/v1/tasks?limit=5&limit=5"},
+		{"GET", "/v1/tasks?label=a=1&label=a=1&label=b=2&status=queued&status=running&after="}} {
+		if resp, a := c.do(x[0], x[1], body(ipctest.Echo, "")); resp.StatusCode >= 300 {
+			t.Errorf("%v: %s %v", x, resp.Status, a)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ type stream struct {
 	gone chan struct{} // closed when the connection has ended
 
 	mu       sync.Mutex
-	watching int           // tasks whose result has not been queued
+	watching int           // tasks whose result has not been queued, and cancels without an answer
 	settled  chan struct{} // made by settle, closed when watching is 0
 }
 
@@ -110,8 +110,11 @@ func (st *stream) run(r *bufio.Reader) {
 	if st.server.track(st) {
 		defer st.server.forget(st)
 		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
-		st.serve(in)
+		err := st.serve(in)
 		in.long.free()
+		if errors.Is(err, io.EOF) {
+			st.linger()
+		}
 	} else {
 		st.goAway(reasonStopping)
 	}
@@ -141,19 +144,39 @@ func (s *Server) forget(st *stream) {
 	delete(s.streams, st)
 }
 
-// serve carries out the client's lines until the connection ends or is cut off.
-func (st *stream) serve(in *lines) {
+// serve carries out the client's lines until the connection ends or is cut off. io.EOF:
+// the client sends no more.
+func (st *stream) serve(in *lines) error {
 	for !st.cut.Load() {
 		text, err := in.next()
 		switch {
 		case skipped(err):
 			st.reject(nil, in.number, err)
 		case err != nil:
-			return
+			return err
 		default:
 			st.command(text, in.number)
 		}
 	}
+	return nil
+}
+
+// linger waits until a client that has ended its own writing alone has what it asked for,
+// or goes.
+func (st *stream) linger() {
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = st.conn.AwaitHangup() // an error: it is cut off, or over
+	}()
+	select {
+	case <-st.settle():
+	case <-st.server.settled:
+	case <-st.over:
+	case <-gone:
+	}
+	_ = st.conn.SetReadDeadline(time.Unix(1, 0))
+	<-gone
 }
 
 func (st *stream) command(text []byte, line int) {
@@ -191,10 +214,12 @@ func namedID(c *task.Command) *string {
 }
 
 func (st *stream) cancel(c *task.Command, line int) {
+	st.watches(1)
 	answered := func(_ task.View, err error) {
 		if err != nil {
 			st.reject(namedID(c), line, err)
 		}
+		st.watches(-1)
 	}
 	id, err := idFrom(c.ID)
 	if err != nil {
@@ -292,17 +317,19 @@ func (st *stream) watches(change int) {
 	}
 }
 
-// settle returns a channel that is closed once no task is watched.
+// settle returns a channel that is closed once nothing is watched.
 func (st *stream) settle() <-chan struct{} {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	settled := make(chan struct{})
 	if st.watching == 0 {
+		settled := make(chan struct{})
 		close(settled)
 		return settled
 	}
-	st.settled = settled // Shutdown alone waits, and once
-	return settled
+	if st.settled == nil {
+		st.settled = make(chan struct{})
+	}
+	return st.settled
 }
 
 func (st *stream) reject(id *string, line int, err error) {

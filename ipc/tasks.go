@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -271,19 +273,40 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any, err error) {
 	_, _ = w.Write(append(text, '\n')) // an error: the client has gone
 }
 
-// query rejects unknown parameters: a misspelt one would otherwise count as absent.
+// query rejects parameters that are unknown, since a misspelt one would otherwise count as
+// absent, and those that contradict themselves.
 func query(r *http.Request, allowed ...string) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return &requestError{code: codeBadQuery, detail: "the query is malformed: " + err.Error()}
 	}
-	for name := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(allowed, name) {
 			return &requestError{code: codeBadQuery, field: name, detail: fmt.Sprintf("unknown query parameter %.64q", name), allowed: allowed}
+		}
+		problem := ""
+		switch all := values[name]; {
+		case slices.ContainsFunc(all, func(value string) bool { return !utf8.ValidString(value) }):
+			problem = "is not UTF-8"
+		case slices.Contains(lists(), name):
+		case slices.ContainsFunc(all, func(value string) bool { return value != all[0] }):
+			problem = "is given several times, with different values"
+		case all[0] == "" && !slices.Contains(mayBeEmpty(), name):
+			problem = "is empty; leave it out instead"
+		}
+		if problem != "" {
+			return &requestError{code: codeBadQuery, field: name, detail: name + " " + problem}
 		}
 	}
 	return nil
 }
+
+// lists are the parameters that take several values.
+func lists() []string { return []string{"label", "status"} }
+
+// mayBeEmpty are the parameters of which an empty one harms nobody: it counts as absent.
+// An empty filter, most likely a variable that was not set, would select too much.
+func mayBeEmpty() []string { return []string{"wait", "timeout", "after"} }
 
 // duration reads the only parameter of a call; absent means 0.
 func duration(r *http.Request, name string) (time.Duration, error) {

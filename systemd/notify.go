@@ -74,24 +74,25 @@ func (n *Notifier) send(lines ...string) error {
 // statusLine keeps a text of several lines from becoming several messages.
 func statusLine(s string) string { return "STATUS=" + strings.Join(strings.Fields(s), " ") }
 
-// KeepAlive feeds the watchdog until ctx is done, twice in each of its
-// intervals, each time after alive has returned. While alive blocks nothing is
-// sent, and after one interval systemd kills and restarts the service: alive
-// must pass through what a stuck daemon would be stuck in, and through nothing
-// that a script could delay. What could not be sent is told to missed and tried
-// again at the next turn: whether the service goes on is the manager's to say.
-// Without a watchdog it waits for ctx.
-func (n *Notifier) KeepAlive(ctx context.Context, alive func(), missed func(error)) {
+// KeepAlive feeds the watchdog until ctx is done, three times in each of its
+// intervals, each time if alive says so. While alive says no, or blocks, nothing is
+// sent, and after one interval systemd kills and restarts the service: alive must
+// look at what a stuck daemon would be stuck in, and at nothing that a script or a
+// client could delay. What could not be sent is told to missed and tried again at the
+// next turn: whether the service goes on is the manager's to say. Without a watchdog
+// it waits for ctx.
+func (n *Notifier) KeepAlive(ctx context.Context, alive func() bool, missed func(error)) {
 	if n.watchdog == 0 || n.address == "" {
 		<-ctx.Done()
 		return
 	}
-	tick := time.NewTicker(n.watchdog / 2)
+	tick := time.NewTicker(n.watchdog / 3)
 	defer tick.Stop()
 	for {
-		alive()
-		if err := n.send(daemon.SdNotifyWatchdog); err != nil {
-			missed(err)
+		if alive() {
+			if err := n.send(daemon.SdNotifyWatchdog); err != nil {
+				missed(err)
+			}
 		}
 		select {
 		case <-ctx.Done():

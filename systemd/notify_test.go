@@ -92,7 +92,7 @@ func TestOutsideSystemdNothingIsSentAndNothingFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	n.KeepAlive(ctx, func() { t.Error("asked for a sign of life") }, func(err error) { t.Error(err) })
+	n.KeepAlive(ctx, func() bool { t.Error("asked for a sign of life"); return true }, func(err error) { t.Error(err) })
 }
 
 func TestManagerThatIsGoneIsAnError(t *testing.T) {
@@ -111,7 +111,7 @@ func TestWatchdogIsFedAgainAndAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
-		n.KeepAlive(ctx, func() {}, func(err error) { t.Error(err) })
+		n.KeepAlive(ctx, func() bool { return true }, func(err error) { t.Error(err) })
 		close(ended)
 	}()
 	for range 3 {
@@ -134,7 +134,7 @@ func TestSignOfLifeThatCouldNotBeSentIsToldAndTriedAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	missed, ended := make(chan error), make(chan struct{})
 	go func() {
-		n.KeepAlive(ctx, func() {}, func(err error) {
+		n.KeepAlive(ctx, func() bool { return true }, func(err error) {
 			select {
 			case missed <- err:
 			case <-ctx.Done():
@@ -171,9 +171,10 @@ func TestWatchdogIsNotFedWhileTheDaemonIsStuck(t *testing.T) {
 	ended := make(chan struct{})
 	reached := sync.OnceFunc(func() { close(stuck) })
 	go func() {
-		n.KeepAlive(ctx, func() {
+		n.KeepAlive(ctx, func() bool {
 			reached()
 			<-free
+			return true
 		}, func(err error) { t.Error(err) })
 		close(ended)
 	}()

@@ -52,7 +52,7 @@ func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
 		{[]string{"run", "/echo.py", "--params", "-", "--timeout", "30s"}, `"stdin"`, 0, "\"stdin\"\n", nil},
 		{[]string{"run", "/raises.py"}, "", 1, "", []string{"before\n", "oops\n", "the task failed [exception]", "raises.py, line 2", "ValueError: too small"}},
 		{[]string{"run", "/missing.py"}, "", 1, "", []string{"/missing.py", "does not exist", "[script_not_found]"}},
-		{[]string{"run", "/full.py"}, "", 1, "", []string{"queue is full"}},
+		{[]string{"run", "/full.py"}, "", 1, "", []string{"no room in the input queue", "[queue_full]"}},
 		{[]string{"--socket", "/nonexistent/s", "run", "/echo.py"}, "", 1, "", []string{"/nonexistent/s", "is cpulbd running?"}},
 		{[]string{"--socket", "", "status"}, "", 2, "", []string{"--socket, or CPULB_SOCKET, is empty"}},
 		{[]string{"run"}, "", 2, "", []string{"<script>", "--help"}},

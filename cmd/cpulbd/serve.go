@@ -69,18 +69,13 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	server := ipc.NewServer(engine, ipc.Options{
-		BodyBytes:      c.Limits.BodyBytes,
-		InFlightBytes:  c.Limits.InFlight(),
-		MaxConnections: c.Limits.Connections,
-		Logger:         log.Named("ipc"),
+		BodyBytes:     c.Limits.BodyBytes,
+		InFlightBytes: c.Limits.InFlight(),
+		Connections:   (&room{engine: engine, log: log}).connections,
+		Logger:        log.Named("ipc"),
 	})
 	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
 	return s.run(listener)
-}
-
-func newLog(c config.Log, stderr io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Name: "cpulbd", Level: hclog.LevelFromString(c.Level), Output: stderr,
-		JSONFormat: c.Format == "json", DisableTime: os.Getenv("JOURNAL_STREAM") != ""}) // the journal adds its own
 }
 
 // listen takes the socket of systemd's socket unit, if there is one and -socket
@@ -144,7 +139,7 @@ func (s *service) run(listener net.Listener) error {
 	g.Add(func() error { s.reloads(alive); return nil }, func(error) {})
 	g.Add(func() error { ipc.NewLookout(listener).Keep(alive, s.log); <-alive.Done(); return nil }, func(error) {})
 	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
-	g.Add(func() error { s.manager.KeepAlive(alive, s.probe, s.tell); return nil }, func(error) { endWatch() })
+	g.Add(func() error { s.manager.KeepAlive(alive, s.engine.Alive, s.tell); return nil }, func(error) { endWatch() })
 	s.ready(listener)
 	err := g.Run()
 	s.log.Info("stopped")
@@ -175,10 +170,6 @@ func (s *service) accept(listener net.Listener) error {
 	}
 	return nil
 }
-
-// probe passes through the engine's lock, on which a stuck daemon would hang.
-// That a pool has no worker is no reason to restart the daemon.
-func (s *service) probe() { _ = s.engine.Ready() }
 
 func (s *service) ready(listener net.Listener) {
 	text := fmt.Sprintf("ready: %d pools on %s", len(s.config.Pools), listener.Addr())

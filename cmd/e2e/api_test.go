@@ -161,7 +161,7 @@ func TestAReloadOverTheSocketAnswersOnceItHoldsOrWhyNot(t *testing.T) {
 		{strings.Replace(testConfig, "workers = 2", "workers = 3", 1), 200, ""},
 		{strings.Replace(testConfig, "threads", "thraeds", 1), 422, "thraeds"},
 		{testConfig + "limits { connections = 7 }\n", 422, ""},
-		{strings.Replace(testConfig, `cancel_grace = "2s"`, "connections = 7", 1), 422, "limits.connections"},
+		{strings.Replace(testConfig, `"64KiB"`, `"65KiB"`, 1), 422, "limits.body_size"},
 	} {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(d.socket), "config.hcl"), []byte(x.config), 0o644); err != nil {
 			t.Fatal(err)

@@ -107,35 +107,44 @@ func (d *Denied) Is(target error) bool { return target == ErrDenied }
 // Check returns nil if id may do what it requests, else an error that matches
 // ErrDenied or ErrHidden.
 func (r *Rules) Check(id Identity, q Request) error {
-	if q.Action == Observe {
+	switch {
+	case q.Action == Observe:
 		return nil
-	}
-	if q.Action == Submit && q.Source && !r.Source {
-		return &Denied{Field: "source", Problem: "tasks must name a script_path (access.source is false)"}
-	}
-	if q.Action == Submit && !q.Source && !r.beneath(q.ScriptPath) {
-		return &Denied{Field: "script_path", Problem: fmt.Sprintf("%.256q is not beneath access.script_dirs (%s)",
-			q.ScriptPath, strings.Join(r.ScriptDirs, ", "))}
-	}
-	if r.Administers(id) {
+	case q.Action == Submit:
+		return r.submit(id, q)
+	case r.Administers(id):
 		return nil
-	}
-	if q.Action == Administer {
+	case q.Action == Administer:
 		return &Denied{Problem: "this is for root and for the administrators that access names"}
+	case q.Owner == id.UID:
+		return nil
 	}
-	if q.Action == See || q.Action == Stop {
-		if q.Owner == id.UID {
-			return nil
-		}
-		return ErrHidden
-	}
+	return ErrHidden
+}
+
+// submit asks who calls before what is to run: who may not submit need not learn where
+// scripts lie.
+func (r *Rules) submit(id Identity, q Request) error {
 	if err := r.MaySubmit(id); err != nil {
 		return err
 	}
-	if who := r.Pools[q.Pool]; !who.nobody() && !who.has(id) {
+	if !r.MayUse(id, q.Pool) {
 		return &Denied{Field: "pool", Problem: fmt.Sprintf("uid %d may not submit to pool %.64q", id.UID, q.Pool)}
 	}
+	if q.Source && !r.Source {
+		return &Denied{Field: "source", Problem: "tasks must name a script_path (access.source is false)"}
+	}
+	if !q.Source && !r.beneath(q.ScriptPath) {
+		return &Denied{Field: "script_path", Problem: fmt.Sprintf("%.256q is not beneath access.script_dirs (%s)",
+			q.ScriptPath, strings.Join(r.ScriptDirs, ", "))}
+	}
 	return nil
+}
+
+// MayUse reports whether id, if it may submit at all, may submit to a pool.
+func (r *Rules) MayUse(id Identity, pool string) bool {
+	who := r.Pools[pool]
+	return who.nobody() || who.has(id) || r.Administers(id)
 }
 
 // MaySubmit returns nil if id may submit tasks at all, whatever it may then not run or

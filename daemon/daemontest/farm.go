@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -356,4 +357,31 @@ func (f *Farm) AreOver(all []task.ID) {
 			f.Errorf("%s is %s, %v", id, v.Status, err)
 		}
 	}
+}
+
+// List returns a page of tasks.
+func (f *Farm) List(ctx context.Context, who access.Identity, filter api.Filter, p api.Page) (l api.Listing, err error) {
+	l.Next, err = f.Engine.List(ctx, who, filter, p, func(v task.View) bool {
+		l.Tasks = append(l.Tasks, v)
+		return true
+	})
+	return l, err
+}
+
+// Events yields the events of a task one by one.
+func (f *Farm) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error) {
+	pieces, err := f.Engine.Events(ctx, who, id, after)
+	return func(yield func(*task.Event, error) bool) {
+		for events, err := range pieces {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, ev := range events {
+				if !yield(ev, nil) {
+					return
+				}
+			}
+		}
+	}, err
 }

@@ -85,6 +85,19 @@ func (l *Layout) sameWorkers(o *Layout) bool {
 // slots is how many tasks a worker can have at a time.
 func (l *Layout) slots() int { return l.spec.Slots + l.spec.LoopSlots }
 
+// workerDescriptors is how many descriptors a worker takes beside those of its slots,
+// while it starts: its pipes, its pidfd, its control connection, its program.
+const workerDescriptors = 8
+
+// Descriptors returns how many file descriptors of the daemon's the pool's workers may
+// take: all of them while they are exchanged for others, and suspects have their own.
+func (l *Layout) Descriptors() int {
+	seats := max(l.count, l.config.MaxWorkers)
+	workers := 2*(seats+l.config.Spare) + seats + maxAlone
+	loops := min(l.spec.LoopSlots, 1) // which share a connection
+	return workers * (l.spec.Slots + loops + workerDescriptors)
+}
+
 // place chooses the CPUs of a pool's workers.
 func (l *Layout) place() error {
 	t, err := topology.System().Read()

@@ -122,7 +122,7 @@ func TestEventsOfATaskReachItsOwnerInOrder(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Chats)
 		f.Ends("completed", 1, id)
-		events, err := f.Engine.Events(f.Context(), daemontest.Who(), id, task.Cursor{})
+		events, err := f.Events(f.Context(), daemontest.Who(), id, task.Cursor{})
 		if err != nil {
 			t.Fatal(err)
 		}

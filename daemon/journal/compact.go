@@ -76,6 +76,15 @@ func (j *Journal) drop() error {
 	return nil
 }
 
+// keepDropping puts the segments back that were taken off and are not removed yet: what
+// stood for them, copied or later, may be cut off, and until that is written again no head
+// and no mark may say that they are not needed.
+func (j *Journal) keepDropping() {
+	c := &j.compaction
+	j.log.segments = append(c.dropping, j.log.segments...)
+	c.dropping, c.dropAt, c.at = nil, position{}, 0
+}
+
 // copyStep copies some of what is needed of a segment to the end of the log.
 func (j *Journal) copyStep(s *segment) error {
 	c := &j.compaction

@@ -20,8 +20,11 @@ type memory struct {
 	disk  map[string]*memFile // as they are after a cut
 	// room is how many bytes may still be written; negative: any number.
 	room int64
-	// failSync makes syncs fail.
+	// failSync makes syncs fail. syncing, unless it is nil, holds them up until it is closed.
 	failSync bool
+	syncing  chan struct{}
+	// began, unless it is nil, is called once a file has its first bytes.
+	began func()
 }
 
 type memFile struct {
@@ -119,8 +122,18 @@ func (f *memFile) ReadAt(b []byte, at int64) (int, error) {
 }
 
 func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
+	n, began, err := f.write(b, at)
+	if began != nil {
+		began()
+	}
+	return n, err
+}
+
+func (f *memFile) write(b []byte, at int64) (n int, began func(), err error) {
 	defer f.in.locked()()
-	var err error
+	if at == 0 {
+		began = f.in.began
+	}
 	if f.in.room >= 0 && int64(len(b)) > f.in.room {
 		b, err = b[:f.in.room], unix.ENOSPC
 	}
@@ -130,7 +143,7 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 	w := write{at, slices.Clone(b)}
 	f.writes = append(f.writes, w)
 	f.now = w.apply(f.now)
-	return len(b), err
+	return len(b), began, err
 }
 
 func (w write) apply(b []byte) []byte {
@@ -156,6 +169,12 @@ func (f *memFile) Truncate(size int64) error {
 }
 
 func (f *memFile) Sync() error {
+	f.in.mu.Lock()
+	held := f.in.syncing
+	f.in.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	defer f.in.locked()()
 	if f.in.failSync {
 		return errIO
@@ -177,8 +196,8 @@ func (m *memory) cut(pick func(n int) int) *memory {
 	defer m.locked()()
 	after := newMemory()
 	left := maps.Clone(m.disk)
-	for _, name := range slices.Sorted(maps.Keys(m.names)) { // a name may have come or not
-		if left[name] == nil && pick(2) == 0 {
+	for _, name := range slices.Sorted(maps.Keys(m.names)) { // a name may have come or not, or still be another file's
+		if left[name] != m.names[name] && pick(2) == 0 {
 			left[name] = m.names[name]
 		}
 	}
@@ -206,4 +225,10 @@ func (m *memory) cut(pick func(n int) int) *memory {
 	}
 	after.disk = maps.Clone(after.names)
 	return after
+}
+
+// set has f change m.
+func (m *memory) set(f func()) {
+	defer m.locked()()
+	f()
 }

@@ -185,13 +185,13 @@ func (j *Journal) repair() (again []*entry, err error) {
 	if failed == nil {
 		return nil, nil
 	}
+	j.keepDropping()
 	if err := j.log.cutOff(synced); err != nil {
 		return nil, err
 	}
 	if err := j.log.begin(); err != nil {
 		return nil, err
 	}
-	j.compaction.dropAt = position{}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, x := range j.unsynced {

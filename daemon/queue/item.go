@@ -1,9 +1,6 @@
 package queue
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Place is where an item is.
 type Place uint8
@@ -25,27 +22,32 @@ const (
 	// Expired: not popped in time. Dropped: made room for a newer one.
 	Expired
 	Dropped
+	// pushed: it is being pushed.
+	pushed
 	places
 )
+
+// inside reports whether an item there takes room in the queue.
+func (p Place) inside() bool { return p == Waiting || p == Ready || p == Parked }
 
 // Item is one place in the queue. A million may wait: keep it small.
 type Item[T any] struct {
 	Value T
-	// prev and next are its neighbours among the fresh items of its flow, or
-	// among those that are blocked; older and newer among those of its level that
-	// may be dropped.
+	// prev and next are its neighbours among the fresh items of its level, or among
+	// those that are blocked; older and newer among those of its priority that may be
+	// dropped. All of them have its owner.
 	prev, next   *Item[T]
 	older, newer *Item[T]
+	owner        *owner[T]
 	key          string
 	seq          uint64
 	// start is before when it does not leave, by the uptime or by the clock on the wall,
 	// and expires is by the latter, both in nanoseconds; 0 means none.
 	start, expires int64
-	bytes          uint32
-	// Its index in the instants; in the dues, the heap of its flow or that of the best of
+	bytes          int64
+	// Its index in the instants; in the dues, the heap of its level or that of the best of
 	// its key; and in that of the oldest of its key; -1 if it is not there.
 	timer, at, age int32
-	owner          uint32
 	lane           uint16
 	priority       uint8
 	// level is where it is ready: its priority, unless it has been parked too long.
@@ -56,14 +58,17 @@ type Item[T any] struct {
 	woken  bool // it has been parked since it was last out
 	even   bool // start is by the uptime
 	held   bool // it waits for Settle
+	whole  bool // its owner's share is the whole queue
 }
 
-func newItem[T any](v T, e *Entry) *Item[T] {
-	it := &Item[T]{Value: v, key: e.Key, timer: -1, at: -1, age: -1, held: e.Held,
-		bytes: uint32(min(max(e.Bytes, 0), math.MaxUint32)), owner: e.Owner, lane: uint16(e.Lane), priority: uint8(e.Priority), level: uint8(e.Priority)}
+func (q *Queue[T]) newItem(v T, e *Entry) *Item[T] {
+	it := &Item[T]{Value: v, owner: q.owner(e.Owner), key: e.Key, timer: -1, at: -1, age: -1, held: e.Held, whole: e.Whole,
+		bytes: max(e.Bytes, 0), lane: uint16(e.Lane), priority: uint8(e.Priority), level: uint8(e.Priority)}
 	if !e.Held {
 		it.setTimes(e.Times)
 	}
+	it.place = pushed
+	q.count(it, 1)
 	return it
 }
 
@@ -101,8 +106,6 @@ func (it *Item[T]) Due() time.Duration {
 
 // Place returns where the item is.
 func (it *Item[T]) Place() Place { return it.place }
-
-func (it *Item[T]) size() int64 { return int64(it.bytes) }
 
 // Change is what an operation did to an item that was not its own.
 type Change[T any] struct {

@@ -1,7 +1,7 @@
 package queue
 
-// key is the state of a concurrency key. It is there only while an item with the
-// key is out or parked.
+// key is the state of a concurrency key, which is its owner's alone. It is there only
+// while an item with the key is out or parked.
 //
 // Every release wakes the best of those parked in each lane. So for each parked
 // item there are always at least as many better ones ready as the key has room:
@@ -45,7 +45,7 @@ func (q *Queue[T]) keyFree(it *Item[T]) bool {
 	if it.key == "" {
 		return true
 	}
-	k := q.keys[it.key]
+	k := it.owner.keys[it.key]
 	return k == nil || k.out < k.limit
 }
 
@@ -54,10 +54,10 @@ func (q *Queue[T]) takeKey(it *Item[T]) {
 	if it.key == "" {
 		return
 	}
-	k := q.keys[it.key]
+	k := it.owner.keys[it.key]
 	if k == nil {
 		k = &key[T]{limit: q.limitOf(it.key)}
-		q.keys[it.key] = k
+		it.owner.keys[it.key] = k
 	}
 	k.out++
 }
@@ -67,22 +67,22 @@ func (q *Queue[T]) releaseKey(it *Item[T]) {
 	if it.key == "" {
 		return
 	}
-	k := q.keys[it.key]
+	k := it.owner.keys[it.key]
 	k.out--
 	for i := range k.parked {
 		q.wake(k, i)
 	}
-	q.dropKey(it.key, k)
+	it.owner.dropKey(it.key, k)
 }
 
 // park takes a ready item aside; its key is at its limit.
 func (q *Queue[T]) park(it *Item[T]) {
-	k := q.keys[it.key]
+	k := it.owner.keys[it.key]
 	for len(k.parked) <= int(it.lane) {
 		k.parked = append(k.parked, parked[T]{best: heap[T]{less: better[T], index: placeIndex[T]},
 			oldest: heap[T]{less: older[T], index: ageIndex[T]}})
 	}
-	q.levelOf(it).remove(it)
+	q.removeReady(it)
 	k.parked[it.lane].add(it, q.uptime)
 	it.woken, it.level = false, it.priority
 	q.move(it, Parked)
@@ -90,44 +90,44 @@ func (q *Queue[T]) park(it *Item[T]) {
 }
 
 // wake makes the best of those parked in a lane ready, or now and then the
-// oldest, ahead of all others.
-func (q *Queue[T]) wake(k *key[T], lane int) {
+// oldest, ahead of all others of its owner. It reports whether there was one.
+func (q *Queue[T]) wake(k *key[T], lane int) bool {
 	p := &k.parked[lane]
 	it := p.best.first()
 	if it == nil {
-		return
+		return false
 	}
 	p.wakes++
-	ahead := q.options.Ageing > 0 && p.wakes%agedTurn == 0 && q.uptime-p.since >= int64(q.options.Ageing)
-	if ahead {
+	if q.options.Ageing > 0 && p.wakes%agedTurn == 0 && q.uptime-p.since >= int64(q.options.Ageing) {
 		it = p.oldest.first()
 		it.level = Levels - 1
 	}
 	p.remove(it)
 	it.woken = true
-	q.levelOf(it).add(it, q.uptime, ahead)
+	q.addReady(it)
 	q.move(it, Ready)
 	q.changed(it, Parked)
+	return true
 }
 
 // unpark takes a parked item out for good.
 func (q *Queue[T]) unpark(it *Item[T]) {
-	k := q.keys[it.key]
+	k := it.owner.keys[it.key]
 	k.parked[it.lane].remove(it)
-	q.dropKey(it.key, k)
+	it.owner.dropKey(it.key, k)
 }
 
 // replace wakes another item for one that had been woken and will not use it.
 func (q *Queue[T]) replace(it *Item[T]) {
 	it.woken = false
-	if k := q.keys[it.key]; k != nil && len(k.parked) > int(it.lane) {
+	if k := it.owner.keys[it.key]; k != nil && len(k.parked) > int(it.lane) {
 		q.wake(k, int(it.lane))
-		q.dropKey(it.key, k)
+		it.owner.dropKey(it.key, k)
 	}
 }
 
 // dropKey forgets a key of which nothing is out or parked.
-func (q *Queue[T]) dropKey(name string, k *key[T]) {
+func (o *owner[T]) dropKey(name string, k *key[T]) {
 	if k.out > 0 {
 		return
 	}
@@ -136,17 +136,18 @@ func (q *Queue[T]) dropKey(name string, k *key[T]) {
 			return
 		}
 	}
-	delete(q.keys, name)
+	delete(o.keys, name)
 }
 
 // refreshKeys asks for all limits again and wakes as many as they allow.
 func (q *Queue[T]) refreshKeys() {
-	for name, k := range q.keys {
-		more := q.limitOf(name) - k.limit
-		k.limit += more
-		for range more {
+	for _, o := range q.owners {
+		for name, k := range o.keys {
+			more := q.limitOf(name) - k.limit
+			k.limit += more
 			for i := range k.parked {
-				q.wake(k, i)
+				for n := 0; n < more && q.wake(k, i); n++ {
+				}
 			}
 		}
 	}

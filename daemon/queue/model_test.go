@@ -13,7 +13,8 @@ import (
 )
 
 // model is the queue written down naively: all that was ever pushed, in a slice
-// to search. It knows no ageing and no turns of owners.
+// to search. It knows no ageing, and no turns of owners but of those who are blocked and
+// of those who have something ready.
 type model struct {
 	maxTasks int
 	maxBytes int64
@@ -23,7 +24,12 @@ type model struct {
 	up, ahead int
 	seq       int
 	items     []*entry
+	// outside are the owners of whom something is blocked, in turn.
+	outside []uint32
 }
+
+// owners are how many there are; the last is an administrator, whose share is the whole.
+const owners = 4
 
 type entry struct {
 	item *queue.Item[int]
@@ -42,9 +48,16 @@ func (m *model) wall() int { return m.up + m.ahead }
 
 func (m *model) moment() queue.Now { return queue.Now{Wall: at(m.wall()), Uptime: due(m.up)} }
 
-func (m *model) in() (tasks int, bytes int64) {
+func (m *model) in() (tasks int, bytes int64) { return m.sum((*entry).held) }
+
+// own is what of it belongs to one owner.
+func (m *model) own(owner uint32) (tasks int, bytes int64) {
+	return m.sum(func(e *entry) bool { return e.held() && e.Owner == owner })
+}
+
+func (m *model) sum(of func(*entry) bool) (tasks int, bytes int64) {
 	for _, e := range m.items {
-		if e.held() {
+		if of(e) {
 			tasks++
 			bytes += e.Bytes
 		}
@@ -58,7 +71,14 @@ func (e *entry) held() bool { return e.place == queue.Waiting || e.place == queu
 
 func (m *model) fits(e *entry) bool {
 	tasks, bytes := m.in()
-	return tasks < m.maxTasks && bytes+e.Bytes <= m.maxBytes
+	ownTasks, ownBytes := m.own(e.Owner)
+	return within(int64(m.maxTasks), int64(tasks), int64(ownTasks), 1, e.Whole) && within(m.maxBytes, bytes, ownBytes, e.Bytes, e.Whole)
+}
+
+// within is what a share is: all of it is bounded, and one's own by twice what is left.
+func within(most, all, own, n int64, whole bool) bool {
+	left := most - all - n
+	return left >= 0 && (whole || own == 0 || own+n <= 2*left)
 }
 
 func (m *model) enter(e *entry) {
@@ -99,10 +119,10 @@ func (m *model) passed(now int, when func(*entry) int) (first *entry) {
 
 // settle lets time pass and lets in who is blocked.
 func (m *model) settle() {
+	expired := false
 	for e := m.passed(m.wall(), (*entry).instant); e != nil; e = m.passed(m.wall(), (*entry).instant) {
 		if e.expires != 0 && e.expires <= m.wall() {
-			e.place = queue.Expired
-			m.admit()
+			e.place, expired = queue.Expired, true
 			continue
 		}
 		e.runAt = 0
@@ -118,27 +138,54 @@ func (m *model) settle() {
 		e.due = 0
 		m.enter(e)
 	}
+	if expired {
+		m.admit()
+	}
 }
 
-func (m *model) admit() {
+// first returns what of an owner's has been blocked first; nil if none is.
+func (m *model) first(owner uint32) *entry {
 	for _, e := range m.blocked() {
-		if !m.fits(e) {
-			return
+		if e.Owner == owner {
+			return e
 		}
-		m.enter(e)
+	}
+	return nil
+}
+
+// admit lets in one of each owner in turn, until none fits.
+func (m *model) admit() {
+	m.outside = slices.DeleteFunc(m.outside, func(owner uint32) bool { return m.first(owner) == nil })
+	for passed := 0; passed < len(m.outside); {
+		owner := m.outside[0]
+		e := m.first(owner)
+		m.outside = m.outside[1:]
+		if m.fits(e) {
+			m.enter(e)
+			passed = 0
+		} else {
+			passed++
+		}
+		if m.first(owner) != nil {
+			m.outside = append(m.outside, owner)
+		}
 	}
 }
 
 // push answers whether the queue has to take e.
 func (m *model) push(e *entry) bool {
+	blocks := m.first(e.Owner) != nil
 	m.items = append(m.items, e)
 	switch {
 	case e.Bytes > m.maxBytes:
-	case len(m.blocked()) == 0 && m.fits(e):
+	case !blocks && m.fits(e):
 		m.enter(e)
 		return true
 	case m.policy == queue.Block:
 		e.place = queue.Blocked
+		if !blocks {
+			m.outside = append(m.outside, e.Owner)
+		}
 		return true
 	case m.policy == queue.DropOldest && m.makeRoom(e):
 		m.enter(e)
@@ -148,9 +195,48 @@ func (m *model) push(e *entry) bool {
 	return false
 }
 
-func (m *model) makeRoom(newest *entry) bool {
+// loser is whose tasks make room for newest, and up to which priority.
+func (m *model) loser(newest *entry) (owner uint32, most int) {
+	tasks, bytes := m.in()
+	need := func(e *entry) int64 { return 1 }
+	missing := int64(tasks+1) - int64(m.maxTasks)
+	ownTasks, _ := m.own(newest.Owner)
+	if within(int64(m.maxTasks), int64(tasks), int64(ownTasks), 1, newest.Whole) {
+		need = func(e *entry) int64 { return e.Bytes }
+		missing = bytes + newest.Bytes - m.maxBytes
+	}
+	part := func(owner uint32) (n int64) {
+		for _, e := range m.items {
+			if e.held() && e.Owner == owner {
+				n += need(e)
+			}
+		}
+		return n
+	}
+	owner, most = newest.Owner, newest.Priority
+	if missing <= 0 || part(owner) > 0 && !newest.Whole {
+		return owner, most
+	}
+	most = -1
+	for other := range uint32(owners) {
+		loses := int64(0)
+		for _, v := range m.victims(other, 9) {
+			loses += need(v)
+		}
+		if other != newest.Owner && loses >= missing && (most < 0 || part(other) > part(owner)) {
+			owner, most = other, 9
+		}
+	}
+	if most < 0 || part(owner)-missing < part(newest.Owner)+need(newest) {
+		return newest.Owner, newest.Priority
+	}
+	return owner, most
+}
+
+// victims are an owner's tasks that may be dropped, in that order.
+func (m *model) victims(owner uint32, most int) []*entry {
 	victims := slices.DeleteFunc(slices.Clone(m.items), func(e *entry) bool {
-		return e.place != queue.Ready || e.popped || e.Priority > newest.Priority
+		return e.place != queue.Ready || e.popped || e.Owner != owner || e.Priority > most
 	})
 	slices.SortFunc(victims, func(a, b *entry) int {
 		if a.Priority != b.Priority {
@@ -158,6 +244,11 @@ func (m *model) makeRoom(newest *entry) bool {
 		}
 		return a.seq - b.seq
 	})
+	return victims
+}
+
+func (m *model) makeRoom(newest *entry) bool {
+	victims := m.victims(m.loser(newest))
 	for i, v := range victims {
 		v.place = queue.Dropped
 		if m.fits(newest) {
@@ -172,10 +263,11 @@ func (m *model) makeRoom(newest *entry) bool {
 	return false
 }
 
-func (m *model) out(key string) int {
+// out is how many of an owner's with this key are out.
+func (m *model) out(owner uint32, key string) int {
 	n := 0
 	for _, e := range m.items {
-		if e.place == queue.Out && e.Key == key {
+		if e.place == queue.Out && e.Owner == owner && e.Key == key {
 			n++
 		}
 	}
@@ -183,20 +275,20 @@ func (m *model) out(key string) int {
 }
 
 func (m *model) runnable(e *entry, lane int) bool {
-	return e.place == queue.Ready && e.Lane == lane && (e.Key == "" || m.out(e.Key) < m.limits[e.Key])
+	return e.place == queue.Ready && e.Lane == lane && (e.Key == "" || m.out(e.Owner, e.Key) < m.limits[e.Key])
 }
 
-// check says what is wrong with popping e, nil for nothing, from a lane.
-func (m *model) check(e *entry, lane int, strict bool) error {
-	if e != nil && !m.runnable(e, lane) {
+// check says what is wrong with popping e, nil for nothing, from a lane for those owners.
+func (m *model) check(e *entry, lane int, strict bool, allow func(uint32) bool) error {
+	if e != nil && (!m.runnable(e, lane) || !allow(e.Owner)) {
 		return fmt.Errorf("popped %d, which can't run: %+v", e.value, e)
 	}
 	for _, o := range m.items {
 		switch {
-		case o == e || !m.runnable(o, lane):
+		case o == e || !m.runnable(o, lane) || !allow(o.Owner):
 		case e == nil:
 			return fmt.Errorf("popped nothing, but %d can run", o.value)
-		case strict && o.Priority > e.Priority:
+		case strict && o.Owner == e.Owner && o.Priority > e.Priority:
 			return fmt.Errorf("popped %d before %d of a higher priority", e.value, o.value)
 		case o.Priority == e.Priority && o.Owner == e.Owner && o.Key == e.Key && o.seq < e.seq:
 			return fmt.Errorf("popped %d before %d, which came first", e.value, o.value)
@@ -212,7 +304,18 @@ type machine struct {
 	strict bool // without ageing
 	lanes  int
 	own    *entry // which the last operation was asked for
+	// served are, for each owner who could have been popped for in a lane all the time,
+	// those who were meanwhile.
+	served map[place]map[uint32]bool
 }
+
+// place is an owner's in a lane.
+type place struct {
+	lane  int
+	owner uint32
+}
+
+func anybody(uint32) bool { return true }
 
 func newMachine(t *rapid.T) *machine {
 	limits := map[string]int{"a": 1, "b": 2, "c": 3}
@@ -221,15 +324,15 @@ func newMachine(t *rapid.T) *machine {
 	ageing := rapid.SampledFrom([]time.Duration{0, 0, 3 * time.Second}).Draw(t, "ageing")
 	o := queue.Options{Lanes: 2, MaxTasks: m.maxTasks, MaxBytes: m.maxBytes, Policy: m.policy, Ageing: ageing,
 		KeyLimit: func(key string) int { return limits[key] }}
-	return &machine{queue.New[int](o), m, ageing == 0, 2, nil}
+	return &machine{queue.New[int](o), m, ageing == 0, 2, nil, map[place]map[uint32]bool{}}
 }
 
 func (x *machine) push(t *rapid.T) {
 	e := &entry{value: len(x.m.items), Entry: queue.Entry{
 		Lane: rapid.IntRange(0, x.lanes-1).Draw(t, "lane"), Priority: rapid.IntRange(0, 9).Draw(t, "priority"),
-		Owner: uint32(rapid.IntRange(0, 2).Draw(t, "owner")), Key: rapid.SampledFrom([]string{"", "", "a", "b", "c"}).Draw(t, "key"),
+		Owner: uint32(rapid.IntRange(0, owners-1).Draw(t, "owner")), Key: rapid.SampledFrom([]string{"", "", "a", "b", "c"}).Draw(t, "key"),
 		Bytes: int64(rapid.IntRange(0, 20).Draw(t, "bytes"))}}
-	e.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
+	e.Held, e.Whole = rapid.IntRange(0, 3).Draw(t, "held") == 0, e.Owner == owners-1
 	if e.settled = !e.Held; e.settled {
 		e.Times = x.times(t, e)
 	}
@@ -238,6 +341,9 @@ func (x *machine) push(t *rapid.T) {
 	it, err := x.q.Push(x.m.moment(), e.value, e.Entry)
 	if want != (err == nil) || err != nil && !errors.Is(err, queue.ErrFull) && !errors.Is(err, queue.ErrTooLarge) {
 		t.Fatalf("push %+v answered %v, the model says %v", e, err, want)
+	}
+	if full := new(queue.FullError); errors.As(err, &full) && full.Share && (e.Whole || full.Has == 0) {
+		t.Fatalf("push %+v: %v", e, err)
 	}
 	if e.item = it; it != nil {
 		x.own = e
@@ -275,11 +381,32 @@ func (x *machine) settleOne(t *rapid.T) {
 	x.m.enter(e)
 }
 
+// restore takes one in as if from before a restart.
+func (x *machine) restore(t *rapid.T) {
+	e := &entry{value: len(x.m.items), settled: true, Entry: queue.Entry{
+		Lane: rapid.IntRange(0, x.lanes-1).Draw(t, "lane"), Priority: rapid.IntRange(0, 9).Draw(t, "priority"),
+		Owner: uint32(rapid.IntRange(0, owners-1).Draw(t, "owner")), Bytes: int64(rapid.IntRange(0, 20).Draw(t, "bytes"))}}
+	x.m.settle()
+	e.item = x.q.Restore(x.m.moment(), e.value, e.Entry)
+	x.m.items, x.own = append(x.m.items, e), e
+	x.m.enter(e)
+}
+
 func (x *machine) pop(t *rapid.T) {
 	x.m.settle()
 	lane := rapid.IntRange(0, x.lanes-1).Draw(t, "lane")
-	announced := x.q.Runnable(x.m.moment(), lane)
-	it := x.q.Pop(x.m.moment(), lane)
+	some := rapid.SliceOfN(rapid.Bool(), owners, owners).Draw(t, "allowed")
+	switch rapid.IntRange(0, 2).Draw(t, "for some") {
+	case 0:
+		x.popped(t, x.q.RunnableFor(x.m.moment(), lane, func(owner uint32) bool { return some[owner] }),
+			x.q.PopFor(x.m.moment(), lane, func(owner uint32) bool { return some[owner] }), lane, func(owner uint32) bool { return some[owner] })
+	default:
+		x.popped(t, x.q.Runnable(x.m.moment(), lane), x.q.Pop(x.m.moment(), lane), lane, anybody)
+	}
+}
+
+// popped holds what was popped to the model.
+func (x *machine) popped(t *rapid.T, announced bool, it *queue.Item[int], lane int, allow func(uint32) bool) {
 	if announced != (it != nil) {
 		t.Fatalf("announced %v, popped %v", announced, it)
 	}
@@ -287,13 +414,47 @@ func (x *machine) pop(t *rapid.T) {
 	if it != nil {
 		e = x.m.items[slices.IndexFunc(x.m.items, func(e *entry) bool { return e.value == it.Value })]
 	}
-	if err := x.m.check(e, lane, x.strict); err != nil {
+	if err := x.m.check(e, lane, x.strict, allow); err != nil {
 		t.Fatal(err)
 	}
 	if e != nil {
+		x.turn(t, e, lane, allow)
 		e.place, e.popped = queue.Out, true
 		x.own = e
 		x.m.admit()
+	}
+}
+
+// turn holds owners to their turns: nobody is popped for twice while another could be.
+func (x *machine) turn(t *rapid.T, e *entry, lane int, allow func(uint32) bool) {
+	for owner := range uint32(owners) {
+		at := place{lane, owner}
+		switch {
+		case owner == e.Owner:
+			delete(x.served, at)
+		case !x.m.runs(at):
+		case x.served[at] == nil:
+			x.served[at] = map[uint32]bool{e.Owner: true}
+		case allow(owner) && x.served[at][e.Owner]:
+			t.Fatalf("owner %d was popped for twice in lane %d while %d waits", e.Owner, lane, owner)
+		default:
+			x.served[at][e.Owner] = true
+		}
+	}
+}
+
+// runs reports whether an owner has something there that can run.
+func (m *model) runs(at place) bool {
+	return slices.ContainsFunc(m.items, func(e *entry) bool { return e.Owner == at.owner && m.runnable(e, at.lane) })
+}
+
+// lostTurns forgets who was served while those owners waited who do not, or who may have
+// had nothing ready for a moment.
+func (x *machine) lostTurns(of *entry) {
+	for at := range x.served {
+		if of != nil && of.Owner == at.owner || !x.m.runs(at) {
+			delete(x.served, at)
+		}
 	}
 }
 
@@ -343,6 +504,7 @@ func (x *machine) remove(t *rapid.T) {
 	}
 	x.own = e
 	x.m.admit()
+	x.lostTurns(e)
 }
 
 func (x *machine) wait(t *rapid.T) {
@@ -381,6 +543,11 @@ func (x *machine) agree(t *rapid.T) {
 			t.Fatalf("%+v is at %v, the model has it at %v", e, got, e.place)
 		}
 	}
+	for _, p := range x.q.Parts() {
+		if tasks, bytes := x.m.own(p.Owner); p.Tasks != tasks || p.Bytes != bytes {
+			t.Fatalf("%+v; the model has %d tasks of %d bytes", p, tasks, bytes)
+		}
+	}
 	tasks, bytes := x.m.in()
 	if s := x.q.Stats(); x.q.Len() != tasks || s.Bytes != bytes || s.Blocked != len(x.m.blocked()) || x.q.LaneLen(0)+x.q.LaneLen(1) != tasks {
 		t.Fatalf("%+v; the model has %d tasks of %d bytes", s, tasks, bytes)
@@ -395,8 +562,11 @@ func (x *machine) follow(t *rapid.T) {
 		if e.told != c.From || c.From == c.To {
 			t.Fatalf("%d went from %v to %v, but was at %v", e.value, c.From, c.To, e.told)
 		}
-		e.told = c.To
+		if e.told = c.To; c.From == queue.Ready {
+			x.lostTurns(e)
+		}
 	}
+	x.lostTurns(nil)
 	if x.own != nil {
 		x.own.told, x.own = x.own.item.Place(), nil
 	}
@@ -410,7 +580,7 @@ func (x *machine) follow(t *rapid.T) {
 func TestTheQueueIsLikeTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newMachine(t)
-		t.Repeat(map[string]func(*rapid.T){"push": x.push, "push too": x.push, "pop": x.pop, "pop too": x.pop,
+		t.Repeat(map[string]func(*rapid.T){"push": x.push, "push too": x.push, "pop": x.pop, "pop too": x.pop, "restore": x.restore,
 			"give back": x.giveBack, "remove": x.remove, "wait": x.wait, "set clock": x.setClock, "settle": x.settleOne, "": x.agree})
 		x.drain(t)
 	})
@@ -435,13 +605,7 @@ func (x *machine) drain(t *rapid.T) {
 		for lane := range x.lanes {
 			for it := x.q.Pop(x.m.moment(), lane); it != nil; it = x.q.Pop(x.m.moment(), lane) {
 				x.m.settle()
-				e := x.m.items[slices.IndexFunc(x.m.items, func(e *entry) bool { return e.item == it })]
-				if err := x.m.check(e, lane, x.strict); err != nil {
-					t.Fatal(err)
-				}
-				e.place, e.popped = queue.Out, true
-				x.own = e
-				x.m.admit()
+				x.popped(t, true, it, lane, anybody)
 				x.agree(t)
 			}
 		}

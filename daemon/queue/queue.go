@@ -4,31 +4,26 @@
 // clock on the wall, which may be set either way, and by one that goes on evenly.
 //
 // Guarantees:
-//   - Within a lane a higher priority leaves first. Within a priority the owners
-//     (calling uids) take turns, and what one owner has leaves in the order in
-//     which it came.
+//   - Within a lane the owners (calling uids) take turns. Of what one owner has a higher
+//     priority leaves first, and within a priority all leave in the order in which they
+//     came. So nobody waits behind all that another has, whatever its priority.
+//   - One owner can exhaust its own share of the capacity, not the whole: see package
+//     share.
 //   - Nothing starves: see Options.Ageing.
 //   - An item whose key is at its limit stands aside and holds up nobody. Items
-//     with a key that has room are never left aside.
+//     with a key that has room are never left aside. Each owner has keys of its own.
 //   - No item leaves before its time, nor after its expiry.
 //   - Every operation takes O(log n) steps, over time: standing aside is paid for
-//     once for each item and each release of its key.
+//     once for each item and each release of its key. What depends on the number of
+//     owners beside: to drop another's items, to let in who is blocked, and PopFor.
 //
 // What an operation does to other items than its own (expiry, a drop, a key that
 // has room again) is told by Changes.
 package queue
 
 import (
-	"errors"
 	"math"
 	"time"
-)
-
-var (
-	// ErrFull is returned by Push when there is no room and none can be made.
-	ErrFull = errors.New("queue is full")
-	// ErrTooLarge is returned by Push for what would not fit into an empty queue.
-	ErrTooLarge = errors.New("larger than the whole queue")
 )
 
 // Levels is the number of priorities, 0 to Levels-1; the highest leaves first.
@@ -41,12 +36,15 @@ type Policy uint8
 const (
 	// Reject fails with ErrFull.
 	Reject Policy = iota
-	// Block keeps the item outside until there is room, in the order of arrival;
-	// its Place is Blocked until then.
+	// Block keeps the item outside until there is room; its Place is Blocked until then.
+	// Those of one owner enter in their order, and owners in turn.
 	Block
-	// DropOldest drops items of the lowest priority that is not above that of the
-	// new one, the oldest first, or fails with ErrFull if there are too few. Items
-	// that wait for their time or have been popped before are not dropped.
+	// DropOldest drops items of the lowest priority, the oldest first, or fails with
+	// ErrFull if there are too few. Whoever has something drops its own, of a priority
+	// that is not above that of the new one. Who has nothing, or whose share is the
+	// whole, has the owner with the largest part lose some, of any priority, if it still
+	// has at least as much afterwards. Items that wait for their time or have been popped
+	// before are not dropped.
 	DropOldest
 )
 
@@ -54,18 +52,19 @@ const (
 type Options struct {
 	// Lanes can be more later, but not fewer.
 	Lanes int
-	// MaxTasks and MaxBytes bound what waits, over all lanes. 0 bytes is no bound.
+	// MaxTasks and MaxBytes bound what waits, over all lanes, and each owner has its share
+	// of them. 0 bytes is no bound.
 	MaxTasks int
 	MaxBytes int64
 	Policy   Policy
-	// Ageing is how long a priority may be passed over. One that has waited for
-	// longer gets every agedTurn-th Pop of its lane, in turn with others that
-	// have, until it is served by its own right again. Likewise the oldest item
+	// Ageing is how long a priority of an owner's may be passed over in a lane. One that
+	// has waited for longer gets every agedTurn-th of its owner's turns, in turn with
+	// others that have, until it is served by its own right again. Likewise the oldest item
 	// parked for a key goes ahead of all others now and then, once some have been
 	// parked for longer. 0 means never.
 	Ageing time.Duration
-	// KeyLimit returns how many items with this key may be out at a time, at least
-	// 1. Without it every key has the limit 1.
+	// KeyLimit returns how many items of one owner with this key may be out at a time, at
+	// least 1. Without it every key has the limit 1.
 	KeyLimit func(key string) int
 }
 
@@ -73,8 +72,10 @@ type Options struct {
 type Entry struct {
 	Lane     int
 	Priority int
-	// Owner has its fair share of each priority.
+	// Owner has its share of the capacity and its turn. Whole: its share is the whole
+	// capacity.
 	Owner uint32
+	Whole bool
 	// Key, if not empty, is what the limit of KeyLimit is for.
 	Key   string
 	Bytes int64
@@ -106,11 +107,13 @@ type Now struct {
 type Queue[T any] struct {
 	options Options
 	lanes   []lane[T]
-	keys    map[string]*key[T]
+	// owners are those who have something, and some who had.
+	owners map[uint32]*owner[T]
+	// outside has those of whom something is blocked.
+	outside ring[*owner[T]]
 	// instants has the items that wait for one by the clock on the wall, or that expire;
 	// dues those that wait for their Due.
 	instants, dues heap[T]
-	blocked        list[T]
 	changes        []Change[T]
 	// wall and uptime are the time of the operation under way: nanoseconds since 1970,
 	// and since the origin of Now.Uptime.
@@ -123,39 +126,44 @@ type Queue[T any] struct {
 
 // New returns an empty queue.
 func New[T any](o Options) *Queue[T] {
-	q := &Queue[T]{lanes: make([]lane[T], o.Lanes), keys: map[string]*key[T]{},
+	q := &Queue[T]{lanes: make([]lane[T], o.Lanes), owners: map[uint32]*owner[T]{},
 		instants: heap[T]{less: earlier[T], index: timerIndex[T]}, dues: heap[T]{less: sooner[T], index: placeIndex[T]}}
 	q.options = o
 	return q
 }
 
-// Push accepts v, or keeps it Blocked, or fails with ErrFull or ErrTooLarge and
+// Push accepts v, or keeps it Blocked, or fails with a FullError or ErrTooLarge and
 // counts the drop.
 func (q *Queue[T]) Push(now Now, v T, e Entry) (*Item[T], error) {
 	q.advance(now)
-	it := newItem(v, &e)
+	it := q.newItem(v, &e)
 	switch {
-	case q.options.MaxBytes > 0 && it.size() > q.options.MaxBytes:
-		q.dropped++
-		return nil, ErrTooLarge
-	case q.blocked.front == nil && q.fits(it):
+	case q.options.MaxBytes > 0 && it.bytes > q.options.MaxBytes:
+		return nil, q.refuse(it, ErrTooLarge)
+	case it.owner.blocked.front == nil && q.fits(it):
 	case q.options.Policy == Block:
 		q.block(it)
 		return it, nil
 	case q.options.Policy != DropOldest || !q.makeRoom(it):
-		q.dropped++
-		return nil, ErrFull
+		return nil, q.refuse(it, q.full(it))
 	}
 	q.put++
 	q.enter(it)
 	return it, nil
 }
 
+func (q *Queue[T]) refuse(it *Item[T], why error) error {
+	q.dropped++
+	q.move(it, Gone)
+	q.forget(it.owner)
+	return why
+}
+
 // Restore takes what has been accepted earlier, before a restart: it is not
 // counted and never refused.
 func (q *Queue[T]) Restore(now Now, v T, e Entry) *Item[T] {
 	q.advance(now)
-	it := newItem(v, &e)
+	it := q.newItem(v, &e)
 	q.enter(it)
 	return it
 }
@@ -167,7 +175,6 @@ func (q *Queue[T]) Settle(now Now, it *Item[T], when Times) {
 	if it.place != Waiting || !it.held {
 		panic("queue: an item was settled that is not held")
 	}
-	q.bytes -= it.size() // enter adds them again
 	it.held = false
 	it.setTimes(when)
 	q.enter(it)
@@ -177,18 +184,25 @@ func (q *Queue[T]) Settle(now Now, it *Item[T], when Times) {
 func (q *Queue[T]) Changed() bool { return len(q.changes) > 0 }
 
 // Runnable reports whether Pop has an item for the lane.
-func (q *Queue[T]) Runnable(now Now, lane int) bool {
+func (q *Queue[T]) Runnable(now Now, lane int) bool { return q.RunnableFor(now, lane, nil) }
+
+// RunnableFor reports whether PopFor has an item for the lane.
+func (q *Queue[T]) RunnableFor(now Now, lane int, allow func(owner uint32) bool) bool {
 	q.advance(now)
-	return q.next(&q.lanes[lane]) != nil
+	return q.next(&q.lanes[lane], allow) != nil
 }
 
 // Pop takes the next item of a lane out; nil if there is none now. The item is
 // the caller's, who ends it with Remove, or gives it back with Return or Retry.
 // Until then it counts against the limit of its key.
-func (q *Queue[T]) Pop(now Now, lane int) *Item[T] {
+func (q *Queue[T]) Pop(now Now, lane int) *Item[T] { return q.PopFor(now, lane, nil) }
+
+// PopFor is Pop among the items of those owners for whom allow is true; nil allows all.
+// Who is passed over keeps its turn.
+func (q *Queue[T]) PopFor(now Now, lane int, allow func(owner uint32) bool) *Item[T] {
 	q.advance(now)
 	l := &q.lanes[lane]
-	it := q.next(l)
+	it := q.next(l, allow)
 	if it == nil {
 		return nil
 	}
@@ -236,7 +250,8 @@ func (q *Queue[T]) Remove(now Now, it *Item[T]) bool {
 		return false
 	case Out:
 		q.releaseKey(it)
-		it.place = Gone
+		q.move(it, Gone)
+		q.forget(it.owner)
 		return false
 	}
 	q.leave(it, Gone)
@@ -251,6 +266,7 @@ func (q *Queue[T]) Advance(now Now) { q.advance(now) }
 
 func (q *Queue[T]) advance(now Now) {
 	q.wall, q.uptime = now.Wall.UnixNano(), int64(now.Uptime)
+	expired := q.expired
 	for it := q.instants.first(); it != nil && it.when() <= q.wall; it = q.instants.first() {
 		if it.expires == 0 || it.expires > q.wall {
 			q.begin(it)
@@ -260,17 +276,18 @@ func (q *Queue[T]) advance(now Now) {
 		q.leave(it, Expired)
 		q.expired++
 		q.changed(it, from)
-		q.admit()
 	}
 	for it := q.dues.first(); it != nil && it.start <= q.uptime; it = q.dues.first() {
 		q.begin(it)
+	}
+	if q.expired > expired { // all of them, so that who enters does not depend on their order
+		q.admit()
 	}
 }
 
 // begin makes an item ready that has waited for its time.
 func (q *Queue[T]) begin(it *Item[T]) {
 	q.stopTimers(it)
-	q.bytes -= it.size() // enter adds them again
 	it.start = 0
 	q.enter(it)
 	q.changed(it, Waiting)

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,9 @@ func newBench(t *testing.T, o queue.Options) *bench {
 	return &bench{t: t, q: queue.New[string](o), items: map[string]*queue.Item[string]{}}
 }
 
+// push is one of root, who administers, unless e names another owner.
 func (b *bench) push(name string, e queue.Entry) error {
+	e.Whole = e.Owner == 0
 	it, err := b.q.Push(moment(b.now), name, e)
 	b.items[name] = it
 	return err
@@ -85,15 +88,47 @@ func TestHigherPriorityLeavesFirstAndEqualOnesInOrder(t *testing.T) {
 	b.pops("c", "e", "a", "d", "b", "f", "-")
 }
 
-func TestOwnersTakeTurnsWithinAPriority(t *testing.T) {
+func TestOwnersTakeTurnsAndEachHasPrioritiesOfItsOwn(t *testing.T) {
 	b := newBench(t, queue.Options{})
 	for _, n := range []string{"a1", "a2", "a3", "a4", "b1", "b2", "c1"} {
 		b.must(n, queue.Entry{Priority: 5, Owner: uint32(n[0])})
 	}
 	b.must("a9", queue.Entry{Priority: 9, Owner: 'a'})
-	b.pops("a9", "a1", "b1", "c1", "a2", "b2", "a3")
+	b.must("b0", queue.Entry{Priority: 0, Owner: 'b'})
+	b.pops("a9", "b1", "c1", "a1", "b2", "a2")
 	b.must("b3", queue.Entry{Priority: 5, Owner: 'b'})
-	b.pops("a4", "b3", "-")
+	b.pops("b3", "a3", "b0", "a4", "-")
+}
+
+func TestAFloodOfTheHighestPriorityIsOneOwnersOwn(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 100_000, Ageing: 10 * time.Second})
+	for b.push("flood", queue.Entry{Priority: 9, Owner: 1}) == nil {
+	}
+	for b.now = range 1000 {
+		b.must("mine", queue.Entry{Priority: 0, Owner: 2})
+		for pops := 1; b.q.Pop(moment(b.now), 0) != b.items["mine"]; pops++ {
+			if pops == 2 {
+				t.Fatal("it waits behind more than one of another")
+			}
+		}
+	}
+}
+
+func TestWhoIsPassedOverKeepsItsTurn(t *testing.T) {
+	b := newBench(t, queue.Options{})
+	for _, n := range []string{"a1", "a2", "b1", "b2", "c1", "c2"} {
+		b.must(n, queue.Entry{Owner: uint32(n[0])})
+	}
+	for _, c := range []struct{ allowed, want string }{{"c", "c1"}, {"bc", "b1"}, {"abc", "a1"}, {"", "-"}, {"c", "c2"}, {"c", "-"}, {"abc", "b2"}, {"abc", "a2"}} {
+		allow := func(owner uint32) bool { return strings.ContainsRune(c.allowed, rune(owner)) }
+		runnable, got := b.q.RunnableFor(moment(0), 0, allow), "-"
+		if it := b.q.PopFor(moment(0), 0, allow); it != nil {
+			got = it.Value
+		}
+		if got != c.want || runnable != (got != "-") {
+			t.Fatalf("of %q %s is popped, not %s; announced as %v", c.allowed, got, c.want, runnable)
+		}
+	}
 }
 
 func TestNothingStarvesUnderEndlessHigherPriority(t *testing.T) {
@@ -364,15 +399,15 @@ func TestOfThoseParkedTheBestComesFirstInEachLane(t *testing.T) {
 // One key, whose room others of a higher priority always take at once.
 func TestNothingStarvesForItsKey(t *testing.T) {
 	b := newBench(t, queue.Options{Ageing: 10 * time.Second})
-	b.must("low", queue.Entry{Priority: 0, Key: "k", Owner: 1})
-	high := func() { b.must("high", queue.Entry{Priority: 9, Key: "k", Owner: 2}) }
+	b.must("low", queue.Entry{Priority: 0, Key: "k"})
+	high := func() { b.must("high", queue.Entry{Priority: 9, Key: "k"}) }
 	high()
 	high()
 	out := b.q.Pop(moment(0), 0)
 	b.pops("-")
 	for b.now = range 100 {
 		high()
-		b.must("other", queue.Entry{Priority: 9, Owner: 3})
+		b.must("other", queue.Entry{Priority: 9})
 		b.q.Remove(moment(b.now), out)
 		for it := b.q.Pop(moment(b.now), 0); it != nil; it = b.q.Pop(moment(b.now), 0) {
 			switch it.Value {
@@ -436,14 +471,14 @@ func TestRestoredItemsAreNeitherRefusedNorCounted(t *testing.T) {
 
 func TestAHeldItemHasRoomAndWaitsUntilItIsSettled(t *testing.T) {
 	q := queue.New[string](queue.Options{Lanes: 1, MaxTasks: 2})
-	held, err := q.Push(moment(0), "held", queue.Entry{Held: true, Times: queue.Times{ExpiresAt: epoch.Add(time.Second)}})
+	held, err := q.Push(moment(0), "held", queue.Entry{Held: true, Whole: true, Times: queue.Times{ExpiresAt: epoch.Add(time.Second)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Push(moment(0), "next", queue.Entry{}); err != nil {
+	if _, err := q.Push(moment(0), "next", queue.Entry{Whole: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Push(moment(0), "third", queue.Entry{}); !errors.Is(err, queue.ErrFull) {
+	if _, err := q.Push(moment(0), "third", queue.Entry{Whole: true}); !errors.Is(err, queue.ErrFull) {
 		t.Errorf("what is held leaves room: %v", err)
 	}
 	if it := q.Pop(moment(3600), 0); it == nil || it.Value != "next" || q.Runnable(moment(3600), 0) {

@@ -1,26 +1,120 @@
 package queue
 
-// levelOf is where it is ready, listOf where it may be dropped from.
-func (q *Queue[T]) levelOf(it *Item[T]) *level[T] { return &q.lanes[it.lane].levels[it.level] }
-func (q *Queue[T]) listOf(it *Item[T]) *level[T]  { return &q.lanes[it.lane].levels[it.priority] }
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"cpulb/internal/share"
+)
+
+var (
+	// ErrFull is matched by what Push returns when there is no room and none can be made:
+	// a FullError.
+	ErrFull = errors.New("no room in the queue")
+	// ErrTooLarge is returned by Push for what would not fit into an empty queue.
+	ErrTooLarge = errors.New("larger than the whole queue")
+)
+
+// FullError says what there is no room in. It matches ErrFull.
+type FullError struct {
+	// Share: there is room, but no more of it for the owner.
+	Share bool
+	// Bytes: the figures are bytes; else items.
+	Bytes bool
+	// Has is what the owner has, or all owners have together; Most is what it may have now,
+	// or they may have.
+	Has, Most int64
+}
+
+func (e *FullError) Error() string {
+	of, unit := "the queue has", "items"
+	if e.Share {
+		of = "the owner has"
+	}
+	if e.Bytes {
+		unit = "bytes"
+	}
+	return fmt.Sprintf("%v: %s %d of %d %s", ErrFull, of, e.Has, e.Most, unit)
+}
+
+// Is makes a FullError match ErrFull.
+func (e *FullError) Is(target error) bool { return target == ErrFull }
 
 // move notes where it is, and nothing else.
 func (q *Queue[T]) move(it *Item[T], to Place) {
-	for _, counts := range []*[places]int{&q.counts, &q.lanes[it.lane].counts} {
-		counts[it.place]--
-		counts[to]++
-	}
+	q.count(it, -1)
 	it.place = to
+	q.count(it, 1)
+}
+
+// count counts it, which is where it is, n times more.
+func (q *Queue[T]) count(it *Item[T], n int) {
+	o := it.owner
+	q.counts[it.place] += n
+	q.lanes[it.lane].counts[it.place] += n
+	o.counts[it.place] += n
+	if it.place.inside() {
+		q.bytes += int64(n) * it.bytes
+		o.bytes += int64(n) * it.bytes
+	}
+}
+
+// size is that of some items.
+type size struct{ tasks, bytes int64 }
+
+// bound is one that the queue has, and how it stands for an item of n.
+type bound struct {
+	most, all, own, n int64
+	bytes             bool
+}
+
+// bounds are those that hold for it, as they would stand if all owners together had so
+// much less, and its own.
+func (q *Queue[T]) bounds(it *Item[T], all, own size) [2]bound {
+	most := q.options.MaxBytes
+	if most == 0 {
+		most = math.MaxInt64
+	}
+	o := it.owner
+	return [2]bound{
+		{int64(q.options.MaxTasks), int64(q.Len()) - all.tasks, int64(o.len()) - own.tasks, 1, false},
+		{most, q.bytes - all.bytes, o.bytes - own.bytes, it.bytes, true},
+	}
+}
+
+// without reports what would keep it out, if they had so much less; ok: nothing.
+func (q *Queue[T]) without(it *Item[T], all, own size) (in bound, ok bool) {
+	for _, b := range q.bounds(it, all, own) {
+		if !share.Fits(b.most, b.all, b.own, b.n, it.whole) {
+			return b, false
+		}
+	}
+	return bound{}, true
 }
 
 // fits reports whether it may enter.
 func (q *Queue[T]) fits(it *Item[T]) bool {
-	return q.Len() < q.options.MaxTasks && (q.options.MaxBytes == 0 || q.bytes+it.size() <= q.options.MaxBytes)
+	_, ok := q.without(it, size{}, size{})
+	return ok
+}
+
+// full says why it may not enter.
+func (q *Queue[T]) full(it *Item[T]) error {
+	b, _ := q.without(it, size{}, size{})
+	return b.error()
+}
+
+// error describes why it does not fit.
+func (b *bound) error() error {
+	if b.all+b.n > b.most {
+		return &FullError{Bytes: b.bytes, Has: b.all, Most: b.most}
+	}
+	return &FullError{Share: true, Bytes: b.bytes, Has: b.own, Most: share.Most(b.most, b.all-b.own)}
 }
 
 // enter takes it in, to wait for its time or ready at once.
 func (q *Queue[T]) enter(it *Item[T]) {
-	q.bytes += it.size()
 	if !it.popped { // one that has been keeps its place
 		q.seq++
 		it.seq = q.seq
@@ -29,9 +123,9 @@ func (q *Queue[T]) enter(it *Item[T]) {
 		q.move(it, Waiting)
 	} else {
 		if !it.popped {
-			q.listOf(it).list(it)
+			it.owner.disposable[it.priority].add(it)
 		}
-		q.levelOf(it).add(it, q.uptime, false)
+		q.addReady(it)
 		q.move(it, Ready)
 	}
 	q.startTimers(it)
@@ -59,82 +153,60 @@ func (q *Queue[T]) stopTimers(it *Item[T]) {
 // leave takes it from where it is, blocked or in the queue.
 func (q *Queue[T]) leave(it *Item[T], to Place) {
 	q.stopTimers(it)
-	from := it.place
-	if from == Blocked {
-		q.blocked.remove(it)
-	} else {
-		q.bytes -= it.size()
-	}
-	switch from {
+	switch it.place {
+	case Blocked:
+		q.unblock(it)
 	case Ready:
-		q.levelOf(it).remove(it)
+		q.removeReady(it)
 	case Parked:
 		q.unpark(it)
 	}
 	if it.listed {
-		q.listOf(it).unlist(it)
+		it.owner.disposable[it.priority].remove(it)
 	}
 	q.move(it, to)
 	if it.woken && to != Out {
 		q.replace(it)
 	}
 	it.woken, it.level = false, it.priority
+	q.forget(it.owner)
 }
 
 // block keeps it outside until there is room.
 func (q *Queue[T]) block(it *Item[T]) {
-	q.blocked.push(it)
+	o := it.owner
+	if o.blocked.front == nil {
+		q.outside.join(&o.outside)
+	}
+	o.blocked.push(it)
 	q.move(it, Blocked)
 	q.startTimers(it)
 }
 
-// admit lets in those who are blocked, in their order, as far as there is room.
+func (q *Queue[T]) unblock(it *Item[T]) {
+	o := it.owner
+	if o.blocked.remove(it); o.blocked.front == nil {
+		q.outside.part(&o.outside)
+	}
+}
+
+// admit lets in those who are blocked, as far as there is room: one of each owner in turn,
+// and those of an owner in their order.
 func (q *Queue[T]) admit() {
-	for it := q.blocked.front; it != nil && q.fits(it); it = q.blocked.front {
+	for passed := 0; passed < q.outside.size && q.Len() < q.options.MaxTasks; {
+		o := q.outside.turn.of
+		it := o.blocked.front
+		if q.outside.pass(&o.outside); !q.fits(it) {
+			passed++
+			continue
+		}
+		passed = 0
 		q.stopTimers(it)
-		q.blocked.remove(it)
+		q.unblock(it)
 		q.put++
 		q.enter(it)
 		q.changed(it, Blocked)
 	}
-}
-
-// makeRoom drops as many as it takes to let newest in, or none.
-func (q *Queue[T]) makeRoom(newest *Item[T]) bool {
-	tasks, bytes := q.Len()+1-q.options.MaxTasks, q.bytes+newest.size()-q.options.MaxBytes
-	for i := range q.lanes {
-		for p := range int(newest.priority) + 1 {
-			tasks -= q.lanes[i].levels[p].listed
-			bytes -= q.lanes[i].levels[p].listedBytes
-		}
-	}
-	if tasks > 0 || q.options.MaxBytes > 0 && bytes > 0 {
-		return false
-	}
-	for !q.fits(newest) {
-		it := q.leastWanted()
-		from := it.place
-		q.leave(it, Dropped)
-		q.dropped++
-		q.changed(it, from)
-	}
-	return true
-}
-
-// leastWanted returns the oldest of the lowest priority that may be dropped.
-func (q *Queue[T]) leastWanted() *Item[T] {
-	for p := range Levels {
-		var found *Item[T]
-		for i := range q.lanes {
-			if it := q.lanes[i].levels[p].oldest; it != nil && (found == nil || it.seq < found.seq) {
-				found = it
-			}
-		}
-		if found != nil {
-			return found
-		}
-	}
-	return nil
 }
 
 // Stats is what the queue has and has seen.

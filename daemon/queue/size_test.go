@@ -19,7 +19,7 @@ func heap() uint64 {
 // Clients may use another key, and other owners come, for ever.
 func TestKeysAndOwnersThatHaveGoneLeaveNothingBehind(t *testing.T) {
 	const n = 100_000
-	q := queue.New[int](queue.Options{Lanes: 1, MaxTasks: 2})
+	q := queue.New[int](queue.Options{Lanes: 1, MaxTasks: 3})
 	before := heap()
 	for i := range n {
 		for range 2 { // one of which is parked
@@ -49,7 +49,7 @@ func TestAQueuedItemTakesLessThan130Bytes(t *testing.T) {
 	before := heap()
 	q := queue.New[*int](queue.Options{Lanes: 1, MaxTasks: n})
 	for i := range n {
-		if _, err := q.Push(moment(0), value, queue.Entry{Priority: i % 10, Owner: uint32(i % 3)}); err != nil {
+		if _, err := q.Push(moment(0), value, queue.Entry{Priority: i % 10, Owner: uint32(i % 3), Whole: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +64,7 @@ func BenchmarkPushPop(b *testing.B) {
 		name    string
 		waiting int
 		e       queue.Entry
-	}{{"empty", 0, queue.Entry{}}, {"full", 1_000_000, queue.Entry{}}, {"expiring", 1_000_000, queue.Entry{Times: queue.Times{ExpiresAt: epoch.Add(time.Hour)}}}} {
+	}{{"empty", 0, queue.Entry{Whole: true}}, {"full", 1_000_000, queue.Entry{Whole: true}}, {"expiring", 1_000_000, queue.Entry{Whole: true, Times: queue.Times{ExpiresAt: epoch.Add(time.Hour)}}}} {
 		b.Run(c.name, func(b *testing.B) {
 			q := queue.New[int](queue.Options{Lanes: 2, MaxTasks: c.waiting + 1, MaxBytes: 1 << 40, Ageing: time.Second})
 			for range c.waiting {

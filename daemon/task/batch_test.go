@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,11 @@ import (
 	"cpulb/daemon/task"
 )
 
-// batch lists what DecodeBatch yields: a path, the field at fault, or "broken:"
+// batch lists what ReadBatch yields: a path, the field at fault, or "broken:"
 // and the field.
 func batch(text string) []string {
 	var got []string
-	for t, err := range task.DecodeBatch([]byte(text)) {
+	for t, err := range task.ReadBatch(strings.NewReader(text)) {
 		var field *task.FieldError
 		var broken *task.BatchError
 		switch {
@@ -55,7 +56,7 @@ func TestABadTaskOfABatchDoesNotStopTheOthers(t *testing.T) {
 
 func TestABatchIsReadNoFurtherThanWanted(t *testing.T) {
 	n := 0
-	for range task.DecodeBatch([]byte(`{"tasks":[{"script_path":"/a"},{"script_path":"/b"},{"script_path":"/c"}]}`)) {
+	for range task.ReadBatch(strings.NewReader(`{"tasks":[{"script_path":"/a"},{"script_path":"/b"},{"script_path":"/c"}]}`)) {
 		if n++; n == 2 {
 			break
 		}
@@ -90,11 +91,11 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-func BenchmarkDecodeBatch(b *testing.B) {
+func BenchmarkReadBatch(b *testing.B) {
 	text := []byte(fmt.Sprintf(`{"tasks":[%s]}`, strings.TrimSuffix(strings.Repeat(typical+",", 10_000), ",")))
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		for _, err := range task.DecodeBatch(text) {
+		for _, err := range task.ReadBatch(bytes.NewReader(text)) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -16,8 +16,9 @@ var (
 	ErrConflict = errors.New("task id is taken by another task")
 	// ErrEvicted: the task existed and its result is no longer kept.
 	ErrEvicted = errors.New("the result is no longer kept")
-	// ErrQueueFull: the input queue is at its capacity; try again later.
-	ErrQueueFull = errors.New("input queue is full")
+	// ErrQueueFull: the input queue is at its capacity, or the caller's share of it is;
+	// try again later.
+	ErrQueueFull = errors.New("no room in the input queue")
 	// ErrNoSpace: the journal can't take another task; try again later.
 	ErrNoSpace = errors.New("the task can't be kept")
 )

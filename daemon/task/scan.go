@@ -1,8 +1,8 @@
 package task
 
 import (
-	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -16,7 +16,15 @@ const maxDepth = 1000
 type scanner struct {
 	text []byte
 	pos  int
+	// base counts the bytes before text in what the caller sent.
+	base int
+	// huge is the first number that is beyond what a float holds, and where it is.
+	huge   []byte
+	hugeAt int
 }
+
+// WhiteSpace lists what may stand between the tokens of JSON.
+const WhiteSpace = " \t\r\n"
 
 // failure reports where the text stops being JSON. The offset counts from 1, as in
 // encoding/json.
@@ -29,7 +37,7 @@ func (s *scanner) failure(expected string) error {
 		}
 	}
 	return &FieldError{Field: "body", Code: "invalid_json",
-		Problem: fmt.Sprintf("not JSON at byte %d: %s instead of %s", s.pos+1, found, expected)}
+		Problem: fmt.Sprintf("not JSON at byte %d: %s instead of %s", s.base+s.pos+1, found, expected)}
 }
 
 // peek skips white space and returns the next byte, 0 at the end: a NUL is legal
@@ -62,14 +70,25 @@ func (s *scanner) value() ([]byte, error) {
 	return s.text[start:s.pos], err
 }
 
+// skip reads one value that is nested depth deep at most.
 func (s *scanner) skip(depth int) error {
-	if depth == 0 {
+	c := s.peek()
+	if depth == 0 && (c == '{' || c == '[') {
 		return &FieldError{Field: "body", Code: "invalid_json",
-			Problem: fmt.Sprintf("nested deeper than %d at byte %d", maxDepth, s.pos+1)}
+			Problem: fmt.Sprintf("nested deeper than %d at byte %d", maxDepth, s.base+s.pos+1)}
 	}
-	switch c := s.peek(); c {
+	switch c {
 	case '{':
-		return s.members(func([]byte) error { return s.skip(depth - 1) })
+		return s.object(func() error {
+			_, _, err := s.quoted()
+			if err == nil {
+				err = s.take(':')
+			}
+			if err == nil {
+				err = s.skip(depth - 1)
+			}
+			return err
+		})
 	case '[':
 		return s.elements(func() error { return s.skip(depth - 1) })
 	case '"':
@@ -91,17 +110,7 @@ func (s *scanner) skip(depth int) error {
 
 // members reads an object and calls value for each name, which must read the value.
 func (s *scanner) members(value func(name []byte) error) error {
-	if err := s.take('{'); err != nil {
-		return err
-	}
-	if s.peek() == '}' {
-		s.pos++
-		return nil
-	}
-	for {
-		if s.peek() != '"' {
-			return s.failure("a name in double quotes")
-		}
+	return s.object(func() error {
 		name, err := s.str()
 		if err == nil {
 			err = s.take(':')
@@ -109,19 +118,21 @@ func (s *scanner) members(value func(name []byte) error) error {
 		if err == nil {
 			err = value(name)
 		}
-		if err != nil {
-			return err
-		}
-		switch s.peek() {
-		case ',':
-			s.pos++
-		case '}':
-			s.pos++
-			return nil
-		default:
-			return s.failure("',' or '}'")
-		}
+		return err
+	})
+}
+
+// object reads an object and calls member, which must read each member.
+func (s *scanner) object(member func() error) error {
+	if err := s.take('{'); err != nil {
+		return err
 	}
+	return s.list('}', "',' or '}'", func() error {
+		if s.peek() != '"' {
+			return s.failure("a name in double quotes")
+		}
+		return member()
+	})
 }
 
 // elements reads an array and calls value, which must read each value.
@@ -129,22 +140,27 @@ func (s *scanner) elements(value func() error) error {
 	if err := s.take('['); err != nil {
 		return err
 	}
-	if s.peek() == ']' {
+	return s.list(']', "',' or ']'", value)
+}
+
+// list reads what stands between commas, up to the bracket.
+func (s *scanner) list(bracket byte, expected string, one func() error) error {
+	if s.peek() == bracket {
 		s.pos++
 		return nil
 	}
 	for {
-		if err := value(); err != nil {
+		if err := one(); err != nil {
 			return err
 		}
 		switch s.peek() {
 		case ',':
 			s.pos++
-		case ']':
+		case bracket:
 			s.pos++
 			return nil
 		default:
-			return s.failure("',' or ']'")
+			return s.failure(expected)
 		}
 	}
 }
@@ -160,6 +176,7 @@ func (s *scanner) word(w string) error {
 }
 
 func (s *scanner) number() error {
+	start := s.pos
 	if s.text[s.pos] == '-' {
 		s.pos++
 	}
@@ -168,20 +185,41 @@ func (s *scanner) number() error {
 	} else if err := s.digits(); err != nil {
 		return err
 	}
-	if s.pos < len(s.text) && s.text[s.pos] == '.' {
+	fraction := s.pos < len(s.text) && s.text[s.pos] == '.'
+	if fraction {
 		s.pos++
 		if err := s.digits(); err != nil {
 			return err
 		}
 	}
-	if s.pos >= len(s.text) || s.text[s.pos]|0x20 != 'e' {
-		return nil
-	}
-	s.pos++
-	if s.pos < len(s.text) && (s.text[s.pos] == '+' || s.text[s.pos] == '-') {
+	exponent := s.pos < len(s.text) && s.text[s.pos]|0x20 == 'e'
+	if exponent {
 		s.pos++
+		if s.pos < len(s.text) && (s.text[s.pos] == '+' || s.text[s.pos] == '-') {
+			s.pos++
+		}
+		if err := s.digits(); err != nil {
+			return err
+		}
 	}
-	return s.digits()
+	if exponent || fraction && s.pos-start > maxFloatDigits {
+		s.noteHuge(start)
+	}
+	return nil
+}
+
+// maxFloatDigits is less than a number without exponent has that no float holds.
+const maxFloatDigits = 300
+
+// noteHuge keeps the number that begins at start, if no float holds it. A whole number
+// without exponent is not meant to be one.
+func (s *scanner) noteHuge(start int) {
+	if s.huge != nil {
+		return
+	}
+	if f, _ := strconv.ParseFloat(string(s.text[start:s.pos]), 64); math.IsInf(f, 0) {
+		s.huge, s.hugeAt = s.text[start:s.pos], s.base+start+1
+	}
 }
 
 func (s *scanner) digits() error {
@@ -242,20 +280,17 @@ func isHex(c byte) bool {
 }
 
 // str reads a string and returns its value, which may be part of the text and must be
-// copied to be kept.
+// copied to be kept. It is valid UTF-8 if the text is and no half of a surrogate pair is
+// escaped alone.
 func (s *scanner) str() ([]byte, error) {
 	quoted, escaped, err := s.quoted()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case escaped:
+		return appendUnescaped(make([]byte, 0, len(quoted)), quoted[1:len(quoted)-1]), nil
 	}
-	if !escaped {
-		return quoted[1 : len(quoted)-1], nil
-	}
-	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil {
-		return nil, &FieldError{Field: "body", Code: "invalid_json", Problem: "not JSON: " + err.Error()}
-	}
-	return []byte(text), nil
+	return quoted[1 : len(quoted)-1], nil
 }
 
 // found names the kind of the value that comes next, for an error's text.

@@ -43,6 +43,12 @@ func Fits(capacity, used, own, n int64, whole bool) bool {
 	return own+n <= Multiple*left
 }
 
+// Most returns how many one caller may have by and by while all others have so many.
+func Most(capacity, others int64) int64 {
+	left := max(0, capacity-others)
+	return left - left/(Multiple+1) - min(1, left%(Multiple+1))
+}
+
 // Pool is something bounded that callers take and give back. Its methods are safe for
 // concurrent use.
 type Pool struct {

@@ -45,8 +45,8 @@ type Engine struct {
 
 	mu      sync.Mutex
 	tasks   map[task.ID]*record
-	order   []*record // by submission
-	evicted map[task.ID]bool
+	order   []*record          // by submission
+	evicted map[task.ID]uint32 // their owners
 	keys    map[string]task.ID
 	batches map[task.ID][]*record
 	// changed is closed and replaced at every change.
@@ -72,7 +72,7 @@ type record struct {
 
 // New returns an Engine without tasks.
 func New() *Engine {
-	return &Engine{tasks: map[task.ID]*record{}, evicted: map[task.ID]bool{}, keys: map[string]task.ID{},
+	return &Engine{tasks: map[task.ID]*record{}, evicted: map[task.ID]uint32{}, keys: map[string]task.ID{},
 		batches: map[task.ID][]*record{}, changed: make(chan struct{})}
 }
 
@@ -148,6 +148,10 @@ func (e *Engine) take(who access.Identity, t *task.Task, w task.Watcher) (*recor
 }
 
 func (e *Engine) refusal(who access.Identity, t *task.Task) error {
+	err := e.Rules.Check(who, access.Request{Action: access.Submit, Pool: t.Pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")})
+	if err != nil {
+		return err
+	}
 	e.mu.Lock()
 	draining := e.draining
 	e.mu.Unlock()
@@ -166,7 +170,7 @@ func (e *Engine) refusal(who access.Identity, t *task.Task) error {
 	if draining {
 		return api.ErrDraining
 	}
-	return e.Rules.Check(who, access.Request{Action: access.Submit, Pool: t.Pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")})
+	return nil
 }
 
 func (e *Engine) add(who access.Identity, t *task.Task, w task.Watcher) (r *record, known bool) {

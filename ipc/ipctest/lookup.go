@@ -16,10 +16,11 @@ func (e *Engine) find(who access.Identity, a access.Action, id task.ID) (*record
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.tasks[id]
+	owner, evicted := e.evicted[id]
 	switch {
 	case r != nil && e.Rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil:
 		return r, nil
-	case e.evicted[id]:
+	case evicted && e.Rules.Check(who, access.Request{Action: a, Owner: owner}) == nil:
 		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
 	}
 	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
@@ -29,9 +30,9 @@ func (e *Engine) find(who access.Identity, a access.Action, id task.ID) (*record
 func (e *Engine) Evict(id task.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.evicted[id] = e.tasks[id].owner
 	delete(e.tasks, id)
 	e.order = slices.DeleteFunc(e.order, func(r *record) bool { return r.task.ID == id })
-	e.evicted[id] = true
 }
 
 func (r *record) view() task.View {
@@ -90,6 +91,10 @@ func (e *Engine) stop(id task.ID) {
 
 // Rerun implements ipc.Engine.
 func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+	if err := e.Rules.MaySubmit(who); err != nil {
+		done(task.View{}, err)
+		return
+	}
 	r, err := e.find(who, access.See, id)
 	if err != nil {
 		done(task.View{}, err)
@@ -119,29 +124,35 @@ func (e *Engine) matching(who access.Identity, a access.Action, f api.Filter) []
 }
 
 // List implements ipc.Engine.
-func (e *Engine) List(_ context.Context, who access.Identity, f api.Filter, p api.Page) (api.Listing, error) {
+func (e *Engine) List(_ context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error) {
 	start, limit := 0, 100
 	if p.Limit > 0 {
 		limit = p.Limit
 	}
 	if p.After != "" {
-		var err error
 		if start, err = strconv.Atoi(p.After); err != nil || start < 0 {
-			return api.Listing{}, fmt.Errorf("%w: %.64q", api.ErrBadCursor, p.After)
+			return "", fmt.Errorf("%w: %.64q", api.ErrBadCursor, p.After)
 		}
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := e.matching(who, access.See, f)
-	l := api.Listing{Tasks: []task.View{}}
-	for i := start; i < len(all); i++ {
-		if len(l.Tasks) == limit {
-			l.Next = strconv.Itoa(i)
+	var page []task.View
+	for i, r := range e.matching(who, access.See, f) {
+		if i < start {
+			continue
+		}
+		if len(page) == limit {
+			next = strconv.Itoa(i)
 			break
 		}
-		l.Tasks = append(l.Tasks, all[i].view())
+		page = append(page, r.view())
 	}
-	return l, nil
+	e.mu.Unlock()
+	for _, v := range page {
+		if !yield(v) {
+			break
+		}
+	}
+	return next, nil
 }
 
 // CancelAll implements ipc.Engine.
@@ -166,12 +177,12 @@ func (e *Engine) Forget(id task.ID, n int) {
 }
 
 // Events implements ipc.Engine.
-func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[*task.Event, error], error) {
+func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error) {
 	r, err := e.find(who, access.See, id)
 	if err != nil {
 		return nil, err
 	}
-	return func(yield func(*task.Event, error) bool) {
+	return func(yield func([]*task.Event, error) bool) {
 		for {
 			e.mu.Lock()
 			var events []*task.Event
@@ -182,8 +193,9 @@ func (e *Engine) Events(ctx context.Context, who access.Identity, id task.ID, af
 			}
 			over := len(events) == 0 && r.result != nil && r.events[len(r.events)-1].Kind == task.EventResult
 			e.mu.Unlock()
-			for _, ev := range events {
-				if after = ev.Cursor; !yield(ev, nil) || ev.Kind == task.EventResult {
+			if n := len(events); n > 0 {
+				after = events[n-1].Cursor
+				if !yield(events, nil) || events[n-1].Kind == task.EventResult {
 					return
 				}
 			}

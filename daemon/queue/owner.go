@@ -1,0 +1,124 @@
+package queue
+
+// keptOwners bounds the owners of nothing that are kept for when they come again.
+const keptOwners = 16
+
+// owner is what one has in the queue and before it, by which its share is measured.
+type owner[T any] struct {
+	uid    uint32
+	counts [places]int
+	bytes  int64
+	// flows are what it has ready, by lane, and shorter than the lanes if it has none in
+	// the last.
+	flows []*flow[T]
+	// blocked is in its order; outside is the owner's place among those who have some.
+	blocked list[T]
+	outside seat[*owner[T]]
+	// keys are there only while an item with the key is out or parked.
+	keys map[string]*key[T]
+	// disposable are the items that may be dropped, by their priority.
+	disposable [Levels]ages[T]
+}
+
+func (q *Queue[T]) owner(uid uint32) *owner[T] {
+	o := q.owners[uid]
+	if o == nil {
+		o = &owner[T]{uid: uid, keys: map[string]*key[T]{}}
+		o.outside.of = o
+		q.owners[uid] = o
+	}
+	return o
+}
+
+// forget lets go of an owner who has nothing any more.
+func (q *Queue[T]) forget(o *owner[T]) {
+	if len(q.owners) > keptOwners && o.len()+o.counts[pushed]+o.counts[Blocked]+o.counts[Out] == 0 {
+		delete(q.owners, o.uid)
+	}
+}
+
+// len is how many items it has in the queue.
+func (o *owner[T]) len() int { return length(&o.counts) }
+
+// flow returns what it has ready in a lane.
+func (o *owner[T]) flow(lane uint16) *flow[T] {
+	for len(o.flows) <= int(lane) {
+		o.flows = append(o.flows, nil)
+	}
+	if o.flows[lane] == nil {
+		o.flows[lane] = newFlow(o)
+	}
+	return o.flows[lane]
+}
+
+// droppable is what of it may be dropped, of this priority at most.
+func (o *owner[T]) droppable(most int) (tasks int, bytes int64) {
+	for p := range most + 1 {
+		tasks += o.disposable[p].count
+		bytes += o.disposable[p].bytes
+	}
+	return tasks, bytes
+}
+
+// leastWanted returns the oldest of the lowest priority that may be dropped.
+func (o *owner[T]) leastWanted() *Item[T] {
+	for p := range o.disposable {
+		if it := o.disposable[p].oldest; it != nil {
+			return it
+		}
+	}
+	return nil
+}
+
+// ages is a list of items in the order of their seq.
+type ages[T any] struct {
+	oldest, newest *Item[T]
+	count          int
+	bytes          int64
+}
+
+func (l *ages[T]) add(it *Item[T]) {
+	it.listed, it.older = true, l.newest
+	if l.newest != nil {
+		l.newest.newer = it
+	} else {
+		l.oldest = it
+	}
+	l.newest = it
+	l.count++
+	l.bytes += it.bytes
+}
+
+func (l *ages[T]) remove(it *Item[T]) {
+	if it.older != nil {
+		it.older.newer = it.newer
+	} else {
+		l.oldest = it.newer
+	}
+	if it.newer != nil {
+		it.newer.older = it.older
+	} else {
+		l.newest = it.older
+	}
+	it.older, it.newer, it.listed = nil, nil, false
+	l.count--
+	l.bytes -= it.bytes
+}
+
+// Part is what one owner has in the queue.
+type Part struct {
+	Owner uint32
+	Tasks int
+	Bytes int64
+}
+
+// Parts returns what each owner has, in no order.
+func (q *Queue[T]) Parts() []Part {
+	var all []Part
+	for uid, o := range q.owners {
+		if n := o.len(); n > 0 {
+			all = append(all, Part{uid, n, o.bytes})
+		}
+	}
+	return all
+}
