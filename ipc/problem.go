@@ -34,6 +34,7 @@ const (
 	codeReloadFailed       = "reload_failed"
 	codeUpgradeRequired    = "upgrade_required"
 	codeQueueFull          = "queue_full"
+	codeTooManyWatches     = "too_many_watches"
 	codeDraining           = "draining"
 	codeRestartFailed      = "restart_failed"
 	codeNotReady           = "not_ready"
@@ -78,6 +79,7 @@ func kinds() []kind {
 		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
 		{nil, codeTooManyInFlight, http.StatusTooManyRequests, "Too much in flight"},
+		{api.ErrTooManyWatches, codeTooManyWatches, http.StatusTooManyRequests, "Too many watches"},
 		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
 		{api.ErrDraining, codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},
