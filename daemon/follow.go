@@ -66,8 +66,8 @@ func follow[T any](ctx context.Context, e *Engine, who access.Identity, what str
 
 // Events returns the task's events after a cursor, some at a time: those kept, then those
 // to come, to its result. The error within is ctx's, or api.ErrDraining when the engine
-// ends before the task. Whoever gets them has to range over them. Errors: task.ErrNotFound,
-// task.ErrEvicted, api.ErrTooManyWatches.
+// ends before the task. The caller counts as one that waits until ctx is done. Errors:
+// task.ErrNotFound, task.ErrEvicted, api.ErrTooManyWatches.
 func (e *Engine) Events(
 	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
 ) (events iter.Seq2[[]*task.Event, error], err error) {
@@ -83,8 +83,8 @@ func (e *Engine) Events(
 	if err = cmp.Or(err, refused); err != nil {
 		return nil, err
 	}
+	e.endWatchAfter(ctx, who)
 	return func(yield func([]*task.Event, error) bool) {
-		defer e.endWatch(who)
 		at := after
 		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
 	}, nil
@@ -107,8 +107,8 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 
 // BatchResults returns the Results that are still kept, in the order in which the
 // tasks ended, then those to come, to the last. The error within is ctx's, or
-// api.ErrDraining. Whoever gets them has to range over them. Errors: api.ErrBatchNotFound,
-// api.ErrTooManyWatches.
+// api.ErrDraining. The caller counts as one that waits until ctx is done. Errors:
+// api.ErrBatchNotFound, api.ErrTooManyWatches.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
 	var b *ledger.Batch
 	e.read(who, func(*effects.List) {
@@ -119,8 +119,8 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 	if err != nil {
 		return nil, err
 	}
+	e.endWatchAfter(ctx, who)
 	return func(yield func(*task.Result, error) bool) {
-		defer e.endWatch(who)
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			e.evictLocked()
