@@ -38,23 +38,22 @@ const (
 type stream struct {
 	server *Server
 	who    access.Identity
-	// unanswered bounds the submissions that the engine has not answered yet: no
+	// unanswered bounds the submissions and cancels that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
-	over       chan struct{} // closed to end the connection
-	ending     sync.Once
-	conn       *rawio.Conn
-	out        *outbox.Outbox
+	// held is what its lines take until the engine has answered, and what waits in out.
+	held   *hold
+	over   chan struct{} // closed to end the connection
+	ending sync.Once
+	conn   *rawio.Conn
+	out    *outbox.Outbox
 	// client ends with the connection.
 	client context.Context
 	leave  context.CancelFunc
 	// cut is set when too much waits for the client to read: nothing more is queued.
-	cut  atomic.Bool
-	gone chan struct{} // closed when the connection has ended
-
-	mu       sync.Mutex
-	watching int           // tasks whose result has not been queued, and cancels without an answer
-	settled  chan struct{} // made by settle, closed when watching is 0
+	cut     atomic.Bool
+	gone    chan struct{} // closed when the connection has ended
+	watched watched
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
@@ -73,13 +72,16 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 		s.options.Logger.Error("stream refused", "error", err)
 		return
 	}
+	held := s.hold(r)
 	out := outbox.New(conn, int(s.options.BacklogBytes))
+	out.Share(backlog{held})
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
-	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
-		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{})}).run(in)
+	(&stream{server: s, who: peer(r), held: held, unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
+		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
+		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}}).run(in)
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -101,11 +103,15 @@ func checkUpgrade(r *http.Request) error {
 // wait for room in the queue.
 func (st *stream) run(r *bufio.Reader) {
 	defer close(st.gone)
+	defer st.unwatch()
 	defer st.leave()
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
-		if errors.Is(st.serve(&lines{r: r, limit: st.server.options.BodyBytes}), io.EOF) {
+		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
+		err := st.serve(in)
+		in.long.free()
+		if errors.Is(err, io.EOF) {
 			st.linger()
 		}
 	} else {
@@ -143,7 +149,7 @@ func (st *stream) serve(in *lines) error {
 	for !st.cut.Load() {
 		text, err := in.next()
 		switch {
-		case tooLong(err):
+		case skipped(err):
 			st.reject(nil, in.number, err)
 		case err != nil:
 			return err
@@ -163,7 +169,7 @@ func (st *stream) linger() {
 		_ = st.conn.AwaitHangup() // an error: it is cut off, or over
 	}()
 	select {
-	case <-st.settle():
+	case <-st.watched.settle():
 	case <-st.server.settled:
 	case <-st.over:
 	case <-gone:
@@ -173,17 +179,21 @@ func (st *stream) linger() {
 }
 
 func (st *stream) command(text []byte, line int) {
-	c, err := task.DecodeCommand(text)
-	switch {
-	case err != nil:
-	case c.Op == task.OpSubmit:
-		st.submit(&c, line)
-	default:
-		st.cancel(&c, line)
+	room := int64(len(text)) + taskBytes // decoding copies it
+	if !st.held.take(room) && !st.await(func(ctx context.Context) error { return st.held.await(ctx, room) }) {
+		return
 	}
+	c, err := task.DecodeCommand(text)
+	if err == nil && c.Op == task.OpSubmit {
+		st.submit(&c, line, room)
+		return
+	}
+	defer st.held.give(room)
 	if err != nil {
 		st.reject(namedID(&c), line, err)
+		return
 	}
+	st.cancel(&c, line)
 }
 
 // maxNamedID bounds the id that is repeated to the sender of a refused line.
@@ -203,12 +213,16 @@ func namedID(c *task.Command) *string {
 }
 
 func (st *stream) cancel(c *task.Command, line int) {
-	st.watches(1)
+	if !st.open() {
+		return
+	}
+	st.watched.cancel(1)
 	answered := func(_ task.View, err error) {
+		<-st.unanswered
 		if err != nil {
 			st.reject(namedID(c), line, err)
 		}
-		st.watches(-1)
+		st.watched.cancel(-1)
 	}
 	id, err := idFrom(c.ID)
 	if err != nil {
@@ -220,85 +234,80 @@ func (st *stream) cancel(c *task.Command, line int) {
 
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered. The engine's answer may come later: meanwhile the
-// next lines are read.
-func (st *stream) submit(c *task.Command, line int) {
-	w := &watch{stream: st, verbose: c.Events, quiet: c.Quiet, accepted: c.Quiet && !keyed(c.Task), id: c.Task.ID, line: line, named: c.Named}
-	st.watches(1)
+// next lines are read. room is what the line has of the share.
+func (st *stream) submit(c *task.Command, line int, room int64) {
 	if !st.open() {
-		st.watches(-1)
+		st.held.give(room)
 		return
 	}
-	st.server.engine.Submit(st.client, st.who, c.Task, w, w.answered)
+	s := &submission{watch: st.watch(c), sent: c.Task.ID, named: c.Named, line: line, quiet: c.Quiet, keyed: keyed(c.Task), room: room}
+	st.server.engine.Submit(st.client, st.who, c.Task, s.watch, s.answered)
+}
+
+// mayOpen notes that one submission more is without an answer, if that may be.
+func (st *stream) mayOpen() bool {
+	select {
+	case st.unanswered <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// open waits until mayOpen; false: the connection is to end.
+func (st *stream) open() bool {
+	return st.mayOpen() || st.await(func(ctx context.Context) error {
+		select {
+		case st.unanswered <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 }
 
 // patience is for how long no line is read before it is looked whether the client is
 // still there.
 const patience = 100 * time.Millisecond
 
-// open waits until one submission more may be without an answer; false: the connection is
-// to end. A client that goes meanwhile is noticed, although nothing is read: what it has
-// waiting for room in the queue is withdrawn then.
-func (st *stream) open() bool {
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	default:
-	}
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	case <-st.over:
-		return false
-	case <-time.After(patience):
-	}
+// await calls wait, whose context ends when the connection is to end; false: it does. A
+// client that goes meanwhile is noticed, although nothing is read: what it has waiting for
+// room in the queue is withdrawn then, and the lines that it has left are carried out.
+func (st *stream) await(wait func(context.Context) error) bool {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(st.client))
+	defer cancel()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if st.conn.AwaitHangup() == nil {
-			st.leave()
+		select {
+		case <-time.After(patience):
+		case <-st.over:
+			cancel()
+			return
+		case <-ctx.Done():
+			return
+		}
+		if st.conn.AwaitHangup() != nil { // it is cut off or ended, or the wait is over
+			cancel()
+			return
+		}
+		st.leave()
+		select {
+		case <-st.over:
+			cancel()
+		case <-ctx.Done():
 		}
 	}()
-	defer func() {
-		_ = st.conn.SetReadDeadline(time.Unix(1, 0))
-		<-watched
-		_ = st.conn.SetReadDeadline(time.Time{}) // serve looks at cut, which wanted it to stay
-	}()
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	case <-st.over:
-		return false
-	}
+	err := wait(ctx)
+	cancel()
+	_ = st.conn.SetReadDeadline(time.Unix(1, 0))
+	<-watched
+	_ = st.conn.SetReadDeadline(time.Time{}) // serve looks at cut, which wanted it to stay
+	return err == nil
 }
 
 // keyed reports whether t may turn out to be a task that was sent before.
 func keyed(t *task.Task) bool { return t.Extra != nil && t.Extra.IdempotencyKey != "" }
-
-// watches counts change tasks more that are watched.
-func (st *stream) watches(change int) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.watching += change
-	if st.watching == 0 && st.settled != nil {
-		close(st.settled)
-		st.settled = nil
-	}
-}
-
-// settle returns a channel that is closed once nothing is watched.
-func (st *stream) settle() <-chan struct{} {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.watching == 0 {
-		settled := make(chan struct{})
-		close(settled)
-		return settled
-	}
-	if st.settled == nil {
-		st.settled = make(chan struct{})
-	}
-	return st.settled
-}
 
 func (st *stream) reject(id *string, line int, err error) {
 	if st.client.Err() != nil {
@@ -318,11 +327,28 @@ func (st *stream) write(pieces ...[]byte) {
 	if st.cut.Load() {
 		return
 	}
-	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) && st.cut.CompareAndSwap(false, true) {
+	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) {
+		st.cutOff()
+	}
+}
+
+// cutOff ends a stream whose client does not read what waits for it.
+func (st *stream) cutOff() {
+	if st.cut.CompareAndSwap(false, true) {
 		st.server.options.Logger.Warn("stream cut off: its client does not read", "backlog_bytes", st.server.options.BacklogBytes)
 		_ = st.conn.SetReadDeadline(time.Unix(1, 0)) // wakes run, which says goodbye
 	}
 }
+
+// backlog has an Outbox take from its client's share. What can't wait goes ahead of what
+// does.
+type backlog struct{ *hold }
+
+// Take implements outbox.Budget.
+func (b backlog) Take(n int64) bool { return b.pool.TakeAhead(b.caller, n) }
+
+// Give implements outbox.Budget.
+func (b backlog) Give(n int64) { b.pool.Give(b.caller.UID, n) }
 
 func encodeGoAway(reason string) []byte {
 	return append(appendJSON(nil, struct {
@@ -338,7 +364,7 @@ func (st *stream) goAway(reason string) { st.write(encodeGoAway(reason)) }
 // the client has gone, or ctx is done.
 func (st *stream) end(ctx context.Context) {
 	select {
-	case <-st.settle():
+	case <-st.watched.settle():
 	case <-st.server.settled:
 	case <-st.gone:
 	case <-ctx.Done():

@@ -27,6 +27,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
 )
 
 // Errors of Start, beside ErrNotFound and ErrHash.
@@ -112,6 +113,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           quiet{log},
 		SkipHostEnv:      true,
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MostControl))},
 		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
