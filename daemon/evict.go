@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -107,13 +108,16 @@ func (e *Engine) noteGone(ops []journal.Op, b *ledger.Batch) []journal.Op {
 	return ops
 }
 
-// noteJoined is what the journal keeps of a batch that has tasks that were submitted
-// before.
-func (e *Engine) noteJoined(b *ledger.Batch) journal.Op {
+// noteJoined is what the journal keeps of a batch that those joined who had been submitted
+// before. It is written once.
+func (e *Engine) noteJoined(b *ledger.Batch, joined []*ledger.Record) journal.Op {
 	x := &journal.Batch{ID: b.ID(), Owner: b.Owner()}
 	b.Note(true)
-	for _, stamp := range b.Joined() {
-		x.Joined = append(x.Joined, time.Unix(0, stamp))
+	for _, r := range joined {
+		if !r.Volatile {
+			x.Joined = append(x.Joined, r.Submitted())
+		}
 	}
+	slices.SortFunc(x.Joined, time.Time.Compare)
 	return journal.Op{Batch: x}
 }

@@ -16,7 +16,7 @@ func (s *Store) keep(r *Record, uptime time.Duration) *kept {
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r), age: r.end}
+	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end}
 	s.kept.add(k)
 	return k
 }
@@ -33,7 +33,7 @@ func weight(r *Record) int64 {
 // waits counts the events of r, which waits for another attempt after one, as what is
 // kept; runs does not any more, as they are within the limits of its slot again.
 func (s *Store) waits(r *Record) {
-	if r.log == nil || s.kept.logs[r] != nil {
+	if r.log == nil || r.kept != nil {
 		return
 	}
 	s.waited++
@@ -42,8 +42,8 @@ func (s *Store) waits(r *Record) {
 
 // runs is explained at waits.
 func (s *Store) runs(r *Record) {
-	if k := s.kept.logs[r]; k != nil {
-		s.kept.take(k)
+	if r.kept != nil {
+		s.kept.take(r.kept)
 	}
 }
 

@@ -266,6 +266,9 @@ func TestATaskIsInSoManyBatchesAndNoMore(t *testing.T) {
 	if s.MayJoin(r) {
 		t.Error("it may be in one more")
 	}
+	if s.Bytes() < 100*ledger.MostFurther {
+		t.Errorf("%d bytes are counted", s.Bytes())
+	}
 	s.Evict(uptime + time.Hour)
 	for _, id := range ids {
 		if s.Batch(id) != nil {
