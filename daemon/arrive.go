@@ -90,12 +90,14 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (mem
 		a.answer(task.View{}, err, fx)
 		return nil, false
 	}
-	if err := e.placeLocked(who, a); err != nil {
+	err := e.watchLocked(who, r, a.watcher)
+	if err == nil {
+		err = e.placeLocked(who, a)
+	}
+	if err != nil {
+		e.unwatchedLocked(r.UnwatchAll())
 		a.answer(task.View{}, err, fx)
 		return nil, false
-	}
-	if a.watcher != nil {
-		r.Watch(a.watcher)
 	}
 	e.store.Add(r)
 	e.store.Join(r, a.batch)
@@ -135,12 +137,11 @@ func (e *Engine) again(who access.Identity, a *admission, known *ledger.Record, 
 		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, known.Task.ID), fx)
 		return nil
 	}
-	switch {
-	case a.watcher == nil:
-	case known.Result() != nil:
+	if a.watcher != nil && known.Result() != nil {
 		fx.Event(a.watcher, known.ResultEvent())
-	default:
-		known.Watch(a.watcher)
+	} else if err := e.watchLocked(who, known, a.watcher); err != nil {
+		a.answer(task.View{}, err, fx)
+		return nil
 	}
 	if first := e.arriving[known]; first != nil {
 		first.take(a)
@@ -223,6 +224,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
 	e.leaveQueueLocked(r)
+	e.unwatchedLocked(r.UnwatchAll())
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
 		e.journal.Append(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
 	}

@@ -113,8 +113,9 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
-		fx.Event(w, ev)
+		fx.Event(w.Watcher, ev)
 	}
+	e.unwatchedLocked(watchers)
 }
 
 // notify adds ev to the event log of r and hands it to the watchers that want more than

@@ -114,7 +114,8 @@ type Engine struct {
 	// are being committed.
 	arriving map[*ledger.Record]*admission
 	// newest were given to the journal last, by what they need of it.
-	newest [journal.Synced + 1]*admission
+	newest  [journal.Synced + 1]*admission
+	watches watches
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
@@ -145,7 +146,7 @@ func New(o Options) (*Engine, error) {
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
-		turnstile: turnstile{callers: map[uint32]*passing{}}}
+		turnstile: turnstile{callers: map[uint32]*passing{}}, watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))

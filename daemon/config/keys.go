@@ -137,6 +137,7 @@ func (d *decoder) limitsKeys(string) []keyKind {
 	return []keyKind{
 		{name: "body_size", set: setSize(&c.BodyBytes)},
 		{name: "connections", set: setCount(&c.Connections, 1, 1_000_000)},
+		{name: "watches", set: setCount(&c.Watches, 1, 100_000_000)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},
 		{name: "output_size", set: setSize(&c.OutputBytes)},
 		{name: "event_size", set: setSize(&c.EventBytes)},

@@ -150,18 +150,13 @@ func (r *Record) Note(ev *task.Event, b EventBounds) (verbose []task.Watcher) {
 	if r.log != nil {
 		r.log.add(ev, b)
 	}
-	for _, w := range r.watchers {
-		if w.Verbose() {
-			verbose = append(verbose, w)
-		}
-	}
-	return verbose
+	return slices.Collect(r.watchers.verbose())
 }
 
 // NoteStatus is Note for what clients see of r now. It returns a nil event when there
 // is nobody to hear of it, now or later; cursors count it all the same.
 func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watcher) {
-	if r.log == nil && len(r.watchers) == 0 {
+	if r.log == nil && len(r.watchers.all) == 0 {
 		r.events++
 		return nil, nil
 	}

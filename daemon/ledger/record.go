@@ -57,7 +57,7 @@ type Record struct {
 	events uint64 // in this life of the daemon
 	// marked is the first part of its cursors, which never goes back, see Mark.
 	marked   uint32
-	watchers []task.Watcher
+	watchers watchers
 	// kept is how its Result, or while it waits again its log, is kept; nil if neither is.
 	kept   *kept
 	result *task.Result  // which does not change
@@ -113,9 +113,6 @@ func (r *Record) Times() queue.Times {
 	}
 	return t
 }
-
-// Watch adds w, who hears of what follows.
-func (r *Record) Watch(w task.Watcher) { r.watchers = append(r.watchers, w) }
 
 // Done returns a channel that is closed once the task is Ended.
 func (r *Record) Done() <-chan struct{} {

@@ -161,8 +161,8 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 
 // Announce returns the event of the Result of a task that has just ended, and who is
 // to hear of it. The event is nil when nobody is, now or later.
-func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []task.Watcher) {
-	watchers, r.watchers = r.watchers, nil
+func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []Watching) {
+	watchers = r.UnwatchAll()
 	if len(watchers) == 0 && r.log == nil {
 		return nil, nil
 	}
