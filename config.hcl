@@ -69,6 +69,7 @@ pool "cpu" {
   # groups   = []
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
   # spare         = 1        # workers that stand by for one that dies
+  # relief        = 2        # workers beyond these for callers that would wait behind another's long tasks; 0: none
   # reserve       = 1        # cores, of these, that are left to the daemon
   # max_tasks     = 10000    # exchange a worker for a new one after so many tasks,
   # max_age       = "24h"    # … this time,
@@ -96,6 +97,7 @@ pool "io" {
 
 limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
+  in_flight     = "512MiB" # of all that is held for clients and is neither queued nor a result: bodies, answers
   connections   = 4096     # at a time, streams included, for all users together; one more is refused with 503
   watches       = 200000   # tasks that are waited for at a time, on streams and in requests, for all users together
   result_size   = "128MiB" # what a script returns, as JSON

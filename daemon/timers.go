@@ -82,6 +82,11 @@ func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	if due != 0 {
 		wait = min(wait, due-now.Uptime)
 	}
+	for _, p := range e.fleet.AllLocked() {
+		if due := p.ReliefDue(); due != 0 && !e.draining && !e.held {
+			wait = min(wait, due-e.elapsed())
+		}
+	}
 	if uptime, ok := e.store.NextEviction(); ok {
 		wait = min(wait, uptime-now.Uptime)
 	}
@@ -127,7 +132,7 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 			r.Task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
 		return
 	case place == queue.Dropped:
-		e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"), fx)
+		e.finish(r, failure("TaskDropped", "queue_dropped", "there was no room left in the queue, and a newer task took the place of this one"), fx)
 		return
 	default:
 		return

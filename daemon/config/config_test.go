@@ -72,12 +72,12 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		},
 		Pools: []Pool{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Policy: "power_of_two", Cores: "0-1,3",
-				Reserve: 1, Spare: 2, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
+				Reserve: 1, Spare: 2, Relief: 3, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
-			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: "least_loaded"},
+			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: "least_loaded"},
 		},
-		Limits: Limits{BodyBytes: 1 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
+		Limits: Limits{BodyBytes: 1 << 30, InFlightBytes: 4 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Schedules: []Schedule{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
@@ -159,6 +159,7 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"size", `limits { body_size = "64kb" }`, `limits.body_size: must be a number of bytes or a size such as "64KiB"`},
 		{"no size", `limits { body_size = 0 }`, `limits.body_size: must be`},
 		{"size that overflows", `limits { body_size = "17179869185GiB" }`, `from 1 to "1GiB"`},
+		{"more output than a result's record holds", `limits { output_size = "65MiB" }`, `limits.output_size: must be a number of bytes or a size such as "64KiB", "128MiB" or "1GiB", from 1 to "64MiB"`},
 		{"duration", `limits { start_timeout = "soon" }`, `limits.start_timeout: "soon" must be a duration above zero such as "500ms"`},
 		{"no duration", `limits { start_timeout = "0s" }`, `"0s" must be a duration above zero`},
 		{"size said twice", `pool "p" {

@@ -39,6 +39,7 @@ pool "all" {
   policy = "power_of_two"
   reserve = 1
   spare = 2
+  relief = 3
   idle_timeout = "7s"
   min_workers = 2
   max_workers = 0
@@ -58,6 +59,7 @@ pool "least" {
 }
 limits {
   body_size     = "1GiB"
+  in_flight     = "4GiB"
   connections   = 5
   watches       = 6
   result_size   = "2MiB"
