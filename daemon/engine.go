@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -86,6 +87,11 @@ type Engine struct {
 	timers   timers
 	// turnstile is before mu, for those who only read.
 	turnstile turnstile
+	// These are answered for many at once.
+	statuses  rounds[overview]
+	schedules rounds[[]api.ScheduleStatus]
+	executors rounds[[]api.ExecutorStatus]
+	gathered  rounds[gathered]
 	journal   *journal.Journal // nil: none is kept
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
@@ -151,6 +157,7 @@ func New(o Options) (*Engine, error) {
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
+	e.statuses.ask, e.schedules.ask, e.executors.ask, e.gathered.ask = e.overview, e.scheduleStatuses, e.executorStatuses, e.gatherAll
 	layouts, err := e.layouts(o.Config)
 	if err != nil {
 		return nil, err

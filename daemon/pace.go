@@ -25,13 +25,13 @@ type pace struct {
 }
 
 // charge has the followers pay for what one of them takes, and returns for how long it has
-// to wait.
-func (p *pace) charge(now time.Time, cost time.Duration) time.Duration {
+// to wait: what comes together within burst is not held up.
+func (p *pace) charge(now time.Time, cost, burst time.Duration) time.Duration {
 	if p.due.Before(now) {
 		p.due = now
 	}
 	p.due = p.due.Add(cost)
-	return p.due.Sub(now) - paceBurst
+	return p.due.Sub(now) - burst
 }
 
 // follows counts a follower of the caller until the function that it returns is called.
@@ -56,7 +56,7 @@ func (t *turnstile) follows(uid uint32) (end func()) {
 func (t *turnstile) charge(uid uint32, cost time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.paces[uid].charge(time.Now(), cost)
+	return t.paces[uid].charge(time.Now(), cost, paceBurst)
 }
 
 // pause waits until a follower of the caller may look again, or ctx is done.
