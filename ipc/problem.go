@@ -38,6 +38,7 @@ const (
 	codeDraining           = "draining"
 	codeRestartFailed      = "restart_failed"
 	codeNotReady           = "not_ready"
+	codeTooManyInFlight    = "too_many_in_flight"
 	codeTooManyConnections = "too_many_connections"
 	codeJournalFull        = "journal_full"
 	codeInternal           = "internal"
@@ -77,6 +78,7 @@ func kinds() []kind {
 		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
 		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{nil, codeTooManyInFlight, http.StatusTooManyRequests, "Too much in flight"},
 		{api.ErrTooManyWatches, codeTooManyWatches, http.StatusTooManyRequests, "Too many watches"},
 		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
@@ -113,6 +115,9 @@ func problemFor(err error) *api.Problem {
 		p.Field, p.Allowed = field.Field, field.Allowed
 	case errors.As(err, &request):
 		p.Field, p.Allowed = request.field, request.allowed
+	}
+	if p.Code == codeInternal { // it may tell of other callers, and of the daemon's files
+		p.Detail = "a fault of the daemon's; its log has more"
 	}
 	p.Status, p.Title = http.StatusBadRequest, "Bad request" // a FieldError's code that is not in the list
 	for _, k := range kinds() {
