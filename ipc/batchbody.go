@@ -104,7 +104,7 @@ func (b *batchBody) readLines(r *bufio.Reader, limit int64) error {
 		case err != nil:
 			return err
 		}
-		room := int64(len(text)) + taskBytes // decoding copies it
+		room := roomFor(text)
 		if err := b.hold.wait(b.ctx, room); err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (b *batchBody) readWhole(r io.Reader) error {
 		}
 		text.next()
 		if err == nil {
-			if err := b.hold.wait(b.ctx, t.Size()+taskBytes); err != nil {
+			if err := b.hold.wait(b.ctx, 2*t.Size()+taskBytes); err != nil {
 				return err
 			}
 		}
