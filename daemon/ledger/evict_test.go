@@ -73,7 +73,7 @@ func TestAResultLargerThanAllGoesAloneAndToWhoWaitsForIt(t *testing.T) {
 	if large.Result() == nil {
 		t.Error("who waits does not get it")
 	}
-	if results, _, _, _ := s.Batch(id).Results(0, 10); len(results) != 0 {
+	if results, _, _, _ := s.Batch(id).Results(0, ledger.Portion{Items: 10, Bytes: 1 << 30}); len(results) != 0 {
 		t.Error("its batch holds what is not kept")
 	}
 }
@@ -119,7 +119,7 @@ func TestRoomIsMadeByTheOldestOfWhoHasMost(t *testing.T) {
 				pressed := count > int64(b.Max) && mayGo(one, k) || bytes > b.MaxBytes && mayGo(size, k) || k.bytes > b.MaxBytes
 				if expired := k.expires <= at; !expired && !pressed {
 					t.Fatalf("owner %d: one of %d bytes went before its time and turn", r.Owner, k.bytes)
-				} else if g := gone.Graves[r.Stamp()]; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != r.Owner) {
+				} else if g := gone.Tombstones[r.Stamp()]; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != r.Owner) {
 					t.Fatalf("expired: %v, and it leaves %+v", expired, g)
 				}
 				kept = slices.Delete(kept, i, i+1)
@@ -156,7 +156,7 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 1, MaxBytes: 1 << 20})
 	first, _ := endedOf(t, s, 1, 0, &task.Extras{IdempotencyKey: "once"})
 	_, gone := endedOf(t, s, 1, 0, nil)
-	g := gone.Graves[first.Stamp()]
+	g := gone.Tombstones[first.Stamp()]
 	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || s.Pressed(1, first.Task.ID, "") != g || s.Pressed(1, task.NewID(), "once") != g {
 		t.Fatalf("it leaves %+v", g)
 	}
@@ -200,9 +200,9 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	id := task.NewID()
 	for owner := range uint32(3) {
-		s.RestoreGrave(&ledger.Grave{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
+		s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
 	}
-	if gone := s.RestoreGrave(&ledger.Grave{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
+	if gone := s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
 		t.Errorf("%+v went for a later one", gone)
 	}
 	for owner := range uint32(4) {
@@ -213,7 +213,7 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	}
 	r := add(s, plain())
 	if r.Stamp() <= 9 {
-		t.Error("a new task has the stamp of a grave")
+		t.Error("a new task has the stamp of a tombstone")
 	}
 }
 
@@ -229,7 +229,7 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 		for range 5 {
 			r.Note(&task.Event{Kind: task.EventPartial, Value: make([]byte, 1000)}, wide)
 		}
-		r.Unsaved()
+		r.Unsaved(1 << 30)
 		move(t, s, r, ledger.Delayed)
 		waiting = append(waiting, r)
 	}
@@ -237,11 +237,11 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 	if !slices.Equal(gone.Trimmed, waiting[:1]) || len(gone.Records) != 0 || s.Bytes() > 22_000 || s.Get(theirs.Task.ID) == nil {
 		t.Fatalf("%d were trimmed, %d went, %d bytes are left", len(gone.Trimmed), len(gone.Records), s.Bytes())
 	}
-	events, _ := waiting[0].Log().After(task.Cursor{})
+	events, _ := waiting[0].Log().After(task.Cursor{}, everything)
 	if len(events) != 1 || events[0].Kind != task.EventGap || events[0].Missed != 5 {
 		t.Errorf("its events are %+v", events)
 	}
-	if c := waiting[0].Unsaved(); !c.Whole || len(c.Events) != 1 {
+	if c, _ := waiting[0].Unsaved(1 << 30); !c.Whole || len(c.Events) != 1 {
 		t.Errorf("what was saved of it stays: %+v", c)
 	}
 	for _, r := range waiting {
@@ -266,6 +266,9 @@ func TestATaskIsInSoManyBatchesAndNoMore(t *testing.T) {
 	if s.MayJoin(r) {
 		t.Error("it may be in one more")
 	}
+	if s.Bytes() < 100*ledger.MostFurther {
+		t.Errorf("%d bytes are counted", s.Bytes())
+	}
 	s.Evict(uptime + time.Hour)
 	for _, id := range ids {
 		if s.Batch(id) != nil {
@@ -281,7 +284,7 @@ func TestPartialsBeyondTheirBoundAreOneGap(t *testing.T) {
 	for range 1000 {
 		r.Note(&task.Event{Kind: task.EventPartial, Value: make([]byte, 100)}, ledger.EventBounds{PartialBytes: 50, NoteBytes: 50})
 	}
-	events, _ := r.Log().After(task.Cursor{})
+	events, _ := r.Log().After(task.Cursor{}, everything)
 	if len(events) > 2 || events[len(events)-1].Missed+uint64(len(events))-1 != 1000 {
 		t.Errorf("%d events, the last %+v", len(events), events[len(events)-1])
 	}
