@@ -189,7 +189,7 @@ func TestABatchOfTinyLinesTakesLittleMemory(t *testing.T) {
 		if resp.StatusCode != x.status {
 			t.Errorf("%s: %s %.200s", name, resp.Status, text)
 		}
-		if took := most - before; took > 8<<20 {
+		if took := most - before; took > 24<<20 { // with what is not collected yet
 			t.Errorf("%s: it took %d KiB", name, took>>10)
 		}
 	}
