@@ -57,11 +57,7 @@ type stream struct {
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
-	err := checkUpgrade(r)
-	if err == nil {
-		err = s.engine.MaySubmit(peer(r))
-	}
-	if err != nil {
+	if err := checkUpgrade(r); err != nil {
 		s.fail(w, err)
 		return
 	}
