@@ -10,7 +10,7 @@ import (
 // time of the engine and of every worker. roundCost is the most of that: so far apart rounds
 // of asking begin, once roundBurst has been used up.
 const (
-	roundCost  = 20 * time.Millisecond
+	roundCost  = 10 * time.Millisecond
 	roundBurst = time.Second
 )
 
@@ -18,7 +18,8 @@ const (
 // the question: who asks while a round is under way is answered by the next one, with all
 // others who do.
 type rounds[T any] struct {
-	ask func(context.Context) T
+	ask     func(context.Context) T
+	elapsed func() time.Duration
 
 	mu      sync.Mutex
 	next    *round[T] // nil: nobody waits for it
@@ -83,5 +84,5 @@ func (x *rounds[T]) wait() time.Duration {
 	if x.next == nil {
 		return 0
 	}
-	return x.pace.charge(time.Now(), roundCost, roundBurst)
+	return x.pace.charge(x.elapsed(), roundCost, roundBurst)
 }

@@ -12,7 +12,7 @@ import (
 func TestManyWhoAskShareARoundAndNoneGetsAnAnswerOlderThanTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		x := &rounds[time.Time]{ask: func(context.Context) time.Time {
+		x := &rounds[time.Time]{elapsed: clock(), ask: func(context.Context) time.Time {
 			asked.Add(1)
 			at := time.Now()
 			time.Sleep(time.Millisecond) // the workers take their time
