@@ -126,7 +126,7 @@ type Engine struct {
 	planned   queue.Now
 	// unsaved are the tasks with events that are not in the journal. saving: a timer runs
 	// that looks at them.
-	unsaved map[*ledger.Record]struct{}
+	unsaved unsaved
 	saving  bool
 	// held: dispatch waits for the disk.
 	held bool
@@ -145,8 +145,8 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
-		turnstile: turnstile{callers: map[uint32]*passing{}}, watches: watches{own: map[uint32]int64{}}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
+		turnstile: turnstile{callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}, watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
