@@ -49,8 +49,10 @@ type Options struct {
 	// BinDir is where executors are looked for first.
 	BinDir string
 	// Load reads the configuration again, for Reload; nil: there is nothing to read.
-	Load    func() (*config.Config, error)
-	Version string
+	Load func() (*config.Config, error)
+	// Reloaded, if it is not nil, is called with each configuration that holds from then on.
+	Reloaded func(*config.Config)
+	Version  string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
 	// says.
 	StateDir string

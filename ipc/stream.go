@@ -179,7 +179,7 @@ func (st *stream) linger() {
 }
 
 func (st *stream) command(text []byte, line int) {
-	room := int64(len(text)) + taskBytes // decoding copies it
+	room := roomFor(text)
 	if !st.held.take(room) && !st.await(func(ctx context.Context) error { return st.held.await(ctx, room) }) {
 		return
 	}

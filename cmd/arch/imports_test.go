@@ -78,7 +78,7 @@ var forTests = map[string][]string{
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
-	"ipc":                  {"internal/alloctest", "ipc/ipctest"},
+	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
