@@ -97,6 +97,7 @@ pool "io" {
 limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
   connections   = 4096     # at a time, streams included, for all users together; one more is refused with 503
+  watches       = 200000   # tasks that are waited for at a time, on streams and in requests, for all users together
   result_size   = "128MiB" # what a script returns, as JSON
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped
   event_size    = "1MiB"   # what is kept of its progress and log events

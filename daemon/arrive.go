@@ -30,8 +30,11 @@ const (
 // admission is a task on its way in. It can be found and cancelled from its beginning,
 // but it is not accepted before arrive.
 type admission struct {
+	comparison
 	record *ledger.Record
 	batch  task.ID
+	// line is its place there.
+	line int
 	// forced: it is admitted even when the queue is full. held: the queue keeps its
 	// place, but does not let it leave before it is accepted.
 	forced, held bool
@@ -74,7 +77,8 @@ func (a *admission) outcome() <-chan struct{} {
 	return a.settled
 }
 
-// admit puts a task into the queue, or answers why not. It returns the task that it is,
+// admit puts a task into the queue, or answers why not, unless it is unclear whether it is
+// one that is known. It returns the task that it is,
 // which may be one that was submitted before; nil when it is refused. commit: it has to be
 // committed before it is accepted.
 func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (member *ledger.Record, commit bool) {
@@ -82,12 +86,18 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (mem
 	if known := e.knownLocked(r); known != nil {
 		return e.again(who, a, known, fx), false
 	}
-	if err := e.placeLocked(who, a); err != nil {
+	if err := e.hasRunLocked(who, r); err != nil {
 		a.answer(task.View{}, err, fx)
 		return nil, false
 	}
-	if a.watcher != nil {
-		r.Watch(a.watcher)
+	err := e.watchLocked(who, r, a.watcher)
+	if err == nil {
+		err = e.placeLocked(who, a)
+	}
+	if err != nil {
+		e.unwatchedLocked(r.UnwatchAll())
+		a.answer(task.View{}, err, fx)
+		return nil, false
 	}
 	e.store.Add(r)
 	e.store.Join(r, a.batch)
@@ -116,20 +126,22 @@ func (e *Engine) knownLocked(r *ledger.Record) *ledger.Record {
 	return nil
 }
 
-// again answers for a task that was submitted before, and returns it if it is the same.
+// again answers for a task that was submitted before, and returns it if it is the same. It
+// may leave that unclear.
 func (e *Engine) again(who access.Identity, a *admission, known *ledger.Record, fx *effects.List) *ledger.Record {
-	t := *a.record.Task
-	t.ID = known.Task.ID
-	if known.Owner != who.UID || !known.Task.Same(&t) {
-		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, t.ID), fx)
+	same := known.Owner == who.UID && a.sameLocked(known.Task, a.record.Task)
+	switch {
+	case a.unclear != nil:
+		return nil
+	case !same:
+		a.answer(task.View{}, fmt.Errorf("%w: %s", task.ErrConflict, known.Task.ID), fx)
 		return nil
 	}
-	switch {
-	case a.watcher == nil:
-	case known.Result() != nil:
+	if a.watcher != nil && known.Result() != nil {
 		fx.Event(a.watcher, known.ResultEvent())
-	default:
-		known.Watch(a.watcher)
+	} else if err := e.watchLocked(who, known, a.watcher); err != nil {
+		a.answer(task.View{}, err, fx)
+		return nil
 	}
 	if first := e.arriving[known]; first != nil {
 		first.take(a)
@@ -212,6 +224,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
 	e.leaveQueueLocked(r)
+	e.unwatchedLocked(r.UnwatchAll())
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
 		e.journal.Append(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
 	}

@@ -113,8 +113,9 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	e.metrics.ended(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
-		fx.Event(w, ev)
+		fx.Event(w.Watcher, ev)
 	}
+	e.unwatchedLocked(watchers)
 }
 
 // notify adds ev to the event log of r and hands it to the watchers that want more than
@@ -140,6 +141,9 @@ func (e *Engine) eventBounds() ledger.EventBounds {
 	return ledger.EventBounds{PartialBytes: limits.ResultBytes, NoteBytes: limits.EventBytes}
 }
 
+// mostReason bounds the text of an event that says why a task has another state.
+const mostReason = 1 << 10
+
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
@@ -155,7 +159,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	e.metrics.retries.Inc()
 	why := fmt.Sprintf("attempt %d failed, the next one follows at %s", r.Attempts, next.Wall.Format(time.RFC3339Nano))
 	if o.Error != nil {
-		why = fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message)
+		why = task.Clip(fmt.Sprintf("%s: %s: %s", why, o.Error.Type, o.Error.Message), mostReason)
 	}
 	e.notifyStatus(r, why, fx)
 }

@@ -114,7 +114,8 @@ type Engine struct {
 	// are being committed.
 	arriving map[*ledger.Record]*admission
 	// newest were given to the journal last, by what they need of it.
-	newest [journal.Synced + 1]*admission
+	newest  [journal.Synced + 1]*admission
+	watches watches
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
@@ -145,7 +146,7 @@ func New(o Options) (*Engine, error) {
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
-		turnstile: turnstile{callers: map[uint32]*passing{}}}
+		turnstile: turnstile{callers: map[uint32]*passing{}}, watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -269,29 +270,6 @@ func (e *Engine) locked(f func()) {
 	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
 	f()
 	e.signs.show(e.readinessLocked())
-}
-
-// evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
-
-// forgetLocked deletes evicted tasks from the journal, where their batches go on counting
-// them.
-func (e *Engine) forgetLocked(gone ledger.Evicted) {
-	if e.journal == nil || len(gone.Records) == 0 {
-		return
-	}
-	var ops []journal.Op
-	for _, r := range gone.Records {
-		if !r.Volatile {
-			ops = append(ops, journal.Op{Submitted: r.Submitted(), Forget: true})
-		}
-	}
-	if len(ops) > 0 {
-		for b := range gone.Batches {
-			ops = e.noteBatch(ops, b)
-		}
-		e.journal.Append(journal.Whenever, nil, ops...)
-	}
 }
 
 // Start starts every worker and returns when all are ready. If one can't start,

@@ -12,3 +12,9 @@ func (e *Engine) HoldCommits() (release func()) {
 
 // Locked calls f while nobody else gets at the engine.
 func (e *Engine) Locked(f func()) { e.locked(f) }
+
+// Watches counts those of all callers, and of one.
+func (e *Engine) Watches(uid uint32) (all, own int64) {
+	e.locked(func() { all, own = e.watches.used, e.watches.own[uid] })
+	return all, own
+}

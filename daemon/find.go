@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,12 @@ import (
 // its way in. Errors: task.ErrNotFound, also for somebody else's task; task.ErrEvicted.
 func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*ledger.Record, error) {
 	e.evictLocked()
-	r, err := e.store.Find(id)
+	may := func(owner uint32) error { return e.rules.Load().Check(who, access.Request{Action: a, Owner: owner}) }
+	r, err := e.store.Find(id, func(owner uint32) bool { return may(owner) == nil })
 	if err != nil {
 		return nil, err
 	}
-	err = e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner})
+	err = may(r.Owner)
 	if errors.Is(err, access.ErrHidden) {
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
@@ -80,23 +82,37 @@ func (e *Engine) View(ctx context.Context, who access.Identity, id task.ID) (vie
 
 // Result waits until the task has ended and returns its Result, which the caller
 // must not change. It returns ctx.Err() when ctx is done first; the task goes on.
-// Errors: those of View, and api.ErrDraining when the engine ends before the task.
+// Errors: those of View, api.ErrTooManyWatches, and api.ErrDraining when the engine ends
+// before the task.
 func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error) {
 	var r *ledger.Record
 	var done <-chan struct{}
-	err := e.withTask(ctx, who, access.See, id, func(found *ledger.Record) { r, done = found, found.Done() })
-	if err != nil {
-		return nil, err
-	}
-	if err := e.await(ctx, done, id); err != nil {
-		return nil, err
-	}
 	var res *task.Result
+	var refused error
+	err := e.withTask(ctx, who, access.See, id, func(found *ledger.Record) {
+		r, res = found, found.Result()
+		switch {
+		case res != nil:
+			e.store.Given(1)
+		case ctx.Err() != nil: // who does not wait, does not watch
+			refused = ctx.Err()
+		default:
+			done, refused = r.Done(), e.takeWatchLocked(who)
+		}
+	})
+	if err = cmp.Or(err, refused); err != nil || res != nil {
+		return res, err
+	}
+	err = e.await(ctx, done, id)
 	e.read(who, func(*effects.List) {
-		if res = r.Result(); res != nil {
+		e.watches.give(who.UID)
+		if res = r.Result(); res != nil && err == nil {
 			e.store.Given(1)
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	if res == nil { // it waited for room, and was withdrawn or refused
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -55,20 +56,25 @@ func follow[T any](ctx context.Context, e *Engine, who access.Identity, what str
 
 // Events returns the task's events after a cursor, some at a time: those kept, then those
 // to come, to its result. The error within is ctx's, or api.ErrDraining when the engine
-// ends before the task. Errors: task.ErrNotFound, task.ErrEvicted.
+// ends before the task. Whoever gets them has to range over them. Errors: task.ErrNotFound,
+// task.ErrEvicted, api.ErrTooManyWatches.
 func (e *Engine) Events(
 	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
 ) (events iter.Seq2[[]*task.Event, error], err error) {
 	var r *ledger.Record
 	var log *ledger.EventLog
+	var refused error
 	err = e.withTask(ctx, who, access.See, id, func(found *ledger.Record) {
-		r, log = found, found.Log()
-		e.saveSoon(r) // a log that is new begins with an event
+		if refused = e.takeWatchLocked(who); refused == nil {
+			r, log = found, found.Log()
+			e.saveSoon(r) // a log that is new begins with an event
+		}
 	})
-	if err != nil {
+	if err = cmp.Or(err, refused); err != nil {
 		return nil, err
 	}
 	return func(yield func([]*task.Event, error) bool) {
+		defer e.endWatch(who)
 		at := after
 		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
 	}, nil
@@ -89,14 +95,20 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 
 // BatchResults returns the Results that are still kept, in the order in which the
 // tasks ended, then those to come, to the last. The error within is ctx's, or
-// api.ErrDraining. Errors: api.ErrBatchNotFound.
+// api.ErrDraining. Whoever gets them has to range over them. Errors: api.ErrBatchNotFound,
+// api.ErrTooManyWatches.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
 	var b *ledger.Batch
-	e.read(who, func(*effects.List) { b, err = e.findBatchLocked(who, id) })
+	e.read(who, func(*effects.List) {
+		if b, err = e.findBatchLocked(who, id); err == nil {
+			err = e.takeWatchLocked(who)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(*task.Result, error) bool) {
+		defer e.endWatch(who)
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			e.evictLocked()

@@ -107,6 +107,7 @@ func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, fl
 	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
 	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.Size()))
 	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.Bytes()))
+	send(describe("watches", "Tasks that are waited for, on streams and in requests."), prometheus.GaugeValue, float64(e.watches.used))
 	g.poolsLocked(send)
 }
 

@@ -48,15 +48,21 @@ func (e *Engine) openJournal() error {
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	var all []unfinished
+	var gone []*ledger.Grave
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err
+		}
+		if saved.Grave != nil {
+			gone = append(gone, e.restoreGrave(&saved)...)
+			continue
 		}
 		known++
 		if u := e.takeOver(&saved, j.Start()); u.record != nil {
 			all = append(all, u)
 		}
 	}
+	e.forgetGraves(gone, nil)
 	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)

@@ -81,6 +81,7 @@ func (e *Engine) inputQueueLocked() api.Component {
 		"total_put":     q.Put,
 		"total_dropped": q.Dropped,
 		"total_expired": q.Expired,
+		"callers":       e.callersLocked(),
 	}}
 	switch size := e.queue.Len(); {
 	case c.Health != api.Healthy:
@@ -92,6 +93,19 @@ func (e *Engine) inputQueueLocked() api.Component {
 		c.Health, c.Reason = api.Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
 	}
 	return c
+}
+
+// mostCallers bounds the callers that a status names.
+const mostCallers = 10
+
+// callersLocked are those who have most of the queue.
+func (e *Engine) callersLocked() []api.CallerPart {
+	parts := e.queue.Parts()
+	all := []api.CallerPart{}
+	for _, p := range parts[:min(len(parts), mostCallers)] {
+		all = append(all, api.CallerPart{UID: p.Owner, Tasks: p.Tasks, Bytes: p.Bytes})
+	}
+	return all
 }
 
 // nearlyFull is how many hundredths of its capacity make the queue degraded: a little less

@@ -42,10 +42,12 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 
 // submit reports whether a's submitter waits for room in the queue.
 func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
-	e.do(func(fx *effects.List) {
-		e.submitLocked(who, a, fx)
-		waits = a.submitter.blocked()
-	})
+	for again := true; again; again = a.clear(a.record.Task) {
+		e.do(func(fx *effects.List) {
+			e.submitLocked(who, a, fx)
+			waits = a.submitter.blocked()
+		})
+	}
 	return waits
 }
 

@@ -2,9 +2,9 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/effects"
@@ -25,14 +25,17 @@ func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.I
 	m := members{batch: id}
 	var waiting []*asker
 	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
-		e.do(func(fx *effects.List) {
-			e.admitSome(who, some, &m, fx)
-			for _, a := range some {
-				if a.submitter.blocked() {
-					waiting = append(waiting, a.submitter)
+		for len(some) > 0 {
+			e.do(func(fx *effects.List) {
+				e.admitSome(who, some, &m, fx)
+				for _, a := range some {
+					if a.unclear == nil && a.submitter.blocked() {
+						waiting = append(waiting, a.submitter)
+					}
 				}
-			}
-		})
+			})
+			some = slices.DeleteFunc(some, func(a *admission) bool { return !a.clear(a.record.Task) })
+		}
 	}
 	if !e.gather(&m, g) {
 		g.one()
@@ -46,26 +49,27 @@ func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.I
 // members are those tasks of a batch that were not refused at once.
 type members struct {
 	batch task.ID
-	// known had been submitted before, each is there once; fresh counts the others.
+	// known had been submitted before, each is there once; fresh counts the others. lines
+	// are the places of the known ones.
 	known []*ledger.Record
-	seen  map[*ledger.Record]struct{}
+	lines map[*ledger.Record][]int
 	fresh int
 }
 
-func (m *members) add(r, submitted *ledger.Record, s *ledger.Store) {
+func (m *members) add(r *ledger.Record, a *admission, s *ledger.Store) {
 	switch {
 	case r == nil:
-	case r == submitted:
+	case r == a.record:
 		m.fresh++
 	case m.fresh > 0 && s.Member(r, m.batch): // it is twice in this batch
 	default:
-		if m.seen == nil {
-			m.seen = map[*ledger.Record]struct{}{}
+		if m.lines == nil {
+			m.lines = map[*ledger.Record][]int{}
 		}
-		if _, twice := m.seen[r]; !twice {
-			m.seen[r] = struct{}{}
+		if m.lines[r] == nil {
 			m.known = append(m.known, r)
 		}
+		m.lines[r] = append(m.lines[r], a.line)
 	}
 }
 
@@ -74,7 +78,7 @@ func (e *Engine) admitSome(who access.Identity, some []*admission, m *members, f
 	var commit []*admission
 	for _, a := range some {
 		r, yes := e.admit(who, a, fx)
-		m.add(r, a.record, e.store)
+		m.add(r, a, e.store)
 		if yes {
 			commit = append(commit, a)
 		}
@@ -91,6 +95,7 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 		return false
 	}
 	failing := e.journalFails()
+	var refused []int
 	e.do(func(*effects.List) {
 		e.evictLocked()
 		known := slices.DeleteFunc(m.known, func(r *ledger.Record) bool { return e.store.Get(r.Task.ID) != r })
@@ -103,34 +108,28 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 				return
 			}
 		}
-		ops := e.noteBatch(nil, e.store.JoinAgain(m.batch, known))
+		known = slices.DeleteFunc(known, func(r *ledger.Record) bool {
+			if e.store.MayJoin(r) {
+				return false
+			}
+			refused = append(refused, m.lines[r]...)
+			return true
+		})
+		if len(known) == 0 {
+			return
+		}
+		ops := e.noteJoined(e.store.JoinAgain(m.batch, known))
 		switch {
 		case e.journal == nil:
 		case failing: // they are members as long as this daemon lives
-			e.journal.Append(journal.Whenever, nil, ops...)
+			e.journal.Append(journal.Whenever, nil, ops)
 		default:
 			waits = true
-			e.journal.Append(e.needOfAll(), func(error) { g.one() }, ops...)
+			e.journal.Append(e.needOfAll(), func(error) { g.one() }, ops)
 		}
 	})
+	g.refuse(refused) // before it can be done
 	return waits
-}
-
-// noteBatch appends what the journal keeps of a batch beside its tasks.
-func (e *Engine) noteBatch(ops []journal.Op, b *ledger.Batch) []journal.Op {
-	x := &journal.Batch{ID: b.ID(), Owner: b.Owner()}
-	if !b.Known() {
-		if b.Note(false) {
-			ops = append(ops, journal.Op{Batch: x, Forget: true})
-		}
-		return ops
-	}
-	b.Note(true)
-	x.Gone = b.Gone()
-	for _, stamp := range b.Joined() {
-		x.Joined = append(x.Joined, time.Unix(0, stamp))
-	}
-	return append(ops, journal.Op{Batch: x})
 }
 
 // prepareBatch makes the admissions of those that are good, and answers for the
@@ -143,7 +142,7 @@ func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Tas
 			g.answer(i)(task.View{}, err)
 			continue
 		}
-		a.batch = id
+		a.batch, a.line = id, i
 		a.submitter = a.ask(g.answer(i))
 		all = append(all, a)
 	}
@@ -168,9 +167,21 @@ type gathering struct {
 func (g *gathering) answer(i int) func(task.View, error) {
 	return func(v task.View, err error) {
 		g.mu.Lock()
-		g.ids[i], g.errs[i] = v.ID, err
+		if g.errs[i] == nil {
+			g.ids[i], g.errs[i] = v.ID, err
+		}
 		g.mu.Unlock()
 		g.one()
+	}
+}
+
+// refuse refuses lines whose task is in too many batches, whether it is answered or not.
+func (g *gathering) refuse(lines []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, i := range lines {
+		g.ids[i], g.errs[i] = task.ID{}, &task.FieldError{Field: "task_id",
+			Problem: fmt.Sprintf("the task was sent before and is in as many batches as it may be, %d beside the first", ledger.MostFurther)}
 	}
 }
 

@@ -127,7 +127,7 @@ func (e *Engine) follow(r *ledger.Record, place queue.Place, fx *effects.List) {
 			r.Task.Extras().ExpiresAt.Format(time.RFC3339Nano)), fx)
 		return
 	case place == queue.Dropped:
-		e.finish(r, failure("TaskDropped", "queue_dropped", "the queue was full, and a newer task took the place of this one"), fx)
+		e.finish(r, failure("TaskDropped", "queue_dropped", "there was no room left in the queue, and a newer task took the place of this one"), fx)
 		return
 	default:
 		return

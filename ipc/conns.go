@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,13 +101,13 @@ type conn struct {
 
 // Read implements io.Reader. While net/http has a request answered it reads a single byte,
 // to notice that the client goes: at the end of the input it would end the request, and
-// some clients (nc -N, socat) end their own writing alone and wait for the answer. So that
-// read goes on until the client has really gone, or has its deadline. A body is read in
-// larger pieces: one that stops in the middle is an error at once.
+// some clients (nc -N, socat) end their own writing alone and wait for the answer; and once
+// it has got the first byte of a further request it would notice nothing. So that read
+// takes nothing, and goes on until the client has really gone, or has its deadline. All
+// else is read in larger pieces: a body that stops in the middle is an error at once.
 func (c *conn) Read(p []byte) (n int, err error) {
-	n, err = c.UnixConn.Read(p)
-	if len(p) != 1 || !errors.Is(err, io.EOF) {
-		return n, err
+	if len(p) != 1 {
+		return c.UnixConn.Read(p)
 	}
 	raw, wrong := rawio.New(c.UnixConn)
 	if wrong == nil {

@@ -30,13 +30,26 @@ func leaving(t *testing.T) map[string]func(socket string) (leave func()) {
 			return func() { s.conn.Close() }
 		}
 	}
+	ahead := func(socket string) func() { // a further request is sent before the answer
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := body(ipctest.Echo, "")
+		fmt.Fprintf(conn, "POST /v1/tasks HTTP/1.1\r\nHost: cpulb\r\nContent-Length: %d\r\n\r\n%s", len(one), one)
+		return func() {
+			fmt.Fprint(conn, "GET /v1/status HTTP/1.1\r\nHost: cpulb\r\n\r\n")
+			conn.Close()
+		}
+	}
 	one := body(ipctest.Echo, "")
 	return map[string]func(string) func(){
-		"a post":             request("POST", "/v1/tasks", one),
-		"a post that waits":  request("POST", "/v1/tasks?wait=1h", one),
-		"a half closed post": half("POST", "/v1/tasks", one),
-		"a half closed wait": half("POST", "/v1/tasks?wait=1h", one),
-		"a batch":            request("POST", "/v1/batches", `{"tasks":[`+one+`]}`),
+		"a post":                      request("POST", "/v1/tasks", one),
+		"a post that waits":           request("POST", "/v1/tasks?wait=1h", one),
+		"a half closed post":          half("POST", "/v1/tasks", one),
+		"a half closed wait":          half("POST", "/v1/tasks?wait=1h", one),
+		"a post that is not the last": ahead,
+		"a batch":                     request("POST", "/v1/batches", `{"tasks":[`+one+`]}`),
 		"a stream": func(socket string) func() {
 			s := open(t, socket)
 			s.submit(ipctest.Echo, "")

@@ -34,6 +34,7 @@ const (
 	codeReloadFailed       = "reload_failed"
 	codeUpgradeRequired    = "upgrade_required"
 	codeQueueFull          = "queue_full"
+	codeTooManyWatches     = "too_many_watches"
 	codeDraining           = "draining"
 	codeRestartFailed      = "restart_failed"
 	codeNotReady           = "not_ready"
@@ -76,6 +77,7 @@ func kinds() []kind {
 		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
 		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{api.ErrTooManyWatches, codeTooManyWatches, http.StatusTooManyRequests, "Too many watches"},
 		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},
 		{api.ErrDraining, codeDraining, http.StatusServiceUnavailable, "Not accepting tasks"},

@@ -59,6 +59,9 @@ type Tasks interface {
 	// may come before Submit returns, or much later: ctx says for how long the client
 	// waits for room in a full queue.
 	Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
+	// Unwatch takes w, which was handed to Submit, off the task that was answered: it is not
+	// called any more but for what is on its way.
+	Unwatch(who access.Identity, id task.ID, w task.Watcher)
 	// SubmitBatch submits tasks as one batch, in one commit. done gets the batch's id,
 	// which is that of an earlier one that was sent again, and for each task in order the
 	// id under which it is found, which an idempotency_key may make another than its own,

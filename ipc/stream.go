@@ -38,7 +38,7 @@ const (
 type stream struct {
 	server *Server
 	who    access.Identity
-	// unanswered bounds the submissions that the engine has not answered yet: no
+	// unanswered bounds the submissions and cancels that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
 	over       chan struct{} // closed to end the connection
@@ -49,12 +49,9 @@ type stream struct {
 	client context.Context
 	leave  context.CancelFunc
 	// cut is set when too much waits for the client to read: nothing more is queued.
-	cut  atomic.Bool
-	gone chan struct{} // closed when the connection has ended
-
-	mu       sync.Mutex
-	watching int           // tasks whose result has not been queued, and cancels without an answer
-	settled  chan struct{} // made by settle, closed when watching is 0
+	cut     atomic.Bool
+	gone    chan struct{} // closed when the connection has ended
+	watched watched
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +76,8 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
 	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
-		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{})}).run(in)
+		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
+		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}}).run(in)
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -101,6 +99,7 @@ func checkUpgrade(r *http.Request) error {
 // wait for room in the queue.
 func (st *stream) run(r *bufio.Reader) {
 	defer close(st.gone)
+	defer st.unwatch()
 	defer st.leave()
 	st.write([]byte(switching))
 	if st.server.track(st) {
@@ -163,7 +162,7 @@ func (st *stream) linger() {
 		_ = st.conn.AwaitHangup() // an error: it is cut off, or over
 	}()
 	select {
-	case <-st.settle():
+	case <-st.watched.settle():
 	case <-st.server.settled:
 	case <-st.over:
 	case <-gone:
@@ -203,12 +202,16 @@ func namedID(c *task.Command) *string {
 }
 
 func (st *stream) cancel(c *task.Command, line int) {
-	st.watches(1)
+	if !st.open() {
+		return
+	}
+	st.watched.cancel(1)
 	answered := func(_ task.View, err error) {
+		<-st.unanswered
 		if err != nil {
 			st.reject(namedID(c), line, err)
 		}
-		st.watches(-1)
+		st.watched.cancel(-1)
 	}
 	id, err := idFrom(c.ID)
 	if err != nil {
@@ -222,13 +225,11 @@ func (st *stream) cancel(c *task.Command, line int) {
 // while the client is answered. The engine's answer may come later: meanwhile the
 // next lines are read.
 func (st *stream) submit(c *task.Command, line int) {
-	w := &watch{stream: st, verbose: c.Events, quiet: c.Quiet, accepted: c.Quiet && !keyed(c.Task), id: c.Task.ID, line: line, named: c.Named}
-	st.watches(1)
 	if !st.open() {
-		st.watches(-1)
 		return
 	}
-	st.server.engine.Submit(st.client, st.who, c.Task, w, w.answered)
+	s := &submission{watch: st.watch(c), sent: c.Task.ID, named: c.Named, line: line, quiet: c.Quiet, keyed: keyed(c.Task)}
+	st.server.engine.Submit(st.client, st.who, c.Task, s.watch, s.answered)
 }
 
 // patience is for how long no line is read before it is looked whether the client is
@@ -274,32 +275,6 @@ func (st *stream) open() bool {
 // keyed reports whether t may turn out to be a task that was sent before.
 func keyed(t *task.Task) bool { return t.Extra != nil && t.Extra.IdempotencyKey != "" }
 
-// watches counts change tasks more that are watched.
-func (st *stream) watches(change int) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.watching += change
-	if st.watching == 0 && st.settled != nil {
-		close(st.settled)
-		st.settled = nil
-	}
-}
-
-// settle returns a channel that is closed once nothing is watched.
-func (st *stream) settle() <-chan struct{} {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.watching == 0 {
-		settled := make(chan struct{})
-		close(settled)
-		return settled
-	}
-	if st.settled == nil {
-		st.settled = make(chan struct{})
-	}
-	return st.settled
-}
-
 func (st *stream) reject(id *string, line int, err error) {
 	if st.client.Err() != nil {
 		return // nobody reads it
@@ -318,7 +293,14 @@ func (st *stream) write(pieces ...[]byte) {
 	if st.cut.Load() {
 		return
 	}
-	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) && st.cut.CompareAndSwap(false, true) {
+	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) {
+		st.cutOff()
+	}
+}
+
+// cutOff ends a stream whose client does not read what waits for it.
+func (st *stream) cutOff() {
+	if st.cut.CompareAndSwap(false, true) {
 		st.server.options.Logger.Warn("stream cut off: its client does not read", "backlog_bytes", st.server.options.BacklogBytes)
 		_ = st.conn.SetReadDeadline(time.Unix(1, 0)) // wakes run, which says goodbye
 	}
@@ -338,7 +320,7 @@ func (st *stream) goAway(reason string) { st.write(encodeGoAway(reason)) }
 // the client has gone, or ctx is done.
 func (st *stream) end(ctx context.Context) {
 	select {
-	case <-st.settle():
+	case <-st.watched.settle():
 	case <-st.server.settled:
 	case <-st.gone:
 	case <-ctx.Done():

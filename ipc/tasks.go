@@ -36,12 +36,20 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		end = &waiter{make(chan *task.Result, 1)}
 		watcher = end
 	}
-	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(r.Context(), peer(r), t, watcher, done) })
+	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(r.Context(), peer(r), t, watcher, done) },
+		func(late task.View) { s.unwatch(r, late.ID, watcher) })
 	if err != nil || wait == 0 {
 		s.answer(w, http.StatusAccepted, view, err)
 		return
 	}
 	s.answerEnd(w, r, end, view.ID, wait)
+}
+
+// unwatch takes the watcher of a request, which may be nil, off its task.
+func (s *Server) unwatch(r *http.Request, id task.ID, w task.Watcher) {
+	if w != nil {
+		s.engine.Unwatch(peer(r), id, w)
+	}
 }
 
 // waiter gets the Result of a task from its end itself: it may be kept for a moment only,
@@ -77,21 +85,30 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 		return
 	case <-timer.C:
 	case <-r.Context().Done():
-		panic(http.ErrAbortHandler) // the client has gone
 	}
-	s.answerResult(w, r, id, 0)
+	s.unwatch(r, id, end)
+	select {
+	case result := <-end.result: // it ended just now
+		s.writeResult(w, result)
+	default:
+		if r.Context().Err() != nil {
+			panic(http.ErrAbortHandler) // the client has gone
+		}
+		s.answerResult(w, r, id, 0)
+	}
 }
 
 func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, done) })
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, done) }, nil)
 		s.answer(w, http.StatusAccepted, view, err)
 	})
 }
 
 // await waits for an answer that the engine gives later, or until ctx is done, when
-// nobody needs it any more.
-func await(ctx context.Context, ask func(done func(task.View, error))) (task.View, error) {
+// nobody needs it any more: late, which may be nil, is called with the task that is accepted
+// then.
+func await(ctx context.Context, ask func(done func(task.View, error)), late func(task.View)) (task.View, error) {
 	type answer struct {
 		view task.View
 		err  error
@@ -102,8 +119,15 @@ func await(ctx context.Context, ask func(done func(task.View, error))) (task.Vie
 	case a := <-answered:
 		return a.view, a.err
 	case <-ctx.Done():
-		return task.View{}, ctx.Err()
 	}
+	if late != nil {
+		go func() {
+			if a := <-answered; a.err == nil {
+				late(a.view)
+			}
+		}()
+	}
+	return task.View{}, ctx.Err()
 }
 
 func (s *Server) readTask(w http.ResponseWriter, r *http.Request) (*task.Task, error) {
@@ -127,7 +151,7 @@ func (s *Server) getTask(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Cancel(peer(r), id, done) })
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Cancel(peer(r), id, done) }, nil)
 		s.answer(w, http.StatusAccepted, view, err)
 	})
 }

@@ -2,88 +2,137 @@ package ipc
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"cpulb/daemon/task"
 )
 
-// watch is one task submitted on a stream. It passes the task's events on, but
-// none before the line that says that the task was accepted: a short task may end
+// watch is a task that was submitted on a stream, perhaps again and again while it has not
+// ended: it passes the task's events on, once. None comes before the line that says that the
+// task was accepted, and the result comes after the last of these: a short task may end
 // before Submit returns.
 type watch struct {
 	stream  *stream
-	verbose bool
-	// quiet: its sender wants no such line.
-	quiet bool
-	id    task.ID
-	// line is the number of the line; named, that it has an id in it.
-	line  int
-	named bool
+	verbose atomic.Bool
 
-	mu       sync.Mutex
-	accepted bool
-	held     []*task.Event
+	// mu is taken before that of watched.
+	mu sync.Mutex
+	// id is the task's; it may be unknown before the answer.
+	id task.ID
+	// asked counts the submissions without an answer. accepted: one was accepted; free:
+	// events may pass before the answers, but for the result.
+	asked          int
+	accepted, free bool
+	held           []*task.Event
 }
 
-// answered is told the engine's answer. It queues and does not block.
-func (w *watch) answered(view task.View, err error) {
-	<-w.stream.unanswered
-	switch {
-	case err != nil:
-		w.stream.watches(-1)
-		w.stream.reject(w.known(), w.line, err)
-	case !w.quiet || view.ID != w.id: // by another id it has to be told
-		w.accept(encodeAccepted(view.ID, w.id, view.Status))
-	default:
-		w.accept(nil)
-	}
+// heldAtMost bounds the events that wait for an answer, which mostly comes with them.
+const heldAtMost = 10_000
+
+// submission is one line that submits a task.
+type submission struct {
+	watch *watch
+	// sent is the id that the line gave the task; named: its sender knows it.
+	sent  task.ID
+	named bool
+	line  int
+	// quiet: its sender wants no line that says that the task was accepted. keyed: it may
+	// turn out to be a task with another id, that was sent before.
+	quiet, keyed bool
 }
 
 // known is the task's id, if its sender knows it.
-func (w *watch) known() *string {
-	if !w.named {
+func (s *submission) known() *string {
+	if !s.named {
 		return nil
 	}
-	text := w.id.String()
+	text := s.sent.String()
 	return &text
 }
 
+// answered is told the engine's answer. It queues and does not block.
+func (s *submission) answered(view task.View, err error) {
+	st, w := s.watch.stream, s.watch
+	switch {
+	case err != nil:
+		st.reject(s.known(), s.line, err)
+		w.answered(func() {})
+	case s.keyed && st.watched.name(w, view.ID, func() { s.accept(view) }):
+		go func() { // it waits for the engine
+			st.server.engine.Unwatch(st.who, view.ID, w)
+			<-st.unanswered
+		}()
+		return
+	default:
+		w.answered(func() {
+			w.accepted, w.free = true, true
+			s.accept(view)
+		})
+	}
+	<-st.unanswered
+	if st.watched.over() {
+		go st.server.engine.Unwatch(st.who, view.ID, w)
+	}
+}
+
+// accept writes the line that says so, if one is wanted or the id is another one.
+func (s *submission) accept(view task.View) {
+	if !s.quiet || view.ID != s.sent {
+		s.watch.stream.write(encodeAccepted(view.ID, s.sent, view.Status))
+	}
+}
+
+// ask notes one more submission of the task.
+func (w *watch) ask(verbose, free bool) {
+	w.asked++
+	w.free = w.free || free
+	if verbose {
+		w.verbose.Store(true)
+	}
+}
+
+// answered notes that a submission has its answer, which write writes, and passes on what
+// waited for that.
+func (w *watch) answered(write func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked--
+	w.stream.out.Cork() // so that it is one write
+	write()
+	held := w.held
+	w.held = nil
+	for _, ev := range held {
+		w.hear(ev)
+	}
+	w.stream.out.Uncork()
+	if w.asked == 0 && !w.accepted { // nothing comes of it
+		w.stream.watched.drop(w)
+	}
+}
+
 // Verbose implements task.Watcher.
-func (w *watch) Verbose() bool { return w.verbose }
+func (w *watch) Verbose() bool { return w.verbose.Load() }
 
 // TaskEvent implements task.Watcher; it queues and does not block.
 func (w *watch) TaskEvent(ev *task.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.accepted {
-		w.held = append(w.held, ev)
-		return
-	}
-	w.pass(ev)
+	w.hear(ev)
 }
 
-// accept writes line, if there is one, and what came meanwhile.
-func (w *watch) accept(line []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.accepted = true; line == nil && w.held == nil {
+// hear passes ev on, or holds it. w.mu is held.
+func (w *watch) hear(ev *task.Event) {
+	switch {
+	case !w.free || ev.Kind == task.EventResult && w.asked > 0:
+		if w.held = append(w.held, ev); len(w.held) > heldAtMost {
+			w.stream.cutOff()
+			w.held = nil
+		}
 		return
-	}
-	w.stream.out.Cork() // with what came meanwhile it is one write
-	if line != nil {
-		w.stream.write(line)
-	}
-	for _, ev := range w.held {
-		w.pass(ev)
-	}
-	w.held = nil
-	w.stream.out.Uncork()
-}
-
-func (w *watch) pass(ev *task.Event) {
-	if !w.stream.cut.Load() {
+	case !w.stream.cut.Load():
 		w.stream.write(encodeEvent(ev)...)
 	}
 	if ev.Kind == task.EventResult {
-		w.stream.watches(-1)
+		w.stream.watched.drop(w)
 	}
 }

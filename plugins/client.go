@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/daemon/task"
 	"cpulb/plugins/proto"
 
 	"github.com/hashicorp/go-plugin"
@@ -31,13 +32,13 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	if r.SlotProtocol != slotProtocol {
 		return d, "", fmt.Errorf("the executor speaks slot protocol %d, this daemon %d", r.SlotProtocol, slotProtocol)
 	}
-	d = Description{Name: r.Name, Version: r.Version}
+	d = Description{Name: task.Clip(r.Name, mostName), Version: task.Clip(r.Version, mostName)}
 	for _, capability := range r.Capabilities {
 		d.CanCancel = d.CanCancel || capability == proto.Capability_CAPABILITY_CANCEL
 		d.HasEvents = d.HasEvents || capability == proto.Capability_CAPABILITY_EVENTS
 		d.HasLoop = d.HasLoop || capability == proto.Capability_CAPABILITY_LOOP
 	}
-	return d, r.CpusAllowed, nil
+	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
 // Configure makes the worker ready and opens its slots, each with the Handler that
@@ -60,13 +61,13 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 		},
 	})
 	if status.Code(err) == codes.InvalidArgument {
-		return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, status.Convert(err).Message())
+		return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, task.Clip(status.Convert(err).Message(), mostMessage))
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("configure: %w", err)
 	}
 	slots, err = openSlots(ctx, r.SlotSocket, cfg, handler)
-	return r.Runtime, slots, err
+	return task.Clip(r.Runtime, mostName), slots, err
 }
 
 // openSlots opens the connections of all slots; the loop's slots share one.
@@ -80,7 +81,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 		}
 	}()
 	for i := range cfg.Slots {
-		conn, err := openConn(ctx, path, i, false, uint64(cfg.ResultBytes), []Handler{handler(i)})
+		conn, err := openConn(ctx, path, i, false, &cfg, []Handler{handler(i)})
 		if err != nil {
 			return slots, err
 		}
@@ -93,7 +94,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 	for i := range handlers {
 		handlers[i] = handler(cfg.Slots + i)
 	}
-	conn, err := openConn(ctx, path, cfg.Slots, true, uint64(cfg.ResultBytes), handlers)
+	conn, err := openConn(ctx, path, cfg.Slots, true, &cfg, handlers)
 	if err != nil {
 		return slots, err
 	}
@@ -133,9 +134,9 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 		TasksDone:    r.TasksDone,
 		RSSBytes:     int64(r.RssBytes),
 		PeakRSSBytes: int64(r.PeakRssBytes),
-		CPUsAllowed:  r.CpusAllowed,
+		CPUsAllowed:  task.Clip(r.CpusAllowed, mostReason),
 		Threads:      int(r.Threads),
-		Degraded:     r.Degraded,
+		Degraded:     task.Clip(r.Degraded, mostReason),
 	}, nil
 }
 
@@ -148,9 +149,9 @@ func (c *Client) Stacks(ctx context.Context) (string, error) {
 	r, err := c.rpc.Stacks(ctx, &proto.StacksRequest{})
 	switch status.Code(err) {
 	case codes.OK:
-		return r.Text, nil
+		return task.Clip(r.Text, mostStacks), nil
 	case codes.Unimplemented, codes.DeadlineExceeded:
-		return "", fmt.Errorf("%w: %s", ErrNoStacks, status.Convert(err).Message())
+		return "", fmt.Errorf("%w: %s", ErrNoStacks, task.Clip(status.Convert(err).Message(), mostReason))
 	default:
 		return "", fmt.Errorf("stacks: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"cpulb/daemon/task"
 	"cpulb/internal/outbox"
 	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
@@ -29,7 +30,8 @@ type Handler interface {
 
 // Conn is the daemon's end of one slot, or of all the slots of a worker's loop.
 type Conn struct {
-	loop     bool // Tasks and Events name their slot
+	loop     bool  // Tasks and Events name their slot
+	output   int64 // how much of what a task prints is kept, stdout and stderr each
 	first    int
 	handlers []Handler // by slot, from first on
 	conn     *rawio.Conn
@@ -37,7 +39,7 @@ type Conn struct {
 }
 
 // openConn connects to a slot and starts reading it.
-func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload uint64, handlers []Handler) (*Conn, error) {
+func openConn(ctx context.Context, path string, slot int, loop bool, cfg *Configuration, handlers []Handler) (*Conn, error) {
 	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
@@ -47,7 +49,7 @@ func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload 
 		dialled.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{loop: loop, first: slot, handlers: handlers, conn: conn, out: outbox.New(conn, 0)}
+	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, handlers: handlers, conn: conn, out: outbox.New(conn, 0)}
 	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
 	if err == nil {
 		err = c.out.Write(hello)
@@ -56,7 +58,7 @@ func openConn(ctx context.Context, path string, slot int, loop bool, maxPayload 
 		conn.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	go c.read(newFrameReader(conn, maxPayload))
+	go c.read(newFrameReader(conn, uint64(cfg.ResultBytes)))
 	return c, nil
 }
 
@@ -115,7 +117,9 @@ func (c *Conn) event(f *frameReader) error {
 	case *proto.Event_Started:
 		h.Started(ev.Seq)
 	case *proto.Event_Result:
-		h.Ended(ev.Seq, outcome(k.Result, payload))
+		o := outcome(k.Result, payload)
+		limitOutput(&o, c.output)
+		h.Ended(ev.Seq, o)
 	case *proto.Event_Skipped:
 		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
 	case *proto.Event_Partial:
@@ -125,9 +129,9 @@ func (c *Conn) event(f *frameReader) error {
 		}
 		h.Partial(ev.Seq, k.Partial.Number, value)
 	case *proto.Event_Progress:
-		h.Progress(ev.Seq, k.Progress.Fraction, k.Progress.Message)
+		h.Progress(ev.Seq, fractionOf(k.Progress.Fraction), task.Clip(k.Progress.Message, mostMessage))
 	case *proto.Event_Log:
-		h.Log(ev.Seq, k.Log.Level, k.Log.Message)
+		h.Log(ev.Seq, task.Clip(k.Log.Level, mostCode), task.Clip(k.Log.Message, mostMessage))
 	}
 	return nil // an event of an unknown kind comes from a newer executor
 }

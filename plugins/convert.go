@@ -56,7 +56,7 @@ func outcome(r *proto.Result, data []byte) Outcome {
 		o.Status = task.TimedOut
 	}
 	if e := r.Error; e != nil {
-		o.Error = &task.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: int(e.ExitCode)}
+		o.Error = errorOf(e.Type, e.Message, e.Traceback, e.Code, e.ExitCode)
 	}
 	switch r.Fault {
 	case proto.Fault_FAULT_UNRUN:

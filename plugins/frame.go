@@ -14,6 +14,9 @@ import (
 // in it, which is why it is not smaller; payloads have a bound of their own.
 const maxHeader = 16 << 20
 
+// keptHeader is how large a buffer is kept from one header to the next.
+const keptHeader = 64 << 10
+
 // ErrFrame is matched by what a peer sent that is not the slot protocol.
 var ErrFrame = errors.New("not a frame of the slot protocol")
 
@@ -55,7 +58,11 @@ func (f *frameReader) next(m proto.Message) error {
 	if _, err := io.ReadFull(f.r, f.header); err != nil {
 		return unexpected(err)
 	}
-	if err := proto.Unmarshal(f.header, m); err != nil {
+	err = proto.Unmarshal(f.header, m)
+	if cap(f.header) > keptHeader {
+		f.header = nil
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFrame, err)
 	}
 	return nil

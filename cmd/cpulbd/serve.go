@@ -77,11 +77,6 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 	return s.run(listener)
 }
 
-func newLog(c config.Log, stderr io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Name: "cpulbd", Level: hclog.LevelFromString(c.Level), Output: stderr,
-		JSONFormat: c.Format == "json", DisableTime: os.Getenv("JOURNAL_STREAM") != ""}) // the journal adds its own
-}
-
 // listen takes the socket of systemd's socket unit, if there is one and -socket
 // names no other, or makes its own.
 func (o *options) listen(c config.Socket, log hclog.Logger) (net.Listener, error) {

@@ -15,6 +15,8 @@ var (
 	ErrBatchNotFound = errors.New("no such batch")
 	// ErrBadCursor: the text is not a Listing.Next.
 	ErrBadCursor = errors.New("not a place in the list")
+	// ErrTooManyWatches: the caller waits for as many tasks as it may at a time.
+	ErrTooManyWatches = errors.New("too many watches")
 	// ErrNoWorker: no worker has this name.
 	ErrNoWorker = errors.New("no such worker")
 	// ErrNoStacks: the worker can't report what its threads do, now or ever.

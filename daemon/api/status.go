@@ -37,6 +37,13 @@ type Component struct {
 	Metrics map[string]any `json:"metrics"`
 }
 
+// CallerPart is what waits of one caller, in input_queue's "callers".
+type CallerPart struct {
+	UID   uint32 `json:"uid"`
+	Tasks int    `json:"tasks"`
+	Bytes int64  `json:"bytes"`
+}
+
 // WorkerStatus is one worker in process_pool's "workers".
 type WorkerStatus struct {
 	ID       string `json:"id"`

@@ -173,6 +173,8 @@ type Limits struct {
 	BodyBytes int64
 	// Connections is how many there may be at a time, streams included.
 	Connections int
+	// Watches is how many tasks may be waited for at a time, each by one connection.
+	Watches int
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
@@ -269,6 +271,7 @@ func Default() *Config {
 		Limits: Limits{
 			BodyBytes:    128 << 20,
 			Connections:  4096,
+			Watches:      200_000,
 			ResultBytes:  128 << 20,
 			OutputBytes:  1 << 20,
 			EventBytes:   1 << 20,

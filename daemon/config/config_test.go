@@ -77,7 +77,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: "least_loaded"},
 		},
-		Limits: Limits{BodyBytes: 1 << 30, Connections: 5, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
+		Limits: Limits{BodyBytes: 1 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Schedules: []Schedule{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},
@@ -159,6 +159,7 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"size", `limits { body_size = "64kb" }`, `limits.body_size: must be a number of bytes or a size such as "64KiB"`},
 		{"no size", `limits { body_size = 0 }`, `limits.body_size: must be`},
 		{"size that overflows", `limits { body_size = "17179869185GiB" }`, `from 1 to "1GiB"`},
+		{"more output than a result's record holds", `limits { output_size = "65MiB" }`, `limits.output_size: must be a number of bytes or a size such as "64KiB", "128MiB" or "1GiB", from 1 to "64MiB"`},
 		{"duration", `limits { start_timeout = "soon" }`, `limits.start_timeout: "soon" must be a duration above zero such as "500ms"`},
 		{"no duration", `limits { start_timeout = "0s" }`, `"0s" must be a duration above zero`},
 		{"size said twice", `pool "p" {

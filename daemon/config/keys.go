@@ -137,8 +137,9 @@ func (d *decoder) limitsKeys(string) []keyKind {
 	return []keyKind{
 		{name: "body_size", set: setSize(&c.BodyBytes)},
 		{name: "connections", set: setCount(&c.Connections, 1, 1_000_000)},
+		{name: "watches", set: setCount(&c.Watches, 1, 100_000_000)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},
-		{name: "output_size", set: setSize(&c.OutputBytes)},
+		{name: "output_size", set: setOutput(&c.OutputBytes)},
 		{name: "event_size", set: setSize(&c.EventBytes)},
 		{name: "start_timeout", set: setDuration(&c.StartTimeout, true)},
 		{name: "cancel_grace", set: setDuration(&c.CancelGrace, false)},

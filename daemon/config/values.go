@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"cpulb/daemon/task"
+
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -81,6 +83,8 @@ func setCount(to *int, low, high int) func(cty.Value) error {
 	}
 }
 
+// setDuration takes a duration. One that is longer than a task's may be counts as that, so
+// that it can be added to others, and to a time, without an overflow.
 func setDuration(to *time.Duration, positive bool) func(cty.Value) error {
 	allowed := `must be a duration such as "500ms", "30s" or "1h30m", not negative`
 	if positive {
@@ -95,7 +99,7 @@ func setDuration(to *time.Duration, positive bool) func(cty.Value) error {
 		if err != nil || n < 0 || positive && n == 0 {
 			return fmt.Errorf("%.64q %s", s, allowed)
 		}
-		*to = n
+		*to = min(n, time.Duration(task.MaxDuration))
 		return nil
 	}
 }
@@ -103,6 +107,10 @@ func setDuration(to *time.Duration, positive bool) func(cty.Value) error {
 // setSize takes a number of bytes, or a string with a binary unit, for one value
 // of a task.
 func setSize(to *int64) func(cty.Value) error { return setBytes(to, maxSize, "1GiB") }
+
+// setOutput is setSize for what a task prints: it stands in its result as JSON, of which a
+// control character takes six bytes.
+func setOutput(to *int64) func(cty.Value) error { return setBytes(to, maxOutput, "64MiB") }
 
 // setTotal is setSize for what many values may have together.
 func setTotal(to *int64) func(cty.Value) error { return setBytes(to, maxTotal, "1024GiB") }
@@ -124,6 +132,10 @@ func setBytes(to *int64, most int64, name string) func(cty.Value) error {
 // maxSize is the most that one value of a task may take: it is held in memory,
 // in the daemon and in the worker.
 const maxSize = 1 << 30
+
+// maxOutput is such that a result of the largest data and the most output can be written
+// as one record of the journal's.
+const maxOutput = 64 << 20
 
 // maxTotal is beyond what a machine has.
 const maxTotal = 1 << 40

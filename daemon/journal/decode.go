@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,6 +130,7 @@ func decodeProgress(record []byte) (*Progress, error) {
 func decodeEnded(record []byte) (*Ended, error) {
 	e := &Ended{}
 	var data json.RawMessage
+	var texts struct{ stdout, stderr, message, traceback string }
 	err := fields(record, func(f *field) (err error) {
 		switch f.number {
 		case endedResult:
@@ -146,6 +148,14 @@ func decodeEnded(record []byte) (*Ended, error) {
 			e.Order = f.value
 		case endedStart:
 			e.Start = f.value
+		case endedStdout:
+			texts.stdout = string(f.bytes)
+		case endedStderr:
+			texts.stderr = string(f.bytes)
+		case endedMessage:
+			texts.message = string(f.bytes)
+		case endedTraceback:
+			texts.traceback = string(f.bytes)
 		}
 		return err
 	})
@@ -157,8 +167,35 @@ func decodeEnded(record []byte) (*Ended, error) {
 	case !e.Result.Status.Terminal():
 		return nil, fmt.Errorf("%w: the result of a task that is %s", errMalformed, e.Result.Status)
 	}
-	e.Result.Data = data
+	r := e.Result
+	r.Data, r.Stdout, r.Stderr = data, cmp.Or(texts.stdout, r.Stdout), cmp.Or(texts.stderr, r.Stderr) // in format 3 they are in the JSON
+	if x := r.Error; x != nil {
+		x.Message, x.Traceback = cmp.Or(texts.message, x.Message), cmp.Or(texts.traceback, x.Traceback)
+	}
 	return e, nil
+}
+
+func decodeGrave(record []byte) (*Grave, error) {
+	g := &Grave{}
+	return g, fields(record, func(f *field) error {
+		switch f.number {
+		case graveID:
+			g.ID = f.id()
+		case graveOwner:
+			g.Owner = uint32(f.value)
+		case graveKey:
+			g.Key = string(f.bytes)
+		case graveAt:
+			g.At = f.time()
+		case graveUntil:
+			g.Until = f.time()
+		case graveUptime:
+			g.Uptime = f.duration()
+		case graveStart:
+			g.Start = f.value
+		}
+		return nil
+	})
 }
 
 func decodeBatch(record []byte) (*Batch, error) {

@@ -71,7 +71,8 @@ func (p *Progress) encode(b []byte) []byte {
 	return appendNumber(b, progressFaultsRun, uint64(p.FaultsRun))
 }
 
-// The fields of an Ended. The Result's data, which may be large, stand beside it.
+// The fields of an Ended. What may be large of the Result stands beside it, as it is: as
+// JSON within JSON it could take six times of that.
 const (
 	endedResult protowire.Number = iota + 1
 	endedData
@@ -80,6 +81,11 @@ const (
 	endedUptime
 	endedOrder
 	endedStart
+	// Since format 4.
+	endedStdout
+	endedStderr
+	endedMessage
+	endedTraceback
 )
 
 func (e *Ended) encode(b []byte) []byte {
@@ -88,9 +94,40 @@ func (e *Ended) encode(b []byte) []byte {
 	b = appendNumber(b, endedUptime, uint64(e.Uptime))
 	b = appendNumber(b, endedOrder, e.Order)
 	b = appendNumber(b, endedStart, e.Start)
-	head := *e.Result
-	head.Data = nil
-	return appendBytes(appendBytes(b, endedResult, mustJSON(&head)), endedData, e.Result.Data)
+	r := e.Result
+	head := *r
+	head.Data, head.Stdout, head.Stderr = nil, "", ""
+	if x := r.Error; x != nil {
+		short := *x
+		short.Message, short.Traceback = "", ""
+		head.Error = &short
+		b = appendBytes(b, endedMessage, x.Message)
+		b = appendBytes(b, endedTraceback, x.Traceback)
+	}
+	b = appendBytes(b, endedStdout, r.Stdout)
+	b = appendBytes(b, endedStderr, r.Stderr)
+	return appendBytes(appendBytes(b, endedResult, mustJSON(&head)), endedData, r.Data)
+}
+
+// The fields of a Grave.
+const (
+	graveID protowire.Number = iota + 1
+	graveOwner
+	graveKey
+	graveAt
+	graveUntil
+	graveUptime
+	graveStart
+)
+
+func (g *Grave) encode(b []byte) []byte {
+	b = appendID(b, graveID, g.ID)
+	b = appendNumber(b, graveOwner, uint64(g.Owner))
+	b = appendBytes(b, graveKey, g.Key)
+	b = appendTime(b, graveAt, g.At)
+	b = appendTime(b, graveUntil, g.Until)
+	b = appendNumber(b, graveUptime, uint64(g.Uptime))
+	return appendNumber(b, graveStart, g.Start)
 }
 
 // The fields of a Batch, and of a count in it.
@@ -107,12 +144,24 @@ const (
 func (x *Batch) encode(b []byte) []byte {
 	b = appendID(b, batchID, x.ID)
 	b = appendNumber(b, batchOwner, uint64(x.Owner))
+	b = appendGone(b, x.Gone)
+	return appendBytes(b, batchJoined, appendTimes(nil, x.Joined))
+}
+
+// A Gone is a Batch without members.
+func (x *Gone) encode(b []byte) []byte {
+	b = appendID(b, batchID, x.ID)
+	b = appendNumber(b, batchOwner, uint64(x.Owner))
+	return appendGone(b, x.Counts)
+}
+
+func appendGone(b []byte, counts map[task.Status]int) []byte {
 	for _, status := range task.Statuses() {
-		if n := x.Gone[status]; n > 0 {
+		if n := counts[status]; n > 0 {
 			b = appendBytes(b, batchGone, appendNumber(appendNumber(nil, goneStatus, uint64(status)), goneCount, uint64(n)))
 		}
 	}
-	return appendBytes(b, batchJoined, appendTimes(nil, x.Joined))
+	return b
 }
 
 // appendTimes writes times that follow each other closely: of each the nanoseconds since

@@ -11,7 +11,8 @@ import (
 type index struct {
 	tasks     map[int64]held
 	events    map[int64][]chunk // of those that have any
-	batches   map[task.ID]place
+	graves    map[int64]place
+	batches   map[task.ID]batchPlaces
 	schedules place
 	// live has, for each segment, about how many bytes of it are needed.
 	live map[uint32]int64
@@ -22,6 +23,12 @@ type index struct {
 
 // place is where a record is; the zero place is that of none.
 type place struct{ segment, offset, size uint32 }
+
+// batchPlaces is where what is kept of a batch is: its members and the counts of those
+// that are gone.
+type batchPlaces struct{ batch, gone place }
+
+func (p place) is(segment, offset uint32) bool { return p.segment == segment && p.offset == offset }
 
 // held is what there is of one task. Of the first two a segment has but one record, so
 // that their offsets need not be known.
@@ -36,7 +43,7 @@ type held struct {
 const progressSize = 64
 
 func newIndex() index {
-	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, batches: map[task.ID]place{}, live: map[uint32]int64{}}
+	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, graves: map[int64]place{}, batches: map[task.ID]batchPlaces{}, live: map[uint32]int64{}}
 }
 
 // note takes in a record that stands at p.
@@ -67,23 +74,51 @@ func (x *index) note(r record, p position) {
 			x.tasks[r.key.stamp] = h
 		}
 	case kindForget:
-		x.forgetEvents(r.key.stamp)
-		x.drop(h.acceptedIn, int64(h.acceptedSize))
-		x.drop(h.progressIn, progressSize)
-		x.drop(h.endedIn, int64(h.endedSize))
-		delete(x.tasks, r.key.stamp)
+		x.forget(r.key.stamp)
+	case kindGrave:
+		x.forget(r.key.stamp)
+		x.live[segment] += r.size
+		x.graves[r.key.stamp] = place{segment, offset, size}
+	default:
+		x.noteOther(r, place{segment, offset, size})
+	}
+}
+
+// noteOther takes in a record at p that is not of a task.
+func (x *index) noteOther(r record, p place) {
+	of := x.batches[r.key.batch]
+	switch r.kind {
 	case kindBatch:
-		old := x.batches[r.key.batch]
-		x.swap(old.segment, int64(old.size), segment, r.size)
-		x.batches[r.key.batch] = place{segment, offset, size}
+		x.replace(&of.batch, p)
+		x.batches[r.key.batch] = of
+	case kindGone:
+		x.replace(&of.gone, p)
+		x.batches[r.key.batch] = of
 	case kindForgetBatch:
-		old := x.batches[r.key.batch]
-		x.drop(old.segment, int64(old.size))
+		x.drop(of.batch.segment, int64(of.batch.size))
+		x.drop(of.gone.segment, int64(of.gone.size))
 		delete(x.batches, r.key.batch)
 	case kindSchedules:
-		x.swap(x.schedules.segment, int64(x.schedules.size), segment, r.size)
-		x.schedules = place{segment, offset, size}
+		x.replace(&x.schedules, p)
 	}
+}
+
+// replace counts a record at p that replaces the one at old.
+func (x *index) replace(old *place, p place) {
+	x.swap(old.segment, int64(old.size), p.segment, int64(p.size))
+	*old = p
+}
+
+// forget takes all that there is of a task out.
+func (x *index) forget(stamp int64) {
+	h, grave := x.tasks[stamp], x.graves[stamp]
+	x.forgetEvents(stamp)
+	x.drop(h.acceptedIn, int64(h.acceptedSize))
+	x.drop(h.progressIn, progressSize)
+	x.drop(h.endedIn, int64(h.endedSize))
+	x.drop(grave.segment, int64(grave.size))
+	delete(x.tasks, stamp)
+	delete(x.graves, stamp)
 }
 
 // finish is called when all segments have been read.
@@ -131,11 +166,14 @@ func (x *index) needs(r record, p position) bool {
 		return h.endedIn == segment
 	case kindEvents:
 		return slices.Contains(x.events[r.key.stamp], chunk{r.chunk, place{segment, offset, uint32(r.size)}})
+	case kindGrave:
+		return x.graves[r.key.stamp].is(segment, offset)
 	case kindBatch:
-		old := x.batches[r.key.batch]
-		return old.segment == segment && old.offset == offset
+		return x.batches[r.key.batch].batch.is(segment, offset)
+	case kindGone:
+		return x.batches[r.key.batch].gone.is(segment, offset)
 	case kindSchedules:
-		return x.schedules.segment == segment && x.schedules.offset == offset
+		return x.schedules.is(segment, offset)
 	}
 	return false
 }

@@ -244,3 +244,58 @@ func unpack(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// testdata/format3.segment.gz was made by a daemon of that format.
+func TestALogOfFormat3IsReadAndGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, logFolder), 0o700))
+	unpack(t, "testdata/format3.segment.gz", filepath.Join(dir, logFolder, segmentName(1)))
+	for range 2 { // as it was, and as it was written on
+		j := open(t, dir, Options{})
+		found := all(t, j)
+		if len(found) != 2 || found[0].Progress == nil || found[0].Progress.Attempts != 2 {
+			t.Fatalf("%+v", found)
+		}
+		e := found[1].Ended
+		if e == nil || e.Result.Stdout != "out" || e.Result.Stderr != "err\x01" || *e.Result.Error != (task.Error{Type: "T", Message: "m", Traceback: "t", Code: "exception"}) ||
+			e.Order != 5 || len(found[1].Events) != 3 {
+			t.Errorf("%+v", found[1])
+		}
+		b := j.Batches()[task.ID{4}]
+		if b.Owner != 7 || len(b.Joined) != 1 || b.Gone[task.Completed] < 3 {
+			t.Errorf("%+v", b)
+		}
+		must(t, j.commitNow(Op{Gone: &Gone{ID: task.ID{4}, Owner: 7, Counts: map[task.Status]int{task.Completed: 4}}},
+			Op{Submitted: epoch.Add(3), Grave: &Grave{ID: task.ID{9}, Until: epoch}}, Op{Submitted: epoch.Add(3), Forget: true}))
+		closeNow(t, j)
+	}
+	j := open(t, dir, Options{})
+	if b := j.Batches()[task.ID{4}]; len(b.Joined) != 1 || b.Gone[task.Completed] != 4 {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestAGraveStandsForItsTaskUntilItIsForgotten(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{segmentBytes: 2 << 10}
+	j := open(t, dir, o)
+	a := newTask(1, "")
+	must(t, j.commitNow(Op{Accepted: &a}, Op{Submitted: a.Submitted, Events: someEvents(1, 9)}, Op{Submitted: a.Submitted, Ended: end(t, &a, `[1]`)}))
+	g := &Grave{ID: a.Task.ID, Owner: a.Owner, Key: "once", At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
+	must(t, j.commitNow(Op{Submitted: a.Submitted, Grave: g}))
+	for i := range 100 { // so that it is copied
+		x := newTask(2+i, "")
+		must(t, j.commitNow(Op{Accepted: &x}))
+		must(t, j.commitNow(Op{Submitted: x.Submitted, Forget: true}))
+	}
+	closeNow(t, j)
+	j = open(t, dir, o)
+	if found := all(t, j); len(found) != 1 || found[0].Task != nil || found[0].Ended != nil || found[0].Events != nil || !reflect.DeepEqual(found[0].Grave, g) {
+		t.Errorf("%+v", found)
+	}
+	must(t, j.commitNow(Op{Submitted: a.Submitted, Forget: true}))
+	closeNow(t, j)
+	if found := all(t, open(t, dir, o)); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+}

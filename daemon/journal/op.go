@@ -21,15 +21,18 @@ const (
 // Op is one change. One of its fields beside Submitted is set. What they refer to must
 // not change once it has been appended.
 type Op struct {
-	// Submitted says which task Progress, Ended, Events and Forget mean.
+	// Submitted says which task Progress, Ended, Events, Grave and Forget mean.
 	Submitted time.Time
 	Accepted  *Accepted
 	Progress  *Progress
 	Ended     *Ended
 	Events    *Events
-	// Forget forgets the task, or the Batch beside it.
+	// Grave is what remains of the task, which is forgotten but for that.
+	Grave *Grave
+	// Forget forgets the task and its Grave, or the Batch beside it with its Gone.
 	Forget bool
 	Batch  *Batch
+	Gone   *Gone
 	// Schedules are all schedules; one that is not among them is forgotten.
 	Schedules map[string]Schedule
 }
@@ -79,15 +82,38 @@ type Ended struct {
 	Start uint64
 }
 
+// Grave is what is kept of a task whose result had to make room before its time.
+type Grave struct {
+	ID    task.ID
+	Owner uint32
+	// Key is its idempotency key.
+	Key string
+	// At is when it made room, Until when its time is over by the clock on the wall, and
+	// Uptime by the machine's.
+	At, Until time.Time
+	Uptime    time.Duration
+	// Start is Journal.Start of when it was appended.
+	Start uint64
+}
+
 // Batch is what is kept of a batch beside its tasks; a later one replaces it.
 type Batch struct {
 	ID    task.ID
 	Owner uint32
-	// Gone counts, by status, the members whose results are no longer kept.
+	// Gone counts, by status, the members whose results are no longer kept. It is written
+	// as a Gone of its own.
 	Gone map[task.Status]int
 	// Joined are the members that had been submitted before, by Accepted.Submitted, in
 	// order.
 	Joined []time.Time
+}
+
+// Gone counts the members of a batch whose results are no longer kept, by status; a later
+// one replaces it. It stands beside the Batch so that this is not written with each.
+type Gone struct {
+	ID     task.ID
+	Owner  uint32
+	Counts map[task.Status]int
 }
 
 // Schedule is how far a schedule has come.
@@ -121,6 +147,8 @@ type Saved struct {
 	Accepted
 	Progress *Progress
 	Ended    *Ended
+	// Grave is set alone.
+	Grave *Grave
 	// Events are its event log but for the result, Chunk the number of the last chunk.
 	Events []*task.Event
 	Chunk  uint32
@@ -135,24 +163,28 @@ func (o *Op) stamp(start uint64) {
 		o.Progress.Start = start
 	case o.Ended != nil:
 		o.Ended.Start = start
+	case o.Grave != nil:
+		o.Grave.Start = start
 	}
 }
 
 // size is about what o takes in memory.
 func (o *Op) size() int64 {
-	n := 256
+	n := int64(256)
 	if o.Accepted != nil {
-		n += len(o.Accepted.Task.Params)
+		n += o.Accepted.Task.Size()
 	}
 	if o.Ended != nil {
-		r := o.Ended.Result
-		n += len(r.Data) + len(r.Stdout) + len(r.Stderr)
-		if r.Error != nil {
-			n += len(r.Error.Message) + len(r.Error.Traceback)
-		}
+		n += o.Ended.Result.Size()
 	}
 	if o.Events != nil {
-		n += o.Events.size()
+		n += int64(o.Events.size())
 	}
-	return int64(n)
+	if o.Grave != nil {
+		n += int64(len(o.Grave.Key))
+	}
+	if o.Batch != nil {
+		n += int64(24 * len(o.Batch.Joined))
+	}
+	return n
 }

@@ -120,6 +120,8 @@ func (w *world) check() {
 // state tells the states of a task apart; "" is that of one that is not there.
 func state(s *Saved) string {
 	switch {
+	case s.Grave != nil && s.Task == nil && s.Ended == nil && s.Progress == nil:
+		return "grave " + s.Grave.Key + ";"
 	case s.Task == nil:
 		return "nothing of it but its progress or its end;"
 	case s.Ended != nil:
@@ -177,9 +179,16 @@ func (w *world) act(t *rapid.T) {
 	stamp := rapid.SampledFrom(stamps).Draw(t, "task")
 	x := w.tales[stamp]
 	o, step := Op{Submitted: time.Unix(0, stamp)}, ""
-	switch rapid.IntRange(0, 5).Draw(t, "change") {
+	change := rapid.IntRange(0, 6).Draw(t, "change")
+	if strings.HasPrefix(x.steps[len(x.steps)-1], "grave") {
+		change = 0
+	}
+	switch change {
 	case 0:
 		o.Forget = true
+	case 6:
+		key := fmt.Sprint("key ", len(x.steps))
+		step, x.log, o.Grave = "grave "+key, story{}, &Grave{ID: x.accepted.Task.ID, Owner: 7, Key: key, At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
 	case 4, 5:
 		step, o.Events = x.base, x.log.tell(rapid.IntRange(1, 20).Draw(t, "events"), rapid.IntRange(0, 4).Draw(t, "whole") == 0)
 	case 1:

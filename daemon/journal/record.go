@@ -49,16 +49,22 @@ const (
 	kindMark
 	// kindClosed is a mark, and the last record of a journal that was closed in order.
 	kindClosed
+	// Since format 4.
+	kindGrave
+	kindGone
 	kinds
 
 	more kind = 0x80
 )
 
 // ofTask: its key is a task's time of submission.
-func (k kind) ofTask() bool { return k <= kindEvents }
+func (k kind) ofTask() bool { return k <= kindEvents || k == kindGrave }
 
 // ofBatch: its key is a batch's id.
-func (k kind) ofBatch() bool { return k == kindBatch || k == kindForgetBatch }
+func (k kind) ofBatch() bool { return k == kindBatch || k == kindForgetBatch || k == kindGone }
+
+// isMark: its message is a mark.
+func (k kind) isMark() bool { return k == kindMark || k == kindClosed }
 
 // kind returns the kind of record that o is written as.
 func (o *Op) kind() kind {
@@ -75,6 +81,10 @@ func (o *Op) kind() kind {
 		return kindForgetBatch
 	case o.Batch != nil:
 		return kindBatch
+	case o.Gone != nil:
+		return kindGone
+	case o.Grave != nil:
+		return kindGrave
 	case o.Forget:
 		return kindForget
 	}
@@ -93,6 +103,8 @@ func (o *Op) key() key {
 		return key{stamp: o.Accepted.Submitted.UnixNano()}
 	case o.Batch != nil:
 		return key{batch: o.Batch.ID}
+	case o.Gone != nil:
+		return key{batch: o.Gone.ID}
 	case o.Submitted.IsZero():
 		return key{}
 	}
@@ -120,6 +132,10 @@ func (o *Op) appendPayload(b []byte) []byte {
 		return o.Batch.encode(append(b, key.batch[:]...))
 	case kindForgetBatch:
 		return append(b, key.batch[:]...)
+	case kindGone:
+		return o.Gone.encode(append(b, key.batch[:]...))
+	case kindGrave:
+		return o.Grave.encode(binary.BigEndian.AppendUint64(b, uint64(key.stamp)))
 	}
 	return encodeSchedules(b, o.Schedules)
 }

@@ -247,7 +247,7 @@ func (l *found) records(s *segment, data []byte) *damaged {
 // see learns from a mark.
 func (l *found) see(r record) {
 	l.clean = r.kind == kindClosed
-	if r.kind < kindMark {
+	if !r.kind.isMark() {
 		return
 	}
 	if m, ok := parseMark(r.message); ok {
@@ -276,7 +276,7 @@ func (l *found) glean(data []byte, p position) {
 			p.offset++
 			continue
 		}
-		if m, ok := parseMark(r.message); ok && r.kind >= kindMark {
+		if m, ok := parseMark(r.message); ok && r.kind.isMark() {
 			l.syncedTo(m.synced)
 			l.later = append(l.later, m.first)
 		}

@@ -52,6 +52,9 @@ func (l *log) saved() (map[int64]*Saved, error) {
 			s.Progress, err = decodeProgress(r.message)
 		case kindEnded:
 			s.Ended, err = decodeEnded(r.message)
+		case kindGrave:
+			s.Submitted = timeOf(r.key.stamp)
+			s.Grave, err = decodeGrave(r.message)
 		case kindEvents:
 			var more []*task.Event
 			more, err = decodeEvents(r.message)
@@ -70,14 +73,27 @@ func (l *log) others() (schedules map[string]Schedule, batches map[task.ID]Batch
 	}
 	for id, p := range l.index.batches {
 		if err == nil {
-			err = l.at(p, func(message []byte) error {
-				b, err := decodeBatch(message)
-				batches[id] = *b
-				return err
-			})
+			batches[id], err = l.batchAt(p)
 		}
 	}
 	return schedules, batches, err
+}
+
+// batchAt reads what is kept of a batch.
+func (l *log) batchAt(p batchPlaces) (b Batch, err error) {
+	take := func(message []byte) error {
+		x, err := decodeBatch(message)
+		if b.ID, b.Owner, b.Gone = x.ID, x.Owner, x.Gone; x.Joined != nil {
+			b.Joined = x.Joined
+		}
+		return err
+	}
+	for _, at := range []place{p.batch, p.gone} { // which replaces what the first has of it
+		if at.segment != 0 && err == nil {
+			err = l.at(at, take)
+		}
+	}
+	return b, err
 }
 
 // at reads the record at p.

@@ -15,7 +15,10 @@ import (
 // last one; a new one is begun when it is large enough, and at every start.
 
 // format is the version of the log. Formats 1 and 2 were databases (bolt.go).
-const format = 3
+const format = 4
+
+// oldestFormat is that of the oldest log that is read; what is written to it is of format.
+const oldestFormat = 3
 
 const (
 	segmentBytes  = 32 << 20 // from which on a new segment is begun
@@ -93,7 +96,9 @@ func parseHead(b []byte, number uint64) (h head, err error) {
 	case crc32.Checksum(b[:headFormatCheck], castagnoli) != binary.LittleEndian.Uint32(b[headFormatCheck:]):
 		return h, errBadHead
 	}
-	if n := binary.LittleEndian.Uint32(b[headFormat:]); n != format {
+	if n := binary.LittleEndian.Uint32(b[headFormat:]); n < oldestFormat {
+		return h, errBadHead
+	} else if n > format {
 		return h, fmt.Errorf("%w: it has format %d, and this daemon knows up to %d", ErrNewer, n, format)
 	}
 	if crc32.Checksum(b[:headCheck], castagnoli) != binary.LittleEndian.Uint32(b[headCheck:]) {

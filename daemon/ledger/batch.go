@@ -24,13 +24,23 @@ type Batch struct {
 	joined map[*Record]struct{}
 	// noted: the journal has something of it beside its tasks.
 	noted bool
-	// ended are those that have, in that order, nil where one is no longer stored;
-	// those before head are all nil.
-	ended []*Record
+	// ended are those that have, in that order, without a record where one is no longer
+	// stored; there is none before head.
+	ended []place
 	head  int
 	// changed is made when a reader waits, and closed at the next end.
 	changed chan struct{}
 }
+
+// place is one in the order in which the tasks of a batch have ended. It is that of their
+// end numbers, but for some that were told a little later.
+type place struct {
+	end    uint64
+	record *Record
+}
+
+// MostFurther is in how many batches a task may be beside the one that it came with first.
+const MostFurther = 16
 
 // batch returns the batch with this id, made if need be.
 func (s *Store) batch(id task.ID, owner uint32) *Batch {
@@ -51,8 +61,12 @@ func (s *Store) Join(r *Record, id task.ID) {
 	r.batch.count(r)
 }
 
-// JoinAgain adds tasks that were submitted before to the batch with this id, which
-// nobody reads yet, and returns it; tasks that are in it already are left out.
+// MayJoin reports whether a task that was submitted before may be in one batch more.
+func (s *Store) MayJoin(r *Record) bool { return len(s.further[r]) < MostFurther }
+
+// JoinAgain adds tasks that were submitted before, and that MayJoin, to the batch with
+// this id, which nobody reads yet, and returns it; tasks that are in it already are left
+// out.
 func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
 	b := s.batch(id, all[0].Owner)
 	for _, r := range all {
@@ -86,10 +100,12 @@ func (b *Batch) has(r *Record) bool {
 
 // sort brings those that have ended into the order of their ends. Nobody reads them yet.
 func (b *Batch) sort() {
-	b.ended = slices.DeleteFunc(b.ended, func(r *Record) bool { return r == nil })
+	b.ended = slices.DeleteFunc(b.ended, func(p place) bool { return p.record == nil })
 	b.head = 0
-	slices.SortStableFunc(b.ended, func(x, y *Record) int { return cmp.Compare(x.end, y.end) })
+	slices.SortStableFunc(b.ended, byEnd)
 }
+
+func byEnd(x, y place) int { return cmp.Compare(x.end, y.end) }
 
 // batchesOf yields the batches of which r is a member.
 func (s *Store) batchesOf(r *Record) iter.Seq[*Batch] {
@@ -145,27 +161,31 @@ func (s *Store) part(r *Record, counted bool) (left []*Batch) {
 		if b.kept--; b.kept == 0 {
 			delete(s.batches, b.id)
 		}
-		b.drop(r)
+		if r.result != nil {
+			b.drop(r)
+		}
 	}
 	return left
 }
 
 // drop takes r from those that have ended.
 func (b *Batch) drop(r *Record) {
-	for i := b.head; i < len(b.ended); i++ { // mostly the first
-		if b.ended[i] == r {
-			b.ended[i] = nil
-			break
-		}
+	i, _ := slices.BinarySearchFunc(b.ended, place{end: r.end}, byEnd)
+	if i == len(b.ended) || b.ended[i].record != r { // it, or one there, is not in its order
+		i = slices.IndexFunc(b.ended, func(p place) bool { return p.record == r })
 	}
-	for b.head < len(b.ended) && b.ended[b.head] == nil {
+	if i < 0 {
+		return
+	}
+	b.ended[i].record = nil
+	for b.head < len(b.ended) && b.ended[b.head].record == nil {
 		b.head++
 	}
 }
 
 // ends notes that r has ended.
 func (b *Batch) ends(r *Record) {
-	b.ended = append(b.ended, r)
+	b.ended = append(b.ended, place{r.end, r})
 	b.wake()
 }
 
@@ -279,7 +299,7 @@ func (b *Batch) View() api.BatchView {
 // will be no more; more is closed when there are.
 func (b *Batch) Results(from, n int) (results []*task.Result, next int, last bool, more <-chan struct{}) {
 	for ; from < len(b.ended) && len(results) < n; from++ {
-		if r := b.ended[from]; r != nil {
+		if r := b.ended[from].record; r != nil {
 			results = append(results, r.result)
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // that does not sends beyond the bound is a gap, too.
 type EventLog struct {
 	events []*task.Event
-	// notes is the size of the progress and log events, values that of partials.
-	notes, values int64
+	// notes is the size of the progress and log events, values that of partials, states
+	// that of what else has a text.
+	notes, values, states int64
 	// changed is made when a reader waits, and closed at the next event.
 	changed chan struct{}
 	saved
@@ -32,7 +33,7 @@ func sizeOf(ev *task.Event) int64 { return eventBytes + int64(len(ev.Value)+len(
 
 func isNote(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev.Kind == task.EventLog }
 
-func (l *EventLog) size() int64 { return l.notes + l.values }
+func (l *EventLog) size() int64 { return l.notes + l.values + l.states }
 
 // add keeps ev within the bounds.
 func (l *EventLog) add(ev *task.Event, b EventBounds) {
@@ -43,8 +44,10 @@ func (l *EventLog) add(ev *task.Event, b EventBounds) {
 		ev = gap(ev, 1)
 	case ev.Kind == task.EventPartial:
 		l.values += sizeOf(ev)
+	case ev.Kind == task.EventState:
+		l.states += sizeOf(ev)
 	}
-	l.events = append(l.events, ev)
+	l.events = appendMerged(l.events, ev)
 	if l.notes > b.NoteBytes {
 		l.drop(b.NoteBytes / 2) // half at a time, so that each event is looked at but a few times
 	}
@@ -63,6 +66,35 @@ func gap(at *task.Event, missed uint64) *task.Event {
 	return &task.Event{Kind: task.EventGap, ID: at.ID, Cursor: at.Cursor, Missed: missed, From: at.Cursor}
 }
 
+// appendMerged appends ev; a gap behind another one takes its place.
+func appendMerged(events []*task.Event, ev *task.Event) []*task.Event {
+	if last := len(events) - 1; last >= 0 && ev.Kind == task.EventGap && events[last].Kind == task.EventGap {
+		from, missed := events[last].From, events[last].Missed
+		ev = gap(ev, ev.Missed+missed)
+		ev.From = from
+		events = events[:last]
+	}
+	return append(events, ev)
+}
+
+// trim puts one gap in the place of all events. What was saved of them is replaced.
+func (l *EventLog) trim() {
+	if len(l.events) == 0 {
+		return
+	}
+	missed, from := uint64(0), l.events[0].Cursor
+	if l.events[0].Kind == task.EventGap {
+		from = l.events[0].From
+	}
+	for _, ev := range l.events {
+		missed += max(ev.Missed, 1)
+	}
+	all := gap(l.events[len(l.events)-1], missed)
+	all.From = from
+	l.events, l.notes, l.values, l.states = []*task.Event{all}, 0, 0, 0
+	l.upTo, l.bytes, l.whole = task.Cursor{}, 0, 0
+}
+
 // drop puts gaps in the place of the oldest notes until at most keep is left.
 func (l *EventLog) drop(keep int64) {
 	kept := l.events[:0]
@@ -71,12 +103,7 @@ func (l *EventLog) drop(keep int64) {
 			l.notes -= sizeOf(ev)
 			ev = gap(ev, 1)
 		}
-		if last := len(kept) - 1; last >= 0 && ev.Kind == task.EventGap && kept[last].Kind == task.EventGap {
-			ev = gap(ev, ev.Missed+kept[last].Missed)
-			ev.From = kept[last].From
-			kept = kept[:last]
-		}
-		kept = append(kept, ev)
+		kept = appendMerged(kept, ev)
 	}
 	clear(l.events[len(kept):])
 	l.events = kept
@@ -123,18 +150,13 @@ func (r *Record) Note(ev *task.Event, b EventBounds) (verbose []task.Watcher) {
 	if r.log != nil {
 		r.log.add(ev, b)
 	}
-	for _, w := range r.watchers {
-		if w.Verbose() {
-			verbose = append(verbose, w)
-		}
-	}
-	return verbose
+	return slices.Collect(r.watchers.verbose())
 }
 
 // NoteStatus is Note for what clients see of r now. It returns a nil event when there
 // is nobody to hear of it, now or later; cursors count it all the same.
 func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watcher) {
-	if r.log == nil && len(r.watchers) == 0 {
+	if r.log == nil && len(r.watchers.all) == 0 {
 		r.events++
 		return nil, nil
 	}
@@ -157,6 +179,7 @@ func (r *Record) Log() *EventLog {
 	if r.log == nil {
 		r.log = &EventLog{}
 		if status := r.status; r.result == nil {
+			r.log.states = eventBytes
 			r.log.events = []*task.Event{{Kind: task.EventState, ID: r.Task.ID, Cursor: r.Cursor(), Status: &status}}
 		} else {
 			r.log.events = []*task.Event{r.ResultEvent()}

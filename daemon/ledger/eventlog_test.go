@@ -39,8 +39,8 @@ func TestEventsAreKeptOnceSomebodyMayAskForThem(t *testing.T) {
 	if ev, to := r.NoteStatus("", wide); ev != nil || to != nil {
 		t.Errorf("nobody listens and %v was told to %v", ev, to)
 	}
-	r.Watch(watcher(true))
-	r.Watch(watcher(false))
+	r.Watch(ledger.Watching{Watcher: watcher(true)})
+	r.Watch(ledger.Watching{Watcher: watcher(false)})
 	ev, to := r.NoteStatus("why", wide)
 	if ev.Cursor.Seq != 2 || *ev.Status != task.Pending || ev.Message != "why" || len(to) != 1 {
 		t.Errorf("%+v for %v", ev, to)

@@ -86,8 +86,13 @@ func (r *Record) RestoreLog(events []*task.Event, chunk uint32, b EventBounds) {
 func (l *EventLog) absorb(from task.Cursor) {
 	n := len(l.events)
 	for ; n > 0 && l.events[n-1].Cursor.Compare(from) >= 0; n-- {
-		if last := l.events[n-1]; isNote(last) {
+		switch last := l.events[n-1]; {
+		case isNote(last):
 			l.notes -= sizeOf(last)
+		case last.Kind == task.EventPartial:
+			l.values -= sizeOf(last)
+		case last.Kind == task.EventState:
+			l.states -= sizeOf(last)
 		}
 	}
 	clear(l.events[n:])

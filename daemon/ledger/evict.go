@@ -1,104 +1,119 @@
 package ledger
 
 import (
-	"container/heap"
 	"time"
 
 	"cpulb/daemon/task"
 )
 
 // keep counts the Result of r, which ended at an uptime.
-func (s *Store) keep(r *Record, uptime time.Duration) {
+func (s *Store) keep(r *Record, uptime time.Duration) *kept {
+	s.runs(r)
+	if r.end == 0 {
+		s.NumberEnd(r)
+	}
 	ttl := s.bounds.TTL
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := keptResult{r, task.Sum(uptime, ttl), weight(r)}
-	heap.Push(&s.kept, k)
-	s.bytes += k.bytes
+	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r), age: r.end}
+	s.kept.add(k)
+	return k
 }
 
-// weight is about what r takes in memory.
+// weight is what its sender and its script decided of r.
 func weight(r *Record) int64 {
-	n := int64(len(r.Task.Params) + len(r.result.Data) + len(r.result.Stdout) + len(r.result.Stderr))
-	if r.result.Error != nil {
-		n += int64(len(r.result.Error.Message) + len(r.result.Error.Traceback))
-	}
+	n := r.Task.Size() + r.result.Size()
 	if r.log != nil {
 		n += r.log.size()
 	}
 	return n
 }
 
-// Evicted is what was dropped, and the batches of which it was.
-type Evicted struct {
-	Records []*Record
-	Batches map[*Batch]struct{}
+// waits counts the events of r, which waits for another attempt after one, as what is
+// kept; runs does not any more, as they are within the limits of its slot again.
+func (s *Store) waits(r *Record) {
+	if r.log == nil || s.kept.logs[r] != nil {
+		return
+	}
+	s.waited++
+	s.kept.add(&kept{record: r, bytes: r.log.size(), age: s.waited, isLog: true})
 }
 
-// Evict drops the results that are too old, too many or too large, and returns them.
-func (s *Store) Evict(uptime time.Duration) (gone Evicted) {
-	for len(s.kept) > 0 {
-		first := s.kept[0]
-		if len(s.kept) <= s.bounds.Max && s.bytes <= s.bounds.MaxBytes && first.expires > uptime {
-			break
-		}
-		heap.Pop(&s.kept)
-		s.bytes -= first.bytes
-		s.remove(first.record)
-		for _, b := range s.part(first.record, true) {
-			if gone.Batches == nil {
-				gone.Batches = map[*Batch]struct{}{}
-			}
-			gone.Batches[b] = struct{}{}
-		}
-		s.bury(first.record.Task.ID)
-		gone.Records = append(gone.Records, first.record)
+// runs is explained at waits.
+func (s *Store) runs(r *Record) {
+	if k := s.kept.logs[r]; k != nil {
+		s.kept.take(k)
 	}
+}
+
+// Evicted is what was dropped.
+type Evicted struct {
+	Records []*Record
+	// Batches are those of which they were.
+	Batches map[*Batch]struct{}
+	// Graves are those of Records that had to make room before their time, by stamp.
+	Graves map[int64]*Grave
+	// Forgotten are earlier Graves that are not remembered any more.
+	Forgotten []*Grave
+	// Trimmed are tasks that wait and have lost their events.
+	Trimmed []*Record
+}
+
+// Evict drops the Results that are too old, too many or too large, and returns them. What
+// is too many or too large goes from whoever has most of that, the oldest first.
+func (s *Store) Evict(uptime time.Duration) (gone Evicted) {
+	s.evictAll(uptime, &gone)
 	return gone
 }
 
-// NextEviction returns at what uptime the next result is too old; false if there is none.
-func (s *Store) NextEviction() (time.Duration, bool) {
-	if len(s.kept) == 0 {
-		return 0, false
+func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
+	for k := s.kept.expired(uptime); k != nil; k = s.kept.expired(uptime) {
+		s.evict(k, nil, gone)
 	}
-	return s.kept[0].expires, true
+	gone.Forgotten = append(gone.Forgotten, s.graves.expire(uptime)...)
+	for k := s.kept.pressed(s.bounds); k != nil; k = s.kept.pressed(s.bounds) {
+		if !k.isLog {
+			s.evict(k, graveOf(k), gone)
+			continue
+		}
+		s.kept.take(k)
+		k.record.log.trim()
+		gone.Trimmed = append(gone.Trimmed, k.record)
+	}
 }
 
-func (s *Store) bury(id task.ID) {
-	if len(s.graves) < maxTombstones {
-		s.graves = append(s.graves, id)
+// evict drops a Result. g is what remains of it; nil: it had its time.
+func (s *Store) evict(k *kept, g *Grave, gone *Evicted) {
+	r := k.record
+	s.kept.take(k)
+	s.remove(r)
+	for _, b := range s.part(r, true) {
+		if gone.Batches == nil {
+			gone.Batches = map[*Batch]struct{}{}
+		}
+		gone.Batches[b] = struct{}{}
+	}
+	gone.Records = append(gone.Records, r)
+	if g == nil {
+		g = &Grave{ID: r.Task.ID, Owner: r.Owner}
 	} else {
-		delete(s.tombstones, s.graves[s.grave])
-		s.graves[s.grave] = id
-		s.grave = (s.grave + 1) % maxTombstones
+		if gone.Graves == nil {
+			gone.Graves = map[int64]*Grave{}
+		}
+		gone.Graves[r.stamp] = g
 	}
-	s.tombstones[id] = struct{}{}
+	gone.Forgotten = append(gone.Forgotten, s.graves.bury(g)...)
 }
 
-// keptResult is an ended task, when it is to be evicted, and what it takes.
-type keptResult struct {
-	record  *Record
-	expires time.Duration // an uptime
-	bytes   int64
-}
-
-// expiries implements heap.Interface.
-type expiries []keptResult
-
-func (h expiries) Len() int           { return len(h) }
-func (h expiries) Less(i, j int) bool { return h[i].expires < h[j].expires }
-func (h expiries) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-
-// Push implements heap.Interface.
-func (h *expiries) Push(x any) { *h = append(*h, x.(keptResult)) }
-
-// Pop implements heap.Interface.
-func (h *expiries) Pop() any {
-	last := len(*h) - 1
-	k := (*h)[last]
-	(*h)[last] = keptResult{}
-	*h = (*h)[:last]
-	return k
+// NextEviction returns at what uptime the next Result or Grave is too old; false if there
+// is none.
+func (s *Store) NextEviction() (at time.Duration, ok bool) {
+	if s.kept.byExpiry.len() > 0 {
+		at, ok = s.kept.byExpiry.first().expires, true
+	}
+	if until, some := s.graves.next(); some && (!ok || until < at) {
+		at, ok = until, true
+	}
+	return at, ok
 }

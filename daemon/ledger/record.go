@@ -57,7 +57,7 @@ type Record struct {
 	events uint64 // in this life of the daemon
 	// marked is the first part of its cursors, which never goes back, see Mark.
 	marked   uint32
-	watchers []task.Watcher
+	watchers watchers
 	result   *task.Result  // which does not change
 	done     chan struct{} // made when somebody waits; closed at the end
 	phase    Phase
@@ -111,9 +111,6 @@ func (r *Record) Times() queue.Times {
 	}
 	return t
 }
-
-// Watch adds w, who hears of what follows.
-func (r *Record) Watch(w task.Watcher) { r.watchers = append(r.watchers, w) }
 
 // Done returns a channel that is closed once the task is Ended.
 func (r *Record) Done() <-chan struct{} {

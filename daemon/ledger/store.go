@@ -22,9 +22,6 @@ import (
 	"cpulb/daemon/task"
 )
 
-// maxTombstones bounds how many evicted ids are remembered.
-const maxTombstones = 100_000
-
 // Bounds say for how long ended tasks are kept, how many and how large.
 type Bounds struct {
 	TTL      time.Duration
@@ -50,16 +47,12 @@ type Store struct {
 	ends uint64
 	// stamp is the last one given.
 	stamp int64
-	// kept is the ended tasks, the one to be evicted first in front.
-	kept expiries
-	// bytes is what they have together.
-	bytes int64
-	// tombstones are evicted ids; graves is the ring that bounds them.
-	tombstones map[task.ID]struct{}
-	graves     []task.ID
-	grave      int
-	counts     []int // of the tasks by status
-	put, got   uint64
+	kept  keeping
+	// waited numbers the logs that were ever kept for tasks that wait.
+	waited   uint64
+	graves   graves
+	counts   []int // of the tasks by status
+	put, got uint64
 }
 
 // placed is a place in the order of submission.
@@ -77,8 +70,7 @@ type ownKey struct {
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
 	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
-		further:    map[*Record][]*Batch{},
-		tombstones: map[task.ID]struct{}{}, counts: make([]int, len(task.Statuses()))}
+		further: map[*Record][]*Batch{}, kept: newKeeping(), graves: newGraves(), counts: make([]int, len(task.Statuses()))}
 }
 
 // SetBounds changes the bounds, for the next Evict.
@@ -108,6 +100,7 @@ func (s *Store) Restore(r *Record, submitted time.Time, at queue.Now) {
 	r.stamp, r.phase = submitted.UnixNano(), Delayed
 	r.submitted, r.uptime = at.Wall.UnixNano(), at.Uptime
 	s.Add(r)
+	s.waits(r)
 }
 
 // Move brings r to another phase. It returns ErrIllegalMove, and changes nothing, when
@@ -115,6 +108,12 @@ func (s *Store) Restore(r *Record, submitted time.Time, at queue.Now) {
 func (s *Store) Move(r *Record, to Phase) error {
 	if !r.phase.CanBecome(to) || to == Ended {
 		return fmt.Errorf("%w: from %s to %s", ErrIllegalMove, r.phase, to)
+	}
+	switch from := r.phase; {
+	case from.InSlot() && (to == Ready || to == Delayed):
+		s.waits(r)
+	case to == Sent:
+		s.runs(r)
 	}
 	r.phase = to
 	if status, ok := to.status(); ok {
@@ -141,22 +140,29 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 		return gone, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
-	s.ended(r, res, uptime)
 	batches := slices.Collect(s.batchesOf(r))
-	gone = s.Evict(uptime) // r itself, if it is too large; who waits for it has it all the same
+	// r itself may go, if it is too large; who waits for it has it all the same.
+	if k := s.ended(r, res, uptime); k.bytes > s.bounds.MaxBytes {
+		s.evict(k, graveOf(k), &gone) // and not all else that its owner has
+	}
+	s.evictAll(uptime, &gone)
 	if r.done != nil {
 		close(r.done)
 	}
 	for _, b := range batches {
-		b.ends(r)
+		if s.tasks[r.Task.ID] == r {
+			b.ends(r)
+		} else {
+			b.wake() // it may be done
+		}
 	}
 	return gone, nil
 }
 
 // Announce returns the event of the Result of a task that has just ended, and who is
 // to hear of it. The event is nil when nobody is, now or later.
-func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []task.Watcher) {
-	watchers, r.watchers = r.watchers, nil
+func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []Watching) {
+	watchers = r.UnwatchAll()
 	if len(watchers) == 0 && r.log == nil {
 		return nil, nil
 	}
@@ -189,10 +195,10 @@ func (s *Store) NumberEnd(r *Record) uint64 {
 	return r.end
 }
 
-func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) {
+func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) *kept {
 	r.phase, r.result = Ended, res
 	s.show(r, res.Status)
-	s.keep(r, uptime)
+	return s.keep(r, uptime)
 }
 
 // Refuse takes out a task that is Arriving as if it had never been. Who waits for its
@@ -265,12 +271,13 @@ func (s *Store) Keyed(owner uint32, key string) *Record { return s.keyed[ownKey{
 // All yields every task, in no order. The Store does not change meanwhile.
 func (s *Store) All() iter.Seq[*Record] { return maps.Values(s.tasks) }
 
-// Find returns task.ErrNotFound or task.ErrEvicted for an id it does not have.
-func (s *Store) Find(id task.ID) (*Record, error) {
+// Find returns for an id that it does not have task.ErrEvicted, if it had one of an owner
+// whose tasks are visible to who asks and remembers that, else task.ErrNotFound.
+func (s *Store) Find(id task.ID, visible func(owner uint32) bool) (*Record, error) {
 	if r, ok := s.tasks[id]; ok {
 		return r, nil
 	}
-	if _, ok := s.tombstones[id]; ok {
+	if s.graves.buried(id, visible) {
 		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
 	}
 	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
@@ -282,11 +289,12 @@ func (s *Store) Batch(id task.ID) *Batch { return s.batches[id] }
 // Count returns how many tasks clients see in a status.
 func (s *Store) Count(status task.Status) int { return s.counts[status] }
 
-// Size and Bytes are how many results are kept, and how much they have together.
-func (s *Store) Size() int { return len(s.kept) }
+// Size and Bytes are how many results are kept, and how much they have together, with the
+// events of tasks that wait for another attempt.
+func (s *Store) Size() int { return s.kept.count }
 
 // Bytes is explained at Size.
-func (s *Store) Bytes() int64 { return s.bytes }
+func (s *Store) Bytes() int64 { return s.kept.bytes }
 
 // Put counts the tasks that have ended, Got the results that somebody was given.
 func (s *Store) Put() uint64 { return s.put }

@@ -1,5 +1,10 @@
 package queue
 
+import (
+	"cmp"
+	"slices"
+)
+
 // keptOwners bounds the owners of nothing that are kept for when they come again.
 const keptOwners = 16
 
@@ -112,7 +117,8 @@ type Part struct {
 	Bytes int64
 }
 
-// Parts returns what each owner has, in no order.
+// Parts returns what each owner has, the largest part first, whether of the tasks or of the
+// bytes.
 func (q *Queue[T]) Parts() []Part {
 	var all []Part
 	for uid, o := range q.owners {
@@ -120,5 +126,13 @@ func (q *Queue[T]) Parts() []Part {
 			all = append(all, Part{uid, n, o.bytes})
 		}
 	}
+	of := func(p Part) float64 {
+		tasks := float64(p.Tasks) / float64(q.options.MaxTasks)
+		if q.options.MaxBytes == 0 {
+			return tasks
+		}
+		return max(tasks, float64(p.Bytes)/float64(q.options.MaxBytes))
+	}
+	slices.SortFunc(all, func(a, b Part) int { return cmp.Or(cmp.Compare(of(b), of(a)), cmp.Compare(a.Owner, b.Owner)) })
 	return all
 }

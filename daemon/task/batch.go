@@ -2,6 +2,7 @@ package task
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -38,6 +39,9 @@ func (e *BatchError) Error() string { return e.Err.Error() }
 // Unwrap returns a FieldError, or the reader's error.
 func (e *BatchError) Unwrap() error { return e.Err }
 
+// batchNames are those of the object around the tasks.
+var batchNames = namesOf("tasks")
+
 // batchReader reads a batch from values.
 type batchReader struct {
 	values
@@ -46,27 +50,24 @@ type batchReader struct {
 
 // read reads the object around the tasks.
 func (b *batchReader) read() error {
-	seen := false
+	var seen [1]bool
 	if err := b.open('{', "body", `an object such as {"tasks":[…]}`); err != nil {
 		return err
 	}
 	err := b.each('}', func() error {
 		name, err := b.name()
-		switch {
-		case err != nil:
-			return err
-		case name != "tasks":
-			return &FieldError{Field: clip(name), Problem: "unknown field", Allowed: []string{"tasks"}}
-		case seen:
-			return &FieldError{Field: "tasks", Problem: "is given twice"}
+		if err == nil {
+			_, err = batchNames.place(name, "body", seen[:])
 		}
-		seen = true
-		if err := b.open('[', "tasks", "an array"); err != nil {
+		if err == nil {
+			err = b.open('[', "tasks", "an array")
+		}
+		if err != nil {
 			return err
 		}
 		return b.each(']', b.task)
 	})
-	if err == nil && !seen {
+	if err == nil && !seen[0] {
 		err = &FieldError{Field: "tasks", Problem: "is missing"}
 	}
 	return err
@@ -81,7 +82,7 @@ func (b *batchReader) task() error {
 	t, _, err := s.task()
 	if err != nil { // is it the task's alone?
 		s.pos = 0
-		if wrong := s.skip(maxDepth + 1); wrong != nil {
+		if wrong := cmp.Or(s.skip(maxDepth+1), s.ended()); wrong != nil {
 			return wrong
 		} else if !utf8.Valid(s.text) {
 			return err

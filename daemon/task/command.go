@@ -2,8 +2,7 @@ package task
 
 import (
 	"errors"
-	"slices"
-	"strings"
+	"fmt"
 )
 
 // Op is the operation of a line of a stream.
@@ -30,12 +29,20 @@ type Command struct {
 	Quiet bool
 }
 
-// commandFields lists the JSON names of a Command.
-var commandFields = [...]string{"op", "task", "task_id", "events", "ack"}
+// commandNames are those of a Command.
+var commandNames = namesOf("op", "task", "task_id", "events", "ack")
 
-// DecodeCommand reads one line by the rules of Decode. The error is a FieldError; the
-// Command then has what could be read, for the answer to the client. text is not
-// kept.
+// takes reports whether a line with this operation may have the field name.
+func (op Op) takes(name string) bool {
+	if name == "op" {
+		return true
+	}
+	return (op == OpCancel) == (name == "task_id")
+}
+
+// DecodeCommand reads one line by the rules of Decode; it may have no field that its
+// operation does not take. The error is a FieldError; the Command then has what could be
+// read, for the answer to the client. text is not kept.
 func DecodeCommand(text []byte) (Command, error) {
 	c := commandReader{scanner: scanner{text: text}}
 	err := c.read()
@@ -66,7 +73,7 @@ func rename(err error, name string) error {
 type commandReader struct {
 	scanner
 	Command
-	seen [len(commandFields)]bool
+	seen, given [5]bool
 	// wrong is the first error of the line, wrongTask the error of its task. In spite
 	// of both the line is JSON.
 	wrong, wrongTask error
@@ -85,7 +92,8 @@ func (c *commandReader) read() error {
 			return nil
 		}
 		c.pos = start
-		value, broken := c.value()
+		broken := c.skip(maxDepth + 1)
+		value := c.text[start:c.pos]
 		switch {
 		case broken != nil:
 			return broken
@@ -98,23 +106,16 @@ func (c *commandReader) read() error {
 	})
 }
 
-func (c *commandReader) member(text []byte) (err error) {
-	i := slices.IndexFunc(commandFields[:], func(name string) bool { return name == string(text) })
-	switch {
-	case len(text) == 0:
-		return &FieldError{Field: "line", Problem: "has a field without a name", Allowed: commandFields[:]}
-	case i < 0:
-		return &FieldError{Field: strings.ToValidUTF8(clip(string(text)), "\uFFFD"), Problem: "unknown field", Allowed: commandFields[:]}
+func (c *commandReader) member(text []byte) error {
+	i, err := commandNames.place(text, "line", c.seen[:])
+	if err != nil {
+		return err
 	}
-	name := commandFields[i]
-	if c.seen[i] {
-		return &FieldError{Field: name, Problem: "is given twice"}
-	}
-	c.seen[i] = true
 	if c.peek() == 'n' {
 		return c.word("null")
 	}
-	switch name {
+	c.given[i] = true
+	switch name := commandNames.all[i]; name {
 	case "op":
 		c.Op, err = c.op()
 	case "task":
@@ -157,6 +158,13 @@ func (c *commandReader) check() error {
 		return &FieldError{Field: "op", Problem: "is missing or unknown", Allowed: []string{string(OpSubmit), string(OpCancel)}}
 	case c.Op == OpSubmit && c.wrongTask != nil:
 		return c.wrongTask
+	}
+	for i, name := range commandNames.all {
+		if c.given[i] && !c.Op.takes(name) {
+			return &FieldError{Field: name, Problem: fmt.Sprintf("is not for %q", c.Op)}
+		}
+	}
+	switch {
 	case c.Op == OpSubmit && c.Task == nil:
 		return &FieldError{Field: "task", Problem: "is missing"}
 	case c.Op == OpCancel && c.ID == "":
@@ -172,10 +180,10 @@ func idIn(value []byte) (id string) {
 	if s.peek() != '{' {
 		return ""
 	}
-	_ = s.members(func(name []byte) error { // it is JSON
+	_ = s.members(func(name []byte) error { // it is JSON; an id that is not text is none
 		if string(name) == "task_id" && s.peek() == '"' {
-			text, err := s.str()
-			id = string(text)
+			text, err := readText(&s, "task_id")
+			id = text
 			return err
 		}
 		_, err := s.value()

@@ -69,16 +69,10 @@ func (t *Task) read(s *scanner) error {
 	}
 	var seen [len(fields)]bool
 	return s.members(func(name []byte) error {
-		i, ok := fieldByName[string(name)]
-		switch {
-		case len(name) == 0:
-			return &FieldError{Field: "body", Problem: "has a field without a name", Allowed: Fields()}
-		case !ok:
-			return &FieldError{Field: clip(string(name)), Problem: "unknown field", Allowed: Fields()}
-		case seen[i]:
-			return &FieldError{Field: fields[i].name, Problem: "is given twice"}
+		i, err := fieldNames.place(name, "body", seen[:])
+		if err != nil {
+			return err
 		}
-		seen[i] = true
 		if s.peek() == 'n' && fields[i].name != "params" {
 			return s.word("null")
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"cpulb/daemon/task"
 )
@@ -160,6 +161,11 @@ var badTasks = []struct{ name, value, said string }{
 	{"function", `"a\nb"`, "control characters"},
 	{"function", `"` + strings.Repeat("x", 256) + `"`, "at most 255"},
 	{"function", `"\ud800"`, "not UTF-8"},
+	{"params", `1E400`, "1E400 at byte 33 is more than a float holds"},
+	{"params", `{"a":[1,-1e999,2e999]}`, "-1e999 at byte 41 is more"},
+	{"params", `[` + strings.Repeat("9", 400) + `.5]`, "is more than a float holds"},
+	{"params", `[` + strings.Repeat("9", 5000) + `e1]`, "is more than a float holds"},
+	{"params", `0.` + strings.Repeat("0", 5000) + `1e99999999999999999999`, "is more than a float holds"},
 	{"task_type", `"gpu"`, "(allowed: cpu_bound, io_bound)"},
 	{"pool", `"` + strings.Repeat("x", 65) + `"`, "at most 64"},
 	{"executor", `{}`, "must be a string, not an object"},
@@ -199,6 +205,80 @@ var badTasks = []struct{ name, value, said string }{
 	{"traceparent", `"` + strings.Repeat("x", 256) + `"`, "at most 255"},
 	{"Priority", `1`, "unknown field (allowed: task_id, script_path,"},
 }
+
+// What is JSON but no text is refused in every field that is text.
+func TestHalfASurrogatePairIsNoText(t *testing.T) {
+	for _, name := range task.Fields() {
+		for _, half := range []string{`\ud800`, `\udfff`, `a\udc00\ud800b`, `\ud83dx`} {
+			values := []string{`"` + half + `"`}
+			switch name {
+			case "params":
+				continue
+			case "labels", "env":
+				values = []string{`{"a":"` + half + `"}`, `{"` + half + `":"a"}`}
+			case "priority", "max_retries", "durable":
+				continue
+			case "script_path", "cwd":
+				values = []string{`"/` + half + `"`}
+			}
+			for _, value := range values {
+				text := `{"script_path":"/x.py","` + name + `":` + value + `}`
+				if name == "script_path" || name == "source" {
+					text = `{"` + name + `":` + value + `}`
+				}
+				_, err := task.Decode([]byte(text))
+				var field *task.FieldError
+				if !errors.As(err, &field) || field.Field != name || field.Code != "" || !strings.Contains(field.Problem, "is not text") || !utf8.ValidString(err.Error()) {
+					t.Errorf("%s: %v", text, err)
+				}
+			}
+		}
+	}
+	var field *task.FieldError
+	if _, err := task.Decode([]byte(`{"script_path":"/x.py","\ud800":1}`)); !errors.As(err, &field) || !utf8.ValidString(err.Error()) {
+		t.Errorf("a name: %v", err)
+	}
+	_, x := taskWith(t, "labels", `{"\ufffd":"\ufffd\ud83d\ude00\u2028\ufeff"}`)
+	if got := x.Labels["\ufffd"]; got != "\ufffd😀\u2028\ufeff" {
+		t.Errorf("what is text came out as %q", got)
+	}
+}
+
+// A Task that was not decoded is held to the same.
+func TestATaskThatIsNotUTF8IsNotValid(t *testing.T) {
+	for name, change := range map[string]func(*task.Task){
+		"script_path": func(x *task.Task) { x.ScriptPath = "/\xff" }, "function": func(x *task.Task) { x.Function = "\xff" },
+		"pool": func(x *task.Task) { x.Pool = "\xff" }, "executor": func(x *task.Task) { x.Executor = "\xff" }, "traceparent": func(x *task.Task) { x.Traceparent = "\xff" },
+		"labels": func(x *task.Task) { x.Labels = map[string]string{"a": "\xff"} }, "env": func(x *task.Task) { x.Extra = &task.Extras{Env: map[string]string{"\xff": ""}} },
+		"cwd": func(x *task.Task) { x.Extra = &task.Extras{Cwd: "/\xff"} }, "idempotency_key": func(x *task.Task) { x.Extra = &task.Extras{IdempotencyKey: "\xff"} },
+		"source": func(x *task.Task) { x.ScriptPath, x.Extra = "", &task.Extras{Source: "\xff"} }, "concurrency_key": func(x *task.Task) { x.Extra = &task.Extras{ConcurrencyKey: "\xff"} },
+	} {
+		_, x := taskWith(t, "script_path", `"/x.py"`)
+		change(x)
+		var field *task.FieldError
+		if err := x.Validate(); !errors.As(err, &field) || field.Field != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestParamsComeThroughAsTheyWere(t *testing.T) {
+	for _, params := range []string{`"\ud800"`, `{"\udfff":"\u0000"}`, `[9007199254740993,-0,1.0,1e2,1e308,1e-999,` + strings.Repeat("7", 5000) + `]`, `"\u2028` + "\u2028\ufeff" + `"`,
+		nested(1000), `[` + nested(999) + `,7,"x"]`, strings.Repeat("[", 1000) + "7" + strings.Repeat("]", 1000), `{"a":1,"a":2}`} {
+		if _, x := taskWith(t, "params", params); string(x.Params) != params {
+			t.Errorf("%.100s came as %.100s", params, x.Params)
+		}
+	}
+	var field *task.FieldError
+	for _, params := range []string{nested(1001), `{"a":` + nested(1000) + `}`} {
+		if _, err := task.Decode([]byte(`{"script_path":"/x.py","params":` + params + `}`)); !errors.As(err, &field) || field.Code != "invalid_json" {
+			t.Errorf("%.100s: %v", params, err)
+		}
+	}
+}
+
+// nested is an array in an array, depth deep.
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
 
 func many(n int) string {
 	var all []string

@@ -1,6 +1,9 @@
 package task
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // field is one JSON name of a task. The table of them is the only authority on the
 // fields of a task: Decode, AppendJSON, Same, Gives and Fields follow it.
@@ -43,23 +46,17 @@ var fields = [...]field{
 	common("traceparent", texts, func(t *Task) *string { return &t.Traceparent }),
 }
 
-// fieldByName finds a field's place in the table.
-var fieldByName = func() map[string]int {
-	index := make(map[string]int, len(fields))
+// fieldNames are those of the table.
+var fieldNames = func() names {
+	all := make([]string, len(fields))
 	for i := range fields {
-		index[fields[i].name] = i
+		all[i] = fields[i].name
 	}
-	return index
+	return namesOf(all...)
 }()
 
 // Fields lists the JSON names of a task; Decode accepts no others.
-func Fields() []string {
-	names := make([]string, len(fields))
-	for i := range fields {
-		names[i] = fields[i].name
-	}
-	return names
-}
+func Fields() []string { return slices.Clone(fieldNames.all) }
 
 // common is a field of Task itself.
 func common[V any](name string, k kind[V], at func(*Task) *V) field {
@@ -100,7 +97,7 @@ func rare[V any](name string, k kind[V], at func(*Extras) *V) field {
 
 // Gives reports whether t has a value in the field with this JSON name.
 func (t *Task) Gives(name string) bool {
-	i, ok := fieldByName[name]
+	i, ok := fieldNames.places[name]
 	return ok && fields[i].given(t)
 }
 
@@ -116,10 +113,15 @@ func (t *Task) Refuse(unserved ...string) error {
 }
 
 // Same reports whether t and u are equal in every field, which distinguishes a task
-// that is sent again from another one with its id.
+// that is sent again from another one with its id. Params are compared by SameParams.
 func (t *Task) Same(u *Task) bool {
+	return t.SameBesideParams(u) && SameParams(t.Params, u.Params)
+}
+
+// SameBesideParams is Same without a look at the params, which may be large.
+func (t *Task) SameBesideParams(u *Task) bool {
 	for i := range fields {
-		if !fields[i].same(t, u) {
+		if fields[i].name != "params" && !fields[i].same(t, u) {
 			return false
 		}
 	}

@@ -71,6 +71,13 @@ func FuzzParams(f *testing.F) {
 		}
 		x, err := task.Decode([]byte(`{"script_path":"/x.py","params":` + params + `}`))
 		valid := json.Valid([]byte(params))
+		if err != nil && strings.Contains(err.Error(), "more than a float holds") {
+			var f any
+			if wrong := json.Unmarshal([]byte(params), &f); wrong == nil {
+				t.Fatalf("%q: %v, and encoding/json holds it", params, err)
+			}
+			return
+		}
 		if valid && (err != nil || string(x.Params) != strings.Trim(params, " \t\r\n")) {
 			t.Fatalf("%q is JSON: %v", params, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 )
 
@@ -77,7 +78,17 @@ func readQuoted(s *scanner, name string) ([]byte, error) {
 	if s.peek() != '"' {
 		return nil, s.wrongKind(name, "a string")
 	}
-	return s.str()
+	v, err := s.str()
+	if err == nil && !utf8.Valid(v) {
+		return nil, errNotText(name)
+	}
+	return v, err
+}
+
+// errNotText is the error for a value that is JSON's, but not Unicode's: it would come out
+// as another one, the same for different values.
+func errNotText(name string) error {
+	return &FieldError{Field: name, Problem: `is not text: a half of a surrogate pair, such as \ud800, stands alone, or it is not UTF-8`}
 }
 
 func readText(s *scanner, name string) (string, error) {
@@ -127,8 +138,12 @@ func readID(s *scanner, name string) (ID, error) {
 	return id, err
 }
 
-func readAny(s *scanner, _ string) (jsonText, error) {
+func readAny(s *scanner, name string) (jsonText, error) {
+	s.huge = nil
 	v, err := s.value()
+	if err == nil && s.huge != nil {
+		err = &FieldError{Field: name, Problem: fmt.Sprintf("%s at byte %d is more than a float holds; send it as a string", clip(string(s.huge)), s.hugeAt)}
+	}
 	return bytes.Clone(v), err
 }
 
@@ -161,7 +176,7 @@ func readDuration(s *scanner, name string) (d Duration, err error) {
 	if s.peek() != '"' {
 		return 0, s.wrongKind(name, `a duration string such as "30s"`)
 	}
-	v, err := s.str()
+	v, err := readQuoted(s, name)
 	if err != nil {
 		return 0, err
 	}
@@ -202,6 +217,9 @@ func readObject(s *scanner, name string) (map[string]string, error) {
 	all := map[string]string{}
 	err := s.members(func(key []byte) error {
 		k := string(key)
+		if !utf8.ValidString(k) {
+			return errNotText(name)
+		}
 		if _, twice := all[k]; twice {
 			return &FieldError{Field: name, Problem: fmt.Sprintf("has %q twice", clip(k))}
 		}
@@ -226,7 +244,7 @@ func appendAny(b []byte, v jsonText) []byte {
 	return append(b, v...)
 }
 
-func sameJSON(v, w jsonText) bool { return bytes.Equal(appendAny(nil, v), appendAny(nil, w)) }
+func sameJSON(v, w jsonText) bool { return SameParams(json.RawMessage(v), json.RawMessage(w)) }
 
 func appendDuration(b []byte, d Duration) []byte { return appendText(b, d.String()) }
 
@@ -262,11 +280,11 @@ func appendText(b []byte, v string) []byte {
 	return append(b, '"')
 }
 
-// clip shortens a caller's text for an error message.
+// clip shortens a caller's text for an error message, which is text.
 func clip(s string) string {
 	const most = 64
 	if len(s) <= most {
-		return s
+		return strings.ToValidUTF8(s, "\uFFFD")
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }

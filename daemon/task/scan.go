@@ -1,8 +1,8 @@
 package task
 
 import (
-	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -18,6 +18,9 @@ type scanner struct {
 	pos  int
 	// base counts the bytes before text in what the caller sent.
 	base int
+	// huge is the first number that is beyond what a float holds, and where it is.
+	huge   []byte
+	hugeAt int
 }
 
 // WhiteSpace lists what may stand between the tokens of JSON.
@@ -76,7 +79,16 @@ func (s *scanner) skip(depth int) error {
 	}
 	switch c {
 	case '{':
-		return s.members(func([]byte) error { return s.skip(depth - 1) })
+		return s.object(func() error {
+			_, _, err := s.quoted()
+			if err == nil {
+				err = s.take(':')
+			}
+			if err == nil {
+				err = s.skip(depth - 1)
+			}
+			return err
+		})
 	case '[':
 		return s.elements(func() error { return s.skip(depth - 1) })
 	case '"':
@@ -98,17 +110,7 @@ func (s *scanner) skip(depth int) error {
 
 // members reads an object and calls value for each name, which must read the value.
 func (s *scanner) members(value func(name []byte) error) error {
-	if err := s.take('{'); err != nil {
-		return err
-	}
-	if s.peek() == '}' {
-		s.pos++
-		return nil
-	}
-	for {
-		if s.peek() != '"' {
-			return s.failure("a name in double quotes")
-		}
+	return s.object(func() error {
 		name, err := s.str()
 		if err == nil {
 			err = s.take(':')
@@ -116,19 +118,21 @@ func (s *scanner) members(value func(name []byte) error) error {
 		if err == nil {
 			err = value(name)
 		}
-		if err != nil {
-			return err
-		}
-		switch s.peek() {
-		case ',':
-			s.pos++
-		case '}':
-			s.pos++
-			return nil
-		default:
-			return s.failure("',' or '}'")
-		}
+		return err
+	})
+}
+
+// object reads an object and calls member, which must read each member.
+func (s *scanner) object(member func() error) error {
+	if err := s.take('{'); err != nil {
+		return err
 	}
+	return s.list('}', "',' or '}'", func() error {
+		if s.peek() != '"' {
+			return s.failure("a name in double quotes")
+		}
+		return member()
+	})
 }
 
 // elements reads an array and calls value, which must read each value.
@@ -136,22 +140,27 @@ func (s *scanner) elements(value func() error) error {
 	if err := s.take('['); err != nil {
 		return err
 	}
-	if s.peek() == ']' {
+	return s.list(']', "',' or ']'", value)
+}
+
+// list reads what stands between commas, up to the bracket.
+func (s *scanner) list(bracket byte, expected string, one func() error) error {
+	if s.peek() == bracket {
 		s.pos++
 		return nil
 	}
 	for {
-		if err := value(); err != nil {
+		if err := one(); err != nil {
 			return err
 		}
 		switch s.peek() {
 		case ',':
 			s.pos++
-		case ']':
+		case bracket:
 			s.pos++
 			return nil
 		default:
-			return s.failure("',' or ']'")
+			return s.failure(expected)
 		}
 	}
 }
@@ -167,6 +176,7 @@ func (s *scanner) word(w string) error {
 }
 
 func (s *scanner) number() error {
+	start := s.pos
 	if s.text[s.pos] == '-' {
 		s.pos++
 	}
@@ -175,20 +185,41 @@ func (s *scanner) number() error {
 	} else if err := s.digits(); err != nil {
 		return err
 	}
-	if s.pos < len(s.text) && s.text[s.pos] == '.' {
+	fraction := s.pos < len(s.text) && s.text[s.pos] == '.'
+	if fraction {
 		s.pos++
 		if err := s.digits(); err != nil {
 			return err
 		}
 	}
-	if s.pos >= len(s.text) || s.text[s.pos]|0x20 != 'e' {
-		return nil
-	}
-	s.pos++
-	if s.pos < len(s.text) && (s.text[s.pos] == '+' || s.text[s.pos] == '-') {
+	exponent := s.pos < len(s.text) && s.text[s.pos]|0x20 == 'e'
+	if exponent {
 		s.pos++
+		if s.pos < len(s.text) && (s.text[s.pos] == '+' || s.text[s.pos] == '-') {
+			s.pos++
+		}
+		if err := s.digits(); err != nil {
+			return err
+		}
 	}
-	return s.digits()
+	if exponent || fraction && s.pos-start > maxFloatDigits {
+		s.noteHuge(start)
+	}
+	return nil
+}
+
+// maxFloatDigits is less than a number without exponent has that no float holds.
+const maxFloatDigits = 300
+
+// noteHuge keeps the number that begins at start, if no float holds it. A whole number
+// without exponent is not meant to be one.
+func (s *scanner) noteHuge(start int) {
+	if s.huge != nil {
+		return
+	}
+	if f, _ := strconv.ParseFloat(string(s.text[start:s.pos]), 64); math.IsInf(f, 0) {
+		s.huge, s.hugeAt = s.text[start:s.pos], s.base+start+1
+	}
 }
 
 func (s *scanner) digits() error {
@@ -249,20 +280,17 @@ func isHex(c byte) bool {
 }
 
 // str reads a string and returns its value, which may be part of the text and must be
-// copied to be kept.
+// copied to be kept. It is valid UTF-8 if the text is and no half of a surrogate pair is
+// escaped alone.
 func (s *scanner) str() ([]byte, error) {
 	quoted, escaped, err := s.quoted()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case escaped:
+		return appendUnescaped(make([]byte, 0, len(quoted)), quoted[1:len(quoted)-1]), nil
 	}
-	if !escaped {
-		return quoted[1 : len(quoted)-1], nil
-	}
-	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil {
-		return nil, &FieldError{Field: "body", Code: "invalid_json", Problem: "not JSON: " + err.Error()}
-	}
-	return []byte(text), nil
+	return quoted[1 : len(quoted)-1], nil
 }
 
 // found names the kind of the value that comes next, for an error's text.

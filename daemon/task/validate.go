@@ -80,7 +80,7 @@ func (t *Task) checkLabels() error {
 	for name, value := range t.Labels {
 		problem := ""
 		switch {
-		case name == "" || len(name) > MaxLabelNameBytes || strings.Contains(name, "=") || strings.ContainsFunc(name, isControl):
+		case name == "" || len(name) > MaxLabelNameBytes || strings.Contains(name, "=") || !isPlain(name):
 			problem = fmt.Sprintf(`name must have 1 to %d bytes, no "=" and no control characters`, MaxLabelNameBytes)
 		case len(value) > MaxLabelValueBytes || !utf8.ValidString(value):
 			problem = fmt.Sprintf("value must be text of at most %d bytes", MaxLabelValueBytes)
@@ -134,6 +134,8 @@ func (x *Extras) checkTexts() error {
 		return &FieldError{Field: "source", Problem: fmt.Sprintf("has %d bytes, at most %d are allowed", len(x.Source), MaxSourceBytes)}
 	case strings.ContainsRune(x.Source, 0):
 		return &FieldError{Field: "source", Problem: "contains a NUL byte"}
+	case !utf8.ValidString(x.Source):
+		return errNotText("source")
 	}
 	err := cmp.Or(checkText("idempotency_key", x.IdempotencyKey, MaxKeyBytes), checkText("concurrency_key", x.ConcurrencyKey, MaxKeyBytes))
 	if err == nil && x.Cwd != "" {
@@ -150,6 +152,8 @@ func (x *Extras) checkEnv() error {
 		switch {
 		case name == "" || strings.ContainsAny(name, "=\x00"):
 			return &FieldError{Field: "env", Problem: fmt.Sprintf(`%q: a name must not be empty nor have a NUL byte or "="`, clip(name))}
+		case !utf8.ValidString(name) || !utf8.ValidString(value):
+			return errNotText("env")
 		case strings.ContainsRune(value, 0):
 			return &FieldError{Field: "env", Problem: fmt.Sprintf("%q: the value contains a NUL byte", clip(name))}
 		case len(name)+len(value) > MaxVariableBytes:
@@ -161,6 +165,8 @@ func (x *Extras) checkEnv() error {
 
 func checkPath(field, path string) error {
 	switch {
+	case !utf8.ValidString(path):
+		return errNotText(field)
 	case strings.ContainsRune(path, 0):
 		return &FieldError{Field: field, Problem: "contains a NUL byte"}
 	case !filepath.IsAbs(path):
@@ -177,13 +183,16 @@ func checkText(field, text string, most int) error {
 	switch {
 	case len(text) > most:
 		return &FieldError{Field: field, Problem: fmt.Sprintf("has %d bytes, at most %d are allowed", len(text), most)}
-	case strings.ContainsFunc(text, isControl):
+	case !isPlain(text):
 		return &FieldError{Field: field, Problem: fmt.Sprintf("%q has control characters or is not UTF-8", clip(text))}
 	}
 	return nil
 }
 
-func isControl(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }
+// isPlain reports whether text is UTF-8 without control characters.
+func isPlain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
 
 func checkDuration(field string, d Duration) error {
 	switch {

@@ -83,23 +83,23 @@ func (v *values) each(bracket byte, one func() error) error {
 }
 
 // name reads an object's name and the colon.
-func (v *values) name() (string, error) {
+func (v *values) name() ([]byte, error) {
 	if err := v.expect('"', "a name in double quotes"); err != nil {
-		return "", err
+		return nil, err
 	}
 	s, err := v.next()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	name, err := s.str()
 	if err == nil {
 		err = v.expect(':', "':'")
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	v.drop(1)
-	return strings.ToValidUTF8(string(name), "\uFFFD"), nil
+	return name, nil
 }
 
 // expect returns an error if the next byte is not c.

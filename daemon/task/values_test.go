@@ -51,6 +51,7 @@ func TestWhereABatchStopsBeingJSONIsCountedFromItsBeginning(t *testing.T) {
 		`{tasks:[]}`:                                                         "byte 2: 't' instead of a name in double quotes",
 		`{"tasks":}`:                                                         "byte 10: '}' instead of an array",
 		`{"tasks":[]}}`:                                                      "something after it",
+		`{"tasks":[00]}`:                                                     "more than one JSON value",
 		"{\"tasks\":[]}\x00":                                                 "something after it",
 		"\xef\xbb\xbf{\"tasks\":[]}":                                         "byte 1: a character that is not ASCII",
 		`{"tasks":[` + strings.Repeat("[", 1e6):                              "nested deeper than",

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +90,44 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 		e.mu.Unlock()
 		done(view, nil)
 	})
+}
+
+// Unwatch implements ipc.Engine.
+func (e *Engine) Unwatch(_ access.Identity, id task.ID, w task.Watcher) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.tasks[id]; r != nil {
+		r.watchers = slices.DeleteFunc(r.watchers, func(x task.Watcher) bool { return x == w })
+		e.change()
+	}
+}
+
+// Tell has a task that runs report an event.
+func (e *Engine) Tell(id task.ID, ev task.Event) {
+	e.mu.Lock()
+	r := e.tasks[id]
+	e.mu.Unlock()
+	e.tell(r, ev)
+}
+
+// AwaitWatchers returns once n watch a task, or ctx is done.
+func (e *Engine) AwaitWatchers(ctx context.Context, id task.ID, n int) error {
+	for {
+		e.mu.Lock()
+		have, changed := 0, e.changed
+		if r := e.tasks[id]; r != nil {
+			have = len(r.watchers)
+		}
+		e.mu.Unlock()
+		if have == n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%d watch and not %d: %w", have, n, ctx.Err())
+		}
+	}
 }
 
 // HoldAnswers delays the answers to submissions, as a slow disk does, until
@@ -186,8 +225,9 @@ func (e *Engine) add(who access.Identity, t *task.Task, w task.Watcher) (r *reco
 		}
 	}
 	if r = e.tasks[id]; r != nil {
-		if w != nil && r.result == nil {
+		if w != nil && r.result == nil && !slices.Contains(r.watchers, w) {
 			r.watchers = append(r.watchers, w)
+			e.change()
 		}
 		return r, true
 	}
@@ -232,7 +272,7 @@ func (e *Engine) tell(r *record, ev task.Event) {
 	r.seq++
 	ev.ID, ev.Cursor = r.task.ID, task.Cursor{Attempt: 1, Seq: r.seq}
 	r.events = append(r.events, &ev)
-	watchers := r.watchers
+	watchers := slices.Clone(r.watchers)
 	e.change()
 	e.mu.Unlock()
 	for _, w := range watchers {

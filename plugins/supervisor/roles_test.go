@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		"liar":        func() { fmt.Println("1|1|unix|/nonexistent/socket|grpc"); select {} },
 		"other":       func() { fmt.Println("1|99|unix|/nonexistent/socket|grpc"); select {} },
 		"escapes":     escapes,
+		"forges":      func() { fmt.Fprint(os.Stderr, strings.Join(forged(), "\n")+"\n"); plugins.Serve(executortest.Fake{}) },
+		"floods":      floods,
 		"daemon":      daemon,
 		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ type process struct {
 	// The read ends of the worker's pipes; reap bounds how long they are read.
 	stdoutPipe, stderr, output *os.File
 	last                       *tail
-	reading                    sync.WaitGroup // the goroutines that read stdout and output
+	reading                    sync.WaitGroup // the goroutines that read them
 	reaped                     chan struct{}
 
 	signals sync.Mutex // held to signal, and to reap: never a signal to a reused pid
@@ -143,6 +144,7 @@ func (p *process) Start(context.Context) error {
 	r, w := io.Pipe()
 	p.stdout = r
 	p.reading.Go(func() { forwardHandshake(p.stdoutPipe, w) })
+	p.reading.Go(func() { logExecutor(p.stderr, p.log, p.last) })
 	p.reading.Go(func() { logOutput(p.output, p.log, p.last) })
 	limited := p.spec.Limits.setOnChild(p.cmd.Process.Pid)
 	go p.reap() // the pid is ours no longer than it has not begun
@@ -199,10 +201,7 @@ func (p *process) endTheRest() {
 
 // finish waits until the pipes have been read to their end. It is for after reaped
 // and go-plugin's end.
-func (p *process) finish() {
-	p.reading.Wait()
-	p.stderr.Close()
-}
+func (p *process) finish() { p.reading.Wait() }
 
 // kill ends the worker with all that it has started; it does not wait.
 func (p *process) kill() {
@@ -275,13 +274,10 @@ func (p *process) Kill(context.Context) error {
 // Stdout implements runner.Runner.
 func (p *process) Stdout() io.ReadCloser { return p.stdout }
 
-// Stderr implements runner.Runner; what go-plugin reads there is also kept.
-func (p *process) Stderr() io.ReadCloser {
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.TeeReader(mortal{p.stderr}, p.last), p.stderr}
-}
+// Stderr implements runner.Runner. There is nothing for go-plugin, which would make each
+// line a record of our log, of the level and with the fields that the line names, and
+// panic at some: see logExecutor.
+func (p *process) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name implements runner.Runner.
 func (p *process) Name() string { return p.spec.Command }

@@ -27,6 +27,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
 )
 
 // Errors of Start, beside ErrNotFound and ErrHash.
@@ -112,6 +113,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           quiet{log},
 		SkipHostEnv:      true,
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MostControl))},
 		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
@@ -124,8 +126,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 
 // quiet is the logger for go-plugin's own messages, which it logs at Debug: at Info
 // they report only that a process has ended, at Warn that it did not when it was
-// asked to, and we log both ourselves. The worker's log comes through Named and keeps
-// its levels.
+// asked to, and we log both ourselves.
 type quiet struct{ hclog.Logger }
 
 // Warn implements hclog.Logger.

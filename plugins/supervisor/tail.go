@@ -22,18 +22,16 @@ const (
 	tailLines = 20
 )
 
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.add(b)
-	return len(b), nil
-}
+func (t *tail) writeLine(line []byte) { t.writePiece(line, false) }
 
-func (t *tail) writeLine(line []byte) {
+// writePiece is writeLine of a line of which more comes, unless it is not cut.
+func (t *tail) writePiece(line []byte, cut bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.add(line)
-	t.add([]byte{'\n'})
+	if !cut {
+		t.add([]byte{'\n'})
+	}
 }
 
 func (t *tail) add(b []byte) {

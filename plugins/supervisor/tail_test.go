@@ -10,9 +10,7 @@ import (
 func TestTheBeginningOfACrashOutlivesItsStacks(t *testing.T) {
 	var kept tail
 	for _, piece := range []string{"before\nfatal er", "ror: out of memory\n", strings.Repeat("goroutine\n", 5000)} {
-		if n, err := kept.Write([]byte(piece)); n != len(piece) || err != nil {
-			t.Fatal(n, err)
-		}
+		kept.writePiece([]byte(piece), true)
 	}
 	lines := kept.lines()
 	if lines[0] != "fatal error: out of memory" || len(lines) != tailLines+1 {

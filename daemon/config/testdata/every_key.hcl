@@ -59,6 +59,7 @@ pool "least" {
 limits {
   body_size     = "1GiB"
   connections   = 5
+  watches       = 6
   result_size   = "2MiB"
   event_size = 77
   output_size   = 12345

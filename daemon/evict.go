@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"cpulb/daemon/access"
+	"cpulb/daemon/journal"
+	"cpulb/daemon/ledger"
+	"cpulb/daemon/task"
+)
+
+// A Result that has to make room before its time leaves a grave, here and in the journal:
+// whoever sends its task again, because an answer was lost, is told rather than having it
+// run twice.
+
+// evictLocked drops the results that are no longer kept.
+func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
+
+// forgetLocked deletes evicted tasks from the journal but for their graves. Their batches
+// go on counting them.
+func (e *Engine) forgetLocked(gone ledger.Evicted) {
+	var ops []journal.Op
+	for _, r := range gone.Records {
+		if e.scheduled[r.Schedule] == r && !e.stillRuns(r) {
+			delete(e.scheduled, r.Schedule) // or its Result would be held for nobody
+		}
+		op := journal.Op{Submitted: r.Submitted()}
+		if g := gone.Graves[r.Stamp()]; g != nil {
+			op.Grave = e.dig(g)
+		} else {
+			op.Forget = true
+		}
+		if e.kept(r) {
+			ops = append(ops, op)
+		}
+	}
+	for b := range gone.Batches {
+		ops = e.noteGone(ops, b)
+	}
+	e.forgetGraves(gone.Forgotten, ops)
+	for _, r := range gone.Trimmed {
+		e.saveSoon(r)
+	}
+}
+
+// dig notes when g was made, and returns what the journal keeps of it.
+func (e *Engine) dig(g *ledger.Grave) *journal.Grave {
+	now := e.moment()
+	g.At = now.Wall.UnixNano()
+	return &journal.Grave{ID: g.ID, Owner: g.Owner, Key: g.Key, At: now.Wall, Until: now.Wall.Add(g.Until - now.Uptime), Uptime: g.Until}
+}
+
+// forgetGraves deletes graves from the journal, after ops.
+func (e *Engine) forgetGraves(gone []*ledger.Grave, ops []journal.Op) {
+	for _, g := range gone {
+		if !g.Volatile {
+			ops = append(ops, journal.Op{Submitted: time.Unix(0, g.Stamp), Forget: true})
+		}
+	}
+	if e.journal != nil && len(ops) > 0 {
+		e.journal.Append(journal.Whenever, nil, ops...)
+	}
+}
+
+// restoreGrave restores a grave from the journal, and returns those that went for it.
+func (e *Engine) restoreGrave(s *journal.Saved) (gone []*ledger.Grave) {
+	g := s.Grave
+	until := g.Uptime
+	if until == 0 || !e.journal.Comparable(g.Start) {
+		until = e.uptime() + min(max(0, g.Until.Sub(e.now())), g.Until.Sub(g.At))
+	}
+	return e.store.RestoreGrave(&ledger.Grave{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(),
+		At: g.At.UnixNano(), Until: until})
+}
+
+// hasRunLocked returns an error that matches task.ErrEvicted if r was submitted before,
+// has ended, and would be known if its Result had not had to make room.
+func (e *Engine) hasRunLocked(who access.Identity, r *ledger.Record) error {
+	key := r.Task.Extras().IdempotencyKey
+	g := e.store.Pressed(who.UID, r.Task.ID, key)
+	if g == nil {
+		return nil
+	}
+	what := fmt.Sprintf("%s has ended", g.ID)
+	change := "task_id"
+	if g.ID != r.Task.ID {
+		what, change = fmt.Sprintf("the task of this idempotency_key, %s, has ended", g.ID), "idempotency_key"
+	}
+	now := e.moment()
+	return fmt.Errorf("%w: %s, and its result had to make room at %s; it is not run again: give another %s to run it once more, or wait until %s",
+		task.ErrEvicted, what, time.Unix(0, g.At).UTC().Format(time.RFC3339), change, now.Wall.Add(g.Until-now.Uptime).UTC().Format(time.RFC3339))
+}
+
+// noteGone appends that the counts of a batch have changed, of which members were evicted.
+func (e *Engine) noteGone(ops []journal.Op, b *ledger.Batch) []journal.Op {
+	switch {
+	case e.journal == nil:
+	case b.Known():
+		if counts := b.Gone(); len(counts) > 0 {
+			b.Note(true)
+			ops = append(ops, journal.Op{Gone: &journal.Gone{ID: b.ID(), Owner: b.Owner(), Counts: counts}})
+		}
+	case b.Note(false):
+		ops = append(ops, journal.Op{Batch: &journal.Batch{ID: b.ID()}, Forget: true})
+	}
+	return ops
+}
+
+// noteJoined is what the journal keeps of a batch that has tasks that were submitted
+// before.
+func (e *Engine) noteJoined(b *ledger.Batch) journal.Op {
+	x := &journal.Batch{ID: b.ID(), Owner: b.Owner()}
+	b.Note(true)
+	for _, stamp := range b.Joined() {
+		x.Joined = append(x.Joined, time.Unix(0, stamp))
+	}
+	return journal.Op{Batch: x}
+}

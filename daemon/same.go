@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"bytes"
+
+	"cpulb/daemon/task"
+)
+
+// comparedAtOnce is how large params may be to be compared under the lock, byte by byte.
+const comparedAtOnce = 4 << 10
+
+// comparison is of a submission with a task that was submitted before and that it may be.
+// Their params may be large, and be the same although their texts are not: that is looked
+// at without the lock.
+type comparison struct {
+	// unclear is the task with which the submission is still to be compared. Until then it
+	// is neither admitted nor answered.
+	unclear *task.Task
+	// with is the one that its params have been compared with.
+	with *task.Task
+	same bool
+}
+
+// sameLocked reports whether t is known, but for its id, or leaves that unclear.
+func (c *comparison) sameLocked(known, t *task.Task) bool {
+	again := *t
+	again.ID = known.ID
+	switch {
+	case !known.SameBesideParams(&again):
+		return false
+	case len(t.Params) <= comparedAtOnce && bytes.Equal(known.Params, t.Params):
+		return true
+	case c.with == known:
+		return c.same
+	}
+	c.unclear = known
+	return false
+}
+
+// clear compares what is unclear. It reports whether there was something: the submission
+// is to be tried again.
+func (c *comparison) clear(t *task.Task) bool {
+	if c.unclear == nil {
+		return false
+	}
+	c.with, c.same, c.unclear = c.unclear, task.SameParams(c.unclear.Params, t.Params), nil
+	return true
+}
