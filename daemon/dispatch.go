@@ -14,9 +14,22 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 		return
 	}
 	e.fillAlone(p, fx)
-	e.fill(p, p.Loops(), p.Loops(), fx)
-	e.fill(p, p.Threads(), p.Threads(), fx)
-	e.fill(p, p.Loops(), p.Threads(), fx) // what the loops have no room for
+	e.fill(p, p.Loops(), p.Loops(), nil, fx)
+	e.fill(p, p.Threads(), p.Threads(), nil, fx)
+	e.fill(p, p.Loops(), p.Threads(), nil, fx) // what the loops have no room for
+	e.relieve(p, fx)
+}
+
+// relieve gives tasks to the workers for those who wait behind others.
+func (e *Engine) relieve(p *fleet.Pool, fx *effects.List) {
+	threads, loops := p.ReliefThreads(), p.ReliefLoops()
+	forThreads := func(caller uint32) bool { return p.Relieved(threads, caller) }
+	e.fill(p, p.Loops(), loops, func(caller uint32) bool { return p.Relieved(loops, caller) }, fx)
+	e.fill(p, p.Threads(), threads, forThreads, fx)
+	e.fill(p, p.Loops(), threads, forThreads, fx)
+	wasDue := p.ReliefDue() != 0
+	p.Relieve(fx)
+	e.timers.kickIf(!wasDue && p.ReliefDue() != 0)
 }
 
 // fillAlone gives suspects to the workers that wait for one.
@@ -31,10 +44,15 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 	p.Isolate(fx)
 }
 
-// fill gives tasks that wait in one lane to the free slots of another.
-func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, fx *effects.List) {
-	for now := e.moment(); free.Room() && e.queue.Runnable(now, waiting.Index()); {
-		r := e.queue.Pop(now, waiting.Index()).Value
+// fill gives tasks of those callers for whom allow returns true, nil for all, that wait in
+// one lane to the free slots of another.
+func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(caller uint32) bool, fx *effects.List) {
+	for now := e.moment(); free.Room(); {
+		it := e.queue.PopFor(now, waiting.Index(), allow)
+		if it == nil {
+			break
+		}
+		r := it.Value
 		if e.setAside(r) {
 			continue
 		}

@@ -201,6 +201,11 @@ func (e owner) Room(p *fleet.Pool, fx *effects.List) {
 // Runnable implements fleet.Owner.
 func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.moment(), lane) }
 
+// RunnableFor implements fleet.Owner.
+func (e owner) RunnableFor(lane int, allow func(caller uint32) bool) bool {
+	return e.queue.RunnableFor(e.moment(), lane, allow)
+}
+
 // Waiting implements fleet.Owner.
 func (e owner) Waiting(lane int) int { return e.queue.LaneLen(lane) }
 

@@ -82,6 +82,11 @@ func (e *Engine) nextWakeLocked(now queue.Now) time.Duration {
 	if due != 0 {
 		wait = min(wait, due-now.Uptime)
 	}
+	for _, p := range e.fleet.AllLocked() {
+		if due := p.ReliefDue(); due != 0 && !e.draining && !e.held {
+			wait = min(wait, due-e.elapsed())
+		}
+	}
 	if uptime, ok := e.store.NextEviction(); ok {
 		wait = min(wait, uptime-now.Uptime)
 	}

@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins/supervisor"},
 	"daemon/effects": {"daemon/task", "plugins"},
 	"daemon/fleet": {"balancer", "balancer/topology", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet/lifecycle", "daemon/task",
-		"internal/procfs", "plugins", "plugins/supervisor"},
+		"internal/procfs", "internal/share", "plugins", "plugins/supervisor"},
 	"daemon/daemontest":      {"daemon", "daemon/access", "daemon/api", "daemon/config", "daemon/fleet/fleettest", "daemon/task"},
 	"daemon/fleet/fleettest": {"daemon/fleet", "daemon/task", "plugins", "plugins/supervisor"},
 	"daemon/journal":         {"daemon/task"},

@@ -136,6 +136,8 @@ type Pool struct {
 	IdleTimeout            time.Duration
 	// Spare is how many workers stand by.
 	Spare int
+	// Relief is how many more workers callers may get that would wait behind others.
+	Relief int
 	// Threads is how many slots each worker has.
 	Threads int
 	// AsyncConcurrency is how many tasks with an async main each worker runs at once
@@ -261,11 +263,11 @@ func Default() *Config {
 		Pools: []Pool{
 			{
 				Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"},
-				MinWorkers: 1, IdleTimeout: time.Minute, Threads: 1, Pin: true, Policy: balancer.LeastLoaded,
+				MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: balancer.LeastLoaded,
 			},
 			{
 				Name: "io", Executor: "python", TaskTypes: []string{"io_bound"},
-				Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Threads: 32, Policy: balancer.LeastLoaded,
+				Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 32, Policy: balancer.LeastLoaded,
 			},
 		},
 		Limits: Limits{

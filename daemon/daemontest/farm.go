@@ -182,6 +182,12 @@ func Retries(n int) Option {
 // Submit hands in a task of this script, and returns once all has come to rest.
 func (f *Farm) Submit(script string, options ...Option) task.ID {
 	f.Helper()
+	return f.SubmitAs(Who().UID, script, options...)
+}
+
+// SubmitAs is Submit by another user.
+func (f *Farm) SubmitAs(uid uint32, script string, options ...Option) task.ID {
+	f.Helper()
 	k := &task.Task{
 		ID: task.NewID(), ScriptPath: filepath.Join(f.Dir, script), Function: "main", Params: []byte("1h"),
 		Type: task.IOBound, Priority: task.DefaultPriority, Extra: &task.Extras{},
@@ -193,7 +199,7 @@ func (f *Farm) Submit(script string, options ...Option) task.ID {
 		k.Params = strconv.AppendQuote(nil, string(k.Params))
 	}
 	var answer error
-	f.Engine.Submit(f.Context(), Who(), k, nil, func(_ task.View, err error) { answer = err })
+	f.Engine.Submit(f.Context(), access.Identity{UID: uid}, k, nil, func(_ task.View, err error) { answer = err })
 	synctest.Wait()
 	if answer != nil {
 		f.Fatal(answer)

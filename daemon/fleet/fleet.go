@@ -37,6 +37,8 @@ import (
 type Hold interface {
 	// Info is the task, which does not change.
 	Info() *task.Task
+	// Caller is the user whose it is.
+	Caller() uint32
 	// Runs reports whether a thread of the worker has claimed it.
 	Runs() bool
 }
@@ -93,6 +95,8 @@ type Owner interface {
 	// are in it. Draining: none gets one.
 	Runnable(lane int) bool
 	Waiting(lane int) int
+	// RunnableFor is Runnable for the tasks of those callers for whom allow returns true.
+	RunnableFor(lane int, allow func(caller uint32) bool) bool
 	Draining() bool
 	// Awaited reports whether a task for the pool is still being accepted.
 	Awaited(p *Pool) bool
@@ -246,7 +250,7 @@ func (f *Fleet) Restart(ctx context.Context, worker string) error {
 	var answer <-chan error
 	f.do(func(*effects.List) {
 		for _, p := range f.pools {
-			if s := seatOf(worker, p.seats, p.spares); s != nil {
+			if s := seatOf(worker, p.seats, p.spares, p.relief.seats); s != nil {
 				found = s
 				o, answer = s.successor("a restart was asked for")
 			}
@@ -316,6 +320,7 @@ func (f *Fleet) look() {
 			p.scale(fx)
 		}
 		for _, p := range f.AllLocked() {
+			p.dismissRelief(false)
 			p.isolateMore(fx)
 			bounded = append(bounded, p.recycleOld()...)
 		}
@@ -335,8 +340,9 @@ func (f *Fleet) retire(fx *effects.List) {
 			return false // its lanes are its own, and it needs workers
 		}
 		if len(p.seats) > 0 {
-			p.count, p.config.Spare = 0, 0
+			p.count, p.config.Spare, p.config.Relief = 0, 0, 0
 			p.resize()
+			p.dismissRelief(false)
 			p.resizeSpares(fx)
 		}
 		return len(p.all()) == 0

@@ -21,6 +21,7 @@ const maxAlone = 8
 // isolation is a pool's workers for suspects.
 type isolation struct {
 	lane     int // of the owner's queue, in which suspects wait
+	held     holders
 	seats    []*Seat
 	idle     []*Worker // those that may take a suspect
 	waited   bool      // some suspect waited when it was last looked at
@@ -78,10 +79,7 @@ func (p *Pool) isolate(fx *effects.List) {
 	spec.ID = fmt.Sprintf("%s-alone-%d", p.config.Name, p.isolation.made)
 	spec.Slots, spec.LoopSlots = 1, 0
 	p.isolation.made++
-	s := newSeat(p, spec, -1)
-	s.alone = true
-	p.isolation.seats = append(p.isolation.seats, s)
-	p.fleet.start(runner{s}.supervise, fx)
+	p.isolation.seats = append(p.isolation.seats, p.furnish(alone, spec, -1, fx))
 }
 
 // dismissIdle lets the seats go that have no suspect.

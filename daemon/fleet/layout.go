@@ -93,7 +93,7 @@ const workerDescriptors = 8
 // take: all of them while they are exchanged for others, and suspects have their own.
 func (l *Layout) Descriptors() int {
 	seats := max(l.count, l.config.MaxWorkers)
-	workers := 2*(seats+l.config.Spare) + seats + maxAlone
+	workers := 2*(seats+l.config.Spare+l.config.Relief) + seats + maxAlone
 	loops := min(l.spec.LoopSlots, 1) // which share a connection
 	return workers * (l.spec.Slots + loops + workerDescriptors)
 }

@@ -7,7 +7,9 @@ import (
 
 	"cpulb/balancer"
 	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
 )
 
 // Pool is a group of like workers.
@@ -24,11 +26,14 @@ type Pool struct {
 	// threads are the slots that any task can have; loops, of which there may be
 	// none, are those on the workers' event loops.
 	threads, loops Lane
-	demand         demand
-	isolation      isolation
-	deaths         int             // workers that died
-	unfit          int             // workers that could not run tasks any more
-	unfitAt        []time.Duration // the last of them, by Fleet.Elapsed
+	// threadsHeld and loopsHeld are the slots of both classes that callers hold.
+	threadsHeld, loopsHeld holders
+	relief                 relief
+	demand                 demand
+	isolation              isolation
+	deaths                 int             // workers that died
+	unfit                  int             // workers that could not run tasks any more
+	unfitAt                []time.Duration // the last of them, by Fleet.Elapsed
 	// needThread are the entry points that a loop has refused.
 	needThread map[EntryPoint]struct{}
 	// estimates is how long tasks take, by what they call.
@@ -51,8 +56,9 @@ const (
 
 func newPool(f *Fleet, l Layout) *Pool {
 	p := &Pool{fleet: f, name: l.config.Name, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[EntryPoint]struct{}{},
-		estimates: balancer.NewEstimator[EntryPoint](maxEstimates),
-		threads:   Lane{entries: map[*balancer.Worker]*Worker{}}, loops: Lane{loop: true, entries: map[*balancer.Worker]*Worker{}}}
+		estimates: balancer.NewEstimator[EntryPoint](maxEstimates)}
+	p.threads, p.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
+	p.relief.threads, p.relief.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
 	p.resize()
 	return p
 }
@@ -61,6 +67,7 @@ func newPool(f *Fleet, l Layout) *Pool {
 // first on.
 func (p *Pool) useLanes(first int) {
 	p.threads.index, p.loops.index, p.isolation.lane = first, first+1, first+2
+	p.relief.threads.index, p.relief.loops.index = first, first+1
 }
 
 // Name returns the pool's name in the configuration, which never changes: it may be asked
@@ -111,17 +118,18 @@ func (p *Pool) Restarts(yield func(worker string, restarts int) bool) {
 
 // all returns every seat that may have a process.
 func (p *Pool) all() []*Seat {
-	return slices.Concat(p.seats, p.spares, p.isolation.seats, slices.Collect(maps.Keys(p.departing)))
+	return slices.Concat(p.seats, p.spares, p.relief.seats, p.isolation.seats, slices.Collect(maps.Keys(p.departing)))
 }
 
 // resize gives the pool as many seats as it should have. Those that are new have no
 // worker yet.
 func (p *Pool) resize() {
-	p.threads.balancer.SetPolicy(p.config.Policy)
-	p.loops.balancer.SetPolicy(p.config.Policy)
+	for _, n := range []*Lane{&p.threads, &p.loops, &p.relief.threads, &p.relief.loops} {
+		n.balancer.SetPolicy(p.config.Policy)
+	}
 	for len(p.seats) < p.count {
 		spec, core := p.post(len(p.seats))
-		p.seats = append(p.seats, newSeat(p, spec, core))
+		p.seats = append(p.seats, newSeat(p, regular, spec, core))
 	}
 	for len(p.seats) > p.count {
 		last := p.seats[len(p.seats)-1]
@@ -135,6 +143,13 @@ func (p *Pool) discard() {
 	for _, s := range p.seats {
 		s.dismiss()
 	}
+}
+
+// furnish makes a seat that its runner fills from now on.
+func (p *Pool) furnish(k kind, spec supervisor.Spec, core int, fx *effects.List) *Seat {
+	s := newSeat(p, k, spec, core)
+	p.fleet.start(runner{s}.supervise, fx)
+	return s
 }
 
 // dismiss lets a seat go that is the pool's no longer.
@@ -171,59 +186,8 @@ func (p *Pool) observe(t *task.Task, took time.Duration) {
 	}
 }
 
-// Threads and Loops are the pool's two classes of slots.
+// Threads and Loops are the pool's two classes of slots, those of relief aside.
 func (p *Pool) Threads() *Lane { return &p.threads }
 
 // Loops is explained at Threads.
 func (p *Pool) Loops() *Lane { return &p.loops }
-
-// Acquire leases a free slot of a class for t. There is one whenever the class has Room.
-func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
-	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
-	if !ok {
-		return nil
-	}
-	w, i := n.entries[lease.Worker], lease.Slot
-	if n.loop {
-		i += w.spec.Slots
-	}
-	w.slots[i].lease = lease
-	return w.slots[i]
-}
-
-// Lane pairs one class of slots (threads, or places on loops) with the lane of the
-// owner's queue where tasks wait for them.
-type Lane struct {
-	index    int  // in the queue
-	loop     bool // they come after the other slots of a worker
-	balancer balancer.Balancer
-	entries  map[*balancer.Worker]*Worker
-}
-
-// Index returns the lane of the owner's queue.
-func (n *Lane) Index() int { return n.index }
-
-// Room reports whether a slot is free.
-func (n *Lane) Room() bool { return n.balancer.Room() }
-
-// open adds a worker's slots to the choice.
-func (n *Lane) open(w *Worker) *balancer.Worker {
-	count := w.spec.Slots
-	if n.loop {
-		count = w.spec.LoopSlots
-	}
-	if count == 0 {
-		return nil
-	}
-	entry := n.balancer.Add(count)
-	n.entries[entry] = w
-	return entry
-}
-
-// close takes them out again.
-func (n *Lane) close(w *balancer.Worker) {
-	if w != nil {
-		n.balancer.Remove(w)
-		delete(n.entries, w)
-	}
-}

@@ -68,7 +68,7 @@ func TestWhateverHappensEveryTaskEndsOnceAndEverySeatIsFilled(t *testing.T) {
 func anyConfig(chance *rand.Rand) *config.Config {
 	c := daemontest.One(1+chance.IntN(3), 1+chance.IntN(4))
 	p := &c.Pools[0]
-	p.AsyncConcurrency, p.Spare = 2*chance.IntN(2), chance.IntN(2)
+	p.AsyncConcurrency, p.Spare, p.Relief = 2*chance.IntN(2), chance.IntN(2), chance.IntN(3)
 	if chance.IntN(3) == 0 {
 		p.Workers, p.MaxWorkers = 0, 1+chance.IntN(3)
 	}
@@ -149,7 +149,9 @@ func (l *life) submitAny() {
 	case 3:
 		x.Delay = task.Duration(5 * time.Second)
 	}
-	l.Engine.Submit(l.Context(), daemontest.Who(), k, l, func(_ task.View, err error) {
+	who := daemontest.Who()
+	who.UID = uint32(l.chance.IntN(4)) // root, and others
+	l.Engine.Submit(l.Context(), who, k, l, func(_ task.View, err error) {
 		if err == nil {
 			l.tasks[k.ID], l.keyed[k.ID] = script, k.Extra.ConcurrencyKey != ""
 			l.order = append(l.order, k.ID)
@@ -182,7 +184,7 @@ func (l *life) waits() {
 		case strings.Contains(w.ID, "-alone-"):
 			alone++
 			freeAlone += n
-		case w.State == "ready" && !strings.Contains(w.ID, "-spare-"):
+		case w.State == "ready" && !strings.Contains(w.ID, "-spare-") && !strings.Contains(w.ID, "-relief-"):
 			free += n
 		}
 	}
@@ -219,7 +221,7 @@ func (l *life) settle() {
 		}
 	}
 	for _, w := range l.Workers("") {
-		if w.State != "ready" || w.SlotsBusy != 0 || strings.Contains(w.ID, "-alone-") {
+		if w.State != "ready" || w.SlotsBusy != 0 || strings.Contains(w.ID, "-alone-") || strings.Contains(w.ID, "-relief-") {
 			l.Errorf("in the end: %+v", w)
 		}
 	}

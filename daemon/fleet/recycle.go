@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cpulb/daemon/fleet/lifecycle"
@@ -17,7 +18,7 @@ const recyclePause = 30 * time.Second
 // recycle orders a successor for the worker.
 func (w *Worker) recycle(why string) {
 	now := w.pool.fleet.Elapsed()
-	if w.state.Load() != lifecycle.Ready || w.seat.alone || now < w.recycleFrom {
+	if w.state.Load() != lifecycle.Ready || w.seat.kind == alone || now < w.recycleFrom {
 		return
 	}
 	o, _ := w.seat.successor(why)
@@ -43,7 +44,7 @@ func (w *Worker) countTask() {
 // have grown too large.
 func (p *Pool) recycleOld() (bounded []*Worker) {
 	now := p.fleet.Elapsed()
-	for _, s := range p.seats {
+	for _, s := range slices.Concat(p.seats, p.relief.seats) {
 		w := s.worker
 		if w == nil || w.state.Load() != lifecycle.Ready {
 			continue

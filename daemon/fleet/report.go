@@ -86,7 +86,7 @@ func (s *Seat) reports() []Report {
 	}
 	var all []Report
 	for _, w := range workers {
-		r := Report{worker: w, aside: s.alone || s.standby, WorkerStatus: api.WorkerStatus{
+		r := Report{worker: w, aside: s.kind != regular, WorkerStatus: api.WorkerStatus{
 			ID:       s.spec.ID,
 			Pool:     s.pool.Name(),
 			Executor: s.spec.Executor,

@@ -148,6 +148,7 @@ func (c *change) roll() error {
 		seats = slices.Clone(p.seats)
 		spares = slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
 		p.resizeSpares(fx)
+		p.dismissRelief(c.exchanged)
 	})
 	var failed []error
 	note := func(err error) {

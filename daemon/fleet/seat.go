@@ -12,16 +12,30 @@ import (
 	"cpulb/plugins/supervisor"
 )
 
+// kind is what the workers of a seat are for.
+type kind uint8
+
+const (
+	// regular: they take any task.
+	regular kind = iota
+	// standby: they take no tasks but other seats, see spare.go.
+	standby
+	// alone: they run one suspect at a time, see isolate.go.
+	alone
+	// relieving: they take the tasks of callers with less than their part, see relief.go.
+	relieving
+)
+
+// leased reports whether tasks come there by a lease of a lane.
+func (k kind) leased() bool { return k == regular || k == relieving }
+
 // Seat is a place for a worker, which is filled again when that dies or has to go.
 // Its runner alone puts a worker into it.
 type Seat struct {
 	pool *Pool
 	spec supervisor.Spec
 	core int // that its workers are pinned to; -1: none
-	// alone: its workers run one suspect at a time, see isolate.go.
-	alone bool
-	// standby: its workers take no tasks but other seats, see spare.go.
-	standby bool
+	kind kind
 	// life ends with the fleet's, or when the seat is dismissed.
 	life    context.Context
 	dismiss context.CancelFunc
@@ -38,6 +52,8 @@ type Seat struct {
 	leaving    []*Worker
 	deaths     *lifecycle.Restarts
 	workersHad int
+	// used is when a task left it last, in a seat for relief.
+	used time.Duration
 }
 
 // order asks for a successor of the seat's worker, in a process as spec says. The
@@ -53,8 +69,8 @@ type order struct {
 	answer chan<- error // has room
 }
 
-func newSeat(p *Pool, spec supervisor.Spec, core int) *Seat {
-	s := &Seat{pool: p, spec: spec, core: core, orders: make(chan order, 1)}
+func newSeat(p *Pool, k kind, spec supervisor.Spec, core int) *Seat {
+	s := &Seat{pool: p, kind: k, spec: spec, core: core, orders: make(chan order, 1)}
 	s.life, s.dismiss = context.WithCancel(p.fleet.life)
 	s.deaths, _ = lifecycle.NewRestarts(lifecycle.DefaultPolicy(), p.fleet.Elapsed) // that policy makes sense
 	return s

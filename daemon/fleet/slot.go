@@ -16,7 +16,6 @@ import (
 type Slot struct {
 	pool   *Pool
 	worker *Worker
-	lane   *Lane
 	index  int
 	// process and conn are set before the slot gets its first task, and do not change.
 	process Process
@@ -32,6 +31,7 @@ type Slot struct {
 	overdue plugins.StopReason
 	began   time.Duration // by Fleet.Elapsed, of a hold that runs
 	lease   balancer.Lease
+	lane    *Lane // of lease; nil in a worker for suspects
 	seq     uint64
 	guard   *time.Timer // ends a worker whose task does not stop in time
 	probing probe       // instead of a hold, see unfit.go
@@ -42,9 +42,22 @@ type Slot struct {
 func (s *Slot) Give(h Hold) (where task.Worker, seq uint64) {
 	s.seq++
 	s.hold, s.sent = h, false
+	s.count(1)
 	w := s.worker
 	return task.Worker{ID: w.spec.ID, Executor: s.pool.config.Executor, Pool: s.pool.Name(),
 		PID: s.process.PID(), Core: w.core, Slot: s.index}, s.seq
+}
+
+// count adds n to the slots that the task's caller holds.
+func (s *Slot) count(n int) {
+	caller := s.hold.Caller()
+	if s.lane == nil {
+		s.pool.isolation.held.add(caller, n)
+		return
+	}
+	s.lane.held.add(caller, n)
+	s.lane.class.add(caller, n)
+	s.pool.relief.noteTurn(caller)
 }
 
 // Sent reports whether the slot's task has been launched.
@@ -109,6 +122,10 @@ func (s *Slot) guardAfter(d time.Duration, reason plugins.StopReason) {
 // clear takes the task out of the slot, whose lease goes on.
 func (s *Slot) clear() Hold {
 	h := s.hold
+	if h != nil {
+		s.count(-1)
+		s.worker.seat.used = s.pool.fleet.Elapsed()
+	}
 	s.hold, s.sent, s.overdue = nil, false, 0
 	s.Disarm()
 	return h
@@ -119,7 +136,7 @@ func (s *Slot) release(fx *effects.List) {
 	s.clear()
 	w := s.worker
 	if w.state.Load().TakesTasks() {
-		if w.seat.alone {
+		if s.lane == nil {
 			s.pool.isolation.idle = append(s.pool.isolation.idle, w)
 		} else {
 			s.lane.balancer.Release(s.lease, s.pool.fleet.now())

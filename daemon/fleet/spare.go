@@ -26,10 +26,7 @@ func (l *Layout) spareSpec(i int) (spec supervisor.Spec, core int) {
 func (p *Pool) resizeSpares(fx *effects.List) {
 	for len(p.spares) < p.config.Spare {
 		spec, core := p.spareSpec(len(p.spares))
-		s := newSeat(p, spec, core)
-		s.standby = true
-		p.spares = append(p.spares, s)
-		p.fleet.start(runner{s}.supervise, fx)
+		p.spares = append(p.spares, p.furnish(standby, spec, core, fx))
 	}
 	for len(p.spares) > p.config.Spare {
 		last := p.spares[len(p.spares)-1]
@@ -64,7 +61,7 @@ func (r runner) takeSpare() bool {
 // moveSpare takes a ready spare out of its seat, on its way to s; nil: there is none.
 // Another spare is started then.
 func (p *Pool) moveSpare(s *Seat) *Worker {
-	if s.alone || s.standby {
+	if !s.kind.leased() {
 		return nil
 	}
 	for _, from := range p.spares {

@@ -51,10 +51,7 @@ func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
 	w := &Worker{pool: s.pool, seat: s, spec: spec, core: core}
 	w.slots = make([]*Slot, spec.Slots+spec.LoopSlots)
 	for i := range w.slots {
-		w.slots[i] = &Slot{pool: s.pool, worker: w, lane: &s.pool.threads, index: i, lost: make(chan struct{})}
-		if i >= spec.Slots {
-			w.slots[i].lane = &s.pool.loops
-		}
+		w.slots[i] = &Slot{pool: s.pool, worker: w, index: i, lost: make(chan struct{})}
 	}
 	return w
 }
@@ -71,22 +68,23 @@ func (w *Worker) attach(p Process) {
 func (w *Worker) open() {
 	_, _ = w.state.Advance(lifecycle.Ready) // an error: it is, as a spare
 	w.born = w.pool.fleet.Elapsed()
-	switch p := w.pool; {
-	case w.seat.standby:
-	case w.seat.alone:
+	switch p := w.pool; w.seat.kind {
+	case standby:
+	case alone:
 		p.isolation.idle = append(p.isolation.idle, w)
 	default:
-		w.threads, w.loops = p.threads.open(w), p.loops.open(w)
+		threads, loops := p.lanesOf(w.seat.kind)
+		w.threads, w.loops = threads.open(w), loops.open(w)
 	}
 }
 
 // close lets it take no more.
 func (w *Worker) close() {
-	p := w.pool
-	p.threads.close(w.threads)
-	p.loops.close(w.loops)
+	threads, loops := w.pool.lanesOf(w.seat.kind)
+	threads.close(w.threads)
+	loops.close(w.loops)
 	w.threads, w.loops = nil, nil
-	p.isolation.close(w)
+	w.pool.isolation.close(w)
 }
 
 // died deals with what a process that has ended leaves behind.
@@ -111,13 +109,16 @@ func (w *Worker) died(fx *effects.List) {
 
 // abandon gives the tasks back of a worker that died in state.
 func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
-	running := 0
+	var running holders
 	for _, s := range w.slots {
 		if s.hold != nil && (s.overdue != 0 || s.hold.Runs()) {
-			running++
+			running.add(s.hold.Caller(), 1)
 		}
 	}
-	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running == 1, Worker: w.spec.ID, Exit: w.exit}
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1, Worker: w.spec.ID, Exit: w.exit}
+	if d.Blame {
+		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
+	}
 	for _, s := range w.slots {
 		d.Overdue = s.overdue
 		s.abandon(d, fx)
@@ -143,5 +144,5 @@ func (w *Worker) pending() bool {
 // faultless reports whether its death says nothing about the seat, because it was asked
 // for or a suspect was in it.
 func (w *Worker) faultless(state lifecycle.State) bool {
-	return !state.BlamesTasks() || w.seat.alone && w.slots[0].seq > 0
+	return !state.BlamesTasks() || w.seat.kind == alone && w.slots[0].seq > 0
 }

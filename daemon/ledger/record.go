@@ -73,6 +73,9 @@ func (r *Record) Status() task.Status { return r.status }
 // Info returns the task itself, which does not change.
 func (r *Record) Info() *task.Task { return r.Task }
 
+// Caller returns whose it is.
+func (r *Record) Caller() uint32 { return r.Owner }
+
 // Runs reports whether a thread of a worker has claimed it.
 func (r *Record) Runs() bool { return r.phase == Running }
 

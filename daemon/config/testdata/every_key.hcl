@@ -39,6 +39,7 @@ pool "all" {
   policy = "power_of_two"
   reserve = 1
   spare = 2
+  relief = 3
   idle_timeout = "7s"
   min_workers = 2
   max_workers = 0

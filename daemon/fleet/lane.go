@@ -1,0 +1,91 @@
+package fleet
+
+import (
+	"cpulb/balancer"
+	"cpulb/daemon/task"
+)
+
+// Lane pairs one class of slots (threads, or places on loops) of the pool's seats, or of
+// its relief workers, with the lane of the owner's queue where tasks wait for them.
+type Lane struct {
+	index    int  // in the queue
+	loop     bool // they come after the other slots of a worker
+	balancer balancer.Balancer
+	entries  map[*balancer.Worker]*Worker
+	// held are those of its slots that callers hold, class those of both lanes with its
+	// class of slots.
+	held  holders
+	class *holders
+}
+
+func newLane(class *holders, loop bool) Lane {
+	return Lane{loop: loop, entries: map[*balancer.Worker]*Worker{}, class: class}
+}
+
+// holders counts the slots that callers hold. A slot is held until what runs there has
+// stopped, whatever its caller has been told.
+type holders struct {
+	of    map[uint32]int // by caller
+	total int
+}
+
+// add adds n slots, which may be less than 0, to those of a caller.
+func (h *holders) add(caller uint32, n int) {
+	h.total += n
+	if h.of == nil {
+		h.of = map[uint32]int{}
+	}
+	if h.of[caller] += n; h.of[caller] == 0 {
+		delete(h.of, caller)
+	}
+}
+
+// with returns how many callers there are if this one, who may hold nothing, is counted.
+func (h *holders) with(caller uint32) int {
+	if h.of[caller] == 0 {
+		return len(h.of) + 1
+	}
+	return len(h.of)
+}
+
+// Index returns the lane of the owner's queue.
+func (n *Lane) Index() int { return n.index }
+
+// Room reports whether a slot is free.
+func (n *Lane) Room() bool { return n.balancer.Room() }
+
+// Acquire leases a free slot of a class for t. There is one whenever the class has Room.
+func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
+	if !ok {
+		return nil
+	}
+	w, i := n.entries[lease.Worker], lease.Slot
+	if n.loop {
+		i += w.spec.Slots
+	}
+	w.slots[i].lease, w.slots[i].lane = lease, n
+	return w.slots[i]
+}
+
+// open adds a worker's slots to the choice.
+func (n *Lane) open(w *Worker) *balancer.Worker {
+	count := w.spec.Slots
+	if n.loop {
+		count = w.spec.LoopSlots
+	}
+	if count == 0 {
+		return nil
+	}
+	entry := n.balancer.Add(count)
+	n.entries[entry] = w
+	return entry
+}
+
+// close takes them out again.
+func (n *Lane) close(w *balancer.Worker) {
+	if w != nil {
+		n.balancer.Remove(w)
+		delete(n.entries, w)
+	}
+}
