@@ -73,39 +73,38 @@ func quick() []string {
 // NoCallerTakesTheServiceFromOthers: whatever one user does, another has its tasks run,
 // its results are kept, health and administrators are answered, the watchdog is fed, the
 // daemon takes no more memory than the configuration allows, and afterwards all is as
-// before. `make test-adversary` runs every attack, for longer.
+// before. `make test-adversary` runs every attack, for longer and each on a daemon of its
+// own.
 func TestNoCallerTakesTheServiceFromOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can connect as several users")
 	}
-	length, all := 700*time.Millisecond, attacks()
-	if text := os.Getenv(lengthVariable); text != "" {
+	length, long := 700*time.Millisecond, os.Getenv(lengthVariable)
+	if long != "" {
 		var err error
-		if length, err = time.ParseDuration(text); err != nil {
+		if length, err = time.ParseDuration(long); err != nil {
 			t.Fatal(err)
 		}
-	} else {
-		all = slices.DeleteFunc(all, func(a attack) bool { return !slices.Contains(quick(), a.name) })
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-62s %9s %9s %6s %9s %9s %9s %9s %9s\n", "attack", "p50", "p99", "ratio", "worst", "health", "status", "peak RSS", "recovers")
 	defer func() { t.Log("\n" + table.String()) }()
-	for _, blocked := range []bool{false, true} {
-		some := slices.DeleteFunc(slices.Clone(all), func(a attack) bool { return strings.HasPrefix(a.name, blocking) != blocked })
-		if len(some) == 0 {
+	sieges, whole := map[bool]*siege{}, t
+	for _, a := range attacks() {
+		if long == "" && !slices.Contains(quick(), a.name) {
 			continue
 		}
-		text := settings
-		if blocked {
-			text = strings.Replace(text, `"reject"`, `"block"`, 1)
-		}
-		s := &siege{table: &table, length: length}
-		t.Run(map[bool]string{false: "reject", true: "block"}[blocked], func(t *testing.T) {
-			s.daemon = start(t, text)
-			s.prepare()
-			for _, a := range some {
-				t.Run(a.name, func(t *testing.T) { s.withstand(t, a) })
+		t.Run(a.name, func(t *testing.T) {
+			blocked := strings.HasPrefix(a.name, blocking)
+			s := sieges[blocked]
+			switch {
+			case long != "":
+				s = besiege(t, &table, length, blocked)
+			case s == nil: // one for all
+				s = besiege(whole, &table, length, blocked)
+				sieges[blocked] = s
 			}
+			s.withstand(t, a)
 		})
 	}
 }
@@ -134,13 +133,19 @@ func (s *siege) results(t *testing.T) (ids []string) {
 	return ids
 }
 
-// prepare measures how the victim fares when it is alone.
-func (s *siege) prepare() {
-	s.t.Helper()
-	s.results(s.t) // and the workers are warm
-	s.idle = s.trips(s.t, max(s.length, time.Second))
+// besiege starts a daemon, and measures how the victim fares when it is alone. The daemon
+// ends with the test t.
+func besiege(t *testing.T, table *strings.Builder, length time.Duration, blocked bool) *siege {
+	t.Helper()
+	text := settings
+	if blocked {
+		text = strings.Replace(text, `"reject"`, `"block"`, 1)
+	}
+	s := &siege{daemon: start(t, text), table: table, length: length}
+	s.results(t) // and the workers are warm
+	s.idle = s.trips(t, max(length, time.Second))
 	s.goroutines, s.open = s.metrics()["go_goroutines"], s.descriptors()
-	fmt.Fprintf(s.table, "%-62s %9s %9s %6s %9s\n", "none", short(at(s.idle, 50)), short(at(s.idle, 99)), "1", short(slices.Max(s.idle)))
+	return s
 }
 
 // task is the victim's.
@@ -196,10 +201,9 @@ func (s *siege) looks(t *testing.T, end <-chan struct{}) (health, status time.Du
 
 // withstand measures one attack, and that nothing of it stays.
 func (s *siege) withstand(t *testing.T, a attack) {
-	kept, idle := s.results(t), s.idle
-	if os.Getenv(lengthVariable) != "" { // the machine may have more to do than it had
-		idle = s.trips(t, s.length)
-	}
+	defer func(whole *testing.T) { s.t = whole }(s.t)
+	s.t = t
+	kept := s.results(t)
 	deaths := s.metrics()["cpulb_worker_deaths_total"]
 	logged := s.log.written()
 	s.forgetPeak()
@@ -217,7 +221,7 @@ func (s *siege) withstand(t *testing.T, a attack) {
 	began := time.Now()
 	s.recovers(t)
 	fmt.Fprintf(s.table, "%-62s %9s %9s %6.1f %9s %9s %9s %5d MiB %9s\n", a.name, short(at(trips, 50)), short(at(trips, 99)),
-		float64(at(trips, 99))/float64(at(idle, 99)), short(slices.Max(trips)), short(health), short(status), peak>>20, short(time.Since(began)))
+		float64(at(trips, 99))/float64(at(s.idle, 99)), short(slices.Max(trips)), short(health), short(status), peak>>20, short(time.Since(began)))
 	if most := s.mostMemory(); peak > most {
 		t.Errorf("the daemon took %d MiB, and may take %d", peak>>20, most>>20)
 	}
