@@ -97,6 +97,7 @@ pool "io" {
 
 limits {
   body_size     = "128MiB" # a request's body, or one line of the stream
+  in_flight     = "512MiB" # of all that is held for clients and is neither queued nor a result: bodies, answers
   connections   = 4096     # at a time, streams included, for all users together; one more is refused with 503
   watches       = 200000   # tasks that are waited for at a time, on streams and in requests, for all users together
   result_size   = "128MiB" # what a script returns, as JSON

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -10,14 +11,14 @@ import (
 	"cpulb/daemon/task"
 )
 
-// A Result that has to make room before its time leaves a grave, here and in the journal:
+// A Result that has to make room before its time leaves a tombstone, here and in the journal:
 // whoever sends its task again, because an answer was lost, is told rather than having it
 // run twice.
 
 // evictLocked drops the results that are no longer kept.
 func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 
-// forgetLocked deletes evicted tasks from the journal but for their graves. Their batches
+// forgetLocked deletes evicted tasks from the journal but for their tombstones. Their batches
 // go on counting them.
 func (e *Engine) forgetLocked(gone ledger.Evicted) {
 	var ops []journal.Op
@@ -26,8 +27,8 @@ func (e *Engine) forgetLocked(gone ledger.Evicted) {
 			delete(e.scheduled, r.Schedule) // or its Result would be held for nobody
 		}
 		op := journal.Op{Submitted: r.Submitted()}
-		if g := gone.Graves[r.Stamp()]; g != nil {
-			op.Grave = e.dig(g)
+		if g := gone.Tombstones[r.Stamp()]; g != nil {
+			op.Tombstone = e.remember(g)
 		} else {
 			op.Forget = true
 		}
@@ -38,21 +39,21 @@ func (e *Engine) forgetLocked(gone ledger.Evicted) {
 	for b := range gone.Batches {
 		ops = e.noteGone(ops, b)
 	}
-	e.forgetGraves(gone.Forgotten, ops)
+	e.forgetTombstones(gone.Forgotten, ops)
 	for _, r := range gone.Trimmed {
 		e.saveSoon(r)
 	}
 }
 
-// dig notes when g was made, and returns what the journal keeps of it.
-func (e *Engine) dig(g *ledger.Grave) *journal.Grave {
+// remember notes when g was made, and returns what the journal keeps of it.
+func (e *Engine) remember(g *ledger.Tombstone) *journal.Tombstone {
 	now := e.moment()
 	g.At = now.Wall.UnixNano()
-	return &journal.Grave{ID: g.ID, Owner: g.Owner, Key: g.Key, At: now.Wall, Until: now.Wall.Add(g.Until - now.Uptime), Uptime: g.Until}
+	return &journal.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, At: now.Wall, Until: now.Wall.Add(g.Until - now.Uptime), Uptime: g.Until}
 }
 
-// forgetGraves deletes graves from the journal, after ops.
-func (e *Engine) forgetGraves(gone []*ledger.Grave, ops []journal.Op) {
+// forgetTombstones deletes tombstones from the journal, after ops.
+func (e *Engine) forgetTombstones(gone []*ledger.Tombstone, ops []journal.Op) {
 	for _, g := range gone {
 		if !g.Volatile {
 			ops = append(ops, journal.Op{Submitted: time.Unix(0, g.Stamp), Forget: true})
@@ -63,14 +64,14 @@ func (e *Engine) forgetGraves(gone []*ledger.Grave, ops []journal.Op) {
 	}
 }
 
-// restoreGrave restores a grave from the journal, and returns those that went for it.
-func (e *Engine) restoreGrave(s *journal.Saved) (gone []*ledger.Grave) {
-	g := s.Grave
+// restoreTombstone restores a tombstone from the journal, and returns those that went for it.
+func (e *Engine) restoreTombstone(s *journal.Saved) (gone []*ledger.Tombstone) {
+	g := s.Tombstone
 	until := g.Uptime
 	if until == 0 || !e.journal.Comparable(g.Start) {
 		until = e.uptime() + min(max(0, g.Until.Sub(e.now())), g.Until.Sub(g.At))
 	}
-	return e.store.RestoreGrave(&ledger.Grave{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(),
+	return e.store.RestoreTombstone(&ledger.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(),
 		At: g.At.UnixNano(), Until: until})
 }
 
@@ -107,13 +108,16 @@ func (e *Engine) noteGone(ops []journal.Op, b *ledger.Batch) []journal.Op {
 	return ops
 }
 
-// noteJoined is what the journal keeps of a batch that has tasks that were submitted
-// before.
-func (e *Engine) noteJoined(b *ledger.Batch) journal.Op {
+// noteJoined is what the journal keeps of a batch that those joined who had been submitted
+// before. It is written once.
+func (e *Engine) noteJoined(b *ledger.Batch, joined []*ledger.Record) journal.Op {
 	x := &journal.Batch{ID: b.ID(), Owner: b.Owner()}
 	b.Note(true)
-	for _, stamp := range b.Joined() {
-		x.Joined = append(x.Joined, time.Unix(0, stamp))
+	for _, r := range joined {
+		if !r.Volatile {
+			x.Joined = append(x.Joined, r.Submitted())
+		}
 	}
+	slices.SortFunc(x.Joined, time.Time.Compare)
 	return journal.Op{Batch: x}
 }

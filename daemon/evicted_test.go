@@ -169,3 +169,31 @@ func TestATaskThatIsInTooManyBatchesIsRefusedByItsLine(t *testing.T) {
 		}
 	})
 }
+
+// The members of a batch are written once, however many of them go one by one.
+func TestTheJournalOfABatchGrowsByWhatGoesAndNotByAllThatIsInIt(t *testing.T) {
+	const n = 200
+	daemontest.Keeping(t, few(1000), t.TempDir(), func(f *daemontest.Farm) {
+		var all []*task.Task
+		for i := range n {
+			k := newTask(f, fleettest.Echo)
+			k.Extra.ResultTTL = task.Duration(time.Hour + time.Duration(i)*time.Second)
+			all = append(all, k)
+		}
+		sendBatch(f, alice, all...)
+		f.Pass(time.Minute)
+		b := sendBatch(f, alice, append(all, newTask(f, fleettest.Sleeps))...)
+		f.Pass(30 * time.Second)
+		bytes := func() int64 {
+			return f.Engine.Status(f.Context()).Components["journal"].Metrics["bytes"].(int64)
+		}
+		before := bytes()
+		f.Pass(time.Hour + n*time.Second)
+		if v, err := f.Engine.Batch(alice, b.id); err == nil {
+			t.Errorf("the batch is known: %+v", v)
+		}
+		if grown := bytes() - before; grown > n*600 {
+			t.Errorf("%d evictions took %d bytes", n, grown)
+		}
+	})
+}

@@ -48,13 +48,13 @@ func (e *Engine) openJournal() error {
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	var all []unfinished
-	var gone []*ledger.Grave
+	var gone []*ledger.Tombstone
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err
 		}
-		if saved.Grave != nil {
-			gone = append(gone, e.restoreGrave(&saved)...)
+		if saved.Tombstone != nil {
+			gone = append(gone, e.restoreTombstone(&saved)...)
 			continue
 		}
 		known++
@@ -62,7 +62,7 @@ func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 			all = append(all, u)
 		}
 	}
-	e.forgetGraves(gone, nil)
+	e.forgetTombstones(gone, nil)
 	e.restoreBatches(j)
 	if !j.Clean() {
 		e.blame(all)

@@ -118,7 +118,7 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 		if len(known) == 0 {
 			return
 		}
-		ops := e.noteJoined(e.store.JoinAgain(m.batch, known))
+		ops := e.noteJoined(e.store.JoinAgain(m.batch, known), known)
 		switch {
 		case e.journal == nil:
 		case failing: // they are members as long as this daemon lives

@@ -88,7 +88,8 @@ PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // G
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
 // keys.c; GIL held
-PyObject *ep_plain_keys(PyObject *self, PyObject *value);
+PyObject *ep_plain_keys(PyObject *self, PyObject *args);
+PyObject *ep_deeper(PyObject *self, PyObject *args);
 
 // capture.c; none of it needs the GIL
 int ep_capture_open(size_t most);

@@ -1,14 +1,9 @@
 package ipc
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
+	"iter"
 	"net/http"
-	"slices"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -17,126 +12,106 @@ import (
 // ndjson is the media type of one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// batchBody is a decoded body: for each task, the task or its error, and its line.
-type batchBody struct {
-	tasks []*task.Task
-	errs  []error
-	lines []int
-}
-
-func (b *batchBody) add(t *task.Task, err error, line int) {
-	b.tasks, b.errs, b.lines = append(b.tasks, t), append(b.errs, err), append(b.lines, line)
-}
-
 func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
-	err := query(r)
-	var body *batchBody
-	if err == nil {
-		body, err = s.readBatch(w, r)
-	}
-	if err != nil {
-		s.fail(w, err)
+	if err := query(r); err != nil {
+		s.failBody(w, r, err)
 		return
 	}
-	id := task.NewID()
-	var good []*task.Task
-	for _, t := range body.tasks {
-		if t != nil {
-			good = append(good, t)
-		}
+	h := s.hold(r)
+	body, err := s.readBatch(w, r, h)
+	if err != nil {
+		h.end()
+		s.failBody(w, r, err)
+		return
 	}
-	type answer struct {
-		id   task.ID
-		ids  []task.ID
-		errs []error
-	}
-	answered := make(chan answer, 1)
-	s.engine.SubmitBatch(r.Context(), peer(r), id, good, func(id task.ID, ids []task.ID, errs []error) { answered <- answer{id, ids, errs} })
+	// What is needed for the answer, which may be long and not be read, is the request's;
+	// the tasks are the engine's once it has answered.
+	a := &batchAnswer{lines: body.lines(), bad: body.bad}
+	rest := s.hold(r)
+	defer rest.end()
+	rest.force(int64(len(a.lines))*answerBytes + int64(len(a.bad))*badBytes)
+	tasks, ids := body.good()
+	a.sent = ids
+	answered := make(chan *batchAnswer, 1)
+	s.engine.SubmitBatch(r.Context(), peer(r), task.NewID(), tasks, func(id task.ID, ids []task.ID, errs []error) {
+		h.end()
+		a.id, a.ids, a.errs = id, ids, errs
+		answered <- a
+	})
 	select {
 	case a := <-answered:
-		s.answer(w, http.StatusAccepted, s.batchAnswer(a.id, body, a.ids, a.errs), nil)
+		s.writeBatch(w, a)
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler) // the client has gone
 	}
 }
 
-// batchAnswer merges the errors of the lines with those of the tasks.
-func (s *Server) batchAnswer(id task.ID, body *batchBody, ids []task.ID, errs []error) *api.Batch {
-	answer := &api.Batch{ID: id, TaskIDs: make([]*task.ID, len(body.tasks)), Errors: []api.BatchError{}}
-	for i, t := range body.tasks {
-		err := body.errs[i]
-		if t != nil {
-			if err, errs = errs[0], errs[1:]; err == nil {
-				answer.TaskIDs[i] = &ids[0]
+// answerBytes is about what the answer for one task of a batch takes: its ids and line,
+// and the error that it may have.
+const answerBytes = 256
+
+// batchAnswer is what became of the tasks of a batch.
+type batchAnswer struct {
+	id task.ID
+	// lines has where each task came from, bad the problems of those that were not
+	// submitted; the others have been sent with these ids, and were answered with ids and
+	// errs.
+	lines []int
+	bad   []api.BatchError
+	sent  []task.ID
+	ids   []task.ID
+	errs  []error
+}
+
+// writeBatch writes a as an api.Batch, one piece after the other.
+func (s *Server) writeBatch(w http.ResponseWriter, a *batchAnswer) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	p := &pen{w: w}
+	p.raw(`{"batch_id":`)
+	p.id(a.id)
+	p.raw(`,"task_ids":[`)
+	first := true
+	for _, n := range a.each() {
+		p.next(&first)
+		if n < 0 || a.errs[n] != nil {
+			p.raw("null")
+		} else {
+			p.id(a.ids[n])
+		}
+	}
+	p.raw(`],"errors":[`)
+	first = true
+	bad := a.bad
+	for i, n := range a.each() {
+		switch {
+		case n < 0:
+			p.next(&first)
+			p.value(bad[0])
+			bad = bad[1:]
+		case a.errs[n] != nil:
+			p.next(&first)
+			p.value(api.BatchError{Line: a.lines[i], TaskID: &a.sent[n], Problem: *s.problem(a.errs[n])})
+		}
+	}
+	p.raw("]}\n")
+	p.flush()
+}
+
+// each yields, for each task in order, its place and which of those sent it is, -1 for a bad one.
+func (a *batchAnswer) each() iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		bad, sent := a.bad, 0
+		for i, line := range a.lines {
+			n := -1
+			if len(bad) > 0 && bad[0].Line == line {
+				bad = bad[1:]
+			} else {
+				n, sent = sent, sent+1
 			}
-			ids = ids[1:]
-		}
-		if err == nil {
-			continue
-		}
-		failed := api.BatchError{Line: body.lines[i], Problem: *s.problem(err)}
-		if t != nil {
-			failed.TaskID = &t.ID
-		}
-		answer.Errors = append(answer.Errors, failed)
-	}
-	return answer
-}
-
-// readBatch reads {"tasks":[…]}, or one task per line if the media type or the body's
-// first bytes suggest it: curl --data-binary sends another type.
-func (s *Server) readBatch(w http.ResponseWriter, r *http.Request) (*batchBody, error) {
-	text, err := io.ReadAll(s.body(w, r))
-	if err != nil {
-		return nil, err
-	}
-	body := &batchBody{}
-	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
-	case isLines(kind), kind != "application/json" && looksLikeLines(text):
-		body.readLines(text)
-	default:
-		err = body.readWhole(text)
-	}
-	if err == nil && len(body.lines) == 0 {
-		err = &task.FieldError{Field: "tasks", Problem: "is empty: there is nothing to submit"}
-	}
-	return body, err
-}
-
-func isLines(kind string) bool {
-	return slices.Contains([]string{ndjson, "application/ndjson", "application/jsonl", "application/x-jsonlines"}, kind)
-}
-
-// looksLikeLines reports whether text begins with an object other than {"tasks":[…]}.
-func looksLikeLines(text []byte) bool {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
-		return false
-	}
-	name, err := dec.Token()
-	return err != nil || name != "tasks"
-}
-
-// readWhole reads {"tasks":[…]}.
-func (b *batchBody) readWhole(text []byte) error {
-	for t, err := range task.ReadBatch(bytes.NewReader(text)) {
-		var whole *task.BatchError
-		if errors.As(err, &whole) {
-			return whole.Unwrap()
-		}
-		b.add(t, err, len(b.lines)+1)
-	}
-	return nil
-}
-
-// readLines reads one task per line. Blank lines are counted and skipped.
-func (b *batchBody) readLines(text []byte) {
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		if line = bytes.Trim(line, task.WhiteSpace); len(line) > 0 {
-			t, err := task.Decode(line)
-			b.add(t, err, number)
+			if !yield(i, n) {
+				return
+			}
 		}
 	}
 }
@@ -181,8 +156,11 @@ func (s *Server) getBatchResults(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the results can be asked for again
 		}
-		head, data, tail := encodeResult(nil, result)
-		if !out.write(head, data, append(tail, '\n')) {
+		sent := out.piece(result.Size(), func(p *pen) {
+			p.result(result)
+			p.raw("\n")
+		})
+		if !sent {
 			return
 		}
 	}

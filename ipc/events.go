@@ -1,10 +1,8 @@
 package ipc
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"cpulb/daemon/task"
@@ -46,35 +44,23 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
-		var text [][]byte
+		size := int64(0)
 		for _, ev := range some {
-			line := encodeEvent(ev)
-			if sse {
-				line = serverSent(ev, line)
-			}
-			text = bundle(text, line)
+			size += eventSize(ev)
 		}
-		if !out.write(text...) {
+		sent := out.piece(size, func(p *pen) {
+			for _, ev := range some {
+				if sse {
+					p.serverSent(ev)
+				} else {
+					p.event(ev)
+				}
+			}
+		})
+		if !sent {
 			return
 		}
 	}
-}
-
-// ownPiece is from what size on a piece of a line is not copied.
-const ownPiece = 32 << 10
-
-// bundle appends the pieces of a line to text, small ones to the piece before: one event of many
-// does not take a write of its own.
-func bundle(text, line [][]byte) [][]byte {
-	for _, piece := range line {
-		last := len(text) - 1
-		if last < 0 || len(piece) >= ownPiece || len(text[last]) >= ownPiece {
-			text = append(text, slices.Clip(piece))
-			continue
-		}
-		text[last] = append(text[last], piece...)
-	}
-	return text
 }
 
 // cursor reads the cursor after which events are wanted: the latest that is given. A
@@ -101,12 +87,20 @@ func cursor(r *http.Request) (latest task.Cursor, err error) {
 	return latest, nil
 }
 
-// serverSent frames one line as an event (HTML, section 9.2).
-func serverSent(ev *task.Event, line [][]byte) [][]byte {
-	at, err := ev.Cursor.MarshalText()
-	if err != nil {
-		at = nil // a cursor always has a text
+// eventSize is about what ev takes.
+func eventSize(ev *task.Event) int64 {
+	size := int64(len(ev.Value) + len(ev.Message))
+	if ev.Result != nil {
+		size += ev.Result.Size()
 	}
-	head := fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", at, ev.Kind)
-	return append(append([][]byte{head}, bytes.TrimSuffix(bytes.Join(line, nil), []byte("\n"))), []byte("\n\n"))
+	return size
+}
+
+// serverSent writes ev as HTML, section 9.2, frames it.
+func (p *pen) serverSent(ev *task.Event) {
+	p.raw("id: ")
+	p.text = appendCursor(p.text, ev.Cursor)
+	p.raw("\nevent: " + string(ev.Kind) + "\ndata: ")
+	p.event(ev) // with one newline
+	p.raw("\n")
 }

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"time"
@@ -8,10 +9,13 @@ import (
 	"cpulb/daemon/task"
 )
 
-// flow is a long answer, of which each piece is sent at once.
+// flow is a long answer, of which each piece is sent at once, and is counted in hold as
+// long as it is written.
 type flow struct {
-	w       http.ResponseWriter
+	pen     pen
 	control *http.ResponseController
+	hold    *hold
+	ctx     context.Context // of the waits for room
 }
 
 // flow begins an answer; what follows can't be an error any more. nil: there is nothing to
@@ -23,19 +27,23 @@ func (s *Server) flow(w http.ResponseWriter, r *http.Request, kind string) *flow
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	f := &flow{w, http.NewResponseController(w)}
+	f := &flow{pen{w: w}, http.NewResponseController(w), s.hold(r), r.Context()}
 	_ = f.control.Flush() // an error: the client has gone, and the first write says so
 	return f
 }
 
-// write sends pieces, and reports whether there is still somebody to send to.
-func (f *flow) write(pieces ...[]byte) bool {
-	for _, piece := range pieces {
-		if _, err := f.w.Write(piece); err != nil {
-			return false
-		}
+// piece sends what write writes of a value that takes size bytes, and reports whether there
+// is still somebody to send to.
+func (f *flow) piece(size int64, write func(*pen)) bool {
+	if size < penBytes { // it is there beside many others
+		size = 0
 	}
-	return f.control.Flush() == nil
+	if err := f.hold.wait(f.ctx, size); err != nil {
+		f.cut() // as if it had been cut off: the client goes on from what it has
+	}
+	defer f.hold.end()
+	write(&f.pen)
+	return f.pen.flush() && f.control.Flush() == nil
 }
 
 // cut ends an answer that is not complete, so that it does not look complete: the
@@ -52,8 +60,23 @@ type body struct {
 	read    int64
 }
 
-func (s *Server) body(w http.ResponseWriter, r *http.Request) *body {
-	return &body{from: r.Body, stall: s.options.StallTimeout, control: http.NewResponseController(w), limit: s.options.BodyBytes}
+// body returns an error for a body that is announced to be too large: its sender is not
+// even told to go on (100 Continue).
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (*body, error) {
+	b := &body{from: r.Body, stall: s.options.StallTimeout, control: http.NewResponseController(w), limit: s.options.BodyBytes}
+	if r.ContentLength > b.limit {
+		return nil, tooLarge(b.limit)
+	}
+	return b, nil
+}
+
+// failBody answers with the err for which a body was not taken.
+func (s *Server) failBody(w http.ResponseWriter, r *http.Request, err error) {
+	if code := codeFor(err); code == codeBodyTooLarge || code == codeTooManyInFlight { // the rest is not read
+		s.refuseBody(w, r, err)
+		return
+	}
+	s.fail(w, err)
 }
 
 // Read implements io.Reader. Its errors are for the client.

@@ -3,7 +3,9 @@ package ipc
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
+	"io"
 
 	"cpulb/daemon/task"
 )
@@ -11,29 +13,40 @@ import (
 // lineBuffer is the size of a read; a line up to this length is not copied.
 const lineBuffer = 32 << 10
 
-// lines reads a client's lines, each of at most limit bytes.
+// lines reads a client's lines, each of at most limit bytes. What a long one takes is
+// hold's until the next is read.
 type lines struct {
 	r     *bufio.Reader
 	limit int64
+	hold  *hold
+	ctx   context.Context // of the waits for room
+	long  buffer
+	// unended: what follows the last newline is a line, too, and a line without room ends
+	// everything.
+	unended bool
 	// number counts the lines read, blank ones included.
 	number int
 }
 
 // next returns the next line that is not blank, valid until the next call. A line
-// over the limit is read to its end, in bounded memory, and reported by an error for
-// which tooLong is true; the next call goes on after it. Text after the last newline
+// over the limit, or for which there is no room, is read to its end, in bounded memory,
+// and reported by an error for which skipped is true; the next call goes on after it. Text after the last newline
 // may have been cut off and is not returned.
 func (l *lines) next() ([]byte, error) {
 	for {
 		l.number++
 		text, err := l.read()
-		if text = bytes.Trim(text, task.WhiteSpace); err != nil || len(text) > 0 {
+		if text = bytes.Trim(text, task.WhiteSpace); l.unended && len(text) > 0 && errors.Is(err, io.EOF) {
+			return text, nil
+		}
+		if err != nil || len(text) > 0 {
 			return text, err
 		}
 	}
 }
 
 func (l *lines) read() ([]byte, error) {
+	l.long.free()
 	text, err := l.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		text, err = l.readLong(text)
@@ -45,21 +58,31 @@ func (l *lines) read() ([]byte, error) {
 }
 
 // readLong reads the rest of a line that begins with first. It keeps no more of an
-// overlong line than shows that it is one.
+// overlong line than shows that it is one, and nothing of one for which there is no room.
 func (l *lines) readLong(first []byte) ([]byte, error) {
-	line, err := bytes.Clone(first), bufio.ErrBufferFull
+	l.long = buffer{hold: l.hold, most: l.limit + 2, expected: -1}
+	refused := l.long.write(l.ctx, first)
+	err := bufio.ErrBufferFull
 	for errors.Is(err, bufio.ErrBufferFull) {
 		var more []byte
 		more, err = l.r.ReadSlice('\n')
-		if int64(len(line)) <= l.limit+1 {
-			line = append(line, more...)
+		if refused == nil {
+			if refused = l.long.write(l.ctx, more); refused != nil {
+				l.long.free()
+				if l.unended {
+					return nil, refused
+				}
+			}
 		}
 	}
-	return line, err
+	if refused != nil && err == nil {
+		err = refused
+	}
+	return l.long.text, err
 }
 
-// tooLong reports whether err concerns one line only, so that the next can be read.
-func tooLong(err error) bool {
+// skipped reports whether err concerns one line only, so that the next can be read.
+func skipped(err error) bool {
 	var request *requestError
 	return errors.As(err, &request)
 }

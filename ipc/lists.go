@@ -19,59 +19,62 @@ func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	var list *listing // begun with the first task
-	next, err := s.engine.List(r.Context(), peer(r), f, p, func(v task.View) bool {
-		if list == nil {
-			list = beginList(w)
-		}
-		return list.add(v)
-	})
+	h := s.hold(r)
+	defer h.end()
+	if err := h.wait(r.Context(), pageBytes); err != nil {
+		s.fail(w, err)
+		return
+	}
+	list := &listing{w: w}
+	next, err := s.engine.List(r.Context(), peer(r), f, p, list.add)
 	switch {
 	case errors.Is(err, api.ErrBadCursor):
 		s.fail(w, &requestError{code: codeBadQuery, field: "after", detail: fmt.Sprintf("after: %.64q is not the \"next\" of a list", p.After)})
 	case err != nil:
 		s.fail(w, err)
 	default:
-		if list == nil {
-			list = beginList(w)
-		}
 		list.end(next)
 	}
 }
 
-// listing writes an api.Listing, of which it has one task at a time.
+// pageBytes is about what the engine gives of a list at a time: the values of tasks, which
+// may be forgotten while they are written.
+const pageBytes = 512 << 10
+
+// listing writes an api.Listing, of which it has a few tasks at a time.
 type listing struct {
-	w     http.ResponseWriter
-	tasks int
+	w   http.ResponseWriter
+	pen *pen // nil before the first task: an error can still be the answer
 }
 
-func beginList(w http.ResponseWriter) *listing {
-	w.Header().Set("Content-Type", "application/json")
-	l := &listing{w: w}
-	l.write([]byte(`{"tasks":[`))
-	return l
+func (l *listing) begin() {
+	l.w.Header().Set("Content-Type", "application/json")
+	l.pen = &pen{w: l.w}
+	l.pen.raw(`{"tasks":[`)
 }
 
 // add reports whether there is still somebody to write to.
 func (l *listing) add(v task.View) bool {
-	var text []byte
-	if l.tasks++; l.tasks > 1 {
-		text = append(text, ',')
+	if l.pen == nil {
+		l.begin()
+	} else {
+		l.pen.raw(",")
 	}
-	return l.write(appendJSON(text, v))
+	l.pen.view(&v)
+	return l.pen.err == nil
 }
 
 func (l *listing) end(next string) {
-	text := []byte("]")
-	if next != "" {
-		text = appendJSON(append(text, `,"next":`...), next)
+	if l.pen == nil {
+		l.begin()
 	}
-	l.write(append(text, "}\n"...))
-}
-
-func (l *listing) write(text []byte) bool {
-	_, err := l.w.Write(text)
-	return err == nil
+	l.pen.raw("]")
+	if next != "" {
+		l.pen.raw(`,"next":`)
+		l.pen.str(next)
+	}
+	l.pen.raw("}\n")
+	l.pen.flush() // an error: the client has gone
 }
 
 // deleteTasks cancels the tasks that the filters select. Without filters it requires

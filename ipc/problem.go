@@ -38,6 +38,7 @@ const (
 	codeDraining           = "draining"
 	codeRestartFailed      = "restart_failed"
 	codeNotReady           = "not_ready"
+	codeTooManyInFlight    = "too_many_in_flight"
 	codeTooManyConnections = "too_many_connections"
 	codeJournalFull        = "journal_full"
 	codeInternal           = "internal"
@@ -77,6 +78,7 @@ func kinds() []kind {
 		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},
 		{nil, codeUpgradeRequired, http.StatusUpgradeRequired, "Upgrade required"},
 		{task.ErrQueueFull, codeQueueFull, http.StatusTooManyRequests, "Queue is full"},
+		{nil, codeTooManyInFlight, http.StatusTooManyRequests, "Too much in flight"},
 		{api.ErrTooManyWatches, codeTooManyWatches, http.StatusTooManyRequests, "Too many watches"},
 		{api.ErrNoStacks, codeNoStacks, http.StatusServiceUnavailable, "No stacks"},
 		{nil, codeRestartFailed, http.StatusServiceUnavailable, "The worker was not restarted"},

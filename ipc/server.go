@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"path"
@@ -28,6 +29,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +111,8 @@ type Options struct {
 	// client is cut off. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
+	// InFlightBytes bounds what is held for all clients together; 0 means without bound.
+	InFlightBytes int64
 	// Connections returns how many connections there may be at a time, streams included,
 	// beside MoreConnections. It is asked for each; nil means DefaultConnections.
 	Connections func() int
@@ -124,10 +128,12 @@ const DefaultConnections = 4096
 
 // Bounds on clients that are idle, slow or verbose.
 const (
-	headerTimeout   = 10 * time.Second
-	idleTimeout     = 2 * time.Minute
-	stallTimeout    = time.Minute
-	headerBytes     = 16 << 10
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	stallTimeout  = time.Minute
+	headerBytes   = 16 << 10
+	// lingerTimeout is how long the sender of a body that is not read has to read why.
+	lingerTimeout   = time.Second
 	backlogHeadroom = 64 << 20
 )
 
@@ -138,6 +144,8 @@ type Server struct {
 	http    *http.Server
 	// overflow is the uid of callers without one of their own; see overflowID.
 	overflow uint32
+	// inFlight is what is held for clients, in bytes.
+	inFlight *share.Pool
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections
@@ -154,10 +162,11 @@ func NewServer(engine Engine, o Options) *Server {
 		o.Connections = func() int { return DefaultConnections }
 	}
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
+	o.InFlightBytes = cmp.Or(o.InFlightBytes, math.MaxInt64)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlightBytes), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
@@ -227,6 +236,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, handlers := range s.calls() {
 		for method, handler := range handlers {
+			if check := s.rights()[method+" "+path]; check != nil {
+				handler = s.requireRight(check, handler)
+			}
 			if !slices.Contains(publicPaths(), path) {
 				handler = s.requireIdentity(handler)
 			}
@@ -241,8 +253,12 @@ func (s *Server) routes() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-		if r.ContentLength != 0 { // net/http reads the rest of the body
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.StallTimeout))
+		if r.ContentLength != 0 { // net/http reads the rest of the body, or some of it if it then closes the connection
+			patience := s.options.StallTimeout
+			if w.Header().Get("Connection") == "close" {
+				patience = lingerTimeout
+			}
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
 		}
 	})
 }

@@ -41,10 +41,12 @@ type stream struct {
 	// unanswered bounds the submissions and cancels that the engine has not answered yet: no
 	// more lines are read meanwhile.
 	unanswered chan struct{}
-	over       chan struct{} // closed to end the connection
-	ending     sync.Once
-	conn       *rawio.Conn
-	out        *outbox.Outbox
+	// held is what its lines take until the engine has answered, and what waits in out.
+	held   *hold
+	over   chan struct{} // closed to end the connection
+	ending sync.Once
+	conn   *rawio.Conn
+	out    *outbox.Outbox
 	// client ends with the connection.
 	client context.Context
 	leave  context.CancelFunc
@@ -70,12 +72,14 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 		s.options.Logger.Error("stream refused", "error", err)
 		return
 	}
+	held := s.hold(r)
 	out := outbox.New(conn, int(s.options.BacklogBytes))
+	out.Share(backlog{held})
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
-	(&stream{server: s, who: peer(r), unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
+	(&stream{server: s, who: peer(r), held: held, unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
 		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
 		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}}).run(in)
 }
@@ -104,7 +108,10 @@ func (st *stream) run(r *bufio.Reader) {
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
-		if errors.Is(st.serve(&lines{r: r, limit: st.server.options.BodyBytes}), io.EOF) {
+		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
+		err := st.serve(in)
+		in.long.free()
+		if errors.Is(err, io.EOF) {
 			st.linger()
 		}
 	} else {
@@ -142,7 +149,7 @@ func (st *stream) serve(in *lines) error {
 	for !st.cut.Load() {
 		text, err := in.next()
 		switch {
-		case tooLong(err):
+		case skipped(err):
 			st.reject(nil, in.number, err)
 		case err != nil:
 			return err
@@ -172,17 +179,21 @@ func (st *stream) linger() {
 }
 
 func (st *stream) command(text []byte, line int) {
-	c, err := task.DecodeCommand(text)
-	switch {
-	case err != nil:
-	case c.Op == task.OpSubmit:
-		st.submit(&c, line)
-	default:
-		st.cancel(&c, line)
+	room := int64(len(text)) + taskBytes // decoding copies it
+	if !st.held.take(room) && !st.await(func(ctx context.Context) error { return st.held.await(ctx, room) }) {
+		return
 	}
+	c, err := task.DecodeCommand(text)
+	if err == nil && c.Op == task.OpSubmit {
+		st.submit(&c, line, room)
+		return
+	}
+	defer st.held.give(room)
 	if err != nil {
 		st.reject(namedID(&c), line, err)
+		return
 	}
+	st.cancel(&c, line)
 }
 
 // maxNamedID bounds the id that is repeated to the sender of a refused line.
@@ -223,53 +234,76 @@ func (st *stream) cancel(c *task.Command, line int) {
 
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered. The engine's answer may come later: meanwhile the
-// next lines are read.
-func (st *stream) submit(c *task.Command, line int) {
+// next lines are read. room is what the line has of the share.
+func (st *stream) submit(c *task.Command, line int, room int64) {
 	if !st.open() {
+		st.held.give(room)
 		return
 	}
-	s := &submission{watch: st.watch(c), sent: c.Task.ID, named: c.Named, line: line, quiet: c.Quiet, keyed: keyed(c.Task)}
+	s := &submission{watch: st.watch(c), sent: c.Task.ID, named: c.Named, line: line, quiet: c.Quiet, keyed: keyed(c.Task), room: room}
 	st.server.engine.Submit(st.client, st.who, c.Task, s.watch, s.answered)
+}
+
+// mayOpen notes that one submission more is without an answer, if that may be.
+func (st *stream) mayOpen() bool {
+	select {
+	case st.unanswered <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// open waits until mayOpen; false: the connection is to end.
+func (st *stream) open() bool {
+	return st.mayOpen() || st.await(func(ctx context.Context) error {
+		select {
+		case st.unanswered <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 }
 
 // patience is for how long no line is read before it is looked whether the client is
 // still there.
 const patience = 100 * time.Millisecond
 
-// open waits until one submission more may be without an answer; false: the connection is
-// to end. A client that goes meanwhile is noticed, although nothing is read: what it has
-// waiting for room in the queue is withdrawn then.
-func (st *stream) open() bool {
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	default:
-	}
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	case <-st.over:
-		return false
-	case <-time.After(patience):
-	}
+// await calls wait, whose context ends when the connection is to end; false: it does. A
+// client that goes meanwhile is noticed, although nothing is read: what it has waiting for
+// room in the queue is withdrawn then, and the lines that it has left are carried out.
+func (st *stream) await(wait func(context.Context) error) bool {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(st.client))
+	defer cancel()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if st.conn.AwaitHangup() == nil {
-			st.leave()
+		select {
+		case <-time.After(patience):
+		case <-st.over:
+			cancel()
+			return
+		case <-ctx.Done():
+			return
+		}
+		if st.conn.AwaitHangup() != nil { // it is cut off or ended, or the wait is over
+			cancel()
+			return
+		}
+		st.leave()
+		select {
+		case <-st.over:
+			cancel()
+		case <-ctx.Done():
 		}
 	}()
-	defer func() {
-		_ = st.conn.SetReadDeadline(time.Unix(1, 0))
-		<-watched
-		_ = st.conn.SetReadDeadline(time.Time{}) // serve looks at cut, which wanted it to stay
-	}()
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	case <-st.over:
-		return false
-	}
+	err := wait(ctx)
+	cancel()
+	_ = st.conn.SetReadDeadline(time.Unix(1, 0))
+	<-watched
+	_ = st.conn.SetReadDeadline(time.Time{}) // serve looks at cut, which wanted it to stay
+	return err == nil
 }
 
 // keyed reports whether t may turn out to be a task that was sent before.
@@ -305,6 +339,16 @@ func (st *stream) cutOff() {
 		_ = st.conn.SetReadDeadline(time.Unix(1, 0)) // wakes run, which says goodbye
 	}
 }
+
+// backlog has an Outbox take from its client's share. What can't wait goes ahead of what
+// does.
+type backlog struct{ *hold }
+
+// Take implements outbox.Budget.
+func (b backlog) Take(n int64) bool { return b.pool.TakeAhead(b.caller, n) }
+
+// Give implements outbox.Budget.
+func (b backlog) Give(n int64) { b.pool.Give(b.caller.UID, n) }
 
 func encodeGoAway(reason string) []byte {
 	return append(appendJSON(nil, struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -25,9 +24,11 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	t, err := s.readTask(w, r)
+	h := s.hold(r)
+	t, err := s.readTask(w, r, h)
 	if err != nil {
-		s.fail(w, err)
+		h.end()
+		s.failBody(w, r, err)
 		return
 	}
 	var end *waiter
@@ -36,10 +37,14 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		end = &waiter{make(chan *task.Result, 1)}
 		watcher = end
 	}
-	view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Submit(r.Context(), peer(r), t, watcher, done) },
-		func(late task.View) { s.unwatch(r, late.ID, watcher) })
+	view, err := await(r.Context(), func(done func(task.View, error)) {
+		s.engine.Submit(r.Context(), peer(r), t, watcher, func(v task.View, err error) {
+			h.end() // also when nobody waits for the answer any more
+			done(v, err)
+		})
+	}, func(late task.View) { s.unwatch(r, late.ID, watcher) })
 	if err != nil || wait == 0 {
-		s.answer(w, http.StatusAccepted, view, err)
+		s.answerView(w, r, http.StatusAccepted, view, err)
 		return
 	}
 	s.answerEnd(w, r, end, view.ID, wait)
@@ -73,12 +78,12 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 	defer timer.Stop()
 	select {
 	case result := <-end.result:
-		s.writeResult(w, result)
+		s.writeResult(w, r, result)
 		return
 	case <-s.settled: // no task ends any more, and those that have were told before
 		select {
 		case result := <-end.result:
-			s.writeResult(w, result)
+			s.writeResult(w, r, result)
 		default:
 			s.fail(w, api.ErrDraining)
 		}
@@ -89,7 +94,7 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 	s.unwatch(r, id, end)
 	select {
 	case result := <-end.result: // it ended just now
-		s.writeResult(w, result)
+		s.writeResult(w, r, result)
 	default:
 		if r.Context().Err() != nil {
 			panic(http.ErrAbortHandler) // the client has gone
@@ -101,7 +106,7 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
 		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, done) }, nil)
-		s.answer(w, http.StatusAccepted, view, err)
+		s.answerView(w, r, http.StatusAccepted, view, err)
 	})
 }
 
@@ -130,12 +135,21 @@ func await(ctx context.Context, ask func(done func(task.View, error)), late func
 	return task.View{}, ctx.Err()
 }
 
-func (s *Server) readTask(w http.ResponseWriter, r *http.Request) (*task.Task, error) {
-	text, err := io.ReadAll(s.body(w, r))
+// readTask reads the only task of a body. h then has what the task takes.
+func (s *Server) readTask(w http.ResponseWriter, r *http.Request, h *hold) (*task.Task, error) {
+	in, err := s.body(w, r)
 	if err != nil {
 		return nil, err
 	}
-	return task.Decode(text)
+	text := buffer{hold: h, most: in.limit + 1, expected: r.ContentLength}
+	defer text.free()
+	if err := text.readFrom(r.Context(), in); err != nil {
+		return nil, err
+	}
+	if err := h.wait(r.Context(), int64(len(text.text))+taskBytes); err != nil { // decoding copies it
+		return nil, err
+	}
+	return task.Decode(text.text)
 }
 
 func tooLarge(limit int64) error {
@@ -145,14 +159,14 @@ func tooLarge(limit int64) error {
 func (s *Server) getTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
 		view, err := s.engine.View(r.Context(), peer(r), id)
-		s.answer(w, http.StatusOK, view, err)
+		s.answerView(w, r, http.StatusOK, view, err)
 	})
 }
 
 func (s *Server) deleteTask(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
 		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Cancel(peer(r), id, done) }, nil)
-		s.answer(w, http.StatusAccepted, view, err)
+		s.answerView(w, r, http.StatusAccepted, view, err)
 	})
 }
 
@@ -199,7 +213,7 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 	defer cancel()
 	result, err := s.engine.Result(ctx, peer(r), id)
 	if err == nil {
-		s.writeResult(w, result)
+		s.writeResult(w, r, result)
 		return
 	}
 	if ctx.Err() == nil {
@@ -209,19 +223,62 @@ func (s *Server) answerResult(w http.ResponseWriter, r *http.Request, id task.ID
 	view, err := s.engine.View(r.Context(), peer(r), id)
 	if err == nil && view.Status.Terminal() { // it ended just now
 		if result, err = s.engine.Result(r.Context(), peer(r), id); err == nil {
-			s.writeResult(w, result)
+			s.writeResult(w, r, result)
 			return
 		}
 	}
-	s.answer(w, http.StatusAccepted, view, err)
+	s.answerView(w, r, http.StatusAccepted, view, err)
 }
 
-func (s *Server) writeResult(w http.ResponseWriter, r *task.Result) {
-	w.Header().Set("Content-Type", "application/json")
-	head, data, tail := encodeResult(nil, r)
-	for _, piece := range [][]byte{head, data, append(tail, '\n')} {
-		_, _ = w.Write(piece) // an error: the client has gone
+// writeResult answers with result, which is counted while it is written: it may be kept no
+// longer meanwhile. Where there is no room it is let go and asked for again.
+func (s *Server) writeResult(w http.ResponseWriter, r *http.Request, result *task.Result) {
+	h := s.hold(r)
+	defer h.end()
+	if size := result.Size(); !h.take(size) {
+		id := result.ID
+		result = nil
+		err := h.wait(r.Context(), size)
+		if err == nil {
+			result, err = s.engine.Result(r.Context(), peer(r), id)
+		}
+		if err != nil {
+			s.fail(w, err)
+			return
+		}
 	}
+	w.Header().Set("Content-Type", "application/json")
+	p := &pen{w: w}
+	p.result(result)
+	p.raw("\n")
+	p.flush() // an error: the client has gone
+}
+
+// answerView answers with view, or the problem that err is. What a view shows is the
+// task's, which is counted as long as the task is known.
+func (s *Server) answerView(w http.ResponseWriter, r *http.Request, status int, view task.View, err error) {
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	h := s.hold(r)
+	defer h.end()
+	h.force(viewSize(&view))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	p := &pen{w: w}
+	p.view(&view)
+	p.raw("\n")
+	p.flush() // an error: the client has gone
+}
+
+// viewSize is about what the task's values in v take.
+func viewSize(v *task.View) int64 {
+	size := int64(len(v.ScriptPath) + len(v.Function))
+	for name, value := range v.Labels {
+		size += int64(len(name) + len(value))
+	}
+	return size
 }
 
 // answer writes v as JSON, or the problem that err is.

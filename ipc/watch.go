@@ -39,6 +39,8 @@ type submission struct {
 	// quiet: its sender wants no line that says that the task was accepted. keyed: it may
 	// turn out to be a task with another id, that was sent before.
 	quiet, keyed bool
+	// room is what the line has of its sender's share, until the engine has answered.
+	room int64
 }
 
 // known is the task's id, if its sender knows it.
@@ -53,6 +55,7 @@ func (s *submission) known() *string {
 // answered is told the engine's answer. It queues and does not block.
 func (s *submission) answered(view task.View, err error) {
 	st, w := s.watch.stream, s.watch
+	st.held.give(s.room)
 	switch {
 	case err != nil:
 		st.reject(s.known(), s.line, err)

@@ -69,9 +69,10 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	server := ipc.NewServer(engine, ipc.Options{
-		BodyBytes:   c.Limits.BodyBytes,
-		Connections: (&room{engine: engine, log: log}).connections,
-		Logger:      log.Named("ipc"),
+		BodyBytes:     c.Limits.BodyBytes,
+		InFlightBytes: c.Limits.InFlight(),
+		Connections:   (&room{engine: engine, log: log}).connections,
+		Logger:        log.Named("ipc"),
 	})
 	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
 	return s.run(listener)

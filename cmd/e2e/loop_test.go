@@ -76,7 +76,7 @@ func TestAPoolWithAsyncConcurrencyRunsOtherScriptsOnItsThreads(t *testing.T) {
 	t.Parallel()
 	d := start(t, loopConfig)
 	for _, p := range submitted(t, d, script(t, "def main(p, c):\n    return [c.attempt, c.slot]\n"), "{}", 50) {
-		if r := completed(t, p); string(r.Data) != "[1, 0]" || r.Attempts != 1 {
+		if r := completed(t, p); string(r.Data) != "[1,0]" || r.Attempts != 1 {
 			t.Fatalf("data %s, %d attempts", r.Data, r.Attempts)
 		}
 	}

@@ -173,6 +173,9 @@ type Pool struct {
 type Limits struct {
 	// BodyBytes bounds a request body and a line of the stream.
 	BodyBytes int64
+	// InFlightBytes bounds what is held for clients and is neither in the queue nor kept
+	// as a result; InFlight says what holds.
+	InFlightBytes int64
 	// Connections is how many there may be at a time, streams included.
 	Connections int
 	// Watches is how many tasks may be waited for at a time, each by one connection.
@@ -194,6 +197,16 @@ type Limits struct {
 	GILStall time.Duration
 	// DrainTimeout is how long running tasks have when the daemon stops.
 	DrainTimeout time.Duration
+}
+
+// sharesOfLargest is how many times the largest body or result there is at least in
+// flight: a body is held twice while it is decoded, and one caller's share is two thirds.
+const sharesOfLargest = 3
+
+// InFlight returns how much may be in flight: what the file says, but never so little
+// that one caller alone could not send the largest body or get the largest result.
+func (l *Limits) InFlight() int64 {
+	return max(l.InFlightBytes, sharesOfLargest*max(l.BodyBytes, l.ResultBytes))
 }
 
 // Schedule is a task that recurs.
@@ -271,17 +284,18 @@ func Default() *Config {
 			},
 		},
 		Limits: Limits{
-			BodyBytes:    128 << 20,
-			Connections:  4096,
-			Watches:      200_000,
-			ResultBytes:  128 << 20,
-			OutputBytes:  1 << 20,
-			EventBytes:   1 << 20,
-			StartTimeout: 30 * time.Second,
-			CancelGrace:  2 * time.Second,
-			FenceTimeout: 30 * time.Second,
-			GILStall:     10 * time.Second,
-			DrainTimeout: 30 * time.Second,
+			BodyBytes:     128 << 20,
+			InFlightBytes: 512 << 20,
+			Connections:   4096,
+			Watches:       200_000,
+			ResultBytes:   128 << 20,
+			OutputBytes:   1 << 20,
+			EventBytes:    1 << 20,
+			StartTimeout:  30 * time.Second,
+			CancelGrace:   2 * time.Second,
+			FenceTimeout:  30 * time.Second,
+			GILStall:      10 * time.Second,
+			DrainTimeout:  30 * time.Second,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

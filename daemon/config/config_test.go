@@ -77,7 +77,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 				Users: []string{"root"}, Groups: []string{"0"}},
 			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: "least_loaded"},
 		},
-		Limits: Limits{BodyBytes: 1 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
+		Limits: Limits{BodyBytes: 1 << 30, InFlightBytes: 4 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},
 		Schedules: []Schedule{{Name: "nightly", Owner: "root",
 			Options: schedule.Options{Name: "nightly", Cron: "30 3 * * *", TimeZone: "UTC", Overlap: "queue", CatchUp: "all"},

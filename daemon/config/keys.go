@@ -137,6 +137,7 @@ func (d *decoder) limitsKeys(string) []keyKind {
 	c := &d.config.Limits
 	return []keyKind{
 		{name: "body_size", set: setSize(&c.BodyBytes)},
+		{name: "in_flight", set: setTotal(&c.InFlightBytes)},
 		{name: "connections", set: setCount(&c.Connections, 1, 1_000_000)},
 		{name: "watches", set: setCount(&c.Watches, 1, 100_000_000)},
 		{name: "result_size", set: setSize(&c.ResultBytes)},

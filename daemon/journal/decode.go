@@ -175,23 +175,23 @@ func decodeEnded(record []byte) (*Ended, error) {
 	return e, nil
 }
 
-func decodeGrave(record []byte) (*Grave, error) {
-	g := &Grave{}
+func decodeTombstone(record []byte) (*Tombstone, error) {
+	g := &Tombstone{}
 	return g, fields(record, func(f *field) error {
 		switch f.number {
-		case graveID:
+		case tombstoneID:
 			g.ID = f.id()
-		case graveOwner:
+		case tombstoneOwner:
 			g.Owner = uint32(f.value)
-		case graveKey:
+		case tombstoneKey:
 			g.Key = string(f.bytes)
-		case graveAt:
+		case tombstoneAt:
 			g.At = f.time()
-		case graveUntil:
+		case tombstoneUntil:
 			g.Until = f.time()
-		case graveUptime:
+		case tombstoneUptime:
 			g.Uptime = f.duration()
-		case graveStart:
+		case tombstoneStart:
 			g.Start = f.value
 		}
 		return nil

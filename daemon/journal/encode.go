@@ -109,25 +109,25 @@ func (e *Ended) encode(b []byte) []byte {
 	return appendBytes(appendBytes(b, endedResult, mustJSON(&head)), endedData, r.Data)
 }
 
-// The fields of a Grave.
+// The fields of a Tombstone.
 const (
-	graveID protowire.Number = iota + 1
-	graveOwner
-	graveKey
-	graveAt
-	graveUntil
-	graveUptime
-	graveStart
+	tombstoneID protowire.Number = iota + 1
+	tombstoneOwner
+	tombstoneKey
+	tombstoneAt
+	tombstoneUntil
+	tombstoneUptime
+	tombstoneStart
 )
 
-func (g *Grave) encode(b []byte) []byte {
-	b = appendID(b, graveID, g.ID)
-	b = appendNumber(b, graveOwner, uint64(g.Owner))
-	b = appendBytes(b, graveKey, g.Key)
-	b = appendTime(b, graveAt, g.At)
-	b = appendTime(b, graveUntil, g.Until)
-	b = appendNumber(b, graveUptime, uint64(g.Uptime))
-	return appendNumber(b, graveStart, g.Start)
+func (g *Tombstone) encode(b []byte) []byte {
+	b = appendID(b, tombstoneID, g.ID)
+	b = appendNumber(b, tombstoneOwner, uint64(g.Owner))
+	b = appendBytes(b, tombstoneKey, g.Key)
+	b = appendTime(b, tombstoneAt, g.At)
+	b = appendTime(b, tombstoneUntil, g.Until)
+	b = appendNumber(b, tombstoneUptime, uint64(g.Uptime))
+	return appendNumber(b, tombstoneStart, g.Start)
 }
 
 // The fields of a Batch, and of a count in it.

@@ -15,7 +15,7 @@ func FuzzRecord(f *testing.F) {
 	at := position{3, 100}
 	for _, o := range []Op{{Accepted: &a}, {Submitted: a.Submitted, Ended: end(f, &a, `[1]`)}, {Submitted: a.Submitted, Progress: &Progress{Attempts: 1}},
 		{Submitted: a.Submitted, Forget: true}, {Submitted: a.Submitted, Events: someEvents(1, 9)},
-		{Submitted: a.Submitted, Grave: &Grave{ID: a.Task.ID, Key: "x", Until: epoch}}, {Gone: &Gone{ID: a.Task.ID, Counts: map[task.Status]int{task.Failed: 2}}}, {Batch: &Batch{Gone: map[task.Status]int{task.Failed: 2}}}, {Schedules: map[string]Schedule{"a": {Reason: "b"}}}} {
+		{Submitted: a.Submitted, Tombstone: &Tombstone{ID: a.Task.ID, Key: "x", Until: epoch}}, {Gone: &Gone{ID: a.Task.ID, Counts: map[task.Status]int{task.Failed: 2}}}, {Batch: &Batch{Gone: map[task.Status]int{task.Failed: 2}}}, {Schedules: map[string]Schedule{"a": {Reason: "b"}}}} {
 		f.Add(appendRecord(nil, at, o.appendPayload), true)
 		f.Add(o.appendPayload(nil), false)
 	}
@@ -57,9 +57,9 @@ func FuzzRecord(f *testing.F) {
 					t.Errorf("%+v becomes %+v, %v", x, y, err)
 				}
 			}
-		case kindGrave:
-			if x, err := decodeGrave(r.message); err == nil {
-				if y, err := decodeGrave(x.encode(nil)); err != nil || *y != *x {
+		case kindTombstone:
+			if x, err := decodeTombstone(r.message); err == nil {
+				if y, err := decodeTombstone(x.encode(nil)); err != nil || *y != *x {
 					t.Errorf("%+v becomes %+v, %v", x, y, err)
 				}
 			}

@@ -9,11 +9,11 @@ import (
 // index knows which records are still needed, and in which segment they are. A million
 // tasks may wait: it is kept small.
 type index struct {
-	tasks     map[int64]held
-	events    map[int64][]chunk // of those that have any
-	graves    map[int64]place
-	batches   map[task.ID]batchPlaces
-	schedules place
+	tasks      map[int64]held
+	events     map[int64][]chunk // of those that have any
+	tombstones map[int64]place
+	batches    map[task.ID]batchPlaces
+	schedules  place
 	// live has, for each segment, about how many bytes of it are needed.
 	live map[uint32]int64
 	// complete: all segments have been read, so that nothing is known of a task that is
@@ -43,7 +43,7 @@ type held struct {
 const progressSize = 64
 
 func newIndex() index {
-	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, graves: map[int64]place{}, batches: map[task.ID]batchPlaces{}, live: map[uint32]int64{}}
+	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, tombstones: map[int64]place{}, batches: map[task.ID]batchPlaces{}, live: map[uint32]int64{}}
 }
 
 // note takes in a record that stands at p.
@@ -75,10 +75,10 @@ func (x *index) note(r record, p position) {
 		}
 	case kindForget:
 		x.forget(r.key.stamp)
-	case kindGrave:
+	case kindTombstone:
 		x.forget(r.key.stamp)
 		x.live[segment] += r.size
-		x.graves[r.key.stamp] = place{segment, offset, size}
+		x.tombstones[r.key.stamp] = place{segment, offset, size}
 	default:
 		x.noteOther(r, place{segment, offset, size})
 	}
@@ -111,14 +111,14 @@ func (x *index) replace(old *place, p place) {
 
 // forget takes all that there is of a task out.
 func (x *index) forget(stamp int64) {
-	h, grave := x.tasks[stamp], x.graves[stamp]
+	h, tombstone := x.tasks[stamp], x.tombstones[stamp]
 	x.forgetEvents(stamp)
 	x.drop(h.acceptedIn, int64(h.acceptedSize))
 	x.drop(h.progressIn, progressSize)
 	x.drop(h.endedIn, int64(h.endedSize))
-	x.drop(grave.segment, int64(grave.size))
+	x.drop(tombstone.segment, int64(tombstone.size))
 	delete(x.tasks, stamp)
-	delete(x.graves, stamp)
+	delete(x.tombstones, stamp)
 }
 
 // finish is called when all segments have been read.
@@ -166,8 +166,8 @@ func (x *index) needs(r record, p position) bool {
 		return h.endedIn == segment
 	case kindEvents:
 		return slices.Contains(x.events[r.key.stamp], chunk{r.chunk, place{segment, offset, uint32(r.size)}})
-	case kindGrave:
-		return x.graves[r.key.stamp].is(segment, offset)
+	case kindTombstone:
+		return x.tombstones[r.key.stamp].is(segment, offset)
 	case kindBatch:
 		return x.batches[r.key.batch].batch.is(segment, offset)
 	case kindGone:

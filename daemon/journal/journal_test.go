@@ -266,7 +266,7 @@ func TestALogOfFormat3IsReadAndGoesOn(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		must(t, j.commitNow(Op{Gone: &Gone{ID: task.ID{4}, Owner: 7, Counts: map[task.Status]int{task.Completed: 4}}},
-			Op{Submitted: epoch.Add(3), Grave: &Grave{ID: task.ID{9}, Until: epoch}}, Op{Submitted: epoch.Add(3), Forget: true}))
+			Op{Submitted: epoch.Add(3), Tombstone: &Tombstone{ID: task.ID{9}, Until: epoch}}, Op{Submitted: epoch.Add(3), Forget: true}))
 		closeNow(t, j)
 	}
 	j := open(t, dir, Options{})
@@ -275,14 +275,14 @@ func TestALogOfFormat3IsReadAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestAGraveStandsForItsTaskUntilItIsForgotten(t *testing.T) {
+func TestATombstoneStandsForItsTaskUntilItIsForgotten(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{segmentBytes: 2 << 10}
 	j := open(t, dir, o)
 	a := newTask(1, "")
 	must(t, j.commitNow(Op{Accepted: &a}, Op{Submitted: a.Submitted, Events: someEvents(1, 9)}, Op{Submitted: a.Submitted, Ended: end(t, &a, `[1]`)}))
-	g := &Grave{ID: a.Task.ID, Owner: a.Owner, Key: "once", At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
-	must(t, j.commitNow(Op{Submitted: a.Submitted, Grave: g}))
+	g := &Tombstone{ID: a.Task.ID, Owner: a.Owner, Key: "once", At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
+	must(t, j.commitNow(Op{Submitted: a.Submitted, Tombstone: g}))
 	for i := range 100 { // so that it is copied
 		x := newTask(2+i, "")
 		must(t, j.commitNow(Op{Accepted: &x}))
@@ -290,7 +290,7 @@ func TestAGraveStandsForItsTaskUntilItIsForgotten(t *testing.T) {
 	}
 	closeNow(t, j)
 	j = open(t, dir, o)
-	if found := all(t, j); len(found) != 1 || found[0].Task != nil || found[0].Ended != nil || found[0].Events != nil || !reflect.DeepEqual(found[0].Grave, g) {
+	if found := all(t, j); len(found) != 1 || found[0].Task != nil || found[0].Ended != nil || found[0].Events != nil || !reflect.DeepEqual(found[0].Tombstone, g) {
 		t.Errorf("%+v", found)
 	}
 	must(t, j.commitNow(Op{Submitted: a.Submitted, Forget: true}))

@@ -21,15 +21,15 @@ const (
 // Op is one change. One of its fields beside Submitted is set. What they refer to must
 // not change once it has been appended.
 type Op struct {
-	// Submitted says which task Progress, Ended, Events, Grave and Forget mean.
+	// Submitted says which task Progress, Ended, Events, Tombstone and Forget mean.
 	Submitted time.Time
 	Accepted  *Accepted
 	Progress  *Progress
 	Ended     *Ended
 	Events    *Events
-	// Grave is what remains of the task, which is forgotten but for that.
-	Grave *Grave
-	// Forget forgets the task and its Grave, or the Batch beside it with its Gone.
+	// Tombstone is what remains of the task, which is forgotten but for that.
+	Tombstone *Tombstone
+	// Forget forgets the task and its Tombstone, or the Batch beside it with its Gone.
 	Forget bool
 	Batch  *Batch
 	Gone   *Gone
@@ -82,8 +82,8 @@ type Ended struct {
 	Start uint64
 }
 
-// Grave is what is kept of a task whose result had to make room before its time.
-type Grave struct {
+// Tombstone is what is kept of a task whose result had to make room before its time.
+type Tombstone struct {
 	ID    task.ID
 	Owner uint32
 	// Key is its idempotency key.
@@ -147,8 +147,8 @@ type Saved struct {
 	Accepted
 	Progress *Progress
 	Ended    *Ended
-	// Grave is set alone.
-	Grave *Grave
+	// Tombstone is set alone.
+	Tombstone *Tombstone
 	// Events are its event log but for the result, Chunk the number of the last chunk.
 	Events []*task.Event
 	Chunk  uint32
@@ -163,8 +163,8 @@ func (o *Op) stamp(start uint64) {
 		o.Progress.Start = start
 	case o.Ended != nil:
 		o.Ended.Start = start
-	case o.Grave != nil:
-		o.Grave.Start = start
+	case o.Tombstone != nil:
+		o.Tombstone.Start = start
 	}
 }
 
@@ -180,8 +180,8 @@ func (o *Op) size() int64 {
 	if o.Events != nil {
 		n += int64(o.Events.size())
 	}
-	if o.Grave != nil {
-		n += int64(len(o.Grave.Key))
+	if o.Tombstone != nil {
+		n += int64(len(o.Tombstone.Key))
 	}
 	if o.Batch != nil {
 		n += int64(24 * len(o.Batch.Joined))

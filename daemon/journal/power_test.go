@@ -120,8 +120,8 @@ func (w *world) check() {
 // state tells the states of a task apart; "" is that of one that is not there.
 func state(s *Saved) string {
 	switch {
-	case s.Grave != nil && s.Task == nil && s.Ended == nil && s.Progress == nil:
-		return "grave " + s.Grave.Key + ";"
+	case s.Tombstone != nil && s.Task == nil && s.Ended == nil && s.Progress == nil:
+		return "tombstone " + s.Tombstone.Key + ";"
 	case s.Task == nil:
 		return "nothing of it but its progress or its end;"
 	case s.Ended != nil:
@@ -180,7 +180,7 @@ func (w *world) act(t *rapid.T) {
 	x := w.tales[stamp]
 	o, step := Op{Submitted: time.Unix(0, stamp)}, ""
 	change := rapid.IntRange(0, 6).Draw(t, "change")
-	if strings.HasPrefix(x.steps[len(x.steps)-1], "grave") {
+	if strings.HasPrefix(x.steps[len(x.steps)-1], "tombstone") {
 		change = 0
 	}
 	switch change {
@@ -188,7 +188,7 @@ func (w *world) act(t *rapid.T) {
 		o.Forget = true
 	case 6:
 		key := fmt.Sprint("key ", len(x.steps))
-		step, x.log, o.Grave = "grave "+key, story{}, &Grave{ID: x.accepted.Task.ID, Owner: 7, Key: key, At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
+		step, x.log, o.Tombstone = "tombstone "+key, story{}, &Tombstone{ID: x.accepted.Task.ID, Owner: 7, Key: key, At: epoch, Until: epoch.Add(time.Hour), Uptime: 5}
 	case 4, 5:
 		step, o.Events = x.base, x.log.tell(rapid.IntRange(1, 20).Draw(t, "events"), rapid.IntRange(0, 4).Draw(t, "whole") == 0)
 	case 1:

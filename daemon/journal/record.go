@@ -50,7 +50,7 @@ const (
 	// kindClosed is a mark, and the last record of a journal that was closed in order.
 	kindClosed
 	// Since format 4.
-	kindGrave
+	kindTombstone
 	kindGone
 	kinds
 
@@ -58,7 +58,7 @@ const (
 )
 
 // ofTask: its key is a task's time of submission.
-func (k kind) ofTask() bool { return k <= kindEvents || k == kindGrave }
+func (k kind) ofTask() bool { return k <= kindEvents || k == kindTombstone }
 
 // ofBatch: its key is a batch's id.
 func (k kind) ofBatch() bool { return k == kindBatch || k == kindForgetBatch || k == kindGone }
@@ -83,8 +83,8 @@ func (o *Op) kind() kind {
 		return kindBatch
 	case o.Gone != nil:
 		return kindGone
-	case o.Grave != nil:
-		return kindGrave
+	case o.Tombstone != nil:
+		return kindTombstone
 	case o.Forget:
 		return kindForget
 	}
@@ -134,8 +134,8 @@ func (o *Op) appendPayload(b []byte) []byte {
 		return append(b, key.batch[:]...)
 	case kindGone:
 		return o.Gone.encode(append(b, key.batch[:]...))
-	case kindGrave:
-		return o.Grave.encode(binary.BigEndian.AppendUint64(b, uint64(key.stamp)))
+	case kindTombstone:
+		return o.Tombstone.encode(binary.BigEndian.AppendUint64(b, uint64(key.stamp)))
 	}
 	return encodeSchedules(b, o.Schedules)
 }

@@ -52,9 +52,9 @@ func (l *log) saved() (map[int64]*Saved, error) {
 			s.Progress, err = decodeProgress(r.message)
 		case kindEnded:
 			s.Ended, err = decodeEnded(r.message)
-		case kindGrave:
+		case kindTombstone:
 			s.Submitted = timeOf(r.key.stamp)
-			s.Grave, err = decodeGrave(r.message)
+			s.Tombstone, err = decodeTombstone(r.message)
 		case kindEvents:
 			var more []*task.Event
 			more, err = decodeEvents(r.message)

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"iter"
-	"maps"
 	"slices"
 
 	"cpulb/daemon/api"
@@ -18,10 +17,8 @@ type Batch struct {
 	owner uint32
 	// counts holds the accepted tasks by status, gone those of them that would outlive
 	// the daemon and are no longer stored; kept is how many still are.
-	counts, gone []int
+	counts, gone tally
 	kept         int
-	// joined are those that are stored and had been submitted before.
-	joined map[*Record]struct{}
 	// noted: the journal has something of it beside its tasks.
 	noted bool
 	// ended are those that have, in that order, without a record where one is no longer
@@ -32,6 +29,9 @@ type Batch struct {
 	changed chan struct{}
 }
 
+// tally counts tasks by status, of which there are fewer.
+type tally [8]int32
+
 // place is one in the order in which the tasks of a batch have ended. It is that of their
 // end numbers, but for some that were told a little later.
 type place struct {
@@ -39,14 +39,19 @@ type place struct {
 	record *Record
 }
 
-// MostFurther is in how many batches a task may be beside the one that it came with first.
-const MostFurther = 16
+const (
+	// MostFurther is in how many batches a task may be beside the one that it came with
+	// first.
+	MostFurther = 16
+	// batchBytes is about what one of these takes if it has no other task.
+	batchBytes = 256
+)
 
 // batch returns the batch with this id, made if need be.
 func (s *Store) batch(id task.ID, owner uint32) *Batch {
 	b := s.batches[id]
 	if b == nil {
-		b = &Batch{id: id, owner: owner, counts: make([]int, len(s.counts)), gone: make([]int, len(s.counts))}
+		b = &Batch{id: id, owner: owner}
 		s.batches[id] = b
 	}
 	return b
@@ -70,17 +75,16 @@ func (s *Store) MayJoin(r *Record) bool { return len(s.further[r]) < MostFurther
 func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
 	b := s.batch(id, all[0].Owner)
 	for _, r := range all {
-		if b.has(r) {
+		if s.has(b, r) {
 			continue
 		}
-		if b.joined == nil {
-			b.joined = map[*Record]struct{}{}
-		}
-		b.joined[r] = struct{}{}
 		s.further[r] = append(s.further[r], b)
 		b.count(r)
 		if r.result != nil {
 			b.ends(r)
+		}
+		if r.kept != nil && !r.kept.isLog {
+			s.kept.grow(r.kept, batchBytes)
 		}
 	}
 	b.sort()
@@ -92,10 +96,9 @@ func (b *Batch) count(r *Record) {
 	b.counts[r.status]++
 }
 
-// has reports whether r is a member.
-func (b *Batch) has(r *Record) bool {
-	_, joined := b.joined[r]
-	return joined || r.batch == b
+// has reports whether r is a member of b.
+func (s *Store) has(b *Batch, r *Record) bool {
+	return r.batch == b || slices.Contains(s.further[r], b)
 }
 
 // sort brings those that have ended into the order of their ends. Nobody reads them yet.
@@ -138,7 +141,7 @@ func (s *Store) Member(r *Record, id task.ID) bool {
 // there is none.
 func (s *Store) Same(all []*Record) *Batch {
 	for b := range s.batchesOf(all[0]) {
-		if b.total() == len(all) && !slices.ContainsFunc(all, func(r *Record) bool { return !b.has(r) }) {
+		if b.total() == len(all) && !slices.ContainsFunc(all, func(r *Record) bool { return !s.has(b, r) }) {
 			return b
 		}
 	}
@@ -157,7 +160,6 @@ func (s *Store) part(r *Record, counted bool) (left []*Batch) {
 		case !r.Volatile:
 			b.gone[r.status]++
 		}
-		delete(b.joined, r)
 		if b.kept--; b.kept == 0 {
 			delete(s.batches, b.id)
 		}
@@ -215,8 +217,8 @@ func (s *Store) RestoreBatch(id task.ID, owner uint32, gone map[task.Status]int,
 	}
 	b.noted = true
 	for status, n := range gone {
-		b.gone[status] += n
-		b.counts[status] += n
+		b.gone[status] += int32(n)
+		b.counts[status] += int32(n)
 	}
 	return true
 }
@@ -249,28 +251,16 @@ func (b *Batch) Gone() map[task.Status]int {
 	gone := map[task.Status]int{}
 	for status, n := range b.gone {
 		if n > 0 {
-			gone[task.Status(status)] = n
+			gone[task.Status(status)] = int(n)
 		}
 	}
 	return gone
 }
 
-// Joined returns the stamps of those that had been submitted before, in order.
-func (b *Batch) Joined() []int64 {
-	var all []int64
-	for r := range maps.Keys(b.joined) {
-		if !r.Volatile {
-			all = append(all, r.stamp)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
 // total is how many tasks were accepted.
 func (b *Batch) total() (n int) {
 	for _, count := range b.counts {
-		n += count
+		n += int(count)
 	}
 	return n
 }
@@ -289,7 +279,7 @@ func (b *Batch) done() bool {
 func (b *Batch) View() api.BatchView {
 	v := api.BatchView{ID: b.id, Tasks: map[string]int{}, Total: b.total(), Done: b.done()}
 	for _, s := range task.Statuses() {
-		v.Tasks[s.String()] = b.counts[s]
+		v.Tasks[s.String()] = int(b.counts[s])
 	}
 	return v
 }

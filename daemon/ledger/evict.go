@@ -16,7 +16,7 @@ func (s *Store) keep(r *Record, uptime time.Duration) *kept {
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r), age: r.end}
+	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end}
 	s.kept.add(k)
 	return k
 }
@@ -33,7 +33,7 @@ func weight(r *Record) int64 {
 // waits counts the events of r, which waits for another attempt after one, as what is
 // kept; runs does not any more, as they are within the limits of its slot again.
 func (s *Store) waits(r *Record) {
-	if r.log == nil || s.kept.logs[r] != nil {
+	if r.log == nil || r.kept != nil {
 		return
 	}
 	s.waited++
@@ -42,8 +42,8 @@ func (s *Store) waits(r *Record) {
 
 // runs is explained at waits.
 func (s *Store) runs(r *Record) {
-	if k := s.kept.logs[r]; k != nil {
-		s.kept.take(k)
+	if r.kept != nil {
+		s.kept.take(r.kept)
 	}
 }
 
@@ -52,10 +52,10 @@ type Evicted struct {
 	Records []*Record
 	// Batches are those of which they were.
 	Batches map[*Batch]struct{}
-	// Graves are those of Records that had to make room before their time, by stamp.
-	Graves map[int64]*Grave
-	// Forgotten are earlier Graves that are not remembered any more.
-	Forgotten []*Grave
+	// Tombstones are those of Records that had to make room before their time, by stamp.
+	Tombstones map[int64]*Tombstone
+	// Forgotten are earlier Tombstones that are not remembered any more.
+	Forgotten []*Tombstone
 	// Trimmed are tasks that wait and have lost their events.
 	Trimmed []*Record
 }
@@ -71,10 +71,10 @@ func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
 	for k := s.kept.expired(uptime); k != nil; k = s.kept.expired(uptime) {
 		s.evict(k, nil, gone)
 	}
-	gone.Forgotten = append(gone.Forgotten, s.graves.expire(uptime)...)
+	gone.Forgotten = append(gone.Forgotten, s.tombstones.expire(uptime)...)
 	for k := s.kept.pressed(s.bounds); k != nil; k = s.kept.pressed(s.bounds) {
 		if !k.isLog {
-			s.evict(k, graveOf(k), gone)
+			s.evict(k, tombstoneOf(k), gone)
 			continue
 		}
 		s.kept.take(k)
@@ -84,7 +84,7 @@ func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
 }
 
 // evict drops a Result. g is what remains of it; nil: it had its time.
-func (s *Store) evict(k *kept, g *Grave, gone *Evicted) {
+func (s *Store) evict(k *kept, g *Tombstone, gone *Evicted) {
 	r := k.record
 	s.kept.take(k)
 	s.remove(r)
@@ -96,23 +96,23 @@ func (s *Store) evict(k *kept, g *Grave, gone *Evicted) {
 	}
 	gone.Records = append(gone.Records, r)
 	if g == nil {
-		g = &Grave{ID: r.Task.ID, Owner: r.Owner}
+		g = &Tombstone{ID: r.Task.ID, Owner: r.Owner}
 	} else {
-		if gone.Graves == nil {
-			gone.Graves = map[int64]*Grave{}
+		if gone.Tombstones == nil {
+			gone.Tombstones = map[int64]*Tombstone{}
 		}
-		gone.Graves[r.stamp] = g
+		gone.Tombstones[r.stamp] = g
 	}
-	gone.Forgotten = append(gone.Forgotten, s.graves.bury(g)...)
+	gone.Forgotten = append(gone.Forgotten, s.tombstones.add(g)...)
 }
 
-// NextEviction returns at what uptime the next Result or Grave is too old; false if there
+// NextEviction returns at what uptime the next Result or Tombstone is too old; false if there
 // is none.
 func (s *Store) NextEviction() (at time.Duration, ok bool) {
 	if s.kept.byExpiry.len() > 0 {
 		at, ok = s.kept.byExpiry.first().expires, true
 	}
-	if until, some := s.graves.next(); some && (!ok || until < at) {
+	if until, some := s.tombstones.next(); some && (!ok || until < at) {
 		at, ok = until, true
 	}
 	return at, ok

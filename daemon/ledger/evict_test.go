@@ -119,7 +119,7 @@ func TestRoomIsMadeByTheOldestOfWhoHasMost(t *testing.T) {
 				pressed := count > int64(b.Max) && mayGo(one, k) || bytes > b.MaxBytes && mayGo(size, k) || k.bytes > b.MaxBytes
 				if expired := k.expires <= at; !expired && !pressed {
 					t.Fatalf("owner %d: one of %d bytes went before its time and turn", r.Owner, k.bytes)
-				} else if g := gone.Graves[r.Stamp()]; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != r.Owner) {
+				} else if g := gone.Tombstones[r.Stamp()]; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != r.Owner) {
 					t.Fatalf("expired: %v, and it leaves %+v", expired, g)
 				}
 				kept = slices.Delete(kept, i, i+1)
@@ -156,7 +156,7 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 1, MaxBytes: 1 << 20})
 	first, _ := endedOf(t, s, 1, 0, &task.Extras{IdempotencyKey: "once"})
 	_, gone := endedOf(t, s, 1, 0, nil)
-	g := gone.Graves[first.Stamp()]
+	g := gone.Tombstones[first.Stamp()]
 	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || s.Pressed(1, first.Task.ID, "") != g || s.Pressed(1, task.NewID(), "once") != g {
 		t.Fatalf("it leaves %+v", g)
 	}
@@ -200,9 +200,9 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	id := task.NewID()
 	for owner := range uint32(3) {
-		s.RestoreGrave(&ledger.Grave{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
+		s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
 	}
-	if gone := s.RestoreGrave(&ledger.Grave{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
+	if gone := s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
 		t.Errorf("%+v went for a later one", gone)
 	}
 	for owner := range uint32(4) {
@@ -213,7 +213,7 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	}
 	r := add(s, plain())
 	if r.Stamp() <= 9 {
-		t.Error("a new task has the stamp of a grave")
+		t.Error("a new task has the stamp of a tombstone")
 	}
 }
 
@@ -265,6 +265,9 @@ func TestATaskIsInSoManyBatchesAndNoMore(t *testing.T) {
 	}
 	if s.MayJoin(r) {
 		t.Error("it may be in one more")
+	}
+	if s.Bytes() < 100*ledger.MostFurther {
+		t.Errorf("%d bytes are counted", s.Bytes())
 	}
 	s.Evict(uptime + time.Hour)
 	for _, id := range ids {

@@ -13,8 +13,6 @@ type keeping struct {
 	// byExpiry has Results, what expires first in front; byBytes and byCount who has most.
 	byExpiry         ranked[*kept]
 	byBytes, byCount ranked[*holding]
-	// logs are those of tasks that wait.
-	logs map[*Record]*kept
 }
 
 // holding is what one caller has of it.
@@ -39,7 +37,7 @@ type kept struct {
 }
 
 func newKeeping() keeping {
-	return keeping{owners: map[uint32]*holding{}, logs: map[*Record]*kept{},
+	return keeping{owners: map[uint32]*holding{},
 		byExpiry: ranked[*kept]{less: func(a, b *kept) bool { return a.expires < b.expires }, place: func(k *kept) *int { return &k.inExpiry }},
 		byBytes:  ranked[*holding]{less: func(a, b *holding) bool { return a.bytes > b.bytes }, place: func(h *holding) *int { return &h.inBytes }},
 		byCount:  ranked[*holding]{less: func(a, b *holding) bool { return a.results.len() > b.results.len() }, place: func(h *holding) *int { return &h.inCount }}}
@@ -66,25 +64,21 @@ func (x *keeping) add(k *kept) {
 		x.byCount.add(h)
 	}
 	h.of(k).add(k)
-	if k.isLog {
-		x.logs[k.record] = k
-	} else {
+	if k.record.kept = k; !k.isLog {
 		x.count++
 		x.byExpiry.add(k)
 	}
-	x.grow(h, k.bytes)
+	x.counted(h, k.bytes)
 }
 
 func (x *keeping) take(k *kept) {
 	h := x.owners[k.record.Owner]
 	h.of(k).take(k)
-	if k.isLog {
-		delete(x.logs, k.record)
-	} else {
+	if k.record.kept = nil; !k.isLog {
 		x.count--
 		x.byExpiry.take(k)
 	}
-	x.grow(h, -k.bytes)
+	x.counted(h, -k.bytes)
 	if h.results.len() == 0 && h.logs.len() == 0 {
 		x.byBytes.take(h)
 		x.byCount.take(h)
@@ -92,7 +86,13 @@ func (x *keeping) take(k *kept) {
 	}
 }
 
-func (x *keeping) grow(h *holding, bytes int64) {
+// grow counts so much more for k.
+func (x *keeping) grow(k *kept, bytes int64) {
+	k.bytes += bytes
+	x.counted(x.owners[k.record.Owner], bytes)
+}
+
+func (x *keeping) counted(h *holding, bytes int64) {
 	x.bytes += bytes
 	h.bytes += bytes
 	x.byBytes.moved(h)

@@ -384,5 +384,5 @@ func TestARefusedTaskOfABatchIsNotCounted(t *testing.T) {
 	}
 }
 
-// anybody's graves are visible.
+// anybody's tombstones are visible.
 func anybody(uint32) bool { return true }

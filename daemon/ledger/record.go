@@ -58,10 +58,12 @@ type Record struct {
 	// marked is the first part of its cursors, which never goes back, see Mark.
 	marked   uint32
 	watchers watchers
-	result   *task.Result  // which does not change
-	done     chan struct{} // made when somebody waits; closed at the end
-	phase    Phase
-	status   task.Status
+	// kept is how its Result, or while it waits again its log, is kept; nil if neither is.
+	kept   *kept
+	result *task.Result  // which does not change
+	done   chan struct{} // made when somebody waits; closed at the end
+	phase  Phase
+	status task.Status
 }
 
 // Phase returns where it is.

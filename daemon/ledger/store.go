@@ -49,10 +49,10 @@ type Store struct {
 	stamp int64
 	kept  keeping
 	// waited numbers the logs that were ever kept for tasks that wait.
-	waited   uint64
-	graves   graves
-	counts   []int // of the tasks by status
-	put, got uint64
+	waited     uint64
+	tombstones tombstones
+	counts     []int // of the tasks by status
+	put, got   uint64
 }
 
 // placed is a place in the order of submission.
@@ -70,7 +70,7 @@ type ownKey struct {
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
 	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
-		further: map[*Record][]*Batch{}, kept: newKeeping(), graves: newGraves(), counts: make([]int, len(task.Statuses()))}
+		further: map[*Record][]*Batch{}, kept: newKeeping(), tombstones: newTombstones(), counts: make([]int, len(task.Statuses()))}
 }
 
 // SetBounds changes the bounds, for the next Evict.
@@ -143,7 +143,7 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 	batches := slices.Collect(s.batchesOf(r))
 	// r itself may go, if it is too large; who waits for it has it all the same.
 	if k := s.ended(r, res, uptime); k.bytes > s.bounds.MaxBytes {
-		s.evict(k, graveOf(k), &gone) // and not all else that its owner has
+		s.evict(k, tombstoneOf(k), &gone) // and not all else that its owner has
 	}
 	s.evictAll(uptime, &gone)
 	if r.done != nil {
@@ -277,7 +277,7 @@ func (s *Store) Find(id task.ID, visible func(owner uint32) bool) (*Record, erro
 	if r, ok := s.tasks[id]; ok {
 		return r, nil
 	}
-	if s.graves.buried(id, visible) {
+	if s.tombstones.has(id, visible) {
 		return nil, fmt.Errorf("%w: %s", task.ErrEvicted, id)
 	}
 	return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)

@@ -322,10 +322,10 @@ func nanos(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0
-	case t.Year() < 1970:
-		return 1
 	case t.Year() > 2200:
 		return math.MaxInt64
+	case t.Year() < 1970:
+		return 1
 	}
-	return t.UnixNano()
+	return max(1, t.UnixNano())
 }

@@ -320,6 +320,17 @@ func TestItemsWaitForTheirTimeAndThenComeInOrder(t *testing.T) {
 	}
 }
 
+func TestAnExpiryLongAgoIsOne(t *testing.T) {
+	for _, long := range []time.Time{time.Unix(0, 0), time.Unix(0, 1), time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(1500, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		b := newBench(t, queue.Options{})
+		b.must("past", queue.Entry{Times: queue.Times{ExpiresAt: long}})
+		b.pops("-")
+		if b.items["past"].Place() != queue.Expired {
+			t.Errorf("it does not expire at %s", long)
+		}
+	}
+}
+
 func TestWhatIsNotPoppedInTimeExpires(t *testing.T) {
 	b := newBench(t, queue.Options{})
 	b.must("ready", queue.Entry{Times: queue.Times{ExpiresAt: at(5)}})

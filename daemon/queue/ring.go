@@ -37,6 +37,10 @@ func (r *ring[E]) part(s *seat[E]) {
 
 // pass makes s the last whose turn it is.
 func (r *ring[E]) pass(s *seat[E]) {
+	if r.turn == s {
+		r.turn = s.next
+		return
+	}
 	r.part(s)
 	r.join(s)
 }

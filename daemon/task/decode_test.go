@@ -176,6 +176,8 @@ var badTasks = []struct{ name, value, said string }{
 	{"priority", `"5"`, "must be a whole number, not a string"},
 	{"timeout", `30`, `must be a duration string such as "30s", not a number`},
 	{"timeout", `"30"`, `"30" is not a duration`},
+	{"timeout", `"0.0000000001s"`, `"0.0000000001s" is less than a nanosecond`},
+	{"timeout", `"9999999999h"`, `is not a duration`},
 	{"timeout", `"-1s"`, "negative"},
 	{"timeout", `"1000000h"`, "is more than"},
 	{"expires_at", `"tomorrow"`, "RFC 3339"},

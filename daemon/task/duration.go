@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"time"
@@ -32,6 +33,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
 		return fmt.Errorf(`%.64q is not a duration such as "30s" or "1m30s"`, text)
+	}
+	if v == 0 && bytes.ContainsAny(text, "123456789") { // 0 stands for none
+		return fmt.Errorf("%.64q is less than a nanosecond", text)
 	}
 	*d = Duration(v)
 	return nil

@@ -28,20 +28,37 @@ var ErrClosed = errors.New("outbox is closed")
 // copying it.
 const TakenOver = 64 << 10
 
+// Budget is what bounds several outboxes together. Its methods do not block and call no
+// Outbox.
+type Budget interface {
+	// Take takes n bytes, or reports that there is no room for them.
+	Take(n int64) bool
+	// Give gives n bytes back.
+	Give(n int64)
+}
+
+// free is how much of each Outbox is beside its Budget: a few lines that wait for a
+// moment do not depend on what others hold.
+const free = 16 << 10
+
 // Outbox queues bytes for one connection. It is safe for concurrent use.
 type Outbox struct {
 	conn *rawio.Conn
 	max  int
 
-	mu      sync.Mutex
-	queue   net.Buffers
-	open    bool // the last buffer of queue is ours to append to
-	queued  int
-	corks   int
-	writing bool
-	closed  bool
-	err     error // that ended writing
-	idle    *sync.Cond
+	mu     sync.Mutex
+	queue  net.Buffers
+	open   bool // the last buffer of queue is ours to append to
+	queued int
+	// held is what the queued buffers take: one that is written in part is there as a
+	// whole. taken is how much of the budget that is.
+	held, taken int64
+	budget      Budget
+	corks       int
+	writing     bool
+	closed      bool
+	err         error // that ended writing
+	idle        *sync.Cond
 }
 
 // New returns an Outbox for conn, which holds at most max bytes; 0 means without
@@ -52,13 +69,18 @@ func New(conn *rawio.Conn, max int) *Outbox {
 	return o
 }
 
+// Share has o take from b, for what waits beyond a few KiB: Write returns ErrFull also
+// where b has no room. It is called before the first Write.
+func (o *Outbox) Share(b Budget) { o.budget = b }
+
 // Write queues bufs in order, as one unit. A buffer of TakenOver bytes or more
 // becomes the Outbox's own and must not be changed; smaller ones are copied. It
 // returns ErrFull, ErrClosed or the error that ended writing, which stays for ever.
 func (o *Outbox) Write(bufs ...[]byte) error {
-	n := 0
+	n, size := 0, int64(0)
 	for _, b := range bufs {
 		n += len(b)
+		size += weight(len(b))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -68,6 +90,8 @@ func (o *Outbox) Write(bufs ...[]byte) error {
 	case o.closed:
 		return ErrClosed
 	case o.max > 0 && o.queued+n > o.max:
+		return ErrFull
+	case !o.hold(size):
 		return ErrFull
 	}
 	for _, b := range bufs {
@@ -80,12 +104,36 @@ func (o *Outbox) Write(bufs ...[]byte) error {
 	return nil
 }
 
+// weight is about what a buffer of n bytes takes. A small one has room for as much again.
+func weight(n int) int64 {
+	if n >= TakenOver {
+		return int64(n)
+	}
+	return 2 * int64(n)
+}
+
+// hold counts n bytes more, or fewer; false: the budget has no room. o.mu is held.
+func (o *Outbox) hold(n int64) bool {
+	if o.budget != nil {
+		change := max(0, o.held+n-free) - o.taken
+		if change > 0 && !o.budget.Take(change) {
+			return false
+		}
+		if change < 0 {
+			o.budget.Give(-change)
+		}
+		o.taken += change
+	}
+	o.held += n
+	return true
+}
+
 func (o *Outbox) add(b []byte) {
 	last := len(o.queue) - 1
 	switch {
 	case len(b) >= TakenOver:
 		o.queue, o.open = append(o.queue, b), false
-	case o.open && last >= 0 && len(o.queue[last])+len(b) <= TakenOver:
+	case o.open && last >= 0 && len(o.queue[last])+len(b) < TakenOver:
 		o.queue[last] = append(o.queue[last], b...)
 	default:
 		o.queue, o.open = append(o.queue, append(make([]byte, 0, 2*len(b)+64), b...)), true
@@ -116,10 +164,10 @@ func (o *Outbox) kick() {
 	o.writing = true
 	bufs := o.take()
 	o.mu.Unlock()
-	rest, err := o.attempt(bufs)
+	rest, begun, err := o.attempt(bufs)
 	o.mu.Lock()
 	if err == nil && (len(rest) > 0 || len(o.queue) > 0 && o.corks == 0) {
-		go o.drain(rest)
+		go o.drain(rest, begun)
 		return
 	}
 	o.rested(err)
@@ -140,44 +188,63 @@ func (o *Outbox) rested(err error) {
 	}
 	if len(o.queue) == 0 {
 		o.queued = 0
+		o.hold(-o.held)
 	}
 	o.idle.Broadcast()
 }
 
-// attempt writes once without blocking and returns what is left.
-func (o *Outbox) attempt(bufs net.Buffers) (net.Buffers, error) {
+// attempt writes once without blocking and returns what is left, and how much of its
+// first buffer has been written.
+func (o *Outbox) attempt(bufs net.Buffers) (rest net.Buffers, begun int, err error) {
 	n, err := o.conn.TryWrite(bufs)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	o.wrote(n)
+	wrote, done := n, int64(0)
 	for len(bufs) > 0 && n >= len(bufs[0]) {
 		n -= len(bufs[0])
+		done += weight(len(bufs[0]))
 		bufs = bufs[1:]
 	}
 	if len(bufs) > 0 {
 		bufs[0] = bufs[0][n:]
+		begun = n
 	}
-	return bufs, nil
-}
-
-func (o *Outbox) wrote(n int) {
 	o.mu.Lock()
-	o.queued -= n
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	o.queued -= wrote
+	o.hold(-done)
+	return bufs, begun, nil
 }
 
 // portion is how many bytes are written before the room that they took is free
 // again: a reader that is slow, but reads, is not to be taken for one that sleeps.
 const portion = 256 << 10
 
-// drain writes bufs and whatever gathers meanwhile, then ends.
-func (o *Outbox) drain(bufs net.Buffers) {
+// drain writes bufs, of the first of which begun bytes have been written, and whatever
+// gathers meanwhile, then ends.
+func (o *Outbox) drain(bufs net.Buffers, begun int) {
 	for {
-		now, rest := split(bufs, portion)
+		now, rest, part := split(bufs, portion)
+		done := int64(0)
+		for i, b := range now {
+			if i == 0 && !part {
+				done = weight(begun + len(b))
+			} else if !part {
+				done += weight(len(b))
+			}
+		}
 		n, err := now.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
+		if part {
+			begun += int(n)
+		} else {
+			begun = 0
+		}
 		o.mu.Lock()
 		o.queued -= int(n)
+		if err == nil {
+			o.hold(-done)
+		}
 		if bufs = rest; err == nil && len(bufs) == 0 && len(o.queue) > 0 && o.corks == 0 {
 			bufs = o.take()
 		}
@@ -190,19 +257,20 @@ func (o *Outbox) drain(bufs net.Buffers) {
 	}
 }
 
-// split returns the first n bytes of bufs, or a little less, and what follows.
-func split(bufs net.Buffers, n int) (head, rest net.Buffers) {
+// split returns the first n bytes of bufs, or a little less, and what follows. part: what
+// it returns first is part of one buffer.
+func split(bufs net.Buffers, n int) (head, rest net.Buffers, part bool) {
 	for i, b := range bufs {
 		if len(b) <= n {
 			n -= len(b)
 			continue
 		}
 		if i > 0 {
-			return bufs[:i:i], bufs[i:]
+			return bufs[:i:i], bufs[i:], false
 		}
-		return net.Buffers{b[:n]}, append(net.Buffers{b[n:]}, bufs[1:]...)
+		return net.Buffers{b[:n]}, append(net.Buffers{b[n:]}, bufs[1:]...), true
 	}
-	return bufs, nil
+	return bufs, nil, false
 }
 
 // Flush waits until everything queued has been written, writing has failed, or

@@ -83,6 +83,17 @@ func (p *Pool) Take(c Caller, n int64) bool {
 	return true
 }
 
+// TakeAhead is Take for what can't wait: it goes ahead of those who wait.
+func (p *Pool) TakeAhead(c Caller, n int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.fits(c, n) {
+		return false
+	}
+	p.take(c.UID, n)
+	return true
+}
+
 // Force takes n units that are held whether there is room or not, so that they are counted.
 func (p *Pool) Force(c Caller, n int64) {
 	p.mu.Lock()

@@ -1,6 +1,7 @@
 package python
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -197,9 +198,14 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
+// wantData compares the data's text; it has no blanks, which want may have.
 func wantData(t *testing.T, o plugins.Outcome, want string) {
 	t.Helper()
-	if o.Status != task.Completed || string(o.Data) != want {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(want)); err != nil {
+		t.Fatal(err)
+	}
+	if o.Status != task.Completed || string(o.Data) != compact.String() {
 		t.Fatalf("%v %s, %+v; want completed %s", o.Status, o.Data, o.Error, want)
 	}
 }

@@ -97,12 +97,12 @@ func runsPlainScripts(t *testing.T, s runner) {
 	raised := "Traceback (most recent call last):\n  File \"" + script("plain_script_raises.py") + "\", line 2, in <module>\n" +
 		"    raise ValueError(\"at the top\")\nValueError: at the top\n"
 	for _, c := range []struct{ script, params, data, stdout, stderr, failure string }{
-		{"plain_script.py", `{}`, `{"exit_code": 0}`, "[] a sibling __main__ True\n", "", ""},
-		{"plain_script.py", `["0", 1.5]`, `{"exit_code": 0}`, "['0', '1.5'] a sibling __main__ True\n", "", ""},
+		{"plain_script.py", `{}`, `{"exit_code":0}`, "[] a sibling __main__ True\n", "", ""},
+		{"plain_script.py", `["0", 1.5]`, `{"exit_code":0}`, "['0', '1.5'] a sibling __main__ True\n", "", ""},
 		{"plain_script.py", `{"argv": ["3"]}`, "", "['3'] a sibling __main__ True\n", "", "exit: the script ended with exit code 3"},
 		{"plain_script.py", `["no way"]`, "", "['no way'] a sibling __main__ True\n", "no way\n", "exit: the script ended with exit code 1"},
 		{"plain_script_raises.py", `null`, "", "before\n", raised, "exit: the script ended with exit code 1"},
-		{"parses_its_arguments.py", `["--count", "21"]`, `{"exit_code": 0}`, "42\n", "", ""},
+		{"parses_its_arguments.py", `["--count", "21"]`, `{"exit_code":0}`, "42\n", "", ""},
 		{"plain_script.py", `"x"`, "", "", "", "bad_params: params of a plain script are a list of strings and numbers, " +
 			`its arguments, or an object with such a list as "argv"`},
 	} {

@@ -148,7 +148,7 @@ func (p *plainProcess) kill() {
 // outcome says how the script ended. An exception that it has not handled is on its
 // stderr, as the interpreter shows it.
 func (p *plainProcess) outcome(err error, path string) plugins.Outcome {
-	o := plugins.Outcome{Status: task.Completed, Data: json.RawMessage(`{"exit_code": 0}`)}
+	o := plugins.Outcome{Status: task.Completed, Data: json.RawMessage(`{"exit_code":0}`)}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			o = failed("exit", "SystemExit", fmt.Sprintf("the script was ended by a signal: %s", status.Signal()))

@@ -91,7 +91,7 @@ func failuresBlame(t *testing.T, s runner) {
 		{"returns_what_is_named.py", `"alike_in_dataclass"`, "bad_return_value", "TypeError", `data["x"] has two keys`},
 		{"returns_what_is_named.py", `"object_key"`, "bad_return_value", "TypeError", "data has a key of type type"},
 		{"returns_what_is_named.py", `"nan_key"`, "bad_return_value", "TypeError", "data has the key nan"},
-		{"returns_what_is_named.py", `"deep"`, "bad_return_value", "TypeError", "nested too deeply"},
+		{"returns_what_is_named.py", `"deep"`, "bad_return_value", "TypeError", "nested deeper than 1000"},
 		{"returns_what_is_named.py", `"object"`, "bad_return_value", "TypeError", "data is of type object"},
 		{"returns_what_is_named.py", `"tuple_key"`, "bad_return_value", "TypeError", "key of type tuple"},
 		{"returns_what_is_named.py", `"cycle"`, "bad_return_value", "TypeError", `data["self"][0] contains itself`},
@@ -146,8 +146,8 @@ func TestContextTellsOfTheTask(t *testing.T) {
 	k.Labels = map[string]string{"team": "ğ"}
 	k.Attempt, k.Traceparent, k.Timeout = 2, "00-ab-cd-01", time.Hour
 	o := <-s.start(k, newEvents())
-	for _, want := range []string{`"task_id": "task-1"`, `"script_path": "/`, `"task_type": "cpu_bound"`, `"attempt": 2`,
-		`"labels": {"team": "ğ"}`, `"deadline": 1`, `"traceparent": "00-ab-cd-01"`, `"worker": "test-0"`, `"core": `, `"slot": `} {
+	for _, want := range []string{`"task_id":"task-1"`, `"script_path":"/`, `"task_type":"cpu_bound"`, `"attempt":2`,
+		`"labels":{"team":"ğ"}`, `"deadline":1`, `"traceparent":"00-ab-cd-01"`, `"worker":"test-0"`, `"core":`, `"slot":`} {
 		if !strings.Contains(string(o.Data), want) {
 			t.Errorf("%s is not in %s %+v", want, o.Data, o.Error)
 		}

@@ -59,6 +59,7 @@ pool "least" {
 }
 limits {
   body_size     = "1GiB"
+  in_flight     = "4GiB"
   connections   = 5
   watches       = 6
   result_size   = "2MiB"

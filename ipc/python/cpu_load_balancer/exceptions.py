@@ -44,6 +44,7 @@ def from_problem(problem, kind=CPULoadBalancerError):
         text = f"{problem['field']}: {text}"
     if problem.get("allowed"):
         text += f" (allowed: {', '.join(map(str, problem['allowed']))})"
-    if code in ("task_not_found", "batch_not_found", "result_evicted"):
+    unknown = code in ("task_not_found", "batch_not_found", "result_evicted")
+    if unknown and not (kind is SubmissionError and code == "result_evicted"):  # which ran before, and is refused
         kind = TaskNotFoundError
     return kind(text, code)

@@ -15,6 +15,7 @@ UNRUN, RAN = 1, 2  # faults: failures of the runtime and not of the script; how 
 WAKE_SECONDS = 0.05  # until a loop that was told to stop looks again whether it has been interrupted
 
 RUNTIME_FILES = (*OWN_FILES, STDLIB)
+YIELDED_DEPTH = values.MAX_DEPTH - 1  # they become one list
 LAZY = frozenset((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
 
 awaiting = {}  # (slot, seq) -> (loop, asyncio task): what stop() can reach at an await
@@ -132,7 +133,7 @@ class Slot:
         given = []
         try:
             while True:
-                text = values.to_json(next(generator), self.dumps)
+                text = values.to_json(next(generator), self.dumps, YIELDED_DEPTH)
                 context._partial(text)
                 given.append(text)
         except StopIteration as end:
@@ -144,14 +145,14 @@ class Slot:
         given = []
         async with contextlib.aclosing(generator):
             async for value in generator:
-                text = values.to_json(value, self.dumps)
+                text = values.to_json(value, self.dumps, YIELDED_DEPTH)
                 context._partial(text)
                 given.append(text)
         return self.joined(given)
 
     @staticmethod
     def joined(texts):
-        return b"[" + b", ".join(t.encode() if type(t) is str else t for t in texts) + b"]"
+        return b"[" + b",".join(t.encode() if type(t) is str else t for t in texts) + b"]"
 
     def run_loop(self, coroutine, context):
         """What asyncio.run does, within stop()'s reach."""

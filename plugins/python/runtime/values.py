@@ -15,10 +15,11 @@ import sys
 import types
 from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii
 
-from _embedpy import plain_keys
+from _embedpy import deeper, plain_keys
 from cpulb.errors import BadValue, Refusal
 from cpulb.held import json, os
 
+MAX_DEPTH = 1000  # of params and of what is returned; the daemon takes no deeper ones
 MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
 
 # Types with a rule, and what becomes of their values. The first that fits counts.
@@ -85,7 +86,7 @@ def make_encoder(escape=encode_basestring):
     threads that encode the same object at once must not share one.
     """
     markers = {}
-    encode = c_make_encoder(markers, convert, escape, None, ": ", ", ", False, False, False)
+    encode = c_make_encoder(markers, convert, escape, None, ":", ",", False, False, False)
     join = "".join
 
     def dumps(value):
@@ -98,31 +99,74 @@ def make_encoder(escape=encode_basestring):
     return dumps
 
 
-def to_json(value, dumps):
+def to_json(value, dumps, deepest=MAX_DEPTH):
     """JSON text of value, as str when it is ASCII and as UTF-8 bytes otherwise."""
     try:
-        text = dumps(value)
-        if not plain_keys(value):
-            check_keys(value)
+        text = encoded(value, dumps)
+        if not plain_keys(value, deepest):
+            check(value, deepest)
     except BadValue:
         raise
     except Exception as error:  # a rule may run code of the value's own
-        raise BadValue(complaint(value) or str(error)) from None
+        raise BadValue(complaint(value, deepest) or str(error)) from None
     if text.isascii():
         return text
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return make_encoder(encode_basestring_ascii)(value)
+        return encoded(value, make_encoder(encode_basestring_ascii))
+
+
+def encoded(value, dumps):
+    """What dumps makes of value, which the recursion limit may be too low for: it counts each level of a value."""
+    try:
+        return dumps(value)
+    except RecursionError:
+        return encoded_flat(value, dumps)
+
+
+def encoded_flat(value, dumps):
+    """The same without recursion, piece by piece."""
+    pieces, todo = [], [(value, 0)]
+    while todo:
+        item, depth = todo.pop()
+        if depth is None:
+            pieces.append(item)
+        elif item is None or isinstance(item, (str, int, float)):
+            pieces.append(dumps(item))
+        elif not isinstance(item, (dict, list, tuple)):
+            todo.append((convert(item), depth))
+        elif depth == MAX_DEPTH:
+            raise RecursionError("nested too deeply")
+        elif isinstance(item, dict):
+            pairs = [(dumps(key_text(key)) + ":", inner) for key, inner in item.items()]
+            todo.extend(_around("{", pairs, "}", depth + 1))
+        else:
+            todo.extend(_around("[", [("", inner) for inner in item], "]", depth + 1))
+    return "".join(pieces)
+
+
+def _around(opening, pairs, closing, depth):
+    """What encoded_flat has to do for a container, the last first: pieces of text have no depth."""
+    todo = [(closing, None)]
+    for i, (name, inner) in reversed(list(enumerate(pairs))):
+        todo += (inner, depth), ("," + name if i else name, None)
+    return todo + [(opening, None)]
 
 
 def make_decoder():
     """Return a function from JSON text to a value."""
     scan = json.JSONDecoder().scan_once
 
+    def read(text):
+        try:
+            return scan(text, 0)
+        except RecursionError:
+            return deeper(scan, text, 0)
+
     def loads(text):
         try:
-            value, end = scan(text, 0)
+            value, end = read(text)
             if end == len(text):
                 return value
         except StopIteration:
@@ -137,9 +181,9 @@ def make_decoder():
     return loads
 
 
-def check_keys(value):
-    """Raise BadValue if two keys of one dict would be written alike, as 1 and "1"."""
-    for item, path in walk(value, into_arrays=False):
+def check(value, deepest):
+    """Raise BadValue if value is nested deeper than that, or two keys of one dict would be written alike, as 1 and "1"."""
+    for item, path in walk(value, deepest, into_arrays=False):
         if isinstance(item, dict):
             written = set()
             for key in item:
@@ -156,25 +200,24 @@ def key_text(key):
     return json.dumps(key)
 
 
-def complaint(value):
+def complaint(value, deepest):
     """Say where value first stops being JSON, or None if that can't be told."""
     try:
-        for _ in walk(value):
+        for _ in walk(value, deepest):
             pass
     except BadValue as error:
         return str(error)
     return None
 
 
-def walk(value, into_arrays=True):
+def walk(value, deepest, into_arrays=True):
     """Yield everything in value with its path, in order; raise BadValue for what JSON can't hold.
 
     Arrays of plain numbers can be left out: they are large, and have no keys.
     """
-    stack = [(value, "data", ())]
-    deepest = sys.getrecursionlimit()
+    stack = [(value, "data", (), 0)]
     while stack:
-        item, path, outer = stack.pop()
+        item, path, outer, depth = stack.pop()
         yield item, path
         if item is None or isinstance(item, (str, int)):
             continue
@@ -184,12 +227,14 @@ def walk(value, into_arrays=True):
             continue
         if any(item is other for other in outer):
             raise BadValue("%s contains itself" % path)
-        if len(outer) >= deepest:
-            raise BadValue("data is nested too deeply, at %s" % shortened(path))
         if isinstance(item, (dict, list, tuple)):
-            stack.extend(reversed(_inner(item, path, outer + (item,))))
+            if depth == deepest:
+                raise BadValue("data is nested deeper than %d, at %s" % (deepest, shortened(path)))
+            stack.extend(reversed(_inner(item, path, outer + (item,), depth + 1)))
         elif into_arrays or getattr(getattr(item, "dtype", None), "kind", "O") == "O":
-            stack.append((_converted(item, path), path, outer + (item,)))
+            if len(outer) > 2 * MAX_DEPTH:
+                raise BadValue("data is converted without end, at %s" % shortened(path))
+            stack.append((_converted(item, path), path, outer + (item,), depth))
 
 
 def shortened(path):
@@ -204,15 +249,15 @@ def _converted(item, path):
                                   else "can't be converted: %s: %s" % (type(error).__name__, error))) from None
 
 
-def _inner(item, path, outer):
+def _inner(item, path, outer, depth):
     """What item holds, with paths."""
     if not isinstance(item, dict):
-        return [(inner, "%s[%d]" % (path, i), outer) for i, inner in enumerate(item)]
+        return [(inner, "%s[%d]" % (path, i), outer, depth) for i, inner in enumerate(item)]
     pairs = []
     for key, inner in item.items():
         if not (key is None or isinstance(key, (str, int, float))):
             raise BadValue("%s has a key of type %s; JSON's keys are strings" % (path, type(key).__qualname__))
         if isinstance(key, float) and not math.isfinite(key):
             raise BadValue("%s has the key %r, which JSON can't hold" % (path, key))
-        pairs.append((inner, "%s[%s]" % (path, json.dumps(key)), outer))
+        pairs.append((inner, "%s[%s]" % (path, json.dumps(key)), outer, depth))
     return pairs

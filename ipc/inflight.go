@@ -1,0 +1,176 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"cpulb/daemon/access"
+	"cpulb/internal/share"
+)
+
+const (
+	// roomTimeout is how long a request waits for room in its caller's share. Two bodies of
+	// one caller that are half read may wait for each other: whichever has waited for
+	// longer gives up, and the other goes on.
+	roomTimeout = 10 * time.Second
+	// taskBytes is about what a task takes beside what its sender decides, until the
+	// engine has answered.
+	taskBytes = 1 << 10
+)
+
+// hold is what one request has of its caller's share of the bytes in flight.
+type hold struct {
+	pool    *share.Pool
+	caller  share.Caller
+	timeout time.Duration
+	bytes   atomic.Int64
+}
+
+func (s *Server) hold(r *http.Request) *hold { return s.holdFor(peer(r)) }
+
+// holdFor is what a stream has of its caller's share.
+func (s *Server) holdFor(who access.Identity) *hold {
+	return &hold{pool: s.inFlight, caller: s.caller(who), timeout: min(roomTimeout, s.options.StallTimeout)}
+}
+
+func (s *Server) caller(who access.Identity) share.Caller {
+	return share.Caller{UID: who.UID, Whole: s.engine.Administers(who)}
+}
+
+// take takes n bytes if there is room now.
+func (h *hold) take(n int64) bool {
+	if !h.pool.Take(h.caller, n) {
+		return false
+	}
+	h.bytes.Add(n)
+	return true
+}
+
+// wait takes n bytes, which it waits for. The error is for the client.
+func (h *hold) wait(ctx context.Context, n int64) error {
+	if n == 0 || h.take(n) {
+		return nil
+	}
+	patient, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	err := h.pool.Wait(patient, h.caller, n)
+	switch {
+	case err == nil:
+		h.bytes.Add(n)
+		return nil
+	case ctx.Err() != nil: // the client has gone
+		return ctx.Err()
+	}
+	return h.noRoom(n, err)
+}
+
+func (h *hold) noRoom(n int64, err error) error {
+	_, own := h.pool.Used(h.caller.UID)
+	why := "your other requests and streams hold the rest"
+	if errors.Is(err, share.ErrTooLarge) {
+		why = "it never will fit; send less at a time"
+	}
+	return &requestError{code: codeTooManyInFlight,
+		detail: fmt.Sprintf("there is no room for %d bytes more: of the %d of limits.in_flight you have %d, and %s", n, h.pool.Capacity(), own, why)}
+}
+
+// await is wait for as long as it takes, or until ctx is done.
+func (h *hold) await(ctx context.Context, n int64) error {
+	err := h.pool.Wait(ctx, h.caller, n)
+	if err == nil {
+		h.bytes.Add(n)
+	}
+	return err
+}
+
+// force takes n bytes that are there in any case.
+func (h *hold) force(n int64) {
+	h.pool.Force(h.caller, n)
+	h.bytes.Add(n)
+}
+
+// give gives n bytes back.
+func (h *hold) give(n int64) {
+	if n != 0 {
+		h.bytes.Add(-n)
+		h.pool.Give(h.caller.UID, n)
+	}
+}
+
+// end gives back whatever it still has.
+func (h *hold) end() {
+	if n := h.bytes.Swap(0); n != 0 {
+		h.pool.Give(h.caller.UID, n)
+	}
+}
+
+// buffer is text that grows as bytes arrive. It is counted before it grows, and while it
+// is moved it is there twice.
+type buffer struct {
+	hold *hold
+	// most is how large it may get, expected how large its sender says that it will be:
+	// so much is made only when the half of it has come. -1: unknown.
+	most, expected int64
+	text           []byte
+}
+
+// firstBytes is how much room is made for what may be short.
+const firstBytes = 4 << 10
+
+// grow makes room for more. The error is for the client.
+func (b *buffer) grow(ctx context.Context) error {
+	old := int64(cap(b.text))
+	next := min(max(2*old, firstBytes), b.most)
+	if b.expected >= int64(len(b.text)) && b.expected < next {
+		next = b.expected + 1 // one more, by which its end is seen
+	}
+	if err := b.hold.wait(ctx, next); err != nil {
+		return err
+	}
+	b.text = append(make([]byte, 0, next), b.text...)
+	b.hold.give(old)
+	return nil
+}
+
+// write adds p, of which it keeps no more than shows that the text is too long. The error
+// is for the client.
+func (b *buffer) write(ctx context.Context, p []byte) error {
+	p = p[:min(int64(len(p)), b.most-int64(len(b.text)))]
+	for cap(b.text)-len(b.text) < len(p) {
+		if err := b.grow(ctx); err != nil {
+			return err
+		}
+	}
+	b.text = append(b.text, p...)
+	return nil
+}
+
+// readFrom reads all of r, whose errors are for the client.
+func (b *buffer) readFrom(ctx context.Context, r io.Reader) error {
+	for {
+		if len(b.text) == cap(b.text) {
+			if err := b.grow(ctx); err != nil {
+				return err
+			}
+		}
+		n, err := r.Read(b.text[len(b.text):cap(b.text)])
+		b.text = b.text[:len(b.text)+n]
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// free lets the text go.
+func (b *buffer) free() {
+	b.hold.give(int64(cap(b.text)))
+	b.text = nil
+}

@@ -1,0 +1,5 @@
+import nests
+
+
+async def main(params, context):
+    return nests.main(params, context)
