@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
@@ -184,13 +185,22 @@ func (e *Engine) committed(all []*admission, err error) {
 	case errors.Is(err, journal.ErrClosed):
 		err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
 	case err != nil:
-		err = fmt.Errorf("%w: %w", task.ErrNoSpace, err)
+		err = fmt.Errorf("%w: %w", task.ErrNoSpace, told(err))
 	}
 	e.do(func(fx *effects.List) {
 		for _, a := range all {
 			e.arrive(a, err, fx)
 		}
 	})
+}
+
+// told is what of an error of the journal callers are told: not where it lies.
+func told(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return errors.New("the daemon's log says why")
 }
 
 // arrive accepts a task and dispatches it, or refuses it with err.

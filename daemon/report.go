@@ -92,6 +92,7 @@ func (e *Engine) inputQueueLocked() api.Component {
 	case size*100 >= capacity*nearlyFull:
 		c.Health, c.Reason = api.Degraded, fmt.Sprintf("the queue is over %d%% full", nearlyFull)
 	}
+	c.PublicReason = c.Reason
 	return c
 }
 
@@ -119,23 +120,25 @@ func (e *Engine) journalStatusLocked(s journal.Stats) api.Component {
 	c := api.Component{Health: e.healthLocked(), Metrics: map[string]any{"sync": e.config.Load().Journal.Sync}}
 	if e.journal == nil {
 		c.Metrics["sync"], c.Reason = "off", "nothing outlives the daemon"
+		c.PublicReason = c.Reason
 		return c
 	}
 	c.Metrics["waiting"], c.Metrics["waiting_bytes"] = s.Waiting, s.WaitingBytes
 	c.Metrics["commits"], c.Metrics["bytes"] = s.Commits, s.Bytes
 	c.Metrics["last_commit_seconds"] = s.LastCommit.Seconds()
-	var reasons []string
+	var reasons, public []string
 	if s.Failing != nil {
-		reasons = append(reasons, "nothing can be committed: "+s.Failing.Error())
+		reasons, public = append(reasons, "nothing can be committed: "+s.Failing.Error()), append(public, "nothing can be committed")
 	}
 	if e.overfull() {
-		reasons = append(reasons, overfullReason(s.WaitingBytes))
+		reasons, public = append(reasons, overfullReason(s.WaitingBytes)), append(public, overfullReason(s.WaitingBytes))
 	}
 	if reasons == nil && s.LastCommit > slowCommit {
 		reasons = append(reasons, "the last commit took "+s.LastCommit.Round(time.Millisecond).String())
+		public = reasons
 	}
 	if c.Health == api.Healthy && reasons != nil {
-		c.Health, c.Reason = api.Degraded, strings.Join(reasons, "; ")
+		c.Health, c.Reason, c.PublicReason = api.Degraded, strings.Join(reasons, "; "), strings.Join(public, "; ")
 	}
 	return c
 }
@@ -156,8 +159,8 @@ func (e *Engine) processPoolLocked(reports []fleet.Report) api.Component {
 		unfit += p.Unfit()
 		poisoned += p.Poisoned()
 	}
-	if reason := fleet.Degraded(reports); c.Health == api.Healthy && reason != "" {
-		c.Health, c.Reason = api.Degraded, reason
+	if reason, public := fleet.Degraded(reports); c.Health == api.Healthy && reason != "" {
+		c.Health, c.Reason, c.PublicReason = api.Degraded, reason, public
 	}
 	c.Metrics = map[string]any{"total_workers": total, "cpu_workers": cpu, "io_workers": io,
 		"active_threads": active, "workers": fleet.Statuses(reports),

@@ -305,7 +305,7 @@ func (e *Engine) scheduleLocked(s *schedule.Schedule, next time.Time) api.Schedu
 	known := e.plan.State(o.Name)
 	status := api.ScheduleStatus{Name: o.Name, Cron: o.Cron, TimeZone: o.TimeZone, Overlap: string(o.Overlap), CatchUp: string(o.CatchUp),
 		Next: timeOrNil(next), Last: timeOrNil(known.LastAt), Skipped: known.Skipped, Missed: len(known.Missed),
-		RefusedAt: timeOrNil(known.RefusedAt), RefusedReason: known.Reason}
+		RefusedAt: timeOrNil(known.RefusedAt), RefusedReason: known.Reason, Owner: e.recurring[s].owner}
 	if id := task.ID(known.Last); e.store.Get(id) != nil {
 		status.LastTask = &id
 	}

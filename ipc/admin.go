@@ -34,7 +34,15 @@ func (s *Server) getSchedules(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]api.ScheduleStatus{"schedules": s.engine.Schedules()}, nil)
+	all := s.engine.Schedules()
+	if who := peer(r); !s.administers(r) {
+		for i := range all {
+			if all[i].Owner != who.UID || who.UID == s.overflow {
+				all[i] = all[i].Public()
+			}
+		}
+	}
+	s.answer(w, http.StatusOK, map[string][]api.ScheduleStatus{"schedules": all}, nil)
 }
 
 func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +50,13 @@ func (s *Server) getExecutors(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]api.ExecutorStatus{"executors": s.engine.Executors()}, nil)
+	all := s.engine.Executors()
+	if !s.administers(r) {
+		for i := range all {
+			all[i] = all[i].Public()
+		}
+	}
+	s.answer(w, http.StatusOK, map[string][]api.ExecutorStatus{"executors": all}, nil)
 }
 
 func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -13,20 +14,26 @@ import (
 const excuseTimeout = 2 * time.Second
 
 // Excuse answers whoever connects to l, until ctx is done, that the daemon can't start
-// and why. It closes l.
-func Excuse(ctx context.Context, l net.Listener, why string) {
-	p := problemFor(&requestError{code: codeNotReady, detail: "the daemon can't start: " + why})
-	text, err := json.Marshal(p)
-	if err != nil {
-		text = nil // a struct of strings is always JSON
+// because of what, and root also why. It closes l.
+func Excuse(ctx context.Context, l net.Listener, what, why string) {
+	p := problemFor(&requestError{code: codeNotReady, detail: "the daemon can't start: " + what})
+	forAll, all := json.Marshal(p)
+	p.Detail += ": " + why
+	forRoot, root := json.Marshal(p)
+	if all != nil || root != nil {
+		forAll, forRoot = nil, nil // a struct of strings is always JSON
 	}
-	server := &http.Server{ReadTimeout: excuseTimeout, WriteTimeout: excuseTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := &http.Server{ReadTimeout: excuseTimeout, WriteTimeout: excuseTimeout, ConnContext: withRoot, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", problemType)
 		h.Set("Connection", "close")
 		h.Set("Retry-After", "5")
 		w.WriteHeader(p.Status)
-		_, _ = w.Write(text)
+		if isRoot, _ := r.Context().Value(peerKey{}).(bool); isRoot {
+			_, _ = w.Write(forRoot)
+		} else {
+			_, _ = w.Write(forAll)
+		}
 	})}
 	served := make(chan struct{})
 	go func() {
@@ -38,4 +45,15 @@ func Excuse(ctx context.Context, l net.Listener, why string) {
 	defer cancel()
 	_ = server.Shutdown(last)
 	<-served
+}
+
+// withRoot adds whether root is at the other end. Nobody else is known to administer, as
+// the configuration can't be read.
+func withRoot(ctx context.Context, c net.Conn) context.Context {
+	raw, ok := c.(syscall.Conn)
+	if !ok {
+		return ctx
+	}
+	who, err := identify(raw)
+	return context.WithValue(ctx, peerKey{}, err == nil && who.UID == 0)
 }

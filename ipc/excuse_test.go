@@ -19,7 +19,7 @@ func TestADaemonThatCanNotStartSaysWhy(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ipc.Excuse(ctx, l, "config.hcl:2:3: unknown key")
+		ipc.Excuse(ctx, l, "its configuration is wrong", "config.hcl:2:3: unknown key")
 	}()
 	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", path)

@@ -116,6 +116,9 @@ func problemFor(err error) *api.Problem {
 	case errors.As(err, &request):
 		p.Field, p.Allowed = request.field, request.allowed
 	}
+	if p.Code == codeInternal { // it may tell of other callers, and of the daemon's files
+		p.Detail = "a fault of the daemon's; its log has more"
+	}
 	p.Status, p.Title = http.StatusBadRequest, "Bad request" // a FieldError's code that is not in the list
 	for _, k := range kinds() {
 		if k.code == p.Code {

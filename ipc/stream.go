@@ -57,7 +57,11 @@ type stream struct {
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
-	if err := checkUpgrade(r); err != nil {
+	err := checkUpgrade(r)
+	if err == nil {
+		err = s.engine.MaySubmit(peer(r))
+	}
+	if err != nil {
 		s.fail(w, err)
 		return
 	}

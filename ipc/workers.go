@@ -11,7 +11,11 @@ func (s *Server) getWorkers(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.answer(w, http.StatusOK, map[string][]api.WorkerStatus{"workers": s.engine.Workers(r.Context())}, nil)
+	all := s.engine.Workers(r.Context())
+	if !s.administers(r) {
+		all = api.PublicWorkers(all)
+	}
+	s.answer(w, http.StatusOK, map[string][]api.WorkerStatus{"workers": all}, nil)
 }
 
 func (s *Server) getStacks(w http.ResponseWriter, r *http.Request) {

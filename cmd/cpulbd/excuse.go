@@ -33,7 +33,7 @@ func (o *options) excuse(why error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, excuseTime)
 	defer cancel()
-	ipc.Excuse(ctx, l, "its configuration is wrong: "+why.Error())
+	ipc.Excuse(ctx, l, "its configuration is wrong", why.Error())
 }
 
 // waiting reports whether a client waits to be accepted.

@@ -162,10 +162,17 @@ func TestACallerSeesAndCancelsOnlyItsOwnTasks(t *testing.T) {
 	}
 }
 
-// clientAs connects as another user: what the kernel tells the daemon is the
-// credentials of the thread that connects (unix(7)).
+// clientAs connects as another user.
 func clientAs(t *testing.T, uid int, socket string) *http.Client {
-	dial := func(context.Context, string, string) (conn net.Conn, err error) {
+	c := &http.Client{Transport: &http.Transport{DialContext: dialAs(uid, socket)}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// dialAs connects as another user: what the kernel tells the daemon is the credentials of
+// the thread that connects (unix(7)).
+func dialAs(uid int, socket string) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (conn net.Conn, err error) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -179,7 +186,4 @@ func clientAs(t *testing.T, uid int, socket string) *http.Client {
 		<-done
 		return conn, err
 	}
-	c := &http.Client{Transport: &http.Transport{DialContext: dial}}
-	t.Cleanup(c.CloseIdleConnections)
-	return c
 }

@@ -65,6 +65,8 @@ type ScheduleStatus struct {
 	// RefusedReason says why.
 	RefusedAt     *time.Time `json:"refused_at"`
 	RefusedReason string     `json:"refused_reason"`
+	// Owner is whose its tasks are; not on the wire.
+	Owner uint32 `json:"-"`
 }
 
 // ExecutorStatus is one executor of the configuration, and the program that its

@@ -35,6 +35,9 @@ type Component struct {
 	Health  Health         `json:"health"`
 	Reason  string         `json:"reason,omitempty"`
 	Metrics map[string]any `json:"metrics"`
+	// PublicReason is what everybody sees instead of Reason, see Status.Public; empty: a
+	// sentence that says nothing of it.
+	PublicReason string `json:"-"`
 }
 
 // CallerPart is what waits of one caller, in input_queue's "callers".

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,19 +32,21 @@ func Statuses(reports []Report) []api.WorkerStatus {
 	return all
 }
 
-// Degraded says why the pools are not what they should be, "" when they are. A
-// worker that leaves is in order: its seat has, or will have, another.
-func Degraded(reports []Report) string {
+// Degraded says why the pools are not what they should be, "" when they are, and what of
+// that everybody may see. A worker that leaves is in order: its seat has, or will have,
+// another.
+func Degraded(reports []Report) (reason, public string) {
 	for i := range reports {
 		switch r := &reports[i]; {
 		case r.leaving:
 		case r.Degraded != "":
-			return "worker " + r.ID + ": " + r.Degraded
+			return "worker " + r.ID + ": " + r.Degraded, "worker " + r.ID + " does not work as it should; administrators see why"
 		case r.State != lifecycle.Ready.String() && !r.aside:
-			return "worker " + r.ID + " is " + r.State
+			reason = "worker " + r.ID + " is " + r.State
+			return reason, reason
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // Reports reports every seat's workers, with what their processes say of themselves
@@ -126,8 +129,14 @@ func (r *Report) ask(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	r.CPUsAllowed, r.TasksDone, r.RSSBytes, r.PeakRSSBytes = stats.CPUsAllowed, stats.TasksDone, stats.RSSBytes, stats.PeakRSSBytes
+	if isCPUList(stats.CPUsAllowed) { // it comes from a process that scripts share
+		r.CPUsAllowed = stats.CPUsAllowed
+	}
+	r.TasksDone, r.RSSBytes, r.PeakRSSBytes = stats.TasksDone, stats.RSSBytes, stats.PeakRSSBytes
 	if r.Degraded == "" {
 		r.Degraded = stats.Degraded
 	}
 }
+
+// isCPUList reports whether text can be the kernel's list of CPUs, e.g. "0-3,8".
+func isCPUList(text string) bool { return len(text) < 4096 && strings.Trim(text, "0123456789,-") == "" }

@@ -162,6 +162,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins
 		LockStall:   spec.LockStall,
 		Settings:    spec.Settings,
 	}, handler)
+	p.runtime = legible(p.runtime)
 	return err
 }
 
