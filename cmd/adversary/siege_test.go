@@ -23,16 +23,18 @@ access {
 }
 executor "python" { command = "cpulb-python" }
 pool "cpu" {
-  executor   = "python"
-  task_types = ["cpu_bound"]
-  workers    = 2
-  threads    = 1
+  executor     = "python"
+  task_types   = ["cpu_bound"]
+  workers      = 2
+  threads      = 1
+  idle_timeout = "1s"
 }
 pool "io" {
-  executor   = "python"
-  task_types = ["io_bound"]
-  workers    = 1
-  threads    = 8
+  executor     = "python"
+  task_types   = ["io_bound"]
+  workers      = 1
+  threads      = 8
+  idle_timeout = "1s"
 }
 queue {
   max_tasks = 20000
@@ -48,6 +50,7 @@ limits {
   body_size   = "16MiB"
   result_size = "16MiB"
   connections = 2400
+  in_flight   = "64MiB"
 }
 `
 
