@@ -60,7 +60,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		e.reveal(r, res, fx)
 		return
 	}
-	delete(e.unsaved, r)
+	e.unsaved.remove(r)
 	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, append(eventOps(nil, r), end)...)
 }
 

@@ -49,8 +49,10 @@ type Options struct {
 	// BinDir is where executors are looked for first.
 	BinDir string
 	// Load reads the configuration again, for Reload; nil: there is nothing to read.
-	Load    func() (*config.Config, error)
-	Version string
+	Load func() (*config.Config, error)
+	// Reloaded, if it is not nil, is called with each configuration that holds from then on.
+	Reloaded func(*config.Config)
+	Version  string
 	// StateDir holds the journal; empty: there is none, whatever the configuration
 	// says.
 	StateDir string
@@ -126,7 +128,7 @@ type Engine struct {
 	planned   queue.Now
 	// unsaved are the tasks with events that are not in the journal. saving: a timer runs
 	// that looks at them.
-	unsaved map[*ledger.Record]struct{}
+	unsaved unsaved
 	saving  bool
 	// held: dispatch waits for the disk.
 	held bool
@@ -145,8 +147,8 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
-		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: map[*ledger.Record]struct{}{},
-		turnstile: turnstile{callers: map[uint32]*passing{}}, watches: watches{own: map[uint32]int64{}}}
+		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
+		turnstile: turnstile{callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}, watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))

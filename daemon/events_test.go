@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cpulb/daemon/access"
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
@@ -199,4 +200,35 @@ func lossy() *config.Config {
 	c.Limits.EventBytes = 5000
 	c.Results.TTL = 10000 * time.Hour
 	return c
+}
+
+// What events take in the journal is in front of what comes after them: so only some go there
+// at a time, and as much of each caller's.
+func TestTheEventsOfOneCallersTasksDoNotHoldUpOthersInTheJournal(t *testing.T) {
+	daemontest.Keeping(t, daemontest.One(1, 11), t.TempDir(), func(f *daemontest.Farm) {
+		for i := range 11 {
+			who, k := access.Identity{UID: 1001}, newTask(f, fleettest.Babbles)
+			if i == 0 {
+				who.UID, k = 1002, newTask(f, fleettest.Streams)
+			}
+			if _, err, _ := answer(f, who, k, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(310 * time.Millisecond) // an event of the second caller's just came
+		bytes, left := f.Engine.SaveSome()
+		for range 3 { // as if nothing came in between
+			if bytes > 1<<20+50_000 {
+				t.Errorf("%d bytes go into the journal at once", bytes)
+			}
+			if left[1002] > 0 {
+				t.Errorf("what waits of the others: %v", left)
+			}
+			bytes, left = f.Engine.SaveSome()
+		}
+		f.Pass(5 * time.Second)
+		if bytes, left := f.Engine.SaveSome(); bytes != 0 || len(left) > 0 {
+			t.Errorf("after a while %d bytes are left: %v", bytes, left)
+		}
+	})
 }

@@ -18,3 +18,18 @@ func (e *Engine) Watches(uid uint32) (all, own int64) {
 	e.locked(func() { all, own = e.watches.used, e.watches.own[uid] })
 	return all, own
 }
+
+// SaveSome writes as many events into the journal as go there at a time. It returns how
+// many bytes those were, and how many tasks of each owner have some left.
+func (e *Engine) SaveSome() (bytes int64, left map[uint32]int) {
+	left = map[uint32]int{}
+	e.locked(func() {
+		before := e.journal.Waiting()
+		e.saveEventsLocked(eventsAtOnce)
+		bytes = e.journal.Waiting() - before
+		for uid, own := range e.unsaved {
+			left[uid] = len(own)
+		}
+	})
+	return bytes, left
+}

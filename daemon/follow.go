@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
@@ -16,6 +17,7 @@ import (
 // piece is what a reader gets at once.
 type piece[T any] struct {
 	items []T
+	bytes int64 // of them
 	// last: nothing follows. more is closed when something does; follow waits for it when
 	// there are no items.
 	last bool
@@ -24,13 +26,21 @@ type piece[T any] struct {
 	err error
 }
 
+// portion is how much a reader gets at once: so that it holds up nobody, and keeps little of
+// what goes while it is slow.
+func portion() ledger.Portion { return ledger.Portion{Items: 250, Bytes: 256 << 10} }
+
 // follow yields what next, which is called under the lock, returns, piece by piece to
 // the last. The error within is ctx's, or api.ErrDraining, naming what was followed,
-// when the engine ends before. A reader, however slow, holds up nobody.
+// when the engine ends before. A reader, however slow, holds up nobody, and many of one
+// caller hold up those of others no more than a few.
 func follow[T any](ctx context.Context, e *Engine, who access.Identity, what string, next func() piece[T], yield func([]T, error) bool) {
+	defer e.turnstile.follows(who.UID)()
 	for {
+		e.turnstile.pause(ctx, who.UID)
 		var p piece[T]
 		e.read(who, func(*effects.List) { p = next() })
+		e.turnstile.charge(who.UID, time.Duration(len(p.items))*itemCost+time.Duration(p.bytes)*byteCost)
 		switch {
 		case len(p.items) > 0 && !yield(p.items, nil):
 			return
@@ -56,8 +66,8 @@ func follow[T any](ctx context.Context, e *Engine, who access.Identity, what str
 
 // Events returns the task's events after a cursor, some at a time: those kept, then those
 // to come, to its result. The error within is ctx's, or api.ErrDraining when the engine
-// ends before the task. Whoever gets them has to range over them. Errors: task.ErrNotFound,
-// task.ErrEvicted, api.ErrTooManyWatches.
+// ends before the task. The caller counts as one that waits until ctx is done. Errors:
+// task.ErrNotFound, task.ErrEvicted, api.ErrTooManyWatches.
 func (e *Engine) Events(
 	ctx context.Context, who access.Identity, id task.ID, after task.Cursor,
 ) (events iter.Seq2[[]*task.Event, error], err error) {
@@ -73,8 +83,8 @@ func (e *Engine) Events(
 	if err = cmp.Or(err, refused); err != nil {
 		return nil, err
 	}
+	e.endWatchAfter(ctx, who)
 	return func(yield func([]*task.Event, error) bool) {
-		defer e.endWatch(who)
 		at := after
 		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
 	}, nil
@@ -82,11 +92,13 @@ func (e *Engine) Events(
 
 // eventsAfter returns what log, of r, has after a cursor, which it moves on.
 func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p piece[*task.Event]) {
-	p.items, p.more = log.After(*after)
-	if n := len(p.items); n > 0 {
-		*after = p.items[n-1].Cursor
+	p.items, p.more = log.After(*after, portion())
+	for _, ev := range p.items {
+		p.bytes += ledger.SizeOf(ev)
+		*after = ev.Cursor
 	}
-	p.last = r.Result() != nil // which is the last in the log
+	n := len(p.items)
+	p.last = r.Result() != nil && (n == 0 || p.items[n-1].Kind == task.EventResult)
 	if r.Phase() == ledger.Refused {
 		p.err = fmt.Errorf("%w: %s", task.ErrNotFound, r.Task.ID) // it waited for room, and was withdrawn or refused
 	}
@@ -95,8 +107,8 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 
 // BatchResults returns the Results that are still kept, in the order in which the
 // tasks ended, then those to come, to the last. The error within is ctx's, or
-// api.ErrDraining. Whoever gets them has to range over them. Errors: api.ErrBatchNotFound,
-// api.ErrTooManyWatches.
+// api.ErrDraining. The caller counts as one that waits until ctx is done. Errors:
+// api.ErrBatchNotFound, api.ErrTooManyWatches.
 func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
 	var b *ledger.Batch
 	e.read(who, func(*effects.List) {
@@ -107,13 +119,16 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 	if err != nil {
 		return nil, err
 	}
+	e.endWatchAfter(ctx, who)
 	return func(yield func(*task.Result, error) bool) {
-		defer e.endWatch(who)
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			e.evictLocked()
-			p.items, from, p.last, p.more = b.Results(from, resultsAtOnce)
+			p.items, from, p.last, p.more = b.Results(from, portion())
 			e.store.Given(len(p.items))
+			for _, res := range p.items {
+				p.bytes += res.Size()
+			}
 			return p
 		}, each(yield))
 	}, nil
@@ -134,6 +149,3 @@ func each[T any](yield func(T, error) bool) func([]T, error) bool {
 		return true
 	}
 }
-
-// resultsAtOnce bounds for how long the engine is held up by a reader.
-const resultsAtOnce = 1000

@@ -68,6 +68,9 @@ func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 		rollout.Discard()
 		return err
 	}
+	if e.options.Reloaded != nil {
+		e.options.Reloaded(c)
+	}
 	e.log.SetLevel(hclog.LevelFromString(c.Log.Level))
 	e.log.Info("the new configuration holds; workers follow", "pools", len(layouts))
 	if err := rollout.Roll(); err != nil {

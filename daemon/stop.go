@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"cpulb/daemon/api"
@@ -33,7 +34,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		e.withdraw()
 		e.failVolatile(fx)
 		e.notePlanLocked()
-		e.saveEventsLocked()
+		e.saveEventsLocked(math.MaxInt64)
 	})
 	e.fleet.Stop(ctx)
 	e.endLife()

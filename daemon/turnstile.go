@@ -17,6 +17,7 @@ const readersAtOnce = 2
 type turnstile struct {
 	mu      sync.Mutex
 	callers map[uint32]*passing
+	paces   map[uint32]*pace
 }
 
 // passing are the readers of one caller.

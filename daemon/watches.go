@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 
 	"cpulb/daemon/access"
@@ -37,9 +38,11 @@ func (e *Engine) takeWatchLocked(who access.Identity) error {
 	return nil
 }
 
-// endWatch ends that of a request.
-func (e *Engine) endWatch(who access.Identity) {
-	e.read(who, func(*effects.List) { e.watches.give(who.UID) })
+// endWatchAfter ends that of a request with it.
+func (e *Engine) endWatchAfter(ctx context.Context, who access.Identity) {
+	context.AfterFunc(ctx, func() {
+		e.read(who, func(*effects.List) { e.watches.give(who.UID) })
+	})
 }
 
 // watchLocked has w, which may be nil, hear of what follows of r. Errors:

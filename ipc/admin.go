@@ -85,10 +85,21 @@ func (s *Server) administer(w http.ResponseWriter, r *http.Request, do func(cont
 	s.answer(w, http.StatusOK, s.engine.Status(r.Context()).Engine, nil)
 }
 
+// metricsBytes is about what the metrics take while they are written.
+const metricsBytes = 512 << 10
+
 // getMetrics serves Prometheus. The metrics are open to everybody who may connect, as
 // the status is.
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
-	promhttp.HandlerFor(s.engine, promhttp.HandlerOpts{ErrorLog: s.options.Logger.StandardLogger(nil)}).ServeHTTP(w, r)
+	h := s.hold(r)
+	defer h.end()
+	if err := h.wait(r.Context(), metricsBytes); err != nil {
+		s.fail(w, err)
+		return
+	}
+	// Compressing them would take more memory than they are.
+	options := promhttp.HandlerOpts{ErrorLog: s.options.Logger.StandardLogger(nil), DisableCompression: true}
+	promhttp.HandlerFor(s.engine, options).ServeHTTP(w, r)
 }
 
 // getProfile serves the daemon's own profiles to administrators: a profile shows the

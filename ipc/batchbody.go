@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -34,7 +35,13 @@ type batchBody struct {
 	ctx  context.Context // of the waits for room
 	// places has, in order, where each task came from; that of a bad one has no task.
 	places []place
-	bad    []api.BatchError
+	bad    []badTask
+}
+
+// badTask is a task that is not submitted. Mostly many are wrong in the same way.
+type badTask struct {
+	line    int
+	problem *api.Problem
 }
 
 type place struct {
@@ -104,7 +111,7 @@ func (b *batchBody) readLines(r *bufio.Reader, limit int64) error {
 		case err != nil:
 			return err
 		}
-		room := int64(len(text)) + taskBytes // decoding copies it
+		room := roomFor(text)
 		if err := b.hold.wait(b.ctx, room); err != nil {
 			return err
 		}
@@ -131,18 +138,18 @@ func (b *batchBody) add(t *task.Task, err error, line int) error {
 		return err
 	}
 	b.places = append(b.places, place{nil, line})
-	bad := api.BatchError{Line: line, Problem: *problemFor(err)}
-	if n := len(b.bad); n > 0 && slices.Equal(b.bad[n-1].Problem.Allowed, bad.Problem.Allowed) {
-		bad.Problem.Allowed = b.bad[n-1].Problem.Allowed // mostly all are wrong in the same way
+	problem := problemFor(err)
+	if n := len(b.bad); n > 0 && reflect.DeepEqual(b.bad[n-1].problem, problem) {
+		problem = b.bad[n-1].problem
 	}
-	b.bad = append(b.bad, bad)
+	b.bad = append(b.bad, badTask{line, problem})
 	return nil
 }
 
 func (b *batchBody) tooBad() error {
 	var named []string
 	for _, bad := range b.bad[:namedBad] {
-		named = append(named, fmt.Sprintf("%d: %s", bad.Line, bad.Problem.Detail))
+		named = append(named, fmt.Sprintf("%d: %s", bad.line, bad.problem.Detail))
 	}
 	return &requestError{code: codeInvalidTask, field: "tasks",
 		detail: fmt.Sprintf("more than %d of the tasks are wrong, and none was submitted; the first are %s", maxBad, strings.Join(named, "; "))}
@@ -159,7 +166,7 @@ func (b *batchBody) readWhole(r io.Reader) error {
 		}
 		text.next()
 		if err == nil {
-			if err := b.hold.wait(b.ctx, t.Size()+taskBytes); err != nil {
+			if err := b.hold.wait(b.ctx, 2*t.Size()+taskBytes); err != nil {
 				return err
 			}
 		}

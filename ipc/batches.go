@@ -57,7 +57,7 @@ type batchAnswer struct {
 	// submitted; the others have been sent with these ids, and were answered with ids and
 	// errs.
 	lines []int
-	bad   []api.BatchError
+	bad   []badTask
 	sent  []task.ID
 	ids   []task.ID
 	errs  []error
@@ -87,7 +87,7 @@ func (s *Server) writeBatch(w http.ResponseWriter, a *batchAnswer) {
 		switch {
 		case n < 0:
 			p.next(&first)
-			p.value(bad[0])
+			p.value(api.BatchError{Line: bad[0].line, Problem: *bad[0].problem})
 			bad = bad[1:]
 		case a.errs[n] != nil:
 			p.next(&first)
@@ -104,7 +104,7 @@ func (a *batchAnswer) each() iter.Seq2[int, int] {
 		bad, sent := a.bad, 0
 		for i, line := range a.lines {
 			n := -1
-			if len(bad) > 0 && bad[0].Line == line {
+			if len(bad) > 0 && bad[0].line == line {
 				bad = bad[1:]
 			} else {
 				n, sent = sent, sent+1

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cpulb/daemon/access"
 	"cpulb/internal/share"
 )
 
@@ -23,7 +22,11 @@ const (
 	taskBytes = 1 << 10
 )
 
-// hold is what one request has of its caller's share of the bytes in flight.
+// roomFor is what a line takes until the engine has answered, beside itself: a copy when it
+// is decoded, and another one on its way into the journal.
+func roomFor(line []byte) int64 { return 2*int64(len(line)) + taskBytes }
+
+// hold is what one request, or one stream, has of its caller's share of the bytes in flight.
 type hold struct {
 	pool    *share.Pool
 	caller  share.Caller
@@ -31,15 +34,13 @@ type hold struct {
 	bytes   atomic.Int64
 }
 
-func (s *Server) hold(r *http.Request) *hold { return s.holdFor(peer(r)) }
-
-// holdFor is what a stream has of its caller's share.
-func (s *Server) holdFor(who access.Identity) *hold {
-	return &hold{pool: s.inFlight, caller: s.caller(who), timeout: min(roomTimeout, s.options.StallTimeout)}
-}
-
-func (s *Server) caller(who access.Identity) share.Caller {
-	return share.Caller{UID: who.UID, Whole: s.engine.Administers(who)}
+func (s *Server) hold(r *http.Request) *hold {
+	if n := s.options.InFlight(); n != s.inFlight.Capacity() { // there was a reload
+		s.inFlight.Resize(n)
+	}
+	who := peer(r)
+	caller := share.Caller{UID: who.UID, Whole: s.engine.Administers(who)}
+	return &hold{pool: s.inFlight, caller: caller, timeout: min(roomTimeout, s.options.StallTimeout)}
 }
 
 // take takes n bytes if there is room now.

@@ -111,8 +111,9 @@ type Options struct {
 	// client is cut off. It must exceed the largest result; 0 means 64 MiB more than
 	// BodyBytes.
 	BacklogBytes int64
-	// InFlightBytes bounds what is held for all clients together; 0 means without bound.
-	InFlightBytes int64
+	// InFlight returns how many bytes may be held for all clients together. It is asked for
+	// each request; nil means without bound.
+	InFlight func() int64
 	// Connections returns how many connections there may be at a time, streams included,
 	// beside MoreConnections. It is asked for each; nil means DefaultConnections.
 	Connections func() int
@@ -162,11 +163,13 @@ func NewServer(engine Engine, o Options) *Server {
 		o.Connections = func() int { return DefaultConnections }
 	}
 	o.BacklogBytes = cmp.Or(o.BacklogBytes, o.BodyBytes+backlogHeadroom)
-	o.InFlightBytes = cmp.Or(o.InFlightBytes, math.MaxInt64)
+	if o.InFlight == nil {
+		o.InFlight = func() int64 { return math.MaxInt64 }
+	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlightBytes), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s

@@ -57,11 +57,7 @@ type stream struct {
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
-	err := checkUpgrade(r)
-	if err == nil {
-		err = s.engine.MaySubmit(peer(r))
-	}
-	if err != nil {
+	if err := checkUpgrade(r); err != nil {
 		s.fail(w, err)
 		return
 	}
@@ -183,7 +179,7 @@ func (st *stream) linger() {
 }
 
 func (st *stream) command(text []byte, line int) {
-	room := int64(len(text)) + taskBytes // decoding copies it
+	room := roomFor(text)
 	if !st.held.take(room) && !st.await(func(ctx context.Context) error { return st.held.await(ctx, room) }) {
 		return
 	}

@@ -142,14 +142,16 @@ func (s *Server) readTask(w http.ResponseWriter, r *http.Request, h *hold) (*tas
 		return nil, err
 	}
 	text := buffer{hold: h, most: in.limit + 1, expected: r.ContentLength}
-	defer text.free()
 	if err := text.readFrom(r.Context(), in); err != nil {
 		return nil, err
 	}
-	if err := h.wait(r.Context(), int64(len(text.text))+taskBytes); err != nil { // decoding copies it
+	n := int64(len(text.text))
+	if err := h.wait(r.Context(), n+taskBytes); err != nil { // decoding copies it
 		return nil, err
 	}
-	return task.Decode(text.text)
+	t, err := task.Decode(text.text)
+	h.give(int64(cap(text.text)) - n) // the journal's copy takes the place of the text
+	return t, err
 }
 
 func tooLarge(limit int64) error {

@@ -79,7 +79,7 @@ var forTests = map[string][]string{
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
-	"ipc":                  {"ipc/ipctest"},
+	"ipc":                  {"daemon/config", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},

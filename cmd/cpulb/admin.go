@@ -28,7 +28,7 @@ func (w *workersListCommand) Run(ctx context.Context, c *client.Client, t *termi
 	case err != nil:
 		return err
 	case w.JSON:
-		return printAll(t.out, all)
+		return printAll(t.data(), all)
 	}
 	return printWorkers(t.out, all)
 }
@@ -51,8 +51,8 @@ func printWorkers(out io.Writer, workers []api.WorkerStatus) error {
 			core = strconv.Itoa(v.Core)
 		}
 		uptime := time.Duration(v.UptimeSeconds * float64(time.Second)).Round(time.Second)
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%s\t%.1f MiB\t%s\n", v.ID, v.PID, v.State, core, v.CPUsAllowed,
-			v.SlotsBusy, v.Slots, v.TasksDone, v.Restarts, uptime, float64(v.RSSBytes)/(1<<20), v.Runtime)
+		row(w, v.ID, v.PID, v.State, core, v.CPUsAllowed, fmt.Sprintf("%d/%d", v.SlotsBusy, v.Slots), v.TasksDone, v.Restarts, uptime,
+			fmt.Sprintf("%.1f MiB", float64(v.RSSBytes)/(1<<20)), v.Runtime)
 	}
 	return w.Flush()
 }
@@ -77,12 +77,12 @@ func (e *executorsCommand) Run(ctx context.Context, c *client.Client, t *termina
 	case err != nil:
 		return err
 	case e.JSON:
-		return printAll(t.out, all)
+		return printAll(t.data(), all)
 	}
 	w := table(t.out)
 	fmt.Fprintln(w, "EXECUTOR\tCOMMAND\tRUNTIME\tPOOLS\tSHA256")
 	for _, v := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.Name, v.Command, v.Runtime, strings.Join(v.Pools, " "), v.SHA256)
+		row(w, v.Name, v.Command, v.Runtime, strings.Join(v.Pools, " "), v.SHA256)
 	}
 	return w.Flush()
 }
@@ -98,7 +98,7 @@ func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *termina
 	case err != nil:
 		return err
 	case s.JSON:
-		return printAll(t.out, all)
+		return printAll(t.data(), all)
 	}
 	w := table(t.out)
 	fmt.Fprintln(w, "SCHEDULE\tCRON\tTIME ZONE\tNEXT\tLAST\tLAST TASK\tSKIPPED\tMISSED\tREFUSED")
@@ -111,8 +111,7 @@ func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *termina
 		if v.RefusedAt != nil {
 			refused += ": " + v.RefusedReason
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", v.Name, v.Cron, v.TimeZone, moment(v.Next), moment(v.Last), last,
-			v.Skipped, v.Missed, refused)
+		row(w, v.Name, v.Cron, v.TimeZone, moment(v.Next), moment(v.Last), last, v.Skipped, v.Missed, refused)
 	}
 	return w.Flush()
 }

@@ -94,7 +94,7 @@ func (t *terminal) results(ctx context.Context, c *client.Client, id task.ID) er
 		if r.Status != task.Completed {
 			failed++
 		}
-		if err := printJSON(t.out, r); err != nil {
+		if err := printJSON(t.data(), r); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (l *listCommand) Run(ctx context.Context, c *client.Client, t *terminal) er
 // rows returns a function that prints one task, and one that ends the table.
 func (t *terminal) rows(asJSON bool) (show func(*task.View) error, end func() error) {
 	if asJSON {
-		return func(v *task.View) error { return printJSON(t.out, v) }, func() error { return nil }
+		return func(v *task.View) error { return printJSON(t.data(), v) }, func() error { return nil }
 	}
 	w := table(t.out)
 	fmt.Fprintln(w, "TASK\tSTATUS\tPRIORITY\tPOOL\tATTEMPTS\tSUBMITTED\tSCRIPT\tLABELS")
@@ -82,9 +83,8 @@ func (t *terminal) rows(asJSON bool) (show func(*task.View) error, end func() er
 		for _, name := range slices.Sorted(maps.Keys(v.Labels)) {
 			labels = append(labels, name+"="+v.Labels[name])
 		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%q\t%q\n", v.ID, v.Status, v.Priority, v.Pool, v.Attempts,
-			v.SubmittedAt.Local().Format(time.DateTime), v.ScriptPath, strings.Join(labels, " "))
-		return err
+		return row(w, v.ID, v.Status, v.Priority, v.Pool, v.Attempts, v.SubmittedAt.Local().Format(time.DateTime),
+			strconv.Quote(v.ScriptPath), strconv.Quote(strings.Join(labels, " ")))
 	}
 	return show, w.Flush
 }
@@ -117,7 +117,7 @@ func (e *eventsCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 		if err != nil {
 			return err
 		}
-		if err := printJSON(t.out, ev); err != nil {
+		if err := printJSON(t.data(), ev); err != nil {
 			return err
 		}
 	}

@@ -56,10 +56,40 @@ type arguments struct {
 	Reload    reloadCommand    `cmd:"" help:"Make the daemon read its configuration again. If it keeps the old one, the reason is on stderr. For administrators."`
 }
 
-// terminal is where a command reads and writes.
+// terminal is where a command reads and writes. What comes through out and err is
+// printable, see printable: the rest is for the raw ones.
 type terminal struct {
 	in       io.Reader
 	out, err io.Writer
+	raw      struct{ out, err io.Writer }
+}
+
+func newTerminal(in io.Reader, out, err io.Writer) *terminal {
+	t := &terminal{in: in, out: printable{out}, err: printable{err}}
+	t.raw.out, t.raw.err = out, err
+	return t
+}
+
+// data is where JSON goes: unchanged to a program, with escapes to a person.
+func (t *terminal) data() io.Writer {
+	if isTerminal(t.raw.out) {
+		return t.out
+	}
+	return t.raw.out
+}
+
+// script is where a script's own output goes: as it is when it has been run just now, or a
+// program reads it; a person who looks at the result of a task, which may be somebody
+// else's, is shown escapes.
+func (t *terminal) script(ran bool) (out, err io.Writer) {
+	out, err = t.raw.out, t.raw.err
+	if !ran && isTerminal(out) {
+		out = t.out
+	}
+	if !ran && isTerminal(err) {
+		err = t.err
+	}
+	return out, err
 }
 
 // exit is an error with an exit code, for a command that has already printed its
@@ -76,7 +106,7 @@ func (e usageError) Unwrap() error { return e.error }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], &terminal{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], newTerminal(os.Stdin, os.Stdout, os.Stderr)))
 }
 
 // run parses and executes one command line and returns the exit code.

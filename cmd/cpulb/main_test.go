@@ -27,7 +27,7 @@ type outcome struct {
 // cpulb runs one command line against the daemon on socket.
 func cpulb(ctx context.Context, stdin string, args ...string) outcome {
 	var out, err bytes.Buffer
-	code := run(ctx, args, &terminal{strings.NewReader(stdin), &out, &err})
+	code := run(ctx, args, newTerminal(strings.NewReader(stdin), &out, &err))
 	return outcome{code, out.String(), err.String()}
 }
 

@@ -46,7 +46,7 @@ func (s *statusCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 		return err
 	}
 	if s.JSON {
-		_, err := fmt.Fprintln(t.out, string(raw))
+		_, err := fmt.Fprintln(t.data(), string(raw))
 		return err
 	}
 	var st status
@@ -90,7 +90,7 @@ func (st *status) printComponents(out io.Writer) error {
 				figures = append(figures, key+" "+number)
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, strings.TrimSuffix(c.Health+": "+c.Reason, ": "), strings.Join(figures, ", "))
+		row(w, name, strings.TrimSuffix(c.Health+": "+c.Reason, ": "), strings.Join(figures, ", "))
 	}
 	fmt.Fprintln(w)
 	return w.Flush()

@@ -79,10 +79,11 @@ const plainFunction = "__main__"
 // showPlain prints what a plain script has printed, where it did, and exits as it did.
 func showPlain(r *task.Result, t *terminal) error {
 	if r.Status != task.Completed && (r.Error == nil || r.Error.ExitCode == 0) {
-		return show(r, t) // it was not the script that ended so
+		return show(r, t, true) // it was not the script that ended so
 	}
-	fmt.Fprint(t.out, r.Stdout)
-	fmt.Fprint(t.err, r.Stderr)
+	out, err := t.script(true)
+	fmt.Fprint(out, r.Stdout)
+	fmt.Fprint(err, r.Stderr)
 	if r.Truncated {
 		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
 	}
@@ -92,14 +93,16 @@ func showPlain(r *task.Result, t *terminal) error {
 	return nil
 }
 
-// show prints a result: the data on stdout, everything else on stderr.
-func show(r *task.Result, t *terminal) error {
-	fmt.Fprint(t.err, r.Stdout, r.Stderr)
+// show prints a result: the data on stdout, everything else on stderr. ran: it is of a
+// script that has been run just now.
+func show(r *task.Result, t *terminal, ran bool) error {
+	_, said := t.script(ran)
+	fmt.Fprint(said, r.Stdout, r.Stderr)
 	if r.Truncated {
 		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
 	}
 	if r.Status == task.Completed {
-		_, err := fmt.Fprintln(t.out, string(r.Data))
+		_, err := fmt.Fprintln(t.data(), string(r.Data))
 		return err
 	}
 	t.explain(r)

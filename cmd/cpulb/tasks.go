@@ -40,7 +40,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	case err == nil && r.Function == plainFunction:
 		return showPlain(result, t)
 	case err == nil:
-		return show(result, t)
+		return show(result, t, true)
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	case !errors.Is(err, client.ErrNotEnded):
@@ -113,7 +113,7 @@ func (r *resultCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	if err != nil {
 		return err
 	}
-	return show(result, t)
+	return show(result, t, false)
 }
 
 type cancelCommand struct {

@@ -57,7 +57,7 @@ func TestCheckConfigSaysOKOrEverythingThatIsWrong(t *testing.T) {
 		status int
 		want   []string
 	}{
-		{"../../config.hcl", 0, []string{"OK: ../../config.hcl"}},
+		{"../../config.hcl", 0, []string{"OK: ../../config.hcl", "memory: the daemon takes "}},
 		{good, 0, []string{"OK: " + good}},
 		{bad, 78, []string{bad + `:2:3: unknown key "colour" in log (allowed: level, format)`, bad + ":3:11: log.level: must be a string"}},
 		{filepath.Join(dir, "none.hcl"), 78, []string{"none.hcl: no such file"}},

@@ -57,6 +57,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	if o.checkConfig {
 		fmt.Fprintln(stdout, "OK:", o.source())
+		fmt.Fprintln(stdout, mostMemory(c))
 		return exitOK
 	}
 	if err := serve(o, c, stderr); err != nil {

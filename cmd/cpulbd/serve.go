@@ -34,6 +34,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 	if o.untilEOF {
 		signals.stopAtEnd(os.Stdin)
 	}
+	boundMemory(c)
 	log := newLog(c.Log, stderr)
 	manager, err := systemd.NewNotifier()
 	if err != nil {
@@ -59,6 +60,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		StateDir:   state,
 		Private:    o.private,
 		Load:       o.load,
+		Reloaded:   boundMemory,
 		Log:        log,
 	})
 	if err != nil {
@@ -69,10 +71,10 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	server := ipc.NewServer(engine, ipc.Options{
-		BodyBytes:     c.Limits.BodyBytes,
-		InFlightBytes: c.Limits.InFlight(),
-		Connections:   (&room{engine: engine, log: log}).connections,
-		Logger:        log.Named("ipc"),
+		BodyBytes:   c.Limits.BodyBytes,
+		InFlight:    func() int64 { return engine.Config().Limits.InFlight() },
+		Connections: (&room{engine: engine, log: log}).connections,
+		Logger:      log.Named("ipc"),
 	})
 	s := service{config: c, log: log, signals: signals, manager: manager, engine: engine, server: server}
 	return s.run(listener)

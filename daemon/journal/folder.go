@@ -85,7 +85,14 @@ func (d *osFolder) Create(name string) (file, error) {
 
 func (d *osFolder) Remove(name string) error { return os.Remove(d.Path(name)) }
 
-func (d *osFolder) Sync() error { return syncFolder(d.path) }
+// Sync implements folder. Where the folder is gone there is nothing to fail for: the writer
+// finds that, and writes anew what is needed.
+func (d *osFolder) Sync() error {
+	if err := syncFolder(d.path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 const (
 	reserveName  = "reserve"

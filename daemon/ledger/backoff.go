@@ -10,7 +10,7 @@ const MaxBackoff = time.Hour
 // not come back together. chance is from 0 to 1, such as rand.Float64 gives.
 func Backoff(first time.Duration, n int, chance float64) time.Duration {
 	pause, most := first, max(first, MaxBackoff)
-	for i := 1; i < n && pause < most; i++ {
+	for i := 1; i < n && 0 < pause && pause < most; i++ {
 		pause = min(most, pause*2) // at most twice MaxBackoff: no overflow
 	}
 	return pause - time.Duration(chance*float64(pause)/2)

@@ -284,14 +284,19 @@ func (b *Batch) View() api.BatchView {
 	return v
 }
 
-// Results returns at most n of the results that are still kept, in the order in which
+// Results returns the next of the results that are still kept, in the order in which
 // the tasks ended, from a place on, and the place after them. last reports that there
 // will be no more; more is closed when there are.
-func (b *Batch) Results(from, n int) (results []*task.Result, next int, last bool, more <-chan struct{}) {
-	for ; from < len(b.ended) && len(results) < n; from++ {
-		if r := b.ended[from].record; r != nil {
-			results = append(results, r.result)
+func (b *Batch) Results(from int, p Portion) (results []*task.Result, next int, last bool, more <-chan struct{}) {
+	for ; from < len(b.ended) && len(results) < p.Items; from++ {
+		r := b.ended[from].record
+		if r == nil {
+			continue
 		}
+		if p.Bytes -= r.result.Size(); len(results) > 0 && p.Bytes < 0 {
+			break
+		}
+		results = append(results, r.result)
 	}
 	if b.changed == nil {
 		b.changed = make(chan struct{})

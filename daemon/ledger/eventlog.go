@@ -9,14 +9,17 @@ import (
 // EventLog keeps a task's events for late readers. The events themselves do not
 // change.
 //
-// Progress and log events are bounded: the oldest make room, and a gap event stands
-// where they were. Partial results are data: an executor bounds them, and what one
-// that does not sends beyond the bound is a gap, too.
+// It is bounded, however many events there are and whatever they say. Of progress and log
+// events, and of very many state events, the oldest make room, and a gap event stands where
+// they were; gaps that come together are one. Partial results are data: an executor bounds them, and
+// what one that does not sends beyond the bound is a gap, too.
 type EventLog struct {
 	events []*task.Event
 	// notes is the size of the progress and log events, values that of partials, states
-	// that of what else has a text.
+	// that of state events.
 	notes, values, states int64
+	// firstNote is a place before which there are no notes.
+	firstNote int
 	// changed is made when a reader waits, and closed at the next event.
 	changed chan struct{}
 	saved
@@ -26,30 +29,49 @@ type EventLog struct {
 // its progress and log events.
 type EventBounds struct{ PartialBytes, NoteBytes int64 }
 
+// stateBytes bounds the state events of one task. Only thousands of attempts have as many.
+const stateBytes = 1 << 20
+
 // eventBytes is roughly what an event takes in memory without its texts.
 const eventBytes = 200
 
-func sizeOf(ev *task.Event) int64 { return eventBytes + int64(len(ev.Value)+len(ev.Message)) }
+func sizeOf(ev *task.Event) int64 {
+	return eventBytes + int64(len(ev.Value)+len(ev.Message)+len(ev.Level))
+}
 
 func isNote(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev.Kind == task.EventLog }
 
 func (l *EventLog) size() int64 { return l.notes + l.values + l.states }
 
+// sum returns what the size of ev is counted in; nil: in nothing.
+func (l *EventLog) sum(ev *task.Event) *int64 {
+	switch ev.Kind {
+	case task.EventProgress, task.EventLog:
+		return &l.notes
+	case task.EventPartial:
+		return &l.values
+	case task.EventState:
+		return &l.states
+	}
+	return nil // gaps are fewer than what is between them, and there is one result
+}
+
 // add keeps ev within the bounds.
 func (l *EventLog) add(ev *task.Event, b EventBounds) {
-	switch {
-	case isNote(ev):
-		l.notes += sizeOf(ev)
-	case ev.Kind == task.EventPartial && l.values+sizeOf(ev) > b.PartialBytes+eventBytes:
+	if ev.Kind == task.EventPartial && l.values+sizeOf(ev) > b.PartialBytes+eventBytes {
 		ev = gap(ev, 1)
-	case ev.Kind == task.EventPartial:
-		l.values += sizeOf(ev)
-	case ev.Kind == task.EventState:
-		l.states += sizeOf(ev)
+	}
+	if sum := l.sum(ev); sum != nil {
+		*sum += sizeOf(ev)
 	}
 	l.events = appendMerged(l.events, ev)
+	// Half goes at a time, so that each event is looked at but a few times.
 	if l.notes > b.NoteBytes {
-		l.drop(b.NoteBytes / 2) // half at a time, so that each event is looked at but a few times
+		l.firstNote = l.drop(&l.notes, b.NoteBytes/2, l.firstNote)
+	}
+	if l.states > stateBytes {
+		l.drop(&l.states, stateBytes/2, 0)
+		l.firstNote = 0
 	}
 	l.wake()
 }
@@ -91,36 +113,81 @@ func (l *EventLog) trim() {
 	}
 	all := gap(l.events[len(l.events)-1], missed)
 	all.From = from
-	l.events, l.notes, l.values, l.states = []*task.Event{all}, 0, 0, 0
+	l.events, l.notes, l.values, l.states, l.firstNote = []*task.Event{all}, 0, 0, 0, 0
 	l.upTo, l.bytes, l.whole = task.Cursor{}, 0, 0
 }
 
-// drop puts gaps in the place of the oldest notes until at most keep is left.
-func (l *EventLog) drop(keep int64) {
-	kept := l.events[:0]
-	for _, ev := range l.events {
-		if l.notes > keep && isNote(ev) {
-			l.notes -= sizeOf(ev)
-			ev = gap(ev, 1)
+// drop puts gaps in the place of the oldest of those that are counted in sum, until at most
+// keep is left of them. They are looked for from a place on; it returns that of the first
+// that is left.
+func (l *EventLog) drop(sum *int64, keep int64, from int) (first int) {
+	kept := l.events[:from]
+	first = -1
+	for _, ev := range l.events[from:] {
+		if l.sum(ev) == sum {
+			if *sum > keep {
+				*sum -= sizeOf(ev)
+				ev = gap(ev, 1)
+			} else if first < 0 {
+				first = len(kept)
+			}
 		}
 		kept = appendMerged(kept, ev)
 	}
 	clear(l.events[len(kept):])
 	l.events = kept
+	if first < 0 {
+		return len(kept)
+	}
+	return first
 }
 
-// After returns the events after a cursor, and if there are none a channel that is
+// Portion bounds what a reader takes away at once; it may take one that is larger.
+type Portion struct {
+	Items int
+	Bytes int64
+}
+
+// After returns the next events after a cursor, and if there are none a channel that is
 // closed when there are.
-func (l *EventLog) After(c task.Cursor) ([]*task.Event, <-chan struct{}) {
-	for i, ev := range l.events {
-		if ev.Cursor.Compare(c) > 0 {
-			return slices.Clone(l.events[i:]), nil
+func (l *EventLog) After(c task.Cursor, p Portion) (some []*task.Event, changed <-chan struct{}) {
+	from, found := slices.BinarySearchFunc(l.events, c, func(ev *task.Event, c task.Cursor) int { return ev.Cursor.Compare(c) })
+	if found {
+		from++
+	}
+	for _, ev := range l.events[from:] {
+		if p.Bytes -= SizeOf(ev); len(some) > 0 && (len(some) == p.Items || p.Bytes < 0) {
+			break
 		}
+		some = append(some, ev)
+	}
+	if len(some) > 0 {
+		some[0] = unread(some[0], c)
+		return some, nil
 	}
 	if l.changed == nil {
 		l.changed = make(chan struct{})
 	}
 	return nil, l.changed
+}
+
+// SizeOf is about what an event takes, its Result included.
+func SizeOf(ev *task.Event) int64 {
+	if ev.Result != nil {
+		return eventBytes + ev.Result.Size()
+	}
+	return sizeOf(ev)
+}
+
+// unread returns what of ev is news to who has read up to c: a gap may begin with events
+// that he has read.
+func unread(ev *task.Event, c task.Cursor) *task.Event {
+	if ev.Kind != task.EventGap || ev.Cursor.Attempt != c.Attempt || ev.From.Compare(c) > 0 {
+		return ev
+	}
+	rest := gap(ev, min(ev.Missed, ev.Cursor.Seq-c.Seq))
+	rest.From = task.Cursor{Attempt: c.Attempt, Seq: c.Seq + 1}
+	return rest
 }
 
 // Cursor is the place of the last event of r.

@@ -27,6 +27,8 @@ type watcher bool
 func (w watcher) TaskEvent(*task.Event) {}
 func (w watcher) Verbose() bool         { return bool(w) }
 
+var everything = ledger.Portion{Items: 1 << 30, Bytes: 1 << 40}
+
 var wide = ledger.EventBounds{PartialBytes: 1 << 20, NoteBytes: 1 << 20}
 
 func note(text string) *task.Event {
@@ -47,10 +49,10 @@ func TestEventsAreKeptOnceSomebodyMayAskForThem(t *testing.T) {
 	}
 	r.Note(note("kept"), wide)
 	log := r.Log()
-	if got, _ := log.After(task.Cursor{}); len(got) != 1 || got[0].Message != "kept" || got[0].ID != r.Task.ID {
+	if got, _ := log.After(task.Cursor{}, everything); len(got) != 1 || got[0].Message != "kept" || got[0].ID != r.Task.ID {
 		t.Errorf("kept: %v", got)
 	}
-	none, more := log.After(r.Cursor())
+	none, more := log.After(r.Cursor(), everything)
 	if none != nil {
 		t.Errorf("after the last: %v", none)
 	}
@@ -61,7 +63,7 @@ func TestEventsAreKeptOnceSomebodyMayAskForThem(t *testing.T) {
 	if last.Kind != task.EventResult || last.Result != r.Result() || len(all) != 2 || s.Got() != 2 {
 		t.Errorf("the last event: %+v for %v", last, all)
 	}
-	if got, _ := log.After(task.Cursor{}); len(got) != 2 || got[1] != last {
+	if got, _ := log.After(task.Cursor{}, everything); len(got) != 2 || got[1] != last {
 		t.Errorf("in the log: %v", got)
 	}
 }
@@ -69,14 +71,14 @@ func TestEventsAreKeptOnceSomebodyMayAskForThem(t *testing.T) {
 func TestALogOfALateReaderBeginsWithWhatIsKnown(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	r := add(s, plain())
-	if got, _ := r.Log().After(task.Cursor{Attempt: -1}); len(got) != 1 || *got[0].Status != task.Pending {
+	if got, _ := r.Log().After(task.Cursor{Attempt: -1}, everything); len(got) != 1 || *got[0].Status != task.Pending {
 		t.Errorf("of a task that waits: %v", got)
 	}
 	r = ended(t, s, plain())
 	if ev, to := s.Announce(r, wide); ev != nil || to != nil {
 		t.Errorf("nobody listened and %v was told to %v", ev, to)
 	}
-	if got, _ := r.Log().After(task.Cursor{}); len(got) != 1 || got[0].Result != r.Result() {
+	if got, _ := r.Log().After(task.Cursor{}, everything); len(got) != 1 || got[0].Result != r.Result() {
 		t.Errorf("of one that has ended: %v", got)
 	}
 	s.Given(3)
@@ -100,7 +102,7 @@ func TestALogStaysWithinItsBounds(t *testing.T) {
 			}
 			r.Note(ev, b)
 		}
-		got, _ := r.Log().After(task.Cursor{})
+		got, _ := r.Log().After(task.Cursor{}, everything)
 		var notes, partials int64
 		total, last := 0, task.Cursor{}
 		for _, ev := range got {
@@ -111,7 +113,7 @@ func TestALogStaysWithinItsBounds(t *testing.T) {
 				partials += 200 + int64(len(ev.Value))
 				total++
 			default:
-				notes += 200 + int64(len(ev.Message))
+				notes += 200 + int64(len(ev.Message)+len(ev.Level))
 				total++
 			}
 			if ev.Cursor.Compare(last) <= 0 {
@@ -162,6 +164,72 @@ func TestCursorsNeverGoBack(t *testing.T) {
 				r.Mark()
 			}
 			event()
+		}
+	})
+}
+
+// Whatever is told of a task, and whoever reads how much of it at a time: its events are
+// bounded in number and size, gaps are merged, and a reader gets all that is kept, once.
+func TestTheEventsOfOneTaskAreBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := ledger.EventBounds{PartialBytes: 10_000, NoteBytes: 10_000}
+		const stateBytes = 1 << 20
+		s := ledger.NewStore(ledger.Bounds{Max: 1})
+		r := add(s, plain())
+		log := r.Log()
+		var at task.Cursor
+		read, told := uint64(0), uint64(1)
+		look := func(p ledger.Portion) bool {
+			some, _ := log.After(at, p)
+			if len(some) > max(p.Items, 1) {
+				t.Fatalf("%d at once, not %d", len(some), p.Items)
+			}
+			for _, ev := range some {
+				if ev.Cursor.Compare(at) <= 0 {
+					t.Fatalf("%v comes after %v", ev.Cursor, at)
+				}
+				at = ev.Cursor
+				read += max(ev.Missed, 1)
+			}
+			return len(some) > 0
+		}
+		at = task.Cursor{Attempt: -1}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			kind := rapid.SampledFrom([]task.EventKind{task.EventPartial, task.EventLog, task.EventState, task.EventProgress, "mixed", "read"}).Draw(t, "kind")
+			n := rapid.SampledFrom([]int{1, 10, 100, 4000}).Draw(t, "n")
+			if kind == "read" {
+				look(ledger.Portion{Items: n, Bytes: int64(n)})
+				continue
+			}
+			for i := range n {
+				ev := &task.Event{Kind: kind}
+				if kind == "mixed" {
+					ev.Kind = []task.EventKind{task.EventPartial, task.EventLog}[i%2]
+				}
+				if ev.Kind == task.EventState {
+					status := task.Pending
+					ev.Status = &status
+				}
+				r.Note(ev, b)
+				told++
+			}
+		}
+		kept, _ := log.After(task.Cursor{Attempt: -1}, everything)
+		if most := 2*int(b.PartialBytes+b.NoteBytes+stateBytes)/200 + 2; len(kept) > most {
+			t.Fatalf("%d events are kept, at most %d were expected", len(kept), most)
+		}
+		if n := weigh(kept); n != told {
+			t.Fatalf("%d events are kept as %d", told, n)
+		}
+		for i := range kept[1:] {
+			if kept[i].Kind == task.EventGap && kept[i+1].Kind == task.EventGap {
+				t.Fatalf("gaps that were not merged: %+v %+v", kept[i], kept[i+1])
+			}
+		}
+		for look(ledger.Portion{Items: 7, Bytes: 2000}) {
+		}
+		if read != told {
+			t.Fatalf("%d events were read as %d", told, read)
 		}
 	})
 }

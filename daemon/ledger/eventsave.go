@@ -1,6 +1,11 @@
 package ledger
 
-import "cpulb/daemon/task"
+import (
+	"math"
+	"slices"
+
+	"cpulb/daemon/task"
+)
 
 // saved is what has been saved of an event log, in chunks.
 type saved struct {
@@ -18,46 +23,54 @@ type Chunk struct {
 	// Whole: it stands for all chunks before it, too.
 	Whole  bool
 	Events []*task.Event
+	// Bytes is about what it takes.
+	Bytes int64
 }
 
 // slackBytes is how much more than twice the log may be saved of it before it is saved anew:
 // notes that have made room go then.
 const slackBytes = 64 << 10
 
-// Unsaved returns what of the events of r was not saved, and takes it for saved. It has no
-// events if there is nothing.
-func (r *Record) Unsaved() (c Chunk) {
+// Unsaved returns of the events of r that were not saved the next, about most bytes of them
+// unless the log has to be saved anew, and takes them for saved. It has no events if there
+// are none; more: it has not all.
+func (r *Record) Unsaved(most int64) (c Chunk, more bool) {
 	l := r.log
 	if l == nil {
-		return c
+		return c, false
 	}
-	from := len(l.events)
-	for from > 0 && l.events[from-1].Cursor.Compare(l.upTo) > 0 {
-		from--
+	from, saved := slices.BinarySearchFunc(l.events, l.upTo, func(ev *task.Event, c task.Cursor) int { return ev.Cursor.Compare(c) })
+	if saved {
+		from++
 	}
-	fresh := l.events[from:]
-	if len(fresh) == 0 {
-		return c
+	if from == len(l.events) {
+		return c, false
 	}
-	l.bytes += sizeOfChunk(fresh)
-	if l.whole == 0 || l.bytes > 2*max(l.whole, l.size())+slackBytes {
-		c.Whole, fresh = true, l.events
-		l.whole = sizeOfChunk(fresh)
-		l.bytes = l.whole
+	fresh, size := upToBytes(l.events[from:], most)
+	l.bytes += size
+	switch {
+	case l.whole == 0 && l.chunks == 0: // nothing was saved before
+		c.Whole, l.whole = true, size
+	case l.whole == 0 || l.bytes > 2*max(l.whole, l.size())+slackBytes:
+		fresh, l.whole = upToBytes(l.events, math.MaxInt64)
+		c.Whole, l.bytes = true, l.whole
 	}
 	l.chunks++
-	c.Number, c.Events = l.chunks, append([]*task.Event(nil), fresh...) // drop moves them
+	c.Number, c.Events, c.Bytes = l.chunks, slices.Clone(fresh), size // drop moves them
 	l.upTo = c.Events[len(c.Events)-1].Cursor
-	return c
+	return c, l.upTo != l.events[len(l.events)-1].Cursor
 }
 
-// sizeOfChunk is about what a chunk takes.
-func sizeOfChunk(events []*task.Event) int64 {
-	n := int64(eventBytes)
-	for _, ev := range events {
-		n += sizeOf(ev)
+// upToBytes returns the first of events, at least one, and about what a chunk of them takes.
+func upToBytes(events []*task.Event, most int64) ([]*task.Event, int64) {
+	size := int64(eventBytes)
+	for i, ev := range events {
+		if i > 0 && size+sizeOf(ev) > most {
+			return events[:i], size
+		}
+		size += sizeOf(ev)
 	}
-	return n
+	return events, size
 }
 
 // RestoreLog gives a task that was restored the events that were saved of it, in order, of
@@ -86,15 +99,10 @@ func (r *Record) RestoreLog(events []*task.Event, chunk uint32, b EventBounds) {
 func (l *EventLog) absorb(from task.Cursor) {
 	n := len(l.events)
 	for ; n > 0 && l.events[n-1].Cursor.Compare(from) >= 0; n-- {
-		switch last := l.events[n-1]; {
-		case isNote(last):
-			l.notes -= sizeOf(last)
-		case last.Kind == task.EventPartial:
-			l.values -= sizeOf(last)
-		case last.Kind == task.EventState:
-			l.states -= sizeOf(last)
+		if sum := l.sum(l.events[n-1]); sum != nil {
+			*sum -= sizeOf(l.events[n-1])
 		}
 	}
 	clear(l.events[n:])
-	l.events = l.events[:n]
+	l.events, l.firstNote = l.events[:n], min(l.firstNote, n)
 }

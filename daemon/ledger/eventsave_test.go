@@ -15,8 +15,8 @@ import (
 // chunks is what is saved of an event log.
 type chunks []ledger.Chunk
 
-func (c chunks) save(t *rapid.T, r *ledger.Record) chunks {
-	x := r.Unsaved()
+func (c chunks) save(t *rapid.T, r *ledger.Record, most int64) chunks {
+	x, more := r.Unsaved(most)
 	if len(x.Events) == 0 {
 		return c
 	}
@@ -26,7 +26,10 @@ func (c chunks) save(t *rapid.T, r *ledger.Record) chunks {
 	if x.Whole {
 		c = nil
 	}
-	return append(c, x)
+	if c = append(c, x); more {
+		return c.save(t, r, most)
+	}
+	return c
 }
 
 func (c chunks) events() (all []*task.Event) {
@@ -70,11 +73,13 @@ func TestASavedEventLogIsRestoredWithAllThatItStandsFor(t *testing.T) {
 					told++
 				}
 			},
-			"save": func(t *rapid.T) { kept = kept.save(t, r) },
+			"save": func(t *rapid.T) {
+				kept = kept.save(t, r, rapid.SampledFrom([]int64{2000, 1 << 30}).Draw(t, "at once"))
+			},
 			"restart": func(t *rapid.T) {
-				kept = kept.save(t, r)
+				kept = kept.save(t, r, rapid.SampledFrom([]int64{2000, 1 << 30}).Draw(t, "at once"))
 				lives++
-				before, _ := r.Log().After(task.Cursor{})
+				before, _ := r.Log().After(task.Cursor{}, everything)
 				values = nil
 				for _, ev := range before {
 					values = append(values, string(ev.Value))
@@ -90,7 +95,7 @@ func TestASavedEventLogIsRestoredWithAllThatItStandsFor(t *testing.T) {
 				if told == 0 {
 					return
 				}
-				after, _ := r.Log().After(task.Cursor{})
+				after, _ := r.Log().After(task.Cursor{}, everything)
 				if n := weigh(after); n != told {
 					t.Fatalf("%d events are restored as %d", told, n)
 				}
@@ -107,7 +112,7 @@ func TestASavedEventLogIsRestoredWithAllThatItStandsFor(t *testing.T) {
 			"": func(t *rapid.T) {
 				size := 0
 				for _, ev := range kept.events() {
-					size += 200 + len(ev.Value) + len(ev.Message)
+					size += 200 + len(ev.Value) + len(ev.Message) + len(ev.Level)
 				}
 				if size > 400<<10 {
 					t.Fatalf("%d bytes are saved", size)

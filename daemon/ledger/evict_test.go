@@ -73,7 +73,7 @@ func TestAResultLargerThanAllGoesAloneAndToWhoWaitsForIt(t *testing.T) {
 	if large.Result() == nil {
 		t.Error("who waits does not get it")
 	}
-	if results, _, _, _ := s.Batch(id).Results(0, 10); len(results) != 0 {
+	if results, _, _, _ := s.Batch(id).Results(0, ledger.Portion{Items: 10, Bytes: 1 << 30}); len(results) != 0 {
 		t.Error("its batch holds what is not kept")
 	}
 }
@@ -229,7 +229,7 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 		for range 5 {
 			r.Note(&task.Event{Kind: task.EventPartial, Value: make([]byte, 1000)}, wide)
 		}
-		r.Unsaved()
+		r.Unsaved(1 << 30)
 		move(t, s, r, ledger.Delayed)
 		waiting = append(waiting, r)
 	}
@@ -237,11 +237,11 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 	if !slices.Equal(gone.Trimmed, waiting[:1]) || len(gone.Records) != 0 || s.Bytes() > 22_000 || s.Get(theirs.Task.ID) == nil {
 		t.Fatalf("%d were trimmed, %d went, %d bytes are left", len(gone.Trimmed), len(gone.Records), s.Bytes())
 	}
-	events, _ := waiting[0].Log().After(task.Cursor{})
+	events, _ := waiting[0].Log().After(task.Cursor{}, everything)
 	if len(events) != 1 || events[0].Kind != task.EventGap || events[0].Missed != 5 {
 		t.Errorf("its events are %+v", events)
 	}
-	if c := waiting[0].Unsaved(); !c.Whole || len(c.Events) != 1 {
+	if c, _ := waiting[0].Unsaved(1 << 30); !c.Whole || len(c.Events) != 1 {
 		t.Errorf("what was saved of it stays: %+v", c)
 	}
 	for _, r := range waiting {
@@ -284,7 +284,7 @@ func TestPartialsBeyondTheirBoundAreOneGap(t *testing.T) {
 	for range 1000 {
 		r.Note(&task.Event{Kind: task.EventPartial, Value: make([]byte, 100)}, ledger.EventBounds{PartialBytes: 50, NoteBytes: 50})
 	}
-	events, _ := r.Log().After(task.Cursor{})
+	events, _ := r.Log().After(task.Cursor{}, everything)
 	if len(events) > 2 || events[len(events)-1].Missed+uint64(len(events))-1 != 1000 {
 		t.Errorf("%d events, the last %+v", len(events), events[len(events)-1])
 	}

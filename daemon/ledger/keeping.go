@@ -116,8 +116,8 @@ func (x *keeping) pressed(b Bounds) *kept {
 		return nil
 	}
 	h := x.byBytes.first()
-	if h.results.len() > 0 {
-		return h.results.first()
+	if h.logs.len() > 0 { // which cost nobody a result
+		return h.logs.first()
 	}
-	return h.logs.first()
+	return h.results.first()
 }

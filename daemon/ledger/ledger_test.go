@@ -311,7 +311,7 @@ func TestResultsOfABatchComeInTheOrderOfTheirEnds(t *testing.T) {
 		all = append(all, r)
 	}
 	b := s.Batch(id)
-	none, _, last, more := b.Results(0, 10)
+	none, _, last, more := b.Results(0, ledger.Portion{Items: 10, Bytes: 1 << 30})
 	if len(none) != 0 || last || b.Owner() != 0 {
 		t.Errorf("before any has ended: %v, last is %v", none, last)
 	}
@@ -319,12 +319,12 @@ func TestResultsOfABatchComeInTheOrderOfTheirEnds(t *testing.T) {
 		end(t, s, all[i], task.Completed)
 	}
 	<-more
-	got, next, last, _ := b.Results(0, 2)
+	got, next, last, _ := b.Results(0, ledger.Portion{Items: 2, Bytes: 1 << 30})
 	if len(got) != 2 || got[0].ID != all[2].Task.ID || next != 2 || last {
 		t.Errorf("the first two: %v, then from %d", got, next)
 	}
 	end(t, s, all[3], task.Failed) // which makes the first of them go
-	got, _, last, _ = b.Results(0, 10)
+	got, _, last, _ = b.Results(0, ledger.Portion{Items: 10, Bytes: 1 << 30})
 	if len(got) != 3 || got[0].ID != all[0].Task.ID || !last {
 		t.Errorf("those that are kept: %v, last is %v", got, last)
 	}
@@ -357,7 +357,7 @@ func TestATaskThatJoinsABatchLaterHasItsPlaceAmongTheEnds(t *testing.T) {
 	}
 	s.Evict(uptime + time.Minute)
 	b := s.JoinAgain(id, []*ledger.Record{old})
-	results, _, last, _ := b.Results(0, 10)
+	results, _, last, _ := b.Results(0, ledger.Portion{Items: 10, Bytes: 1 << 30})
 	var found []task.ID
 	for _, r := range results {
 		found = append(found, r.ID)

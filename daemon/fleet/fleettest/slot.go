@@ -26,6 +26,7 @@ const (
 	Freezes       = "freezes"         // has its process stand still
 	Chats         = "chats"           // sends an event of each kind, and returns
 	Streams       = "streams"         // sends so many values, one in 300 ms and each with a progress, and returns
+	Babbles       = "babbles"         // sends a thousand values of a kilobyte at once, and runs for an hour
 	NeedsAThread  = "needs_a_thread"  // is skipped on a loop
 	Unrunnable    = "unrunnable"      // the executor fails it before it runs, and is sound
 	Unanswerable  = "unanswerable"    // the executor fails it after it ran, and is sound
@@ -36,7 +37,7 @@ const (
 
 // Scripts lists all of them.
 func Scripts() []string {
-	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, Streams, NeedsAThread, Unrunnable, Unanswerable,
+	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, Streams, Babbles, NeedsAThread, Unrunnable, Unanswerable,
 		Spoils, SpoilsALittle, Spends}
 }
 
@@ -238,6 +239,11 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Microsecond}, true
 	case name == Streams:
 		return s.stream(j)
+	case name == Babbles:
+		for n := range 1000 {
+			s.handler.Partial(j.task.Seq, uint64(n+1), []byte(`"`+strings.Repeat("x", 1000)+`"`))
+		}
+		takes = time.After(time.Hour)
 	case name == Sleeps:
 		d, err := time.ParseDuration(strings.Trim(string(j.task.Params), `" `))
 		if err != nil {
