@@ -225,7 +225,7 @@ func (s *siege) withstand(t *testing.T, a attack) {
 	s.recovers(t)
 	fmt.Fprintf(s.table, "%-62s %9s %9s %6.1f %9s %9s %9s %5d MiB %9s\n", a.name, short(at(trips, 50)), short(at(trips, 99)),
 		float64(at(trips, 99))/float64(at(s.idle, 99)), short(slices.Max(trips)), short(health), short(status), peak>>20, short(time.Since(began)))
-	if most := s.mostMemory(); peak > most {
+	if most := s.config.MostMemory(); peak > most {
 		t.Errorf("the daemon took %d MiB, and may take %d", peak>>20, most>>20)
 	}
 	if more := s.log.written() - logged; more > 8<<20 {
@@ -264,9 +264,6 @@ func (s *siege) keeps(t *testing.T, ids []string) {
 		}
 	}
 }
-
-// mostMemory is what the daemon may take.
-func (s *siege) mostMemory() int64 { return 1 << 30 }
 
 // at returns a percentile.
 func at(took []time.Duration, percent int) time.Duration {
