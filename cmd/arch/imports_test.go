@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"internal/outbox":        {"internal/rawio"},
 	"balancer/simulation":    {"balancer"},
 	// Leaves.
+	"cmd/adversary":          {},
 	"cmd/arch":               {},
 	"cmd/e2e":                {},
 	"cmd/version":            {},
@@ -59,6 +60,7 @@ var arrows = map[string][]string{
 	"embedpy":                {},
 	"plugins/cgroup":         {},
 	"daemon/fleet/lifecycle": {},
+	"internal/alloctest":     {},
 	"internal/procfs":        {},
 	"internal/programs":      {},
 	"internal/share":         {},
@@ -71,17 +73,23 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"cmd/adversary":        {"daemon/config", "internal/programs"},
 	"cmd/e2e":              {"daemon", "daemon/task", "internal/programs", "ipc/client"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
-	"ipc":                  {"daemon/config", "ipc/ipctest"},
+	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
 	"plugins/executortest": {"plugins/supervisor"},
+	"plugins":              {"internal/alloctest"},
+	"daemon/task":          {"internal/alloctest"},
+	"daemon/config":        {"internal/alloctest"},
+	"daemon/journal":       {"internal/alloctest"},
+	"daemon/schedule":      {"internal/alloctest"},
 }
 
 // imported is what `go list -json` tells of one package.
