@@ -90,6 +90,10 @@ soak-deaths: setup ## Kill 1,000 workers under load and see that every task ends
 soak-race: setup ## Load a daemon built with the race detector for 80 s, with clients that leave, workers that die and reloads
 	CPULB_SOAK_RACE=80s $(GO) test ./cmd/e2e -count=1 -run TestADaemonUnderAMixedLoad -v -timeout 30m
 
+.PHONY: test-adversary
+test-adversary: build ## Attack a daemon in every known way, as one of three users, and show how the others fare and what it takes
+	CPULB_BIN=$(CURDIR)/bin CPULB_ADVERSARY=5s $(GO) test ./cmd/adversary -count=1 -v -timeout 60m
+
 .PHONY: bench
 bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
 	$(GO) run ./bench/latency -bin bin

@@ -22,24 +22,36 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 
 // relieve gives tasks to the workers for those who wait behind others.
 func (e *Engine) relieve(p *fleet.Pool, fx *effects.List) {
-	threads, loops := p.ReliefThreads(), p.ReliefLoops()
-	forThreads := func(caller uint32) bool { return p.Relieved(threads, caller) }
-	e.fill(p, p.Loops(), loops, func(caller uint32) bool { return p.Relieved(loops, caller) }, fx)
-	e.fill(p, p.Threads(), threads, forThreads, fx)
-	e.fill(p, p.Loops(), threads, forThreads, fx)
+	if threads, loops := p.ReliefThreads(), p.ReliefLoops(); threads.Room() || loops.Room() {
+		e.fillRelief(p, threads, loops, fx)
+	}
 	wasDue := p.ReliefDue() != 0
 	p.Relieve(fx)
 	e.timers.kickIf(!wasDue && p.ReliefDue() != 0)
 }
 
+func (e *Engine) fillRelief(p *fleet.Pool, threads, loops *fleet.Lane, fx *effects.List) {
+	forThreads := func(caller uint32) bool { return p.Relieved(threads, caller) }
+	e.fill(p, p.Loops(), loops, func(caller uint32) bool { return p.Relieved(loops, caller) }, fx)
+	e.fill(p, p.Threads(), threads, forThreads, fx)
+	e.fill(p, p.Loops(), threads, forThreads, fx)
+}
+
 // fillAlone gives suspects to the workers that wait for one.
 func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
-	for now := e.moment(); e.queue.Runnable(now, p.Suspects()); {
-		s := p.TakeAlone()
-		if s == nil {
+	for now := e.moment(); ; {
+		room, forAll := p.RoomAlone()
+		if !room {
 			break
 		}
-		e.give(e.queue.Pop(now, p.Suspects()).Value, s, fx)
+		it := e.queue.PopFor(now, p.Suspects(), p.HasNoneAlone)
+		if it == nil && forAll {
+			it = e.queue.Pop(now, p.Suspects())
+		}
+		if it == nil {
+			break
+		}
+		e.give(it.Value, p.TakeAlone(), fx)
 	}
 	p.Isolate(fx)
 }

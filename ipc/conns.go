@@ -50,7 +50,11 @@ func (l *bounded) Accept() (net.Conn, error) {
 			accepted.Close()
 			return nil, fmt.Errorf("a connection of %T: the API is served on Unix sockets only", accepted)
 		}
-		who, err := identify(c)
+		who, gone, err := identify(c)
+		if gone { // so whoever connects and leaves again, as fast as it can, is not in the way of others
+			c.Close()
+			continue
+		}
 		if err != nil {
 			l.server.options.Logger.Warn("a client's user is unknown", "error", err)
 			who = access.Identity{UID: l.server.overflow}

@@ -54,6 +54,6 @@ func withRoot(ctx context.Context, c net.Conn) context.Context {
 	if !ok {
 		return ctx
 	}
-	who, err := identify(raw)
+	who, _, err := identify(raw)
 	return context.WithValue(ctx, peerKey{}, err == nil && who.UID == 0)
 }

@@ -61,16 +61,30 @@ func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// identify returns whoever connected, as it was then (unix(7), SO_PEERCRED).
-func identify(c syscall.Conn) (access.Identity, error) {
+// identify returns whoever connected, as it was then (unix(7), SO_PEERCRED), or that it
+// has gone again and has asked for nothing.
+func identify(c syscall.Conn) (who access.Identity, gone bool, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return access.Identity{}, err
+		return access.Identity{}, false, err
 	}
-	var who access.Identity
 	var asked error
-	err = raw.Control(func(fd uintptr) { who, asked = credentials(int(fd)) })
-	return who, errors.Join(err, asked)
+	err = raw.Control(func(fd uintptr) {
+		if gone = hasGone(int(fd)); !gone {
+			who, asked = credentials(int(fd))
+		}
+	})
+	return who, gone, errors.Join(err, asked)
+}
+
+// hasGone reports whether the other end has been closed, and nothing sent before.
+func hasGone(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	if n, err := unix.Poll(fds, 0); err != nil || n == 0 || fds[0].Revents&unix.POLLHUP == 0 {
+		return false
+	}
+	sent, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return err == nil && sent == 0
 }
 
 func credentials(fd int) (access.Identity, error) {

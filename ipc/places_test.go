@@ -247,3 +247,16 @@ func TestWhatIsNotARequestIsToldThatThereIsNoPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoLeavesAgainIsNotInTheWayOfOthers(t *testing.T) {
+	d := newDoor(t, ipctest.New(), 3)
+	for range 2000 {
+		d.connect(3001).conn.Close()
+	}
+	if in, why := d.enters(3002); !in {
+		t.Error(why)
+	}
+	for in := false; !in; { // those that had been accepted before they left end, too
+		in, _ = d.enters(3001)
+	}
+}

@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"internal/outbox":        {"internal/rawio"},
 	"balancer/simulation":    {"balancer"},
 	// Leaves.
+	"cmd/adversary":          {},
 	"cmd/arch":               {},
 	"cmd/e2e":                {},
 	"cmd/version":            {},
@@ -71,6 +72,7 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"cmd/adversary":        {"daemon/config", "internal/programs"},
 	"cmd/e2e":              {"daemon", "daemon/task", "internal/programs", "ipc/client"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"systemd":              {"internal/programs"},

@@ -12,7 +12,8 @@ import (
 // that a further death proves something: two of those end it. These workers are
 // started for the purpose, up to as many as the pool has seats and slowly up to
 // maxAlone more, and end when no suspect waits. So suspects queue only behind other
-// suspects, and block nobody. In a pool of workers with one slot each every task is
+// suspects, and block nobody. Callers of whom none is in such a worker go first, and get up
+// to pool.relief more of them: nobody waits behind another's suspects. In a pool of workers with one slot each every task is
 // alone anyway.
 
 // maxAlone bounds how many workers for suspects a pool has beyond its seats.
@@ -35,13 +36,18 @@ func (p *Pool) Suspects() int { return p.isolation.lane }
 // Poison counts a task of which workers die.
 func (p *Pool) Poison() { p.isolation.poisoned++ }
 
-// TakeAlone returns a slot for a suspect, in a worker that has no other; nil: none is
-// free.
+// RoomAlone reports whether TakeAlone has a slot: for a suspect of any caller, or only for
+// one of a caller of whom none is in such a worker. These go first.
+func (p *Pool) RoomAlone() (room, forAll bool) {
+	return len(p.isolation.idle) > 0, p.isolation.held.total < len(p.seats)+maxAlone
+}
+
+// HasNoneAlone reports whether no suspect of a caller is in a worker for suspects.
+func (p *Pool) HasNoneAlone(caller uint32) bool { return p.isolation.held.of[caller] == 0 }
+
+// TakeAlone returns a slot for a suspect, in a worker that has no other.
 func (p *Pool) TakeAlone() *Slot {
 	last := len(p.isolation.idle) - 1
-	if last < 0 {
-		return nil
-	}
 	w := p.isolation.idle[last]
 	p.isolation.idle = p.isolation.idle[:last]
 	return w.slots[0]
@@ -67,7 +73,11 @@ func (p *Pool) Isolate(fx *effects.List) {
 func (p *Pool) isolateMore(fx *effects.List) {
 	owner := p.fleet.Owner
 	waits := !owner.Draining() && owner.Runnable(p.isolation.lane)
-	if waits && p.isolation.waited && len(p.isolation.seats) < len(p.seats)+maxAlone {
+	most := len(p.seats) + maxAlone
+	if waits && owner.RunnableFor(p.isolation.lane, p.HasNoneAlone) {
+		most += p.config.Relief
+	}
+	if waits && p.isolation.waited && len(p.isolation.seats) < most {
 		p.isolate(fx)
 	}
 	p.isolation.waited = waits

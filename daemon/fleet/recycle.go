@@ -18,7 +18,7 @@ const recyclePause = 30 * time.Second
 // recycle orders a successor for the worker.
 func (w *Worker) recycle(why string) {
 	now := w.pool.fleet.Elapsed()
-	if w.state.Load() != lifecycle.Ready || w.seat.kind == alone || now < w.recycleFrom {
+	if w.state.Load() != lifecycle.Ready || w.seat.kind == alone || now < w.recycleFrom || len(w.seat.leaving) >= mostLeaving {
 		return
 	}
 	o, _ := w.seat.successor(why)

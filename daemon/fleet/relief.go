@@ -24,7 +24,7 @@ import (
 // workers with one slot each it is one. So one caller alone never gets relief, and one that
 // holds nothing always may. The slots of all relief together are shared as package share
 // does: there is one left for one more caller unless many hold some. A caller whose tasks
-// kill workers gets no relief for a while.
+// cost workers gets no relief for a while.
 
 const (
 	// reliefAfter is how long a caller who has less than its part waits until there is
@@ -32,7 +32,7 @@ const (
 	reliefAfter = 100 * time.Millisecond
 	// reliefLook is how often it is looked at who waits, at most.
 	reliefLook = reliefAfter / 2
-	// blamedFor is how long a caller gets no relief after a worker has died of its tasks.
+	// blamedFor is how long a caller gets no relief after its tasks have cost a worker.
 	blamedFor = time.Minute
 )
 
@@ -45,7 +45,7 @@ type relief struct {
 	// next is before when it is not looked at again who waits; 0: it may be any time. due
 	// is when it has to be, 0: whenever something has changed.
 	next, due time.Duration
-	// blamed has until when callers get none, because workers died of their tasks.
+	// blamed has until when callers get none, because their tasks have cost a worker.
 	blamed map[uint32]time.Duration
 }
 
@@ -165,15 +165,16 @@ func (p *Pool) late(now time.Duration) int {
 // noteTurn notes that a caller has got a slot, or given one back.
 func (r *relief) noteTurn(caller uint32) { delete(r.waits, caller) }
 
-// blame notes that a worker has died of one of these, if they are one caller's.
-func (r *relief) blame(running *holders, now time.Duration) {
-	if len(running.of) != 1 {
+// blame notes that a worker has died, or has become unfit, of one of these, if they are
+// one caller's.
+func (r *relief) blame(tasks *holders, now time.Duration) {
+	if len(tasks.of) != 1 {
 		return
 	}
 	if r.blamed == nil {
 		r.blamed = map[uint32]time.Duration{}
 	}
-	for caller := range running.of {
+	for caller := range tasks.of {
 		r.blamed[caller] = now + blamedFor
 	}
 }

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -317,6 +318,52 @@ func TestSoManyCallersItTakesUntilNoReliefIsLeft(t *testing.T) {
 		}
 		if callers != want {
 			t.Errorf("%d callers have all of %d slots, not %d", callers, slots, want)
+		}
+	}
+}
+
+// Whatever callers submit: who holds no slot and waits does so only because all slots are
+// held, those of all relief that there can be included.
+func TestWhoHoldsNothingWaitsOnlyWhileAllReliefIsTaken(t *testing.T) {
+	for seed := range uint64(50) {
+		chance := rand.New(rand.NewPCG(seed, 7))
+		workers, threads, relief := 1+chance.IntN(3), 1+chance.IntN(4), chance.IntN(4)
+		c := withRelief(workers, threads, relief)
+		c.Results.TTL = 1000 * time.Hour
+		daemontest.On(t, c, func(f *daemontest.Farm) {
+			tasks := map[uint32][]task.ID{}
+			for range 60 {
+				uid := uint32(chance.IntN(6))
+				script := []string{fleettest.Sleeps, fleettest.Sleeps, fleettest.Echo}[chance.IntN(3)]
+				tasks[uid] = append(tasks[uid], many(f, 1+chance.IntN(5), uid, script, daemontest.Params(fmt.Sprintf("%dm", chance.IntN(60))))...)
+				f.Pass(time.Duration(chance.IntN(100)) * time.Second)
+			}
+			for range 100 {
+				f.Pass(time.Duration(chance.IntN(200)) * time.Second)
+				lookWhoWaits(f, tasks, relief*threads, seed)
+			}
+		})
+	}
+}
+
+func lookWhoWaits(f *daemontest.Farm, tasks map[uint32][]task.ID, slots int, seed uint64) {
+	f.Helper()
+	busy, ready := 0, 0
+	for _, w := range f.Workers("") {
+		if strings.Contains(w.ID, "-relief-") {
+			busy += w.SlotsBusy
+			ready++
+		}
+	}
+	for uid, ids := range tasks {
+		waits := 0
+		for _, id := range ids {
+			if v, err := f.Engine.View(f.Context(), daemontest.Who(), id); err == nil && v.Status == task.Queued {
+				waits++
+			}
+		}
+		if waits > 0 && running(f, ids) == 0 && busy < slots {
+			f.Errorf("seed %d: caller %d has %d tasks that wait and none that runs, %d of %d slots for relief are taken: %+v", seed, uid, waits, busy, slots, f.Workers(""))
 		}
 	}
 }

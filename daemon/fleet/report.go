@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -101,14 +102,24 @@ func (s *Seat) reports() []Report {
 		if w != nil {
 			w.reportTo(&r)
 		}
-		if last, looping := s.deaths.CrashLoop(); looping && !r.leaving {
-			r.Degraded = "crash loop: " + last.String()
-		} else if !r.leaving {
-			r.Degraded = s.pool.recurring()
+		if !r.leaving {
+			r.Degraded = s.degraded()
 		}
 		all = append(all, r)
 	}
 	return all
+}
+
+// degraded says why the seat is not as it should be; "": it is.
+func (s *Seat) degraded() string {
+	last, looping := s.deaths.CrashLoop()
+	switch {
+	case s.crowded:
+		return fmt.Sprintf("no other worker is started before one of the %d that leave has ended", len(s.leaving))
+	case looping:
+		return "crash loop: " + last.String()
+	}
+	return s.pool.recurring()
 }
 
 // reportTo fills in what the daemon knows of the process.

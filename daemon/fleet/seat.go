@@ -48,6 +48,8 @@ type Seat struct {
 	// after this wait. Each worker has a new one; the runner alone makes it.
 	vacant chan struct{}
 	wait   time.Duration
+	// crowded: it gets no other worker until one of leaving has ended.
+	crowded bool
 	// leaving are its predecessors that have not ended.
 	leaving    []*Worker
 	deaths     *lifecycle.Restarts
@@ -81,7 +83,7 @@ func newSeat(p *Pool, k kind, spec supervisor.Spec, core int) *Seat {
 func (s *Seat) seated(w *Worker, why string, fx *effects.List) bool {
 	old := s.worker
 	s.workersHad++
-	s.worker, s.vacant, s.wait = w, make(chan struct{}), 0
+	s.worker, s.vacant, s.wait, s.crowded = w, make(chan struct{}), 0, false
 	w.seat, w.moving = s, false
 	s.deaths.Born()
 	w.open()
@@ -96,10 +98,17 @@ func (s *Seat) seated(w *Worker, why string, fx *effects.List) bool {
 	return true
 }
 
+// mostLeaving is how many predecessors that have not ended a worker can have. Each may
+// keep tasks that must not be run twice for as long as these take, and who has its workers
+// fenced again and again must not fill the machine with them.
+const mostLeaving = 4
+
 // vacate makes the runner put another worker into the seat, after a wait.
 func (s *Seat) vacate(wait time.Duration) {
 	s.wait = wait
-	close(s.vacant)
+	if s.crowded = len(s.leaving) >= mostLeaving; !s.crowded {
+		close(s.vacant)
+	}
 }
 
 // restarts counts the workers after the first.
@@ -129,6 +138,9 @@ func (s *Seat) lost(w *Worker, state lifecycle.State) {
 	}
 	if i := slices.Index(s.leaving, w); i >= 0 {
 		s.leaving = slices.Delete(s.leaving, i, i+1)
+		if s.crowded {
+			s.vacate(s.wait)
+		}
 		s.departed()
 		return
 	}

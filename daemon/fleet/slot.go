@@ -212,14 +212,14 @@ func (s handler) Ended(seq uint64, o plugins.Outcome) {
 }
 
 func (s *Slot) ended(o plugins.Outcome, fx *effects.List) {
-	w, t := s.worker, s.hold.Info()
+	w, h := s.worker, s.hold
 	s.pool.fleet.Owner.Ended(s.hold, o, fx)
-	s.pool.observe(t, o.RunTime)
+	s.pool.observe(h.Info(), o.RunTime)
 	w.faults = 0
-	w.noteRun(t)
+	w.noteRun(h)
 	w.countTask()
 	if o.Spent {
-		w.unfit(t, fx)
+		w.unfit(h, fx)
 	}
 	s.release(fx)
 }

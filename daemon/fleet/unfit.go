@@ -59,7 +59,7 @@ func (s *Slot) faulted(o plugins.Outcome, fx *effects.List) {
 	case !w.state.Load().TakesTasks():
 		w.settle(fx)
 	case w.faults >= faultsInARow || o.Spent:
-		w.unfit(h.Info(), fx)
+		w.unfit(h, fx)
 	default:
 		s.probe(fx)
 	}
@@ -102,16 +102,22 @@ func (s handler) probeIsLate(seq uint64) {
 
 // unfit fences a worker that can't run tasks any more. by is the task that it says has
 // done it; nil: it does not say.
-func (w *Worker) unfit(by *task.Task, fx *effects.List) {
+func (w *Worker) unfit(by Hold, fx *effects.List) {
 	if !w.state.Load().TakesTasks() {
 		return
 	}
 	w.isUnfit = true
 	w.pool.noteUnfit()
 	about := []any{"worker", w.spec.ID, "pid", w.process.PID()}
-	if by != nil {
-		about = append(about, "task_id", by.ID, "script_path", by.ScriptPath)
+	var likely holders
+	for _, r := range w.runs {
+		likely.add(r.caller, 1)
 	}
+	if by != nil {
+		likely = holders{of: map[uint32]int{by.Caller(): 1}}
+		about = append(about, "task_id", by.Info().ID, "script_path", by.Info().ScriptPath)
+	}
+	w.pool.relief.blame(&likely, w.pool.fleet.Elapsed())
 	fx.Log(hclog.Error, "worker can't run tasks any more", append(about, "ran_before", w.ranBefore())...)
 	w.fence(unfitness, fx)
 }
@@ -120,19 +126,20 @@ func (w *Worker) unfit(by *task.Task, fx *effects.List) {
 type ran struct {
 	id     task.ID
 	script string
+	caller uint32
 }
 
-func nameOf(t *task.Task) ran { return ran{t.ID, t.ScriptPath} }
+func nameOf(h Hold) ran { return ran{h.Info().ID, h.Info().ScriptPath, h.Caller()} }
 
 // String implements fmt.Stringer.
 func (r ran) String() string { return fmt.Sprintf("%s (%s)", r.id, r.script) }
 
 // noteRun notes a task that has ended in the worker.
-func (w *Worker) noteRun(t *task.Task) {
+func (w *Worker) noteRun(h Hold) {
 	if len(w.runs) == keptRuns {
 		w.runs = slices.Delete(w.runs, 0, 1)
 	}
-	w.runs = append(w.runs, nameOf(t))
+	w.runs = append(w.runs, nameOf(h))
 }
 
 // ranBefore names the tasks that ran in the worker last, the latest first, and those that
@@ -141,7 +148,7 @@ func (w *Worker) ranBefore() []string {
 	var all []string
 	for _, s := range w.slots {
 		if s.hold != nil && s.hold.Runs() && len(all) < keptRuns {
-			all = append(all, nameOf(s.hold.Info()).String())
+			all = append(all, nameOf(s.hold).String())
 		}
 	}
 	for _, r := range slices.Backward(w.runs) {

@@ -56,8 +56,21 @@ func New(socket string) *Client {
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// The pauses between two tries to connect while too many others do.
+const minPause, maxPause = time.Millisecond, 50 * time.Millisecond
+
 func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
+	// Where a socket that blocks would wait for its turn, one of Go's fails: so many have
+	// connected whom the daemon has not accepted yet.
+	for pause := minPause; errors.Is(err, syscall.EAGAIN); pause = min(2*pause, maxPause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)

@@ -1,0 +1,98 @@
+package adversary_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// most is limits.body_size of the daemons here.
+const most = 16 << 20
+
+// bodyAttacks have the daemon hold what it has not admitted.
+func bodyAttacks() []attack {
+	unfinished := func(f *foe) {
+		body := `{"script_path":"/x","params":"` + strings.Repeat("x", most-4096)
+		for range 30 {
+			go f.say(request("POST", "/v1/tasks", fmt.Sprintf("Content-Length: %d\r\n", most), body))
+		}
+	}
+	return []attack{
+		{name: "unfinished bodies", run: unfinished},
+		{name: "unfinished bodies of one who may not submit", uid: stranger, run: unfinished},
+		{name: "unfinished bodies in chunks", run: func(f *foe) {
+			chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<20, strings.Repeat(" ", 1<<20))
+			for range 30 {
+				go func() {
+					if c := f.say(request("POST", "/v1/batches", "Transfer-Encoding: chunked\r\n", "")); c != nil {
+						for i := 0; i < 15 && !f.over(); i++ {
+							_, _ = io.WriteString(c, chunk)
+						}
+					}
+				}()
+			}
+		}},
+		{name: "bodies announced over the limit", run: func(f *foe) {
+			f.each(4, func() {
+				f.ask(request("POST", "/v1/tasks", "Content-Length: 99999999999\r\nExpect: 100-continue\r\n", strings.Repeat("x", 1<<20)))
+			})
+		}},
+		{name: "batches of lines of two bytes", run: func(f *foe) {
+			body := strings.Repeat("1\n", most/2)
+			f.each(3, func() { f.ask(sized("POST", "/v1/batches", body)) })
+		}},
+		{name: "batches of empty objects", run: func(f *foe) {
+			body := `{"tasks":[{}` + strings.Repeat(",{}", most/3-10) + `]}`
+			f.each(3, func() { f.ask(sized("POST", "/v1/batches", body)) })
+		}},
+		{name: "batches of many small tasks", run: func(f *foe) {
+			body := strings.Repeat(f.task("echo.py", `,"delay":"1h"`)+"\n", 100_000)
+			f.each(2, func() { f.ask(sized("POST", "/v1/batches", body)) })
+		}},
+		{name: "params of great depth and many keys", run: func(f *foe) {
+			deep := f.task("echo.py", `,"params":`+strings.Repeat("[", most/4)+strings.Repeat("]", most/4))
+			var keys strings.Builder
+			for i := range 700_000 {
+				fmt.Fprintf(&keys, `,"k%d":%d`, i, i)
+			}
+			wide := f.task("echo.py", keys.String())
+			f.each(2, func() { f.ask(sized("POST", "/v1/tasks", deep)); f.ask(sized("POST", "/v1/tasks", wide)) })
+		}},
+		{name: "streams of bad lines, unread", run: func(f *foe) {
+			lines := strings.Repeat("{}\n", 100_000)
+			f.each(8, func() { f.pour(lines) })
+		}},
+		{name: "streams of cancels of unknown tasks, unread", run: func(f *foe) {
+			lines := strings.Repeat(`{"op":"cancel","task_id":"01890000-0000-7000-8000-000000000000"}`+"\n", 10_000)
+			f.each(8, func() { f.pour(lines) })
+		}},
+		{name: "unfinished lines of streams", run: func(f *foe) {
+			line := strings.Repeat(" ", most-4096)
+			f.each(30, func() {
+				if c := f.stream(); c != nil {
+					_, _ = io.WriteString(c, line)
+					<-f.ctx.Done()
+				}
+			})
+		}},
+	}
+}
+
+// pour sends text on a stream, again and again, and reads nothing, until it is cut off.
+func (f *foe) pour(text string) {
+	c := f.stream()
+	if c == nil {
+		return
+	}
+	f.pourOn(c, text)
+}
+
+func (f *foe) pourOn(c net.Conn, text string) {
+	defer c.Close()
+	for !f.over() {
+		if _, err := io.WriteString(c, text); err != nil {
+			return
+		}
+	}
+}
