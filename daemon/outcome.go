@@ -46,6 +46,17 @@ func overdue(reason plugins.StopReason, timeout time.Duration) plugins.Outcome {
 	return o
 }
 
+// inTime makes an attempt that took longer than its timeout one that has timed out, also
+// where the script ended by itself before it noticed.
+func inTime(o plugins.Outcome, timeout time.Duration) plugins.Outcome {
+	if timeout <= 0 || o.RunTime <= timeout || o.Status == task.Cancelled || o.Status == task.TimedOut {
+		return o
+	}
+	o.Status, o.Data = task.TimedOut, nil
+	o.Error = &task.Error{Type: "TaskTimeout", Code: "timed_out", Message: fmt.Sprintf("the attempt took %s, its timeout is %s", o.RunTime, timeout)}
+	return o
+}
+
 // result makes the Result of r of how its last attempt ended.
 func result(r *ledger.Record, o plugins.Outcome, now queue.Now) *task.Result {
 	res := &task.Result{

@@ -50,7 +50,7 @@ func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 		return
 	}
 	r.Suspect = r.Deaths > 0 // its worker lives; but not all did
-	e.finish(r, o, fx)
+	e.finish(r, inTime(o, time.Duration(r.Task.Timeout)), fx)
 }
 
 // Returned implements fleet.Owner.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,11 +91,11 @@ func TestWhoWaitsForRoomHoldsUpNobodyElse(t *testing.T) {
 			given(t, f, greedy)
 		}
 		gone, leave := context.WithCancel(f.Context())
-		withdrawn := 0
+		var withdrawn atomic.Int32
 		for range 50 {
 			f.Engine.Submit(gone, greedy, newTask(f, fleettest.Echo), nil, func(_ task.View, err error) {
 				if err != nil {
-					withdrawn++
+					withdrawn.Add(1)
 				}
 			})
 		}
@@ -105,8 +106,8 @@ func TestWhoWaitsForRoomHoldsUpNobodyElse(t *testing.T) {
 		given(t, f, other)
 		leave()
 		synctest.Wait()
-		if withdrawn != 50 {
-			t.Errorf("%d of 50 were withdrawn", withdrawn)
+		if n := withdrawn.Load(); n != 50 {
+			t.Errorf("%d of 50 were withdrawn", n)
 		}
 		if n := f.Engine.Status(f.Context()).Components["input_queue"].Metrics["blocked"]; n != 1 {
 			t.Errorf("%v wait for room", n)

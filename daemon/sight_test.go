@@ -2,6 +2,8 @@ package daemon_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"cpulb/daemon/access"
@@ -94,6 +96,30 @@ func TestWhoMayNotRunATaskLearnsOnlyThat(t *testing.T) {
 		var field *task.FieldError
 		if !errors.As(err, &field) || len(field.Allowed) != 1 || field.Allowed[0] != "p" {
 			t.Errorf("a misspelt pool: %v, allowed %v", err, field)
+		}
+	})
+}
+
+// Whatever callers send, metrics are labelled by what the configuration bounds.
+func TestMetricsHaveNothingOfTheCallers(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		f.Ends("completed", 1, f.Submit(fleettest.Echo, func(k *task.Task) {
+			k.Labels = map[string]string{"secret": "secret"}
+			k.Extra.ConcurrencyKey, k.Extra.IdempotencyKey = "secret", "secret"
+		}))
+		families, err := f.Engine.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		allowed := []string{"pool", "status", "worker", "version", "quantile", "le"} // the last three are Go's own
+		for _, family := range families {
+			for _, m := range family.Metric {
+				for _, l := range m.Label {
+					if !slices.Contains(allowed, l.GetName()) || strings.Contains(l.GetValue(), "secret") {
+						t.Errorf("%s is labelled %s", family.GetName(), l)
+					}
+				}
+			}
 		}
 	})
 }

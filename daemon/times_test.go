@@ -85,3 +85,22 @@ func TestTheLongestDurationsAreLong(t *testing.T) {
 		f.Blameless()
 	})
 }
+
+func TestAnAttemptThatWasDoneTooLateHasTimedOut(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		for timeout, how := range map[time.Duration]string{time.Nanosecond: "timed_out", time.Second: "completed", 0: "completed"} {
+			k := newTask(f, fleettest.Echo) // which takes a microsecond
+			k.Timeout = task.Duration(timeout)
+			if _, err, _ := answer(f, daemontest.Who(), k, nil); err != nil {
+				t.Fatal(err)
+			}
+			f.Ends(how, 1, k.ID)
+		}
+		k := newTask(f, fleettest.Echo)
+		k.Timeout, k.Extra.MaxRetries = task.Duration(time.Nanosecond), 2
+		if _, err, _ := answer(f, daemontest.Who(), k, nil); err != nil {
+			t.Fatal(err)
+		}
+		f.Ends("timed_out", 3, k.ID)
+	})
+}

@@ -165,6 +165,17 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 	member.expect(503, "restart_failed", "POST /v1/workers/io-0/restart")
 }
 
+func TestWhyAScheduleWasRefusedIsForItsOwnerAndAdministrators(t *testing.T) {
+	all := users(t, ipctest.New(), syscall.Credential{Uid: ipctest.ScheduleOwner, Gid: 1}, syscall.Credential{}, syscall.Credential{Uid: 3002, Gid: 3002},
+		syscall.Credential{Uid: 65534, Gid: 65534})
+	for i, u := range all {
+		told := fmt.Sprint(u.expect(200, "", "GET /v1/schedules")["schedules"])
+		if sees := strings.Contains(told, "no such script"); sees != (i < 2) || !sees && !strings.Contains(told, "administrators see why") {
+			t.Errorf("uid %d is told %s", u.uid, told)
+		}
+	}
+}
+
 func TestARefusalNamesTheField(t *testing.T) {
 	engine := ipctest.New()
 	engine.Rules = access.Rules{Submit: access.Who{Users: []uint32{3001}}, ScriptDirs: []string{"/srv"}, Pools: map[string]access.Who{"gpu": {Users: []uint32{7}}}}

@@ -51,12 +51,8 @@ func (f *frameReader) next(m proto.Message) error {
 	if size > maxHeader {
 		return fmt.Errorf("%w: a header of %d bytes, the most is %d", ErrFrame, size, maxHeader)
 	}
-	if uint64(cap(f.header)) < size {
-		f.header = make([]byte, size)
-	}
-	f.header = f.header[:size]
-	if _, err := io.ReadFull(f.r, f.header); err != nil {
-		return unexpected(err)
+	if f.header, err = f.read(f.header[:0], int(size)); err != nil {
+		return err
 	}
 	err = proto.Unmarshal(f.header, m)
 	if cap(f.header) > keptHeader {
@@ -76,9 +72,26 @@ func (f *frameReader) payload(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	p := make([]byte, n)
-	_, err := io.ReadFull(f.r, p)
-	return p, unexpected(err)
+	return f.read(nil, int(n))
+}
+
+// takenAtOnce is for how many bytes there is memory before they have come.
+const takenAtOnce = 1 << 20
+
+// read reads n bytes into p, which is empty, or a larger one. Memory for them is taken as
+// they come: a peer that announces many and sends none gets none.
+func (f *frameReader) read(p []byte, n int) ([]byte, error) {
+	for len(p) < n {
+		if size := min(n, max(cap(p), 2*len(p), takenAtOnce)); size > cap(p) {
+			p = append(make([]byte, 0, size), p...)
+		}
+		have := len(p)
+		p = p[:min(n, cap(p))]
+		if _, err := io.ReadFull(f.r, p[have:]); err != nil {
+			return nil, unexpected(err)
+		}
+	}
+	return p, nil
 }
 
 func unexpected(err error) error {

@@ -60,6 +60,7 @@ var arrows = map[string][]string{
 	"embedpy":                {},
 	"plugins/cgroup":         {},
 	"daemon/fleet/lifecycle": {},
+	"internal/alloctest":     {},
 	"internal/procfs":        {},
 	"internal/programs":      {},
 	"internal/share":         {},
@@ -79,11 +80,16 @@ var forTests = map[string][]string{
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
 	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
-	"ipc":                  {"daemon/config", "ipc/ipctest"},
+	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
 	"plugins/executortest": {"plugins/supervisor"},
+	"plugins":              {"internal/alloctest"},
+	"daemon/task":          {"internal/alloctest"},
+	"daemon/config":        {"internal/alloctest"},
+	"daemon/journal":       {"internal/alloctest"},
+	"daemon/schedule":      {"internal/alloctest"},
 }
 
 // imported is what `go list -json` tells of one package.

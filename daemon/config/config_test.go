@@ -12,6 +12,7 @@ import (
 
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 	"cpulb/plugins/supervisor"
 )
 
@@ -224,6 +225,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`limits { body_size = 1e99999 }`))
 	f.Add([]byte(`pool "p" { task_types = [for x in ["cpu_bound"] : x] }`))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		alloctest.Within(t, 1<<20+(4<<10)*len(text), func() { _, _ = decode("x.hcl", text) })
 		c, err := decode("x.hcl", text)
 		if err != nil {
 			if wrong, ok := errors.AsType[*Error](err); !ok || wrong.Line < 1 || wrong.Problem == "" || c != nil {

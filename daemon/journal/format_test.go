@@ -7,7 +7,38 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 )
+
+// recordBytes is more than what reading one record takes beside its content.
+const recordBytes = 128 << 10
+
+// decodeAll reads a record as recovery does.
+func decodeAll(data []byte, at position, framed bool) {
+	r, err := parsePayload(data)
+	if framed {
+		r, err = readRecord(data, at)
+	}
+	if err != nil {
+		return
+	}
+	switch r.kind {
+	case kindAccepted:
+		_, _ = decodeAccepted(r.message)
+	case kindProgress:
+		_, _ = decodeProgress(r.message)
+	case kindEnded:
+		_, _ = decodeEnded(r.message)
+	case kindEvents:
+		_, _ = decodeEvents(r.message)
+	case kindTombstone:
+		_, _ = decodeTombstone(r.message)
+	case kindBatch, kindGone:
+		_, _ = decodeBatch(r.message)
+	case kindSchedules:
+		_, _ = decodeSchedules(r.message)
+	}
+}
 
 // What is in the file may be anything, after all that disks do.
 func FuzzRecord(f *testing.F) {
@@ -21,6 +52,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add([]byte{0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8}, true)
 	f.Fuzz(func(t *testing.T, data []byte, framed bool) {
+		alloctest.Within(t, recordBytes+64*len(data), func() { decodeAll(data, at, framed) })
 		var r record
 		var err error
 		if framed {
@@ -76,6 +108,7 @@ func FuzzHead(f *testing.F) {
 	f.Add(h.encode())
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		alloctest.Within(t, 8<<10+8*len(data), func() { _, _ = parseHead(data, 7) })
 		if h, err := parseHead(data, 7); err == nil {
 			if again, err := parseHead(h.encode(), 7); err != nil || again != h {
 				t.Errorf("%+v becomes %+v, %v", h, again, err)

@@ -152,3 +152,26 @@ func TestFiguresBeyond32BitsAreCounted(t *testing.T) {
 		t.Errorf("%v, %+v", err, b.q.Stats())
 	}
 }
+
+// Of many owners those who have nothing are forgotten; not who has something out, or makes
+// room for what it pushes with all that it has.
+func TestNoOwnerOfSomethingIsForgotten(t *testing.T) {
+	b := newBench(t, queue.Options{MaxTasks: 100, MaxBytes: 100, Policy: queue.DropOldest})
+	for i := range 40 {
+		b.must("other", queue.Entry{Owner: uint32(1000 + i), Lane: 0, Bytes: 1})
+	}
+	b.must("first", queue.Entry{Owner: 'a', Key: "k", Bytes: 20})
+	only := func(owner uint32) bool { return owner == 'a' }
+	out := b.q.PopFor(moment(0), 0, only)
+	b.must("second", queue.Entry{Owner: 'a', Key: "k", Bytes: 20})
+	if b.q.RunnableFor(moment(0), 0, only) {
+		t.Error("its key was forgotten while it was out")
+	}
+	b.q.Remove(moment(0), out)
+	b.must("third", queue.Entry{Owner: 'a', Key: "k", Bytes: 40})
+	b.must("fourth", queue.Entry{Owner: 'a', Key: "k", Bytes: 40})
+	b.changes("second ready parked", "second parked ready", "second ready dropped", "third ready dropped")
+	if p := b.q.Parts(); p[0] != (queue.Part{Owner: 'a', Tasks: 1, Bytes: 40}) {
+		t.Errorf("it is counted as %+v", p[0])
+	}
+}

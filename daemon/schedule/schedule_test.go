@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cpulb/daemon/schedule"
+	"cpulb/internal/alloctest"
 
 	"pgregory.net/rapid"
 )
@@ -184,6 +185,7 @@ func FuzzCron(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cron string) {
+		alloctest.Within(t, 256<<10+64*len(cron), func() { _, _ = schedule.New(schedule.Options{Cron: cron, TimeZone: "Europe/Berlin"}) })
 		s, err := schedule.New(schedule.Options{Cron: cron, TimeZone: "Europe/Berlin"})
 		if err != nil {
 			return

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 )
 
 func TestALineIsACommandOrSaysWhatIsWrongWithItAndWhichTaskItMeans(t *testing.T) {
@@ -70,6 +71,7 @@ func FuzzCommand(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		alloctest.Within(t, taskBytes+8*len(text), func() { _, _ = task.DecodeCommand(text) })
 		got, err := task.DecodeCommand(text)
 		if err != nil {
 			var field *task.FieldError

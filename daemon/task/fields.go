@@ -40,8 +40,8 @@ var fields = [...]field{
 	rare("on_worker_lost", filledTexts, func(x *Extras) *string { return (*string)(&x.OnWorkerLost) }),
 	rare("durable", switches, func(x *Extras) **bool { return &x.Durable }),
 	rare("result_ttl", lasting, func(x *Extras) *Duration { return &x.ResultTTL }),
-	common("labels", objects, func(t *Task) *map[string]string { return &t.Labels }),
-	rare("env", objects, func(x *Extras) *map[string]string { return &x.Env }),
+	common("labels", objects(MaxLabels), func(t *Task) *map[string]string { return &t.Labels }),
+	rare("env", objects(MaxVariables), func(x *Extras) *map[string]string { return &x.Env }),
 	rare("cwd", filledTexts, func(x *Extras) *string { return &x.Cwd }),
 	common("traceparent", texts, func(t *Task) *string { return &t.Traceparent }),
 }

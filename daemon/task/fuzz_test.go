@@ -8,11 +8,15 @@ import (
 	"unicode/utf8"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 )
 
 // typical is what a client sends for most tasks, about 200 bytes.
 const typical = `{"task_id":"0198c5f0-7d2a-7c3e-9b1f-0a1b2c3d4e5f","script_path":"/srv/scripts/double.py","function":"main",` +
 	`"params":{"value":21,"name":"some text of a usual length","list":[1,2,3]},"task_type":"cpu_bound","priority":5}`
+
+// taskBytes is more than what reading one task takes beside its texts, labels included.
+const taskBytes = 64 << 10
 
 // FuzzDecode: whatever the text, Decode answers as encoding/json would on what
 // is JSON, its errors name a field, and a task it returns comes back the same.
@@ -28,7 +32,11 @@ func FuzzDecode(f *testing.F) {
 			f.Add([]byte(`{"script_path":"/x.py","` + bad.name + `":` + bad.value + `}`))
 		}
 	}
+	f.Add([]byte(`{"labels":{` + strings.TrimSuffix(strings.Repeat(`"a":"","b":"",`, 2000), ",") + `}}`))
+	f.Add([]byte(`{"labels":` + many(3000) + `}`))
+	f.Add([]byte(`{"params":"` + strings.Repeat(`\u0041`, 3000)))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		alloctest.Within(t, taskBytes+8*len(text), func() { _, _ = task.Decode(text) })
 		x, err := task.Decode(text)
 		if err != nil {
 			var field *task.FieldError
@@ -93,6 +101,7 @@ func FuzzCursor(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var c, d task.Cursor
+		alloctest.Within(t, 4<<10+8*len(text), func() { _ = c.UnmarshalText([]byte(text)) })
 		if err := c.UnmarshalText([]byte(text)); err != nil {
 			if !errors.Is(err, task.ErrInvalid) {
 				t.Fatal(err)
@@ -102,6 +111,28 @@ func FuzzCursor(f *testing.F) {
 		back, _ := c.MarshalText()
 		if err := d.UnmarshalText(back); err != nil || c.Compare(d) != 0 {
 			t.Fatalf("%q is %v, then %v: %v", text, c, d, err)
+		}
+	})
+}
+
+// FuzzDuration: a duration that is taken comes back the same.
+func FuzzDuration(f *testing.F) {
+	for _, seed := range []string{"1m30s", "-1s", "1e9s", "99999999999999999999h", "0", "1.5h", "9223372036854775807ns", "∞", "1h-5m", ".s"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var d, again task.Duration
+		var err error
+		alloctest.Within(t, 4<<10+8*len(text), func() { err = d.UnmarshalText([]byte(text)) })
+		if err != nil {
+			if len(err.Error()) > 500 {
+				t.Fatalf("an error of %d bytes", len(err.Error()))
+			}
+			return
+		}
+		back, _ := d.MarshalText()
+		if err := again.UnmarshalText(back); err != nil || again != d {
+			t.Fatalf("%q is %v, then %v: %v", text, d, again, err)
 		}
 	})
 }

@@ -50,9 +50,14 @@ var (
 	lasting  = kind[Duration]{readLasting, appendDuration, isZero[Duration], equal[Duration]}
 	times    = kind[time.Time]{readTime, appendTime, time.Time.IsZero, time.Time.Equal}
 	switches = kind[*bool]{readSwitch, func(b []byte, v *bool) []byte { return strconv.AppendBool(b, *v) }, isZero[*bool], sameSwitch}
-	objects  = kind[map[string]string]{readObject, appendObject, func(v map[string]string) bool { return len(v) == 0 },
-		maps.Equal[map[string]string, map[string]string]}
 )
+
+// objects are objects of strings, of most members.
+func objects(most int) kind[map[string]string] {
+	read := func(s *scanner, name string) (map[string]string, error) { return readObject(s, name, most) }
+	return kind[map[string]string]{read, appendObject, func(v map[string]string) bool { return len(v) == 0 },
+		maps.Equal[map[string]string, map[string]string]}
+}
 
 // wholes are whole numbers; zero counts as absent unless it means something.
 func wholes(zeroMeans bool) kind[int] {
@@ -210,7 +215,7 @@ func readTime(s *scanner, name string) (time.Time, error) {
 	return when.UTC(), nil
 }
 
-func readObject(s *scanner, name string) (map[string]string, error) {
+func readObject(s *scanner, name string, most int) (map[string]string, error) {
 	if s.peek() != '{' {
 		return nil, s.wrongKind(name, "an object of strings")
 	}
@@ -223,11 +228,19 @@ func readObject(s *scanner, name string) (map[string]string, error) {
 		if _, twice := all[k]; twice {
 			return &FieldError{Field: name, Problem: fmt.Sprintf("has %q twice", clip(k))}
 		}
+		if len(all) == most {
+			return errTooMany(name, most)
+		}
 		v, err := readText(s, name)
 		all[k] = v
 		return err
 	})
 	return all, err
+}
+
+// errTooMany is the error for an object with more members than most.
+func errTooMany(name string, most int) error {
+	return &FieldError{Field: name, Problem: fmt.Sprintf("are too many, at most %d are allowed", most)}
 }
 
 func appendID(b []byte, id ID) []byte {
@@ -267,16 +280,24 @@ func appendObject(b []byte, all map[string]string) []byte {
 	return append(b, '}')
 }
 
-// appendText writes v as a JSON string.
+// appendText writes v as a JSON string. What is not UTF-8 is left as it is: whoever reads
+// it refuses it.
 func appendText(b []byte, v string) []byte {
+	b = append(b, '"')
+	written := 0
 	for i := range len(v) {
-		if c := v[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			text, _ := json.Marshal(v) // can't fail for a string
-			return append(b, text...)
+		c := v[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, v[written:i]...)
+		if written = i + 1; c < ' ' {
+			b = fmt.Appendf(b, `\u%04x`, c)
+		} else {
+			b = append(b, '\\', c)
 		}
 	}
-	b = append(b, '"')
-	b = append(b, v...)
+	b = append(b, v[written:]...)
 	return append(b, '"')
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 )
 
 func TestParamsWithTheSameContentAreTheSame(t *testing.T) {
@@ -79,6 +80,7 @@ func FuzzSame(f *testing.F) {
 				return
 			}
 		}
+		alloctest.Within(t, 4<<10+32*(len(x)+len(y)), func() { task.SameParams(json.RawMessage(x), json.RawMessage(y)) })
 		if same := task.SameParams(json.RawMessage(x), json.RawMessage(y)); same != reflect.DeepEqual(values[0], values[1]) {
 			t.Fatalf("%q and %q: %v", x, y, same)
 		}

@@ -75,7 +75,7 @@ func (t *Task) checkChoice() error {
 
 func (t *Task) checkLabels() error {
 	if len(t.Labels) > MaxLabels {
-		return &FieldError{Field: "labels", Problem: fmt.Sprintf("are %d, at most %d are allowed", len(t.Labels), MaxLabels)}
+		return errTooMany("labels", MaxLabels)
 	}
 	for name, value := range t.Labels {
 		problem := ""
@@ -146,7 +146,7 @@ func (x *Extras) checkTexts() error {
 
 func (x *Extras) checkEnv() error {
 	if len(x.Env) > MaxVariables {
-		return &FieldError{Field: "env", Problem: fmt.Sprintf("has %d variables, at most %d are allowed", len(x.Env), MaxVariables)}
+		return errTooMany("env", MaxVariables)
 	}
 	for name, value := range x.Env {
 		switch {

@@ -95,13 +95,16 @@ func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (
 	return "", fmt.Errorf("%w: %s", api.ErrNoWorker, worker)
 }
 
+// ScheduleOwner is whose the schedule is.
+const ScheduleOwner = 3001
+
 // Schedules implements ipc.Engine.
 func (e *Engine) Schedules() []api.ScheduleStatus {
 	next := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	refused := next.AddDate(0, 0, -1)
 	return []api.ScheduleStatus{
 		{Name: "nightly", Cron: "0 3 * * *", TimeZone: "UTC", Overlap: "skip", CatchUp: "last", Next: &next, Skipped: 2,
-			RefusedAt: &refused, RefusedReason: "script_path: no such script"},
+			RefusedAt: &refused, RefusedReason: "script_path: no such script", Owner: ScheduleOwner},
 	}
 }
 

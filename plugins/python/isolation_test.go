@@ -52,11 +52,11 @@ func TestEachSlotHasItsOwnWorkingDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := a.run(script("changes_folder.py"), `"/"`)
-	if string(o.Data) == fmt.Sprintf("[%q, %q]", dir, dir) {
+	if string(o.Data) == fmt.Sprintf("[%q,%q]", dir, dir) {
 		t.Skip("the kernel does not allow unshare(CLONE_FS)")
 	}
 	wantData(t, o, fmt.Sprintf(`[%q, "/"]`, dir))
-	wantData(t, b.run(script("changes_folder.py"), `null`), fmt.Sprintf("[%q, %q]", dir, dir))
+	wantData(t, b.run(script("changes_folder.py"), `null`), fmt.Sprintf("[%q,%q]", dir, dir))
 }
 
 func TestChangedScriptIsReloaded(t *testing.T) {

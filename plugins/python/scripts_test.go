@@ -168,7 +168,7 @@ func TestEventsLeaveWhileTheScriptRuns(t *testing.T) {
 	o := <-s.start(s.task(script("sends_events.py"), `{}`), got)
 	wantData(t, o, `"progress: the fraction must be from 0 to 1, not 2.0"`)
 	want := []string{"progress 0.5 half way", "log debug at debug", "log info at info", "log warning at warning",
-		"log error at error", `partial {"partial": 1}`, `partial "from a thread"`}
+		"log error at error", `partial {"partial":1}`, `partial "from a thread"`}
 	if !slices.Equal(got.all, want) {
 		t.Errorf("%q", got.all)
 	}
@@ -180,7 +180,7 @@ func TestYieldsArePartialResults(t *testing.T) {
 		script string
 		want   []string
 	}{
-		{"yields.py", []string{`partial {"i": 0}`, `partial {"i": 1}`}},
+		{"yields.py", []string{`partial {"i":0}`, `partial {"i":1}`}},
 		{"async_yields.py", []string{"partial 0", "partial 1", "partial 2"}},
 	} {
 		got := newEvents()

@@ -93,7 +93,7 @@ func (f *field) suffer(t *testing.T, way string) {
 		for attempt := 1; ; attempt++ {
 			o, lost := f.attempt(t, path, fmt.Sprint(i))
 			if !lost && o.Fault == plugins.NoFault {
-				want := fmt.Sprintf("[%d, [1], %d, true]", i, len(filepath.Base(path)))
+				want := fmt.Sprintf("[%d,[1],%d,true]", i, len(filepath.Base(path)))
 				if o.Status != task.Completed || string(o.Data) != want || o.Stdout != fmt.Sprintf("out %d\n", i) {
 					t.Errorf("victim %d: %v %s %+v stdout %q stderr %q", i, o.Status, o.Data, o.Error, o.Stdout, o.Stderr)
 				}
