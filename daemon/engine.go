@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"cpulb/daemon/access"
+	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -87,7 +88,12 @@ type Engine struct {
 	metrics  *metrics
 	timers   timers
 	// turnstile is before mu, for those who only read.
-	turnstile turnstile
+	turnstile *turnstile
+	// These are answered for many at once.
+	statuses  rounds[overview]
+	schedules rounds[[]api.ScheduleStatus]
+	executors rounds[[]api.ExecutorStatus]
+	gathered  rounds[gathered]
 	journal   *journal.Journal // nil: none is kept
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
@@ -148,11 +154,16 @@ func New(o Options) (*Engine, error) {
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
-		turnstile: turnstile{callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}, watches: watches{own: map[uint32]int64{}}}
+		watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.metrics = newMetrics(e)
+	e.turnstile = newTurnstile(e.elapsed)
+	e.statuses = rounds[overview]{ask: e.overview, elapsed: e.elapsed}
+	e.schedules = rounds[[]api.ScheduleStatus]{ask: e.scheduleStatuses, elapsed: e.elapsed}
+	e.executors = rounds[[]api.ExecutorStatus]{ask: e.executorStatuses, elapsed: e.elapsed}
+	e.gathered = rounds[gathered]{ask: e.gatherAll, elapsed: e.elapsed}
 	layouts, err := e.layouts(o.Config)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -9,12 +10,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 )
 
 // Executors reports every executor of the configuration, with what its workers
 // run: the program may have been replaced since they started.
 func (e *Engine) Executors() []api.ExecutorStatus {
+	return slices.Clone(e.executors.get(context.Background()))
+}
+
+func (e *Engine) executorStatuses(context.Context) []api.ExecutorStatus {
 	all := []api.ExecutorStatus{}
 	for _, x := range e.config.Load().Executors {
 		s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"cpulb/daemon/effects"
@@ -66,7 +68,21 @@ func (m *metrics) committed(took time.Duration, ops int) {
 }
 
 // Gather implements prometheus.Gatherer.
-func (e *Engine) Gather() ([]*dto.MetricFamily, error) { return e.metrics.registry.Gather() }
+func (e *Engine) Gather() ([]*dto.MetricFamily, error) {
+	g := e.gathered.get(context.Background())
+	return slices.Clone(g.families), g.err
+}
+
+// gathered is what Gather returns.
+type gathered struct {
+	families []*dto.MetricFamily
+	err      error
+}
+
+func (e *Engine) gatherAll(context.Context) (g gathered) {
+	g.families, g.err = e.metrics.registry.Gather()
+	return g
+}
 
 // gauges are read from the engine when they are asked for.
 type gauges struct{ engine *Engine }

@@ -21,17 +21,14 @@ const (
 type pace struct {
 	followers int
 	// due is until when what was found has been paid for.
-	due time.Time
+	due time.Duration
 }
 
 // charge has the followers pay for what one of them takes, and returns for how long it has
-// to wait.
-func (p *pace) charge(now time.Time, cost time.Duration) time.Duration {
-	if p.due.Before(now) {
-		p.due = now
-	}
-	p.due = p.due.Add(cost)
-	return p.due.Sub(now) - paceBurst
+// to wait: what comes together within burst is not held up.
+func (p *pace) charge(now, cost, burst time.Duration) time.Duration {
+	p.due = max(p.due, now) + cost
+	return p.due - now - burst
 }
 
 // follows counts a follower of the caller until the function that it returns is called.
@@ -56,7 +53,7 @@ func (t *turnstile) follows(uid uint32) (end func()) {
 func (t *turnstile) charge(uid uint32, cost time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.paces[uid].charge(time.Now(), cost)
+	return t.paces[uid].charge(t.elapsed(), cost, paceBurst)
 }
 
 // pause waits until a follower of the caller may look again, or ctx is done.

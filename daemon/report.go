@@ -16,8 +16,21 @@ import (
 )
 
 // Status reports on every component. It asks the workers for their figures, all
-// at once.
-func (e *Engine) Status(ctx context.Context) api.Status {
+// at once. Who asks together gets the same answer, which is not to be changed.
+func (e *Engine) Status(ctx context.Context) api.Status { return e.statuses.get(ctx).status }
+
+// Workers reports every worker, as Status does.
+func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus {
+	return fleet.Statuses(e.statuses.get(ctx).reports)
+}
+
+// overview is what there is to report.
+type overview struct {
+	status  api.Status
+	reports []fleet.Report
+}
+
+func (e *Engine) overview(ctx context.Context) overview {
 	reports := e.fleet.Reports(ctx)
 	var kept journal.Stats
 	if e.journal != nil {
@@ -28,12 +41,7 @@ func (e *Engine) Status(ctx context.Context) api.Status {
 		e.evictLocked()
 		status = e.statusLocked(reports, kept)
 	})
-	return status
-}
-
-// Workers reports every worker, as Status does.
-func (e *Engine) Workers(ctx context.Context) []api.WorkerStatus {
-	return fleet.Statuses(e.fleet.Reports(ctx))
+	return overview{status, reports}
 }
 
 func (e *Engine) statusLocked(reports []fleet.Report, kept journal.Stats) api.Status {

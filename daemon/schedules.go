@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -289,6 +291,10 @@ func (e *Engine) recallLast(known map[string]schedule.State) {
 
 // Schedules reports every schedule, in the order of the configuration.
 func (e *Engine) Schedules() []api.ScheduleStatus {
+	return slices.Clone(e.schedules.get(context.Background()))
+}
+
+func (e *Engine) scheduleStatuses(context.Context) []api.ScheduleStatus {
 	all := []api.ScheduleStatus{}
 	e.do(func(*effects.List) {
 		next := e.plan.Upcoming()

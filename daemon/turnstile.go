@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"sync"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/effects"
@@ -15,9 +16,15 @@ const readersAtOnce = 2
 // lock is bounded by how many callers there are, and not by their connections: who submits,
 // and the engine itself, never wait behind a thousand readers of somebody else.
 type turnstile struct {
+	elapsed func() time.Duration
+
 	mu      sync.Mutex
 	callers map[uint32]*passing
 	paces   map[uint32]*pace
+}
+
+func newTurnstile(elapsed func() time.Duration) *turnstile {
+	return &turnstile{elapsed: elapsed, callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}
 }
 
 // passing are the readers of one caller.

@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
+// clock is an engine's, which has just been made.
+func clock() func() time.Duration {
+	began := time.Now()
+	return func() time.Duration { return time.Since(began) }
+}
+
 func TestReadersOfOneCallerPassAFewAtATimeAndHoldUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gate := &turnstile{callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}
+		gate := newTurnstile(clock())
 		var mu sync.Mutex
 		inside, most, passed := map[uint32]int{}, map[uint32]int{}, map[uint32]time.Duration{}
 		began := time.Now()
@@ -44,7 +50,7 @@ func TestReadersOfOneCallerPassAFewAtATimeAndHoldUpNoOther(t *testing.T) {
 
 func TestFollowersOfOneCallerLookTogetherAsOftenAsOneMay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gate := &turnstile{callers: map[uint32]*passing{}, paces: map[uint32]*pace{}}
+		gate := newTurnstile(clock())
 		const followers = 1500
 		var mu sync.Mutex
 		looks := 0

@@ -21,7 +21,7 @@ func TestADeadWorkerIsReplacedAtOnceThenMoreAndMoreSlowly(t *testing.T) {
 			f.Ready("p-0").Die("exit status 1")
 			began := time.Now()
 			for synctest.Wait(); f.States("p-0") != "ready"; synctest.Wait() {
-				time.Sleep(time.Millisecond)
+				time.Sleep(10 * time.Millisecond)
 			}
 			waits = append(waits, time.Since(began))
 		}
