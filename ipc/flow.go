@@ -38,6 +38,7 @@ func (f *flow) piece(size int64, write func(*pen)) bool {
 	if size < penBytes { // it is there beside many others
 		size = 0
 	}
+	f.hold.renew()
 	if err := f.hold.wait(f.ctx, size); err != nil {
 		f.cut() // as if it had been cut off: the client goes on from what it has
 	}

@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	// roomTimeout is how long a request waits for room in its caller's share. Two bodies of
-	// one caller that are half read may wait for each other: whichever has waited for
-	// longer gives up, and the other goes on.
+	// roomTimeout is about how long a request waits, all in all, for room in its caller's
+	// share. Bodies of one caller that are half read may wait for each other: they give up
+	// one after the other, and the rest go on. So some wait for half as long, some for half
+	// as much again, in steps of a part.
 	roomTimeout = 10 * time.Second
+	roomSteps   = 16
 	// taskBytes is about what a task takes beside what its sender decides, until the
 	// engine has answered.
 	taskBytes = 1 << 10
@@ -28,10 +30,11 @@ func roomFor(line []byte) int64 { return 2*int64(len(line)) + taskBytes }
 
 // hold is what one request, or one stream, has of its caller's share of the bytes in flight.
 type hold struct {
-	pool    *share.Pool
-	caller  share.Caller
-	timeout time.Duration
-	bytes   atomic.Int64
+	pool   *share.Pool
+	caller share.Caller
+	// patience is for how long it may wait, left what is left of that.
+	patience, left time.Duration
+	bytes          atomic.Int64
 }
 
 func (s *Server) hold(r *http.Request) *hold {
@@ -40,7 +43,9 @@ func (s *Server) hold(r *http.Request) *hold {
 	}
 	who := peer(r)
 	caller := share.Caller{UID: who.UID, Whole: s.engine.Administers(who)}
-	return &hold{pool: s.inFlight, caller: caller, timeout: min(roomTimeout, s.options.StallTimeout)}
+	patience := min(roomTimeout, s.options.StallTimeout)
+	patience = patience/2 + patience*time.Duration(s.holds.Add(1)%roomSteps)/roomSteps
+	return &hold{pool: s.inFlight, caller: caller, patience: patience, left: patience}
 }
 
 // take takes n bytes if there is room now.
@@ -52,14 +57,19 @@ func (h *hold) take(n int64) bool {
 	return true
 }
 
+// renew lets it wait anew, for a further line or a further piece of an answer.
+func (h *hold) renew() { h.left = h.patience }
+
 // wait takes n bytes, which it waits for. The error is for the client.
 func (h *hold) wait(ctx context.Context, n int64) error {
 	if n == 0 || h.take(n) {
 		return nil
 	}
-	patient, cancel := context.WithTimeout(ctx, h.timeout)
+	begun := time.Now()
+	patient, cancel := context.WithTimeout(ctx, h.left)
 	defer cancel()
 	err := h.pool.Wait(patient, h.caller, n)
+	h.left -= time.Since(begun)
 	switch {
 	case err == nil:
 		h.bytes.Add(n)

@@ -60,6 +60,9 @@ func (l *lines) read() ([]byte, error) {
 // readLong reads the rest of a line that begins with first. It keeps no more of an
 // overlong line than shows that it is one, and nothing of one for which there is no room.
 func (l *lines) readLong(first []byte) ([]byte, error) {
+	if !l.unended {
+		l.hold.renew()
+	}
 	l.long = buffer{hold: l.hold, most: l.limit + 2, expected: -1}
 	refused := l.long.write(l.ctx, first)
 	err := bufio.ErrBufferFull

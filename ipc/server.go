@@ -24,6 +24,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
@@ -147,6 +148,8 @@ type Server struct {
 	overflow uint32
 	// inFlight is what is held for clients, in bytes.
 	inFlight *share.Pool
+	// holds numbers those who take of it.
+	holds atomic.Int64
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections

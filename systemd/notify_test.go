@@ -190,6 +190,33 @@ func TestWatchdogIsNotFedWhileTheDaemonIsStuck(t *testing.T) {
 	<-ended
 }
 
+func TestWatchdogIsNotFedWhileTheDaemonSaysThatItIsNotAlive(t *testing.T) {
+	conn := manager(t)
+	t.Setenv("WATCHDOG_USEC", "3000")
+	n := newNotifier(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	asked := 0
+	go func() {
+		n.KeepAlive(ctx, func() bool {
+			if asked++; asked == 3 { // what comes first was sent first
+				if err := n.Status("after two"); err != nil {
+					t.Error(err)
+				}
+			}
+			return asked > 3
+		}, func(err error) { t.Error(err) })
+		close(ended)
+	}()
+	for _, want := range []string{"STATUS=after two", "WATCHDOG=1"} {
+		if got := receive(t, conn); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	cancel()
+	<-ended
+}
+
 func TestWatchdogIntervalThatIsNoNumberIsAnError(t *testing.T) {
 	manager(t)
 	t.Setenv("WATCHDOG_USEC", "soon")

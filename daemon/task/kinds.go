@@ -280,16 +280,24 @@ func appendObject(b []byte, all map[string]string) []byte {
 	return append(b, '}')
 }
 
-// appendText writes v as a JSON string.
+// appendText writes v as a JSON string. What is not UTF-8 is left as it is: whoever reads
+// it refuses it.
 func appendText(b []byte, v string) []byte {
+	b = append(b, '"')
+	written := 0
 	for i := range len(v) {
-		if c := v[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			text, _ := json.Marshal(v) // can't fail for a string
-			return append(b, text...)
+		c := v[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, v[written:i]...)
+		if written = i + 1; c < ' ' {
+			b = fmt.Appendf(b, `\u%04x`, c)
+		} else {
+			b = append(b, '\\', c)
 		}
 	}
-	b = append(b, '"')
-	b = append(b, v...)
+	b = append(b, v[written:]...)
 	return append(b, '"')
 }
 

@@ -1,9 +1,9 @@
 """Single HTTP calls on the daemon's socket, for what does not go over the stream."""
 
 import http.client
-import json
 from contextlib import contextmanager
 
+from . import deep
 from .connection import connect
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
 
@@ -76,6 +76,6 @@ def _lost(what, late=ConnectionLostError):
 
 def _decoded(response, text):
     try:
-        return json.loads(text)
+        return deep.loads(text)
     except ValueError as e:
         raise ConnectionLostError(f"cpulbd answered {response.status} without JSON", "bad_answer") from e

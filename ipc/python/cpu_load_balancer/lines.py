@@ -3,6 +3,7 @@
 import json
 import select
 
+from . import deep
 from .connection import connect
 from .exceptions import ConnectionLostError, from_problem
 
@@ -68,7 +69,7 @@ class Lines:
         *lines, rest = chunk.split(b"\n")
         if rest:
             self._parts.append(rest)
-        return [(len(line), json.loads(line)) for line in lines]
+        return [(len(line), deep.loads(line)) for line in lines]
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""

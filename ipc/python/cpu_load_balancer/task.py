@@ -1,12 +1,12 @@
 """Task: what is to be run."""
 
-import json
 import os
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from . import deep
 from .enums import TaskType
 from .exceptions import SubmissionError
 
@@ -84,7 +84,7 @@ class Task:
         """Return to_dict as one line of JSON. SubmissionError when a part of it,
         most likely of params, has no JSON form."""
         try:
-            return json.dumps(self.to_dict(), separators=(",", ":"), allow_nan=False)
+            return deep.dumps(self.to_dict())
         except (TypeError, ValueError, RecursionError) as error:
             raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error
 

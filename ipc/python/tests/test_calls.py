@@ -22,6 +22,13 @@ def main(params, context):
 """
 
 
+def depth(value):
+    deep = 0
+    while isinstance(value, list):
+        value, deep = value[0] if value else None, deep + 1
+    return deep
+
+
 class WithDaemon(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -48,6 +55,26 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(self.engine.cancel_tasks(batch_id=batch.batch_id), 1)
         self.assertEqual([r.task_id for r in results], [tasks[0].task_id])
         self.assertTrue(self.engine.get_batch(batch.batch_id)["done"])
+
+    def test_params_and_results_nest_as_deep_as_the_daemon_takes_them(self):
+        nested = []
+        for _ in range(998):
+            nested = [nested]
+        task = self.task({"n": nested})
+        self.assertEqual(depth(self.engine.get_result(self.engine.submit_task(task)).data["n"]), 999)
+        batch = self.engine.submit_batch([self.task({"n": nested})])
+        self.assertEqual([depth(r.data["n"]) for r in self.engine.batch_results(batch.batch_id, 60)], [999])
+        with self.assertRaises(SubmissionError) as refused:
+            self.engine.submit_task(self.task({"n": [nested]}))
+        self.assertEqual(refused.exception.code, "invalid_json")
+
+    def test_what_the_daemon_refuses_is_refused_by_name(self):
+        for options in ({"labels": {"a": "\ud800"}}, {"idempotency_key": "\udfff"}, {"function": "\ud800"}):
+            with self.assertRaises(SubmissionError) as refused:
+                self.engine.submit_task(self.task(**options))
+            self.assertIn(next(iter(options)), str(refused.exception))
+        with self.assertRaises(SubmissionError):
+            self.engine.submit_task(self.task({"n": float("inf")}))
 
     def test_no_result_in_time_is_told(self):
         batch = self.engine.submit_batch([self.task({"hold": True})])
