@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
@@ -101,6 +103,13 @@ type conn struct {
 	who     access.Identity
 	stall   time.Duration
 	release func()
+	// answers: net/http has read the head of a request, and has not answered it yet.
+	answers atomic.Bool
+}
+
+// connState is http.Server.ConnState.
+func connState(c net.Conn, now http.ConnState) {
+	c.(*conn).answers.Store(now == http.StateActive) // what bounded.Accept returns
 }
 
 // Read implements io.Reader. While net/http has a request answered it reads a single byte,
@@ -110,7 +119,7 @@ type conn struct {
 // takes nothing, and goes on until the client has really gone, or has its deadline. All
 // else is read in larger pieces: a body that stops in the middle is an error at once.
 func (c *conn) Read(p []byte) (n int, err error) {
-	if len(p) != 1 {
+	if len(p) != 1 || !c.answers.Load() {
 		return c.UnixConn.Read(p)
 	}
 	raw, wrong := rawio.New(c.UnixConn)
