@@ -125,6 +125,9 @@ func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 		fx.Event(w, ev)
 	}
 	e.saveSoon(r)
+	if e.store.Noted(r) {
+		e.evictLocked()
+	}
 }
 
 // notifyStatus does so with an event of the task's status.

@@ -153,14 +153,14 @@ func fullReason(err error) string {
 	if !errors.As(err, &full) {
 		return err.Error()
 	}
-	in, unit, what := "the whole queue", "tasks", "some"
+	in, unit, what, have := "the whole queue", "tasks", "some", "started"
 	if full.Share {
 		in, what = "your share of the queue", "some of yours"
 	}
 	if full.Bytes {
-		unit = "bytes"
+		unit, have = "bytes", "ended"
 	}
-	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have started", in, full.Has, full.Most, unit, what)
+	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have %s", in, full.Has, full.Most, unit, what, have)
 }
 
 // entryFor describes r to the queue.
