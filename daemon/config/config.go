@@ -209,6 +209,19 @@ func (l *Limits) InFlight() int64 {
 	return max(l.InFlightBytes, sharesOfLargest*max(l.BodyBytes, l.ResultBytes))
 }
 
+// Incoming is how much of what workers send may be held until it is kept, beside what is
+// small.
+func (l *Limits) Incoming() int64 {
+	return max(leastIncoming, partsOfIncoming*l.ResultBytes)
+}
+
+// Of what workers send there is room for two of the largest results as they are read, each
+// of which takes twice its size, and never so little that headers need long to come.
+const (
+	leastIncoming   = 256 << 20
+	partsOfIncoming = 4
+)
+
 // Schedule is a task that recurs.
 type Schedule struct {
 	Name string

@@ -16,7 +16,7 @@ func (s *Store) keep(r *Record, uptime time.Duration) *kept {
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end}
+	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end, what: aResult}
 	s.kept.add(k)
 	return k
 }
@@ -33,7 +33,7 @@ func weight(r *Record) int64 {
 // countLog counts the events of r, which has not ended, among what is kept.
 func (s *Store) countLog(r *Record) {
 	s.uncount(r)
-	if r.log == nil {
+	if r.log == nil || r.log.size() == 0 {
 		return
 	}
 	s.logs++
