@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 
 	"cpulb/daemon/task"
@@ -91,10 +92,15 @@ func openConn(ctx context.Context, path string, slot int, loop bool, cfg *Config
 		conn.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	f := newFrameReader(conn, uint64(cfg.ResultBytes))
-	f.reserve = func(n int64) Room { return c.from.Room(n) }
-	go c.read(f)
+	go c.read(c.reader(conn, uint64(cfg.ResultBytes)))
 	return c, nil
+}
+
+// reader reads what the slots send, what is large of it once there is room.
+func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
+	f := newFrameReader(r, maxPayload)
+	f.reserve = func(n int64) Room { return c.from.Room(n) }
+	return f
 }
 
 // Send queues t, whose Seq follows that of the Slot's last Task, and returns without

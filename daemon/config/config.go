@@ -44,8 +44,8 @@ type Socket struct {
 
 // Queue bounds the input queue.
 type Queue struct {
-	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how much their
-	// params may have together.
+	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how large those that
+	// wait or run may be together.
 	MaxTasks int
 	MaxBytes int64
 	// Policy is what happens to a task when it is full: reject, block, drop_oldest.
@@ -60,8 +60,8 @@ type Queue struct {
 type Results struct {
 	// TTL is how long a result is kept after the task's end.
 	TTL time.Duration
-	// Max is how many results are kept, MaxBytes how large they may be together;
-	// those that would go soonest go first.
+	// Max is how many results are kept, MaxBytes how large they may be together, with the
+	// events of tasks that have not ended; the oldest go first, of the caller who has most.
 	Max      int
 	MaxBytes int64
 }
