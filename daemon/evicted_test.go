@@ -136,6 +136,9 @@ func TestAFloodOfResultsLeavesThoseOfOthers(t *testing.T) {
 }
 
 func TestATaskThatIsInTooManyBatchesIsRefusedByItsLine(t *testing.T) {
+	if most := 256 * ledger.MostFurther; most > config.BatchesBytes { // each takes 215
+		t.Errorf("so many batches take %d bytes, and the formula of the most memory has %d", most, config.BatchesBytes)
+	}
 	daemontest.Keeping(t, few(100), t.TempDir(), func(f *daemontest.Farm) {
 		k := newTask(f, fleettest.Echo)
 		first := sendBatch(f, alice, k, newTask(f, fleettest.Echo))

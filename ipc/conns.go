@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
@@ -18,6 +20,8 @@ const (
 	// reservedPlaces are for administrators, when all other places are taken: who has to
 	// mend that gets in.
 	reservedPlaces = 32
+	// fewPlaces are those of which nobody expects more than their number.
+	fewPlaces = 16
 	// MoreConnections is how many there may be beyond those that Options allows, of
 	// administrators and of clients who are told that there is no place for them.
 	MoreConnections = reservedPlaces + refusals
@@ -77,10 +81,17 @@ func (l *bounded) place(who access.Identity) *share.Pool {
 	switch caller := (share.Caller{UID: who.UID, Whole: administers}); {
 	case l.places.Take(caller, 1):
 		return l.places
-	case administers && l.reserved.Take(share.Caller{UID: who.UID}, 1): // of several, none takes all
+	case administers && l.helps(who.UID) && l.reserved.Take(share.Caller{UID: who.UID}, 1): // of several, none takes all
 		return l.reserved
 	}
 	return nil
+}
+
+// helps reports whether what is in reserve is for a user, too: not for who has taken all of
+// a few places itself.
+func (l *bounded) helps(uid uint32) bool {
+	_, own := l.places.Used(uid)
+	return own < l.places.Capacity() || own > fewPlaces
 }
 
 // full describes why there is no place for a user.
@@ -101,6 +112,13 @@ type conn struct {
 	who     access.Identity
 	stall   time.Duration
 	release func()
+	// answers: net/http has read the head of a request, and has not answered it yet.
+	answers atomic.Bool
+}
+
+// connState is http.Server.ConnState.
+func connState(c net.Conn, now http.ConnState) {
+	c.(*conn).answers.Store(now == http.StateActive) // what bounded.Accept returns
 }
 
 // Read implements io.Reader. While net/http has a request answered it reads a single byte,
@@ -110,7 +128,7 @@ type conn struct {
 // takes nothing, and goes on until the client has really gone, or has its deadline. All
 // else is read in larger pieces: a body that stops in the middle is an error at once.
 func (c *conn) Read(p []byte) (n int, err error) {
-	if len(p) != 1 {
+	if len(p) != 1 || !c.answers.Load() {
 		return c.UnixConn.Read(p)
 	}
 	raw, wrong := rawio.New(c.UnixConn)

@@ -174,7 +174,7 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ConnState: connState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 

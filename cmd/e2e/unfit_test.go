@@ -54,10 +54,15 @@ func TestNobodyElsesTasksPayForABrokenWorker(t *testing.T) {
 	}
 }
 
-// restarts counts the workers that were replaced, in all seats.
+// restarts counts the workers that were replaced, in all seats, each of which may be listed
+// with several workers.
 func (d *daemon) restarts() (n float64) {
+	seats := map[any]float64{}
 	for _, w := range d.workers() {
-		n += w["restarts"].(float64)
+		seats[w["id"]] = w["restarts"].(float64)
+	}
+	for _, restarts := range seats {
+		n += restarts
 	}
 	return n
 }

@@ -199,14 +199,20 @@ type Limits struct {
 	DrainTimeout time.Duration
 }
 
-// sharesOfLargest is how many times the largest body or result there is at least in
-// flight: a body is held twice while it is decoded, and one caller's share is two thirds.
-const sharesOfLargest = 3
+// How many times the largest body and the largest result there is at least in flight, and
+// what comes beside the body. One caller's share is two thirds, and a body takes up to four
+// times of itself: a task of a batch is there as text that grows, and is decoded, and is on
+// its way into the journal.
+const (
+	timesBody   = 6
+	besideBody  = 64 << 10
+	timesResult = 3
+)
 
 // InFlight returns how much may be in flight: what the file says, but never so little
 // that one caller alone could not send the largest body or get the largest result.
 func (l *Limits) InFlight() int64 {
-	return max(l.InFlightBytes, sharesOfLargest*max(l.BodyBytes, l.ResultBytes))
+	return max(l.InFlightBytes, timesBody*l.BodyBytes+besideBody, timesResult*l.ResultBytes)
 }
 
 // Incoming is how much of what workers send may be held until it is kept, beside what is

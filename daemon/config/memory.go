@@ -8,6 +8,9 @@ const (
 	// TaskBytes is for each task that the daemon knows: its record, its place in the queue,
 	// in the indexes and in the journal's.
 	TaskBytes = 2 << 10
+	// BatchesBytes is what a task that waits takes more when it is in as many batches as it
+	// may be; once it has ended these are counted as its Result is.
+	BatchesBytes = 4 << 10
 	// ResultBytes is what a Result takes more.
 	ResultBytes = 1 << 10
 	// ConnectionBytes is for each connection: net/http's buffers, the most headers that fit
@@ -15,18 +18,18 @@ const (
 	ConnectionBytes = 384 << 10
 	// WatchBytes is for each task that is waited for.
 	WatchBytes = 1 << 10
-	// GraveBytes is for each task whose Result is no longer kept and which is remembered.
-	GraveBytes = 1 << 10
+	// TombstoneBytes is for each task whose Result is no longer kept and which is remembered.
+	TombstoneBytes = 1 << 10
 
 	// baseBytes is an idle daemon, workerBytes what it keeps for each worker, and slotBytes
 	// for each slot: buffers, a source on its way there, and what is small of what comes.
 	baseBytes   = 64 << 20
 	workerBytes = 1 << 20
 	slotBytes   = 2 << 20
-	// graves is how many are remembered, journalBytes what the journal has on its way to the
+	// tombstones is how many are remembered, journalBytes what the journal has on its way to the
 	// disk, beside Results that wait for room there. What is written in one piece, it has
 	// journalCopies times.
-	graves        = 100_000
+	tombstones    = 100_000
 	journalBytes  = 64 << 20
 	journalCopies = 3
 	// A quarter of it all is left to Go: what has been let go and is not collected yet.
@@ -41,11 +44,11 @@ func (c *Config) MostMemory() int64 { return c.mostMemory(runtime.NumCPU()) }
 func (c *Config) mostMemory(cpus int) int64 {
 	workers, slots := c.size(cpus)
 	l := &c.Limits
-	most := baseBytes + workers*workerBytes + int64(l.Connections)*ConnectionBytes + graves*GraveBytes
+	most := baseBytes + workers*workerBytes + int64(l.Connections)*ConnectionBytes + tombstones*TombstoneBytes
 	// What is on its way in and out, from workers, too.
 	most += l.InFlight() + l.Incoming() + int64(l.Watches)*WatchBytes
 	// Tasks that wait and that run.
-	most += c.Queue.MaxBytes + (int64(c.Queue.MaxTasks)+slots)*TaskBytes
+	most += c.Queue.MaxBytes + (int64(c.Queue.MaxTasks)+slots)*(TaskBytes+BatchesBytes)
 	// What slots have beside: what tasks have printed stands in a header.
 	most += slots * (slotBytes + 2*l.OutputBytes)
 	// Results that are kept, with the events of tasks that run, and as much that waits for

@@ -56,7 +56,7 @@ func TestEveryBoundCountsForTheMostMemory(t *testing.T) {
 		}
 	}
 	c := Default()
-	if c.Limits.InFlightBytes = 1; c.Limits.InFlight() != 384<<20 {
+	if c.Limits.InFlightBytes = 1; c.Limits.InFlight() != 6*128<<20+64<<10 {
 		t.Errorf("in flight: %d", c.Limits.InFlight())
 	}
 }

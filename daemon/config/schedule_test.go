@@ -69,3 +69,13 @@ func TestWhatIsWrongOnThisMachineIsSaidWhereTheFileHasIt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestHalfASurrogatePairIsNoTextInAFileEither(t *testing.T) {
+	for value, bad := range map[string]bool{`\ud800`: true, `a\\\udfff`: true, `\ud83d\ude00`: true, `\\ud800`: false, `\U0001f600\u00e9\ud7ff\ue000\n`: false} {
+		text := "schedule \"s\" {\n  cron = \"@daily\"\n  script_path = \"/x.py\"\n  labels = { a = \"" + value + "\" }\n}\n"
+		_, err := decode("x.hcl", []byte(text))
+		if (err != nil) != bad || bad && (!strings.HasPrefix(err.Error(), "x.hcl:4:") || !strings.Contains(err.Error(), "Cannot encode character")) {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}

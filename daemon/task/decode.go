@@ -43,8 +43,12 @@ func errTrailing() error {
 // once.
 func (s *scanner) task() (t *Task, named bool, err error) {
 	start := s.pos
-	t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
-	err = t.read(s)
+	if c := s.peek(); c != '{' && c != 0 {
+		err = s.wrongKind("body", "an object")
+	} else {
+		t = &Task{Function: DefaultFunction, Type: CPUBound, Priority: DefaultPriority}
+		err = t.read(s)
+	}
 	switch {
 	case !utf8.Valid(s.text[start:s.pos]):
 		return nil, false, &FieldError{Field: "body", Problem: "not valid UTF-8", Code: "invalid_json"}
@@ -64,9 +68,6 @@ func (s *scanner) task() (t *Task, named bool, err error) {
 }
 
 func (t *Task) read(s *scanner) error {
-	if c := s.peek(); c != '{' && c != 0 {
-		return s.wrongKind("body", "an object")
-	}
 	var seen [len(fields)]bool
 	return s.members(func(name []byte) error {
 		i, err := fieldNames.place(name, "body", seen[:])
