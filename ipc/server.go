@@ -80,7 +80,7 @@ type Tasks interface {
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
-	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
+	Rerun(ctx context.Context, who access.Identity, id task.ID, room func(bytes int64) error, done func(task.View, error))
 	// List yields a page of tasks, which it does not have at once, and returns
 	// api.Listing.Next. Before an error nothing is yielded.
 	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
