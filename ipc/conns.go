@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpulb/daemon/access"
@@ -101,6 +103,13 @@ type conn struct {
 	who     access.Identity
 	stall   time.Duration
 	release func()
+	// answering is set while a request is answered.
+	answering atomic.Bool
+}
+
+// noteState is the http.Server's ConnState.
+func noteState(c net.Conn, state http.ConnState) {
+	c.(*conn).answering.Store(state == http.StateActive) // what bounded.Accept returns
 }
 
 // Read implements io.Reader. While net/http has a request answered it reads a single byte,
@@ -110,7 +119,7 @@ type conn struct {
 // takes nothing, and goes on until the client has really gone, or has its deadline. All
 // else is read in larger pieces: a body that stops in the middle is an error at once.
 func (c *conn) Read(p []byte) (n int, err error) {
-	if len(p) != 1 {
+	if len(p) != 1 || !c.answering.Load() { // of a header, a buffer may have room for one byte
 		return c.UnixConn.Read(p)
 	}
 	raw, wrong := rawio.New(c.UnixConn)

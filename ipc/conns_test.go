@@ -3,7 +3,9 @@ package ipc_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAReaderWhoStallsHoldsUpNobody(t *testing.T) {
@@ -46,6 +50,42 @@ func TestHeadersAreBounded(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
+}
+
+// A buffer of net/http's has 4096 bytes: after 4095 of them it has room for one.
+func TestHeadersMayArriveInPiecesOfAnySize(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	line := "GET /healthz?" + strings.Repeat("x", 5000) + " HTTP/1.1\r\n"
+	for first := 4090; first < 4100; first++ {
+		s := dial(t, socket)
+		for range 2 { // the second one on a connection that has served
+			s.send(line[:first])
+			for unread(t, s.conn) > 0 {
+				runtime.Gosched()
+			}
+			s.send(line[first:] + "Host: cpulb\r\n\r\n")
+			resp, err := http.ReadResponse(s.r, nil)
+			if err != nil {
+				t.Fatalf("%d bytes first: %v", first, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+				t.Errorf("%d bytes first: %s %v", first, resp.Status, err)
+			}
+		}
+	}
+}
+
+// unread returns how much of what c has sent was not read yet.
+func unread(t *testing.T, c net.Conn) (n int) {
+	t.Helper()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestAClientWhoStallsIsCutOff(t *testing.T) {

@@ -174,7 +174,7 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: withPeer, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ConnState: noteState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 
@@ -254,7 +254,7 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != profiles { // the mux would redirect, in HTML
+		if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != profiles || r.URL.Path+"/" == profiles { // the mux would redirect, in HTML
 			s.noRoute(w, r)
 			return
 		}
