@@ -122,6 +122,7 @@ func fixed(old, c *config.Config) error {
 		{"journal.sync", func(c *config.Config) any { return c.Journal.Sync }},
 		{"journal.interval", func(c *config.Config) any { return c.Journal.Interval }},
 		{"limits.body_size", func(c *config.Config) any { return c.Limits.BodyBytes }},
+		{"limits.connections", func(c *config.Config) any { return c.Limits.Connections }},
 		{"log.format", func(c *config.Config) any { return c.Log.Format }},
 	} {
 		if !reflect.DeepEqual(key.of(old), key.of(c)) {

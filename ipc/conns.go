@@ -20,6 +20,8 @@ const (
 	// reservedPlaces are for administrators, when all other places are taken: who has to
 	// mend that gets in.
 	reservedPlaces = 32
+	// fewPlaces are those of which nobody expects more than their number.
+	fewPlaces = 16
 	// MoreConnections is how many there may be beyond those that Options allows, of
 	// administrators and of clients who are told that there is no place for them.
 	MoreConnections = reservedPlaces + refusals
@@ -79,10 +81,17 @@ func (l *bounded) place(who access.Identity) *share.Pool {
 	switch caller := (share.Caller{UID: who.UID, Whole: administers}); {
 	case l.places.Take(caller, 1):
 		return l.places
-	case administers && l.reserved.Take(share.Caller{UID: who.UID}, 1): // of several, none takes all
+	case administers && l.helps(who.UID) && l.reserved.Take(share.Caller{UID: who.UID}, 1): // of several, none takes all
 		return l.reserved
 	}
 	return nil
+}
+
+// helps reports whether what is in reserve is for a user, too: not for who has taken all of
+// a few places itself.
+func (l *bounded) helps(uid uint32) bool {
+	_, own := l.places.Used(uid)
+	return own < l.places.Capacity() || own > fewPlaces
 }
 
 // full describes why there is no place for a user.

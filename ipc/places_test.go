@@ -132,14 +132,14 @@ func TestOneUserTakesItsShareOfTheConnections(t *testing.T) {
 func TestAdministratorsGetInWhenAdministratorsHaveTakenEverything(t *testing.T) {
 	engine := ipctest.New()
 	engine.Rules.Administer.Users = []uint32{3100}
-	d := newDoor(t, engine, 10)
-	if n := d.fill(3100); n < 10+10 {
+	d := newDoor(t, engine, 20)
+	if n := d.fill(3100); n < 20+10 {
 		t.Errorf("an administrator got %d", n)
 	}
 	if in, why := d.enters(0); !in {
 		t.Errorf("root did not get in: %s", why)
 	}
-	if in, why := d.enters(3001); in || !strings.Contains(why, "there are 10 connections") {
+	if in, why := d.enters(3001); in || !strings.Contains(why, "there are 20 connections") {
 		t.Errorf("%v %s", in, why)
 	}
 }
@@ -195,6 +195,19 @@ func TestHealthIsAnsweredWhenThereIsNoPlace(t *testing.T) {
 		if resp, text := d.connect(3001).ask(method, path); resp == nil || resp.StatusCode != 503 || !strings.Contains(text, "too_many_connections") {
 			t.Errorf("%s: %v %s", other, resp, text)
 		}
+	}
+}
+
+func TestWhoHasAllOfAFewPlacesItselfIsTold(t *testing.T) {
+	d := newDoor(t, ipctest.New(), 3)
+	if n := d.fill(0); n != 3 {
+		t.Errorf("root got %d of 3", n)
+	}
+	if resp, text := d.connect(0).ask("GET", "/healthz"); resp == nil || resp.StatusCode != 503 || !strings.Contains(text, "too_many_connections") {
+		t.Errorf("%v %s", resp, text)
+	}
+	if resp, text := d.connect(3001).ask("GET", "/healthz"); resp == nil || resp.StatusCode != 200 {
+		t.Errorf("another is not told of the health: %v %s", resp, text)
 	}
 }
 

@@ -29,18 +29,18 @@ func (l *bounded) refuse(c *net.UnixConn, uid uint32) {
 		defer l.refusing.Give(uid, 1)
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(refusalTimeout))
-		l.server.turnAway(c, l.full(uid))
+		l.server.turnAway(c, l.full(uid), l.helps(uid))
 	}()
 }
 
-// turnAway answers the one request of a client for whom there is no place: whether the
-// daemon is healthy and ready, and why there is no place to all else.
-func (s *Server) turnAway(c io.ReadWriter, why error) {
+// turnAway answers the one request of a client for whom there is no place: with health,
+// whether the daemon is healthy and ready, and why there is no place to all else.
+func (s *Server) turnAway(c io.ReadWriter, why error, health bool) {
 	// A client that is answered while it writes may never read the answer.
 	r, err := http.ReadRequest(bufio.NewReaderSize(io.LimitReader(c, headerBytes), headerBytes))
 	a := &onlyAnswer{header: http.Header{}}
 	switch {
-	case err != nil || r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case err != nil || !health || r.Method != http.MethodGet && r.Method != http.MethodHead:
 		s.fail(a, why)
 	case r.URL.Path == "/healthz":
 		s.getHealth(a, r)
