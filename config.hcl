@@ -18,7 +18,7 @@ socket {
 # its share of it, a new task is refused with 429 and the caller may try again.
 queue {
   max_tasks          = 100000
-  max_bytes          = "1GiB"   # of all that they have together
+  max_bytes          = "1GiB"   # of all that they have together, until they have ended
   policy             = "reject" # or "block", which keeps the caller waiting, or "drop_oldest"
   concurrency_limit  = 1        # how many of a caller's tasks with one concurrency_key run at a time
   concurrency_limits = {}       # the same for single keys: { database = 4 }

@@ -78,7 +78,7 @@ func looks(f *daemontest.Farm, id task.ID) map[string]func(context.Context) (str
 		},
 		"rerun": func(ctx context.Context) (string, error) {
 			answer := make(chan error, 1)
-			f.Engine.Rerun(ctx, daemontest.Who(), id, func(_ task.View, err error) { answer <- err })
+			f.Engine.Rerun(ctx, daemontest.Who(), id, nil, func(_ task.View, err error) { answer <- err })
 			return id.String(), <-answer
 		},
 	}

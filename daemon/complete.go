@@ -61,7 +61,11 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		return
 	}
 	e.unsaved.remove(r)
-	e.journal.Append(e.need(r), func(err error) { e.ended(r, res, err) }, append(eventOps(nil, r), end)...)
+	held := o.Held.Keep()
+	e.journal.Append(e.need(r), func(err error) {
+		e.ended(r, res, err)
+		held.Give() // it is kept now
+	}, append(eventOps(nil, r), end)...)
 }
 
 // endOp gives the end of r its place among the events and among the ends.
@@ -125,6 +129,9 @@ func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 		fx.Event(w, ev)
 	}
 	e.saveSoon(r)
+	if e.store.Noted(r) {
+		e.evictLocked()
+	}
 }
 
 // notifyStatus does so with an event of the task's status.

@@ -33,6 +33,7 @@ import (
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
 
@@ -104,6 +105,8 @@ type Engine struct {
 	signs signs
 	// descriptors is what Descriptors returns.
 	descriptors atomic.Int64
+	// incoming bounds what workers send until it is kept. It has a lock of its own.
+	incoming *share.Pool
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
@@ -158,6 +161,7 @@ func New(o Options) (*Engine, error) {
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
+	e.incoming = share.NewPool(o.Config.Limits.Incoming())
 	e.metrics = newMetrics(e)
 	e.turnstile = newTurnstile(e.elapsed)
 	e.statuses = rounds[overview]{ask: e.overview, elapsed: e.elapsed}
@@ -186,6 +190,7 @@ func New(o Options) (*Engine, error) {
 		Log:      o.Log,
 		Limits:   &o.Config.Limits,
 		Elapsed:  e.elapsed,
+		Arriving: e.incoming,
 	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {

@@ -30,7 +30,7 @@ func TestWhatIsPastItsTimeIsGoneForWhoeverLooksFirst(t *testing.T) {
 		},
 		"a rerun": func(f *daemontest.Farm, k *task.Task, _ *sentBatch) bool {
 			var r reply
-			f.Engine.Rerun(f.Context(), daemontest.Who(), k.ID, r.is)
+			f.Engine.Rerun(f.Context(), daemontest.Who(), k.ID, nil, r.is)
 			return errors.Is(r.err, task.ErrEvicted)
 		},
 		"a cancel": func(f *daemontest.Farm, k *task.Task, _ *sentBatch) bool {

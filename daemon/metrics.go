@@ -117,12 +117,12 @@ func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, fl
 		send(states, prometheus.GaugeValue, float64(e.store.Count(s)), s.String())
 	}
 	q := e.queue.Stats()
-	send(describe("queue_bytes", "Size of the tasks that wait."), prometheus.GaugeValue, float64(q.Bytes))
+	send(describe("queue_bytes", "Size of the tasks that wait or run."), prometheus.GaugeValue, float64(q.Bytes))
 	send(describe("queue_dropped_total", "Tasks refused or dropped because the queue was full, or a caller's share of it."), prometheus.CounterValue, float64(q.Dropped))
 	send(describe("queue_expired_total", "Tasks that had not started in time."), prometheus.CounterValue, float64(q.Expired))
 	send(describe("queue_blocked", "Submissions that wait for room."), prometheus.GaugeValue, float64(q.Blocked))
 	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.Size()))
-	send(describe("results_bytes", "Size of the results kept."), prometheus.GaugeValue, float64(e.store.Bytes()))
+	send(describe("results_bytes", "Size of the results kept, and of the events of tasks that have not ended."), prometheus.GaugeValue, float64(e.store.Bytes()))
 	send(describe("watches", "Tasks that are waited for, on streams and in requests."), prometheus.GaugeValue, float64(e.watches.used))
 	g.poolsLocked(send)
 }

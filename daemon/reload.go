@@ -91,6 +91,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.rules.Store(rules)
 		e.replanLocked(schedules, e.plan.States())
 		e.store.SetBounds(ledger.Bounds(c.Results))
+		e.incoming.Resize(c.Limits.Incoming())
 		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.moment(), e.queueOptionsLocked(c))
 		e.timers.kick()

@@ -207,6 +207,15 @@ func (e *Engine) fireLocked(now time.Time, looked map[string]error, fx *effects.
 // again.
 func (e *Engine) fire(r *recurring, f schedule.Fire, problem error, fx *effects.List) {
 	who := access.Identity{UID: r.owner}
+	e.evictLocked()
+	switch known := e.store.Get(f.ID); {
+	case known == nil:
+	case known.Schedule == r.config.Name: // a daemon died before it had noted that
+		e.plan.Accepted(f)
+		return
+	default: // anybody can work the id out and submit another task with it
+		f.ID = task.NewID()
+	}
 	a, err := e.newAdmission(who, r.task(f))
 	if err == nil {
 		err = problem

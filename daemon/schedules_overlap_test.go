@@ -71,7 +71,7 @@ func TestOnlyItsOwnTasksHoldUpASchedule(t *testing.T) {
 		f.reload(c)
 		f.until("00:02:00")
 		first := f.mine()[2].ID
-		f.Engine.Rerun(f.Context(), daemontest.Who(), first, func(_ task.View, err error) {
+		f.Engine.Rerun(f.Context(), daemontest.Who(), first, nil, func(_ task.View, err error) {
 			if err != nil {
 				t.Error(err)
 			}

@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"cpulb/daemon"
+	"cpulb/daemon/access"
 	"cpulb/daemon/config"
+	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/schedule"
 )
 
 func TestAScheduleThatCanNotRunIsRefused(t *testing.T) {
@@ -135,5 +138,33 @@ func TestWhatWasMissedMayBeRefusedToo(t *testing.T) {
 		if s := f.status(); s.Missed != 0 || s.RefusedAt == nil || s.RefusedAt.UTC().Hour() != 4 || s.Last.UTC().Hour() != 1 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+// Anybody can work out the ids of a schedule's tasks, and submit others with them before.
+func TestAScheduleRunsAlthoughItsIDIsTaken(t *testing.T) {
+	keeping(t, func(f *timetable) {
+		c := f.schedule("* * * * *", fleettest.Echo, `"`+strings.Repeat("x", 100_000)+`"`)
+		f.reload(c)
+		s, err := schedule.New(c.Schedules[0].Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().UTC().Truncate(time.Minute)
+		for i, who := range []access.Identity{stranger, daemontest.Who()} {
+			taken := echoes(f.Farm, 1)[0]
+			taken.ID = s.TaskID(at.Add(time.Duration(i+1) * time.Minute))
+			if _, err, _ := answer(f.Farm, who, taken, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.until("00:03:00")
+		f.ran(3, "with two ids taken")
+		f.last("00:03")
+		if s := f.status(); s.RefusedAt != nil {
+			t.Errorf("%+v", s)
+		}
+		f.kill(c, time.Second)
+		f.ran(3, "after a death")
 	})
 }

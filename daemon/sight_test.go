@@ -74,7 +74,7 @@ func TestWhoMayNotRunATaskLearnsOnlyThat(t *testing.T) {
 					}
 				}
 				var again error
-				f.Engine.Rerun(f.Context(), try.who, known, func(_ task.View, err error) { again = err })
+				f.Engine.Rerun(f.Context(), try.who, known, nil, func(_ task.View, err error) { again = err })
 				if again == nil || try.options == nil && !errors.Is(again, access.ErrDenied) {
 					t.Errorf("%s, %s, reruns: %v", try.name, what, again)
 				}

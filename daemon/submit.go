@@ -153,14 +153,14 @@ func fullReason(err error) string {
 	if !errors.As(err, &full) {
 		return err.Error()
 	}
-	in, unit, what := "the whole queue", "tasks", "some"
+	in, unit, what, have := "the whole queue", "tasks", "some", "started"
 	if full.Share {
 		in, what = "your share of the queue", "some of yours"
 	}
 	if full.Bytes {
-		unit = "bytes"
+		unit, have = "bytes", "ended"
 	}
-	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have started", in, full.Has, full.Most, unit, what)
+	return fmt.Sprintf("%s, %d of %d %s, is used up; try again once %s have %s", in, full.Has, full.Most, unit, what, have)
 }
 
 // entryFor describes r to the queue.
@@ -174,8 +174,10 @@ func entryFor(r *ledger.Record) queue.Entry {
 }
 
 // Rerun submits a copy of a task, with a new id and for this caller, and answers as
-// Submit does. The copy has no idempotency key, run_at, delay or expires_at.
-func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+// Submit does. The copy has no idempotency key, run_at, delay or expires_at. room, which may
+// be nil, is asked first whether there is room for the task, of so many bytes, until the
+// answer; it may wait for that, and its error is the answer.
+func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, room func(bytes int64) error, done func(task.View, error)) {
 	if err := e.MaySubmit(who); err != nil {
 		done(task.View{}, err)
 		return
@@ -184,6 +186,12 @@ func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, don
 	if err := e.withTask(ctx, who, access.See, id, func(r *ledger.Record) { again = *r.Task }); err != nil {
 		done(task.View{}, err)
 		return
+	}
+	if room != nil {
+		if err := room(again.Size()); err != nil {
+			done(task.View{}, err)
+			return
+		}
 	}
 	again.ID = task.NewID()
 	if again.Extra != nil {

@@ -208,13 +208,13 @@ func TestTheSameTaskCanBeSubmittedAgain(t *testing.T) {
 			t.Errorf("heard of: %v %v %v", all.kinds, result.kinds, late.kinds)
 		}
 		var again task.View
-		f.Engine.Rerun(f.Context(), daemontest.Who(), k.ID, func(v task.View, err error) { again = v })
+		f.Engine.Rerun(f.Context(), daemontest.Who(), k.ID, nil, func(v task.View, err error) { again = v })
 		synctest.Wait()
 		if again.ID == k.ID || again.ID == (task.ID{}) {
 			t.Errorf("run again as %v", again.ID)
 		}
 		f.Ends("completed", 1, again.ID)
-		f.Engine.Rerun(f.Context(), stranger, k.ID, func(_ task.View, err error) {
+		f.Engine.Rerun(f.Context(), stranger, k.ID, nil, func(_ task.View, err error) {
 			if !errors.Is(err, task.ErrNotFound) {
 				t.Errorf("somebody else's: %v", err)
 			}

@@ -112,13 +112,13 @@ type conn struct {
 	who     access.Identity
 	stall   time.Duration
 	release func()
-	// answering is set while a request is answered.
-	answering atomic.Bool
+	// answers: net/http has read the head of a request, and has not answered it yet.
+	answers atomic.Bool
 }
 
-// noteState is the http.Server's ConnState.
-func noteState(c net.Conn, state http.ConnState) {
-	c.(*conn).answering.Store(state == http.StateActive) // what bounded.Accept returns
+// connState is http.Server.ConnState.
+func connState(c net.Conn, now http.ConnState) {
+	c.(*conn).answers.Store(now == http.StateActive) // what bounded.Accept returns
 }
 
 // Read implements io.Reader. While net/http has a request answered it reads a single byte,
@@ -128,7 +128,7 @@ func noteState(c net.Conn, state http.ConnState) {
 // takes nothing, and goes on until the client has really gone, or has its deadline. All
 // else is read in larger pieces: a body that stops in the middle is an error at once.
 func (c *conn) Read(p []byte) (n int, err error) {
-	if len(p) != 1 || !c.answering.Load() { // of a header, a buffer may have room for one byte
+	if len(p) != 1 || !c.answers.Load() {
 		return c.UnixConn.Read(p)
 	}
 	raw, wrong := rawio.New(c.UnixConn)

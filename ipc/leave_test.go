@@ -55,6 +55,13 @@ func leaving(t *testing.T) map[string]func(socket string) (leave func()) {
 			s.submit(ipctest.Echo, "")
 			return func() { s.conn.Close() }
 		},
+		"a stream with keys": func(socket string) func() { // of which the answer names the tasks
+			s := open(t, socket)
+			for range 500 {
+				s.submit(ipctest.Held, fmt.Sprintf(`,"idempotency_key":%q`, task.NewID()))
+			}
+			return func() { s.conn.Close() }
+		},
 		"a half closed stream": func(socket string) func() {
 			s := open(t, socket)
 			s.submit(ipctest.Echo, "")

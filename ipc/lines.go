@@ -84,6 +84,9 @@ func (l *lines) readLong(first []byte) ([]byte, error) {
 	return l.long.text, err
 }
 
+// holds reports whether the line that was read last takes of hold.
+func (l *lines) holds() bool { return l.long.text != nil }
+
 // skipped reports whether err concerns one line only, so that the next can be read.
 func skipped(err error) bool {
 	var request *requestError

@@ -3,7 +3,10 @@ package ipc_test
 import (
 	"fmt"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
@@ -88,6 +91,22 @@ func TestARerunIsANewTaskThatSaysTheSame(t *testing.T) {
 	}
 	if _, r := c.do("GET", fmt.Sprintf("/v1/tasks/%s/result", again["task_id"]), ""); fmt.Sprint(r["data"]) != "[7]" {
 		t.Errorf("%v", r)
+	}
+}
+
+func TestARerunNeedsRoomForTheTask(t *testing.T) {
+	var room atomic.Int64
+	room.Store(3 << 20)
+	socket := ipctest.ServeAll(t, ipctest.New(), ipc.Options{BodyBytes: 1 << 20, InFlight: room.Load, StallTimeout: 100 * time.Millisecond})
+	c := call(t, socket)
+	_, first := c.do("POST", "/v1/tasks", body(ipctest.Echo, `,"params":"`+strings.Repeat("x", 200_000)+`"`))
+	path := fmt.Sprintf("/v1/tasks/%s/rerun", first["task_id"])
+	if resp, _ := c.do("POST", path, ""); resp.StatusCode != 202 {
+		t.Fatal(resp.Status)
+	}
+	room.Store(100_000)
+	if resp, p := c.do("POST", path, ""); resp.StatusCode != 429 || p["code"] != "too_many_in_flight" {
+		t.Errorf("%s %v", resp.Status, p)
 	}
 }
 

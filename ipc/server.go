@@ -80,7 +80,7 @@ type Tasks interface {
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
-	Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error))
+	Rerun(ctx context.Context, who access.Identity, id task.ID, room func(bytes int64) error, done func(task.View, error))
 	// List yields a page of tasks, which it does not have at once, and returns
 	// api.Listing.Next. Before an error nothing is yielded.
 	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
@@ -176,7 +176,7 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: withPeer, ConnState: noteState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ConnState: connState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
 }
 

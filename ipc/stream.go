@@ -159,7 +159,7 @@ func (st *stream) serve(in *lines) error {
 		case err != nil:
 			return err
 		default:
-			st.command(text, in.number)
+			st.command(text, in)
 		}
 	}
 	return nil
@@ -183,9 +183,10 @@ func (st *stream) linger() {
 	<-gone
 }
 
-func (st *stream) command(text []byte, line int) {
-	room := roomFor(text)
-	if !st.held.take(room) && !st.await(func(ctx context.Context) error { return st.held.await(ctx, room) }) {
+// command carries out the line text, which in has read last.
+func (st *stream) command(text []byte, in *lines) {
+	room, line := roomFor(text), in.number
+	if !st.room(in, room) {
 		return
 	}
 	if !st.takeTurn(len(text)) {
@@ -203,6 +204,26 @@ func (st *stream) command(text []byte, line int) {
 		return
 	}
 	st.cancel(&c, line)
+}
+
+// room takes n bytes for the line that in has read last; false: it goes no further. A line
+// that is held itself does not wait for ever: those of one caller could wait for each other.
+func (st *stream) room(in *lines, n int64) bool {
+	if st.held.take(n) {
+		return true
+	}
+	wait := st.held.await
+	if in.holds() {
+		wait = st.held.wait
+	}
+	var err error
+	if st.await(func(ctx context.Context) error { err = wait(ctx, n); return err }) {
+		return true
+	}
+	if skipped(err) {
+		st.reject(nil, in.number, err)
+	}
+	return false
 }
 
 // maxNamedID bounds the id that is repeated to the sender of a refused line.

@@ -109,7 +109,10 @@ func (s *Server) answerEnd(w http.ResponseWriter, r *http.Request, end *waiter, 
 
 func (s *Server) postRerun(w http.ResponseWriter, r *http.Request) {
 	s.withTask(w, r, func(id task.ID) {
-		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, done) }, nil)
+		h := s.hold(r)
+		defer h.end()
+		room := func(bytes int64) error { return h.wait(r.Context(), bytes+taskBytes) }
+		view, err := await(r.Context(), func(done func(task.View, error)) { s.engine.Rerun(r.Context(), peer(r), id, room, done) }, nil)
 		s.answerView(w, r, http.StatusAccepted, view, err)
 	})
 }

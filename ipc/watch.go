@@ -15,10 +15,11 @@ type watch struct {
 	stream  *stream
 	verbose atomic.Bool
 
+	// id is the task's; it may be unknown before the answer. That of watched guards it.
+	id task.ID
+
 	// mu is taken before that of watched.
 	mu sync.Mutex
-	// id is the task's; it may be unknown before the answer.
-	id task.ID
 	// asked counts the submissions without an answer. accepted: one was accepted; free:
 	// events may pass before the answers, but for the result.
 	asked          int

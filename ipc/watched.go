@@ -142,15 +142,16 @@ func (x *watched) over() bool {
 	return x.left
 }
 
-// leave ends it: it returns what was watched.
-func (x *watched) leave() (all []*watch) {
+// leave ends it: it returns what was watched, and of which task, as far as that is known.
+func (x *watched) leave() map[*watch]task.ID {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, w := range x.tasks {
-		all = append(all, w)
+	all := make(map[*watch]task.ID, len(x.tasks)+len(x.others))
+	for id, w := range x.tasks {
+		all[w] = id
 	}
 	for w := range x.others {
-		all = append(all, w)
+		all[w] = w.id
 	}
 	clear(x.tasks)
 	clear(x.others)
@@ -162,10 +163,7 @@ func (x *watched) leave() (all []*watch) {
 // unwatch takes what the stream still watches off its tasks: they go on, and keep nothing of
 // a stream that has ended.
 func (st *stream) unwatch() {
-	for _, w := range st.watched.leave() {
-		w.mu.Lock()
-		id := w.id
-		w.mu.Unlock()
+	for w, id := range st.watched.leave() {
 		st.server.engine.Unwatch(st.who, id, w)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cpulb/daemon/task"
+	"cpulb/plugins/proto"
 )
 
 // What a worker says is not the daemon's: a script may have decided it, or have taken its
@@ -25,6 +26,26 @@ const (
 func errorOf(kind, message, traceback, code string, exitCode uint32) *task.Error {
 	return &task.Error{Type: task.Clip(kind, mostType), Message: task.Clip(message, mostMessage), Traceback: task.ClipMiddle(traceback, mostTraceback),
 		Code: task.Clip(code, mostCode), ExitCode: int(exitCode)}
+}
+
+// limitTexts bounds the texts of an event where they are.
+func limitTexts(ev *proto.Event, output int64) {
+	switch k := ev.Kind.(type) {
+	case *proto.Event_Result:
+		o := Outcome{Stdout: k.Result.GetStdout(), Stderr: k.Result.GetStderr(), Truncated: k.Result.GetTruncated()}
+		limitOutput(&o, output)
+		if r := k.Result; r != nil {
+			r.Stdout, r.Stderr, r.Truncated = o.Stdout, o.Stderr, o.Truncated
+			if e := r.Error; e != nil {
+				short := errorOf(e.Type, e.Message, e.Traceback, e.Code, e.ExitCode)
+				e.Type, e.Message, e.Traceback, e.Code = short.Type, short.Message, short.Traceback, short.Code
+			}
+		}
+	case *proto.Event_Progress:
+		k.Progress.Message = task.Clip(k.Progress.GetMessage(), mostMessage)
+	case *proto.Event_Log:
+		k.Log.Level, k.Log.Message = task.Clip(k.Log.GetLevel(), mostCode), task.Clip(k.Log.GetMessage(), mostMessage)
+	}
 }
 
 // limitOutput bounds what a task printed.

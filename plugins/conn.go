@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 
 	"cpulb/daemon/task"
@@ -26,6 +27,38 @@ type Handler interface {
 	Log(seq uint64, level, message string)
 	// Lost is the last call: the connection has ended.
 	Lost(err error)
+	// Room returns once there is room in memory for n bytes of what the slot has announced;
+	// it is the only call that may wait. nil: it is not counted.
+	Room(n int64) Room
+}
+
+// Room is what Handler.Room has taken, for one caller.
+type Room interface {
+	// Give gives n bytes of it back.
+	Give(n int64)
+}
+
+// Held is the room of an Outcome that is large. It is given back once Handler.Ended has
+// returned, unless that keeps it.
+type Held struct {
+	room Room
+	n    int64
+	kept bool
+}
+
+// Keep leaves it to the caller to give it back, with Give. It is for Handler.Ended.
+func (h *Held) Keep() *Held {
+	if h != nil {
+		h.kept = true
+	}
+	return h
+}
+
+// Give gives it back, once.
+func (h *Held) Give() {
+	if h != nil {
+		h.room.Give(h.n)
+	}
 }
 
 // Conn is the daemon's end of one slot, or of all the slots of a worker's loop.
@@ -34,6 +67,7 @@ type Conn struct {
 	output   int64 // how much of what a task prints is kept, stdout and stderr each
 	first    int
 	handlers []Handler // by slot, from first on
+	from     Handler   // of whose slot something is being read
 	conn     *rawio.Conn
 	out      *outbox.Outbox
 }
@@ -58,8 +92,15 @@ func openConn(ctx context.Context, path string, slot int, loop bool, cfg *Config
 		conn.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	go c.read(newFrameReader(conn, uint64(cfg.ResultBytes)))
+	go c.read(c.reader(conn, uint64(cfg.ResultBytes)))
 	return c, nil
+}
+
+// reader reads what the slots send, what is large of it once there is room.
+func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
+	f := newFrameReader(r, maxPayload)
+	f.reserve = func(n int64) Room { return c.from.Room(n) }
+	return f
 }
 
 // Send queues t, whose Seq follows that of the Slot's last Task, and returns without
@@ -89,6 +130,7 @@ func (c *Conn) read(f *frameReader) {
 	var err error
 	for err == nil {
 		err = c.event(f)
+		f.give()
 	}
 	c.conn.Close()
 	for _, h := range c.handlers {
@@ -98,12 +140,13 @@ func (c *Conn) read(f *frameReader) {
 
 func (c *Conn) event(f *frameReader) error {
 	var ev proto.Event
+	c.from = c.handlers[0] // the header says which it is
 	if err := f.next(&ev); err != nil {
 		return err
 	}
-	payload, err := f.payload(ev.PayloadLength)
-	if err != nil {
-		return err
+	if f.room != nil {
+		limitTexts(&ev, c.output)
+		f.give()
 	}
 	index := int(ev.Slot) - c.first
 	if !c.loop {
@@ -113,13 +156,22 @@ func (c *Conn) event(f *frameReader) error {
 		return fmt.Errorf("%w: an event of slot %d", ErrFrame, ev.Slot)
 	}
 	h := c.handlers[index]
+	c.from = h
+	payload, err := f.payload(ev.PayloadLength)
+	if err != nil {
+		return err
+	}
 	switch k := ev.Kind.(type) {
 	case *proto.Event_Started:
 		h.Started(ev.Seq)
 	case *proto.Event_Result:
 		o := outcome(k.Result, payload)
 		limitOutput(&o, c.output)
+		o.Held = f.handOver(int64(len(o.Data)))
 		h.Ended(ev.Seq, o)
+		if o.Held != nil && !o.Held.kept {
+			o.Held.Give()
+		}
 	case *proto.Event_Skipped:
 		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
 	case *proto.Event_Partial:

@@ -177,6 +177,8 @@ type Outcome struct {
 	RunTime, CPUTime time.Duration
 	// LockWait is how long it waited for the interpreter's lock before that.
 	LockWait time.Duration
+	// Held is the room that Data takes in the daemon's memory; nil: it is small.
+	Held *Held
 	// Fault: the executor failed, not the script. Status is Failed, Error says how.
 	Fault Fault
 	// Spent: the worker is not to have another task, because this one has left it as it

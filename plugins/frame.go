@@ -35,6 +35,11 @@ type frameReader struct {
 	r          *bufio.Reader
 	header     []byte
 	maxPayload uint64
+	// reserve, if there is one, waits for room for so many bytes, which are read then. room
+	// is what it returned last, for held bytes; nil: there is nothing to give back.
+	reserve func(n int64) Room
+	room    Room
+	held    int64
 }
 
 func newFrameReader(r io.Reader, maxPayload uint64) *frameReader {
@@ -51,10 +56,11 @@ func (f *frameReader) next(m proto.Message) error {
 	if size > maxHeader {
 		return fmt.Errorf("%w: a header of %d bytes, the most is %d", ErrFrame, size, maxHeader)
 	}
+	f.take(size)
 	if f.header, err = f.read(f.header[:0], int(size)); err != nil {
 		return err
 	}
-	err = proto.Unmarshal(f.header, m)
+	err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(f.header, m)
 	if cap(f.header) > keptHeader {
 		f.header = nil
 	}
@@ -72,7 +78,40 @@ func (f *frameReader) payload(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
+	f.take(n)
 	return f.read(nil, int(n))
+}
+
+// uncounted is how large a header or a payload is at most that is read without a reserve.
+const uncounted = 64 << 10
+
+// take waits for the room that n bytes need which are read and made something else of:
+// twice as many. One part of a frame is held at a time, or two readers could wait for each
+// other.
+func (f *frameReader) take(n uint64) {
+	if n > uncounted && f.reserve != nil {
+		f.held = 2 * int64(n)
+		f.room = f.reserve(f.held)
+	}
+}
+
+// give gives back what is held.
+func (f *frameReader) give() {
+	if f.room != nil {
+		f.room.Give(f.held)
+		f.room = nil
+	}
+}
+
+// handOver returns what is held as that of n bytes which go on.
+func (f *frameReader) handOver(n int64) *Held {
+	if f.room == nil {
+		return nil
+	}
+	f.room.Give(f.held - n)
+	h := &Held{f.room, n, false}
+	f.room = nil
+	return h
 }
 
 // takenAtOnce is for how many bytes there is memory before they have come.

@@ -18,6 +18,7 @@ func scripts() map[string]string {
 		"kinds.py":  "def main(params): raise type('x' * params, (Exception,), {})('no')\n",
 		"prints.py": "def main(params):\n    for _ in range(params): print('x' * (1 << 20))\n",
 		"yields.py": "def main(params):\n    for _ in range(params): yield 'x' * 1000\n",
+		"partly.py": "import time\ndef main(params):\n    for _ in range(params): yield 'x' * (1 << 20)\n    time.sleep(3600)\n",
 		"stderr.py": "import os\ndef main(params):\n    for _ in range(params): os.write(2, b'x' * 4095 + b'\\n')\n",
 		"logs.py":   "def main(params, context):\n    while True: context.log.info('x' * 1000)\n",
 		"dies.py":   "import os\ndef main(params): os.kill(os.getpid(), 9)\n",
@@ -39,6 +40,12 @@ func scriptAttacks() []attack {
 	}
 	return []attack{
 		{name: "results that are kept for long", run: batches("large.py", fmt.Sprintf(`,"params":%d,"result_ttl":"8760h"`+io, 1<<20), 20, 2)},
+		{name: "results of 16 MB in all slots", run: batches("large.py", `,"params":16000000`+io, 16, 3)},
+		{name: "params and results of 16 MB in all slots", run: func(f *foe) {
+			task := f.task("echo.py", io+`,"params":"`+strings.Repeat("x", 16_000_000)+`"`)
+			f.each(16, func() { f.ask(sized("POST", "/v1/tasks?wait=1m", task)) })
+		}},
+		{name: "yields of 15 MB in all slots", run: func(f *foe) { f.flood(1, "partly.py", `,"params":15`+io) }},
 		{name: "small results that are kept for long", run: func(f *foe) { f.flood(2, "echo.py", `,"result_ttl":"8760h"`) }},
 		{name: "error messages of 100 MB", run: batches("errors.py", fmt.Sprintf(`,"params":%d`+io, 100_000_000), 2, 1)},
 		{name: "error types of 10 MB", run: batches("kinds.py", fmt.Sprintf(`,"params":%d`+io, 10_000_000), 4, 1)},

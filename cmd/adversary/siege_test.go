@@ -69,7 +69,7 @@ func quick() []string {
 		"unread lists", "unread results", "1500 readers of the events of a chatty task", "resends of one watched task",
 		"a flood of tasks", "large labels", "hour-long tasks in all slots", "a concurrency key that is held",
 		blocking + "submissions of clients that have gone",
-		"results that are kept for long", "error messages of 100 MB", "a flood of events that nobody reads",
+		"results that are kept for long", "results of 16 MB in all slots", "yields of 15 MB in all slots", "error messages of 100 MB", "a flood of events that nobody reads",
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -34,17 +35,15 @@ type oneLine struct{ io.Writer }
 
 // Write implements io.Writer.
 func (o oneLine) Write(record []byte) (int, error) {
-	body := record
-	if n := len(body); n > 0 && body[n-1] == '\n' {
-		body = body[:n-1]
-	}
+	body := bytes.TrimSuffix(record, []byte{'\n'})
+	line := record
 	if !utf8.Valid(body) || strings.ContainsFunc(string(body), unprintable) {
-		record = append(escaped(string(body)), '\n')
+		line = append(escaped(string(body)), '\n')
 	}
-	if _, err := o.Writer.Write(record); err != nil {
+	if _, err := o.Writer.Write(line); err != nil {
 		return 0, err
 	}
-	return len(body), nil
+	return len(record), nil
 }
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -85,3 +85,11 @@ func TestPlainRecordsStayAsTheyAre(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+func TestARecordIsWrittenAsAWhole(t *testing.T) {
+	for _, record := range []string{"", "\n", "plain\n", "no end", "two\nlines\n"} {
+		if n, err := (oneLine{&bytes.Buffer{}}).Write([]byte(record)); n != len(record) || err != nil {
+			t.Errorf("%q: %d bytes, %v", record, n, err)
+		}
+	}
+}

@@ -44,8 +44,8 @@ type Socket struct {
 
 // Queue bounds the input queue.
 type Queue struct {
-	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how much their
-	// params may have together.
+	// MaxTasks is how many tasks may wait, over all pools, MaxBytes how large those that
+	// wait or run may be together.
 	MaxTasks int
 	MaxBytes int64
 	// Policy is what happens to a task when it is full: reject, block, drop_oldest.
@@ -60,8 +60,8 @@ type Queue struct {
 type Results struct {
 	// TTL is how long a result is kept after the task's end.
 	TTL time.Duration
-	// Max is how many results are kept, MaxBytes how large they may be together;
-	// those that would go soonest go first.
+	// Max is how many results are kept, MaxBytes how large they may be together, with the
+	// events of tasks that have not ended; the oldest go first, of the caller who has most.
 	Max      int
 	MaxBytes int64
 }
@@ -199,15 +199,34 @@ type Limits struct {
 	DrainTimeout time.Duration
 }
 
-// sharesOfLargest is how many times the largest body or result there is at least in
-// flight: a body is held twice while it is decoded, and one caller's share is two thirds.
-const sharesOfLargest = 3
+// How many times the largest body and the largest result there is at least in flight, and
+// what comes beside the body. One caller's share is two thirds, and a body takes up to four
+// times of itself: a task of a batch is there as text that grows, and is decoded, and is on
+// its way into the journal.
+const (
+	timesBody   = 6
+	besideBody  = 64 << 10
+	timesResult = 3
+)
 
 // InFlight returns how much may be in flight: what the file says, but never so little
 // that one caller alone could not send the largest body or get the largest result.
 func (l *Limits) InFlight() int64 {
-	return max(l.InFlightBytes, sharesOfLargest*max(l.BodyBytes, l.ResultBytes))
+	return max(l.InFlightBytes, timesBody*l.BodyBytes+besideBody, timesResult*l.ResultBytes)
 }
+
+// Incoming is how much of what workers send may be held until it is kept, beside what is
+// small.
+func (l *Limits) Incoming() int64 {
+	return max(leastIncoming, partsOfIncoming*l.ResultBytes)
+}
+
+// Of what workers send there is room for two of the largest results as they are read, each
+// of which takes twice its size, and never so little that headers need long to come.
+const (
+	leastIncoming   = 256 << 20
+	partsOfIncoming = 4
+)
 
 // Schedule is a task that recurs.
 type Schedule struct {

@@ -22,14 +22,16 @@ const (
 	TombstoneBytes = 1 << 10
 
 	// baseBytes is an idle daemon, workerBytes what it keeps for each worker, and slotBytes
-	// for each slot.
+	// for each slot: buffers, a source on its way there, and what is small of what comes.
 	baseBytes   = 64 << 20
 	workerBytes = 1 << 20
-	slotBytes   = 256 << 10
+	slotBytes   = 2 << 20
 	// tombstones is how many are remembered, journalBytes what the journal has on its way to the
-	// disk, beside Results that wait for room there.
-	tombstones   = 100_000
-	journalBytes = 64 << 20
+	// disk, beside Results that wait for room there. What is written in one piece, it has
+	// journalCopies times.
+	tombstones    = 100_000
+	journalBytes  = 64 << 20
+	journalCopies = 3
 	// A quarter of it all is left to Go: what has been let go and is not collected yet.
 	goPart = 4
 )
@@ -43,17 +45,17 @@ func (c *Config) mostMemory(cpus int) int64 {
 	workers, slots := c.size(cpus)
 	l := &c.Limits
 	most := baseBytes + workers*workerBytes + int64(l.Connections)*ConnectionBytes + tombstones*TombstoneBytes
-	// What is on its way in and out.
-	most += l.InFlight() + int64(l.Watches)*WatchBytes
-	// Tasks that wait.
-	most += c.Queue.MaxBytes + int64(c.Queue.MaxTasks)*(TaskBytes+BatchesBytes)
-	// Tasks in slots: their params, what they yield, what they return, what they print, and
-	// their events.
-	most += slots * (slotBytes + TaskBytes + l.BodyBytes + 2*l.ResultBytes + 2*l.OutputBytes + l.EventBytes)
-	// Results that are kept, and as many that wait for the disk.
+	// What is on its way in and out, from workers, too.
+	most += l.InFlight() + l.Incoming() + int64(l.Watches)*WatchBytes
+	// Tasks that wait and that run.
+	most += c.Queue.MaxBytes + (int64(c.Queue.MaxTasks)+slots)*(TaskBytes+BatchesBytes)
+	// What slots have beside: what tasks have printed stands in a header.
+	most += slots * (slotBytes + 2*l.OutputBytes)
+	// Results that are kept, with the events of tasks that run, and as much that waits for
+	// the disk.
 	most += c.Results.MaxBytes + int64(c.Results.Max)*(TaskBytes+ResultBytes)
 	if c.Journal.Sync != "off" {
-		most += c.Results.MaxBytes + journalBytes
+		most += c.Results.MaxBytes + journalBytes + journalCopies*max(l.BodyBytes, l.ResultBytes)
 	}
 	return most + most/goPart
 }

@@ -17,7 +17,7 @@ func TestTheDocumentedMostMemoryIsThatOfTheDefault(t *testing.T) {
 		t.Errorf("docs/operations.md does not say that it is %s", figure)
 	}
 	for _, key := range []string{"queue.max_bytes", "queue.max_tasks", "results.max_bytes", "results.max", "limits.in_flight", "limits.connections", "limits.watches",
-		"limits.body_size", "limits.result_size", "limits.output_size", "limits.event_size"} {
+		"limits.body_size", "limits.result_size", "limits.output_size"} {
 		if !strings.Contains(string(page), "`"+key+"`") {
 			t.Errorf("docs/operations.md does not name %s", key)
 		}
@@ -40,7 +40,6 @@ func TestEveryBoundCountsForTheMostMemory(t *testing.T) {
 		"limits.body_size":       func(c *Config) { c.Limits.BodyBytes *= 2 },
 		"limits.result_size":     func(c *Config) { c.Limits.ResultBytes *= 2 },
 		"limits.output_size":     func(c *Config) { c.Limits.OutputBytes *= 2 },
-		"limits.event_size":      func(c *Config) { c.Limits.EventBytes *= 2 },
 		"limits.connections":     func(c *Config) { c.Limits.Connections *= 2 },
 		"limits.watches":         func(c *Config) { c.Limits.Watches *= 2 },
 		"pool.workers":           func(c *Config) { c.Pools[1].Workers++ },
@@ -57,7 +56,7 @@ func TestEveryBoundCountsForTheMostMemory(t *testing.T) {
 		}
 	}
 	c := Default()
-	if c.Limits.InFlightBytes = 1; c.Limits.InFlight() != 384<<20 {
+	if c.Limits.InFlightBytes = 1; c.Limits.InFlight() != 6*128<<20+64<<10 {
 		t.Errorf("in flight: %d", c.Limits.InFlight())
 	}
 }

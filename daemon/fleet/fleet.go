@@ -28,6 +28,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 	"cpulb/plugins"
 
 	"github.com/hashicorp/go-hclog"
@@ -108,6 +109,8 @@ type Options struct {
 	Launcher Launcher
 	Log      hclog.Logger
 	Limits   *config.Limits
+	// Arriving bounds what comes from workers until the Owner has it.
+	Arriving *share.Pool
 	// Elapsed is a clock that goes on evenly, whatever is done to the one on the wall.
 	Elapsed func() time.Duration
 }
@@ -119,6 +122,9 @@ type Fleet struct {
 	life    context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup // goroutines
+	// patient ends when nothing is to wait for room any more.
+	patient context.Context
+	hurry   context.CancelFunc
 
 	// The Owner's lock guards these.
 	pools []*Pool
@@ -130,6 +136,7 @@ type Fleet struct {
 func New(o Options, layouts []Layout) *Fleet {
 	f := &Fleet{Options: o}
 	f.life, f.end = context.WithCancel(context.Background())
+	f.patient, f.hurry = context.WithCancel(context.Background())
 	for i, l := range layouts {
 		p := newPool(f, l)
 		p.useLanes(LanesPerPool * i)
@@ -216,6 +223,7 @@ func (f *Fleet) Stop(ctx context.Context) {
 		all.Go(func() { runner{s}.stop(ctx) })
 	}
 	all.Wait()
+	f.hurry() // what has come is read, however much it is
 	f.running.Wait()
 	f.Launcher.Close()
 }

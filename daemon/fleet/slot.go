@@ -3,11 +3,13 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
+	"cpulb/internal/share"
 	"cpulb/plugins"
 )
 
@@ -252,6 +254,48 @@ func (s handler) Lost(error) {
 	})
 }
 
+// Room implements plugins.Handler: the room is the caller's whose task the slot has. While
+// the daemon does not read, no task of the worker can have stopped too late.
+func (s handler) Room(n int64) plugins.Room {
+	f := s.pool.fleet
+	caller := share.Caller{UID: noCaller}
+	f.do(func(*effects.List) { caller.UID = s.worker.sender(s.Slot) })
+	if !f.Arriving.Take(caller, n) {
+		f.do(func(*effects.List) { s.worker.unread++ })
+		if f.Arriving.Wait(f.patient, caller, n) != nil { // all ends, or there is less room than there was
+			f.Arriving.Force(caller, n)
+		}
+		f.do(func(*effects.List) { s.worker.unread-- })
+	}
+	return room{f.Arriving, caller.UID}
+}
+
+// noCaller is who has what comes from a worker without a task: no user has this uid.
+const noCaller = math.MaxUint32
+
+// sender returns the caller of the task in s, or of another one, as what all the slots of
+// a loop send comes by the first.
+func (w *Worker) sender(s *Slot) uint32 {
+	if s.hold != nil {
+		return s.hold.Caller()
+	}
+	for _, s := range w.slots {
+		if s.hold != nil {
+			return s.hold.Caller()
+		}
+	}
+	return noCaller
+}
+
+// room implements plugins.Room.
+type room struct {
+	pool *share.Pool
+	uid  uint32
+}
+
+// Give implements plugins.Room.
+func (r room) Give(n int64) { r.pool.Give(r.uid, n) }
+
 // cancel asks the worker to stop a task that it has been sent.
 func (s handler) cancel(seq uint64, reason plugins.StopReason, grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -285,6 +329,10 @@ func (s handler) overdue(seq uint64, reason plugins.StopReason) {
 	s.with(seq, func(owner Owner, h Hold, fx *effects.List) {
 		if more := s.timeLeft(); more > 0 && reason == plugins.StopTimedOut {
 			s.guardAfter(more, reason)
+			return
+		}
+		if s.worker.unread > 0 { // its end may be what has no room
+			s.guardAfter(max(s.pool.fleet.Limits.CancelGrace, leastPatience), reason)
 			return
 		}
 		s.Slot.overdue = reason

@@ -35,6 +35,7 @@ type Worker struct {
 	tasks          int           // that have ended here
 	why            string        // it leaves
 	hung           bool          // it did not answer, see watch.go
+	unread         int           // of its connections wait for room
 	isUnfit        bool          // see unfit.go, as the next two
 	faults         int           // attempts in a row that the executor failed
 	runs           []ran         // the last that ended here

@@ -83,7 +83,7 @@ func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
 		if r.result != nil {
 			b.ends(r)
 		}
-		if r.kept != nil && !r.kept.isLog {
+		if r.kept != nil && r.kept.what == aResult {
 			s.kept.grow(r.kept, batchBytes)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // keep counts the Result of r, which ended at an uptime.
 func (s *Store) keep(r *Record, uptime time.Duration) *kept {
-	s.runs(r)
+	s.uncount(r)
 	if r.end == 0 {
 		s.NumberEnd(r)
 	}
@@ -16,7 +16,7 @@ func (s *Store) keep(r *Record, uptime time.Duration) *kept {
 	if x := r.Task.Extra; x != nil && x.ResultTTL > 0 {
 		ttl = time.Duration(x.ResultTTL)
 	}
-	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end}
+	k := &kept{record: r, expires: task.Sum(uptime, ttl), bytes: weight(r) + batchBytes*int64(len(s.further[r])), age: r.end, what: aResult}
 	s.kept.add(k)
 	return k
 }
@@ -30,21 +30,37 @@ func weight(r *Record) int64 {
 	return n
 }
 
-// waits counts the events of r, which waits for another attempt after one, as what is
-// kept; runs does not any more, as they are within the limits of its slot again.
-func (s *Store) waits(r *Record) {
-	if r.log == nil || r.kept != nil {
+// countLog counts the events of r, which has not ended, among what is kept.
+func (s *Store) countLog(r *Record) {
+	s.uncount(r)
+	if r.log == nil || r.log.size() == 0 {
 		return
 	}
-	s.waited++
-	s.kept.add(&kept{record: r, bytes: r.log.size(), age: s.waited, isLog: true})
+	s.logs++
+	what := waitingLog
+	if r.phase.InSlot() {
+		what = runningLog
+	}
+	s.kept.add(&kept{record: r, bytes: r.log.size(), age: s.logs, what: what})
 }
 
-// runs is explained at waits.
-func (s *Store) runs(r *Record) {
+// uncount ends that.
+func (s *Store) uncount(r *Record) {
 	if r.kept != nil {
 		s.kept.take(r.kept)
 	}
+}
+
+// Noted counts the events of r, which has got one more. It reports whether something has to
+// make room now.
+func (s *Store) Noted(r *Record) bool {
+	switch k := r.kept; {
+	case k != nil && k.what != aResult:
+		s.kept.grow(k, r.log.size()-k.bytes)
+	case k == nil && r.phase.InSlot():
+		s.countLog(r)
+	}
+	return s.kept.bytes > s.bounds.MaxBytes
 }
 
 // Evicted is what was dropped.
@@ -56,7 +72,7 @@ type Evicted struct {
 	Tombstones map[int64]*Tombstone
 	// Forgotten are earlier Tombstones that are not remembered any more.
 	Forgotten []*Tombstone
-	// Trimmed are tasks that wait and have lost their events.
+	// Trimmed are tasks that have not ended and have lost their events.
 	Trimmed []*Record
 }
 
@@ -73,7 +89,7 @@ func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
 	}
 	gone.Forgotten = append(gone.Forgotten, s.tombstones.expire(uptime)...)
 	for k := s.kept.pressed(s.bounds); k != nil; k = s.kept.pressed(s.bounds) {
-		if !k.isLog {
+		if k.what == aResult {
 			s.evict(k, tombstoneOf(k), gone)
 			continue
 		}

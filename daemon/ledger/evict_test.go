@@ -247,8 +247,20 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 	for _, r := range waiting {
 		move(t, s, r, ledger.Ready, ledger.Sent)
 	}
-	if s.Bytes() >= 10_000 {
-		t.Errorf("%d bytes are counted of tasks that run", s.Bytes())
+	counted := s.Bytes()
+	if counted < 20_000 {
+		t.Errorf("%d bytes are counted where tasks run that have 10,000", counted)
+	}
+	own, _ := endedOf(t, s, 1, 500, nil)
+	r := waiting[2]
+	for range 3 {
+		r.Note(&task.Event{Kind: task.EventPartial, Value: make([]byte, 1000)}, wide)
+		if s.Noted(r) {
+			gone = s.Evict(uptime)
+		}
+	}
+	if !slices.Equal(gone.Trimmed, waiting[1:2]) || s.Get(own.Task.ID) != nil || s.Get(theirs.Task.ID) == nil || s.Bytes() > 22_000 {
+		t.Errorf("of tasks that run %d were trimmed, and %d bytes are left", len(gone.Trimmed), s.Bytes())
 	}
 }
 

@@ -2,8 +2,8 @@ package ledger
 
 import "time"
 
-// keeping is the Results that are kept, and the event logs of tasks that wait for another
-// attempt, which are as large. It knows who has how much of it: where room is short the
+// keeping is the Results that are kept, and the event logs of tasks that run or wait for
+// another attempt, which are as large. It knows who has how much of it: where room is short the
 // oldest goes of whoever has most, so that nobody's flood takes the place of what others
 // have, as long as they have less.
 type keeping struct {
@@ -19,10 +19,22 @@ type keeping struct {
 type holding struct {
 	owner uint32
 	bytes int64
-	// results and logs have the oldest in front.
-	results, logs    ranked[*kept]
+	// all have the oldest in front.
+	all              [kinds]ranked[*kept]
 	inBytes, inCount int
 }
+
+// kind is what is kept, in the order in which it makes room.
+type kind uint8
+
+const (
+	// waitingLog is of a task that waits for another attempt: its loss costs nobody a Result.
+	waitingLog kind = iota
+	aResult
+	// runningLog is of an attempt, whose partial results nobody may have read yet.
+	runningLog
+	kinds
+)
 
 // kept is a Result or a log that is kept.
 type kept struct {
@@ -32,7 +44,7 @@ type kept struct {
 	expires time.Duration
 	// age orders those of one owner; the oldest has the least.
 	age             uint64
-	isLog           bool
+	what            kind
 	inExpiry, inAge int
 }
 
@@ -40,19 +52,12 @@ func newKeeping() keeping {
 	return keeping{owners: map[uint32]*holding{},
 		byExpiry: ranked[*kept]{less: func(a, b *kept) bool { return a.expires < b.expires }, place: func(k *kept) *int { return &k.inExpiry }},
 		byBytes:  ranked[*holding]{less: func(a, b *holding) bool { return a.bytes > b.bytes }, place: func(h *holding) *int { return &h.inBytes }},
-		byCount:  ranked[*holding]{less: func(a, b *holding) bool { return a.results.len() > b.results.len() }, place: func(h *holding) *int { return &h.inCount }}}
+		byCount:  ranked[*holding]{less: func(a, b *holding) bool { return a.all[aResult].len() > b.all[aResult].len() }, place: func(h *holding) *int { return &h.inCount }}}
 }
 
 func newHolding(owner uint32) *holding {
 	oldest := ranked[*kept]{less: func(a, b *kept) bool { return a.age < b.age }, place: func(k *kept) *int { return &k.inAge }}
-	return &holding{owner: owner, results: oldest, logs: oldest}
-}
-
-func (h *holding) of(k *kept) *ranked[*kept] {
-	if k.isLog {
-		return &h.logs
-	}
-	return &h.results
+	return &holding{owner: owner, all: [kinds]ranked[*kept]{oldest, oldest, oldest}}
 }
 
 func (x *keeping) add(k *kept) {
@@ -63,8 +68,8 @@ func (x *keeping) add(k *kept) {
 		x.byBytes.add(h)
 		x.byCount.add(h)
 	}
-	h.of(k).add(k)
-	if k.record.kept = k; !k.isLog {
+	h.all[k.what].add(k)
+	if k.record.kept = k; k.what == aResult {
 		x.count++
 		x.byExpiry.add(k)
 	}
@@ -73,13 +78,13 @@ func (x *keeping) add(k *kept) {
 
 func (x *keeping) take(k *kept) {
 	h := x.owners[k.record.Owner]
-	h.of(k).take(k)
-	if k.record.kept = nil; !k.isLog {
+	h.all[k.what].take(k)
+	if k.record.kept = nil; k.what == aResult {
 		x.count--
 		x.byExpiry.take(k)
 	}
 	x.counted(h, -k.bytes)
-	if h.results.len() == 0 && h.logs.len() == 0 {
+	if h.first() == nil {
 		x.byBytes.take(h)
 		x.byCount.take(h)
 		delete(x.owners, h.owner)
@@ -111,13 +116,19 @@ func (x *keeping) expired(uptime time.Duration) *kept {
 func (x *keeping) pressed(b Bounds) *kept {
 	switch {
 	case x.count > b.Max:
-		return x.byCount.first().results.first()
+		return x.byCount.first().all[aResult].first()
 	case x.bytes <= b.MaxBytes || x.byBytes.len() == 0:
 		return nil
 	}
-	h := x.byBytes.first()
-	if h.logs.len() > 0 { // which cost nobody a result
-		return h.logs.first()
+	return x.byBytes.first().first()
+}
+
+// first returns what has to make room first; nil: there is nothing.
+func (h *holding) first() *kept {
+	for i := range h.all {
+		if h.all[i].len() > 0 {
+			return h.all[i].first()
+		}
 	}
-	return h.results.first()
+	return nil
 }

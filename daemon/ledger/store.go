@@ -48,8 +48,8 @@ type Store struct {
 	// stamp is the last one given.
 	stamp int64
 	kept  keeping
-	// waited numbers the logs that were ever kept for tasks that wait.
-	waited     uint64
+	// logs numbers those that were ever counted of tasks that had not ended.
+	logs       uint64
 	tombstones tombstones
 	counts     []int // of the tasks by status
 	put, got   uint64
@@ -100,7 +100,7 @@ func (s *Store) Restore(r *Record, submitted time.Time, at queue.Now) {
 	r.stamp, r.phase = submitted.UnixNano(), Delayed
 	r.submitted, r.uptime = at.Wall.UnixNano(), at.Uptime
 	s.Add(r)
-	s.waits(r)
+	s.countLog(r)
 }
 
 // Move brings r to another phase. It returns ErrIllegalMove, and changes nothing, when
@@ -109,13 +109,10 @@ func (s *Store) Move(r *Record, to Phase) error {
 	if !r.phase.CanBecome(to) || to == Ended {
 		return fmt.Errorf("%w: from %s to %s", ErrIllegalMove, r.phase, to)
 	}
-	switch from := r.phase; {
-	case from.InSlot() && (to == Ready || to == Delayed):
-		s.waits(r)
-	case to == Sent:
-		s.runs(r)
+	from := r.phase
+	if r.phase = to; from.InSlot() && (to == Ready || to == Delayed) || to == Sent {
+		s.countLog(r)
 	}
-	r.phase = to
 	if status, ok := to.status(); ok {
 		s.show(r, status)
 	}
@@ -293,7 +290,7 @@ func (s *Store) Batch(id task.ID) *Batch { return s.batches[id] }
 func (s *Store) Count(status task.Status) int { return s.counts[status] }
 
 // Size and Bytes are how many results are kept, and how much they have together, with the
-// events of tasks that wait for another attempt.
+// events of tasks that have not ended.
 func (s *Store) Size() int { return s.kept.count }
 
 // Bytes is explained at Size.

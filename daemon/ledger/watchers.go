@@ -36,16 +36,16 @@ func (w *watchers) find(x task.Watcher) (int, bool) {
 }
 
 func (w *watchers) add(x Watching) {
-	if w.all = append(w.all, x); len(w.all) < manyWatchers {
-		return
-	}
-	if w.at == nil {
+	w.all = append(w.all, x)
+	switch {
+	case w.at != nil: // also when many have left since
+		w.at[x.Watcher] = len(w.all) - 1
+	case len(w.all) >= manyWatchers:
 		w.at = map[task.Watcher]int{}
 		for i, one := range w.all {
 			w.at[one.Watcher] = i
 		}
 	}
-	w.at[x.Watcher] = len(w.all) - 1
 }
 
 func (w *watchers) remove(i int) Watching {

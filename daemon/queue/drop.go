@@ -48,7 +48,7 @@ func (q *Queue[T]) loser(newest *Item[T]) (o *owner[T], most int) {
 	return o, Levels - 1
 }
 
-// part is how many it has in the queue, or how many bytes.
+// part is how many it has in the queue, or how many bytes, in it or out.
 func (o *owner[T]) part(bytes bool) int64 {
 	if bytes {
 		return o.bytes

@@ -27,8 +27,12 @@ const (
 	places
 )
 
-// inside reports whether an item there takes room in the queue.
+// inside reports whether an item there is in the queue.
 func (p Place) inside() bool { return p == Waiting || p == Ready || p == Parked }
+
+// heavy reports whether the bytes of an item there count: also while it is out, as it is
+// in memory until it has ended.
+func (p Place) heavy() bool { return p.inside() || p == Out }
 
 // Item is one place in the queue. A million may wait: keep it small.
 type Item[T any] struct {

@@ -48,26 +48,31 @@ func (m *model) wall() int { return m.up + m.ahead }
 
 func (m *model) moment() queue.Now { return queue.Now{Wall: at(m.wall()), Uptime: due(m.up)} }
 
-func (m *model) in() (tasks int, bytes int64) { return m.sum((*entry).held) }
+func (m *model) in() (tasks int, bytes int64) { return m.sum(func(*entry) bool { return true }) }
 
 // own is what of it belongs to one owner.
 func (m *model) own(owner uint32) (tasks int, bytes int64) {
-	return m.sum(func(e *entry) bool { return e.held() && e.Owner == owner })
+	return m.sum(func(e *entry) bool { return e.Owner == owner })
 }
 
 func (m *model) sum(of func(*entry) bool) (tasks int, bytes int64) {
 	for _, e := range m.items {
-		if of(e) {
+		if of(e) && e.held() {
 			tasks++
+		}
+		if of(e) && e.heavy() {
 			bytes += e.Bytes
 		}
 	}
 	return tasks, bytes
 }
 
-// held reports whether e takes room. Ready stands for Parked, too: which of both
+// held reports whether e takes a place. Ready stands for Parked, too: which of both
 // it is, the model does not know.
 func (e *entry) held() bool { return e.place == queue.Waiting || e.place == queue.Ready }
+
+// heavy reports whether the bytes of e count: until it has ended.
+func (e *entry) heavy() bool { return e.held() || e.place == queue.Out }
 
 func (m *model) fits(e *entry) bool {
 	tasks, bytes := m.in()
@@ -198,20 +203,19 @@ func (m *model) push(e *entry) bool {
 // loser is whose tasks make room for newest, and up to which priority.
 func (m *model) loser(newest *entry) (owner uint32, most int) {
 	tasks, bytes := m.in()
-	need := func(e *entry) int64 { return 1 }
+	need, inBytes := func(e *entry) int64 { return 1 }, false
 	missing := int64(tasks+1) - int64(m.maxTasks)
 	ownTasks, _ := m.own(newest.Owner)
 	if within(int64(m.maxTasks), int64(tasks), int64(ownTasks), 1, newest.Whole) {
-		need = func(e *entry) int64 { return e.Bytes }
+		need, inBytes = func(e *entry) int64 { return e.Bytes }, true
 		missing = bytes + newest.Bytes - m.maxBytes
 	}
-	part := func(owner uint32) (n int64) {
-		for _, e := range m.items {
-			if e.held() && e.Owner == owner {
-				n += need(e)
-			}
+	part := func(owner uint32) int64 {
+		tasks, bytes := m.own(owner)
+		if inBytes {
+			return bytes
 		}
-		return n
+		return int64(tasks)
 	}
 	owner, most = newest.Owner, newest.Priority
 	if missing <= 0 || part(owner) > 0 && !newest.Whole {
@@ -613,6 +617,7 @@ func (x *machine) drain(t *rapid.T) {
 			if e.place == queue.Out {
 				x.q.Remove(x.m.moment(), e.item)
 				e.place, e.told = queue.Gone, queue.Gone
+				x.m.admit()
 			}
 		}
 		x.agree(t)

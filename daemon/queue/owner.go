@@ -8,7 +8,7 @@ import (
 // keptOwners bounds the owners of nothing that are kept for when they come again.
 const keptOwners = 16
 
-// owner is what one has in the queue and before it, by which its share is measured.
+// owner is what one has in the queue, before it and out, by which its share is measured.
 type owner[T any] struct {
 	uid    uint32
 	counts [places]int
@@ -110,7 +110,7 @@ func (l *ages[T]) remove(it *Item[T]) {
 	l.bytes -= it.bytes
 }
 
-// Part is what one owner has in the queue.
+// Part is what one owner has in the queue, and the bytes also of what it has out.
 type Part struct {
 	Owner uint32
 	Tasks int
@@ -122,7 +122,7 @@ type Part struct {
 func (q *Queue[T]) Parts() []Part {
 	var all []Part
 	for uid, o := range q.owners {
-		if n := o.len(); n > 0 {
+		if n := o.len(); n > 0 || o.bytes > 0 {
 			all = append(all, Part{uid, n, o.bytes})
 		}
 	}

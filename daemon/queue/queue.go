@@ -52,8 +52,8 @@ const (
 type Options struct {
 	// Lanes can be more later, but not fewer.
 	Lanes int
-	// MaxTasks and MaxBytes bound what waits, over all lanes, and each owner has its share
-	// of them. 0 bytes is no bound.
+	// MaxTasks bounds what waits, over all lanes, MaxBytes that and what is out, and each
+	// owner has its share of them. 0 bytes is no bound.
 	MaxTasks int
 	MaxBytes int64
 	Policy   Policy
@@ -252,6 +252,7 @@ func (q *Queue[T]) Remove(now Now, it *Item[T]) bool {
 		q.releaseKey(it)
 		q.move(it, Gone)
 		q.forget(it.owner)
+		q.admit() // its bytes are free
 		return false
 	}
 	q.leave(it, Gone)

@@ -52,6 +52,11 @@ func (b *bench) must(name string, e queue.Entry) {
 	}
 }
 
+// ends takes one for good that has been popped.
+func (b *bench) ends(name string) {
+	b.q.Remove(moment(b.now), b.items[name])
+}
+
 // pops takes as many as names says and holds them to it; "-" stands for none.
 func (b *bench) pops(names ...string) {
 	b.t.Helper()
@@ -195,6 +200,10 @@ func TestAFullQueueRefusesByCountAndByBytes(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	b.pops("a")
+	if err := b.push("d", queue.Entry{Bytes: 1}); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("over the bytes, of which some are out: %v", err)
+	}
+	b.ends("a")
 	b.must("d", queue.Entry{Bytes: 60})
 }
 
@@ -249,13 +258,16 @@ func TestPushBlocksInOrderUntilThereIsRoom(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	b.pops("a")
+	b.ends("a")
 	b.changes() // c does not fit yet, and d must not overtake it
 	if !b.q.Remove(moment(0), b.items["gives up"]) {
 		t.Error("a blocked item could not be removed")
 	}
 	b.now = 5
 	b.pops("b")
-	b.changes("expires blocked expired", "c blocked ready", "d blocked ready")
+	b.changes("expires blocked expired")
+	b.ends("b")
+	b.changes("c blocked ready", "d blocked ready")
 	b.pops("c", "d")
 	b.changes("later blocked waiting")
 	if s := b.q.Stats(); s.Blocked != 0 || s.Put != 5 || s.Dropped != 0 || s.Expired != 1 {

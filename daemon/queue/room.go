@@ -54,7 +54,7 @@ func (q *Queue[T]) count(it *Item[T], n int) {
 	q.counts[it.place] += n
 	q.lanes[it.lane].counts[it.place] += n
 	o.counts[it.place] += n
-	if it.place.inside() {
+	if it.place.heavy() {
 		q.bytes += int64(n) * it.bytes
 		o.bytes += int64(n) * it.bytes
 	}
@@ -214,7 +214,8 @@ type Stats struct {
 	// Waiting, Ready and Parked are in the queue, Blocked before it; Out have been
 	// popped and not yet ended.
 	Waiting, Ready, Parked, Blocked, Out int
-	Bytes                                int64
+	// Bytes are of all but those that are Blocked.
+	Bytes int64
 	// Put counts what Push accepted, Dropped what it refused or dropped for newer
 	// ones, Expired what was not popped in time.
 	Put, Dropped, Expired uint64

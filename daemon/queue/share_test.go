@@ -35,7 +35,7 @@ func TestEachOwnerHasAShareAndNobodyTheWhole(t *testing.T) {
 		t.Errorf("an administrator gets %d: %+v", n, *full)
 	}
 	for range 11 { // of which the third is the administrator's
-		b.q.Pop(moment(0), 0)
+		b.q.Remove(moment(0), b.q.Pop(moment(0), 0))
 	}
 	if n, full = b.fill(queue.Entry{Owner: 'c', Bytes: 30}); n != 6 || *full != (queue.FullError{Share: true, Bytes: true, Has: 180, Most: 180}) {
 		t.Errorf("where bytes are short %d are let in: %+v", n, *full)
@@ -87,6 +87,8 @@ func TestABlockedItemOfMuchDoesNotHoldUpAnothersOfLittle(t *testing.T) {
 	b.must("c0", queue.Entry{Owner: 'c', Bytes: 1})
 	b.changes()
 	b.pops("a0")
+	b.changes() // it is in memory until it has ended
+	b.ends("a0")
 	b.changes("b0 blocked ready", "b1 blocked ready")
 }
 

@@ -90,13 +90,17 @@ func (e *Engine) stop(id task.ID) {
 }
 
 // Rerun implements ipc.Engine.
-func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, done func(task.View, error)) {
+func (e *Engine) Rerun(ctx context.Context, who access.Identity, id task.ID, room func(bytes int64) error, done func(task.View, error)) {
 	if err := e.Rules.MaySubmit(who); err != nil {
 		done(task.View{}, err)
 		return
 	}
 	r, err := e.find(who, access.See, id)
 	if err != nil {
+		done(task.View{}, err)
+		return
+	}
+	if err := room(r.task.Size()); err != nil {
 		done(task.View{}, err)
 		return
 	}

@@ -50,6 +50,9 @@ func (r *Recorder) add(e Event) {
 	r.changed = make(chan struct{})
 }
 
+// Room implements plugins.Handler: nothing is counted.
+func (r *Recorder) Room(int64) plugins.Room { return nil }
+
 // Started implements plugins.Handler.
 func (r *Recorder) Started(seq uint64) { r.add(Event{Kind: "started", Seq: seq}) }
 

@@ -250,6 +250,9 @@ func (s *seat) Progress(seq uint64, _ float64, _ string) {
 // Lost implements plugins.Handler.
 func (s *seat) Lost(error) { close(s.lost) }
 
+// Room implements plugins.Handler.
+func (s *seat) Room(int64) plugins.Room { return nil }
+
 // Started, Partial and Log are of no interest here.
 
 func (s *seat) Started(uint64)                 {}

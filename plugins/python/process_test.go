@@ -96,6 +96,7 @@ func (p *process) Progress(uint64, float64, string) {}
 func (p *process) Log(uint64, string, string)       {}
 func (p *process) Skipped(uint64, bool)             {}
 func (p *process) Lost(error)                       {}
+func (p *process) Room(int64) plugins.Room          { return nil }
 
 func (p *process) Ended(_ uint64, o plugins.Outcome) { p.ended <- o }
 

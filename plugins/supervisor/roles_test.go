@@ -122,3 +122,4 @@ type pids struct {
 func (h *pids) Started(uint64)                    {}
 func (h *pids) Ended(_ uint64, o plugins.Outcome) { h.ended <- o }
 func (h *pids) Lost(error)                        {}
+func (h *pids) Room(int64) plugins.Room           { return nil }

@@ -57,6 +57,9 @@ func (p *Process) CPUsAllowed() string { return "0" }
 // MemoryLimit implements fleet.Process.
 func (p *Process) MemoryLimit() supervisor.MemoryLimit { return supervisor.MemoryUnlimited }
 
+// Handler is the daemon's end of a slot, for what the process sends.
+func (p *Process) Handler(i int) plugins.Handler { return p.slots[i].handler }
+
 // Slot implements fleet.Process.
 func (p *Process) Slot(i int) fleet.Conn { return p.slots[i] }
 
