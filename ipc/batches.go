@@ -44,6 +44,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 	h.turn.leave()
 	select {
 	case a := <-answered:
+		rest.force(a.moreBytes())
 		s.writeBatch(w, a)
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler) // the client has gone
@@ -65,6 +66,16 @@ type batchAnswer struct {
 	sent  []task.ID
 	ids   []task.ID
 	errs  []error
+}
+
+// moreBytes is what errors take that are longer than answerBytes allows for.
+func (a *batchAnswer) moreBytes() (more int64) {
+	for _, err := range a.errs {
+		if err != nil {
+			more += max(0, int64(len(err.Error()))-answerBytes/2)
+		}
+	}
+	return more
 }
 
 // writeBatch writes a as an api.Batch, one piece after the other.
