@@ -18,8 +18,11 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.hold(r)
+	h.turn = s.turnFor(r, h)
+	defer h.turn.leave()
 	body, err := s.readBatch(w, r, h)
 	if err != nil {
+		h.turn.leave()
 		h.end()
 		s.failBody(w, r, err)
 		return
@@ -38,6 +41,7 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 		a.id, a.ids, a.errs = id, ids, errs
 		answered <- a
 	})
+	h.turn.leave()
 	select {
 	case a := <-answered:
 		rest.force(a.moreBytes())
