@@ -22,11 +22,24 @@ func (e *Engine) findLocked(who access.Identity, a access.Action, id task.ID) (*
 	if err != nil {
 		return nil, err
 	}
-	err = may(r.Owner)
-	if errors.Is(err, access.ErrHidden) {
-		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
+	if err := hidden(may(r.Owner), id); err != nil {
+		return nil, err
 	}
-	return r, err
+	return r, nil
+}
+
+// hidden makes err, if it is one for a task of somebody else, that for an unknown one.
+func hidden(err error, id task.ID) error {
+	if errors.Is(err, access.ErrHidden) {
+		return fmt.Errorf("%w: %s", task.ErrNotFound, id)
+	}
+	return err
+}
+
+// stillSees returns why a caller who has waited for the task with this id must not see it:
+// a reload may have taken the right away meanwhile.
+func (e *Engine) stillSees(who access.Identity, owner uint32, id task.ID) error {
+	return hidden(e.rules.Load().Check(who, access.Request{Action: access.See, Owner: owner}), id)
 }
 
 // withTask calls f, under the lock, with the task with this id if the caller may do a
@@ -106,6 +119,7 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 	err = e.await(ctx, done, id)
 	e.read(who, func(*effects.List) {
 		e.watches.give(who.UID)
+		err = cmp.Or(err, e.stillSees(who, r.Owner, id))
 		if res = r.Result(); res != nil && err == nil {
 			e.store.Given(1)
 		}

@@ -86,7 +86,12 @@ func (e *Engine) Events(
 	e.endWatchAfter(ctx, who)
 	return func(yield func([]*task.Event, error) bool) {
 		at := after
-		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] { return eventsAfter(r, log, &at) }, yield)
+		follow(ctx, e, who, fmt.Sprintf("the task has ended: %s", id), func() piece[*task.Event] {
+			if err := e.stillSees(who, r.Owner, id); err != nil {
+				return piece[*task.Event]{err: err}
+			}
+			return eventsAfter(r, log, &at)
+		}, yield)
 	}, nil
 }
 
@@ -123,6 +128,9 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 	return func(yield func(*task.Result, error) bool) {
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
+			if p.err = e.stillSees(who, b.Owner(), id); p.err != nil {
+				return p
+			}
 			e.evictLocked()
 			p.items, from, p.last, p.more = b.Results(from, portion())
 			e.store.Given(len(p.items))

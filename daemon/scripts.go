@@ -50,16 +50,25 @@ func (s *scripts) check(path string, now time.Duration) error {
 	return nil
 }
 
+// reason is err without the path, which may be long.
+func reason(err error) string {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
+}
+
 func checkScript(path string) error {
 	wrong := func(code, problem string) error {
-		return &task.FieldError{Field: "script_path", Code: code, Problem: fmt.Sprintf("%q %s", path, problem)}
+		return &task.FieldError{Field: "script_path", Code: code, Problem: fmt.Sprintf("%.256q %s", path, problem)}
 	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return wrong("script_not_found", "does not exist")
 	case err != nil:
-		return wrong("script_not_readable", "can't be looked at: "+err.Error())
+		return wrong("script_not_readable", "can't be looked at: "+reason(err))
 	case info.IsDir():
 		return wrong("script_is_directory", "is a folder, not a script")
 	case !info.Mode().IsRegular():

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,5 +44,14 @@ func TestScriptsSeenAreBounded(t *testing.T) {
 	}
 	if len(s.seen) > maxScriptsSeen {
 		t.Errorf("%d scripts are remembered", len(s.seen))
+	}
+}
+
+// A batch may have as many as fit into a body, and each is told why.
+func TestWhatIsSaidOfALongPathIsShort(t *testing.T) {
+	for _, path := range []string{strings.Repeat("/none", 800), "/" + strings.Repeat("x", 4000), t.TempDir() + strings.Repeat("/.", 1900)} {
+		if err := checkScript(path); err == nil || len(err.Error()) > 400 {
+			t.Errorf("%v", err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/daemontest"
@@ -120,6 +121,64 @@ func TestMetricsHaveNothingOfTheCallers(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// Who administers no more sees no further end, event or result of others' tasks, whatever it
+// has begun to wait for.
+func TestWhoLosesARightSeesNothingMore(t *testing.T) {
+	c := daemontest.One(1, 1)
+	c.Access.AdminUsers = []string{"1002"}
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		admin := access.Identity{UID: 1002, GID: 1002}
+		var batch task.ID
+		k := newTask(f, fleettest.Sleeps)
+		f.Engine.SubmitBatch(f.Context(), stranger, task.NewID(), []*task.Task{k}, func(id task.ID, _ []task.ID, errs []error) {
+			if batch = id; errs[0] != nil {
+				t.Error(errs[0])
+			}
+		})
+		synctest.Wait()
+		events, err := f.Events(f.Context(), admin, k.ID, task.Cursor{})
+		results, err2 := f.Engine.BatchResults(f.Context(), admin, batch)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		waits := map[string]func() error{
+			"result": func() error { _, err := f.Engine.Result(f.Context(), admin, k.ID); return err },
+			"events": func() (err error) {
+				for ev, wrong := range events {
+					if err = wrong; ev != nil && ev.Kind == task.EventResult {
+						t.Error("the event of the result is shown")
+					}
+				}
+				return err
+			},
+			"batch": func() (err error) {
+				for _, err = range results {
+				}
+				return err
+			},
+		}
+		ended := make(chan struct{})
+		for name, wait := range waits {
+			go func() {
+				if err := wait(); !errors.Is(err, task.ErrNotFound) {
+					t.Errorf("%s: %v", name, err)
+				}
+				ended <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		without := *c
+		without.Access.AdminUsers = nil
+		if err := f.Reload(&without); err != nil {
+			t.Fatal(err)
+		}
+		f.Ends("completed", 1, k.ID)
+		for range waits {
+			<-ended
 		}
 	})
 }

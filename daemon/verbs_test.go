@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -145,6 +147,9 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 		rest, err2 := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 3, After: page.Next})
 		if err != nil || err2 != nil || len(page.Tasks) != 3 || len(rest.Tasks) != 1 || rest.Tasks[0].ID != other.ID || rest.Next != "" {
 			t.Errorf("two pages: %+v %+v: %v %v", page, rest, err, err2)
+		}
+		if l, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: strconv.FormatInt(math.MaxInt64, 10)}); err != nil || len(l.Tasks) != 0 {
+			t.Errorf("after the last: %d tasks, %v", len(l.Tasks), err)
 		}
 		if _, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: "banana"}); !errors.Is(err, api.ErrBadCursor) {
 			t.Errorf("after a banana: %v", err)

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 			panic(err)
 		}
-		answer["http_status"] = resp.StatusCode
+		answer["http_status"], answer["http_closed"] = resp.StatusCode, resp.Close
 		_ = json.NewEncoder(os.Stdout).Encode(answer)
 	}
 	os.Exit(0)
@@ -194,6 +194,9 @@ func TestWhoHasNoUserHereMaySeeTheStatusAlone(t *testing.T) {
 	nobody := users(t, ipctest.New(), syscall.Credential{Uid: overflow, Gid: overflow})[0]
 	for _, request := range []string{"POST /v1/tasks {}", "GET /v1/tasks", "GET /v1/tasks/01890000-0000-7000-8000-000000000000", "POST /v1/batches", "POST /v1/stream", "POST /v1/drain", "GET /debug/pprof/"} {
 		nobody.expect(403, "not_allowed", request)
+	}
+	if a := nobody.do("POST /v1/tasks {}"); a["http_closed"] != true {
+		t.Error("the connection goes on, and with it the body")
 	}
 	for _, request := range []string{"GET /v1/status", "GET /v1/workers", "GET /v1/executors", "GET /v1/schedules", "GET /healthz", "GET /v1/openapi.json"} {
 		nobody.expect(200, "", request)

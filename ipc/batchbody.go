@@ -61,7 +61,7 @@ func (s *Server) readBatch(w http.ResponseWriter, r *http.Request, h *hold) (*ba
 	}
 	defer h.give(lineBuffer)
 	b := &batchBody{hold: h, ctx: r.Context()}
-	from := bufio.NewReaderSize(in, lineBuffer)
+	from := bufio.NewReaderSize(byTurns{in, h.turn, r.Context()}, lineBuffer)
 	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case isLines(kind):
 		err = b.readLines(from, in.limit)

@@ -18,8 +18,11 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.hold(r)
+	h.turn = s.turnFor(r, h)
+	defer h.turn.leave()
 	body, err := s.readBatch(w, r, h)
 	if err != nil {
+		h.turn.leave()
 		h.end()
 		s.failBody(w, r, err)
 		return
@@ -38,8 +41,10 @@ func (s *Server) postBatch(w http.ResponseWriter, r *http.Request) {
 		a.id, a.ids, a.errs = id, ids, errs
 		answered <- a
 	})
+	h.turn.leave()
 	select {
 	case a := <-answered:
+		rest.force(a.moreBytes())
 		s.writeBatch(w, a)
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler) // the client has gone
@@ -61,6 +66,16 @@ type batchAnswer struct {
 	sent  []task.ID
 	ids   []task.ID
 	errs  []error
+}
+
+// moreBytes is what errors take that are longer than answerBytes allows for.
+func (a *batchAnswer) moreBytes() (more int64) {
+	for _, err := range a.errs {
+		if err != nil {
+			more += max(0, int64(len(err.Error()))-answerBytes/2)
+		}
+	}
+	return more
 }
 
 // writeBatch writes a as an api.Batch, one piece after the other.

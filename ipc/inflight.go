@@ -35,6 +35,8 @@ type hold struct {
 	// patience is for how long it may wait, left what is left of that.
 	patience, left time.Duration
 	bytes          atomic.Int64
+	// turn is left while it waits; nil: there is none.
+	turn *turn
 }
 
 func (s *Server) hold(r *http.Request) *hold {
@@ -65,6 +67,7 @@ func (h *hold) wait(ctx context.Context, n int64) error {
 	if n == 0 || h.take(n) {
 		return nil
 	}
+	h.turn.leave()
 	begun := time.Now()
 	patient, cancel := context.WithTimeout(ctx, h.left)
 	defer cancel()

@@ -296,3 +296,28 @@ func TestUnreadAnswersAreBoundedTogether(t *testing.T) {
 		t.Errorf("%d whole answers, %d refused", whole, refused)
 	}
 }
+
+// What is told of a task that was refused may be longer than the task.
+func TestUnreadAnswersToBatchesAreBoundedTogether(t *testing.T) {
+	engine := ipctest.New()
+	engine.Rules.ScriptDirs = []string{"/none"}
+	socket := ipctest.ServeAll(t, engine, ipc.Options{BodyBytes: 1 << 20, InFlight: func() int64 { return 6<<20 + 64<<10 }, StallTimeout: time.Second})
+	line := `{"script_path":"/` + strings.Repeat("\U000e0001", 255) + `"}` + "\n" // each is ten characters in the answer
+	text := strings.Repeat(line, 300)
+	var all []*stream
+	for range 14 {
+		all = append(all, dialAs(t, caller1, socket))
+	}
+	before, most := heap(), int64(0)
+	for _, s := range all {
+		go func() { // it is not read to its end
+			_, _ = fmt.Fprintf(s.conn, "POST /v1/batches HTTP/1.1\r\nHost: cpulb\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		}()
+		_, _ = s.r.Peek(1) // an answer, or none
+		most = max(most, heap()-before)
+	}
+	if most > 7<<20 {
+		t.Errorf("%d KiB for answers that are not read", most>>10)
+	}
+	runtime.KeepAlive(all)
+}

@@ -53,7 +53,7 @@ func peer(r *http.Request) access.Identity {
 func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if peer(r).UID == s.overflow {
-			s.fail(w, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d); "+
+			s.refuseBody(w, r, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d); "+
 				"such callers may only see the status", s.overflow)})
 			return
 		}

@@ -148,6 +148,8 @@ type Server struct {
 	overflow uint32
 	// inFlight is what is held for clients, in bytes.
 	inFlight *share.Pool
+	// turns are those of requests whose long texts are looked through.
+	turns *share.Pool
 	// holds numbers those who take of it.
 	holds atomic.Int64
 
@@ -172,7 +174,7 @@ func NewServer(engine Engine, o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: withPeer, ConnState: connState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
 	return s
@@ -254,7 +256,7 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.HandleFunc("/", s.noRoute)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != profiles { // the mux would redirect, in HTML
+		if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != profiles || r.URL.Path+"/" == profiles { // the mux would redirect, in HTML
 			s.noRoute(w, r)
 			return
 		}

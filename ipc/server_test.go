@@ -165,6 +165,7 @@ func TestEveryErrorIsAProblemWithItsCode(t *testing.T) {
 		{"POST", "/v1/workers/cpu-9/restart", "", 404, "worker_not_found"},
 		{"GET", "/v1/workers/cpu-9/stacks", "", 404, "worker_not_found"},
 		{"GET", "/v1/workers/io-0/stacks", "", 503, "no_stacks"},
+		{"GET", "/debug/pprof", "", 404, "no_such_route"},
 		{"GET", "/debug/pprof/banana", "", 404, "no_such_route"},
 		{"GET", "/v1/banana", "", 404, "no_such_route"},
 		{"GET", "//v1/status", "", 404, "no_such_route"},

@@ -42,7 +42,9 @@ type stream struct {
 	// more lines are read meanwhile.
 	unanswered chan struct{}
 	// held is what its lines take until the engine has answered, and what waits in out.
-	held   *hold
+	held *hold
+	// turn is to look through its lines.
+	turn   streamTurn
 	over   chan struct{} // closed to end the connection
 	ending sync.Once
 	conn   *rawio.Conn
@@ -77,11 +79,12 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	out.Share(backlog{held})
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
-	in := bufio.NewReaderSize(io.MultiReader(ahead, conn), lineBuffer)
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
-	(&stream{server: s, who: peer(r), held: held, unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
+	st := &stream{server: s, who: peer(r), held: held, unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
 		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
-		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}}).run(in)
+		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}, turn: streamTurn{turn: turn{pool: s.turns, caller: held.caller}}}
+	held.turn = &st.turn.turn
+	st.run(bufio.NewReaderSize(st.turn.reads(io.MultiReader(ahead, conn)), lineBuffer))
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -105,11 +108,13 @@ func (st *stream) run(r *bufio.Reader) {
 	defer close(st.gone)
 	defer st.unwatch()
 	defer st.leave()
+	defer st.turn.leave()
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
 		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
 		err := st.serve(in)
+		st.turn.leave()
 		in.long.free()
 		if errors.Is(err, io.EOF) {
 			st.linger()
@@ -184,9 +189,13 @@ func (st *stream) command(text []byte, in *lines) {
 	if !st.room(in, room) {
 		return
 	}
+	if !st.takeTurn(len(text)) {
+		st.held.give(room)
+		return
+	}
 	c, err := task.DecodeCommand(text)
 	if err == nil && c.Op == task.OpSubmit {
-		st.submit(&c, line, room)
+		st.submit(&c, line, len(text), room)
 		return
 	}
 	defer st.held.give(room)
@@ -255,13 +264,17 @@ func (st *stream) cancel(c *task.Command, line int) {
 
 // submit dispatches the task before it writes anything, so that the worker runs
 // while the client is answered. The engine's answer may come later: meanwhile the
-// next lines are read. room is what the line has of the share.
-func (st *stream) submit(c *task.Command, line int, room int64) {
+// next lines are read. The line has length bytes, and room of the share.
+func (st *stream) submit(c *task.Command, line, length int, room int64) {
 	if !st.open() {
 		st.held.give(room)
 		return
 	}
 	s := &submission{watch: st.watch(c), sent: c.Task.ID, named: c.Named, line: line, quiet: c.Quiet, keyed: keyed(c.Task), room: room}
+	if !st.takeTurn(length) { // it may have been left
+		s.answered(task.View{}, api.ErrDraining)
+		return
+	}
 	st.server.engine.Submit(st.client, st.who, c.Task, s.watch, s.answered)
 }
 
@@ -295,6 +308,7 @@ const patience = 100 * time.Millisecond
 // client that goes meanwhile is noticed, although nothing is read: what it has waiting for
 // room in the queue is withdrawn then, and the lines that it has left are carried out.
 func (st *stream) await(wait func(context.Context) error) bool {
+	st.turn.leave()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(st.client))
 	defer cancel()
 	watched := make(chan struct{})

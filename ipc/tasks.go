@@ -25,8 +25,11 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.hold(r)
+	h.turn = s.turnFor(r, h)
+	defer h.turn.leave()
 	t, err := s.readTask(w, r, h)
 	if err != nil {
+		h.turn.leave()
 		h.end()
 		s.failBody(w, r, err)
 		return
@@ -42,6 +45,7 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 			h.end() // also when nobody waits for the answer any more
 			done(v, err)
 		})
+		h.turn.leave()
 	}, func(late task.View) { s.unwatch(r, late.ID, watcher) })
 	if err != nil || wait == 0 {
 		s.answerView(w, r, http.StatusAccepted, view, err)
@@ -150,6 +154,9 @@ func (s *Server) readTask(w http.ResponseWriter, r *http.Request, h *hold) (*tas
 	}
 	n := int64(len(text.text))
 	if err := h.wait(r.Context(), n+taskBytes); err != nil { // decoding copies it
+		return nil, err
+	}
+	if err := h.turn.take(r.Context()); err != nil {
 		return nil, err
 	}
 	t, err := task.Decode(text.text)

@@ -246,7 +246,10 @@ func (s *Store) index(stamp int64) (int, bool) {
 // the tasks that are there, until it returns false. It returns the last stamp that was looked at
 // and whether there may be more.
 func (s *Store) After(stamp int64, n int, yield func(*Record) bool) (int64, bool) {
-	i, _ := s.index(stamp + 1)
+	i, found := s.index(stamp)
+	if found {
+		i++
+	}
 	for ; i < len(s.order); i++ {
 		if n--; n < 0 {
 			return stamp, true
