@@ -56,7 +56,7 @@ func (n *Lane) Room() bool { return n.balancer.Room() }
 
 // Acquire leases a free slot of a class for t. There is one whenever the class has Room.
 func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
-	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(entryOf(t)))
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(p.entryOf(t)))
 	if !ok {
 		return nil
 	}

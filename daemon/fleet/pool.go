@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
 	"time"
@@ -35,15 +36,19 @@ type Pool struct {
 	unfit                  int             // workers that could not run tasks any more
 	unfitAt                []time.Duration // the last of them, by Fleet.Elapsed
 	// needThread are the entry points that a loop has refused.
-	needThread map[EntryPoint]struct{}
+	needThread map[entryPoint]struct{}
 	// estimates is how long tasks take, by what they call.
-	estimates *balancer.Estimator[EntryPoint]
+	estimates *balancer.Estimator[entryPoint]
+	seed      maphash.Seed // of entry points
 }
 
-// EntryPoint is what a task calls.
-type EntryPoint struct{ Script, Function string }
+// entryPoint stands for what a task calls: paths are the callers', and long. Two that come
+// out as the same one are taken for as long as each other.
+type entryPoint uint64
 
-func entryOf(t *task.Task) EntryPoint { return EntryPoint{t.ScriptPath, t.Function} }
+func (p *Pool) entryOf(t *task.Task) entryPoint {
+	return entryPoint(maphash.Comparable(p.seed, struct{ script, function string }{t.ScriptPath, t.Function}))
+}
 
 const (
 	// maxEstimates is how many entry points a pool knows the time of.
@@ -55,8 +60,8 @@ const (
 )
 
 func newPool(f *Fleet, l Layout) *Pool {
-	p := &Pool{fleet: f, name: l.config.Name, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[EntryPoint]struct{}{},
-		estimates: balancer.NewEstimator[EntryPoint](maxEstimates)}
+	p := &Pool{fleet: f, name: l.config.Name, Layout: l, turn: make(chan struct{}, 1), departing: map[*Seat]struct{}{}, needThread: map[entryPoint]struct{}{},
+		estimates: balancer.NewEstimator[entryPoint](maxEstimates), seed: maphash.MakeSeed()}
 	p.threads, p.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
 	p.relief.threads, p.relief.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
 	p.resize()
@@ -167,7 +172,7 @@ func (p *Pool) dismiss(s *Seat) {
 // LaneOf returns the lane of the owner's queue where a task waits: for a loop, if there
 // are any, until one has refused it; a suspect for a worker that it has to itself.
 func (p *Pool) LaneOf(t *task.Task, suspect bool) int {
-	switch _, refused := p.needThread[entryOf(t)]; {
+	switch _, refused := p.needThread[p.entryOf(t)]; {
 	case suspect && p.slots() > 1:
 		return p.isolation.lane
 	case p.spec.LoopSlots == 0, t.ScriptPath == "", refused: // a text has no name to remember by what loops refuse
@@ -182,13 +187,13 @@ func (p *Pool) refused(t *task.Task) {
 	if len(p.needThread) >= maxNeedThread {
 		clear(p.needThread)
 	}
-	p.needThread[entryOf(t)] = struct{}{}
+	p.needThread[p.entryOf(t)] = struct{}{}
 }
 
 // Observe notes how long a task took in user code.
 func (p *Pool) observe(t *task.Task, took time.Duration) {
 	if took > 0 {
-		p.estimates.Observe(entryOf(t), took)
+		p.estimates.Observe(p.entryOf(t), took)
 	}
 }
 
