@@ -112,3 +112,19 @@ func TestAnEnvironmentThatIsNoneIsAClearErrorOfTheStart(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkersInheritNothingThatTheDaemonWasStartedWith(t *testing.T) {
+	t.Parallel()
+	d := lay(t, nil, testConfig)
+	left := script(t, "whoever starts the daemon has this open")
+	d.args = append([]string{"/bin/sh", "-c", `exec 7<"$0" && exec "$@"`, left}, d.args...)
+	d.launch()
+	path := script(t, `
+import os
+def main(params, context):
+    return [os.readlink("/proc/self/fd/7") if os.path.exists("/proc/self/fd/7") else None]
+`)
+	if r := d.run(path, "null", "io_bound"); slices.Contains(r["data"].([]any), any(left)) {
+		t.Errorf("a script finds %v", r["data"])
+	}
+}
