@@ -117,19 +117,32 @@ const cancelAtOnce = 50
 // meanwhile may be among them or not. Errors: ctx's, api.ErrDraining: then it has been
 // done all the same.
 func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error) {
+	failing := e.journalFails()
+	count, need, last := e.cancelSelected(who, &f)
+	if failing || need == journal.Whenever {
+		return count, nil
+	}
+	sure := make(chan struct{}) // what was appended before has come as far, and was answered
+	e.journal.Append(need, func(error) { close(sure) })
+	return count, e.await(ctx, sure, last)
+}
+
+// cancelSelected is CancelAll until what it has done is to become sure: need is how far
+// that has to come in the journal, last one of the tasks. All are selected before the first
+// is stopped, which may give others another status. They are held meanwhile, so one caller
+// selects a few times at a time: else each of its connections would hold all of its tasks.
+func (e *Engine) cancelSelected(who access.Identity, f *api.Filter) (count int, need journal.Need, last task.ID) {
+	e.selecting.enter(who.UID)
+	defer e.selecting.leave(who.UID)
 	var all []*ledger.Record
 	for stamp, more := int64(0), true; more; {
-		stamp, more = e.look(who, access.Stop, &f, stamp, func(r *ledger.Record) bool {
+		stamp, more = e.look(who, access.Stop, f, stamp, func(r *ledger.Record) bool {
 			if !r.Phase().Over() && !r.Stopping {
 				all = append(all, r)
 			}
 			return true
 		})
 	}
-	failing := e.journalFails()
-	count := 0
-	var need journal.Need // of all of them
-	var last task.ID
 	for some := range slices.Chunk(all, cancelAtOnce) {
 		e.read(who, func(fx *effects.List) {
 			for _, r := range some {
@@ -145,10 +158,5 @@ func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filte
 			}
 		})
 	}
-	if failing || need == journal.Whenever {
-		return count, nil
-	}
-	sure := make(chan struct{}) // what was appended before has come as far, and was answered
-	e.journal.Append(need, func(error) { close(sure) })
-	return count, e.await(ctx, sure, last)
+	return count, need, last
 }

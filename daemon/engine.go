@@ -88,8 +88,9 @@ type Engine struct {
 	programs programs
 	metrics  *metrics
 	timers   timers
-	// turnstile is before mu, for those who only read.
-	turnstile *turnstile
+	// turnstile is before mu, for those who only read; selecting is before that, for those who
+	// hold all that they have selected.
+	turnstile, selecting *turnstile
 	// These are answered for many at once.
 	statuses  rounds[overview]
 	schedules rounds[[]api.ScheduleStatus]
@@ -163,7 +164,7 @@ func New(o Options) (*Engine, error) {
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.incoming = share.NewPool(o.Config.Limits.Incoming())
 	e.metrics = newMetrics(e)
-	e.turnstile = newTurnstile(e.elapsed)
+	e.turnstile, e.selecting = newTurnstile(e.elapsed), newTurnstile(e.elapsed)
 	e.statuses = rounds[overview]{ask: e.overview, elapsed: e.elapsed}
 	e.schedules = rounds[[]api.ScheduleStatus]{ask: e.scheduleStatuses, elapsed: e.elapsed}
 	e.executors = rounds[[]api.ExecutorStatus]{ask: e.executorStatuses, elapsed: e.elapsed}

@@ -33,3 +33,16 @@ func (e *Engine) SaveSome() (bytes int64, left map[uint32]int) {
 	})
 	return bytes, left
 }
+
+// SelectAsMay takes the places of those of a caller's requests that may hold the tasks which
+// they have selected, until release is called.
+func (e *Engine) SelectAsMay(uid uint32) (release func()) {
+	for range readersAtOnce {
+		e.selecting.enter(uid)
+	}
+	return func() {
+		for range readersAtOnce {
+			e.selecting.leave(uid)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func (s *signs) show(now readiness) {
 func (e *Engine) readinessLocked() readiness {
 	now := readiness{accepts: e.running && !e.draining}
 	for _, p := range e.fleet.PoolsLocked() {
-		if p.Ready() == 0 {
+		if !p.Serves() {
 			now.lacking = p
 			break
 		}

@@ -301,9 +301,9 @@ func TestUnreadAnswersAreBoundedTogether(t *testing.T) {
 func TestUnreadAnswersToBatchesAreBoundedTogether(t *testing.T) {
 	engine := ipctest.New()
 	engine.Rules.ScriptDirs = []string{"/none"}
-	socket := ipctest.ServeAll(t, engine, ipc.Options{BodyBytes: 1 << 20, InFlight: func() int64 { return 6<<20 + 64<<10 }, StallTimeout: time.Second})
+	socket := ipctest.ServeAll(t, engine, ipc.Options{BodyBytes: 4 << 20, InFlight: func() int64 { return 24<<20 + 64<<10 }, StallTimeout: time.Second})
 	line := `{"script_path":"/` + strings.Repeat("\U000e0001", 255) + `"}` + "\n" // each is ten characters in the answer
-	text := strings.Repeat(line, 300)
+	text := strings.Repeat(line, 1200)
 	var all []*stream
 	for range 14 {
 		all = append(all, dialAs(t, caller1, socket))
@@ -316,7 +316,7 @@ func TestUnreadAnswersToBatchesAreBoundedTogether(t *testing.T) {
 		_, _ = s.r.Peek(1) // an answer, or none
 		most = max(most, heap()-before)
 	}
-	if most > 7<<20 {
+	if most > 28<<20 {
 		t.Errorf("%d KiB for answers that are not read", most>>10)
 	}
 	runtime.KeepAlive(all)

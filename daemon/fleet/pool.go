@@ -107,6 +107,12 @@ func (p *Pool) Busy() int {
 // Ready returns the number of slots that take tasks.
 func (p *Pool) Ready() int { return p.threads.balancer.Slots() + p.loops.balancer.Slots() }
 
+// Serves reports whether any of its workers takes tasks, be it those for relief alone: one
+// caller whose tasks cost all others does not make the pool unfit for everybody.
+func (p *Pool) Serves() bool {
+	return p.Ready()+p.relief.threads.balancer.Slots()+p.relief.loops.balancer.Slots() > 0
+}
+
 // Restarts yields the seats' ids with how often their worker was replaced.
 func (p *Pool) Restarts(yield func(worker string, restarts int) bool) {
 	for _, s := range p.seats {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
@@ -366,4 +367,30 @@ func lookWhoWaits(f *daemontest.Farm, tasks map[uint32][]task.ID, slots int, see
 			f.Errorf("seed %d: caller %d has %d tasks that wait and none that runs, %d of %d slots for relief are taken: %+v", seed, uid, waits, busy, slots, f.Workers(""))
 		}
 	}
+}
+
+func TestACallerWhoseTasksCostWorkersDoesNotMakeThePoolUnready(t *testing.T) {
+	daemontest.On(t, withRelief(1, 1, 2), func(f *daemontest.Farm) {
+		many(f, 100, greedy, fleettest.Crashes)
+		f.Pass(time.Second)
+		f.SubmitAs(second, fleettest.Sleeps)
+		f.Pass(time.Second)
+		if reliefs(f) == "" {
+			t.Fatal("nobody has relief")
+		}
+		own := func(w api.WorkerStatus) bool { return w.State == "ready" && !strings.Contains(w.ID, "-relief-") }
+		without := 0 // how often the pool's own seat has no worker
+		for range 100 {
+			f.Pass(100 * time.Millisecond)
+			if !slices.ContainsFunc(f.Workers(""), own) {
+				without++
+			}
+			if err := f.Engine.Ready(); err != nil {
+				t.Fatalf("while others are served: %v", err)
+			}
+		}
+		if without == 0 {
+			t.Error("the pool was never without a worker of its own")
+		}
+	})
 }
