@@ -59,9 +59,8 @@ def main(p, c):
 	if want := fmt.Sprintf("[found true hello %s %s/bin/python true]", dir, dir); fmt.Sprint(r["data"]) != want {
 		t.Errorf("%v, want %s; %v", r["data"], want, r["error"])
 	}
-	// The fields of a worker's line come in no fixed order.
 	if !slices.ContainsFunc(strings.Split(d.log.String(), "\n"), func(line string) bool {
-		return strings.Contains(line, "module is loaded:") && strings.Contains(line, "module=only_in_the_venv") && strings.Contains(line, " took=")
+		return strings.Contains(line, `text="module is loaded"`) && strings.Contains(line, `\"module\":\"only_in_the_venv\"`) && strings.Contains(line, `\"took\":`)
 	}) {
 		t.Errorf("the log does not say how long a module took:\n%s", d.log)
 	}
