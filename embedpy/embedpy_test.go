@@ -123,6 +123,33 @@ func TestValuesCrossUnchanged(t *testing.T) {
 	})
 }
 
+// Large arguments stay in Go's memory during a call alone: whatever the collector does with
+// it afterwards, nothing that C keeps leads there.
+func TestNothingLeadsToTheArgumentsOfACallThatIsOver(t *testing.T) {
+	onThread(t, func(_ *host, p *embedpy.Thread, get func(string) *embedpy.Object) {
+		echo, over := get("echo"), make(chan struct{})
+		var collecting sync.WaitGroup
+		collecting.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					runtime.GC()
+				}
+			}
+		})
+		for i := range 300 {
+			if _, err := p.Call(echo, embedpy.Text([]byte(strings.Repeat("x", 64<<10<<(i%5)))), embedpy.Int(int64(i))); err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC() // what it had is gone, and the next call comes during a collection
+		}
+		close(over)
+		collecting.Wait()
+	})
+}
+
 func TestBadCallsAreErrors(t *testing.T) {
 	onThread(t, func(_ *host, p *embedpy.Thread, get func(string) *embedpy.Object) {
 		for name, want := range map[string]string{"fails": "on purpose", "no_tuple": "must return a tuple"} {

@@ -16,8 +16,9 @@ import (
 // Thread is an OS thread that can call Python. But for Flag and Interrupt its
 // methods must be called on that thread.
 type Thread struct {
-	c    *C.ep_thread // C memory that lives as long as the process
-	pins runtime.Pinner
+	c      *C.ep_thread // C memory that lives as long as the process
+	pins   runtime.Pinner
+	pinned bool // there is something in pins
 }
 
 // OpenThread makes the calling OS thread one that can call Python. The caller has
@@ -59,7 +60,7 @@ func (t *Thread) Make(callable *Object, args ...Value) (*Object, error) {
 	if err := t.put(args); err != nil {
 		return nil, err
 	}
-	defer t.pins.Unpin()
+	defer t.drop()
 	return t.object(C.ep_thread_make(t.c, callable.ref, C.int(len(args))))
 }
 
@@ -99,7 +100,7 @@ func (t *Thread) call(key uint64, callable *Object, rescue, settle *C.PyObject, 
 		return Results{}, err
 	}
 	n := C.ep_thread_call(t.c, C.uint64_t(key), callable.ref, rescue, settle, C.int(len(args)))
-	t.pins.Unpin()
+	t.drop()
 	if n < 0 {
 		return Results{}, t.raised()
 	}

@@ -38,8 +38,7 @@ func Int(i int64) Value { return Value{kind: C.EP_INT, integer: i} }
 // Float becomes a float.
 func Float(f float64) Value { return Value{kind: C.EP_FLOAT, real: f} }
 
-// put lays args out where C finds them. Large ones stay in Go's memory, pinned
-// until t.pins is unpinned.
+// put lays args out where C finds them, until drop. Large ones stay in Go's memory, pinned.
 func (t *Thread) put(args []Value) error {
 	if len(args) > MaxValues {
 		return fmt.Errorf("%w: %d", ErrTooManyValues, len(args))
@@ -59,10 +58,24 @@ func (t *Thread) put(args []Value) error {
 			used += v.size
 		default:
 			t.pins.Pin(v.data)
-			to.data = unsafe.Pointer(v.data)
+			to.data, t.pinned = unsafe.Pointer(v.data), true
 		}
 	}
 	return nil
+}
+
+// drop ends what put began. No pointer to what was pinned stays in C's memory: Go's write
+// barrier looks at the old value of a pointer that is written over, wherever it is, and the
+// collector panics when nothing is there any more.
+func (t *Thread) drop() {
+	if !t.pinned {
+		return
+	}
+	for i := range t.c.args {
+		t.c.args[i].data = nil
+	}
+	t.pins.Unpin()
+	t.pinned = false
 }
 
 // Results is what a call returned, as views that hold until the next call on the

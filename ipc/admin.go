@@ -97,8 +97,9 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	// Compressing them would take more memory than they are.
-	options := promhttp.HandlerOpts{ErrorLog: s.options.Logger.StandardLogger(nil), DisableCompression: true}
+	// Compressing them would take more memory than they are. An error is mostly that the
+	// client has gone, else it is the answer.
+	options := promhttp.HandlerOpts{ErrorLog: s.forClients(), DisableCompression: true}
 	promhttp.HandlerFor(s.engine, options).ServeHTTP(w, r)
 }
 

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log"
 	"maps"
 	"math"
 	"net"
@@ -176,8 +177,14 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnContext: withPeer, ConnState: connState, ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})}
+		ConnContext: withPeer, ConnState: connState, ErrorLog: s.forClients()}
 	return s
+}
+
+// forClients is the log of what clients do to themselves: they could fill it, as often as
+// they like.
+func (s *Server) forClients() *log.Logger {
+	return s.options.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
 }
 
 // Serve answers on l, which it closes, until Shutdown; then it returns

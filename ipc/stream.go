@@ -370,7 +370,7 @@ func (st *stream) write(pieces ...[]byte) {
 // cutOff ends a stream whose client does not read what waits for it.
 func (st *stream) cutOff() {
 	if st.cut.CompareAndSwap(false, true) {
-		st.server.options.Logger.Warn("stream cut off: its client does not read", "backlog_bytes", st.server.options.BacklogBytes)
+		st.server.options.Logger.Debug("stream cut off: its client does not read", "uid", st.who.UID)
 		_ = st.conn.SetReadDeadline(time.Unix(1, 0)) // wakes run, which says goodbye
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"cpulb/daemon/api"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -126,7 +127,7 @@ func (e *Engine) Gather() ([]*dto.MetricFamily, error) {
 	all := prometheus.NewGauge(prometheus.GaugeOpts{Name: "cpulb_tasks", Help: "Known tasks."})
 	all.Set(float64(len(e.tasks)))
 	r := prometheus.NewRegistry()
-	r.MustRegister(all)
+	r.MustRegister(all, collectors.NewGoCollector()) // as long as the daemon's
 	return r.Gather()
 }
 
