@@ -2,6 +2,8 @@ package daemon_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +181,30 @@ func TestWhoLosesARightSeesNothingMore(t *testing.T) {
 		f.Ends("completed", 1, k.ID)
 		for range waits {
 			<-ended
+		}
+	})
+}
+
+// Behind a link, ".." leads out of the folder by whose name it begins.
+func TestNoPathAsksForFilesOutsideOfScriptDirs(t *testing.T) {
+	dir := t.TempDir()
+	scripts, release := filepath.Join(dir, "scripts"), filepath.Join(dir, "releases", "5")
+	if err := errors.Join(os.Mkdir(scripts, 0o700), os.MkdirAll(release, 0o700), os.Symlink(release, filepath.Join(scripts, "current")),
+		os.WriteFile(filepath.Join(dir, "releases", "secret"), nil, 0o600), os.WriteFile(filepath.Join(release, "echo"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c := daemontest.One(1, 1)
+	c.Access.ScriptDirs = []string{scripts}
+	daemontest.On(t, c, func(f *daemontest.Farm) {
+		for path, code := range map[string]string{"current/../secret": "script_not_found", "current/../nothing": "script_not_found",
+			"current/../current/echo": "", "current/echo": ""} {
+			k := newTask(f, fleettest.Echo)
+			k.ScriptPath = scripts + "/" + path
+			_, err, _ := answer(f, stranger, k, nil)
+			var wrong *task.FieldError
+			if errors.As(err, &wrong); (err == nil) != (code == "") || err != nil && wrong.Code != code {
+				t.Errorf("%s: %v; want %q", path, err, code)
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"cpulb/daemon/access"
@@ -83,9 +84,18 @@ func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) 
 		err = e.permit(who, t)
 	}
 	if err == nil && t.ScriptPath != "" {
-		err = e.scripts.check(t.ScriptPath, e.uptime())
+		err = e.scripts.check(e.lookedAt(t.ScriptPath), e.uptime())
 	}
 	return a, err
+}
+
+// lookedAt is what is looked at for a script: where folders are named, the path by which it
+// is beneath one of them. Behind a link, ".." would lead the look to any file there is.
+func (e *Engine) lookedAt(path string) string {
+	if len(e.rules.Load().ScriptDirs) == 0 {
+		return path
+	}
+	return filepath.Clean(path)
 }
 
 // newAdmission is prepare without a look at the script.

@@ -13,10 +13,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"cpulb/cmd/version"
 	"cpulb/daemon"
+
+	"golang.org/x/sys/unix"
 )
 
 // Exit statuses. 78 is sysexits.h's EX_CONFIG, on which the unit does not start the
@@ -29,6 +32,9 @@ const (
 )
 
 func main() {
+	// What whoever starts the daemon has left open is not for workers and their scripts. Old
+	// kernels can't do this.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

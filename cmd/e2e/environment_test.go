@@ -59,9 +59,8 @@ def main(p, c):
 	if want := fmt.Sprintf("[found true hello %s %s/bin/python true]", dir, dir); fmt.Sprint(r["data"]) != want {
 		t.Errorf("%v, want %s; %v", r["data"], want, r["error"])
 	}
-	// The fields of a worker's line come in no fixed order.
 	if !slices.ContainsFunc(strings.Split(d.log.String(), "\n"), func(line string) bool {
-		return strings.Contains(line, "module is loaded:") && strings.Contains(line, "module=only_in_the_venv") && strings.Contains(line, " took=")
+		return strings.Contains(line, `text="module is loaded"`) && strings.Contains(line, `\"module\":\"only_in_the_venv\"`) && strings.Contains(line, `\"took\":`)
 	}) {
 		t.Errorf("the log does not say how long a module took:\n%s", d.log)
 	}
@@ -110,5 +109,21 @@ func TestAnEnvironmentThatIsNoneIsAClearErrorOfTheStart(t *testing.T) {
 		if said := refused(t, environmentConfig(setting, "")); !strings.Contains(said, says) {
 			t.Errorf("%s: it said\n%s", setting, said)
 		}
+	}
+}
+
+func TestWorkersInheritNothingThatTheDaemonWasStartedWith(t *testing.T) {
+	t.Parallel()
+	d := lay(t, nil, testConfig)
+	left := script(t, "whoever starts the daemon has this open")
+	d.args = append([]string{"/bin/sh", "-c", `exec 7<"$0" && exec "$@"`, left}, d.args...)
+	d.launch()
+	path := script(t, `
+import os
+def main(params, context):
+    return [os.readlink("/proc/self/fd/7") if os.path.exists("/proc/self/fd/7") else None]
+`)
+	if r := d.run(path, "null", "io_bound"); slices.Contains(r["data"].([]any), any(left)) {
+		t.Errorf("a script finds %v", r["data"])
 	}
 }
