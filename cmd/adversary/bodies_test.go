@@ -59,6 +59,28 @@ func bodyAttacks() []attack {
 			wide := f.task("echo.py", keys.String())
 			f.each(2, func() { f.ask(sized("POST", "/v1/tasks", deep)); f.ask(sized("POST", "/v1/tasks", wide)) })
 		}},
+		{name: "many long bodies that are wrong at their ends", run: func(f *foe) {
+			body := f.task("echo.py", `,"params":[`+strings.Repeat("[],", most/96)+`1],"priority":77`)
+			f.each(24, func() { f.ask(sized("POST", "/v1/tasks", body)) })
+		}},
+		{name: "a long task again and again, in other words", run: func(f *foe) {
+			deep := strings.Repeat(strings.Repeat(`{"a":`, 900)+"1"+strings.Repeat("}", 900)+",", most/32/5400)
+			body := func(blank string) string {
+				return sized("POST", "/v1/tasks", f.task("echo.py", `,"task_id":"01890000-0000-7000-8000-00000000000a","delay":"1h","params":[`+blank+deep+`1]`))
+			}
+			f.ask(body(""))
+			again := body(" ")
+			f.each(24, func() { f.ask(again) })
+		}},
+		{name: "streams of bad lines, read", run: func(f *foe) {
+			lines := strings.Repeat(`{"op":"submit","task":{"script_path":"/x","priority":77,"params":[`+strings.Repeat("[],", 30)+"1]}}\n", 2000)
+			f.each(24, func() {
+				if c := f.stream(); c != nil {
+					go func() { _, _ = io.Copy(io.Discard, c) }()
+					f.pourOn(c, lines)
+				}
+			})
+		}},
 		{name: "streams of bad lines, unread", run: func(f *foe) {
 			lines := strings.Repeat("{}\n", 100_000)
 			f.each(8, func() { f.pour(lines) })
