@@ -50,6 +50,15 @@ func bodyAttacks() []attack {
 			body := strings.Repeat(f.task("echo.py", `,"delay":"1h"`)+"\n", 100_000)
 			f.each(2, func() { f.ask(sized("POST", "/v1/batches", body)) })
 		}},
+		{name: "batches of scripts of long names that are not there, unread", run: func(f *foe) {
+			line := `{"script_path":"/none/` + strings.Repeat("\U000e0001", 1000) + `"}` + "\n"
+			body := sized("POST", "/v1/batches", strings.Repeat(line, (most-4096)/len(line)))
+			f.each(60, func() {
+				if c := f.say(body); c != nil {
+					<-f.ctx.Done()
+				}
+			})
+		}},
 		{name: "params of great depth and many keys", run: func(f *foe) {
 			deep := f.task("echo.py", `,"params":`+strings.Repeat("[", most/4)+strings.Repeat("]", most/4))
 			var keys strings.Builder
