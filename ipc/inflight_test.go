@@ -283,17 +283,17 @@ func TestUnreadAnswersAreBoundedTogether(t *testing.T) {
 	if took := heap() - before; took > 16<<20 {
 		t.Errorf("%d KiB for 20 answers of which there is one result", took>>10)
 	}
-	whole, refused := 0, 0
+	whole := 0
 	for _, s := range readers {
 		switch resp, text := s.whole(); {
 		case resp.StatusCode == 200 && strings.HasSuffix(text, "}\n"):
 			whole++
-		case resp.StatusCode == 429:
-			refused++
+		case resp.StatusCode != 200 && resp.StatusCode != 429: // who does not read is cut off, who waits for too long is refused
+			t.Errorf("%s with %d bytes", resp.Status, len(text))
 		}
 	}
-	if whole == 0 || refused == 0 {
-		t.Errorf("%d whole answers, %d refused", whole, refused)
+	if whole == 0 {
+		t.Error("nobody has got the result")
 	}
 }
 
