@@ -154,6 +154,10 @@ type Server struct {
 	// holds numbers those who take of it.
 	holds atomic.Int64
 
+	// unanswered are the submissions and cancels of streams that the engine has not answered
+	// yet, see maxUnanswered.
+	unanswered *share.Pool
+
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections
 	ending  bool
@@ -175,7 +179,8 @@ func NewServer(engine Engine, o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
+	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()),
+		unanswered: share.NewPool(maxUnanswered), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: withPeer, ConnState: connState, ErrorLog: s.forClients()}
 	return s

@@ -27,8 +27,10 @@ const (
 	// farewellTimeout is how long a client that was cut off has to read what had been
 	// queued for it, and the reason.
 	farewellTimeout = 5 * time.Second
-	// maxUnanswered bounds how many submissions of one client share a commit.
-	maxUnanswered = 1000
+	// maxUnanswered bounds how many submissions and cancels of all streams share a commit; one
+	// caller alone has a thousand of them. Whoever else submits waits for what the engine has
+	// yet to answer, so that nobody has more of it for having more streams.
+	maxUnanswered = 1500
 )
 
 // stream is one upgraded connection; it watches the tasks submitted on it.
@@ -38,9 +40,6 @@ const (
 type stream struct {
 	server *Server
 	who    access.Identity
-	// unanswered bounds the submissions and cancels that the engine has not answered yet: no
-	// more lines are read meanwhile.
-	unanswered chan struct{}
 	// held is what its lines take until the engine has answered, and what waits in out.
 	held *hold
 	// turn is to look through its lines.
@@ -80,7 +79,7 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	// What the client sent ahead of the 101 is in rw's small buffer.
 	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
-	st := &stream{server: s, who: peer(r), held: held, unanswered: make(chan struct{}, maxUnanswered), over: make(chan struct{}),
+	st := &stream{server: s, who: peer(r), held: held, over: make(chan struct{}),
 		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
 		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}, turn: streamTurn{turn: turn{pool: s.turns, caller: held.caller}}}
 	held.turn = &st.turn.turn
@@ -228,7 +227,7 @@ func (st *stream) cancel(c *task.Command, line int) {
 	}
 	st.watched.cancel(1)
 	answered := func(_ task.View, err error) {
-		<-st.unanswered
+		st.answered()
 		if err != nil {
 			st.reject(namedID(c), line, err)
 		}

@@ -85,3 +85,32 @@ func TestAStreamThatWaitsForItsCommitsCanBeEnded(t *testing.T) {
 	_ = server.Shutdown(ctx) // returns
 	engine.ReleaseAnswers()
 }
+
+func TestManyStreamsOfOneCallerKeepNobodysSubmissionsWaiting(t *testing.T) {
+	engine := ipctest.New()
+	engine.HoldAnswers()
+	socket := ipctest.ServeAll(t, engine, ipc.Options{})
+	for range 3 {
+		s := dialAs(t, caller1, socket)
+		s.send(upgrade)
+		s.switched()
+		for range 400 {
+			s.submit(ipctest.Held, "")
+		}
+	}
+	if err := engine.AwaitTasks(t.Context(), 1000); err != nil { // of 1200
+		t.Fatal(err)
+	}
+	other := dialAs(t, caller2, socket)
+	other.send(upgrade)
+	other.switched()
+	other.submit(ipctest.Held, "")
+	if err := engine.AwaitTasks(t.Context(), 1001); err != nil {
+		t.Fatal(err)
+	}
+	engine.ReleaseAnswers()
+	other.expect("accepted")
+	if err := engine.AwaitTasks(t.Context(), 1201); err != nil { // what has waited goes on
+		t.Fatal(err)
+	}
+}

@@ -3,6 +3,8 @@ package ipc
 import (
 	"context"
 	"time"
+
+	"cpulb/internal/share"
 )
 
 // What a stream waits for before it reads its next line.
@@ -27,27 +29,17 @@ func (st *stream) room(in *lines, n int64) bool {
 	return false
 }
 
-// mayOpen notes that one submission more is without an answer, if that may be.
-func (st *stream) mayOpen() bool {
-	select {
-	case st.unanswered <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+// open waits until one submission or cancel more of its caller may be without an answer,
+// which answered ends; false: the connection is to end. Administrators are no exception:
+// what they have there may wait for room for ever.
+func (st *stream) open() bool {
+	caller := share.Caller{UID: st.who.UID}
+	return st.server.unanswered.Take(caller, 1) ||
+		st.await(func(ctx context.Context) error { return st.server.unanswered.Wait(ctx, caller, 1) })
 }
 
-// open waits until mayOpen; false: the connection is to end.
-func (st *stream) open() bool {
-	return st.mayOpen() || st.await(func(ctx context.Context) error {
-		select {
-		case st.unanswered <- struct{}{}:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
-}
+// answered notes that the engine has answered one.
+func (st *stream) answered() { st.server.unanswered.Give(st.who.UID, 1) }
 
 // patience is for how long no line is read before it is looked whether the client is
 // still there.

@@ -64,7 +64,7 @@ func (s *submission) answered(view task.View, err error) {
 	case s.keyed && st.watched.name(w, view.ID, func() { s.accept(view) }):
 		go func() { // it waits for the engine
 			st.server.engine.Unwatch(st.who, view.ID, w)
-			<-st.unanswered
+			st.answered()
 		}()
 		return
 	default:
@@ -73,7 +73,7 @@ func (s *submission) answered(view task.View, err error) {
 			s.accept(view)
 		})
 	}
-	<-st.unanswered
+	st.answered()
 	if st.watched.over() {
 		go st.server.engine.Unwatch(st.who, view.ID, w)
 	}
