@@ -40,6 +40,9 @@ type frameReader struct {
 	reserve func(n int64) Room
 	room    Room
 	held    int64
+	// trusts: what the peer announces comes, so that memory is taken for it at once, and none
+	// for copies on the way there. A worker trusts the daemon, not the other way round.
+	trusts bool
 }
 
 func newFrameReader(r io.Reader, maxPayload uint64) *frameReader {
@@ -117,11 +120,15 @@ func (f *frameReader) handOver(n int64) *Held {
 // takenAtOnce is for how many bytes there is memory before they have come.
 const takenAtOnce = 1 << 20
 
-// read reads n bytes into p, which is empty, or a larger one. Memory for them is taken as
-// they come: a peer that announces many and sends none gets none.
+// read reads n bytes into p, which is empty, or a larger one. Unless the peer is trusted,
+// memory for them is taken as they come: who announces many and sends none gets none.
 func (f *frameReader) read(p []byte, n int) ([]byte, error) {
 	for len(p) < n {
-		if size := min(n, max(cap(p), 2*len(p), takenAtOnce)); size > cap(p) {
+		size := min(n, max(cap(p), 2*len(p), takenAtOnce))
+		if f.trusts {
+			size = n
+		}
+		if size > cap(p) {
 			p = append(make([]byte, 0, size), p...)
 		}
 		have := len(p)

@@ -49,6 +49,7 @@ func (s *slotServer) run(fd int) {
 	s.slot.Store(&slot)
 	defer s.slot.Store(nil)
 	frames := newFrameReader(s, maxParams)
+	frames.trusts = true
 	for err == nil {
 		err = s.serveTask(slot, frames)
 	}
