@@ -42,11 +42,12 @@ def main(params, context):
     return context.attempt
 `
 
-// workers asks for all workers.
+// workers asks for all workers; none: the question was refused.
 func (d *daemon) workers() (all []map[string]any) {
 	d.t.Helper()
 	_, answer := d.call("GET", "/v1/workers", "")
-	for _, w := range answer["workers"].([]any) {
+	list, _ := answer["workers"].([]any)
+	for _, w := range list {
 		all = append(all, w.(map[string]any))
 	}
 	return all

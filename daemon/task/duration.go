@@ -11,6 +11,9 @@ import (
 // adding them to a time must not overflow.
 const MaxDuration = Duration(10 * 366 * 24 * time.Hour)
 
+// maxDurationBytes bounds the text of a duration.
+const maxDurationBytes = 256
+
 // Duration is a time.Duration that reads and writes Go's notation, "1m30s".
 type Duration time.Duration
 
@@ -30,6 +33,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
+	if len(text) > maxDurationBytes { // time's error would have all of it, with escapes
+		return fmt.Errorf(`%.64q is not a duration such as "30s" or "1m30s": it has more than %d bytes`, text, maxDurationBytes)
+	}
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
 		return fmt.Errorf(`%.64q is not a duration such as "30s" or "1m30s"`, text)
