@@ -39,7 +39,8 @@ func TestNobodyElsesTasksPayForABrokenWorker(t *testing.T) {
 						t.Fatalf("%s: %d %v\n%s", way, code, r, d.log)
 					}
 				}
-				if now := d.restarts(); now-restarts > 3 {
+				// Three attempts may run, and the worker of the way before may be replaced meanwhile.
+				if now := d.restarts(); now-restarts > 4 {
 					t.Errorf("%s: %v workers were replaced", way, now-restarts)
 				}
 			}
