@@ -56,6 +56,7 @@ func TestWorkersAreReplacedWhileClientsHaveAllConnections(t *testing.T) {
 		return n
 	}
 	d.call("GET", "/healthz", "")
+	d.until("the log tells of fewer connections", func() bool { return strings.Contains(d.log.String(), "fewer connections than limits.connections") })
 	most := told(d.log.String())
 	got := 0
 	for uid := 12001; ; uid++ {
