@@ -176,22 +176,20 @@ func (e *Engine) commitLocked(all ...*admission) {
 		}
 	}
 	e.newest[need] = all[len(all)-1]
-	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
+	e.appendLocked(need, func(err error, fx *effects.List) { e.committed(all, err, fx) }, ops...)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.
-func (e *Engine) committed(all []*admission, err error) {
+func (e *Engine) committed(all []*admission, err error, fx *effects.List) {
 	switch {
 	case errors.Is(err, journal.ErrClosed):
 		err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", task.ErrNoSpace, told(err))
 	}
-	e.do(func(fx *effects.List) {
-		for _, a := range all {
-			e.arrive(a, err, fx)
-		}
-	})
+	for _, a := range all {
+		e.arrive(a, err, fx)
+	}
 }
 
 // told is what of an error of the journal callers are told: not where it lies.
@@ -236,7 +234,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	e.leaveQueueLocked(r)
 	e.unwatchedLocked(r.UnwatchAll())
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
-		e.journal.Append(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
+		e.appendLocked(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
 	}
 	if err := e.store.Refuse(r); err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
@@ -279,7 +277,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 		a.together = true
 		e.commitLocked(a)
 	default:
-		e.journal.Append(e.need(r), func(err error) { e.endedArriving(a, err) }, e.endOp(r, a.end))
+		e.appendLocked(e.need(r), func(err error, fx *effects.List) { e.endedArriving(a, err, fx) }, e.endOp(r, a.end))
 	}
 }
 
@@ -294,17 +292,15 @@ func (e *Engine) arriveEnded(a *admission, fx *effects.List) {
 
 // endedArriving reveals the end of a task that was cancelled while it was committed, if
 // it has been accepted. err means that the journal was closed first.
-func (e *Engine) endedArriving(a *admission, err error) {
-	e.do(func(fx *effects.List) {
-		switch {
-		case a.record.Phase() == ledger.Refused:
-		case err != nil:
-			delete(e.arriving, a.record)
-			a.answer(task.View{}, fmt.Errorf("%w: it is stopping", api.ErrDraining), fx)
-		default:
-			e.revealArriving(a, fx)
-		}
-	})
+func (e *Engine) endedArriving(a *admission, err error, fx *effects.List) {
+	switch {
+	case a.record.Phase() == ledger.Refused:
+	case err != nil:
+		delete(e.arriving, a.record)
+		a.answer(task.View{}, fmt.Errorf("%w: it is stopping", api.ErrDraining), fx)
+	default:
+		e.revealArriving(a, fx)
+	}
 }
 
 func (e *Engine) revealArriving(a *admission, fx *effects.List) {

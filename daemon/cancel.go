@@ -78,7 +78,10 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 	case r.Phase() == ledger.Ending:
 		e.cancels[r] = append(e.cancels[r], done)
 	default:
-		e.journal.Append(journal.Written, func(error) { done(e.viewOf(r), nil) }, stopping(r)) // once more: it is answered behind the first
+		e.appendLocked(journal.Written, func(_ error, fx *effects.List) { // once more: it is answered behind the first
+			view := r.View()
+			fx.Answer(func() { done(view, nil) })
+		}, stopping(r))
 	}
 }
 
@@ -86,18 +89,12 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 // now must not run it again.
 func (e *Engine) noteStopping(r *ledger.Record) {
 	if e.kept(r) {
-		e.journal.Append(journal.Written, nil, stopping(r))
+		e.appendLocked(journal.Written, nil, stopping(r))
 	}
 }
 
 func stopping(r *ledger.Record) journal.Op {
 	return journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)}
-}
-
-// viewOf returns r as it stands.
-func (e *Engine) viewOf(r *ledger.Record) (view task.View) {
-	e.do(func(*effects.List) { view = r.View() })
-	return view
 }
 
 // answerCancels answers those who cancelled r, which has ended.

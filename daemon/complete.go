@@ -62,9 +62,9 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	}
 	e.unsaved.remove(r)
 	held := o.Held.Keep()
-	e.journal.Append(e.need(r), func(err error) {
-		e.ended(r, res, err)
-		held.Give() // it is kept now
+	e.appendLocked(e.need(r), func(err error, fx *effects.List) {
+		e.ended(r, res, err, fx)
+		fx.Answer(held.Give) // it is kept now
 	}, append(eventOps(nil, r), end)...)
 }
 
@@ -75,16 +75,14 @@ func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
 // Result and tries again; err means that the journal was closed first.
-func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
-	e.do(func(fx *effects.List) {
-		if err != nil {
-			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
-			e.answerCancels(r, fx)
-			return
-		}
-		e.reveal(r, res, fx)
-		e.goOnLocked(fx)
-	})
+func (e *Engine) ended(r *ledger.Record, res *task.Result, err error, fx *effects.List) {
+	if err != nil {
+		fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+		e.answerCancels(r, fx)
+		return
+	}
+	e.reveal(r, res, fx)
+	e.goOnLocked(fx)
 }
 
 // need is how far r and its Result must have come in the journal before anybody sees
@@ -175,7 +173,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 // for the next start of the daemon. Nothing waits for that.
 func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
 	if e.kept(r) {
-		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+		e.appendLocked(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 

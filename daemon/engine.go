@@ -97,6 +97,8 @@ type Engine struct {
 	executors rounds[[]api.ExecutorStatus]
 	gathered  rounds[gathered]
 	journal   *journal.Journal // nil: none is kept
+	// due is what the journal has answered; it is whoever's that it has call back.
+	due []due
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
@@ -282,6 +284,19 @@ func (e *Engine) do(f func(fx *effects.List)) {
 	var fx effects.List
 	e.locked(func() { f(&fx) })
 	fx.Run(e.log)
+	if e.journal != nil {
+		e.journal.Write()
+	}
+}
+
+// aside is do for those who must not wait for the disk.
+func (e *Engine) aside(f func(fx *effects.List)) {
+	var fx effects.List
+	e.locked(func() { f(&fx) })
+	fx.Run(e.log)
+	if e.journal != nil {
+		e.journal.WriteSoon()
+	}
 }
 
 func (e *Engine) locked(f func()) {

@@ -22,7 +22,7 @@ import (
 const effectsList = "*cpulb/daemon/effects.List"
 
 // lockers are the functions that call a function that they are given under the lock.
-var lockers = []string{"do", "Do", "with", "each", "follow"}
+var lockers = []string{"do", "aside", "Do", "with", "each", "follow"}
 
 // blocking are the packages of which nothing may be called under the lock, as it may
 // block or looks at what only time or the machine decides.
@@ -279,7 +279,7 @@ func (s *search) call(n *ast.CallExpr) bool {
 	if f == nil || f.Pkg() == nil {
 		return true
 	}
-	if f.Pkg() == s.pkg && (f.Name() == "do" || f.Name() == "Do") {
+	if f.Pkg() == s.pkg && (f.Name() == "do" || f.Name() == "Do" || f.Name() == "aside") {
 		s.report(n, "do")
 		return true
 	}
@@ -301,7 +301,7 @@ func (s *search) call(n *ast.CallExpr) bool {
 	switch {
 	case name == "time.AfterFunc":
 		return s.later(n)
-	case name == "journal.Journal.Append": // it takes what it is given without waiting, and calls back later
+	case name == "journal.Journal.Append", name == "journal.Journal.Add": // they take what they are given without waiting, and call back later
 		return s.later(n)
 	case harmless[name] != "":
 	case forbidden.MatchString(name), slices.Contains(blocking, f.Pkg().Path()):

@@ -84,7 +84,7 @@ func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
 	if once(r) {
 		need = journal.Synced
 	}
-	e.journal.Append(need, func(err error) { e.noted(p, err) }, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
+	e.appendLocked(need, func(err error, fx *effects.List) { e.noted(p, err, fx) }, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
 	if e.pledges.failing && !once(r) {
 		e.launch(p, fx)
 		return
@@ -109,28 +109,26 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 	}
 	p := dispatched(r)
 	p.Retries++
-	e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
+	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
 }
 
 // noted goes on with an attempt once the journal has it, unless it was taken back. err
 // means that the journal is closed, and the daemon ends.
-func (e *Engine) noted(p *pledge, err error) {
+func (e *Engine) noted(p *pledge, err error, fx *effects.List) {
 	if err != nil {
 		return
 	}
-	e.do(func(fx *effects.List) {
-		p.noted = true
-		e.resumeLocked()
-		r := p.record
-		switch {
-		case e.pledges.of[r] != p:
-		case p.slot != nil:
-			e.launch(p, fx)
-		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
-			e.dispatch(poolOf(r), fx)
-		}
-	})
+	p.noted = true
+	e.resumeLocked()
+	r := p.record
+	switch {
+	case e.pledges.of[r] != p:
+	case p.slot != nil:
+		e.launch(p, fx)
+	default:
+		e.queue.Return(e.moment(), r.Item, laneOf(r))
+		e.dispatch(poolOf(r), fx)
+	}
 }
 
 // resumeLocked lets those into the queue again that were set aside, once all notes are

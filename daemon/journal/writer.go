@@ -15,33 +15,125 @@ const (
 	// a write that failed.
 	lazily = 50 * time.Millisecond
 	// lookEvery is how often it is looked whether all segments are in their places, while
-	// something is written.
-	lookEvery = time.Second
+	// something is written, lookLastEvery the same for the one that is written to.
+	lookEvery     = time.Second
+	lookLastEvery = 50 * time.Millisecond
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
 )
 
+// Write writes what was added, unless somebody writes already: then the writer's goroutine
+// does, with all that has gathered by then. So a change that comes alone needs no other
+// goroutine. The caller may have to wait for the disk, but for nobody else.
+func (j *Journal) Write() {
+	if !j.added.Swap(false) {
+		return
+	}
+	if j.writing.TryLock() {
+		j.attempt()
+		j.writing.Unlock()
+		if j.left() {
+			signal(j.wake)
+		}
+	} // else who writes looks again when he has
+	j.answers.give()
+}
+
+// WriteSoon is Write for who must not wait: the writer's goroutine writes.
+func (j *Journal) WriteSoon() {
+	if j.added.Swap(false) {
+		signal(j.wake)
+	}
+}
+
+// attempt writes what waits if there is nothing else to see to.
+func (j *Journal) attempt() {
+	now := time.Now()
+	if s := j.log.active(); j.log.spoiled || s.size >= j.log.limit || now.Sub(j.looked) >= lookEvery {
+		return
+	} else if now.Sub(j.lookedLast) >= lookLastEvery {
+		if j.log.inPlace(s) != nil {
+			return
+		}
+		j.lookedLast = now
+	}
+	all := j.lone()
+	if len(all) == 0 {
+		return
+	}
+	err := j.writePiece(all)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil { // which the writer's goroutine will find, too
+		j.putBack(all)
+		j.hurry = true
+	}
+	j.stats.Bytes = j.log.size()
+}
+
+// lone takes all that waits, if somebody waits for that, it is not much and nothing has
+// failed.
+func (j *Journal) lone() (all []*entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.hurry || j.closing || j.waits > pieceBytes || j.stats.Failing != nil || j.syncFailed != nil {
+		return nil
+	}
+	return j.takeAll()
+}
+
+// takeAll takes all that waits. j.mu is held.
+func (j *Journal) takeAll() (all []*entry) {
+	all, j.waiting, j.waits, j.hurry = j.waiting, nil, 0, false
+	return all
+}
+
+// putBack puts some before what waits. j.mu is held.
+func (j *Journal) putBack(some []*entry) {
+	for _, x := range some {
+		j.waits += x.bytes
+	}
+	j.waiting = append(some, j.waiting...)
+}
+
+// left reports whether there is something for the writer's goroutine.
+func (j *Journal) left() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.hurry || len(j.waiting) > 0
+}
+
 // work is the writer's goroutine. It ends when the journal is closed and nothing waits,
 // or what waits can't be written in time.
 func (j *Journal) work() {
-	for {
+	for ended := false; !ended; {
 		j.pause()
-		all, closing := j.next()
-		kept, err := j.pass(all, closing)
-		j.report(err)
-		switch {
-		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
-			j.want()
-			j.compact()
-		case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
-			j.end()
-			return
-		case closing:
-			j.want()
-		case err == nil:
-			j.compact()
-		}
+		ended = j.turn()
+		j.answers.leave()
 	}
+	j.answers.close()
+}
+
+// turn writes what waits, and sees to all else. It reports whether the journal is closed.
+func (j *Journal) turn() (ended bool) {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	all, closing := j.next()
+	kept, err := j.pass(all, closing)
+	j.report(err)
+	switch {
+	case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
+		j.want()
+		j.compact()
+	case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
+		j.end()
+		return true
+	case closing:
+		j.want()
+	case err == nil:
+		j.compact()
+	}
+	return false
 }
 
 // pause waits for something to do, and a little more if nobody waits for it.
@@ -78,18 +170,23 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 		return time.Until(j.failedAt.Add(j.options.retryAfter)), giveUp
 	case j.hurry, j.closing && len(j.waiting) > 0:
 		return 0, giveUp
-	case len(j.waiting) > 0:
-		return time.Until(j.lazyAt), giveUp
 	}
-	return forEver, giveUp
+	wait := forEver
+	if len(j.waiting) > 0 {
+		wait = time.Until(j.lazyAt)
+	}
+	if !j.tidyAt.IsZero() {
+		wait = min(wait, time.Until(j.tidyAt))
+	}
+	return wait, giveUp
 }
 
 // next takes all that waits.
 func (j *Journal) next() (all []*entry, closing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	all, j.waiting, j.hurry = j.waiting, nil, false
-	return all, j.closing
+	j.tidyAt = time.Time{}
+	return j.takeAll(), j.closing
 }
 
 // pass writes all, and returns how many have to wait. last: the journal is closed then.
@@ -144,7 +241,8 @@ func part(all []*entry) (old, late []*entry) {
 func (j *Journal) ready(last bool) error {
 	full := j.log.spoiled || j.log.active().size >= j.log.limit
 	looked := j.log.segments[len(j.log.segments)-1:]
-	if now := time.Now(); full || last || now.Sub(j.looked) >= lookEvery {
+	now := time.Now()
+	if j.lookedLast = now; full || last || now.Sub(j.looked) >= lookEvery {
 		looked, j.looked = j.log.segments, now
 	}
 	for _, s := range looked {
@@ -254,7 +352,7 @@ func (j *Journal) refuse(all []*entry, err error) int {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.waiting = append(kept, j.waiting...)
+	j.putBack(kept)
 	return len(kept)
 }
 
@@ -344,5 +442,4 @@ func (j *Journal) end() {
 	for _, x := range left {
 		j.answer(x, ErrClosed)
 	}
-	j.answers.close()
 }
