@@ -41,10 +41,10 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
-// Configure makes the worker ready and opens its slots, each with the Handler that
-// handler returns for it. It returns the name of the runtime. An error caused by a
+// Configure makes the worker ready and opens its slots. handler returns the Handler of a
+// connection, which has count slots from first on. It returns the name of the runtime. An error caused by a
 // setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (
+func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
@@ -71,7 +71,7 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 }
 
 // openSlots opens the connections of all slots; the loop's slots share one.
-func openSlots(ctx context.Context, path string, cfg Configuration, handler func(slot int) Handler) (slots []*Conn, err error) {
+func openSlots(ctx context.Context, path string, cfg Configuration, handler func(first, count int) Handler) (slots []*Conn, err error) {
 	defer func() {
 		if err != nil {
 			for _, open := range slots {
@@ -81,7 +81,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 		}
 	}()
 	for i := range cfg.Slots {
-		conn, err := openConn(ctx, path, i, false, &cfg, []Handler{handler(i)})
+		conn, err := openConn(ctx, path, i, 1, false, &cfg, handler(i, 1))
 		if err != nil {
 			return slots, err
 		}
@@ -90,11 +90,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 	if cfg.LoopSlots == 0 {
 		return slots, nil
 	}
-	handlers := make([]Handler, cfg.LoopSlots)
-	for i := range handlers {
-		handlers[i] = handler(cfg.Slots + i)
-	}
-	conn, err := openConn(ctx, path, cfg.Slots, true, &cfg, handlers)
+	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, &cfg, handler(cfg.Slots, cfg.LoopSlots))
 	if err != nil {
 		return slots, err
 	}

@@ -233,3 +233,18 @@ type Stats struct {
 	Degraded     string
 	PeakRSSBytes int64
 }
+
+// Fate is what has become of a task that a slot was sent, as the worker's claims tell.
+type Fate uint8
+
+// The fates.
+const (
+	// FateOpen: nobody has decided it.
+	FateOpen Fate = iota
+	// FateClaimed: the slot's thread has it, and may have begun it.
+	FateClaimed
+	// FateRecalled: it was taken back.
+	FateRecalled
+	// FateDone: it has run to its end.
+	FateDone
+)
