@@ -103,20 +103,29 @@ func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
 	return f
 }
 
-// Send queues t, whose Seq follows that of the Slot's last Task, and returns without
-// waiting. Params of 64 KiB and more are handed over, not copied. An error means that
-// the connection has failed; Handler.Lost follows or has been called.
-func (c *Conn) Send(t *Task) error {
-	var room [512]byte
-	m := taskHeader(t)
-	if c.loop {
-		m.Slot = uint32(t.Slot)
+// Send queues tasks, whose Seqs follow that of the Slot's last Task, for one write, and
+// returns without waiting. Params of 64 KiB and more are handed over, not copied. An error
+// means that the connection has failed; Handler.Lost follows or has been called.
+func (c *Conn) Send(tasks ...*Task) error {
+	if len(tasks) > 1 {
+		c.out.Cork()
+		defer c.out.Uncork()
 	}
-	header, err := appendFrame(room[:0], m)
-	if err != nil {
-		return err
+	for _, t := range tasks {
+		var room [512]byte
+		m := taskHeader(t)
+		if c.loop {
+			m.Slot = uint32(t.Slot)
+		}
+		header, err := appendFrame(room[:0], m)
+		if err == nil {
+			err = c.out.Write(header, t.Params)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return c.out.Write(header, t.Params)
+	return nil
 }
 
 // CloseRead ends the reading after the data that has arrived. Without it a process
