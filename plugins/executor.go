@@ -220,6 +220,21 @@ const (
 	Recalled
 )
 
+// Fate is what has become of a task that was sent to a slot.
+type Fate int
+
+// The fates of a task.
+const (
+	// FateOpen: nobody has decided; it waits in the slot.
+	FateOpen Fate = iota
+	// FateClaimed: the slot's thread has it, and may have begun with it.
+	FateClaimed
+	// FateRecalled: it was taken back, and will not run.
+	FateRecalled
+	// FateDone: it has run; its Result is on the way, unless the worker dies.
+	FateDone
+)
+
 // Stats is what a worker reports of itself.
 type Stats struct {
 	SlotsBusy int
@@ -233,18 +248,3 @@ type Stats struct {
 	Degraded     string
 	PeakRSSBytes int64
 }
-
-// Fate is what has become of a task that a slot was sent, as the worker's claims tell.
-type Fate uint8
-
-// The fates.
-const (
-	// FateOpen: nobody has decided it.
-	FateOpen Fate = iota
-	// FateClaimed: the slot's thread has it, and may have begun it.
-	FateClaimed
-	// FateRecalled: it was taken back.
-	FateRecalled
-	// FateDone: it has run to its end.
-	FateDone
-)

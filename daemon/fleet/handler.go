@@ -70,7 +70,7 @@ func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
 	w := s.worker
 	s.pool.fleet.Owner.Ended(h, o, fx)
 	s.pool.observe(h.Info(), o.RunTime)
-	w.faults = 0
+	w.faults = holders{}
 	w.noteRun(h)
 	w.countTask()
 	if o.Spent {

@@ -21,7 +21,7 @@ type Launcher interface {
 // Conn takes the tasks of one slot.
 type Conn interface {
 	// Send does not wait. An error means that the slot is lost.
-	Send(t *plugins.Task) error
+	Send(tasks ...*plugins.Task) error
 	// Shares reports whether the worker shares its claims; only then the others may be
 	// called, which answer at once. Recall takes a task back unless it has been claimed. Fate
 	// tells what the worker has done with it, also once it has ended.

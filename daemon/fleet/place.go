@@ -171,6 +171,7 @@ func (pl *Place) overdueFor(reason plugins.StopReason, fx *effects.List) {
 		return
 	}
 	pl.overdue = reason
+	s.pool.relief.blame(&holders{of: map[uint32]int{pl.hold.Caller(): 1}}, f.Elapsed())
 	f.Owner.Overdue(pl.hold, reason, fx)
 	w.fence(fmt.Sprintf("task %s (%s) did not stop", pl.hold.Info().ID, pl.hold.Info().ScriptPath), fx)
 	w.freed(fx) // it may have been fenced before, and this was the last task in it

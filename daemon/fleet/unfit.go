@@ -58,10 +58,11 @@ func (pl *Place) faulted(o plugins.Outcome, fx *effects.List) {
 	fx.Log(hclog.Warn, "the executor failed a task", "worker", w.spec.ID, "pid", w.process.PID(), "task_id", h.Info().ID,
 		"script_path", h.Info().ScriptPath, "error", reason(o))
 	owner.Faulted(h, o, fx)
-	switch w.faults++; {
+	w.faults.add(h.Caller(), 1)
+	switch {
 	case !w.state.Load().TakesTasks():
-	case w.faults >= faultsInARow || o.Spent:
-		w.unfit(h, fx)
+	case w.faults.total >= faultsInARow || o.Spent:
+		w.unfit(nil, fx) // one that ran before may have done it, or these are what no executor gets along with
 	case s.probing.seq != 0: // for the one before it in the slot
 		s.giveBack(pl.lease)
 	default:
@@ -121,6 +122,9 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	var likely holders
 	for _, r := range w.runs {
 		likely.add(r.caller, 1)
+	}
+	for caller := range w.faults.of {
+		likely.add(caller, 1)
 	}
 	if by != nil {
 		likely = holders{of: map[uint32]int{by.Caller(): 1}}

@@ -39,7 +39,7 @@ type Worker struct {
 	hung           bool          // it did not answer, see watch.go
 	unread         int           // of its connections wait for room
 	isUnfit        bool          // see unfit.go, as the next two
-	faults         int           // attempts in a row that the executor failed
+	faults         holders       // whose the attempts in a row were that the executor failed
 	runs           []ran         // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string

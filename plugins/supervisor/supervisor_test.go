@@ -89,6 +89,7 @@ func recorders(first, count int) plugins.Handler {
 func TestTheFakeExecutorConforms(t *testing.T) {
 	executortest.Run(t, executortest.Suite{
 		Scripts: executortest.FakeScripts(),
+		Shares:  true,
 		Start: func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
 			b := newBox(t)
 			spec := b.spec("executor")
