@@ -10,6 +10,8 @@ import (
 	"cpulb/internal/outbox"
 	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
+
+	"golang.org/x/sys/unix"
 )
 
 // Handler receives the events of one slot. The slot's reader goroutine makes the
@@ -70,30 +72,46 @@ type Conn struct {
 	from     Handler   // of whose slot something is being read
 	conn     *rawio.Conn
 	out      *outbox.Outbox
+	claims   *sharedClaims // nil: the worker decides alone, and is asked by RPC
 }
 
-// openConn connects to a slot and starts reading it.
-func openConn(ctx context.Context, path string, slot int, loop bool, cfg *Configuration, handlers []Handler) (*Conn, error) {
+// openConn connects to a slot and starts reading it. With shares the worker is passed a
+// claim table.
+func openConn(ctx context.Context, path string, slot int, loop, shares bool, cfg *Configuration, handlers []Handler) (*Conn, error) {
 	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	conn, err := rawio.New(dialled.(*net.UnixConn))
+	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, handlers: handlers}
+	if err = c.hello(dialled.(*net.UnixConn), shares); err == nil {
+		c.conn, err = rawio.New(dialled.(*net.UnixConn))
+	}
 	if err != nil {
 		dialled.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, handlers: handlers, conn: conn, out: outbox.New(conn, 0)}
-	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
-	if err == nil {
-		err = c.out.Write(hello)
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("slot %d: %w", slot, err)
-	}
-	go c.read(c.reader(conn, uint64(cfg.ResultBytes)))
+	c.out = outbox.New(c.conn, 0)
+	go c.read(c.reader(c.conn, uint64(cfg.ResultBytes)))
 	return c, nil
+}
+
+// hello says which slot the connection is for.
+func (c *Conn) hello(conn *net.UnixConn, shares bool) (err error) {
+	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(c.first)})
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if shares {
+		fd := -1
+		if c.claims, fd, err = newSharedClaims(); err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		rights = unix.UnixRights(fd)
+	}
+	_, _, err = conn.WriteMsgUnix(hello, rights, nil) // a few bytes, which an empty socket takes
+	return err
 }
 
 // reader reads what the slots send, what is large of it once there is room.
@@ -103,20 +121,50 @@ func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
 	return f
 }
 
-// Send queues t, whose Seq follows that of the Slot's last Task, and returns without
-// waiting. Params of 64 KiB and more are handed over, not copied. An error means that
-// the connection has failed; Handler.Lost follows or has been called.
-func (c *Conn) Send(t *Task) error {
-	var room [512]byte
-	m := taskHeader(t)
-	if c.loop {
-		m.Slot = uint32(t.Slot)
+// Send queues tasks, whose Seqs follow each other and that of the Slot's last Task, and
+// returns without waiting; they leave in one write. Params of 64 KiB and more are handed
+// over, not copied. An error means that the connection has failed; Handler.Lost follows or
+// has been called.
+func (c *Conn) Send(tasks ...*Task) error {
+	var room [1024]byte
+	headers := room[:0]
+	bufs := make([][]byte, 0, 2*len(tasks))
+	for _, t := range tasks {
+		m := taskHeader(t)
+		if c.loop {
+			m.Slot = uint32(t.Slot)
+		}
+		begin := len(headers)
+		var err error
+		if headers, err = appendFrame(headers, m); err != nil {
+			return err
+		}
+		// If headers moves later, what has been cut off it stays where it was.
+		bufs = append(bufs, headers[begin:len(headers):len(headers)], t.Params)
 	}
-	header, err := appendFrame(room[:0], m)
-	if err != nil {
-		return err
+	return c.out.Write(bufs...)
+}
+
+// Shares reports whether the worker claims tasks in memory that it shares with us. Recall
+// and Fate answer then, without asking it; else Client.Recall asks it.
+func (c *Conn) Shares() bool { return c.claims != nil }
+
+// Recall takes a task back unless the slot's thread has claimed it. It is for a Conn that
+// Shares. Whatever the worker does, there is an answer at once.
+func (c *Conn) Recall(slot int, seq uint64) Claim {
+	if c.claims == nil {
+		return Claimed
 	}
-	return c.out.Write(header, t.Params)
+	return c.claims.recall(seq)
+}
+
+// Fate says what has become of a task that was sent; also when the worker has ended. It
+// is for a Conn that Shares, and as true as the worker is.
+func (c *Conn) Fate(slot int, seq uint64) Fate {
+	if c.claims == nil {
+		return FateOpen
+	}
+	return c.claims.fate(seq)
 }
 
 // CloseRead ends the reading after the data that has arrived. Without it a process

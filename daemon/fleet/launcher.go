@@ -21,7 +21,7 @@ type Launcher interface {
 // Conn takes the tasks of one slot.
 type Conn interface {
 	// Send does not wait. An error means that the slot is lost.
-	Send(t *plugins.Task) error
+	Send(tasks ...*plugins.Task) error
 }
 
 // Process is a worker's process, whose slots are open.

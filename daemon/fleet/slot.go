@@ -80,8 +80,8 @@ func (s *Slot) GiveUp(fx *effects.List) { s.release(fx) }
 // Send implements effects.Sender; it runs without the lock. A worker with a slot that
 // can't be written to is of no use: it is ended, and its watcher sees to the tasks once
 // everything that the worker had written has been read.
-func (s *Slot) Send(t *plugins.Task) {
-	if err := s.conn.Send(t); err != nil {
+func (s *Slot) Send(tasks ...*plugins.Task) {
+	if err := s.conn.Send(tasks...); err != nil {
 		go s.process.Kill()
 	}
 }

@@ -83,7 +83,7 @@ func pythonScripts(t *testing.T) map[executortest.Behaviour]string {
 func TestThePythonExecutorConforms(t *testing.T) {
 	start := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python"),
 		Settings: map[string]string{"interrupt_after": "0s"}}) // nothing in the suite stops by itself
-	executortest.Run(t, executortest.Suite{Scripts: pythonScripts(t), Start: start})
+	executortest.Run(t, executortest.Suite{Scripts: pythonScripts(t), Start: start, Shares: true})
 }
 
 func TestTooMuchMemoryIsAMemoryErrorToPython(t *testing.T) {

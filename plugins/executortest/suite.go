@@ -87,6 +87,8 @@ type Suite struct {
 	// Scripts has the script for each Behaviour. Tests of a Behaviour without a script
 	// are skipped.
 	Scripts map[Behaviour]string
+	// Shares: the workers claim tasks in memory that they share with the daemon.
+	Shares bool
 }
 
 // Run runs the whole suite.
@@ -112,6 +114,7 @@ func Run(t *testing.T, s Suite) {
 		{"SlotsDoNotWaitForEachOther", []Behaviour{BlocksUntilStopped, Echo}, independent},
 		{"RecalledTaskNeverRuns", []Behaviour{BlocksUntilStopped, Echo}, recalled},
 		{"ClaimedTaskIsNotRecalled", []Behaviour{BlocksUntilStopped}, claimedStays},
+		{"SharedMemoryTellsWhatHasBecomeOfATask", []Behaviour{BlocksUntilStopped, Echo}, sharedClaims},
 		{"ARunningTaskIsStopped", []Behaviour{BlocksUntilStopped, Echo}, stopped},
 		{"ATaskThatRunsForTooLongEndsAsTimedOut", []Behaviour{BlocksUntilStopped, Echo}, timesOut},
 		{"ACancelIsNeverLost", []Behaviour{BlocksUntilStopped}, cancelRaces},

@@ -87,6 +87,7 @@ func recorders(int) plugins.Handler { return executortest.NewRecorder() }
 func TestTheFakeExecutorConforms(t *testing.T) {
 	executortest.Run(t, executortest.Suite{
 		Scripts: executortest.FakeScripts(),
+		Shares:  true,
 		Start: func(t *testing.T, slots int, handler func(int) plugins.Handler) executortest.Worker {
 			b := newBox(t)
 			spec := b.spec("executor")

@@ -61,13 +61,15 @@ type job struct {
 }
 
 // Send implements fleet.Conn.
-func (s *slot) Send(t *plugins.Task) error {
+func (s *slot) Send(tasks ...*plugins.Task) error {
 	if s.process.Ended() {
 		return errEnded
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
+	for _, t := range tasks {
+		s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
+	}
 	if s.arrived != nil {
 		close(s.arrived)
 		s.arrived = nil
