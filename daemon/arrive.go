@@ -48,6 +48,12 @@ type admission struct {
 	// end is its Result if it was cancelled; together: it is committed with the acceptance.
 	end      *task.Result
 	together bool
+	// early: the queue may let it leave before it is accepted. unseen are events of it that
+	// its watchers have not been shown, and that its log does not have; end is committed
+	// before it is accepted, accepted before the end of its that is the answer.
+	early, accepted bool
+	unseen          []*task.Event
+	ended           func(fx *effects.List)
 	// settled is made when somebody waits, and closed once it is accepted or refused.
 	settled chan struct{}
 }
@@ -160,8 +166,8 @@ func (a *admission) take(other *admission) {
 	a.askers, other.askers = append(a.askers, other.askers...), nil
 }
 
-// commitLocked gives new tasks to the journal.
-func (e *Engine) commitLocked(all ...*admission) {
+// commit gives new tasks to the journal.
+func (e *Engine) commit(fx *effects.List, all ...*admission) {
 	ops := make([]journal.Op, 0, len(all))
 	var need journal.Need
 	for _, a := range all {
@@ -176,7 +182,9 @@ func (e *Engine) commitLocked(all ...*admission) {
 		}
 	}
 	e.newest[need] = all[len(all)-1]
-	e.appendLocked(need, func(err error, fx *effects.List) { e.committed(all, err, fx) }, ops...)
+	early := e.hasty(all)
+	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
+	e.hasten(early, fx)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.
@@ -212,6 +220,10 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 		e.arriveEnded(a, fx)
 		return
 	}
+	if a.early {
+		e.arriveEarly(a, fx)
+		return
+	}
 	delete(e.arriving, r)
 	if a.held {
 		e.queue.Settle(e.moment(), r.Item, r.Times())
@@ -231,7 +243,11 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
-	e.leaveQueueLocked(r)
+	if e.stillRuns(r) {
+		defer e.stopRefused(r, fx)
+	} else {
+		e.leaveQueueLocked(r)
+	}
 	e.unwatchedLocked(r.UnwatchAll())
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
 		e.appendLocked(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
@@ -256,7 +272,7 @@ func (e *Engine) unblocked(a *admission, fx *effects.List) {
 	switch {
 	case a.stage != blocked: // it was cancelled meanwhile
 	case e.kept(a.record):
-		e.commitLocked(a)
+		e.commit(fx, a)
 	default:
 		e.arrive(a, nil, fx)
 	}
@@ -275,7 +291,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 		e.arrive(a, nil, fx)
 	case a.stage == blocked:
 		a.together = true
-		e.commitLocked(a)
+		e.commit(fx, a)
 	default:
 		e.appendLocked(e.need(r), func(err error, fx *effects.List) { e.endedArriving(a, err, fx) }, e.endOp(r, a.end))
 	}

@@ -44,7 +44,7 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	a, pl := e.arriving[r], e.places[r]
 	switch {
 	case r.Phase().Over() || r.Stopping:
-	case a != nil:
+	case a != nil && r.Phase() == ledger.Arriving:
 		e.cancelArriving(a, fx)
 	case pl == nil:
 		r.Stopping = true
@@ -70,6 +70,10 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 		a.ask(func(v task.View, err error) {
 			if err != nil && !errors.Is(err, api.ErrDraining) {
 				err = fmt.Errorf("%w: %s", task.ErrNotFound, id)
+			}
+			if err == nil && a.early { // what became of it may not be in the journal yet
+				e.do(func(fx *effects.List) { e.whenSure(r, failing, done, fx) })
+				return
 			}
 			done(v, err)
 		})

@@ -76,6 +76,9 @@ func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
 // Result and tries again; err means that the journal was closed first.
 func (e *Engine) ended(r *ledger.Record, res *task.Result, err error, fx *effects.List) {
+	if e.endedEarly(r, func(fx *effects.List) { e.ended(r, res, err, fx) }, fx) {
+		return
+	}
 	if err != nil {
 		fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
 		e.answerCancels(r, fx)
@@ -123,9 +126,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 // notify adds ev to the event log of r and hands it to the watchers that want more than
 // the Result.
 func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
-	for _, w := range r.Note(ev, e.eventBounds()) {
-		fx.Event(w, ev)
-	}
+	e.show(r, ev, r.Note(ev, e.eventBounds()), fx)
 	e.saveSoon(r)
 	if e.store.Noted(r) {
 		e.evictLocked()
@@ -135,10 +136,19 @@ func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 // notifyStatus does so with an event of the task's status.
 func (e *Engine) notifyStatus(r *ledger.Record, why string, fx *effects.List) {
 	ev, watchers := r.NoteStatus(why, e.eventBounds())
+	e.show(r, ev, watchers, fx)
+	e.saveSoon(r)
+}
+
+// show hands an event of r to watchers, unless it is not accepted yet.
+func (e *Engine) show(r *ledger.Record, ev *task.Event, watchers []task.Watcher, fx *effects.List) {
+	if a := e.arriving[r]; a != nil && ev != nil {
+		a.note(ev)
+		return
+	}
 	for _, w := range watchers {
 		fx.Event(w, ev)
 	}
-	e.saveSoon(r)
 }
 
 func (e *Engine) eventBounds() ledger.EventBounds {

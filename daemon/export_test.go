@@ -4,6 +4,9 @@ package daemon
 // release is called.
 func (e *Engine) HoldCommits() (release func()) { return e.journal.HoldAnswers() }
 
+// HoldSyncs has the disk take until release is called.
+func (e *Engine) HoldSyncs() (release func(err error)) { return e.journal.HoldSyncs() }
+
 // Locked calls f while nobody else gets at the engine.
 func (e *Engine) Locked(f func()) { e.locked(f) }
 

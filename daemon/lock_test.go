@@ -36,8 +36,9 @@ var forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|tim
 // harmless are functions of blocking packages, or forbidden ones, that may be called all
 // the same, and why.
 var harmless = map[string]string{
-	"os.Getpid":               "reads a number",
-	"journal.Journal.Waiting": "reads a number",
+	"os.Getpid":                "reads a number",
+	"journal.Journal.Waiting":  "reads a number",
+	"journal.Journal.Troubled": "reads a flag",
 
 	"fleet.Conn.Shares": "is kept since the start",
 	"fleet.Conn.Recall": "is a compare-and-swap",
@@ -289,7 +290,7 @@ func (s *search) call(n *ast.CallExpr) bool {
 	}
 	if body, ok := s.bodies[f]; ok {
 		s.walk(body)
-		if f.Name() == "start" { // has a goroutine begin after the lock
+		if f.Name() == "start" || f.Name() == "ask" { // has a goroutine begin after the lock, or is called back then
 			return s.later(n)
 		}
 		return true

@@ -57,7 +57,7 @@ func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
 
 func (e *Engine) submitLocked(who access.Identity, a *admission, fx *effects.List) {
 	if _, commit := e.admit(who, a, fx); commit {
-		e.commitLocked(a)
+		e.commit(fx, a)
 	}
 }
 

@@ -84,7 +84,7 @@ func (e *Engine) admitSome(who access.Identity, some []*admission, m *members, f
 		}
 	}
 	if len(commit) > 0 {
-		e.commitLocked(commit...)
+		e.commit(fx, commit...)
 	}
 }
 

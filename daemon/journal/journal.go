@@ -114,6 +114,8 @@ type Journal struct {
 	waitingOps, waitingBytes atomic.Int64
 	// added: there is something that nobody has been asked to write.
 	added atomic.Bool
+	// troubled: Stats.Failing is not nil.
+	troubled atomic.Bool
 
 	mu      sync.Mutex
 	waiting []*entry
@@ -208,8 +210,8 @@ func (j *Journal) Append(need Need, done func(error), ops ...Op) {
 // Change is what one call of Add wants to have written.
 type Change struct {
 	Need Need
-	// Linger is how long a sync may wait that nobody else asks for: something is expected
-	// that can be synced with this.
+	// Linger is for how long, at most, a sync may wait that nobody else asks for: something is
+	// expected that can be synced with this. It does not wait for longer than a sync takes.
 	Linger time.Duration
 	// Done is explained at Append.
 	Done func(error)
@@ -306,6 +308,9 @@ func (j *Journal) Stats() Stats {
 	s.Waiting, s.WaitingBytes = int(j.waitingOps.Load()), j.waitingBytes.Load()
 	return s
 }
+
+// Troubled reports whether nothing can be written, for now. It waits for nothing.
+func (j *Journal) Troubled() bool { return j.troubled.Load() }
 
 // Failing is Stats.Failing.
 func (j *Journal) Failing() error {

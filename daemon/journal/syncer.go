@@ -24,6 +24,8 @@ type syncing struct {
 	wanted    bool
 	lingerTo  time.Time
 	lingering *time.Timer
+	// held, which may be nil, is until when there is no sync, and with what error it ends then.
+	held chan error
 	// dropping: the writer waits for a sync to remove what is no longer needed.
 	dropping bool
 	// syncFailed is why the last sync failed, until the writer has seen to it.
@@ -66,8 +68,12 @@ func (j *Journal) handOn(piece []*entry) {
 	}
 }
 
-// linger has a sync come within d at the latest. j.mu is held.
+// linger has a sync come within d at the latest, or within what the last one took. j.mu is
+// held.
 func (j *Journal) linger(d time.Duration) {
+	if j.stats.LastCommit > 0 {
+		d = min(d, j.stats.LastCommit)
+	}
 	if to := time.Now().Add(d); j.lingerTo.IsZero() || to.Before(j.lingerTo) {
 		j.lingerTo = to
 		j.lingering.Reset(d)
@@ -150,7 +156,7 @@ func (j *Journal) syncOnce() {
 		j.mu.Unlock()
 		return
 	}
-	files, names, count, upTo := j.files, j.names, len(j.unsynced), j.written
+	files, names, count, upTo, held := j.files, j.names, len(j.unsynced), j.written, j.held
 	j.wanted, j.names = false, false
 	if !j.lingerTo.IsZero() {
 		j.lingerTo = time.Time{}
@@ -158,8 +164,34 @@ func (j *Journal) syncOnce() {
 	}
 	j.mu.Unlock()
 	started := time.Now()
-	err := syncFiles(j.log.folder, files, names)
+	err := j.await(held)
+	if err == nil {
+		err = syncFiles(j.log.folder, files, names)
+	}
 	j.settled(err, time.Since(started), count, upTo, len(files)-1)
+}
+
+// HoldSyncs has syncs take until release is called, as on a slow disk; the one that goes on
+// by then ends with err. It is for tests of who waits for them.
+func (j *Journal) HoldSyncs() (release func(err error)) {
+	held := make(chan error, 1)
+	j.mu.Lock()
+	j.held = held
+	j.mu.Unlock()
+	return func(err error) {
+		j.mu.Lock()
+		j.held = nil
+		j.mu.Unlock()
+		held <- err
+		close(held)
+	}
+}
+
+func (j *Journal) await(held chan error) error {
+	if held == nil {
+		return nil
+	}
+	return <-held
 }
 
 func syncFiles(d folder, files []file, names bool) error {

@@ -393,6 +393,7 @@ func (j *Journal) report(err error) {
 	failing, syncFailed := j.stats.Failing != nil, j.syncFailed
 	if err == nil && syncFailed == nil {
 		j.stats.Failing = nil
+		j.troubled.Store(false)
 	}
 	j.mu.Unlock()
 	switch {
@@ -408,6 +409,7 @@ func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	first := j.stats.Failing == nil
 	j.stats.Failing, j.failedAt = err, time.Now()
+	j.troubled.Store(true)
 	j.mu.Unlock()
 	if first {
 		j.options.Log.Error("can't commit; new tasks are refused, results wait in memory", "error", err)

@@ -198,12 +198,13 @@ func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) *kept {
 	return s.keep(r, uptime)
 }
 
-// Refuse takes out a task that is Arriving as if it had never been. Who waits for its
+// Refuse takes out a task that was not accepted as if it had never been. Who waits for its
 // Result is woken, and finds none.
 func (s *Store) Refuse(r *Record) error {
 	if err := s.Move(r, Refused); err != nil {
 		return err
 	}
+	s.uncount(r)
 	left := s.part(r, false)
 	s.remove(r)
 	for _, b := range left {
