@@ -25,6 +25,7 @@ BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) $(if $(VERSION),-l
 PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 STATICCHECK        := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT          := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 TOOLS              := $(CURDIR)/.cache/bin
 
 FUZZTIME ?= 10s
@@ -113,6 +114,20 @@ bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/b
 .PHONY: bench-fleet
 bench-fleet: build ## Of the same, print what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
 	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only fleet,work,waiting
+
+# What make bench-go and make bench-compare run, and for how long each.
+BENCH     ?= .
+BENCHTIME ?= 0.1s
+ROUNDS    ?= 6
+
+.PHONY: bench-go
+bench-go: setup ## Run the Go benchmarks of every package, with allocations (BENCH=regexp, BENCHTIME=0.1s)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $$(.ci/bench-packages)
+
+.PHONY: bench-compare
+bench-compare: setup ## Run them on this tree and on BASE=ref in turns, and print what has changed (ROUNDS=6, BENCH=regexp)
+	@[ -n "$(BASE)" ] || { echo "usage: make bench-compare BASE=ref [BENCH=regexp] [ROUNDS=6] [BENCHTIME=0.1s]" >&2; exit 2; }
+	@GO='$(GO)' BENCHSTAT='$(BENCHSTAT)' BENCH='$(BENCH)' BENCHTIME='$(BENCHTIME)' ROUNDS='$(ROUNDS)' .ci/bench-compare '$(BASE)'
 
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost

@@ -45,10 +45,10 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
-// Configure makes the worker ready and opens its slots, each with the Handler that
-// handler returns for it. It returns the name of the runtime. An error caused by a
+// Configure makes the worker ready and opens its slots. handler returns the Handler of a
+// connection, which has count slots from first on. It returns the name of the runtime. An error caused by a
 // setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (
+func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
@@ -75,7 +75,7 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 }
 
 // openSlots opens the connections of all slots; the loop's slots share one.
-func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, handler func(slot int) Handler) (slots []*Conn, err error) {
+func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, handler func(first, count int) Handler) (slots []*Conn, err error) {
 	defer func() {
 		if err != nil {
 			for _, open := range slots {
@@ -85,7 +85,7 @@ func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, 
 		}
 	}()
 	for i := range cfg.Slots {
-		conn, err := openConn(ctx, path, i, false, c.shares, &cfg, []Handler{handler(i)})
+		conn, err := openConn(ctx, path, i, 1, false, c.shares, &cfg, handler(i, 1))
 		if err != nil {
 			return slots, err
 		}
@@ -94,11 +94,7 @@ func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, 
 	if cfg.LoopSlots == 0 {
 		return slots, nil
 	}
-	handlers := make([]Handler, cfg.LoopSlots)
-	for i := range handlers {
-		handlers[i] = handler(cfg.Slots + i)
-	}
-	conn, err := openConn(ctx, path, cfg.Slots, true, false, &cfg, handlers)
+	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, false, &cfg, handler(cfg.Slots, cfg.LoopSlots))
 	if err != nil {
 		return slots, err
 	}

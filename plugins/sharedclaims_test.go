@@ -195,7 +195,7 @@ func TestAHelloBringsATableAndNothingElseIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		c, err := openConn(t.Context(), path, 3, false, shares, &Configuration{}, []Handler{&reader{}})
+		c, err := openConn(t.Context(), path, 3, 1, false, shares, &Configuration{}, &reader{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -209,6 +209,21 @@ func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
 	}
 }
 
+// heavy is what a program that lives for some milliseconds does not start with.
+var heavy = regexp.MustCompile(`^(google\.golang\.org/|github\.com/hashicorp/|github\.com/prometheus/|net/http/pprof$|expvar$|cpulb/(daemon|plugins|ipc|balancer)$)`)
+
+func TestTheCommandLineStartsLight(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "-deps", "./cmd/cpulb") {
+		if heavy.MatchString(p.ImportPath) {
+			t.Errorf("cmd/cpulb links %s", p.ImportPath)
+		}
+	}
+	if !slices.ContainsFunc(list(t, "-deps", "./cmd/cpulbd"), func(p imported) bool { return heavy.MatchString(p.ImportPath) }) {
+		t.Error("cmd/cpulbd links nothing heavy: this test can't see what it looks for")
+	}
+}
+
 // pure are the packages that have no lock, no goroutine and do no I/O: their owner
 // serialises all calls and says what time it is.
 var pure = []string{"balancer", "daemon/api", "daemon/fleet/lifecycle", "daemon/ledger", "daemon/queue", "daemon/schedule"}
