@@ -117,8 +117,8 @@ type Engine struct {
 	mu    sync.Mutex
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
-	// slots maps each task that is in a slot to that slot.
-	slots   map[*ledger.Record]*fleet.Slot
+	// places maps each task that is in a slot to its place there.
+	places  map[*ledger.Record]*fleet.Place
 	pledges pledges
 	// turns has those tasks run one at a time that were lost with several daemons.
 	turns ledger.Turns
@@ -140,6 +140,8 @@ type Engine struct {
 	// that looks at them.
 	unsaved unsaved
 	saving  bool
+	// due are the pools to be dispatched at the end of this turn under the lock.
+	due []*fleet.Pool
 	// held: dispatch waits for the disk.
 	held bool
 	// unfit are the tasks from the journal that can't go on; Start ends them.
@@ -156,7 +158,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
-		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, places: map[*ledger.Record]*fleet.Place{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
 		watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)
@@ -280,7 +282,10 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 // do calls f under the lock, and does what f leaves to be done after it.
 func (e *Engine) do(f func(fx *effects.List)) {
 	var fx effects.List
-	e.locked(func() { f(&fx) })
+	e.locked(func() {
+		f(&fx)
+		e.dispatchDue(&fx)
+	})
 	fx.Run(e.log)
 }
 
