@@ -12,8 +12,8 @@ import (
 // answersAtOnce is about how many changes are answered without letting go of the engine.
 const answersAtOnce = 500
 
-// due is a change that the journal has answered, and what follows from that.
-type due struct {
+// response is for a change that the journal has answered, and what follows from that.
+type response struct {
 	then    func(err error, fx *effects.List)
 	err     error
 	changes int
@@ -28,7 +28,7 @@ func (e *Engine) appendLocked(need journal.Need, then func(err error, fx *effect
 func (e *Engine) addLocked(c journal.Change, then func(err error, fx *effects.List)) {
 	if then != nil {
 		changes := len(c.Ops)
-		c.Done = func(err error) { e.due = append(e.due, due{then, err, changes}) }
+		c.Done = func(err error) { e.responses = append(e.responses, response{then, err, changes}) }
 	}
 	e.journal.Add(c)
 }
@@ -36,7 +36,7 @@ func (e *Engine) addLocked(c journal.Change, then func(err error, fx *effects.Li
 // answered carries out what has become due. The journal calls it, and what adds to that, one
 // at a time.
 func (e *Engine) answered() {
-	for all := e.due; len(all) > 0; {
+	for all := e.responses; len(all) > 0; {
 		n, changes := 0, 0
 		for n < len(all) && (n == 0 || changes+all[n].changes <= answersAtOnce) {
 			changes += all[n].changes
@@ -49,6 +49,6 @@ func (e *Engine) answered() {
 		})
 		all = all[n:]
 	}
-	clear(e.due)
-	e.due = e.due[:0]
+	clear(e.responses)
+	e.responses = e.responses[:0]
 }

@@ -33,7 +33,9 @@ const (
 type admission struct {
 	comparison
 	record *ledger.Record
-	batch  task.ID
+	// refused is why it was refused before it was looked at under the lock; then record is nil.
+	refused error
+	batch   task.ID
 	// line is its place there.
 	line int
 	// forced: it is admitted even when the queue is full. held: the queue keeps its
@@ -45,6 +47,9 @@ type admission struct {
 	// meanwhile, and who cancelled it.
 	askers    []*asker
 	submitter *asker
+	// first and one are room for the submitter, whom most admissions have alone.
+	first asker
+	one   [1]*asker
 	// end is its Result if it was cancelled; together: it is committed with the acceptance.
 	end      *task.Result
 	together bool
@@ -60,7 +65,13 @@ type admission struct {
 
 // ask has f called with the answer, once, under no lock.
 func (a *admission) ask(f func(task.View, error)) *asker {
-	q := &asker{answer: f, waits: a}
+	q := &a.first
+	if q.answer != nil {
+		q = &asker{}
+	} else {
+		a.askers = a.one[:0]
+	}
+	q.answer, q.waits = f, a
 	a.askers = append(a.askers, q)
 	return q
 }
@@ -166,8 +177,8 @@ func (a *admission) take(other *admission) {
 	a.askers, other.askers = append(a.askers, other.askers...), nil
 }
 
-// commit gives new tasks to the journal.
-func (e *Engine) commit(fx *effects.List, all ...*admission) {
+// commitLocked gives new tasks to the journal.
+func (e *Engine) commitLocked(all ...*admission) {
 	ops := make([]journal.Op, 0, len(all))
 	var need journal.Need
 	for _, a := range all {
@@ -184,7 +195,7 @@ func (e *Engine) commit(fx *effects.List, all ...*admission) {
 	e.newest[need] = all[len(all)-1]
 	early := e.hasty(all)
 	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
-	e.hasten(early, fx)
+	e.hastenLocked(early)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.
@@ -235,7 +246,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	e.move(r, to, fx)
 	e.metrics.submitted.Inc()
-	e.dispatch(poolOf(r), fx)
+	e.dispatchSoonLocked(poolOf(r))
 	a.answer(r.View(), nil, fx)
 }
 
@@ -272,7 +283,7 @@ func (e *Engine) unblocked(a *admission, fx *effects.List) {
 	switch {
 	case a.stage != blocked: // it was cancelled meanwhile
 	case e.kept(a.record):
-		e.commit(fx, a)
+		e.commitLocked(a)
 	default:
 		e.arrive(a, nil, fx)
 	}
@@ -291,7 +302,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 		e.arrive(a, nil, fx)
 	case a.stage == blocked:
 		a.together = true
-		e.commit(fx, a)
+		e.commitLocked(a)
 	default:
 		e.appendLocked(e.need(r), func(err error, fx *effects.List) { e.endedArriving(a, err, fx) }, e.endOp(r, a.end))
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
-	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 	"cpulb/daemon/task"
@@ -50,32 +49,23 @@ func hasRoom(r *ledger.Record) bool {
 
 // linger is how long the sync of all may wait: early are those of them that may run meanwhile.
 func linger(early, all []*admission) time.Duration {
-	if len(early) != 1 || len(all) != 1 {
+	if len(early) < len(all) {
 		return 0
 	}
-	r := early[0].record
-	if expected := poolOf(r).Expected(r.Task); expected == 0 || expected > mostLinger {
-		return 0
+	for _, a := range all {
+		if expected := poolOf(a.record).Expected(a.record.Task); expected == 0 || expected > mostLinger {
+			return 0
+		}
 	}
 	return mostLinger
 }
 
-// hasten lets tasks leave the queue that are being committed.
-func (e *Engine) hasten(early []*admission, fx *effects.List) {
-	var last *fleet.Pool
+// hastenLocked lets tasks leave the queue that are being committed.
+func (e *Engine) hastenLocked(early []*admission) {
 	for _, a := range early {
-		r := a.record
 		a.early = true
-		e.queue.Settle(e.moment(), r.Item, queue.Times{})
-		if p := poolOf(r); p != last {
-			if last != nil {
-				e.dispatch(last, fx)
-			}
-			last = p
-		}
-	}
-	if last != nil {
-		e.dispatch(last, fx)
+		e.queue.Settle(e.moment(), a.record.Item, queue.Times{})
+		e.dispatchSoonLocked(poolOf(a.record))
 	}
 }
 
@@ -95,7 +85,7 @@ func (e *Engine) arriveEarly(a *admission, fx *effects.List) {
 	case r.Phase() == ledger.Arriving:
 		e.move(r, ledger.Ready, fx)
 		e.follow(r, r.Item.Place(), fx) // it may have had to make room meanwhile
-		e.dispatch(poolOf(r), fx)
+		e.dispatchSoonLocked(poolOf(r))
 	}
 	a.answer(r.View(), nil, fx)
 }

@@ -97,8 +97,8 @@ type Engine struct {
 	executors rounds[[]api.ExecutorStatus]
 	gathered  rounds[gathered]
 	journal   *journal.Journal // nil: none is kept
-	// due is what the journal has answered; it is whoever's that it has call back.
-	due []due
+	// responses are what the journal has answered; whoever it has call back has them.
+	responses []response
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
@@ -142,6 +142,8 @@ type Engine struct {
 	// that looks at them.
 	unsaved unsaved
 	saving  bool
+	// due are the pools to be dispatched at the end of this turn under the lock.
+	due []*fleet.Pool
 	// held: dispatch waits for the disk.
 	held bool
 	// unfit are the tasks from the journal that can't go on; Start ends them.
@@ -281,9 +283,7 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 
 // do calls f under the lock, and does what f leaves to be done after it.
 func (e *Engine) do(f func(fx *effects.List)) {
-	var fx effects.List
-	e.locked(func() { f(&fx) })
-	fx.Run(e.log)
+	e.turn(f)
 	if e.journal != nil {
 		e.journal.Write()
 	}
@@ -291,12 +291,19 @@ func (e *Engine) do(f func(fx *effects.List)) {
 
 // aside is do for those who must not wait for the disk.
 func (e *Engine) aside(f func(fx *effects.List)) {
-	var fx effects.List
-	e.locked(func() { f(&fx) })
-	fx.Run(e.log)
+	e.turn(f)
 	if e.journal != nil {
 		e.journal.WriteSoon()
 	}
+}
+
+func (e *Engine) turn(f func(fx *effects.List)) {
+	var fx effects.List
+	e.locked(func() {
+		f(&fx)
+		e.dispatchDue(&fx)
+	})
+	fx.Run(e.log)
 }
 
 func (e *Engine) locked(f func()) {
