@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
@@ -18,6 +20,7 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	e.fill(p, p.Threads(), p.Threads(), nil, fx)
 	e.fill(p, p.Loops(), p.Threads(), nil, fx) // what the loops have no room for
 	e.relieve(p, fx)
+	e.noteGiven(fx)
 }
 
 // relieve gives tasks to the workers for those who wait behind others.
@@ -59,8 +62,16 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 // fill gives tasks of those callers for whom allow returns true, nil for all, that wait in
 // one lane to the free slots of another.
 func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(caller uint32) bool, fx *effects.List) {
+	var at time.Duration // when it fits
+	fits := func(r *ledger.Record) bool {
+		at = e.elapsed()
+		return p.Fits(free, r.Task, at)
+	}
 	for now := e.moment(); free.Room(); {
-		it := e.queue.PopFor(now, waiting.Index(), allow)
+		it := e.queue.PopIf(now, waiting.Index(), allow, fits)
+		if it == nil && p.Level(free, fx) {
+			continue
+		}
 		if it == nil {
 			break
 		}
@@ -68,12 +79,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(calle
 		if e.setAside(r) {
 			continue
 		}
-		pl := p.Acquire(free, r)
-		if pl == nil { // without windows, where there is room there is a slot
-			e.queue.Return(now, r.Item, waiting.Index())
-			break
-		}
-		e.give(r, pl, fx)
+		e.give(r, p.Acquire(free, r, at), fx)
 	}
 	e.timers.kickIf(e.queue.Changed())
 }

@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"time"
+
+	"cpulb/balancer"
+	"cpulb/daemon/effects"
+)
+
+// Where no slot is free, short tasks wait in windows: behind others of a slot, in the worker
+// already, so that this goes on without waiting for the daemon. What is too long there is
+// taken back at once, as the worker shares its claims: when a slot's task turns out long
+// (stalls), or another slot is free and nothing waits for it (Level). The balancer says
+// which.
+
+// worthMoving is how much work, by estimate, must wait in a slot until some is moved to one
+// that is free: to move a task, both workers have to be woken.
+const worthMoving = 100 * time.Microsecond
+
+// stalls is the timer for the windows of a pool.
+type stalls struct {
+	timer *time.Timer
+	armed bool
+}
+
+// watchStalls sees to it that tasks are taken back when they have waited for too long.
+func (p *Pool) watchStalls() {
+	at, ok := p.threads.balancer.NextStall()
+	if !ok || p.stalls.armed {
+		return
+	}
+	p.stalls.armed = true
+	wait := at.Sub(p.fleet.now())
+	if p.stalls.timer == nil {
+		p.stalls.timer = time.AfterFunc(wait, func() { p.fleet.do(p.recallStalled) })
+	} else {
+		p.stalls.timer.Reset(wait)
+	}
+}
+
+// recallStalled takes those tasks back that have waited for too long.
+func (p *Pool) recallStalled(fx *effects.List) {
+	p.stalls.armed = false
+	some := false
+	for _, l := range p.threads.balancer.Stalled(p.fleet.now()) {
+		some = p.threads.recall(l, fx) || some
+	}
+	if some {
+		p.fleet.Owner.Room(p, fx)
+	}
+	p.watchStalls()
+}
+
+// Level takes a task back that waits in a window, for a free slot of the lane that nobody
+// else wants. It reports whether there was one.
+func (p *Pool) Level(n *Lane, fx *effects.List) bool {
+	for n.balancer.Free() {
+		l, ok := n.balancer.Lagging(worthMoving)
+		if !ok {
+			return false
+		}
+		if n.recall(l, fx) {
+			return true
+		}
+	}
+	return false
+}
+
+// recall takes the task of a lease back, unless its worker has begun it.
+func (n *Lane) recall(l balancer.Lease, fx *effects.List) bool {
+	s := n.slot(l)
+	pl := s.placeOf(l)
+	if pl == nil || !pl.recall() {
+		return false
+	}
+	s.pool.fleet.Owner.Returned(pl.release(), Recalled, fx)
+	return true
+}
