@@ -31,7 +31,7 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 	}
 	body = append(body, "]}"...)
 	var b api.Batch
-	if _, err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
 		return nil, err
 	}
 	return &b, nil
@@ -40,7 +40,7 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 // Batch returns the progress of a batch.
 func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
 	var v api.BatchView
-	_, err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
+	err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
 	return v, err
 }
 
