@@ -14,6 +14,7 @@ import (
 // goroutine for it: whoever makes a dispatch possible makes it.
 func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	if e.draining || e.holdLocked() {
+		p.EmptyWindows(fx)
 		return
 	}
 	e.fillAlone(p, fx)

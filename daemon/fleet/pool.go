@@ -195,10 +195,14 @@ func (p *Pool) refused(t *task.Task) {
 // Expected is how long a task is expected to take; 0: nothing is known of it.
 func (p *Pool) Expected(t *task.Task) time.Duration { return p.estimates.Estimate(p.entryOf(t)) }
 
+// mostInWindow is how large a task is at most that waits in a window: to move a larger one
+// costs more than to wait for it.
+const mostInWindow = 16 << 10
+
 // span is what the balancer takes a task for. One that must not run twice is by itself in
 // its slot: its Result leaves the worker at once, and no other's death can be its own.
 func (p *Pool) span(t *task.Task) time.Duration {
-	if t.Extra != nil && t.Extra.OnWorkerLost == task.Fail {
+	if len(t.Params) > mostInWindow || t.Extra != nil && (t.Extra.OnWorkerLost == task.Fail || len(t.Extra.Source) > mostInWindow) {
 		return 0
 	}
 	return p.Expected(t)

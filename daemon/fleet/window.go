@@ -41,14 +41,15 @@ func (p *Pool) watchStalls() {
 // recallStalled takes those tasks back that have waited for too long.
 func (p *Pool) recallStalled(fx *effects.List) {
 	p.stalls.armed = false
-	some := false
-	for _, l := range p.threads.balancer.Stalled(p.fleet.now()) {
-		some = p.threads.recall(l, fx) || some
-	}
-	if some {
+	if p.threads.recall(p.threads.balancer.Stalled(p.fleet.now()), fx) {
 		p.fleet.Owner.Room(p, fx)
 	}
 	p.watchStalls()
+}
+
+// EmptyWindows takes everything back that waits behind another task: none is to begin now.
+func (p *Pool) EmptyWindows(fx *effects.List) {
+	p.threads.recall(p.threads.balancer.Unbegun(), fx)
 }
 
 // Level takes a task back that waits in a window, for a free slot of the lane that nobody
@@ -59,20 +60,22 @@ func (p *Pool) Level(n *Lane, fx *effects.List) bool {
 		if !ok {
 			return false
 		}
-		if n.recall(l, fx) {
+		if n.recall([]balancer.Lease{l}, fx) {
 			return true
 		}
 	}
 	return false
 }
 
-// recall takes the task of a lease back, unless its worker has begun it.
-func (n *Lane) recall(l balancer.Lease, fx *effects.List) bool {
-	s := n.slot(l)
-	pl := s.placeOf(l)
-	if pl == nil || !pl.recall() {
-		return false
+// recall takes the tasks of leases back that their workers have not begun. It reports whether
+// there were any.
+func (n *Lane) recall(leases []balancer.Lease, fx *effects.List) (some bool) {
+	for _, l := range leases {
+		s := n.slot(l)
+		if pl := s.placeOf(l); pl != nil && pl.recall() {
+			s.pool.fleet.Owner.Returned(pl.release(), Recalled, fx)
+			some = true
+		}
 	}
-	s.pool.fleet.Owner.Returned(pl.release(), Recalled, fx)
-	return true
+	return some
 }

@@ -261,6 +261,25 @@ func TestInWindowsTheHigherPriorityGoesFirst(t *testing.T) {
 	})
 }
 
+func TestNothingInAWindowBeginsOnceTheDaemonDrains(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		learn(f)
+		f.Ready("p-0").Pause()
+		ids := f.Many(20, fleettest.Sleeps, brief)
+		if err := f.Engine.Drain(daemontest.Who()); err != nil {
+			t.Fatal(err)
+		}
+		f.Ready("p-0").GoOn()
+		f.Pass(time.Second)
+		f.Are(task.Completed, ids[0]) // which was in its slot
+		f.Are(task.Queued, ids[1:]...)
+		if err := f.Engine.Resume(daemontest.Who()); err != nil {
+			t.Fatal(err)
+		}
+		f.Ends("completed", 1, ids...)
+	})
+}
+
 func TestTheKeyOfATaskInAWindowIsTaken(t *testing.T) {
 	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
 		learn(f)

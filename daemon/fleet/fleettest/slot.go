@@ -255,7 +255,8 @@ func (s *slot) recall(seq uint64) plugins.Claim {
 
 // perform runs a task; false when the process ends before.
 func (s *slot) perform(j *job) (plugins.Outcome, bool) {
-	p, began := s.process, time.Now()
+	p := s.process
+	var ran time.Duration
 	var takes, deadline <-chan time.Time // nil: for ever
 	if timeout := j.task.Timeout; timeout > 0 {
 		deadline = time.After(timeout)
@@ -306,14 +307,14 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		if err != nil {
 			panic(err)
 		}
-		takes = time.After(d)
+		takes, ran = time.After(d), d
 	}
 	select {
 	case <-takes:
 		if !p.still() {
 			return plugins.Outcome{}, false
 		}
-		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: time.Since(began)}, true
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: ran}, true
 	case reason := <-j.stop:
 		return stopped(reason), p.still()
 	case <-deadline:
