@@ -101,11 +101,15 @@ class LoopSlot(Slot):
             try:
                 answer = self.ended(await self.data(context, params, function, wants_context))
             except BaseException as exc:
-                answer = self.failed(self.cause(context, exc))
+                # The task may be struck again until it has been said how it ended.
+                answer = _embedpy.shielded(self.fail, context, exc)
             await self.end_children(context)
             self.post_end(answer, began)
         except BaseException:
             broken()
+
+    def fail(self, context, exc):
+        return self.failed(self.cause(context, exc))
 
     @staticmethod
     def broken(index, seq):
