@@ -88,26 +88,26 @@ func (r results) turn(daemons map[string]*daemon, dir string, s settings) error 
 	r.add("fdatasync", sync)
 	for _, mode := range modes() {
 		d := daemons[mode]
-		if s.rounds > 0 {
-			p50, err := d.roundTrips(s.script, s.rounds)
+		each := 6000 / max(1, s.submitters)
+		for _, work := range []struct {
+			name  string
+			tasks int
+			do    func() (float64, error)
+		}{
+			{"trip", s.rounds, func() (float64, error) { return d.roundTrips(s.script, s.rounds) }},
+			{"many", s.submitters * each, func() (float64, error) { return d.many(s.script, s.submitters, each) }},
+			{"batch", s.batch, func() (float64, error) { return d.batch(s.script, s.batch) }},
+		} {
+			if work.tasks == 0 {
+				continue
+			}
+			before := d.cpu()
+			figure, err := work.do()
 			if err != nil {
 				return err
 			}
-			r.add("trip "+mode, p50)
-		}
-		if s.submitters > 0 {
-			rate, err := d.many(s.script, s.submitters, 6000/s.submitters)
-			if err != nil {
-				return err
-			}
-			r.add("many "+mode, rate)
-		}
-		if s.batch > 0 {
-			rate, err := d.batch(s.script, s.batch)
-			if err != nil {
-				return err
-			}
-			r.add("batch "+mode, rate)
+			r.add(work.name+" "+mode, figure)
+			r.add("cpu "+work.name+" "+mode, micros(d.cpu()-before)/float64(work.tasks))
 		}
 	}
 	return nil
@@ -128,7 +128,8 @@ func (r results) print() {
 			continue
 		}
 		for _, mode := range modes() {
-			fmt.Printf("%-5s %-8s %s %s\n", kind.name, mode, spread(r[kind.name+" "+mode]), kind.unit)
+			name := kind.name + " " + mode
+			fmt.Printf("%-5s %-8s %s %s; CPU of the daemon a task: %s µs\n", kind.name, mode, spread(r[name]), kind.unit, spread(r["cpu "+name]))
 		}
 		for _, mode := range modes()[1:] {
 			name := kind.name + " " + mode
@@ -170,6 +171,18 @@ func fdatasync(dir string, n int) (float64, error) {
 		all = append(all, micros(time.Since(began)))
 	}
 	return median(all), nil
+}
+
+// cpu is what the daemon's threads have used, but for those that have ended.
+func (d *daemon) cpu() (all time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.cmd.Process.Pid))
+	for _, name := range files {
+		var ns int64
+		text, _ := os.ReadFile(name)
+		_, _ = fmt.Sscan(string(text), &ns)
+		all += time.Duration(ns)
+	}
+	return all
 }
 
 // daemon is one of our own.
