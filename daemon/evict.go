@@ -22,17 +22,18 @@ func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 // go on counting them.
 func (e *Engine) forgetLocked(gone ledger.Evicted) {
 	var ops []journal.Op
-	for _, r := range gone.Records {
-		if e.scheduled[r.Schedule] == r && !e.stillRuns(r) {
-			delete(e.scheduled, r.Schedule) // or its Result would be held for nobody
+	for i := range gone.Tasks {
+		g := &gone.Tasks[i]
+		if r := e.scheduled[g.Schedule]; r != nil && r.Stamp() == g.Stamp && !e.stillRuns(r) {
+			delete(e.scheduled, g.Schedule) // or its Result would be held for nobody
 		}
-		op := journal.Op{Submitted: r.Submitted()}
-		if g := gone.Tombstones[r.Stamp()]; g != nil {
-			op.Tombstone = e.remember(g)
+		op := journal.Op{Submitted: time.Unix(0, g.Stamp)}
+		if g.Tombstone != nil {
+			op.Tombstone = e.remember(g.Tombstone)
 		} else {
 			op.Forget = true
 		}
-		if e.kept(r) {
+		if e.journal != nil && !g.Volatile {
 			ops = append(ops, op)
 		}
 	}

@@ -32,12 +32,6 @@ type Tombstone struct {
 	same          *Tombstone // of another owner, with the same id
 }
 
-func tombstoneOf(k *kept) *Tombstone {
-	r := k.record
-	return &Tombstone{ID: r.Task.ID, Owner: r.Owner, Pressed: true, Key: r.Task.Extras().IdempotencyKey, Stamp: r.stamp,
-		Until: k.expires, Volatile: r.Volatile}
-}
-
 // tombstones are all of them, at most so many. If there are too many the oldest goes of
 // whoever has most.
 type tombstones struct {
