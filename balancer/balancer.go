@@ -24,6 +24,7 @@
 // NextStall: the leases that Stalled returns then must be recalled from the worker.
 // If that is done, no task waits behind one that has been running for longer than
 // Window, nor in any way longer than twice Window, for a slot that it was promised.
+// When a slot is free and nothing waits for it, Lagging has what can be recalled for it.
 //
 // Acquire and Release cost O(log n) in the number of slots.
 package balancer
@@ -41,6 +42,9 @@ type Options struct {
 	// Window bounds how much work, by estimate, a slot may hold when it holds more
 	// than one task; 0: a slot holds one task.
 	Window time.Duration
+	// Depth bounds how many tasks a slot may hold, and the leases that are given there from
+	// one until it ends; 0 is 64.
+	Depth int
 	// Rand returns a number from 0 to below n, for PowerOfTwo; nil: a random one.
 	Rand func(n int) int
 }
@@ -52,6 +56,7 @@ type Balancer struct {
 	workers tournament[*Worker] // those with a free slot can win
 	windows tournament[*slot]   // those that may hold one more task can win
 	stalls  tournament[*slot]   // those with a task that waits can win
+	lags    tournament[*slot]   // so can they here
 	free    []*Worker           // with PowerOfTwo: the workers with a free slot
 	added   uint64
 	leased  uint64
@@ -68,6 +73,7 @@ type Worker struct {
 	free    []int // free slots; the last one is leased next
 	content time.Duration
 	order   uint64
+	single  bool   // a slot holds one task
 	turn    uint64 // when it was last chosen
 	leaf    int    // in Balancer.workers
 	listed  int    // in Balancer.free; -1: not there
@@ -79,7 +85,8 @@ type Worker struct {
 type slot struct {
 	worker  *Worker
 	index   int
-	leaf    int           // in windows and stalls
+	leaf    int           // in windows, stalls and lags
+	given   uint64        // how many leases it has given
 	holds   []lease       // the first one runs
 	started time.Duration // when the first got there
 	content time.Duration // the estimates of all of them
@@ -88,14 +95,15 @@ type slot struct {
 // lease is the balancer's side of a Lease.
 type lease struct {
 	id       uint64
+	number   uint64 // among those of the slot
 	depth    int
 	estimate time.Duration
 	acquired time.Duration
-	recalled bool // Stalled or Close has returned it
+	recalled bool // Stalled, Lagging or Close has returned it
 }
 
 // Lease is the right to use one slot of one worker until it is released. Leases
-// are comparable; what Stalled and Close return equals what Acquire has returned.
+// are comparable; what Stalled, Lagging and Close return equals what Acquire has returned.
 type Lease struct {
 	Worker *Worker
 	Slot   int
@@ -111,6 +119,20 @@ func New(o Options) *Balancer {
 		o.Rand = rand.IntN
 	}
 	return &Balancer{options: o}
+}
+
+// SetWindow changes Options.Window for the next choices. Leases that wait stay, until they
+// are recalled by the new one.
+func (b *Balancer) SetWindow(d time.Duration) {
+	if b.options.Window == d {
+		return
+	}
+	b.options.Window = d
+	for _, s := range b.windows.items {
+		if s != nil {
+			b.placeSlot(s)
+		}
+	}
 }
 
 // SetPolicy changes the policy for the next choices.
@@ -129,18 +151,23 @@ func (b *Balancer) SetPolicy(p Policy) {
 }
 
 // Add makes a worker with the given number of slots, at least 1, available.
-func (b *Balancer) Add(slots int) *Worker {
-	w := &Worker{slots: make([]slot, slots), free: make([]int, slots), order: b.added, listed: -1}
+func (b *Balancer) Add(slots int) *Worker { return b.add(slots, false) }
+
+// AddSingle is Add for a worker from which nothing can be recalled: its slots hold one task
+// each.
+func (b *Balancer) AddSingle(slots int) *Worker { return b.add(slots, true) }
+
+func (b *Balancer) add(slots int, single bool) *Worker {
+	w := &Worker{slots: make([]slot, slots), free: make([]int, slots), order: b.added, single: single, listed: -1}
 	b.turns++
 	w.turn = b.turns // after all others
 	w.leaf = b.workers.add(w)
 	for i := range w.slots {
 		w.slots[i] = slot{worker: w, index: i}
 		w.free[i] = slots - 1 - i
-		if b.options.Window > 0 {
-			w.slots[i].leaf = b.windows.add(&w.slots[i])
-			b.stalls.addAt(w.slots[i].leaf, &w.slots[i])
-		}
+		w.slots[i].leaf = b.windows.add(&w.slots[i])
+		b.stalls.addAt(w.slots[i].leaf, &w.slots[i])
+		b.lags.addAt(w.slots[i].leaf, &w.slots[i])
 	}
 	b.added++
 	b.slots += slots
@@ -161,10 +188,9 @@ func (b *Balancer) Remove(w *Worker) {
 	for i := range w.slots {
 		s := &w.slots[i]
 		b.waiting -= max(0, len(s.holds)-1)
-		if b.options.Window > 0 {
-			b.windows.remove(s.leaf)
-			b.stalls.remove(s.leaf)
-		}
+		b.windows.remove(s.leaf)
+		b.stalls.remove(s.leaf)
+		b.lags.remove(s.leaf)
 	}
 }
 
@@ -196,11 +222,22 @@ func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) 
 }
 
 // Room reports whether Acquire could lease a place to some task, if only a short one.
-// The owner asks before it takes a task out of its queue.
+// The owner asks before it looks for one in its queue.
 func (b *Balancer) Room() bool {
-	w, _ := b.workers.best()
 	s, _ := b.windows.best()
-	return w != nil || len(b.free) > 0 || s != nil
+	return s != nil || b.Free()
+}
+
+// Free reports whether a slot is free: then Acquire leases one to any task.
+func (b *Balancer) Free() bool {
+	w, _ := b.workers.best()
+	return w != nil || len(b.free) > 0
+}
+
+// Fits reports whether Acquire would lease a place. The owner asks before it takes a task
+// out of its queue.
+func (b *Balancer) Fits(now time.Time, estimate time.Duration) bool {
+	return b.Free() || b.shortest(now, b.assume(estimate)) != nil
 }
 
 // start leases a free slot of w.
@@ -220,7 +257,8 @@ func (b *Balancer) hold(s *slot, now time.Time, estimate time.Duration) Lease {
 		s.started = at
 	}
 	b.leased++
-	l := lease{id: b.leased, depth: len(s.holds), estimate: b.assume(estimate), acquired: at}
+	s.given++
+	l := lease{id: b.leased, number: s.given, depth: len(s.holds), estimate: b.assume(estimate), acquired: at}
 	s.holds = append(s.holds, l)
 	s.content += l.estimate
 	s.worker.content += l.estimate
@@ -254,6 +292,22 @@ func (b *Balancer) Release(l Lease, now time.Time) time.Duration {
 	b.placeWorker(w)
 	b.placeSlot(s)
 	return served
+}
+
+// Lengthen notes that nothing is known any more of how long the task of l takes: its slot
+// gets no other one before it has ended.
+func (b *Balancer) Lengthen(l Lease) {
+	s := &l.Worker.slots[l.Slot]
+	i := slices.IndexFunc(s.holds, func(h lease) bool { return h.id == l.id })
+	if i < 0 || s.worker.removed {
+		return
+	}
+	more := b.assume(0) - s.holds[i].estimate
+	s.holds[i].estimate += more
+	s.content += more
+	s.worker.content += more
+	b.placeWorker(s.worker)
+	b.placeSlot(s)
 }
 
 // Busy returns the number of slots with a lease, closed workers' included.

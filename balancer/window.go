@@ -1,22 +1,46 @@
 package balancer
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // behind leases a place behind the running task of the slot that holds the least
 // work; false when none may hold more.
 func (b *Balancer) behind(now time.Time, estimate time.Duration) (Lease, bool) {
 	estimate = b.assume(estimate)
+	s := b.shortest(now, estimate)
+	if s == nil {
+		return Lease{}, false
+	}
+	b.waiting++
+	return b.hold(s, now, estimate), true
+}
+
+// shortest returns the slot behind whose tasks one more may wait; nil: there is none.
+func (b *Balancer) shortest(now time.Time, estimate time.Duration) *slot {
 	for {
 		s, k := b.windows.best()
 		if s == nil || time.Duration(k.first)+estimate > b.options.Window {
-			return Lease{}, false
+			return nil
 		}
 		if b.since(now)-s.started < b.options.Window { // at the bound itself it would be recalled at once
-			b.waiting++
-			return b.hold(s, now, estimate), true
+			return s
 		}
 		b.windows.set(s.leaf, absent) // its task turned out long; it is back with the next
 	}
+}
+
+// defaultDepth is Options.Depth if that is 0.
+const defaultDepth = 64
+
+// deep reports whether s may hold no more, however short.
+func (b *Balancer) deep(s *slot) bool {
+	depth := b.options.Depth
+	if depth <= 0 {
+		depth = defaultDepth
+	}
+	return s.given-s.holds[0].number+1 >= uint64(depth)
 }
 
 // NextStall returns when Stalled has to be called next; false: not before a further
@@ -46,6 +70,23 @@ func (b *Balancer) Stalled(now time.Time) []Lease {
 	}
 }
 
+// Lagging returns the last lease of the slot in which most work waits, by estimate, if that
+// is at least worth. It is for when a slot is free that nobody else wants: the task is to be
+// recalled as one of Stalled.
+func (b *Balancer) Lagging(worth time.Duration) (Lease, bool) {
+	s, k := b.lags.best()
+	if s == nil || time.Duration(most-k.first) < worth {
+		return Lease{}, false
+	}
+	last := &s.holds[len(s.holds)-1]
+	last.recalled = true
+	b.placeSlot(s)
+	return s.lease(*last), true
+}
+
+// most is what the work that waits is counted down from: tournaments are won by the least.
+const most = math.MaxUint64 - 1
+
 // recall marks the leases that wait in s and returns those that were not marked.
 func (s *slot) recall() []Lease {
 	var waiting []Lease
@@ -61,20 +102,19 @@ func (s *slot) recall() []Lease {
 // placeSlot is called whenever something has changed that s gets, or must lose,
 // waiting leases by.
 func (b *Balancer) placeSlot(s *slot) {
-	if b.options.Window <= 0 {
-		return
-	}
-	window, stall := absent, absent
+	window, stall, lag := absent, absent, absent
 	if len(s.holds) > 0 && !s.recalling() {
-		if s.worker.takes() && s.content < b.options.Window {
+		if s.worker.takes() && !s.worker.single && s.content < b.options.Window && !b.deep(s) {
 			window = key{uint64(s.content), s.worker.order, uint64(s.index)}
 		}
 		if len(s.holds) > 1 {
 			stall = key{uint64(b.stallAt(s)), s.worker.order, uint64(s.index)}
+			lag = key{most - uint64(s.content-s.holds[0].estimate), s.worker.order, uint64(s.index)}
 		}
 	}
 	b.windows.set(s.leaf, window)
 	b.stalls.set(s.leaf, stall)
+	b.lags.set(s.leaf, lag)
 }
 
 // stallAt returns when the leases that wait in s have to be recalled: when the

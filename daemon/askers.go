@@ -13,6 +13,8 @@ type asker struct {
 	answer func(task.View, error)
 	// waits is what for; nil once it has been answered.
 	waits *admission
+	// outlet is where the answer goes; nil: nowhere that is known.
+	outlet task.Outlet
 	// client may go before; nil: that is not watched.
 	client *client
 }
@@ -23,7 +25,7 @@ func (q *asker) blocked() bool { return q.waits != nil && q.waits.stage == block
 // tell answers q.
 func (q *asker) tell(view task.View, err error, fx *effects.List) {
 	q.waits = nil
-	fx.Answer(func() { q.answer(view, err) })
+	fx.AnswerAt(q.outlet, func() { q.answer(view, err) })
 	if q.client != nil {
 		q.client.answered(fx)
 	}

@@ -41,23 +41,24 @@ func (e *Engine) journalFails() bool { return e.journal != nil && e.journal.Stat
 
 // cancel stops r.
 func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
-	a, s := e.arriving[r], e.slots[r]
+	a, pl := e.arriving[r], e.places[r]
 	switch {
 	case r.Phase().Over() || r.Stopping:
 	case a != nil:
 		e.cancelArriving(a, fx)
-	case s == nil:
+	case pl == nil:
 		r.Stopping = true
 		e.finish(r, cancelled(), fx)
-	case !s.Sent():
+	case !pl.Sent():
 		r.Stopping = true
 		e.takeBack(r)
 		e.finish(r, cancelled(), fx)
-		s.GiveUp(fx)
+		pl.GiveUp(fx)
 	default:
 		r.Stopping = true
-		s.Stop(plugins.StopCancelled, fx)
-		e.noteStopping(r)
+		if !pl.Stop(plugins.StopCancelled, fx) {
+			e.noteStopping(r)
+		}
 	}
 }
 

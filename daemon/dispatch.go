@@ -51,7 +51,7 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 		if it == nil {
 			break
 		}
-		e.give(it.Value, p.TakeAlone(), fx)
+		e.give(it.Value, p.TakeAlone(it.Value), fx)
 	}
 	p.Isolate(fx)
 }
@@ -68,12 +68,12 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(calle
 		if e.setAside(r) {
 			continue
 		}
-		s := p.Acquire(free, r.Task)
-		if s == nil { // without windows, where there is room there is a slot
+		pl := p.Acquire(free, r)
+		if pl == nil { // without windows, where there is room there is a slot
 			e.queue.Return(now, r.Item, waiting.Index())
 			break
 		}
-		e.give(r, s, fx)
+		e.give(r, pl, fx)
 	}
 	e.timers.kickIf(e.queue.Changed())
 }

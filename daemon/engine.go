@@ -117,8 +117,8 @@ type Engine struct {
 	mu    sync.Mutex
 	queue *queue.Queue[*ledger.Record]
 	store *ledger.Store
-	// slots maps each task that is in a slot to that slot.
-	slots   map[*ledger.Record]*fleet.Slot
+	// places maps each task that is in a slot to its place there.
+	places  map[*ledger.Record]*fleet.Place
 	pledges pledges
 	// turns has those tasks run one at a time that were lost with several daemons.
 	turns ledger.Turns
@@ -156,7 +156,7 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{options: o, log: o.Log, started: time.Now(), booted: machineUptime(), timers: newTimers(), stopped: make(chan struct{}),
 		serve:    func(string) error { return nil },
-		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, slots: map[*ledger.Record]*fleet.Slot{},
+		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, places: map[*ledger.Record]*fleet.Place{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
 		watches: watches{own: map[uint32]int64{}}}
 	e.config.Store(o.Config)

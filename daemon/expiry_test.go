@@ -111,6 +111,7 @@ func TestAResultThatIsNotKeptReachesWhoWaits(t *testing.T) {
 // last keeps the Result of a task that it watches.
 type last struct{ result *task.Result }
 
-func (*last) Verbose() bool { return false }
+func (*last) Verbose() bool       { return false }
+func (*last) Outlet() task.Outlet { return nil }
 
 func (w *last) TaskEvent(ev *task.Event) { w.result = ev.Result }

@@ -13,13 +13,13 @@ import (
 // it holds what it held: its slot, its concurrency key, its schedule's next run, its turn.
 
 // stillRuns reports whether a worker has r, whether it has ended or not.
-func (e *Engine) stillRuns(r *ledger.Record) bool { return e.slots[r] != nil }
+func (e *Engine) stillRuns(r *ledger.Record) bool { return e.places[r] != nil }
 
 // takeBack takes r from the slot that had it. It reports whether it had been sent.
 func (e *Engine) takeBack(r *ledger.Record) (sent bool) {
-	if s := e.slots[r]; s != nil {
-		s.Disarm()
-		delete(e.slots, r)
+	if pl := e.places[r]; pl != nil {
+		pl.Disarm()
+		delete(e.places, r)
 	}
 	return !e.dropPledge(r)
 }

@@ -26,9 +26,10 @@ func recordOf(h fleet.Hold) *ledger.Record { return h.(*ledger.Record) }
 func (e owner) Do(f func(fx *effects.List)) { e.do(f) }
 
 // Started implements fleet.Owner.
-func (e owner) Started(h fleet.Hold, fx *effects.List) {
+func (e owner) Started(h fleet.Hold, ago time.Duration, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
-		r.Begin(e.moment())
+		now := e.moment()
+		r.Begin(queue.Now{Wall: now.Wall.Add(-ago), Uptime: now.Uptime - ago})
 		e.move(r, ledger.Running, fx)
 		e.notifyStatus(r, "", fx)
 	}

@@ -28,8 +28,7 @@ const noteWait = 50 * time.Millisecond
 // pledge is an attempt that has not been sent.
 type pledge struct {
 	record *ledger.Record
-	slot   *fleet.Slot // nil: it was given up
-	seq    uint64      // there
+	place  *fleet.Place // nil: it was given up
 	// noted: the journal has it.
 	noted    bool
 	patience *time.Timer
@@ -63,18 +62,17 @@ func (e *Engine) setAside(r *ledger.Record) bool {
 	return true
 }
 
-// give makes r the task of a slot. It is sent once its attempt has been noted.
-func (e *Engine) give(r *ledger.Record, s *fleet.Slot, fx *effects.List) {
-	where, seq := s.Give(r)
-	e.slots[r] = s
-	r.Worker = &where
+// give makes r the task of a place in a slot. It is sent once its attempt has been noted.
+func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
+	e.places[r] = pl
+	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
 	p := e.pledges.of[r]
 	if p == nil {
 		r.Attempts++
 		p = &pledge{record: r}
 	}
-	p.slot, p.seq = s, seq
+	p.place = pl
 	if p.noted || !e.kept(r) {
 		e.launch(p, fx)
 		return
@@ -124,7 +122,7 @@ func (e *Engine) noted(p *pledge, err error) {
 		r := p.record
 		switch {
 		case e.pledges.of[r] != p:
-		case p.slot != nil:
+		case p.place != nil:
 			e.launch(p, fx)
 		default:
 			e.queue.Return(e.moment(), r.Item, laneOf(r))
@@ -142,7 +140,7 @@ func (e *Engine) resumeLocked() {
 		return
 	}
 	for _, p := range e.pledges.of {
-		if p.slot == nil && !p.noted {
+		if p.place == nil && !p.noted {
 			return
 		}
 	}
@@ -160,7 +158,7 @@ func (e *Engine) resumeLocked() {
 // written.
 func (e *Engine) losePatience(p *pledge, failing bool, fx *effects.List) {
 	r := p.record
-	if e.pledges.of[r] != p || p.slot == nil {
+	if e.pledges.of[r] != p || p.place == nil {
 		return
 	}
 	e.pledges.late, e.pledges.failing = true, e.pledges.failing || failing
@@ -173,12 +171,12 @@ func (e *Engine) losePatience(p *pledge, failing bool, fx *effects.List) {
 		p.patience.Reset(noteWait)
 		return
 	}
-	s := p.slot
-	p.slot = nil
-	delete(e.slots, r)
+	pl := p.place
+	p.place = nil
+	delete(e.places, r)
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
-	s.GiveUp(fx)
+	pl.GiveUp(fx)
 }
 
 // launch sends an attempt to its slot.
@@ -187,8 +185,6 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 	e.forgetPledge(p)
 	r.Mark()
 	t := &plugins.Task{
-		Slot:        r.Worker.Slot,
-		Seq:         p.seq,
 		ID:          r.Task.ID.String(),
 		ScriptPath:  r.Task.ScriptPath,
 		Function:    r.Task.Function,
@@ -200,7 +196,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}
-	p.slot.Launch(t, fx)
+	p.place.Launch(t, fx)
 }
 
 func (e *Engine) forgetPledge(p *pledge) {
@@ -225,7 +221,7 @@ func (e *Engine) dropPledge(r *ledger.Record) bool {
 // sent. None gets a slot any more.
 func (e *Engine) withdraw() {
 	for r, p := range e.pledges.of {
-		if p.slot == nil {
+		if p.place == nil {
 			e.dropPledge(r)
 			e.noteLocked(r, journal.Whenever, queue.Now{})
 		}

@@ -36,6 +36,9 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 		return
 	}
 	a.watcher, a.submitter = w, a.ask(done)
+	if w != nil {
+		a.submitter.outlet = w.Outlet()
+	}
 	if e.submit(who, a) {
 		e.watchClient(ctx, []*asker{a.submitter})
 	}

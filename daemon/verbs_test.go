@@ -175,6 +175,7 @@ type listener struct {
 
 func (l *listener) TaskEvent(ev *task.Event) { l.kinds = append(l.kinds, string(ev.Kind)) }
 func (l *listener) Verbose() bool            { return l.verbose }
+func (*listener) Outlet() task.Outlet        { return nil }
 
 func TestTheSameTaskCanBeSubmittedAgain(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {

@@ -68,6 +68,9 @@ type waiter struct{ result chan *task.Result }
 // Verbose implements task.Watcher.
 func (*waiter) Verbose() bool { return false }
 
+// Outlet implements task.Watcher.
+func (*waiter) Outlet() task.Outlet { return nil }
+
 // TaskEvent implements task.Watcher.
 func (w *waiter) TaskEvent(ev *task.Event) {
 	if ev.Kind == task.EventResult {

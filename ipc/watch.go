@@ -117,6 +117,9 @@ func (w *watch) answered(write func()) {
 // Verbose implements task.Watcher.
 func (w *watch) Verbose() bool { return w.verbose.Load() }
 
+// Outlet implements task.Watcher.
+func (w *watch) Outlet() task.Outlet { return w.stream.out }
+
 // TaskEvent implements task.Watcher; it queues and does not block.
 func (w *watch) TaskEvent(ev *task.Event) {
 	w.mu.Lock()

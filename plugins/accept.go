@@ -49,9 +49,8 @@ func (w *worker) bind(conn *net.UnixConn) error {
 	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return err
 	}
-	var hello proto.Hello
-	// Byte by byte, so as not to read into the Task that follows.
-	if err := newFrameReader(oneByteReader{conn}, 0).next(&hello); err != nil {
+	hello, table, err := readHello(conn)
+	if err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
 	if w.loop != nil && int(hello.Slot) == w.loop.first && !w.loop.bound {
@@ -62,21 +61,63 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		go w.loop.serve(conn)
 		return nil
 	}
-	if int(hello.Slot) >= len(w.slots) || w.slots[hello.Slot].bound {
+	if int(hello.Slot) >= len(w.slots) || w.slots[hello.Slot].isOpen() {
 		return fmt.Errorf("%w: slot %d is not one of %d, or has a connection already", ErrFrame, hello.Slot, len(w.slots))
 	}
 	fd, err := blockingDuplicate(conn)
 	if err != nil {
 		return fmt.Errorf("slot descriptor: %w", err)
 	}
-	w.slots[hello.Slot].bound = true
 	s := w.slots[hello.Slot]
+	s.open(table)
 	if host, ok := w.executor.(ThreadHost); ok {
 		go host.OnSlotThread(s.index, func() { s.run(fd) })
 	} else {
 		go OnThread(func() { s.run(fd) })
 	}
 	return nil
+}
+
+// readHello reads a Hello, and the claim table that has come with it: nil, if none has.
+func readHello(conn *net.UnixConn) (hello *proto.Hello, table *claims, err error) {
+	bytes := &helloReader{conn: conn}
+	defer bytes.close()
+	hello = new(proto.Hello)
+	if err := newFrameReader(bytes, 0).next(hello); err != nil {
+		return nil, nil, err
+	}
+	if len(bytes.passed) > 0 {
+		table, err = openSharedClaims(bytes.passed[0])
+	}
+	return hello, table, err
+}
+
+// helloReader reads byte by byte, so as not to read into the Task that follows, and keeps
+// the descriptors that come with the bytes.
+type helloReader struct {
+	conn   *net.UnixConn
+	passed []int
+}
+
+// Read implements io.Reader.
+func (r *helloReader) Read(p []byte) (int, error) {
+	rights := make([]byte, unix.CmsgSpace(4))
+	n, size, _, _, err := r.conn.ReadMsgUnix(p[:1], rights)
+	messages, _ := unix.ParseSocketControlMessage(rights[:size]) // what is none, is none
+	for i := range messages {
+		fds, _ := unix.ParseUnixRights(&messages[i])
+		r.passed = append(r.passed, fds...)
+	}
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (r *helloReader) close() {
+	for _, fd := range r.passed {
+		unix.Close(fd)
+	}
 }
 
 // OnThread calls serve on an OS thread of its own, which ends with it: interpreter
@@ -104,7 +145,3 @@ func blockingDuplicate(conn *net.UnixConn) (fd int, err error) {
 	}
 	return fd, err
 }
-
-type oneByteReader struct{ r io.Reader }
-
-func (o oneByteReader) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }

@@ -20,7 +20,10 @@ import (
 func Plugins() plugin.PluginSet { return plugin.PluginSet{PluginName: &glue{}} }
 
 // Client is the daemon's end of the control plane.
-type Client struct{ rpc proto.ExecutorClient }
+type Client struct {
+	rpc    proto.ExecutorClient
+	shares bool // as Describe has found: see Conn.Shares
+}
 
 // Describe returns the executor's description and the CPUs on which the kernel lets
 // it run. It fails when the executor speaks another version of the slot protocol.
@@ -37,14 +40,15 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 		d.CanCancel = d.CanCancel || capability == proto.Capability_CAPABILITY_CANCEL
 		d.HasEvents = d.HasEvents || capability == proto.Capability_CAPABILITY_EVENTS
 		d.HasLoop = d.HasLoop || capability == proto.Capability_CAPABILITY_LOOP
+		c.shares = c.shares || capability == proto.Capability_CAPABILITY_SHARED_CLAIMS
 	}
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
-// Configure makes the worker ready and opens its slots, each with the Handler that
-// handler returns for it. It returns the name of the runtime. An error caused by a
+// Configure makes the worker ready and opens its slots. handler returns the Handler of a
+// connection, which has count slots from first on. It returns the name of the runtime. An error caused by a
 // setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(slot int) Handler) (
+func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
@@ -66,12 +70,12 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 	if err != nil {
 		return "", nil, fmt.Errorf("configure: %w", err)
 	}
-	slots, err = openSlots(ctx, r.SlotSocket, cfg, handler)
+	slots, err = c.openSlots(ctx, r.SlotSocket, cfg, handler)
 	return task.Clip(r.Runtime, mostName), slots, err
 }
 
 // openSlots opens the connections of all slots; the loop's slots share one.
-func openSlots(ctx context.Context, path string, cfg Configuration, handler func(slot int) Handler) (slots []*Conn, err error) {
+func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, handler func(first, count int) Handler) (slots []*Conn, err error) {
 	defer func() {
 		if err != nil {
 			for _, open := range slots {
@@ -81,7 +85,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 		}
 	}()
 	for i := range cfg.Slots {
-		conn, err := openConn(ctx, path, i, false, &cfg, []Handler{handler(i)})
+		conn, err := openConn(ctx, path, i, 1, false, c.shares, &cfg, handler(i, 1))
 		if err != nil {
 			return slots, err
 		}
@@ -90,11 +94,7 @@ func openSlots(ctx context.Context, path string, cfg Configuration, handler func
 	if cfg.LoopSlots == 0 {
 		return slots, nil
 	}
-	handlers := make([]Handler, cfg.LoopSlots)
-	for i := range handlers {
-		handlers[i] = handler(cfg.Slots + i)
-	}
-	conn, err := openConn(ctx, path, cfg.Slots, true, &cfg, handlers)
+	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, false, &cfg, handler(cfg.Slots, cfg.LoopSlots))
 	if err != nil {
 		return slots, err
 	}

@@ -10,113 +10,148 @@ import (
 	"cpulb/internal/outbox"
 	"cpulb/internal/rawio"
 	"cpulb/plugins/proto"
+
+	"golang.org/x/sys/unix"
 )
-
-// Handler receives the events of one slot. The slot's reader goroutine makes the
-// calls, one at a time; they must not block, for that holds up the slot.
-type Handler interface {
-	Started(seq uint64)
-	// Ended hands over o. Its Data, and the value of Partial, belong to the callee and
-	// are JSON on one line.
-	Ended(seq uint64, o Outcome)
-	// Skipped: the task will not run here, because the worker drains, or because the
-	// task needs a thread and the slot is on a loop.
-	Skipped(seq uint64, needsThread bool)
-	Partial(seq, number uint64, value []byte)
-	Progress(seq uint64, fraction float64, message string)
-	Log(seq uint64, level, message string)
-	// Lost is the last call: the connection has ended.
-	Lost(err error)
-	// Room returns once there is room in memory for n bytes of what the slot has announced;
-	// it is the only call that may wait. nil: it is not counted.
-	Room(n int64) Room
-}
-
-// Room is what Handler.Room has taken, for one caller.
-type Room interface {
-	// Give gives n bytes of it back.
-	Give(n int64)
-}
-
-// Held is the room of an Outcome that is large. It is given back once Handler.Ended has
-// returned, unless that keeps it.
-type Held struct {
-	room Room
-	n    int64
-	kept bool
-}
-
-// Keep leaves it to the caller to give it back, with Give. It is for Handler.Ended.
-func (h *Held) Keep() *Held {
-	if h != nil {
-		h.kept = true
-	}
-	return h
-}
-
-// Give gives it back, once.
-func (h *Held) Give() {
-	if h != nil {
-		h.room.Give(h.n)
-	}
-}
 
 // Conn is the daemon's end of one slot, or of all the slots of a worker's loop.
 type Conn struct {
-	loop     bool  // Tasks and Events name their slot
-	output   int64 // how much of what a task prints is kept, stdout and stderr each
-	first    int
-	handlers []Handler // by slot, from first on
-	from     Handler   // of whose slot something is being read
-	conn     *rawio.Conn
-	out      *outbox.Outbox
+	loop         bool  // Tasks and Events name their slot
+	output       int64 // how much of what a task prints is kept, stdout and stderr each
+	first, count int   // its slots
+	handler      Handler
+	conn         *rawio.Conn
+	out          *outbox.Outbox
+	claims       *sharedClaims // nil: the worker decides alone, and is asked by RPC
+	// The reader's alone: the slot of which something is being read, and what has been read
+	// and not been handed over.
+	from   int
+	events []Event
 }
 
-// openConn connects to a slot and starts reading it.
-func openConn(ctx context.Context, path string, slot int, loop bool, cfg *Configuration, handlers []Handler) (*Conn, error) {
+// mostEvents bounds what is handed over at a time.
+const mostEvents = 256
+
+// openConn connects to a slot, or to count slots of a loop, and starts reading. With shares
+// the worker is passed a claim table.
+func openConn(ctx context.Context, path string, slot, count int, loop, shares bool, cfg *Configuration, handler Handler) (*Conn, error) {
 	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	conn, err := rawio.New(dialled.(*net.UnixConn))
+	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, count: count, handler: handler}
+	if err = c.hello(dialled.(*net.UnixConn), shares); err == nil {
+		c.conn, err = rawio.New(dialled.(*net.UnixConn))
+	}
 	if err != nil {
 		dialled.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, handlers: handlers, conn: conn, out: outbox.New(conn, 0)}
-	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(slot)})
-	if err == nil {
-		err = c.out.Write(hello)
-	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("slot %d: %w", slot, err)
-	}
-	go c.read(c.reader(conn, uint64(cfg.ResultBytes)))
+	c.out = outbox.New(c.conn, 0)
+	go c.serve(c.reader(c.conn, uint64(cfg.ResultBytes)))
 	return c, nil
+}
+
+// hello says which slot the connection is for.
+func (c *Conn) hello(conn *net.UnixConn, shares bool) (err error) {
+	hello, err := appendFrame(nil, &proto.Hello{Slot: uint32(c.first)})
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if shares {
+		fd := -1
+		if c.claims, fd, err = newSharedClaims(); err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		rights = unix.UnixRights(fd)
+	}
+	_, _, err = conn.WriteMsgUnix(hello, rights, nil) // a few bytes, which an empty socket takes
+	return err
 }
 
 // reader reads what the slots send, what is large of it once there is room.
 func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
-	f := newFrameReader(r, maxPayload)
-	f.reserve = func(n int64) Room { return c.from.Room(n) }
+	f := newFrameReader(punctual{r, c}, maxPayload)
+	f.reserve = func(n int64) Room {
+		c.handOver()
+		return c.handler.Room(c.from, n)
+	}
 	return f
 }
 
-// Send queues t, whose Seq follows that of the Slot's last Task, and returns without
-// waiting. Params of 64 KiB and more are handed over, not copied. An error means that
-// the connection has failed; Handler.Lost follows or has been called.
-func (c *Conn) Send(t *Task) error {
-	var room [512]byte
-	m := taskHeader(t)
-	if c.loop {
-		m.Slot = uint32(t.Slot)
+// punctual hands over what has come before the reader waits for more.
+type punctual struct {
+	io.Reader
+	conn *Conn
+}
+
+// Read implements io.Reader.
+func (p punctual) Read(to []byte) (int, error) {
+	p.conn.handOver()
+	return p.Reader.Read(to)
+}
+
+// handOver hands over what has been read. What is large of it and was not kept makes room.
+func (c *Conn) handOver() {
+	if len(c.events) == 0 {
+		return
 	}
-	header, err := appendFrame(room[:0], m)
-	if err != nil {
-		return err
+	c.handler.Events(c.events)
+	for i := range c.events {
+		if held := c.events[i].Outcome.Held; held != nil && !held.kept {
+			held.Give()
+		}
 	}
-	return c.out.Write(header, t.Params)
+	clear(c.events)
+	c.events = c.events[:0]
+}
+
+// Send queues tasks, whose Seqs follow each other and that of the Slot's last Task, and
+// returns without waiting; they leave in one write. Params of 64 KiB and more are handed
+// over, not copied. An error means that the connection has failed; Handler.Lost follows or
+// has been called.
+func (c *Conn) Send(tasks ...*Task) error {
+	var room [1024]byte
+	headers := room[:0]
+	bufs := make([][]byte, 0, 2*len(tasks))
+	for _, t := range tasks {
+		m := taskHeader(t)
+		if c.loop {
+			m.Slot = uint32(t.Slot)
+		}
+		begin := len(headers)
+		var err error
+		if headers, err = appendFrame(headers, m); err != nil {
+			return err
+		}
+		// If headers moves later, what has been cut off it stays where it was.
+		bufs = append(bufs, headers[begin:len(headers):len(headers)], t.Params)
+	}
+	return c.out.Write(bufs...)
+}
+
+// Shares reports whether the worker claims tasks in memory that it shares with us. Recall
+// and Fate answer then, without asking it; else Client.Recall asks it.
+func (c *Conn) Shares() bool { return c.claims != nil }
+
+// Recall takes a task back unless the slot's thread has claimed it. It is for a Conn that
+// Shares. Whatever the worker does, there is an answer at once.
+func (c *Conn) Recall(slot int, seq uint64) Claim {
+	if c.claims == nil {
+		return Claimed
+	}
+	return c.claims.recall(seq)
+}
+
+// Fate says what has become of a task that was sent; also when the worker has ended. It
+// is for a Conn that Shares, and as true as the worker is.
+func (c *Conn) Fate(slot int, seq uint64) Fate {
+	if c.claims == nil {
+		return FateOpen
+	}
+	return c.claims.fate(seq)
 }
 
 // CloseRead ends the reading after the data that has arrived. Without it a process
@@ -126,21 +161,28 @@ func (c *Conn) CloseRead() { _ = c.conn.CloseRead() } // an error: the connectio
 // Close ends the connection.
 func (c *Conn) Close() { c.conn.Close() }
 
-func (c *Conn) read(f *frameReader) {
-	var err error
+// serve reads until the connection ends.
+func (c *Conn) serve(f *frameReader) {
+	err := c.read(f)
+	c.conn.Close()
+	c.handler.Lost(err)
+}
+
+func (c *Conn) read(f *frameReader) (err error) {
 	for err == nil {
 		err = c.event(f)
+		if f.room != nil || len(c.events) >= mostEvents {
+			c.handOver()
+		}
 		f.give()
 	}
-	c.conn.Close()
-	for _, h := range c.handlers {
-		h.Lost(err)
-	}
+	c.handOver()
+	return err
 }
 
 func (c *Conn) event(f *frameReader) error {
 	var ev proto.Event
-	c.from = c.handlers[0] // the header says which it is
+	c.from = c.first // the header says which it is
 	if err := f.next(&ev); err != nil {
 		return err
 	}
@@ -148,42 +190,39 @@ func (c *Conn) event(f *frameReader) error {
 		limitTexts(&ev, c.output)
 		f.give()
 	}
-	index := int(ev.Slot) - c.first
-	if !c.loop {
-		index = 0 // its events need not name it
+	if c.loop { // else its events need not name it
+		if ev.Slot < uint32(c.first) || ev.Slot >= uint32(c.first+c.count) {
+			return fmt.Errorf("%w: an event of slot %d", ErrFrame, ev.Slot)
+		}
+		c.from = int(ev.Slot)
 	}
-	if index < 0 || index >= len(c.handlers) {
-		return fmt.Errorf("%w: an event of slot %d", ErrFrame, ev.Slot)
-	}
-	h := c.handlers[index]
-	c.from = h
 	payload, err := f.payload(ev.PayloadLength)
 	if err != nil {
 		return err
 	}
+	x := Event{Slot: c.from, Seq: ev.Seq}
 	switch k := ev.Kind.(type) {
 	case *proto.Event_Started:
-		h.Started(ev.Seq)
+		x.Kind = EventStarted
 	case *proto.Event_Result:
-		o := outcome(k.Result, payload)
-		limitOutput(&o, c.output)
-		o.Held = f.handOver(int64(len(o.Data)))
-		h.Ended(ev.Seq, o)
-		if o.Held != nil && !o.Held.kept {
-			o.Held.Give()
-		}
+		x.Kind, x.Outcome = EventEnded, outcome(k.Result, payload)
+		limitOutput(&x.Outcome, c.output)
+		x.Outcome.Held = f.handOver(int64(len(x.Outcome.Data)))
 	case *proto.Event_Skipped:
-		h.Skipped(ev.Seq, k.Skipped.GetNeedsThread())
+		x.Kind, x.NeedsThread = EventSkipped, k.Skipped.GetNeedsThread()
 	case *proto.Event_Partial:
 		value, ok := oneLine(payload)
 		if !ok || value == nil {
 			value = []byte("null")
 		}
-		h.Partial(ev.Seq, k.Partial.Number, value)
+		x.Kind, x.Number, x.Value = EventPartial, k.Partial.Number, value
 	case *proto.Event_Progress:
-		h.Progress(ev.Seq, fractionOf(k.Progress.Fraction), task.Clip(k.Progress.Message, mostMessage))
+		x.Kind, x.Fraction, x.Message = EventProgress, fractionOf(k.Progress.Fraction), task.Clip(k.Progress.Message, mostMessage)
 	case *proto.Event_Log:
-		h.Log(ev.Seq, task.Clip(k.Log.Level, mostCode), task.Clip(k.Log.Message, mostMessage))
+		x.Kind, x.Level, x.Message = EventLog, task.Clip(k.Log.Level, mostCode), task.Clip(k.Log.Message, mostMessage)
+	default:
+		return nil // an event of an unknown kind comes from a newer executor
 	}
-	return nil // an event of an unknown kind comes from a newer executor
+	c.events = append(c.events, x)
+	return nil
 }

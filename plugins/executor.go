@@ -220,6 +220,21 @@ const (
 	Recalled
 )
 
+// Fate is what has become of a task that was sent to a slot.
+type Fate int
+
+// The fates of a task.
+const (
+	// FateOpen: nobody has decided; it waits in the slot.
+	FateOpen Fate = iota
+	// FateClaimed: the slot's thread has it, and may have begun with it.
+	FateClaimed
+	// FateRecalled: it was taken back, and will not run.
+	FateRecalled
+	// FateDone: it has run; its Result is on the way, unless the worker dies.
+	FateDone
+)
+
 // Stats is what a worker reports of itself.
 type Stats struct {
 	SlotsBusy int

@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -21,19 +22,21 @@ func (r *reader) note(format string, args ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
-func (r *reader) Room(n int64) Room                { r.note("takes %d", n); return r }
-func (r *reader) Give(n int64)                     { r.note("gives %d", n) }
-func (r *reader) Started(uint64)                   {}
-func (r *reader) Skipped(uint64, bool)             {}
-func (r *reader) Partial(_, _ uint64, _ []byte)    { r.note("partial") }
-func (r *reader) Progress(uint64, float64, string) {}
-func (r *reader) Log(uint64, string, string)       {}
-func (r *reader) Lost(error)                       { r.note("lost") }
+func (r *reader) Room(_ int, n int64) Room { r.note("takes %d", n); return r }
+func (r *reader) Give(n int64)             { r.note("gives %d", n) }
+func (r *reader) Lost(error)               { r.note("lost") }
 
-func (r *reader) Ended(_ uint64, o Outcome) {
-	r.note("ended")
-	if r.keeps {
-		r.kept = o.Held.Keep()
+func (r *reader) Events(events []Event) {
+	for i := range events {
+		switch ev := &events[i]; ev.Kind {
+		case EventEnded:
+			r.note("ended")
+			if r.keeps {
+				r.kept = ev.Outcome.Held.Keep()
+			}
+		case EventPartial:
+			r.note("partial")
+		}
 	}
 }
 
@@ -45,12 +48,10 @@ func (r *reader) reads(t *testing.T, ev *proto.Event, payload string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Conn{output: 1000, handlers: []Handler{r}}
-	f := c.reader(bytes.NewReader(append(wire, payload...)), 1<<20)
-	if err := c.event(f); err != nil {
+	c := &Conn{output: 1000, handler: r, count: 1}
+	if err := c.read(c.reader(bytes.NewReader(append(wire, payload...)), 1<<20)); err != io.EOF {
 		t.Fatal(err)
 	}
-	f.give()
 }
 
 func TestWhatIsLargeIsReadOnceThereIsRoomAndHeldUntilItIsKept(t *testing.T) {

@@ -88,7 +88,8 @@ const maxParams = 1 << 32
 func (w *worker) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeResponse, error) {
 	d := w.executor.Describe()
 	cpus, _ := procfs.Threads(procfs.Self)
-	r := &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol}
+	r := &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol,
+		Capabilities: []proto.Capability{proto.Capability_CAPABILITY_SHARED_CLAIMS}}
 	if d.CanCancel {
 		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_CANCEL)
 	}
@@ -138,7 +139,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	spareProcessors(int(r.Slots))
 	w.resultBytes = int64(limits.GetResultBytes())
 	for i := range r.Slots {
-		w.slots = append(w.slots, &slotServer{worker: w, index: int(i)})
+		w.slots = append(w.slots, &slotServer{worker: w, index: int(i), opened: make(chan struct{})})
 	}
 	path := filepath.Join(r.RuntimeDir, "slots.sock")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -162,13 +163,19 @@ type stoppable interface {
 	recall(seq uint64) Claim
 }
 
-// task returns the slot if seq can be one of its tasks.
-func (w *worker) task(index uint32, seq uint64) (stoppable, error) {
+// task returns the slot if seq can be one of its tasks. It waits for the slot's connection,
+// on its way: who has won a task stands in a table that comes with that.
+func (w *worker) task(ctx context.Context, index uint32, seq uint64) (stoppable, error) {
 	if seq == 0 {
 		return nil, status.Error(codes.InvalidArgument, "seq: the first is 1")
 	}
 	if int(index) < len(w.slots) {
-		return w.slots[index], nil
+		select {
+		case <-w.slots[index].opened:
+			return w.slots[index], nil
+		case <-ctx.Done():
+			return nil, status.Errorf(codes.DeadlineExceeded, "slot %d has no connection", index)
+		}
 	}
 	all := len(w.slots)
 	if w.loop != nil {
@@ -181,8 +188,8 @@ func (w *worker) task(index uint32, seq uint64) (stoppable, error) {
 }
 
 // Cancel implements proto.ExecutorServer.
-func (w *worker) Cancel(_ context.Context, r *proto.CancelRequest) (*proto.CancelResponse, error) {
-	s, err := w.task(r.Slot, r.Seq)
+func (w *worker) Cancel(ctx context.Context, r *proto.CancelRequest) (*proto.CancelResponse, error) {
+	s, err := w.task(ctx, r.Slot, r.Seq)
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +201,8 @@ func (w *worker) Cancel(_ context.Context, r *proto.CancelRequest) (*proto.Cance
 }
 
 // Recall implements proto.ExecutorServer.
-func (w *worker) Recall(_ context.Context, r *proto.RecallRequest) (*proto.RecallResponse, error) {
-	s, err := w.task(r.Slot, r.Seq)
+func (w *worker) Recall(ctx context.Context, r *proto.RecallRequest) (*proto.RecallResponse, error) {
+	s, err := w.task(ctx, r.Slot, r.Seq)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,8 @@ const joined = 64 << 10
 type slotServer struct {
 	worker *worker
 	index  int
-	bound  bool // only accept's goroutine uses it
-	claims claims
+	opened chan struct{} // closed when there is a connection, and with it claims
+	claims *claims
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
 	out  sync.Mutex // guards writing fd, and what follows
@@ -33,6 +33,26 @@ type slotServer struct {
 	held []byte // frames that wait to leave with the next write
 	// answered counts the Results in held; their tasks leave the gate with them.
 	answered int
+}
+
+// open notes that there is a connection. Tasks are claimed in table, or, where the daemon
+// shares none (nil), in one of the slot's own.
+func (s *slotServer) open(table *claims) {
+	if table == nil {
+		table = new(claims)
+	}
+	s.claims = table
+	close(s.opened)
+}
+
+// isOpen reports whether there has been a connection.
+func (s *slotServer) isOpen() bool {
+	select {
+	case <-s.opened:
+		return true
+	default:
+		return false
+	}
 }
 
 // run serves the slot until its connection ends, on the slot's own OS thread. fd is
@@ -103,6 +123,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		return err
 	}
 	o := s.runTask(slot, newTask(&m, params))
+	s.claims.done(m.Seq)
 	return s.answer(m.Seq, &o, frames.r.Buffered() > 0)
 }
 

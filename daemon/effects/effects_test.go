@@ -26,10 +26,19 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-func (d *diary) Send(t *plugins.Task)        { d.note("frame %d", t.Seq) }
 func (d *diary) TaskEvent(ev *task.Event)    { d.note("event %s", ev.Kind) }
 func (d *diary) Verbose() bool               { return true }
+func (d *diary) Outlet() task.Outlet         { return d }
+func (d *diary) Cork()                       { d.note("cork") }
+func (d *diary) Uncork()                     { d.note("uncork") }
 func (d *diary) Write(p []byte) (int, error) { d.note("log %s", text(p)); return len(p), nil }
+
+func (d *diary) Send(tasks ...*plugins.Task) {
+	for _, t := range tasks {
+		d.note("frame %d", t.Seq)
+	}
+	d.note("%d sent", len(tasks))
+}
 
 func text(p []byte) string {
 	_, text, _ := strings.Cut(strings.TrimSpace(string(p)), "] ")
@@ -53,8 +62,49 @@ func TestEffectsComeKindByKindAndInOrder(t *testing.T) {
 	}
 	fx.Run(log)
 	<-started
-	want := []string{"frame 1", "frame 2", "event log", "answer", "log one: n=1"}
+	want := []string{"frame 1", "frame 2", "2 sent", "cork", "event log", "answer", "uncork", "log one: n=1"}
 	if !slices.Equal(d.lines, want) {
+		t.Errorf("done: %q, want %q", d.lines, want)
+	}
+}
+
+func TestFramesOfASlotLeaveTogetherAndInOrder(t *testing.T) {
+	one, two := &diary{}, &diary{}
+	var fx effects.List
+	for i, d := range []*diary{one, two, one, two, one} {
+		fx.Frame(d, &plugins.Task{Seq: uint64(i)})
+	}
+	fx.Run(nil)
+	if want := []string{"frame 0", "frame 2", "frame 4", "3 sent"}; !slices.Equal(one.lines, want) {
+		t.Errorf("the first: %q, want %q", one.lines, want)
+	}
+	if want := []string{"frame 1", "frame 3", "2 sent"}; !slices.Equal(two.lines, want) {
+		t.Errorf("the second: %q, want %q", two.lines, want)
+	}
+}
+
+func TestEachOutletIsCorkedOnceWhileItsEventsAndAnswersCome(t *testing.T) {
+	one, two := &diary{}, &diary{}
+	var fx effects.List
+	fx.Event(one, &task.Event{Kind: task.EventState})
+	fx.Event(one, &task.Event{Kind: task.EventResult})
+	fx.AnswerAt(two, func() { two.note("answer") })
+	fx.AnswerAt(one, func() { one.note("answer") })
+	fx.Run(nil)
+	if want := []string{"cork", "event state", "event result", "answer", "uncork"}; !slices.Equal(one.lines, want) {
+		t.Errorf("the first: %q, want %q", one.lines, want)
+	}
+	if want := []string{"cork", "answer", "uncork"}; !slices.Equal(two.lines, want) {
+		t.Errorf("the second: %q, want %q", two.lines, want)
+	}
+}
+
+func TestALoneEventIsNotCorked(t *testing.T) {
+	d := &diary{}
+	var fx effects.List
+	fx.Event(d, &task.Event{Kind: task.EventResult})
+	fx.Run(nil)
+	if want := []string{"event result"}; !slices.Equal(d.lines, want) {
 		t.Errorf("done: %q, want %q", d.lines, want)
 	}
 }

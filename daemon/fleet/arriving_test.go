@@ -17,9 +17,9 @@ func TestNoTaskIsOverdueWhileTheDaemonHasNoRoomForWhatItsWorkerSends(t *testing.
 		p := f.Ready("p-0")
 		task1, task2 := f.Submit(fleettest.Stubborn, daemontest.Within(time.Second)), f.Submit(fleettest.Blocks)
 		f.Are(task.Running, task1, task2)
-		all := p.Handler(0).Room(c.Limits.Incoming())
+		all := p.Handler(0).Room(0, c.Limits.Incoming())
 		var more plugins.Room
-		go func() { more = p.Handler(1).Room(1) }()
+		go func() { more = p.Handler(1).Room(1, 1) }()
 		f.Pass(time.Hour)
 		if f.Are(task.Running, task1, task2); more != nil || f.States("p-0") != "ready" {
 			t.Fatalf("%s: it got room: %v", f.States("p-0"), more != nil)
@@ -39,9 +39,9 @@ func TestWhatHasComeIsReadAtTheEndWhetherThereIsRoomOrNot(t *testing.T) {
 	read := false
 	daemontest.On(t, c, func(f *daemontest.Farm) {
 		p := f.Ready("p-0")
-		p.Handler(0).Room(c.Limits.Incoming())
+		p.Handler(0).Room(0, c.Limits.Incoming())
 		go func() {
-			p.Handler(0).Room(1)
+			p.Handler(0).Room(0, 1)
 			read = true
 		}()
 		synctest.Wait()

@@ -65,20 +65,12 @@ func (s *Seat) left(w *Worker) (wait time.Duration) {
 
 // takeBack takes those tasks from a leaving worker that it has not begun.
 func (w *Worker) takeBack(fx *effects.List) {
-	f, freed := w.pool.fleet, false
+	freed := false
 	for _, s := range w.slots {
-		switch {
-		case s.hold == nil, s.overdue != 0, s.hold.Runs():
-		case s.sent:
-			seq, grace := s.seq, f.Limits.CancelGrace
-			fx.Process(func() { handler{s}.recall(seq, grace) })
-		default:
-			f.Owner.Returned(s.clear(), Recalled, fx)
-			freed = true
-		}
+		freed = s.recallWaiting(fx) || freed
 	}
 	if freed {
-		f.Owner.Room(w.pool, fx) // another worker may have a free slot
+		w.pool.fleet.Owner.Room(w.pool, fx) // another worker may have a free slot
 	}
 }
 
@@ -119,11 +111,10 @@ func (w *Worker) outOfPatience(fx *effects.List) {
 // twice, by Fleet.Elapsed.
 func (w *Worker) lastDeadline() (last time.Duration) {
 	for _, s := range w.slots {
-		if s.hold == nil || !s.hold.Runs() {
-			continue
-		}
-		if t := s.hold.Info(); t.Extras().OnWorkerLost == task.Fail && t.Timeout > 0 {
-			last = max(last, task.Sum(s.began, task.Sum(time.Duration(t.Timeout), w.pool.fleet.Limits.CancelGrace)))
+		for _, pl := range s.places {
+			if t := pl.hold.Info(); pl.hold.Runs() && t.Extras().OnWorkerLost == task.Fail && t.Timeout > 0 {
+				last = max(last, task.Sum(pl.began, task.Sum(time.Duration(t.Timeout), w.pool.fleet.Limits.CancelGrace)))
+			}
 		}
 	}
 	return last

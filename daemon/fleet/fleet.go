@@ -75,7 +75,8 @@ type Owner interface {
 	// Do calls f under the lock, and does what f leaves to be done after it.
 	Do(f func(fx *effects.List))
 
-	Started(h Hold, fx *effects.List)
+	// Started is of a task that has begun, so long ago.
+	Started(h Hold, ago time.Duration, fx *effects.List)
 	// Event is of a task that runs; ev lacks its ID and Cursor, which are the owner's.
 	Event(h Hold, ev *task.Event, fx *effects.List)
 	Ended(h Hold, o plugins.Outcome, fx *effects.List)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"cpulb/balancer"
 	"cpulb/daemon/effects"
 )
 
@@ -45,12 +46,12 @@ func (p *Pool) RoomAlone() (room, forAll bool) {
 // HasNoneAlone reports whether no suspect of a caller is in a worker for suspects.
 func (p *Pool) HasNoneAlone(caller uint32) bool { return p.isolation.held.of[caller] == 0 }
 
-// TakeAlone returns a slot for a suspect, in a worker that has no other.
-func (p *Pool) TakeAlone() *Slot {
+// TakeAlone gives a suspect a place, in a worker that has no other.
+func (p *Pool) TakeAlone(h Hold) *Place {
 	last := len(p.isolation.idle) - 1
 	w := p.isolation.idle[last]
 	p.isolation.idle = p.isolation.idle[:last]
-	return w.slots[0]
+	return w.slots[0].takes(h, balancer.Lease{})
 }
 
 // Isolate sees to it that there are as many workers for suspects as are needed.

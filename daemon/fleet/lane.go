@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"cpulb/balancer"
-	"cpulb/daemon/task"
 )
 
 // Lane pairs one class of slots (threads, or places on loops) of the pool's seats, or of
@@ -54,17 +53,21 @@ func (n *Lane) Index() int { return n.index }
 // Room reports whether a slot is free.
 func (n *Lane) Room() bool { return n.balancer.Room() }
 
-// Acquire leases a free slot of a class for t. There is one whenever the class has Room.
-func (p *Pool) Acquire(n *Lane, t *task.Task) *Slot {
-	lease, ok := n.balancer.Acquire(p.fleet.now(), p.estimates.Estimate(p.entryOf(t)))
+// Acquire gives a task a place in a class; nil: there is none for it.
+func (p *Pool) Acquire(n *Lane, h Hold) *Place {
+	lease, ok := n.balancer.Acquire(p.fleet.now(), p.Expected(h.Info()))
 	if !ok {
 		return nil
 	}
-	w, i := n.entries[lease.Worker], lease.Slot
+	return n.slot(lease).takes(h, lease)
+}
+
+// slot returns the one that a lease is of.
+func (n *Lane) slot(l balancer.Lease) *Slot {
+	w, i := n.entries[l.Worker], l.Slot
 	if n.loop {
 		i += w.spec.Slots
 	}
-	w.slots[i].lease, w.slots[i].lane = lease, n
 	return w.slots[i]
 }
 
@@ -76,6 +79,13 @@ func (n *Lane) open(w *Worker) *balancer.Worker {
 	}
 	if count == 0 {
 		return nil
+	}
+	first := 0
+	if n.loop {
+		first = w.spec.Slots
+	}
+	for _, s := range w.slots[first : first+count] {
+		s.lane = n
 	}
 	entry := n.balancer.Add(count)
 	n.entries[entry] = w

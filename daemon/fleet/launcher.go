@@ -12,8 +12,8 @@ import (
 // fleettest.Launcher is one for tests.
 type Launcher interface {
 	// Start returns once the process's slots are open. handler is called once for each
-	// slot. An error leaves nothing behind.
-	Start(ctx context.Context, spec supervisor.Spec, handler func(slot int) plugins.Handler) (Process, error)
+	// connection, which has count slots from first on. An error leaves nothing behind.
+	Start(ctx context.Context, spec supervisor.Spec, handler func(first, count int) plugins.Handler) (Process, error)
 	// Close lets no further process start.
 	Close()
 }
@@ -21,7 +21,13 @@ type Launcher interface {
 // Conn takes the tasks of one slot.
 type Conn interface {
 	// Send does not wait. An error means that the slot is lost.
-	Send(t *plugins.Task) error
+	Send(tasks ...*plugins.Task) error
+	// Shares reports whether the worker shares its claims; only then the others may be
+	// called, which answer at once. Recall takes a task back unless it has been claimed. Fate
+	// tells what the worker has done with it, also once it has ended.
+	Shares() bool
+	Recall(slot int, seq uint64) plugins.Claim
+	Fate(slot int, seq uint64) plugins.Fate
 }
 
 // Process is a worker's process, whose slots are open.
@@ -60,7 +66,7 @@ func Supervised(l *supervisor.Launcher) Launcher { return supervised{l} }
 type supervised struct{ *supervisor.Launcher }
 
 // Start implements Launcher.
-func (l supervised) Start(ctx context.Context, spec supervisor.Spec, handler func(slot int) plugins.Handler) (Process, error) {
+func (l supervised) Start(ctx context.Context, spec supervisor.Spec, handler func(first, count int) plugins.Handler) (Process, error) {
 	p, err := l.Launcher.Start(ctx, spec, handler)
 	if err != nil {
 		return nil, err // not a nil process in an interface

@@ -190,6 +190,9 @@ func (p *Pool) refused(t *task.Task) {
 	p.needThread[p.entryOf(t)] = struct{}{}
 }
 
+// Expected is how long a task is expected to take; 0: nothing is known of it.
+func (p *Pool) Expected(t *task.Task) time.Duration { return p.estimates.Estimate(p.entryOf(t)) }
+
 // Observe notes how long a task took in user code.
 func (p *Pool) observe(t *task.Task, took time.Duration) {
 	if took > 0 {

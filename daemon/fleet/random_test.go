@@ -42,7 +42,8 @@ func (l *life) TaskEvent(ev *task.Event) {
 }
 
 // Verbose implements task.Watcher.
-func (l *life) Verbose() bool { return false }
+func (l *life) Verbose() bool     { return false }
+func (*life) Outlet() task.Outlet { return nil }
 
 // Random calls, deaths, freezes, restarts and reloads: every accepted task ends once and
 // in a way that it can, no worker is left that nobody wants, and no slot is lost.

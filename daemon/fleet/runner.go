@@ -25,7 +25,7 @@ func (r runner) do(f func(fx *effects.List)) { r.pool.fleet.do(f) }
 // launch starts a process for the seat. Nobody gives it a task until it is seated.
 func (r runner) launch(ctx context.Context, spec supervisor.Spec, core int) (*Worker, error) {
 	w := newWorker(r.Seat, spec, core)
-	process, err := r.fleet().Launcher.Start(ctx, spec, func(i int) plugins.Handler { return handler{w.slots[i]} })
+	process, err := r.fleet().Launcher.Start(ctx, spec, func(first, count int) plugins.Handler { return handler{w, first, count} })
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", spec.ID, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -40,30 +41,34 @@ const unfitness = "it can't run tasks any more"
 
 // probe is a slot's probe, see Slot.probe.
 type probe struct {
-	sent bool
+	seq uint64 // 0: there is none
+	// lease is that of the task that failed.
+	lease balancer.Lease
 	// late fires when it has not come back.
 	late *time.Timer
 }
 
-// isAsked reports whether the slot waits for the answer to a probe.
-func (p *probe) isAsked() bool { return p.sent }
+// isAsked reports whether the slot waits for the answer to the probe that seq means.
+func (p *probe) isAsked(seq uint64) bool { return p.seq != 0 && p.seq == seq }
 
-// faulted deals with an attempt that the executor failed.
-func (s *Slot) faulted(o plugins.Outcome, fx *effects.List) {
-	w, owner := s.worker, s.pool.fleet.Owner
-	h := s.clear()
+// faulted deals with an attempt that the executor failed. freed has to follow.
+func (pl *Place) faulted(o plugins.Outcome, fx *effects.List) {
+	s, w, owner := pl.slot, pl.slot.worker, pl.slot.pool.fleet.Owner
+	h := pl.leave()
 	fx.Log(hclog.Warn, "the executor failed a task", "worker", w.spec.ID, "pid", w.process.PID(), "task_id", h.Info().ID,
 		"script_path", h.Info().ScriptPath, "error", reason(o))
 	owner.Faulted(h, o, fx)
-	switch w.faults++; {
+	w.faults.add(h.Caller(), 1)
+	switch {
 	case !w.state.Load().TakesTasks():
-		w.settle(fx)
-	case w.faults >= faultsInARow || o.Spent:
-		w.unfit(h, fx)
+	case w.faults.total >= faultsInARow || o.Spent:
+		w.unfit(nil, fx) // one that ran before may have done it, or these are what no executor gets along with
+	case s.probing.seq != 0: // for the one before it in the slot
+		s.giveBack(pl.lease)
 	default:
-		s.probe(fx)
+		s.recallWaiting(fx)
+		s.probe(pl.lease, fx)
 	}
-	owner.Room(s.pool, fx)
 }
 
 func reason(o plugins.Outcome) string {
@@ -73,28 +78,33 @@ func reason(o plugins.Outcome) string {
 	return o.Error.Type + ": " + o.Error.Message
 }
 
-// probe asks the worker whether it can run a task in this slot, which keeps its lease.
-func (s *Slot) probe(fx *effects.List) {
+// probe asks the worker whether it can run a task in this slot, which gets none meanwhile.
+func (s *Slot) probe(l balancer.Lease, fx *effects.List) {
 	s.seq++
 	seq := s.seq
-	s.probing = probe{true, time.AfterFunc(probeTimeout, func() { handler{s}.probeIsLate(seq) })}
+	if s.lane != nil {
+		s.lane.balancer.Lengthen(l)
+	}
+	s.probing = probe{seq, l, time.AfterFunc(probeTimeout, func() { asker{s}.probeIsLate(seq) })}
 	fx.Frame(s, &plugins.Task{Slot: s.index, Seq: seq, ID: "probe", Type: task.CPUBound, Attempt: 1, Params: []byte("1"), Probe: true})
 }
 
-// probed is told how a probe ended.
-func (s *Slot) probed(sound bool, fx *effects.List) {
+// probed is told how a probe ended. It reports whether a place has become free.
+func (s *Slot) probed(sound bool, fx *effects.List) (freed bool) {
 	s.probing.late.Stop()
+	l := s.probing.lease
 	s.probing = probe{}
 	if !sound {
 		s.worker.unfit(nil, fx)
-		return
+		return false
 	}
-	s.release(fx)
+	s.giveBack(l)
+	return true
 }
 
-func (s handler) probeIsLate(seq uint64) {
+func (s asker) probeIsLate(seq uint64) {
 	s.pool.fleet.do(func(fx *effects.List) {
-		if s.seq == seq && s.probing.isAsked() {
+		if s.probing.isAsked(seq) {
 			s.probed(false, fx)
 		}
 	})
@@ -112,6 +122,9 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	var likely holders
 	for _, r := range w.runs {
 		likely.add(r.caller, 1)
+	}
+	for caller := range w.faults.of {
+		likely.add(caller, 1)
 	}
 	if by != nil {
 		likely = holders{of: map[uint32]int{by.Caller(): 1}}
@@ -147,8 +160,10 @@ func (w *Worker) noteRun(h Hold) {
 func (w *Worker) ranBefore() []string {
 	var all []string
 	for _, s := range w.slots {
-		if s.hold != nil && s.hold.Runs() && len(all) < keptRuns {
-			all = append(all, nameOf(s.hold).String())
+		for _, pl := range s.places {
+			if pl.hold.Runs() && len(all) < keptRuns {
+				all = append(all, nameOf(pl.hold).String())
+			}
 		}
 	}
 	for _, r := range slices.Backward(w.runs) {

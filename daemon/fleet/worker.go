@@ -7,6 +7,8 @@ import (
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
+	"cpulb/daemon/task"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,7 +39,7 @@ type Worker struct {
 	hung           bool          // it did not answer, see watch.go
 	unread         int           // of its connections wait for room
 	isUnfit        bool          // see unfit.go, as the next two
-	faults         int           // attempts in a row that the executor failed
+	faults         holders       // whose the attempts in a row were that the executor failed
 	runs           []ran         // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
@@ -60,8 +62,9 @@ func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
 // attach gives the worker its process, whose slots are open.
 func (w *Worker) attach(p Process) {
 	w.process = p
-	for i := range w.slots {
-		w.slots[i].process, w.slots[i].conn = p, p.Slot(i)
+	for i, s := range w.slots {
+		s.process, s.conn = p, p.Slot(i)
+		s.where = &task.Worker{ID: w.spec.ID, Executor: w.pool.config.Executor, Pool: w.pool.Name(), PID: p.PID(), Core: w.core, Slot: i}
 	}
 }
 
@@ -112,8 +115,14 @@ func (w *Worker) died(fx *effects.List) {
 func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	var running holders
 	for _, s := range w.slots {
-		if s.hold != nil && (s.overdue != 0 || s.hold.Runs()) {
-			running.add(s.hold.Caller(), 1)
+		for _, pl := range s.places {
+			fate := pl.fate()
+			if fate == plugins.FateClaimed || fate == plugins.FateDone {
+				pl.started(0, fx)
+			}
+			if fate != plugins.FateDone && (pl.overdue != 0 || pl.hold.Runs()) {
+				running.add(pl.hold.Caller(), 1)
+			}
 		}
 	}
 	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1, Worker: w.spec.ID, Exit: w.exit}
@@ -121,7 +130,6 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
 	}
 	for _, s := range w.slots {
-		d.Overdue = s.overdue
 		s.abandon(d, fx)
 	}
 }
@@ -130,7 +138,7 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 func (w *Worker) busy() int {
 	n := 0
 	for _, s := range w.slots {
-		if s.hold != nil {
+		if s.held {
 			n++
 		}
 	}
@@ -139,7 +147,9 @@ func (w *Worker) busy() int {
 
 // pending reports whether any of its tasks may still end by itself.
 func (w *Worker) pending() bool {
-	return slices.ContainsFunc(w.slots, func(s *Slot) bool { return s.hold != nil && s.overdue == 0 })
+	return slices.ContainsFunc(w.slots, func(s *Slot) bool {
+		return slices.ContainsFunc(s.places, func(pl *Place) bool { return pl.overdue == 0 })
+	})
 }
 
 // faultless reports whether its death says nothing about the seat, because it was asked

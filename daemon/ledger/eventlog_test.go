@@ -26,6 +26,7 @@ type watcher bool
 
 func (w watcher) TaskEvent(*task.Event) {}
 func (w watcher) Verbose() bool         { return bool(w) }
+func (watcher) Outlet() task.Outlet     { return nil }
 
 var everything = ledger.Portion{Items: 1 << 30, Bytes: 1 << 40}
 

@@ -11,6 +11,7 @@ import (
 type listener struct{ name int }
 
 func (*listener) Verbose() bool         { return true }
+func (*listener) Outlet() task.Outlet   { return nil }
 func (*listener) TaskEvent(*task.Event) {}
 
 // Those that come after many have left can leave, too.

@@ -83,4 +83,13 @@ type Watcher interface {
 	TaskEvent(ev *Event)
 	// Verbose reports whether the watcher wants more than the result.
 	Verbose() bool
+	// Outlet is where its events go, if others go there, too; nil: nowhere else.
+	Outlet() Outlet
+}
+
+// Outlet is where the events of several tasks leave for one client. Its methods do not block.
+type Outlet interface {
+	// Cork holds back what goes out from now on, until Uncork: so that it is one write.
+	Cork()
+	Uncork()
 }

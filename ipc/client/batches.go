@@ -1,9 +1,7 @@
 package client
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,11 +47,12 @@ func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
 // BatchResults yields the Results of a batch in the order in which its tasks end.
 // After an error it yields nothing more.
 func (c *Client) BatchResults(ctx context.Context, id task.ID) iter.Seq2[*task.Result, error] {
-	return follow[task.Result](ctx, c, "/v1/batches/"+id.String()+"/results")
+	var answers task.Answers
+	return follow(ctx, c, "/v1/batches/"+id.String()+"/results", answers.Result)
 }
 
 // follow reads an answer with one T per line.
-func follow[T any](ctx context.Context, c *Client, path string) iter.Seq2[*T, error] {
+func follow[T any](ctx context.Context, c *Client, path string, decode func([]byte) (*T, error)) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		resp, err := c.request(ctx, http.MethodGet, path, nil)
 		if err != nil {
@@ -61,21 +60,25 @@ func follow[T any](ctx context.Context, c *Client, path string) iter.Seq2[*T, er
 			return
 		}
 		defer resp.Body.Close()
-		for r := bufio.NewReaderSize(resp.Body, readBuffer); ; {
-			text, err := readLine(r)
-			switch {
-			case errors.Is(err, io.EOF) && len(text) == 0:
-				return
-			case err != nil && ctx.Err() == nil:
-				err = fmt.Errorf("%w: %w", ErrCutOff, err)
-			case err == nil:
-				v := new(T)
-				if err = json.Unmarshal(text, v); err == nil && yield(v, nil) {
-					continue
-				} else if err == nil {
+		in := lines{r: resp.Body}
+		for err := error(nil); ; err = in.more() {
+			for text, _ := in.take(); text != nil; text, _ = in.take() {
+				v, err := decode(text)
+				if err != nil {
+					yield(nil, fmt.Errorf("answer: %w", err))
 					return
 				}
-				err = fmt.Errorf("answer: %w", err)
+				if !yield(v, nil) {
+					return
+				}
+			}
+			switch {
+			case err == nil:
+				continue
+			case errors.Is(err, io.EOF) && len(in.rest()) == 0:
+				return
+			case ctx.Err() == nil:
+				err = fmt.Errorf("%w: %w", ErrCutOff, err)
 			}
 			yield(nil, err)
 			return

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"maps"
 	"net/http"
@@ -81,5 +82,8 @@ func (c *Client) Events(ctx context.Context, id task.ID, after task.Cursor) iter
 		text, _ := after.MarshalText() // has no error to return
 		path += "?after=" + url.QueryEscape(string(text))
 	}
-	return follow[task.Event](ctx, c, path)
+	return follow(ctx, c, path, func(text []byte) (*task.Event, error) {
+		ev := new(task.Event)
+		return ev, json.Unmarshal(text, ev)
+	})
 }

@@ -27,10 +27,10 @@ func build(t *testing.T, pkg string) string {
 }
 
 // starter starts workers of a program, each with a launcher of its own.
-func starter(spec supervisor.Spec) func(*testing.T, int, func(int) plugins.Handler) executortest.Worker {
+func starter(spec supervisor.Spec) func(*testing.T, int, func(first, count int) plugins.Handler) executortest.Worker {
 	spec.ID, spec.Pool, spec.StartTimeout = "w", "test", 10*time.Minute
 	spec.ResultBytes, spec.OutputBytes = executortest.SuiteResultBytes, 1<<16
-	return func(t *testing.T, slots int, handler func(int) plugins.Handler) executortest.Worker {
+	return func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
 		t.Helper()
 		spec.Slots = slots
 		dir, err := os.MkdirTemp("", "sup") // t.TempDir is too long for sockets
@@ -83,14 +83,14 @@ func pythonScripts(t *testing.T) map[executortest.Behaviour]string {
 func TestThePythonExecutorConforms(t *testing.T) {
 	start := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python"),
 		Settings: map[string]string{"interrupt_after": "0s"}}) // nothing in the suite stops by itself
-	executortest.Run(t, executortest.Suite{Scripts: pythonScripts(t), Start: start})
+	executortest.Run(t, executortest.Suite{Scripts: pythonScripts(t), Start: start, Shares: true})
 }
 
 func TestTooMuchMemoryIsAMemoryErrorToPython(t *testing.T) {
 	scripts := pythonScripts(t)
 	up := executortest.NewRecorder()
 	start := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python"), Limits: supervisor.Limits{MemoryBytes: 128 << 20}})
-	w := start(t, 4, func(int) plugins.Handler { return up })
+	w := start(t, 4, executortest.Each(func(int) executortest.SlotHandler { return up }))
 	for seq, b := range []executortest.Behaviour{executortest.EatsMemory, executortest.Echo} {
 		err := w.Slot(0).Send(&plugins.Task{Seq: uint64(seq + 1), ScriptPath: scripts[b], Function: "main", Params: []byte("1")})
 		if err != nil {

@@ -222,6 +222,47 @@ func claimedStays(b *bench) {
 	}
 }
 
+func sharedClaims(b *bench) {
+	conn := b.worker.Slot(0)
+	if conn.Shares() != b.suite.Shares {
+		b.Fatalf("it shares its claims: %v, want %v", conn.Shares(), b.suite.Shares)
+	}
+	if !conn.Shares() {
+		b.Skip("this executor decides alone, and is asked by RPC")
+	}
+	fate := func(seq uint64, want plugins.Fate) {
+		b.Helper()
+		if got := conn.Fate(0, seq); got != want {
+			b.Errorf("task %d: fate %v, want %v", seq, got, want)
+		}
+	}
+	first := b.block(0)
+	second, third, fourth := b.send(0, Echo, "2"), b.send(0, Echo, "3"), b.send(0, Echo, "4")
+	fate(first, plugins.FateClaimed)
+	fate(second, plugins.FateOpen)
+	if claim := conn.Recall(0, second); claim != plugins.Recalled {
+		b.Errorf("recall of an unread task: %v", claim)
+	}
+	if claim := b.recall(0, second); claim != plugins.Recalled {
+		b.Errorf("recall, once more, by a call: %v", claim)
+	}
+	if claim := b.recall(0, third); claim != plugins.Recalled {
+		b.Errorf("recall by a call: %v", claim)
+	}
+	if claim := conn.Recall(0, first); claim != plugins.Claimed {
+		b.Errorf("recall of a running task: %v", claim)
+	}
+	fate(third, plugins.FateRecalled)
+	b.cancel(0, first, plugins.StopCancelled)
+	b.up[0].Wait(b, "ended", fourth)
+	for seq, want := range map[uint64]plugins.Fate{first: plugins.FateDone, second: plugins.FateRecalled, third: plugins.FateRecalled, fourth: plugins.FateDone} {
+		fate(seq, want)
+	}
+	if got := b.up[0].Of(second) + b.up[0].Of(third); got != "" {
+		b.Errorf("a task that was taken back gave: %s", got)
+	}
+}
+
 func stopped(b *bench) {
 	if !b.worker.Description().CanCancel {
 		b.Skip("this executor can't stop a task")

@@ -11,7 +11,7 @@ import (
 	"cpulb/plugins"
 )
 
-// Event is one call of a plugins.Handler; fields that its Kind does not have are
+// Event is a plugins.Event, or the end of the slot; fields that its Kind does not have are
 // zero.
 type Event struct {
 	Kind     string // "started", "ended", "skipped", "partial", "progress", "log" or "lost"
@@ -32,7 +32,47 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %d", e.Kind, e.Seq)
 }
 
-// Recorder is a plugins.Handler that records its calls.
+// SlotHandler receives the events of one slot, one by one, and the end of its connection.
+type SlotHandler interface {
+	Event(ev *plugins.Event)
+	Lost(err error)
+}
+
+// Each returns what gives a connection its Handler, which passes what comes on to those of
+// its slots. Nothing is counted.
+func Each(slot func(slot int) SlotHandler) func(first, count int) plugins.Handler {
+	return func(first, count int) plugins.Handler {
+		e := each{first, make([]SlotHandler, count)}
+		for i := range e.slots {
+			e.slots[i] = slot(first + i)
+		}
+		return e
+	}
+}
+
+type each struct {
+	first int
+	slots []SlotHandler
+}
+
+// Events implements plugins.Handler.
+func (e each) Events(events []plugins.Event) {
+	for i := range events {
+		e.slots[events[i].Slot-e.first].Event(&events[i])
+	}
+}
+
+// Lost implements plugins.Handler.
+func (e each) Lost(err error) {
+	for _, s := range e.slots {
+		s.Lost(err)
+	}
+}
+
+// Room implements plugins.Handler.
+func (e each) Room(int, int64) plugins.Room { return nil }
+
+// Recorder is a SlotHandler that records its calls.
 type Recorder struct {
 	mu      sync.Mutex
 	events  []Event
@@ -50,36 +90,16 @@ func (r *Recorder) add(e Event) {
 	r.changed = make(chan struct{})
 }
 
-// Room implements plugins.Handler: nothing is counted.
-func (r *Recorder) Room(int64) plugins.Room { return nil }
+var kinds = map[plugins.Kind]string{plugins.EventStarted: "started", plugins.EventEnded: "ended", plugins.EventSkipped: "skipped",
+	plugins.EventPartial: "partial", plugins.EventProgress: "progress", plugins.EventLog: "log"}
 
-// Started implements plugins.Handler.
-func (r *Recorder) Started(seq uint64) { r.add(Event{Kind: "started", Seq: seq}) }
-
-// Ended implements plugins.Handler.
-func (r *Recorder) Ended(seq uint64, o plugins.Outcome) {
-	r.add(Event{Kind: "ended", Seq: seq, Outcome: o})
+// Event implements SlotHandler.
+func (r *Recorder) Event(ev *plugins.Event) {
+	r.add(Event{Kind: kinds[ev.Kind], Seq: ev.Seq, Outcome: ev.Outcome, Number: ev.Number, Value: string(ev.Value) + ev.Message,
+		Fraction: ev.Fraction, Level: ev.Level})
 }
 
-// Skipped implements plugins.Handler.
-func (r *Recorder) Skipped(seq uint64, _ bool) { r.add(Event{Kind: "skipped", Seq: seq}) }
-
-// Partial implements plugins.Handler.
-func (r *Recorder) Partial(seq, number uint64, value []byte) {
-	r.add(Event{Kind: "partial", Seq: seq, Number: number, Value: string(value)})
-}
-
-// Progress implements plugins.Handler.
-func (r *Recorder) Progress(seq uint64, fraction float64, message string) {
-	r.add(Event{Kind: "progress", Seq: seq, Fraction: fraction, Value: message})
-}
-
-// Log implements plugins.Handler.
-func (r *Recorder) Log(seq uint64, level, message string) {
-	r.add(Event{Kind: "log", Seq: seq, Level: level, Value: message})
-}
-
-// Lost implements plugins.Handler.
+// Lost implements SlotHandler.
 func (r *Recorder) Lost(err error) { r.add(Event{Kind: "lost", Err: err}) }
 
 // Events returns what has been recorded so far.

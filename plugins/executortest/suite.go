@@ -83,10 +83,12 @@ type Worker interface {
 // Suite is what Run tests.
 type Suite struct {
 	// Start starts a worker; it ends it by the test's end.
-	Start func(t *testing.T, slots int, handler func(slot int) plugins.Handler) Worker
+	Start func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) Worker
 	// Scripts has the script for each Behaviour. Tests of a Behaviour without a script
 	// are skipped.
 	Scripts map[Behaviour]string
+	// Shares: the workers claim tasks in memory that they share with the daemon.
+	Shares bool
 }
 
 // Run runs the whole suite.
@@ -112,6 +114,7 @@ func Run(t *testing.T, s Suite) {
 		{"SlotsDoNotWaitForEachOther", []Behaviour{BlocksUntilStopped, Echo}, independent},
 		{"RecalledTaskNeverRuns", []Behaviour{BlocksUntilStopped, Echo}, recalled},
 		{"ClaimedTaskIsNotRecalled", []Behaviour{BlocksUntilStopped}, claimedStays},
+		{"SharedMemoryTellsWhatHasBecomeOfATask", []Behaviour{BlocksUntilStopped, Echo}, sharedClaims},
 		{"ARunningTaskIsStopped", []Behaviour{BlocksUntilStopped, Echo}, stopped},
 		{"ATaskThatRunsForTooLongEndsAsTimedOut", []Behaviour{BlocksUntilStopped, Echo}, timesOut},
 		{"ACancelIsNeverLost", []Behaviour{BlocksUntilStopped}, cancelRaces},
@@ -150,7 +153,7 @@ type bench struct {
 
 func newBench(t *testing.T, s Suite) *bench {
 	b := &bench{T: t, suite: s, up: [2]*Recorder{NewRecorder(), NewRecorder()}}
-	b.worker = s.Start(t, len(b.up), func(slot int) plugins.Handler { return b.up[slot] })
+	b.worker = s.Start(t, len(b.up), Each(func(slot int) SlotHandler { return b.up[slot] }))
 	return b
 }
 

@@ -50,6 +50,9 @@ const (
 	Capability_CAPABILITY_EVENTS Capability = 2
 	// It has an event loop, for ConfigureRequest.loop_slots.
 	Capability_CAPABILITY_LOOP Capability = 3
+	// The slots that are threads claim their tasks in memory that is shared with the
+	// daemon, see Hello. Only such a slot is sent a task before the one before has ended.
+	Capability_CAPABILITY_SHARED_CLAIMS Capability = 4
 )
 
 // Enum value maps for Capability.
@@ -59,12 +62,14 @@ var (
 		1: "CAPABILITY_CANCEL",
 		2: "CAPABILITY_EVENTS",
 		3: "CAPABILITY_LOOP",
+		4: "CAPABILITY_SHARED_CLAIMS",
 	}
 	Capability_value = map[string]int32{
-		"CAPABILITY_UNSPECIFIED": 0,
-		"CAPABILITY_CANCEL":      1,
-		"CAPABILITY_EVENTS":      2,
-		"CAPABILITY_LOOP":        3,
+		"CAPABILITY_UNSPECIFIED":   0,
+		"CAPABILITY_CANCEL":        1,
+		"CAPABILITY_EVENTS":        2,
+		"CAPABILITY_LOOP":          3,
+		"CAPABILITY_SHARED_CLAIMS": 4,
 	}
 )
 
@@ -1239,6 +1244,15 @@ func (x *HealthResponse) GetLockWaitNs() uint64 {
 }
 
 // Hello is the first message on a slot's connection, from the daemon.
+//
+// With CAPABILITY_SHARED_CLAIMS a descriptor comes beside it (SCM_RIGHTS), unless it is
+// the connection of the loop slots: memory to be mapped, of 64 words of 64 bits in the
+// machine's byte order, all 0 at first. The word at seq modulo 64 says what has become of
+// that seq: it is seq * 4, plus 0 for claimed, 1 for recalled, 2 for done. As long as it
+// is that of a lower seq, nobody has decided. Both sides decide by one compare-and-swap of
+// the word: the executor claims a task right before it runs, and drops one that has been
+// recalled; the daemon recalls. The executor changes claimed to done when the task has
+// run, before it sends, or holds back, the Result. Recall and Cancel use the same words.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index of the slot, 0 to ConfigureRequest.slots - 1, or ConfigureRequest.slots
@@ -2191,13 +2205,14 @@ const file_executor_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
 	"\ttraceback\x18\x03 \x01(\tR\ttraceback\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\tR\x04code\x12\x1b\n" +
-	"\texit_code\x18\x05 \x01(\rR\bexitCode*k\n" +
+	"\texit_code\x18\x05 \x01(\rR\bexitCode*\x89\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CAPABILITY_CANCEL\x10\x01\x12\x15\n" +
 	"\x11CAPABILITY_EVENTS\x10\x02\x12\x13\n" +
-	"\x0fCAPABILITY_LOOP\x10\x03*_\n" +
+	"\x0fCAPABILITY_LOOP\x10\x03\x12\x1c\n" +
+	"\x18CAPABILITY_SHARED_CLAIMS\x10\x04*_\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +

@@ -14,6 +14,7 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+	"cpulb/plugins/executortest"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -107,7 +108,7 @@ func startBoundedCrewWorker(t *testing.T, kind string, limits supervisor.Limits)
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
 		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
 		OutputBytes: testOutputBytes, Limits: limits, StartTimeout: time.Minute},
-		func(i int) plugins.Handler { return w.seats[i] })
+		executortest.Each(func(i int) executortest.SlotHandler { return w.seats[i] }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,19 +228,27 @@ func (s *seat) take(seq uint64) *crewTask {
 	return k
 }
 
-// Ended implements plugins.Handler.
-func (s *seat) Ended(seq uint64, o plugins.Outcome) { s.take(seq).ended <- o }
+// Event implements executortest.SlotHandler.
+func (s *seat) Event(ev *plugins.Event) {
+	switch ev.Kind {
+	case plugins.EventEnded:
+		s.take(ev.Seq).ended <- ev.Outcome
+	case plugins.EventSkipped:
+		s.skipped(ev.Seq, ev.NeedsThread)
+	case plugins.EventProgress:
+		s.begun(ev.Seq)
+	}
+}
 
-// Skipped implements plugins.Handler: a task that a loop hands back goes to a thread.
-func (s *seat) Skipped(seq uint64, needsThread bool) {
+// skipped: a task that a loop hands back goes to a thread.
+func (s *seat) skipped(seq uint64, needsThread bool) {
 	k := s.take(seq)
 	if err := free(s.worker.seats[:kinds[s.worker.kind].threads]).send(k); !needsThread || err != nil {
 		k.ended <- failed("skipped", "Skipped", fmt.Sprint(err))
 	}
 }
 
-// Progress implements plugins.Handler.
-func (s *seat) Progress(seq uint64, _ float64, _ string) {
+func (s *seat) begun(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.tasks[seq]; k != nil {
@@ -247,17 +256,8 @@ func (s *seat) Progress(seq uint64, _ float64, _ string) {
 	}
 }
 
-// Lost implements plugins.Handler.
+// Lost implements executortest.SlotHandler.
 func (s *seat) Lost(error) { close(s.lost) }
-
-// Room implements plugins.Handler.
-func (s *seat) Room(int64) plugins.Room { return nil }
-
-// Started, Partial and Log are of no interest here.
-
-func (s *seat) Started(uint64)                 {}
-func (s *seat) Partial(uint64, uint64, []byte) {}
-func (s *seat) Log(uint64, string, string)     {}
 
 // gates are the FIFOs of a fixture at which its scripts wait: each of them reads
 // a byte. They are held open, so that nobody waits for somebody to come.

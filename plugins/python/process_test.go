@@ -11,6 +11,7 @@ import (
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
+	"cpulb/plugins/executortest"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,7 +55,7 @@ func openProcess(t testing.TB, resultBytes int64) *process {
 	p := &process{t: t, ended: make(chan plugins.Outcome, 1)}
 	p.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0], Slots: 1,
 		Env: map[string]string{workerRole: "1"}, ResultBytes: resultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute},
-		func(int) plugins.Handler { return p })
+		executortest.Each(func(int) executortest.SlotHandler { return p }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,15 +91,15 @@ func (p *process) runFunction(path, function, params string) plugins.Outcome {
 
 // What the worker sends; all but the ends is looked at elsewhere.
 
-func (p *process) Started(uint64)                   {}
-func (p *process) Partial(uint64, uint64, []byte)   {}
-func (p *process) Progress(uint64, float64, string) {}
-func (p *process) Log(uint64, string, string)       {}
-func (p *process) Skipped(uint64, bool)             {}
-func (p *process) Lost(error)                       {}
-func (p *process) Room(int64) plugins.Room          { return nil }
+// Event implements executortest.SlotHandler.
+func (p *process) Event(ev *plugins.Event) {
+	if ev.Kind == plugins.EventEnded {
+		p.ended <- ev.Outcome
+	}
+}
 
-func (p *process) Ended(_ uint64, o plugins.Outcome) { p.ended <- o }
+// Lost implements executortest.SlotHandler.
+func (p *process) Lost(error) {}
 
 // peak returns the most memory that the worker has had resident.
 func (p *process) peak() int64 {

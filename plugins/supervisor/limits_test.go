@@ -96,7 +96,7 @@ func eats(t *testing.T, b *box, bytes int64) (p *supervisor.Process, got string)
 	up := executortest.NewRecorder()
 	spec := b.spec("executor")
 	spec.Limits.MemoryBytes = bytes
-	p = b.start(spec, func(int) plugins.Handler { return up })
+	p = b.start(spec, executortest.Each(func(int) executortest.SlotHandler { return up }))
 	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.EatsMemory]}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestNobodyLeavesTheWorkersCgroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, _ := contained(t)
 			up := executortest.NewRecorder()
-			p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+			p := b.start(b.spec("executor"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 			// It has neither parent nor session nor mark that would tell whose it is.
 			if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.ChildVanishes]}); err != nil {
 				t.Fatal(err)

@@ -98,7 +98,7 @@ func daemonStart(l *supervisor.Launcher, behaviour string) error {
 		return err
 	}
 	p, err := l.Start(context.Background(), supervisor.Spec{ID: "w", Command: exe, Slots: 1, Env: map[string]string{roleEnv: "executor"},
-		ResultBytes: 1 << 20, StartTimeout: 10 * time.Minute}, func(int) plugins.Handler { return up })
+		ResultBytes: 1 << 20, StartTimeout: 10 * time.Minute}, executortest.Each(func(int) executortest.SlotHandler { return up }))
 	if err != nil {
 		return err
 	}
@@ -113,13 +113,15 @@ func daemonStart(l *supervisor.Launcher, behaviour string) error {
 	select {}
 }
 
-// pids is a plugins.Handler that passes the Outcome on.
-type pids struct {
-	*executortest.Recorder
-	ended chan plugins.Outcome
+// pids passes the Outcome on.
+type pids struct{ ended chan plugins.Outcome }
+
+// Event implements executortest.SlotHandler.
+func (h *pids) Event(ev *plugins.Event) {
+	if ev.Kind == plugins.EventEnded {
+		h.ended <- ev.Outcome
+	}
 }
 
-func (h *pids) Started(uint64)                    {}
-func (h *pids) Ended(_ uint64, o plugins.Outcome) { h.ended <- o }
-func (h *pids) Lost(error)                        {}
-func (h *pids) Room(int64) plugins.Room           { return nil }
+// Lost implements executortest.SlotHandler.
+func (h *pids) Lost(error) {}

@@ -20,7 +20,7 @@ func TestNormalStopIsSilent(t *testing.T) {
 	var log bytes.Buffer // read only after the worker's end
 	b := newBoxLogging(t, hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info}))
 	up := executortest.NewRecorder()
-	p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+	p := b.start(b.spec("executor"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.Echo], Params: []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAnEndIsToldByItsSignal(t *testing.T) {
 		unix.SIGSEGV: "signal: segmentation fault",
 	} {
 		up := executortest.NewRecorder()
-		p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+		p := b.start(b.spec("executor"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 		if s == unix.SIGSEGV {
 			if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.Faults]}); err != nil {
 				t.Fatal(err)
@@ -75,7 +75,7 @@ func TestAnExitInATaskIsToldByItsStatus(t *testing.T) {
 func TestAnExecutorThatCannotStopATaskIsNotAskedTo(t *testing.T) {
 	b := newBox(t)
 	up := executortest.NewRecorder()
-	p := b.start(b.spec("unstoppable"), func(int) plugins.Handler { return up })
+	p := b.start(b.spec("unstoppable"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.BlocksUntilStopped]}); err != nil {
 		t.Fatal(err)
 	}

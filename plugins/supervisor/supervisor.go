@@ -78,8 +78,9 @@ type Process struct {
 }
 
 // Start starts a worker and returns once its slots are open. handler is called
-// once for each slot. An error leaves no process and no folder.
-func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(slot int) plugins.Handler) (*Process, error) {
+// once for each connection, which has count slots from first on. An error leaves no
+// process and no folder.
+func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, count int) plugins.Handler) (*Process, error) {
 	if err := spec.Limits.check(); err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (q quiet) Warn(message string, args ...any) { q.Debug(message, args...) }
 // Info implements hclog.Logger.
 func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
 
-func (p *Process) open(ctx context.Context, spec Spec, handler func(int) plugins.Handler) error {
+func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count int) plugins.Handler) error {
 	rpc, err := p.plugin.Client()
 	if err != nil {
 		return notExecutor(err)

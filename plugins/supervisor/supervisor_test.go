@@ -60,7 +60,7 @@ func (b *box) spec(role string) supervisor.Spec {
 }
 
 // start starts a worker and ends it with the test.
-func (b *box) start(spec supervisor.Spec, handler func(int) plugins.Handler) *supervisor.Process {
+func (b *box) start(spec supervisor.Spec, handler func(first, count int) plugins.Handler) *supervisor.Process {
 	b.Helper()
 	p, err := b.Start(b.Context(), spec, handler)
 	if err != nil {
@@ -82,12 +82,15 @@ func (b *box) fails(ctx context.Context, spec supervisor.Spec) error {
 	return err
 }
 
-func recorders(int) plugins.Handler { return executortest.NewRecorder() }
+func recorders(first, count int) plugins.Handler {
+	return executortest.Each(func(int) executortest.SlotHandler { return executortest.NewRecorder() })(first, count)
+}
 
 func TestTheFakeExecutorConforms(t *testing.T) {
 	executortest.Run(t, executortest.Suite{
 		Scripts: executortest.FakeScripts(),
-		Start: func(t *testing.T, slots int, handler func(int) plugins.Handler) executortest.Worker {
+		Shares:  true,
+		Start: func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
 			b := newBox(t)
 			spec := b.spec("executor")
 			spec.Slots = slots
@@ -100,7 +103,7 @@ func TestOutputOutsideAnyTaskIsLogged(t *testing.T) {
 	var log bytes.Buffer // read only after the worker's end, when nothing writes any more
 	b := newBoxLogging(t, hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info}))
 	up := executortest.NewRecorder()
-	p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+	p := b.start(b.spec("executor"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ScriptPath: executortest.FakeScripts()[executortest.StrayOutput]}); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +198,7 @@ func TestRestartsLeakNoDescriptors(t *testing.T) {
 	b := newBox(t)
 	cycle := func() int {
 		up := executortest.NewRecorder()
-		p := b.start(b.spec("executor"), func(int) plugins.Handler { return up })
+		p := b.start(b.spec("executor"), executortest.Each(func(int) executortest.SlotHandler { return up }))
 		p.Stop(t.Context())
 		up.WaitLost(t)
 		fds, err := os.ReadDir("/proc/self/fd")

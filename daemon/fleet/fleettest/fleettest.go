@@ -26,6 +26,7 @@ type Launcher struct {
 	mu     sync.Mutex
 	all    []*Process
 	takes  time.Duration
+	asks   bool
 	refuse func(supervisor.Spec) error
 	closed bool
 }
@@ -37,6 +38,13 @@ func (l *Launcher) Takes(d time.Duration) {
 	l.takes = d
 }
 
+// NoClaims has the processes that start from now on not share their claims.
+func (l *Launcher) NoClaims() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asks = true
+}
+
 // Refuse has starts fail for which f returns an error; nil: none.
 func (l *Launcher) Refuse(f func(supervisor.Spec) error) {
 	l.mu.Lock()
@@ -45,7 +53,7 @@ func (l *Launcher) Refuse(f func(supervisor.Spec) error) {
 }
 
 // Start implements fleet.Launcher.
-func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func(slot int) plugins.Handler) (fleet.Process, error) {
+func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func(first, count int) plugins.Handler) (fleet.Process, error) {
 	l.mu.Lock()
 	takes := l.takes
 	l.mu.Unlock()
@@ -69,7 +77,7 @@ func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func
 	p := newProcess(len(l.all)+1, spec)
 	p.runs = l.Runs
 	for i := range spec.Slots + spec.LoopSlots {
-		s := &slot{process: p, handler: handler(i), loop: i >= spec.Slots}
+		s := &slot{process: p, index: i, handler: handler(i, 1), loop: i >= spec.Slots, shares: !l.asks, claimed: map[uint64]bool{}}
 		p.slots = append(p.slots, s)
 	}
 	for _, s := range p.slots {

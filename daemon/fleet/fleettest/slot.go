@@ -44,15 +44,24 @@ func Scripts() []string {
 // slot implements fleet.Conn: one thread of a process.
 type slot struct {
 	process *Process
+	index   int
 	handler plugins.Handler
 	loop    bool
+	shares  bool // its claims
 
 	mu       sync.Mutex
 	waiting  []*job
 	arrived  chan struct{} // made by run when it waits
 	free     chan struct{} // made when somebody waits for it to be idle
 	recalled map[uint64]bool
+	claimed  map[uint64]bool // with whether it is done
 	current  *job
+}
+
+// tell sends one event.
+func (s *slot) tell(ev plugins.Event) {
+	ev.Slot = s.index
+	s.handler.Events([]plugins.Event{ev})
 }
 
 type job struct {
@@ -61,13 +70,15 @@ type job struct {
 }
 
 // Send implements fleet.Conn.
-func (s *slot) Send(t *plugins.Task) error {
+func (s *slot) Send(tasks ...*plugins.Task) error {
 	if s.process.Ended() {
 		return errEnded
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
+	for _, t := range tasks {
+		s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
+	}
 	if s.arrived != nil {
 		close(s.arrived)
 		s.arrived = nil
@@ -84,12 +95,12 @@ func (s *slot) run() {
 			return
 		}
 		run := s.process.runs.begin(j.task)
-		s.handler.Started(j.task.Seq)
+		s.tell(plugins.Event{Kind: plugins.EventStarted, Seq: j.task.Seq})
 		o, ok := s.perform(j)
 		s.process.runs.end(run, !ok)
 		if ok {
-			s.done()
-			s.handler.Ended(j.task.Seq, o)
+			s.done(j.task.Seq)
+			s.tell(plugins.Event{Kind: plugins.EventEnded, Seq: j.task.Seq, Outcome: o})
 		}
 	}
 }
@@ -136,22 +147,50 @@ func (s *slot) look() (*job, <-chan struct{}) {
 func (s *slot) claims(j *job) bool {
 	s.mu.Lock()
 	recalled := s.recalled[j.task.Seq]
-	s.mu.Unlock()
 	needsThread := filepath.Base(j.task.ScriptPath) == NeedsAThread && s.loop
-	if !recalled && !needsThread && !s.process.isStopping() {
+	claims := !recalled && !needsThread && !s.process.isStopping()
+	if claims {
+		s.claimed[j.task.Seq] = false
+	}
+	s.mu.Unlock()
+	if claims {
 		return true
 	}
-	s.done()
+	s.done(j.task.Seq)
 	if !recalled {
-		s.handler.Skipped(j.task.Seq, needsThread)
+		s.tell(plugins.Event{Kind: plugins.EventSkipped, Seq: j.task.Seq, NeedsThread: needsThread})
 	}
 	return false
 }
 
-func (s *slot) done() {
+func (s *slot) done(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = nil
+	if _, claimed := s.claimed[seq]; claimed {
+		s.claimed[seq] = true
+	}
+}
+
+// Shares implements fleet.Conn.
+func (s *slot) Shares() bool { return s.shares }
+
+// Recall implements fleet.Conn.
+func (s *slot) Recall(_ int, seq uint64) plugins.Claim { return s.recall(seq) }
+
+// Fate implements fleet.Conn.
+func (s *slot) Fate(_ int, seq uint64) plugins.Fate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch done, claimed := s.claimed[seq]; {
+	case done:
+		return plugins.FateDone
+	case claimed:
+		return plugins.FateClaimed
+	case s.recalled[seq]:
+		return plugins.FateRecalled
+	}
+	return plugins.FateOpen
 }
 
 // idle returns a channel that is closed once the slot has no task.
@@ -241,7 +280,7 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		return s.stream(j)
 	case name == Babbles:
 		for n := range 1000 {
-			s.handler.Partial(j.task.Seq, uint64(n+1), []byte(`"`+strings.Repeat("x", 1000)+`"`))
+			s.tell(plugins.Event{Kind: plugins.EventPartial, Seq: j.task.Seq, Number: uint64(n + 1), Value: []byte(`"` + strings.Repeat("x", 1000) + `"`)})
 		}
 		takes = time.After(time.Hour)
 	case name == Sleeps:
@@ -267,9 +306,9 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 }
 
 func (s *slot) chat(seq uint64) {
-	s.handler.Partial(seq, 1, []byte("1"))
-	s.handler.Progress(seq, 0.5, "half way")
-	s.handler.Log(seq, "info", "hello")
+	s.tell(plugins.Event{Kind: plugins.EventPartial, Seq: seq, Number: 1, Value: []byte("1")})
+	s.tell(plugins.Event{Kind: plugins.EventProgress, Seq: seq, Fraction: 0.5, Message: "half way"})
+	s.tell(plugins.Event{Kind: plugins.EventLog, Seq: seq, Level: "info", Message: "hello"})
 }
 
 // stream sends values that count from 1, up to the params.
@@ -286,8 +325,8 @@ func (s *slot) stream(j *job) (plugins.Outcome, bool) {
 		case <-s.process.ended:
 			return plugins.Outcome{}, false
 		}
-		s.handler.Partial(j.task.Seq, uint64(n), strconv.AppendInt(nil, int64(n), 10))
-		s.handler.Progress(j.task.Seq, 0, strings.Repeat("x", 50))
+		s.tell(plugins.Event{Kind: plugins.EventPartial, Seq: j.task.Seq, Number: uint64(n), Value: strconv.AppendInt(nil, int64(n), 10)})
+		s.tell(plugins.Event{Kind: plugins.EventProgress, Seq: j.task.Seq, Message: strings.Repeat("x", 50)})
 	}
 	return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
 }

@@ -1,0 +1,146 @@
+package fleet
+
+import (
+	"math"
+
+	"cpulb/daemon/effects"
+	"cpulb/daemon/task"
+	"cpulb/internal/share"
+	"cpulb/plugins"
+)
+
+// handler is a worker for the reader of one of its connections, that of count slots from
+// first on. It implements plugins.Handler, and runs without the lock.
+type handler struct {
+	*Worker
+	first, count int
+}
+
+// Events implements plugins.Handler. All that has come together is one operation, and what
+// has become free gets its next tasks at its end: so it idles as little as it can, and is
+// written to once.
+func (h handler) Events(events []plugins.Event) {
+	h.pool.fleet.do(func(fx *effects.List) {
+		freed := false
+		for i := range events {
+			freed = h.slots[events[i].Slot].event(&events[i], fx) || freed
+		}
+		if freed {
+			h.freed(fx)
+		}
+	})
+}
+
+// event deals with one event. It reports whether a place has become free.
+func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool) {
+	if s.probing.isAsked(ev.Seq) {
+		return ev.Kind == plugins.EventEnded && s.probed(ev.Outcome.Status == task.Completed && !ev.Outcome.Spent, fx)
+	}
+	pl, owner := s.with(ev.Seq), s.pool.fleet.Owner
+	if pl == nil {
+		return false
+	}
+	switch ev.Kind {
+	case plugins.EventStarted:
+		pl.started(0, fx)
+	case plugins.EventPartial:
+		owner.Event(pl.hold, &task.Event{Kind: task.EventPartial, Value: ev.Value}, fx)
+	case plugins.EventProgress:
+		fraction := ev.Fraction
+		owner.Event(pl.hold, &task.Event{Kind: task.EventProgress, Fraction: &fraction, Message: ev.Message}, fx)
+	case plugins.EventLog:
+		owner.Event(pl.hold, &task.Event{Kind: task.EventLog, Level: ev.Level, Message: ev.Message}, fx)
+	case plugins.EventSkipped:
+		pl.skipped(ev.NeedsThread, fx)
+		return true
+	case plugins.EventEnded:
+		pl.started(ev.Outcome.RunTime, fx)
+		if ev.Outcome.Fault != plugins.NoFault {
+			pl.faulted(ev.Outcome, fx)
+		} else {
+			pl.ended(ev.Outcome, fx)
+		}
+		return true
+	}
+	return false
+}
+
+func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
+	s, h := pl.slot, pl.hold
+	w := s.worker
+	s.pool.fleet.Owner.Ended(h, o, fx)
+	s.pool.observe(h.Info(), o.RunTime)
+	w.faults = holders{}
+	w.noteRun(h)
+	w.countTask()
+	if o.Spent {
+		w.unfit(h, fx)
+	}
+	pl.release()
+}
+
+// skipped: the task waits for another worker, as this one drains, or for a thread.
+func (pl *Place) skipped(needsThread bool, fx *effects.List) {
+	s := pl.slot
+	if needsThread {
+		s.pool.refused(pl.hold.Info())
+		s.pool.fleet.Owner.Returned(pl.release(), NeedsThread, fx)
+		return
+	}
+	s.pool.fleet.Owner.Returned(pl.leave(), Skipped, fx) // it takes no more
+}
+
+// Lost implements plugins.Handler. A worker without one of its slots is of no
+// use; its end is its watcher's to deal with.
+func (h handler) Lost(error) {
+	h.pool.fleet.do(func(fx *effects.List) {
+		for _, s := range h.slots[h.first : h.first+h.count] {
+			close(s.lost)
+		}
+		if h.process != nil { // else it is still being started
+			fx.Process(h.process.Kill)
+		}
+	})
+}
+
+// Room implements plugins.Handler: the room is the caller's whose task the slot has. While
+// the daemon does not read, no task of the worker can have stopped too late.
+func (h handler) Room(slot int, n int64) plugins.Room {
+	f := h.pool.fleet
+	caller := share.Caller{UID: noCaller}
+	f.do(func(*effects.List) { caller.UID = h.sender(h.slots[slot]) })
+	if !f.Arriving.Take(caller, n) {
+		f.do(func(*effects.List) { h.unread++ })
+		if f.Arriving.Wait(f.patient, caller, n) != nil { // all ends, or there is less room than there was
+			f.Arriving.Force(caller, n)
+		}
+		f.do(func(*effects.List) { h.unread-- })
+	}
+	return room{f.Arriving, caller.UID}
+}
+
+// noCaller is who has what comes from a worker without a task: no user has this uid.
+const noCaller = math.MaxUint32
+
+// sender returns the caller of the task in s, or of another one, as what all the slots of
+// a loop send comes by the first.
+func (w *Worker) sender(s *Slot) uint32 {
+	if s.held {
+		return s.holder
+	}
+	for _, s := range w.slots {
+		if s.held {
+			return s.holder
+		}
+	}
+	return noCaller
+}
+
+// room implements plugins.Room.
+type room struct {
+	pool *share.Pool
+	uid  uint32
+}
+
+// Give implements plugins.Room.
+func (r room) Give(n int64) { r.pool.Give(r.uid, n) }
