@@ -73,7 +73,7 @@ type Evicted struct {
 	// Batches are those of which they were.
 	Batches map[*Batch]struct{}
 	// Forgotten are earlier Tombstones that are not remembered any more.
-	Forgotten []*Tombstone
+	Forgotten []Tombstone
 	// Trimmed are tasks that have not ended and have lost their events.
 	Trimmed []*Record
 }
@@ -97,12 +97,12 @@ func (s *Store) Evict(uptime time.Duration) (gone Evicted) {
 
 func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
 	for stamp := s.kept.expired(uptime); stamp != 0; stamp = s.kept.expired(uptime) {
-		s.evict(stamp, true, gone)
+		s.evict(stamp, uptime, true, gone)
 	}
 	gone.Forgotten = append(gone.Forgotten, s.tombstones.expire(uptime)...)
 	for stamp, log := s.kept.pressed(s.bounds); stamp != 0 || log != nil; stamp, log = s.kept.pressed(s.bounds) {
 		if log == nil {
-			s.evict(stamp, false, gone)
+			s.evict(stamp, uptime, false, gone)
 			continue
 		}
 		s.kept.takeLog(log)
@@ -111,8 +111,9 @@ func (s *Store) evictAll(uptime time.Duration, gone *Evicted) {
 	}
 }
 
-// evict drops the Result of the task with a stamp, which is kept. over: it had its time.
-func (s *Store) evict(stamp int64, over bool, gone *Evicted) {
+// evict drops the Result of the task with a stamp, which is kept, at an uptime. over: it had
+// its time.
+func (s *Store) evict(stamp int64, uptime time.Duration, over bool, gone *Evicted) {
 	at, _ := s.tasks.find(stamp)
 	g := s.gist(at)
 	s.kept.takeResult(stamp, &g, g.bytes+s.furtherBytes(stamp))
@@ -124,10 +125,10 @@ func (s *Store) evict(stamp int64, over bool, gone *Evicted) {
 		gone.Batches[b] = struct{}{}
 	}
 	left := Gone{Stamp: stamp, Volatile: g.volatile, Schedule: g.schedule}
-	tombstone := &Tombstone{ID: g.id, Owner: g.owner}
+	tombstone := Tombstone{ID: g.id, Owner: g.owner}
 	if !over {
-		tombstone = &Tombstone{ID: g.id, Owner: g.owner, Pressed: true, Key: g.key, Stamp: stamp, Until: g.expires, Volatile: g.volatile}
-		left.Tombstone = tombstone
+		tombstone = Tombstone{ID: g.id, Owner: g.owner, Pressed: true, Volatile: g.volatile, Key: g.key, Stamp: stamp, Made: uptime, Until: g.expires}
+		left.Tombstone = &tombstone
 	}
 	gone.Tasks = append(gone.Tasks, left)
 	gone.Forgotten = append(gone.Forgotten, s.tombstones.add(tombstone)...)

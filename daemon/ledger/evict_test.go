@@ -158,7 +158,7 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	first, _ := endedOf(t, s, 1, 0, &task.Extras{IdempotencyKey: "once"})
 	_, gone := endedOf(t, s, 1, 0, nil)
 	g := gone.Tasks[0].Tombstone
-	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || s.Pressed(1, first.Task.ID, "") != g || s.Pressed(1, task.NewID(), "once") != g {
+	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || *s.Pressed(1, first.Task.ID, "") != *g || *s.Pressed(1, task.NewID(), "once") != *g {
 		t.Fatalf("it leaves %+v", g)
 	}
 	if s.Pressed(2, first.Task.ID, "once") != nil {
@@ -167,7 +167,7 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	if at, ok := s.NextEviction(); !ok || at != uptime+time.Hour {
 		t.Errorf("the next is at %v", at)
 	}
-	if gone := s.Evict(uptime + time.Hour); !slices.Contains(gone.Forgotten, g) || s.Pressed(1, first.Task.ID, "once") != nil {
+	if gone := s.Evict(uptime + time.Hour); !slices.Contains(gone.Forgotten, *g) || s.Pressed(1, first.Task.ID, "once") != nil {
 		t.Errorf("its time is over, and it is remembered: %+v", gone)
 	}
 	if _, err := s.Find(first.Task.ID, anybody); !errors.Is(err, task.ErrEvicted) {
@@ -201,9 +201,9 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	id := task.NewID()
 	for owner := range uint32(3) {
-		s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
+		s.RestoreTombstone(ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
 	}
-	if gone := s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
+	if gone := s.RestoreTombstone(ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
 		t.Errorf("%+v went for a later one", gone)
 	}
 	for owner := range uint32(4) {

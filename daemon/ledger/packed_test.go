@@ -251,32 +251,14 @@ func heapBytes() int64 {
 func TestASmallResultThatIsKeptTakesLittleMemory(t *testing.T) {
 	const n, most = 50_000, 250
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: n, MaxBytes: 1 << 30})
-	many := func(n int) {
-		for range n {
-			k := plain()
-			k.Params = []byte("{}")
-			r := add(s, k)
-			r.Worker = &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 12345}
-			r.Begin(queue.Now{Wall: now, Uptime: uptime})
-			move(t, s, r, ledger.Ready, ledger.Sent, ledger.Running, ledger.Ending)
-			started := now.Add(time.Millisecond)
-			res := &task.Result{ID: k.ID, Status: task.Completed, Data: []byte("null"), Attempts: 1, Worker: r.Worker,
-				SubmittedAt: now, StartedAt: &started, FinishedAt: now.Add(time.Second), QueueSeconds: 0.123, RunSeconds: 0.001}
-			r.EndCursor()
-			s.NumberEnd(r)
-			if _, err := s.End(r, res, uptime); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	before := heapBytes()
-	many(n)
+	runs(t, s, n)
 	each := (heapBytes() - before) / n
 	t.Logf("%d bytes for each result", each)
 	if each > most {
 		t.Errorf("a small result takes %d bytes; %d were thought enough", each, most)
 	}
-	many(4 * n) // evicting
+	runs(t, s, 4*n) // evicting
 	each = (heapBytes() - before) / n
 	t.Logf("%d bytes for each result, with as many tombstones", each)
 	runtime.KeepAlive(s)

@@ -67,7 +67,7 @@ type ownKey struct {
 
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
-	return &Store{bounds: b, keyed: map[ownKey]int64{}, whole: make([]int64, wholeEnds), batches: map[task.ID]*Batch{},
+	return &Store{bounds: b, ids: newIDs(), keyed: map[ownKey]int64{}, whole: make([]int64, wholeEnds), batches: map[task.ID]*Batch{},
 		further: map[int64][]*Batch{}, kept: newKeeping(), tombstones: newTombstones(), counts: make([]int, len(task.Statuses()))}
 }
 
@@ -138,7 +138,7 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 	batches := slices.Collect(s.batchesOf(r.stamp, r.batch))
 	// r itself may go, if it is too large; who waits for it has it all the same.
 	if bytes := s.ended(r, res, uptime); bytes > s.bounds.MaxBytes {
-		s.evict(r.stamp, false, &gone) // and not all else that its owner has
+		s.evict(r.stamp, uptime, false, &gone) // and not all else that its owner has
 	}
 	s.evictAll(uptime, &gone)
 	if r.done != nil {
