@@ -25,9 +25,11 @@ BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) $(if $(VERSION),-l
 PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 STATICCHECK        := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT          := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 TOOLS              := $(CURDIR)/.cache/bin
 
 FUZZTIME ?= 10s
+ROUNDS   ?= 5
 
 .PHONY: help
 help: ## Show this list
@@ -95,12 +97,14 @@ test-adversary: build ## Attack a daemon in every known way, as one of three use
 	CPULB_BIN=$(CURDIR)/bin CPULB_ADVERSARY=5s $(GO) test ./cmd/adversary -count=1 -v -timeout 60m
 
 .PHONY: bench
-bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
-	$(GO) run ./bench/latency -bin bin
+# NEIGHBOURS=install installs those that are missing; ROUNDS=1 SHORT=1 is for a quick look, and prints only.
+bench: build ## Measure cpulb beside its neighbours, ROUNDS (5) times; write docs/benchmarks.md (NEIGHBOURS=install, SHORT=1)
+	@if [ "$(NEIGHBOURS)" = install ]; then .ci/setup neighbours; fi
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) $(if $(SHORT),-short)
 
 .PHONY: bench-scale
-bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwhile, and what the journal costs
-	$(GO) run ./bench/scale -bin bin
+bench-scale: build ## Of the same, print what the journal and a million queued tasks cost
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only journal,queue
 
 .PHONY: bench-balancing
 bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
@@ -108,8 +112,22 @@ bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/b
 	$(GO) run ./bench/balancing
 
 .PHONY: bench-fleet
-bench-fleet: build ## Measure what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
-	$(GO) run ./bench/fleet -bin bin
+bench-fleet: build ## Of the same, print what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only fleet,work,waiting
+
+# What make bench-go and make bench-compare run, and for how long each.
+BENCH     ?= .
+BENCHTIME ?= 0.1s
+ROUNDS    ?= 6
+
+.PHONY: bench-go
+bench-go: setup ## Run the Go benchmarks of every package, with allocations (BENCH=regexp, BENCHTIME=0.1s)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $$(.ci/bench-packages)
+
+.PHONY: bench-compare
+bench-compare: setup ## Run them on this tree and on BASE=ref in turns, and print what has changed (ROUNDS=6, BENCH=regexp)
+	@[ -n "$(BASE)" ] || { echo "usage: make bench-compare BASE=ref [BENCH=regexp] [ROUNDS=6] [BENCHTIME=0.1s]" >&2; exit 2; }
+	@GO='$(GO)' BENCHSTAT='$(BENCHSTAT)' BENCH='$(BENCH)' BENCHTIME='$(BENCHTIME)' ROUNDS='$(ROUNDS)' .ci/bench-compare '$(BASE)'
 
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost

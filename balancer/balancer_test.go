@@ -238,6 +238,7 @@ func BenchmarkChoice(b *testing.B) {
 				for i := range held {
 					held[i], _ = bal.Acquire(epoch, 200*time.Microsecond)
 				}
+				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					bal.Release(held[i%n], epoch)
 					held[i%n], _ = bal.Acquire(epoch, time.Duration(i%7+1)*time.Millisecond)

@@ -33,7 +33,9 @@ const (
 type admission struct {
 	comparison
 	record *ledger.Record
-	batch  task.ID
+	// refused is why it was refused before it was looked at under the lock; then record is nil.
+	refused error
+	batch   task.ID
 	// line is its place there.
 	line int
 	// forced: it is admitted even when the queue is full. held: the queue keeps its
@@ -45,6 +47,9 @@ type admission struct {
 	// meanwhile, and who cancelled it.
 	askers    []*asker
 	submitter *asker
+	// first and one are room for the submitter, whom most admissions have alone.
+	first asker
+	one   [1]*asker
 	// end is its Result if it was cancelled; together: it is committed with the acceptance.
 	end      *task.Result
 	together bool
@@ -54,7 +59,13 @@ type admission struct {
 
 // ask has f called with the answer, once, under no lock.
 func (a *admission) ask(f func(task.View, error)) *asker {
-	q := &asker{answer: f, waits: a}
+	q := &a.first
+	if q.answer != nil {
+		q = &asker{}
+	} else {
+		a.askers = a.one[:0]
+	}
+	q.answer, q.waits = f, a
 	a.askers = append(a.askers, q)
 	return q
 }
@@ -225,7 +236,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	e.move(r, to, fx)
 	e.metrics.submitted.Inc()
-	e.dispatch(poolOf(r), fx)
+	e.dispatchSoonLocked(poolOf(r))
 	a.answer(r.View(), nil, fx)
 }
 

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"slices"
+
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
@@ -18,6 +20,23 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	e.fill(p, p.Threads(), p.Threads(), nil, fx)
 	e.fill(p, p.Loops(), p.Threads(), nil, fx) // what the loops have no room for
 	e.relieve(p, fx)
+}
+
+// dispatchSoonLocked has the pool be dispatched at the end of this turn under the lock, once
+// for all that the turn makes possible.
+func (e *Engine) dispatchSoonLocked(p *fleet.Pool) {
+	if !slices.Contains(e.due, p) {
+		e.due = append(e.due, p)
+	}
+}
+
+func (e *Engine) dispatchDue(fx *effects.List) {
+	for len(e.due) > 0 {
+		last := len(e.due) - 1
+		p := e.due[last]
+		e.due = e.due[:last]
+		e.dispatch(p, fx)
+	}
 }
 
 // relieve gives tasks to the workers for those who wait behind others.

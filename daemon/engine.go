@@ -140,6 +140,8 @@ type Engine struct {
 	// that looks at them.
 	unsaved unsaved
 	saving  bool
+	// due are the pools to be dispatched at the end of this turn under the lock.
+	due []*fleet.Pool
 	// held: dispatch waits for the disk.
 	held bool
 	// unfit are the tasks from the journal that can't go on; Start ends them.
@@ -280,7 +282,10 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 // do calls f under the lock, and does what f leaves to be done after it.
 func (e *Engine) do(f func(fx *effects.List)) {
 	var fx effects.List
-	e.locked(func() { f(&fx) })
+	e.locked(func() {
+		f(&fx)
+		e.dispatchDue(&fx)
+	})
 	fx.Run(e.log)
 }
 

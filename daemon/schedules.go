@@ -230,7 +230,9 @@ func (e *Engine) fire(r *recurring, f schedule.Fire, problem error, fx *effects.
 	a.record.Schedule = r.config.Name
 	a.forced = true
 	a.submitter = a.ask(firing{e, f}.answered)
-	e.submitLocked(who, a, fx)
+	if _, commit := e.admit(who, a, fx); commit {
+		e.commitLocked(a)
+	}
 	e.recallSchedule(e.store.Get(f.ID))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -30,34 +31,78 @@ import (
 // task.FieldError for a script that is not there; task.ErrConflict when the id names
 // another task; api.ErrDraining, task.ErrQueueFull, task.ErrNoSpace.
 func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
-	a, err := e.prepare(who, t)
-	if err != nil {
-		done(task.View{}, err)
-		return
+	e.SubmitAll(ctx, who, []api.Submission{{Task: t, Watcher: w, Answer: done}})
+}
+
+// SubmitAll is Submit for tasks that have come together: they are admitted and dispatched
+// in as few turns under the lock as that may take. They come into the queue in their order.
+func (e *Engine) SubmitAll(ctx context.Context, who access.Identity, all []api.Submission) {
+	some := make([]*admission, 0, len(all))
+	for _, s := range all {
+		a, err := e.prepare(who, s.Task)
+		switch {
+		case err != nil && len(some) == 0:
+			s.Answer(task.View{}, err)
+			continue
+		case err != nil: // answered in its turn
+			a = &admission{refused: err}
+		}
+		a.watcher, a.submitter = s.Watcher, a.ask(s.Answer)
+		if s.Watcher != nil {
+			a.submitter.outlet = s.Watcher.Outlet()
+		}
+		some = append(some, a)
 	}
-	a.watcher, a.submitter = w, a.ask(done)
-	if w != nil {
-		a.submitter.outlet = w.Outlet()
+	e.admitAll(ctx, who, some, func(*ledger.Record, *admission) {})
+}
+
+// admitAtOnce bounds for how long the engine is held up by tasks that come together.
+const admitAtOnce = 256
+
+// admitAll admits tasks, and withdraws those that wait for room when ctx ends. member is
+// called with each that is not refused and the task that it is, which may be one that was
+// submitted before.
+func (e *Engine) admitAll(ctx context.Context, who access.Identity, all []*admission, member func(*ledger.Record, *admission)) {
+	var waiting []*asker
+	for some := range slices.Chunk(all, admitAtOnce) {
+		for len(some) > 0 {
+			e.do(func(fx *effects.List) {
+				e.admitSome(who, some, member, fx)
+				for _, a := range some {
+					if a.unclear == nil && a.submitter.blocked() {
+						waiting = append(waiting, a.submitter)
+					}
+				}
+			})
+			some = slices.DeleteFunc(some, func(a *admission) bool { return a.unclear == nil })
+			for _, a := range some {
+				a.clear(a.record.Task)
+			}
+		}
 	}
-	if e.submit(who, a) {
-		e.watchClient(ctx, []*asker{a.submitter})
+	if len(waiting) > 0 {
+		e.watchClient(ctx, waiting)
 	}
 }
 
-// submit reports whether a's submitter waits for room in the queue.
-func (e *Engine) submit(who access.Identity, a *admission) (waits bool) {
-	for again := true; again; again = a.clear(a.record.Task) {
-		e.do(func(fx *effects.List) {
-			e.submitLocked(who, a, fx)
-			waits = a.submitter.blocked()
-		})
+// admitSome is admitAll for a few.
+func (e *Engine) admitSome(who access.Identity, some []*admission, member func(*ledger.Record, *admission), fx *effects.List) {
+	var commit []*admission
+	for _, a := range some {
+		if a.refused != nil {
+			a.answer(task.View{}, a.refused, fx)
+			continue
+		}
+		r, yes := e.admit(who, a, fx)
+		if r != nil {
+			member(r, a)
+		}
+		if yes {
+			commit = append(commit, a)
+		}
 	}
-	return waits
-}
-
-func (e *Engine) submitLocked(who access.Identity, a *admission, fx *effects.List) {
-	if _, commit := e.admit(who, a, fx); commit {
-		e.commitLocked(a)
+	if len(commit) > 0 {
+		e.commitLocked(commit...)
 	}
 }
 

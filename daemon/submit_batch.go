@@ -23,25 +23,10 @@ import (
 func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.ID, tasks []*task.Task, done func(task.ID, []task.ID, []error)) {
 	g := &gathering{id: id, ids: make([]task.ID, len(tasks)), errs: make([]error, len(tasks)), left: len(tasks) + 2, done: done}
 	m := members{batch: id}
-	var waiting []*asker
-	for some := range slices.Chunk(e.prepareBatch(who, id, tasks, g), admitAtOnce) {
-		for len(some) > 0 {
-			e.do(func(fx *effects.List) {
-				e.admitSome(who, some, &m, fx)
-				for _, a := range some {
-					if a.unclear == nil && a.submitter.blocked() {
-						waiting = append(waiting, a.submitter)
-					}
-				}
-			})
-			some = slices.DeleteFunc(some, func(a *admission) bool { return !a.clear(a.record.Task) })
-		}
-	}
+	all := e.prepareBatch(who, id, tasks, g)
+	e.admitAll(ctx, who, all, func(r *ledger.Record, a *admission) { m.add(r, a, e.store) })
 	if !e.gather(&m, g) {
 		g.one()
-	}
-	if len(waiting) > 0 {
-		e.watchClient(ctx, waiting)
 	}
 	g.one() // nothing was done before all had been looked at
 }
@@ -58,7 +43,6 @@ type members struct {
 
 func (m *members) add(r *ledger.Record, a *admission, s *ledger.Store) {
 	switch {
-	case r == nil:
 	case r == a.record:
 		m.fresh++
 	case m.fresh > 0 && s.Member(r, m.batch): // it is twice in this batch
@@ -70,21 +54,6 @@ func (m *members) add(r *ledger.Record, a *admission, s *ledger.Store) {
 			m.known = append(m.known, r)
 		}
 		m.lines[r.Stamp()] = append(m.lines[r.Stamp()], a.line)
-	}
-}
-
-// admitSome admits some tasks of a batch.
-func (e *Engine) admitSome(who access.Identity, some []*admission, m *members, fx *effects.List) {
-	var commit []*admission
-	for _, a := range some {
-		r, yes := e.admit(who, a, fx)
-		m.add(r, a, e.store)
-		if yes {
-			commit = append(commit, a)
-		}
-	}
-	if len(commit) > 0 {
-		e.commitLocked(commit...)
 	}
 }
 
@@ -148,9 +117,6 @@ func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Tas
 	}
 	return all
 }
-
-// admitAtOnce bounds for how long the engine is held up by a batch.
-const admitAtOnce = 500
 
 // gathering collects the answers for a batch.
 type gathering struct {

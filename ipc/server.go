@@ -63,6 +63,9 @@ type Tasks interface {
 	// may come before Submit returns, or much later: ctx says for how long the client
 	// waits for room in a full queue.
 	Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error))
+	// SubmitAll is Submit for tasks that have come together, in their order. It does not keep
+	// all.
+	SubmitAll(ctx context.Context, who access.Identity, all []api.Submission)
 	// Unwatch takes w, which was handed to Submit, off the task that was answered: it is not
 	// called any more but for what is on its way.
 	Unwatch(who access.Identity, id task.ID, w task.Watcher)

@@ -27,6 +27,8 @@ const (
 	// farewellTimeout is how long a client that was cut off has to read what had been
 	// queued for it, and the reason.
 	farewellTimeout = 5 * time.Second
+	// maxJoined bounds how many lines are handed to the engine at once.
+	maxJoined = 64
 	// maxUnanswered bounds how many submissions and cancels of all streams share a commit; one
 	// caller alone has a thousand of them. Whoever else submits waits for what the engine has
 	// yet to answer, so that nobody has more of it for having more streams.
@@ -55,6 +57,8 @@ type stream struct {
 	cut     atomic.Bool
 	gone    chan struct{} // closed when the connection has ended
 	watched watched
+	// joined are the submissions of lines that have come together, for the engine.
+	joined []api.Submission
 }
 
 func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +87,7 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
 		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}, turn: streamTurn{turn: turn{pool: s.turns, caller: held.caller}}}
 	held.turn = &st.turn.turn
-	st.run(bufio.NewReaderSize(st.turn.reads(io.MultiReader(ahead, conn)), lineBuffer))
+	st.run(bufio.NewReaderSize(streamReader{io.MultiReader(ahead, conn), st}, lineBuffer))
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -150,10 +154,12 @@ func (s *Server) forget(st *stream) {
 // serve carries out the client's lines until the connection ends or is cut off. io.EOF:
 // the client sends no more.
 func (st *stream) serve(in *lines) error {
+	defer st.join()
 	for !st.cut.Load() {
 		text, err := in.next()
 		switch {
 		case skipped(err):
+			st.join()
 			st.reject(nil, in.number, err)
 		case err != nil:
 			return err
@@ -197,6 +203,7 @@ func (st *stream) command(text []byte, in *lines) {
 		st.submit(&c, line, len(text), room)
 		return
 	}
+	st.join() // the answers come in the order of the lines
 	defer st.held.give(room)
 	if err != nil {
 		st.reject(namedID(&c), line, err)
@@ -241,9 +248,10 @@ func (st *stream) cancel(c *task.Command, line int) {
 	st.server.engine.Cancel(st.who, id, answered)
 }
 
-// submit dispatches the task before it writes anything, so that the worker runs
-// while the client is answered. The engine's answer may come later: meanwhile the
-// next lines are read. The line has length bytes, and room of the share.
+// submit joins the task to those of the lines before it, which the engine has when no
+// further line is there: it dispatches them before anything is written, so that workers run
+// while the client is answered. The engine's answer may come later: meanwhile the next lines
+// are read. The line has length bytes, and room of the share.
 func (st *stream) submit(c *task.Command, line, length int, room int64) {
 	if !st.open() {
 		st.held.give(room)
@@ -254,7 +262,19 @@ func (st *stream) submit(c *task.Command, line, length int, room int64) {
 		s.answered(task.View{}, api.ErrDraining)
 		return
 	}
-	st.server.engine.Submit(st.client, st.who, c.Task, s.watch, s.answered)
+	if st.joined = append(st.joined, api.Submission{Task: c.Task, Watcher: s.watch, Answer: s.answered}); len(st.joined) == maxJoined {
+		st.join()
+	}
+}
+
+// join hands the submissions to the engine that have come together. It comes before each
+// wait, be it for the next line.
+func (st *stream) join() {
+	if len(st.joined) > 0 {
+		st.server.engine.SubmitAll(st.client, st.who, st.joined)
+		clear(st.joined)
+		st.joined = st.joined[:0]
+	}
 }
 
 // keyed reports whether t may turn out to be a task that was sent before.

@@ -23,7 +23,7 @@ func (st *stream) room(in *lines, n int64) bool {
 	if st.await(func(ctx context.Context) error { err = wait(ctx, n); return err }) {
 		return true
 	}
-	if skipped(err) {
+	if skipped(err) { // await has joined what was before
 		st.reject(nil, in.number, err)
 	}
 	return false
@@ -49,6 +49,7 @@ const patience = 100 * time.Millisecond
 // client that goes meanwhile is noticed, although nothing is read: what it has waiting for
 // room in the queue is withdrawn then, and the lines that it has left are carried out.
 func (st *stream) await(wait func(context.Context) error) bool {
+	st.join()
 	st.turn.leave()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(st.client))
 	defer cancel()

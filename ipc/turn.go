@@ -89,19 +89,20 @@ type streamTurn struct {
 	many bool
 }
 
-// reads returns r, which the stream reads: the turn is left meanwhile.
-func (t *streamTurn) reads(r io.Reader) io.Reader { return streamReader{r, t} }
-
+// streamReader is what a stream reads: before it waits for more, the lines that have come are
+// carried out, and the turn is left.
 type streamReader struct {
 	io.Reader
-	turn *streamTurn
+	stream *stream
 }
 
 // Read implements io.Reader.
 func (s streamReader) Read(p []byte) (int, error) {
-	s.turn.leave()
+	s.stream.join()
+	t := &s.stream.turn
+	t.leave()
 	n, err := s.Reader.Read(p)
-	s.turn.many = n > shortText
+	t.many = n > shortText
 	return n, err
 }
 

@@ -64,7 +64,7 @@ func TestALineTakesATurnIfItIsLongOrOneOfMany(t *testing.T) {
 		read, length int
 		takes        bool
 	}{{100, 100, false}, {shortText, shortText + 1, true}, {shortText + 1, 100, true}, {100, 100, false}} {
-		if _, err := st.turn.reads(strings.NewReader(strings.Repeat("x", x.read))).Read(make([]byte, 2*shortText)); err != nil || st.turn.has {
+		if _, err := (streamReader{strings.NewReader(strings.Repeat("x", x.read)), st}).Read(make([]byte, 2*shortText)); err != nil || st.turn.has {
 			t.Fatalf("%v, and the turn is kept while lines are read: %v", err, st.turn.has)
 		}
 		if !st.takeTurn(x.length) || st.turn.has != x.takes {

@@ -22,10 +22,17 @@ var arrows = map[string][]string{
 	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
-	"bench/latency":    {"daemon/task", "ipc/client"},
-	"bench/scale":      {"daemon/task", "ipc/client"},
-	"bench/fleet":      {"daemon/task", "ipc/client"},
-	"bench/balancing":  {"balancer/simulation"},
+	"bench":            {"bench/part", "bench/report", "bench/result"},
+	"bench/part":       {"bench/cpulbd", "bench/proc", "bench/result", "bench/stats", "bench/subject", "daemon/task", "ipc/client"},
+	"bench/report":     {"bench/part", "bench/plot", "bench/result", "bench/stats"},
+	"bench/result":     {"bench/stats"},
+	"bench/subject":    {"bench/proc"},
+	"bench/goclient":   {"bench/subject", "daemon/task", "ipc/client"},
+	"bench/cpulbd":     {},
+	"bench/plot":       {},
+	"bench/proc":       {},
+	"bench/stats":      {},
+	"bench/balancing":  {"balancer/simulation", "bench/plot"},
 	"ipc":              {"daemon/access", "daemon/api", "daemon/task", "internal/outbox", "internal/rawio", "internal/share"},
 	"ipc/client":       {"daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
 	"ipc/ipctest":      {"daemon/access", "daemon/api", "daemon/task", "ipc"},
@@ -199,6 +206,21 @@ func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
 	}
 	if len(linked(list(t, "-deps", "./cmd/cpulb-python"))) == 0 {
 		t.Error("cpulb-python links no CPython: this test can't see what it looks for")
+	}
+}
+
+// heavy is what a program that lives for some milliseconds does not start with.
+var heavy = regexp.MustCompile(`^(google\.golang\.org/|github\.com/hashicorp/|github\.com/prometheus/|net/http/pprof$|expvar$|cpulb/(daemon|plugins|ipc|balancer)$)`)
+
+func TestTheCommandLineStartsLight(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "-deps", "./cmd/cpulb") {
+		if heavy.MatchString(p.ImportPath) {
+			t.Errorf("cmd/cpulb links %s", p.ImportPath)
+		}
+	}
+	if !slices.ContainsFunc(list(t, "-deps", "./cmd/cpulbd"), func(p imported) bool { return heavy.MatchString(p.ImportPath) }) {
+		t.Error("cmd/cpulbd links nothing heavy: this test can't see what it looks for")
 	}
 }
 

@@ -31,11 +31,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	if err != nil {
 		return err
 	}
-	_, err = c.Submit(ctx, x)
-	var result *task.Result
-	if err == nil {
-		result, err = await(ctx, c, x)
-	}
+	result, err := await(ctx, c, x)
 	switch {
 	case err == nil && r.Function == plainFunction:
 		return showPlain(result, t)
@@ -49,19 +45,22 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
 }
 
-// await waits for x's end, without limit if x has no timeout.
+// await submits x and waits for its end, without limit if x has no timeout.
 func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
 	submitted, bound := time.Now(), task.Sum(time.Duration(x.Timeout), waitGrace)
-	for {
-		wait := longWait
-		if x.Timeout > 0 {
-			wait = min(longWait, max(0, bound-time.Since(submitted)))
+	left := func() time.Duration {
+		if x.Timeout == 0 {
+			return longWait
 		}
-		result, err := c.Result(ctx, x.ID, wait)
-		if !errors.Is(err, client.ErrNotEnded) || wait < longWait {
-			return result, err
-		}
+		return min(longWait, max(0, bound-time.Since(submitted)))
 	}
+	wait := left()
+	result, err := c.Run(ctx, x, wait)
+	for errors.Is(err, client.ErrNotEnded) && wait == longWait {
+		wait = left()
+		result, err = c.Result(ctx, x.ID, wait)
+	}
+	return result, err
 }
 
 // abandon cancels a task whose result is not awaited any more. A task that never

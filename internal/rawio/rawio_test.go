@@ -14,7 +14,7 @@ import (
 )
 
 // pair returns both ends of a connection.
-func pair(t *testing.T) (near *rawio.Conn, far *net.UnixConn) {
+func pair(t testing.TB) (near *rawio.Conn, far *net.UnixConn) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -28,10 +29,13 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 		if body, err = appendTask(body, t); err != nil {
 			return nil, fmt.Errorf("task %d of the batch: %w", i+1, err)
 		}
+		if i == 0 { // the others are likely to be as long
+			body = slices.Grow(body, (len(body)+len(body)/8)*len(tasks))
+		}
 	}
 	body = append(body, "]}"...)
 	var b api.Batch
-	if _, err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
 		return nil, err
 	}
 	return &b, nil
@@ -40,7 +44,7 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 // Batch returns the progress of a batch.
 func (c *Client) Batch(ctx context.Context, id task.ID) (api.BatchView, error) {
 	var v api.BatchView
-	_, err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
+	err := c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v)
 	return v, err
 }
 

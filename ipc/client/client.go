@@ -91,14 +91,14 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
 	if err != nil {
 		return v, err
 	}
-	_, err = c.call(ctx, http.MethodPost, "/v1/tasks", body, &v)
+	err = c.call(ctx, http.MethodPost, "/v1/tasks", body, &v)
 	return v, err
 }
 
 // appendTask appends t as one line of JSON. Params keep their text, except for white
 // space: a task must be the same text whichever way it is sent.
 func appendTask(b []byte, t *task.Task) ([]byte, error) {
-	if len(t.Params) == 0 {
+	if len(t.Params) == 0 || !bytes.ContainsAny(t.Params, task.WhiteSpace) && json.Valid(t.Params) {
 		return t.AppendJSON(b), nil
 	}
 	var params bytes.Buffer
@@ -114,47 +114,74 @@ func appendTask(b []byte, t *task.Task) ([]byte, error) {
 // Task returns the task as it stands.
 func (c *Client) Task(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
-	_, err := c.call(ctx, http.MethodGet, "/v1/tasks/"+id.String(), nil, &v)
+	err := c.call(ctx, http.MethodGet, "/v1/tasks/"+id.String(), nil, &v)
 	return v, err
 }
 
 // Cancel asks for a task to stop; Result waits for its end.
 func (c *Client) Cancel(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
-	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v)
+	err := c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v)
 	return v, err
+}
+
+// Run hands t to the daemon and waits for its end, at most wait, in one call. It fails with
+// ErrNotEnded when that was too short; Result then waits on. t needs an ID.
+func (c *Client) Run(ctx context.Context, t *task.Task, wait time.Duration) (*task.Result, error) {
+	body, err := appendTask(nil, t)
+	if err != nil {
+		return nil, err
+	}
+	return c.result(ctx, http.MethodPost, "/v1/tasks?wait="+url.QueryEscape(wait.String()), body)
 }
 
 // Result waits for the task's end, at most timeout, which may be up to 24 hours. It
 // fails with ErrNotEnded when that was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (*task.Result, error) {
-	var r task.Result
-	path := "/v1/tasks/" + id.String() + "/result?timeout=" + url.QueryEscape(timeout.String())
-	status, err := c.call(ctx, http.MethodGet, path, nil, &r)
+	return c.result(ctx, http.MethodGet, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(timeout.String()), nil)
+}
+
+// result makes a call that is answered with a Result, or with 202 and a view.
+func (c *Client) result(ctx context.Context, method, path string, body []byte) (*task.Result, error) {
+	status, text, err := c.exchange(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
-	if status == http.StatusAccepted { // it is a view, which has a status too
+	var answers task.Answers
+	r, err := answers.Result(text) // a view has a status, too
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	if status == http.StatusAccepted {
 		return nil, fmt.Errorf("%w: it is %s", ErrNotEnded, r.Status)
 	}
-	return &r, nil
+	return r, nil
 }
 
 // call makes one request with a JSON body, or none, and decodes the answer.
-func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) (int, error) {
-	resp, err := c.request(ctx, method, path, body)
+func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) error {
+	_, text, err := c.exchange(ctx, method, path, body)
 	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, fmt.Errorf("answer: %w", err)
+		return err
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return 0, fmt.Errorf("answer: %w", err)
+		return fmt.Errorf("answer: %w", err)
 	}
-	return resp.StatusCode, nil
+	return nil
+}
+
+// exchange makes one request and reads the answer, which is not a problem.
+func (c *Client) exchange(ctx context.Context, method, path string, body []byte) (status int, text []byte, err error) {
+	resp, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	text, err = io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil, fmt.Errorf("answer: %w", err)
+	}
+	return resp.StatusCode, text, nil
 }
 
 // request returns an answer that is not a problem. The caller closes its body.

@@ -11,35 +11,35 @@ import (
 // Status returns the daemon's status as JSON.
 func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	var raw json.RawMessage
-	_, err := c.call(ctx, http.MethodGet, "/v1/status", nil, &raw)
+	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &raw)
 	return raw, err
 }
 
 // Workers lists the workers.
 func (c *Client) Workers(ctx context.Context) ([]api.WorkerStatus, error) {
 	var answer struct{ Workers []api.WorkerStatus }
-	_, err := c.call(ctx, http.MethodGet, "/v1/workers", nil, &answer)
+	err := c.call(ctx, http.MethodGet, "/v1/workers", nil, &answer)
 	return answer.Workers, err
 }
 
 // Executors lists the executors.
 func (c *Client) Executors(ctx context.Context) ([]api.ExecutorStatus, error) {
 	var answer struct{ Executors []api.ExecutorStatus }
-	_, err := c.call(ctx, http.MethodGet, "/v1/executors", nil, &answer)
+	err := c.call(ctx, http.MethodGet, "/v1/executors", nil, &answer)
 	return answer.Executors, err
 }
 
 // Schedules lists the schedules.
 func (c *Client) Schedules(ctx context.Context) ([]api.ScheduleStatus, error) {
 	var answer struct{ Schedules []api.ScheduleStatus }
-	_, err := c.call(ctx, http.MethodGet, "/v1/schedules", nil, &answer)
+	err := c.call(ctx, http.MethodGet, "/v1/schedules", nil, &answer)
 	return answer.Schedules, err
 }
 
 // Stacks returns the stacks of a worker's threads, as text for people.
 func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 	var answer struct{ Stacks string }
-	_, err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
+	err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
 	return answer.Stacks, err
 }
 
@@ -62,6 +62,6 @@ func (c *Client) Reload(ctx context.Context) error { return c.administer(ctx, "/
 
 func (c *Client) administer(ctx context.Context, path string) error {
 	var answer json.RawMessage
-	_, err := c.call(ctx, http.MethodPost, path, nil, &answer)
+	err := c.call(ctx, http.MethodPost, path, nil, &answer)
 	return err
 }

@@ -37,7 +37,7 @@ func (c *Client) List(ctx context.Context, f api.Filter) iter.Seq2[task.View, er
 		for q := query(&f); ; {
 			var page api.Listing
 			q.Set("limit", strconv.Itoa(api.MaxPage))
-			if _, err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
+			if err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
 				yield(task.View{}, err)
 				return
 			}
@@ -62,14 +62,14 @@ func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
 	if len(q) == 0 {
 		q.Set("all", "true")
 	}
-	_, err := c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer)
+	err := c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer)
 	return answer.Cancelled, err
 }
 
 // Rerun submits a task again, as a new one, which it returns.
 func (c *Client) Rerun(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
-	_, err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
+	err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
 	return v, err
 }
 

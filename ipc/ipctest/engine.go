@@ -58,6 +58,7 @@ type Engine struct {
 	left     int
 	answers  []func()
 	reloads  int
+	joined   []int
 }
 
 type record struct {
@@ -90,6 +91,23 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 		e.mu.Unlock()
 		done(view, nil)
 	})
+}
+
+// SubmitAll implements ipc.Engine.
+func (e *Engine) SubmitAll(ctx context.Context, who access.Identity, all []api.Submission) {
+	e.mu.Lock()
+	e.joined = append(e.joined, len(all))
+	e.mu.Unlock()
+	for _, s := range all {
+		e.Submit(ctx, who, s.Task, s.Watcher, s.Answer)
+	}
+}
+
+// Joined returns how many tasks came together, each time.
+func (e *Engine) Joined() []int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.joined)
 }
 
 // Unwatch implements ipc.Engine.
