@@ -116,5 +116,5 @@ def _moment(name, when):
     if not isinstance(when, datetime):
         return when
     if when.tzinfo is None:
-        raise SubmissionError(f"{name} has no time zone: use datetime.now(timezone.utc), or astimezone()", "invalid_task")
+        raise SubmissionError(f"{name} has no time zone: give it one, for example by astimezone()", "invalid_task")
     return when.isoformat()
