@@ -98,7 +98,7 @@ test-adversary: build ## Attack a daemon in every known way, as one of three use
 	CPULB_BIN=$(CURDIR)/bin CPULB_ADVERSARY=5s $(GO) test ./cmd/adversary -count=1 -v -timeout 60m
 
 .PHONY: bench
-# NEIGHBOURS=install installs those that are missing; ROUNDS=1 SHORT=1 is for a quick look.
+# NEIGHBOURS=install installs those that are missing; ROUNDS=1 SHORT=1 is for a quick look, and prints only.
 bench: build ## Measure cpulb beside its neighbours, ROUNDS (5) times; write docs/benchmarks.md (NEIGHBOURS=install, SHORT=1)
 	@if [ "$(NEIGHBOURS)" = install ]; then .ci/setup neighbours; fi
 	$(GO) run ./bench -bin bin -rounds $(ROUNDS) $(if $(SHORT),-short)

@@ -34,7 +34,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin", "`folder` of the built programs")
-	flag.StringVar(&o.docs, "docs", "docs", "`folder` for the page and its plots; empty: only print")
+	flag.StringVar(&o.docs, "docs", "docs", "`folder` for the page and its plots; empty: only print, which is also what -short and -only do where this is not given")
 	flag.StringVar(&o.only, "only", "", "`names` of the parts to measure, with commas between: "+names(part.Parts()))
 	flag.StringVar(&o.python, "python", "/usr/bin/python3", "the `interpreter` that is linked")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each is measured")
@@ -42,6 +42,11 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "say how long each measurement took")
 	flag.BoolVar(&o.again, "again", false, "measure nothing: write the page again, of the results of the last run")
 	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "docs" })
+	if !given && (o.short || o.only != "") {
+		o.docs = ""
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	if err := o.run(ctx); err != nil {
@@ -99,7 +104,7 @@ func (o options) run(ctx context.Context) error {
 	for _, a := range b.Results.Absent {
 		fmt.Printf("not measured: %s: %s\n", a.Name, a.Why)
 	}
-	if o.docs == "" || o.only != "" {
+	if o.docs == "" {
 		fmt.Print(report.Page(b.Results))
 		return nil
 	}

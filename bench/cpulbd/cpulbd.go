@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -61,9 +62,10 @@ type Daemon struct {
 	// Ready is the time from exec to the first answer that says so.
 	Ready time.Duration
 
-	cmd  *exec.Cmd
-	dir  string
-	http *http.Client
+	cmd   *exec.Cmd
+	ended <-chan error
+	dir   string
+	http  *http.Client
 }
 
 // Start starts a daemon of the programs in bin, in a new folder in dir, and returns
@@ -84,7 +86,8 @@ func Start(ctx context.Context, bin, dir string, c Config) (*Daemon, error) {
 func StartFile(ctx context.Context, bin, dir, config string) (*Daemon, error) {
 	d := &Daemon{Socket: filepath.Join(dir, "s"), dir: dir}
 	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config, "-socket", d.Socket, "-state-dir", filepath.Join(dir, "state"))
-	d.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for us, who stop it
+	// An interrupt at the terminal is for us, who stop it; if we are killed it ends too.
+	d.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
@@ -95,7 +98,7 @@ func StartFile(ctx context.Context, bin, dir, config string) (*Daemon, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", d.Socket)
 	}}}
 	began := time.Now()
-	if err := d.cmd.Start(); err != nil {
+	if d.ended, err = run(d.cmd); err != nil {
 		return nil, err
 	}
 	d.PID = d.cmd.Process.Pid
@@ -114,10 +117,25 @@ func StartFile(ctx context.Context, bin, dir, config string) (*Daemon, error) {
 	}
 }
 
+// run starts a program on a thread that stays until its end, since Pdeathsig goes by the
+// thread that has started it.
+func run(cmd *exec.Cmd) (ended <-chan error, err error) {
+	started, end := make(chan error), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			end <- cmd.Wait()
+		}
+	}()
+	return end, <-started
+}
+
 // Stop ends the daemon and removes what it has written.
 func (d *Daemon) Stop() error {
 	d.http.CloseIdleConnections()
-	return errors.Join(d.cmd.Process.Signal(unix.SIGTERM), d.cmd.Wait(), os.RemoveAll(d.dir))
+	return errors.Join(d.cmd.Process.Signal(unix.SIGTERM), <-d.ended, os.RemoveAll(d.dir))
 }
 
 // Get returns what the daemon answers for a path.

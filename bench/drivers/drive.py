@@ -127,6 +127,13 @@ def check(work, params, results):
             raise ValueError(f"result {i} of {work}: {str(result)[:100]!r}, not {str(works.expected(work, param))[:100]!r}")
 
 
+def _end(*_):
+    """End the process group, if it is the driver's own: servers that it started go with it."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    sys.exit()
+
+
 def serve(make):
     """Construct the system with make(options) and measure until the input ends."""
     parser = argparse.ArgumentParser()
@@ -139,6 +146,8 @@ def serve(make):
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A stopped group whose parent was killed gets this one: then there is no end of the input to be read.
+    signal.signal(signal.SIGHUP, _end)
     system = None
     try:
         try:
@@ -160,5 +169,4 @@ def serve(make):
     finally:
         if system is not None:
             system.close()
-        if os.getpgrp() == os.getpid():  # of its own: servers that it started go with it
-            os.killpg(0, signal.SIGKILL)
+        _end()

@@ -169,11 +169,8 @@ func (b *Bench) neighbour(ctx context.Context, n Neighbour, more ...string) (*sy
 	}
 	command := append([]string{b.Python, filepath.Join(b.Drivers, n.driver[0])}, n.driver[1:]...)
 	s, err := subject.Start(ctx, subject.Spec{Name: n.Name, Command: append(command, more...), Restless: n.restless}, b.folder())
-	if errors.Is(err, subject.ErrUnsupported) {
-		b.Results.Lacks(n.Name, err.Error())
-		return nil, nil
-	}
 	if err != nil {
+		_, err := b.can(err)
 		return nil, err
 	}
 	return b.system(s, n), nil
@@ -229,7 +226,7 @@ func durable(name string) bool {
 // can turns what a system has not into a note; ok says whether it has it.
 func (b *Bench) can(err error) (ok bool, _ error) {
 	if errors.Is(err, subject.ErrUnsupported) {
-		name, why, _ := strings.Cut(err.Error(), ": ")
+		name, why, _ := strings.Cut(err.Error(), ": "+subject.ErrUnsupported.Error()+": ")
 		b.Results.Lacks(name, why)
 		return false, nil
 	}

@@ -15,9 +15,7 @@ import (
 // throughput measures no-ops whose results are all fetched, and what they cost.
 func (b *Bench) throughput(ctx context.Context) error {
 	for _, s := range b.subjects {
-		if b.Round == 0 {
-			b.Results.Add("memory idle", s.name(), proc.Memory(s.Processes())/1e6)
-		}
+		b.Results.Add("memory idle", s.name(), proc.Memory(s.Processes())/1e6)
 	}
 	for _, op := range []subject.Op{subject.Each, subject.Batch} {
 		if err := b.bare(op); err != nil {

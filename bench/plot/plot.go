@@ -49,8 +49,8 @@ func (c Chart) SVG() string {
 	x := scaled(c.X, c.values(func(p Point) float64 { return p.X }), left, right)
 	y := scaled(c.Y, c.values(func(p Point) float64 { return p.Y }), bottom, top)
 	for _, v := range y.ticks {
-		fmt.Fprintf(&b, `<line x1="%g" y1="%.1f" x2="%g" y2="%[2]f" stroke="#ddd"/><text x="%[4]g" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			left, y.at(v), right, left-6, y.at(v)+4, short(v))
+		fmt.Fprintf(&b, `<line x1="%g" y1="%.1f" x2="%g" y2="%.1f" stroke="#ddd"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`+"\n",
+			left, y.at(v), right, y.at(v), left-6, y.at(v)+4, short(v))
 	}
 	for _, v := range x.ticks {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="middle">%s</text>`+"\n", x.at(v), bottom+18, short(v))

@@ -43,8 +43,16 @@ func tables() []table {
 		{"Payload", "A string to the script and back, in ms: see the plot.", nil, []string{"payload"}},
 		{"Durability", "Tasks a second by the Go client.", []column{{"32 clients that wait", "journal submitters", 0, 0}, {"a batch", "journal batch", 0, 0},
 			{"64 deep on one connection", "journal pipelined", 0, 0}}, nil},
-		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: at first, and after all no-ops. Start is until the first tasks are done.",
-			[]column{{"at first", "memory idle", 0, -1}, {"after the no-ops", "memory", 0, -1}, {"start, s", "start", 0, 0}}, nil},
+		{"A million queued", "Tasks submitted in batches of a thousand, with the journal in `group`, behind one that sleeps: tasks a second in the first and in the last tenth, bytes of heap a " +
+			"task, and the 99th percentile of an answer to a question for the status meanwhile, in ms.",
+			[]column{{"at first", "queued at the start", 0, 0}, {"at last", "queued at the end", 0, 0}, {"bytes a task", "queued bytes", 0, 0},
+				{"status, ms", "queued status p99", 0, 0}}, nil},
+		{"Balancing", "40 tasks of computing by one worker and by two, in s; the 99th percentile of 1 ms tasks at half of capacity, on two workers with one free slot each, without and beside " +
+			"two tasks of 5 s, in ms.",
+			[]column{{"one worker", "computing by 1", 0, 0}, {"two", "computing by 2", 0, 0}, {"p99 without", "p99 beside 0 long", 0, 0},
+				{"p99 beside", "p99 beside 2 long", 0, 0}}, nil},
+		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: after the round trips, and after all no-ops. Start is until the first tasks are done.",
+			[]column{{"after the round trips", "memory idle", 0, -1}, {"after the no-ops", "memory", 0, -1}, {"start, s", "start", 0, 0}}, nil},
 	}
 }
 
