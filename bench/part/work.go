@@ -18,11 +18,11 @@ func (b *Bench) work(ctx context.Context) error {
 		if durable(s.name()) {
 			continue
 		}
-		n := pick(b, 1000, 300)
+		n := pick(b, 600, 300)
 		if s.slow {
 			n /= 10
 		}
-		skewed, ideal := lengths(n * 2 / 5)
+		skewed, ideal := lengths(n / 2)
 		if !s.numbers {
 			if err := b.against(ctx, s, "spin", float64(n)*0.001/2, subject.Repeat(n, 0.001)); err != nil {
 				return err

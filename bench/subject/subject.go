@@ -49,7 +49,7 @@ type Subject struct {
 
 // startWithin is how long a system may take until it is ready, and answerWithin a driver
 // for one command.
-const startWithin, answerWithin = time.Minute, 3 * time.Minute
+const startWithin, answerWithin = time.Minute, 5 * time.Minute
 
 // Start starts a system in dir, which is its own, and returns once it is ready.
 func Start(ctx context.Context, spec Spec, dir string) (*Subject, error) {
