@@ -94,6 +94,36 @@ class Together(unittest.TestCase):
         self.assertEqual(engine.get_result(impatient, SECONDS).data, "late")
         self.assertEqual(self.daemon.connections, 1)
 
+    def test_threads_that_come_and_go_at_any_time_all_get_what_they_wait_for(self):
+        def answer(connection, command):
+            task_id = command["task"]["task_id"]
+            with self.lock:
+                self.held.append(result_line(task_id, command["task"]["params"]))
+                late = [] if random.random() < 0.7 else self.held
+                if late:
+                    self.held = []
+                connection.sendall(accepted_line(task_id) + b"".join(late))
+        engine = self.engine(answer)
+
+        def work(number):
+            for i in range(20):
+                task_id = engine.submit_task(Task.create("/x.py", [number, i]))
+                waits = 0
+                while True:
+                    waits += 1
+                    try:
+                        result = engine.get_result(task_id, random.choice((0, 0.0001, 0.001, 0.01)))
+                        break
+                    except ResultTimeoutError:
+                        if waits % 3 == 0:  # who is alone has to see to it that more is sent
+                            engine.submit_task(Task.create("/x.py", "more"))
+                if result.data != [number, i]:
+                    return result
+            return None
+        with ThreadPoolExecutor(30) as threads:
+            self.assertEqual([bad for bad in threads.map(work, range(30)) if bad], [])
+        self.assertEqual(self.daemon.connections, 1)
+
     def test_leader_that_is_interrupted_leaves_nobody_waiting(self):
         stream = Stream(FakeDaemon(self, self.hold).path)
         self.addCleanup(stream.close)
