@@ -27,7 +27,8 @@ func (e *Engine) openJournal() error {
 	began := e.elapsed()
 	folder := filepath.Join(e.options.StateDir, journalFolder)
 	j, err := journal.Open(folder,
-		journal.Options{Interval: c.Interval, MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Interval: c.Interval, MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed,
+			Answered: e.answered})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -48,7 +49,7 @@ func (e *Engine) openJournal() error {
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	var all []unfinished
-	var gone []*ledger.Tombstone
+	var gone []ledger.Tombstone
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err

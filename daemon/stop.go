@@ -69,7 +69,7 @@ func (e *Engine) refuseBlocked(fx *effects.List) {
 // another attempt.
 func (e *Engine) failVolatile(fx *effects.List) {
 	var all []*ledger.Record
-	for r := range e.store.All() {
+	for r := range e.store.Unended() {
 		if !r.Phase().Over() && (r.Volatile || e.journal == nil) {
 			all = append(all, r)
 		}

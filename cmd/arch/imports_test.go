@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
 	"bench":            {"bench/part", "bench/report", "bench/result"},
 	"bench/part":       {"bench/cpulbd", "bench/proc", "bench/result", "bench/stats", "bench/subject", "daemon/task", "ipc/client"},
+	"bench/memory":     {"daemon/api", "daemon/task", "ipc/client"},
 	"bench/report":     {"bench/part", "bench/plot", "bench/result", "bench/stats"},
 	"bench/result":     {"bench/stats"},
 	"bench/subject":    {"bench/proc"},

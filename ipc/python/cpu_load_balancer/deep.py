@@ -7,8 +7,20 @@ import threading
 
 _MORE = 3000
 _raised = threading.Lock()
-# json.dumps makes an encoder for each call, and looks for circles.
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+def _encoder():
+    """Return json.dumps as it is wanted here. That one makes an encoder for each call, and looks for circles."""
+    plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+    try:
+        parts = json.encoder.c_make_encoder(None, plain.default, json.encoder.encode_basestring_ascii, None,
+                                            plain.key_separator, plain.item_separator, False, False, False)
+    except (AttributeError, TypeError):  # it is not documented, and not everywhere
+        return plain.encode
+    return lambda value: "".join(parts(value, 0))
+
+
+_encode = _encoder()
 _scan = json.JSONDecoder().raw_decode
 
 

@@ -37,15 +37,16 @@ class Post:
         if waiter.wants_result:
             waiters.append(waiter)
 
-    def fetch(self, waiter):
-        """Return the result if it is there, else None, and waiter waits for it; empty if it will not come here."""
-        found = self._mailbox.take(waiter.task_id)
-        if found is None:
-            waiters = self._expected.get(waiter.task_id)
-            if waiters is None:
-                return _ELSEWHERE
-            waiters.append(waiter)
+    def take(self, task_id):
+        """Return the result if it is there, empty if it will not come here; None if it will."""
+        found = self._mailbox.take(task_id)
+        if found is None and task_id not in self._expected:
+            return _ELSEWHERE
         return found
+
+    def await_result(self, waiter):
+        """Note that waiter waits for a result that will come."""
+        self._expected[waiter.task_id].append(waiter)
 
     def forget(self, waiter):
         """waiter does not wait any more."""

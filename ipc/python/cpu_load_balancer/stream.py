@@ -9,6 +9,7 @@ meanwhile.
 
 import threading
 import time
+from collections import deque
 
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
@@ -31,11 +32,10 @@ class Stream:
         self._sending = False
         self._reading = False
         self._followers = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
+        self._answered = deque()  # of the followers, which are to be woken
+        self._waking = None  # the follower that has been woken and does not run yet
         self._end = None  # the exception, once the connection is of no more use
-
-    @property
-    def usable(self):
-        return self._end is None and not self._post.leaving
+        self.usable = True  # to submit; read without the lock
 
     def submit(self, task_id, text, timeout):
         """Send the task (JSON text) and return the id that the daemon knows it by once it has accepted it. Several
@@ -46,7 +46,7 @@ class Stream:
             try:
                 return self._answer(waiter, time.monotonic() + timeout)
             except ResultTimeoutError:
-                if waiter.line <= self._sent:  # the time counts from then on
+                if not self._is_unsent(waiter):  # the time counts from then on
                     raise
 
     def run(self, task_id, text, deadline):
@@ -58,12 +58,12 @@ class Stream:
     def result(self, task_id, deadline):
         """Return the task's result as the text that it is in, and where in it, waiting for it; None when it does not
         come here, or not any more: ask the daemon by its id."""
-        waiter = Waiter(task_id, True)
         with self._lock:
-            found = self._post.fetch(waiter)
-        if found is None:
-            found = self._answer(waiter, deadline)
-        return found or None
+            found = self._post.take(task_id)
+            if found is None:
+                waiter = Waiter(task_id, True)
+                self._post.await_result(waiter)
+        return (found if found is not None else self._answer(waiter, deadline)) or None
 
     def close(self):
         """End the connection; who waits gets ConnectionLostError."""
@@ -72,6 +72,10 @@ class Stream:
     def _check(self):
         if self._end is not None:
             raise ConnectionLostError(*self._end.args, self._end.code)
+
+    def _is_unsent(self, waiter):
+        """Return whether waiter has submitted something, only to know that it is accepted, and it could not be sent yet."""
+        return waiter.line > self._sent and not waiter.wants_result
 
     def _send(self, waiter, line):
         with self._lock:
@@ -88,11 +92,13 @@ class Stream:
     def _flush(self):
         """Send all that is to be sent, unless another thread does."""
         for _ in range(_ROUNDS):
+            sends = False
             try:
                 with self._lock:
                     if self._sending or not self._unsent or self._end is not None:
                         return
-                    self._sending, unsent, self._unsent = True, self._unsent, []
+                    sends = self._sending = True
+                    unsent, self._unsent = self._unsent, []
                 self._lines.send(b"".join([line for line, _ in unsent]))
                 with self._lock:
                     self._sending = False
@@ -101,8 +107,9 @@ class Stream:
                     if not self._unsent:
                         return
             except BaseException as error:  # also an interrupt may leave half a line behind
-                self._sending = False
-                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
+                if sends:
+                    self._sending = False
+                    self._fail(ConnectionLostError(f"sending failed: {error!r}"))
                 if not isinstance(error, OSError):
                     raise
         self._pass_on()
@@ -110,23 +117,19 @@ class Stream:
     def _answer(self, waiter, deadline):
         """Wait for the answer, and return it, or raise it if it is an error."""
         try:
-            while True:
+            while waiter.answer is None or waiter in self._followers:
                 with self._lock:
-                    self._followers.pop(waiter, None)
-                    if waiter.answer is not None:
-                        break
-                    self._check()
-                    has_to_send = self._unsent and not self._sending
-                    if not has_to_send and not self._reading:
-                        self._reading = waiter.leads = True
-                    elif not has_to_send:
-                        waiter.prepare()
-                        self._followers[waiter] = None
+                    if self._followers:
+                        self._awake(waiter)
+                    has_to_send = waiter.answer is None and self._take_part(waiter)
+                    other = self._next() if self._followers else None
+                if other is not None:
+                    other.wake()
                 if has_to_send:
                     self._flush()
                 elif waiter.leads:
                     self._lead(waiter, deadline)
-                else:
+                elif waiter.answer is None:
                     self._follow(waiter, deadline)
         except BaseException as error:
             self._give_up(waiter, error)
@@ -134,6 +137,38 @@ class Stream:
         if isinstance(waiter.answer, CPULoadBalancerError):
             raise waiter.answer
         return waiter.answer
+
+    def _take_part(self, waiter):
+        """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
+        self._check()
+        if self._unsent and not self._sending:
+            return True
+        if self._reading:
+            waiter.prepare()
+            self._followers[waiter] = None
+        else:
+            self._reading = waiter.leads = True
+        return False
+
+    def _awake(self, waiter):
+        """waiter sleeps no more. _lock is held."""
+        self._followers.pop(waiter, None)
+        if self._waking is waiter:
+            self._waking = None
+
+    def _next(self):
+        """Return who is to be woken now, or None. One is woken at a time, and wakes the next: all at once they would but
+        wait for each other, for the interpreter. _lock is held."""
+        if self._waking is None:
+            while self._answered and self._waking is None:
+                other = self._answered.popleft()
+                if other in self._followers:
+                    self._waking = other
+            if self._waking is None and not self._reading:
+                # The newest is to lead: most likely its answer comes last.
+                self._waking = next((w for w in reversed(self._followers) if w.answer is None), None)
+            return self._waking
+        return None
 
     def _follow(self, waiter, deadline):
         left = remaining(deadline)
@@ -144,59 +179,53 @@ class Stream:
     def _lead(self, waiter, deadline):
         """Read, until waiter has its answer or the connection ends."""
         while waiter.leads:
-            left, lines, end, woken = remaining(deadline), (), None, []
+            left, lines, end = remaining(deadline), (), None
             try:
                 lines = self._lines.receive(left)
             except (OSError, EOFError) as error:
                 end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
             with self._lock:
+                answered = []
                 try:
                     for line in lines:
-                        woken += self._post.deliver(line)
+                        answered += self._post.deliver(line)
                 except ValueError as error:
                     end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
                 if end is not None:
                     self._ended(end)
+                elif self._post.leaving:
+                    self.usable = False
                 if waiter.answer is not None or self._end is not None:
-                    woken += self._resign(waiter)
-            for other in woken:  # late, for they need the interpreter, which this thread has
+                    self._reading = waiter.leads = False
+                    self._close_if_over()
+                self._answered += [a for a in answered if a in self._followers]
+                other = self._next() if self._followers else None
+            if other is not None:
                 other.wake()
             if left == 0 and waiter.leads:
                 raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
 
-    def _resign(self, waiter):
-        """Let another one lead, who is to be woken. _lock is held."""
-        self._reading = waiter.leads = False
-        self._close_if_over()
-        return self._successor()
-
-    def _successor(self):
-        """Return who is to lead next, if there is one. _lock is held."""
-        for waiter in reversed(self._followers):  # the newest: most likely its answer comes last
-            if waiter.answer is None:
-                return [waiter]
-        return []
-
     def _give_up(self, waiter, error):
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one."""
         with self._lock:
-            self._post.forget(waiter)
-            self._followers.pop(waiter, None)
+            if not (isinstance(error, ResultTimeoutError) and self._is_unsent(waiter)):
+                self._post.forget(waiter)
+            self._awake(waiter)
             if waiter.leads:
                 self._reading = waiter.leads = False
                 if not isinstance(error, ResultTimeoutError):
-                    # Lines of others may have been read and lost, or their waiters not been woken.
+                    # Lines of others may have been read and lost.
                     self._ended(ConnectionLostError(f"reading was interrupted: {error!r}"))
         self._pass_on()
 
     def _pass_on(self):
-        """Wake somebody to read, or send, if nobody does and there is something to be done."""
+        """Have others do what is to be done."""
         with self._lock:
             if self._unsent and not self._sending:
                 self._unsent[-1][1].wake()
-            if not self._reading:
-                for waiter in self._successor():
-                    waiter.wake()
+            self._next()
+            if self._waking is not None:
+                self._waking.wake()  # an interrupt may have come before that was done
 
     def _fail(self, end):
         with self._lock:
@@ -206,6 +235,7 @@ class Stream:
     def _ended(self, end):
         """Keep the first reason and wake everybody. _lock is held."""
         self._end = self._end or end
+        self.usable = False
         self._close_if_over()
         for waiter in self._followers:
             waiter.wake()

@@ -94,6 +94,36 @@ class Together(unittest.TestCase):
         self.assertEqual(engine.get_result(impatient, SECONDS).data, "late")
         self.assertEqual(self.daemon.connections, 1)
 
+    def test_threads_that_come_and_go_at_any_time_all_get_what_they_wait_for(self):
+        def answer(connection, command):
+            task_id = command["task"]["task_id"]
+            with self.lock:
+                self.held.append(result_line(task_id, command["task"]["params"]))
+                late = [] if random.random() < 0.7 else self.held
+                if late:
+                    self.held = []
+                connection.sendall(accepted_line(task_id) + b"".join(late))
+        engine = self.engine(answer)
+
+        def work(number):
+            for i in range(20):
+                task_id = engine.submit_task(Task.create("/x.py", [number, i]))
+                waits = 0
+                while True:
+                    waits += 1
+                    try:
+                        result = engine.get_result(task_id, random.choice((0, 0.0001, 0.001, 0.01)))
+                        break
+                    except ResultTimeoutError:
+                        if waits % 3 == 0:  # who is alone has to see to it that more is sent
+                            engine.submit_task(Task.create("/x.py", "more"))
+                if result.data != [number, i]:
+                    return result
+            return None
+        with ThreadPoolExecutor(30) as threads:
+            self.assertEqual([bad for bad in threads.map(work, range(30)) if bad], [])
+        self.assertEqual(self.daemon.connections, 1)
+
     def test_leader_that_is_interrupted_leaves_nobody_waiting(self):
         stream = Stream(FakeDaemon(self, self.hold).path)
         self.addCleanup(stream.close)
@@ -145,6 +175,42 @@ class Together(unittest.TestCase):
         with ThreadPoolExecutor(10) as threads:
             self.assertEqual(list(threads.map(work, range(10))), ["connection_lost"] * 10)
         self.assertFalse(stream.usable)
+
+    def test_time_for_an_answer_counts_once_the_line_has_been_sent(self):
+        full, reads = threading.Event(), threading.Event()
+
+        def stalls(connection, command):
+            if command["task"]["params"] == "stall":
+                full.set()
+                reads.wait()
+            connection.sendall(accepted_line(command["task"]["task_id"]))
+
+        class Counting(Stream):
+            waits = 0
+
+            def _answer(self, waiter, deadline):
+                if waiter.task_id == behind.task_id:
+                    self.waits += 1
+                    if self.waits == 3:
+                        deadline = time.monotonic() + SECONDS
+                        reads.set()
+                return super()._answer(waiter, deadline)
+        behind = Task.create("/x.py", "behind")
+        stream = Counting(FakeDaemon(self, stalls).path)
+        self.addCleanup(stream.close)
+        self.addCleanup(reads.set)
+        with ThreadPoolExecutor(3) as threads:
+            def submit(task, seconds):
+                return threads.submit(stream.submit, task.task_id, task.to_json(), seconds)
+            first = submit(Task.create("/x.py", "stall"), SECONDS)
+            full.wait()
+            large = submit(Task.create("/x.py", "x" * 5_000_000), SECONDS)  # more than the connection takes
+            while stream._sent < 1 or not stream._sending:
+                pass
+            second = submit(behind, 0.02)
+            self.assertEqual(second.result(SECONDS), behind.task_id)
+            self.assertTrue(first.result(SECONDS) and large.result(SECONDS))
+        self.assertGreaterEqual(stream.waits, 3)
 
     def test_submission_is_sent_again_on_a_new_connection(self):
         def dies_once(connection, command):
