@@ -103,9 +103,8 @@ func (e *Engine) viewOf(r *ledger.Record) (view task.View) {
 
 // answerCancels answers those who cancelled r, which has ended.
 func (e *Engine) answerCancels(r *ledger.Record, fx *effects.List) {
-	view := r.View()
 	for _, done := range e.cancels[r] {
-		fx.Answer(func() { done(view, nil) })
+		fx.Tell(nil, done, r.View(), nil)
 	}
 	delete(e.cancels, r)
 }

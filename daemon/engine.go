@@ -111,6 +111,9 @@ type Engine struct {
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
+	// lists are the effects.Lists that have run.
+	lists sync.Pool
+
 	// rules are replaced as a whole, and read without the lock.
 	rules atomic.Pointer[access.Rules]
 
@@ -281,12 +284,16 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 
 // do calls f under the lock, and does what f leaves to be done after it.
 func (e *Engine) do(f func(fx *effects.List)) {
-	var fx effects.List
+	fx, ok := e.lists.Get().(*effects.List)
+	if !ok {
+		fx = &effects.List{}
+	}
 	e.locked(func() {
-		f(&fx)
-		e.dispatchDue(&fx)
+		f(fx)
+		e.dispatchDue(fx)
 	})
 	fx.Run(e.log)
+	e.lists.Put(fx)
 }
 
 func (e *Engine) locked(f func()) {
