@@ -29,6 +29,7 @@ BENCHSTAT          := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9
 TOOLS              := $(CURDIR)/.cache/bin
 
 FUZZTIME ?= 10s
+ROUNDS   ?= 5
 
 .PHONY: help
 help: ## Show this list
@@ -96,12 +97,14 @@ test-adversary: build ## Attack a daemon in every known way, as one of three use
 	CPULB_BIN=$(CURDIR)/bin CPULB_ADVERSARY=5s $(GO) test ./cmd/adversary -count=1 -v -timeout 60m
 
 .PHONY: bench
-bench: build ## Measure latency, throughput and memory against a C relay and ProcessPoolExecutor
-	$(GO) run ./bench/latency -bin bin
+# NEIGHBOURS=install installs those that are missing; ROUNDS=1 SHORT=1 is for a quick look, and prints only.
+bench: build ## Measure cpulb beside its neighbours, ROUNDS (5) times; write docs/benchmarks.md (NEIGHBOURS=install, SHORT=1)
+	@if [ "$(NEIGHBOURS)" = install ]; then .ci/setup neighbours; fi
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) $(if $(SHORT),-short)
 
 .PHONY: bench-scale
-bench-scale: build ## Queue a million tasks; measure rate, memory, status meanwhile, and what the journal costs
-	$(GO) run ./bench/scale -bin bin
+bench-scale: build ## Of the same, print what the journal and a million queued tasks cost
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only journal,queue
 
 .PHONY: bench-balancing
 bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
@@ -109,8 +112,8 @@ bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/b
 	$(GO) run ./bench/balancing
 
 .PHONY: bench-fleet
-bench-fleet: build ## Measure what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
-	$(GO) run ./bench/fleet -bin bin
+bench-fleet: build ## Of the same, print what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
+	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only fleet,work,waiting
 
 # What make bench-go and make bench-compare run, and for how long each.
 BENCH     ?= .

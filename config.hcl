@@ -70,6 +70,7 @@ pool "cpu" {
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
   # spare         = 1        # workers that stand by for one that dies
   # relief        = 2        # workers beyond these for callers that would wait behind another's long tasks; 0: none
+  # window        = "1ms"    # how much work of short tasks a slot may hold beside the one that runs; "0s": none
   # reserve       = 1        # cores, of these, that are left to the daemon
   # max_tasks     = 10000    # exchange a worker for a new one after so many tasks,
   # max_age       = "24h"    # … this time,

@@ -99,11 +99,11 @@ type lease struct {
 	depth    int
 	estimate time.Duration
 	acquired time.Duration
-	recalled bool // Stalled, Lagging or Close has returned it
+	recalled bool // one of these has returned it: Stalled, Lagging, Unbegun, Close
 }
 
 // Lease is the right to use one slot of one worker until it is released. Leases
-// are comparable; what Stalled, Lagging and Close return equals what Acquire has returned.
+// are comparable; what Stalled, Lagging, Unbegun and Close return equals what Acquire has returned.
 type Lease struct {
 	Worker *Worker
 	Slot   int

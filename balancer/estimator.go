@@ -2,10 +2,13 @@ package balancer
 
 import (
 	"container/list"
+	"math"
 	"time"
 )
 
-// Estimator learns how long tasks take, by what they call. It knows a bounded number
+// Estimator learns how long tasks typically take, by what they call: the geometric mean,
+// which one task that takes a thousand times as long, or that the machine has kept waiting,
+// moves little. What was estimated too short is recalled. It knows a bounded number
 // of keys; those whose tasks ended longest ago are forgotten first. The same
 // observations give the same estimates.
 type Estimator[K comparable] struct {
@@ -17,7 +20,7 @@ type Estimator[K comparable] struct {
 type estimate[K comparable] struct {
 	key   K
 	count int
-	mean  float64
+	mean  float64 // of the logarithms of nanoseconds
 }
 
 // memory is how many observations weigh about as much as all before them: a new one
@@ -43,7 +46,7 @@ func (e *Estimator[K]) Observe(k K, took time.Duration) {
 	e.recent.MoveToFront(at)
 	x := at.Value.(*estimate[K])
 	x.count = min(x.count+1, memory)
-	x.mean += (float64(took) - x.mean) / float64(x.count)
+	x.mean += (math.Log(float64(max(1, took))) - x.mean) / float64(x.count)
 }
 
 // Estimate returns how long a task of this key is expected to take; 0: nothing is
@@ -53,7 +56,7 @@ func (e *Estimator[K]) Estimate(k K) time.Duration {
 	if !ok {
 		return 0
 	}
-	return max(1, time.Duration(at.Value.(*estimate[K]).mean))
+	return max(1, time.Duration(math.Round(math.Exp(at.Value.(*estimate[K]).mean))))
 }
 
 // Len returns the number of keys that are known.

@@ -70,6 +70,20 @@ func (b *Balancer) Stalled(now time.Time) []Lease {
 	}
 }
 
+// Unbegun returns all leases that wait, each once, to be recalled as those of Stalled: nothing
+// that has not begun is to begin.
+func (b *Balancer) Unbegun() []Lease {
+	var waiting []Lease
+	for {
+		s, _ := b.lags.best()
+		if s == nil {
+			return waiting
+		}
+		waiting = append(waiting, s.recall()...)
+		b.placeSlot(s)
+	}
+}
+
 // Lagging returns the last lease of the slot in which most work waits, by estimate, if that
 // is at least worth. It is for when a slot is free that nobody else wants: the task is to be
 // recalled as one of Stalled.

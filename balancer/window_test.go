@@ -52,8 +52,11 @@ type windowed struct {
 	coming happenings
 	queue  []*job
 	slots  map[place][]*job
+	single map[*balancer.Worker]bool
+	depth  int
 	done   int
 	behind int // jobs that were sent behind another
+	moved  int // jobs that were taken back for a free slot
 }
 
 func (s *windowed) after(d time.Duration, do func()) {
@@ -75,7 +78,47 @@ func (s *windowed) dispatch() {
 		} else {
 			s.behind++
 		}
+		if held := len(s.slots[at]); held > s.depth || held > 1 && s.single[lease.Worker] {
+			s.t.Fatalf("a slot holds %d", held)
+		}
 	}
+	s.level()
+}
+
+// worth is what must wait until it is moved.
+const worth = 100 * time.Microsecond
+
+// level moves what waits in a window to slots that are free.
+func (s *windowed) level() {
+	for len(s.queue) == 0 && s.b.Free() {
+		lease, ok := s.b.Lagging(worth)
+		if !ok {
+			return
+		}
+		j := s.takeBack(lease)
+		if j == nil {
+			s.t.Fatal("what lags runs already")
+		}
+		s.moved++
+		if !s.b.Fits(s.now, j.estimate) {
+			s.t.Fatal("it does not fit into a free slot")
+		}
+		s.queue = append(s.queue, j)
+		s.dispatch()
+	}
+}
+
+// takeBack takes the task of a lease back; nil: it runs.
+func (s *windowed) takeBack(lease balancer.Lease) *job {
+	at := place{lease.Worker, lease.Slot}
+	for i, j := range s.slots[at] {
+		if j.lease == lease && !j.running {
+			s.slots[at] = append(s.slots[at][:i:i], s.slots[at][i+1:]...)
+			s.b.Release(lease, s.now)
+			return j
+		}
+	}
+	return nil
 }
 
 func (s *windowed) begin(at place) {
@@ -94,15 +137,8 @@ func (s *windowed) begin(at place) {
 // recall takes back what waits behind a task that turned out long.
 func (s *windowed) recall() {
 	for _, lease := range s.b.Stalled(s.now) {
-		at := place{lease.Worker, lease.Slot}
-		for i, j := range s.slots[at] {
-			if j.lease != lease || j.running {
-				continue
-			}
-			s.slots[at] = append(s.slots[at][:i:i], s.slots[at][i+1:]...)
-			s.b.Release(lease, s.now)
+		if j := s.takeBack(lease); j != nil {
 			s.queue = append([]*job{j}, s.queue...)
-			break
 		}
 	}
 }
@@ -114,8 +150,20 @@ func (s *windowed) check() {
 			s.t.Fatalf("at %s a task waits behind one that has run for %s, with a window of %s", s.now, s.now.Sub(held[0].begun), s.window)
 		}
 	}
-	if free := s.b.Slots() - s.b.Busy(); free > 0 && len(s.queue) > 0 {
+	free := s.b.Slots() - s.b.Busy()
+	if free > 0 && len(s.queue) > 0 {
 		s.t.Fatalf("%d slots idle while %d tasks wait", free, len(s.queue))
+	}
+	for _, held := range s.slots {
+		waits := time.Duration(0)
+		for i, j := range held {
+			if i > 0 {
+				waits += j.estimate
+			}
+		}
+		if free > 0 && waits >= worth {
+			s.t.Fatalf("%d slots idle while work for %s waits in another", free, waits)
+		}
 	}
 }
 
@@ -140,12 +188,19 @@ func (s *windowed) run() {
 
 // Estimates are right, missing, or wrong: a task that was to be short takes long.
 func TestNoTaskWaitsBehindALongOneWhateverWasEstimated(t *testing.T) {
+	moved := 0
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		window := time.Duration(rnd.IntN(3)) * time.Millisecond
-		s := &windowed{t: t, b: balancer.New(balancer.Options{Window: window}), window: window, now: time.Unix(1, 0), slots: map[place][]*job{}}
+		depth := 2 + rnd.IntN(10)
+		s := &windowed{t: t, b: balancer.New(balancer.Options{Window: window, Depth: depth}), window: window, depth: depth, now: time.Unix(1, 0),
+			slots: map[place][]*job{}, single: map[*balancer.Worker]bool{}}
 		for range 1 + rnd.IntN(4) {
-			s.b.Add(1 + rnd.IntN(3))
+			if rnd.IntN(4) == 0 {
+				s.single[s.b.AddSingle(1+rnd.IntN(3))] = true
+			} else {
+				s.b.Add(1 + rnd.IntN(3))
+			}
 		}
 		const jobs = 400
 		at := time.Duration(0)
@@ -171,5 +226,53 @@ func TestNoTaskWaitsBehindALongOneWhateverWasEstimated(t *testing.T) {
 		if window == 0 && s.behind > 0 {
 			t.Fatalf("seed %d: %d were sent behind another, without a window", seed, s.behind)
 		}
+		moved += s.moved
 	}
+	if moved == 0 {
+		t.Error("nothing was ever moved to a free slot")
+	}
+}
+
+// The worker tells tasks apart by their numbers modulo so many.
+func TestASlotGivesSoManyLeasesAtMostUntilTheOldestEnds(t *testing.T) {
+	b := balancer.New(balancer.Options{Window: time.Hour, Depth: 4})
+	b.Add(1)
+	now := time.Unix(1, 0)
+	oldest, _ := b.Acquire(now, 1)
+	for range 3 {
+		l, ok := b.Acquire(now, 1)
+		if !ok {
+			t.Fatal("there is room for four")
+		}
+		b.Release(l, now) // taken back
+	}
+	if _, ok := b.Acquire(now, 1); ok || b.Room() {
+		t.Error("a fifth lease while the first goes on")
+	}
+	b.Release(oldest, now)
+	if _, ok := b.Acquire(now, 1); !ok {
+		t.Error("no lease although the slot is free")
+	}
+}
+
+func TestNothingFollowsATaskOfWhichNothingIsKnownAnyMore(t *testing.T) {
+	b := balancer.New(balancer.Options{Window: time.Millisecond})
+	w := b.Add(1)
+	now := time.Unix(1, 0)
+	l, _ := b.Acquire(now, 1)
+	if !b.Fits(now, 1) {
+		t.Fatal("there is room behind a short one")
+	}
+	if b.Lengthen(l); b.Fits(now, 1) || b.Room() {
+		t.Error("there is still room behind it")
+	}
+	b.Release(l, now)
+	if l, _ = b.Acquire(now, 1); !b.Fits(now, 1) {
+		t.Error("the next one counts as long, too")
+	}
+	if b.SetWindow(0); b.Room() {
+		t.Error("there is room without a window")
+	}
+	b.Remove(w)
+	b.Lengthen(l) // which has ended with its worker
 }

@@ -21,7 +21,7 @@ func (e *Engine) Drain(who access.Identity) error {
 		if !e.draining {
 			fx.Log(hclog.Info, "draining: nothing is accepted or started until it is resumed", "uid", who.UID)
 		}
-		e.drainLocked()
+		e.drainLocked(fx)
 		e.refuseBlocked(fx)
 	})
 	return nil

@@ -141,7 +141,7 @@ func (e *Engine) knownLocked(r *ledger.Record) *ledger.Record {
 // again answers for a task that was submitted before, and returns it if it is the same. It
 // may leave that unclear.
 func (e *Engine) again(who access.Identity, a *admission, known *ledger.Record, fx *effects.List) *ledger.Record {
-	same := known.Owner == who.UID && a.sameLocked(known.Task, a.record.Task)
+	same := known.Owner == who.UID && a.sameLocked(known, a.record.Task)
 	switch {
 	case a.unclear != nil:
 		return nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"slices"
+	"time"
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
@@ -13,6 +14,7 @@ import (
 // goroutine for it: whoever makes a dispatch possible makes it.
 func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	if e.draining || e.holdLocked() {
+		p.EmptyWindows(fx)
 		return
 	}
 	e.fillAlone(p, fx)
@@ -20,6 +22,7 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	e.fill(p, p.Threads(), p.Threads(), nil, fx)
 	e.fill(p, p.Loops(), p.Threads(), nil, fx) // what the loops have no room for
 	e.relieve(p, fx)
+	e.noteGiven(fx)
 }
 
 // dispatchSoonLocked has the pool be dispatched at the end of this turn under the lock, once
@@ -78,8 +81,16 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 // fill gives tasks of those callers for whom allow returns true, nil for all, that wait in
 // one lane to the free slots of another.
 func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(caller uint32) bool, fx *effects.List) {
+	var at time.Duration // when it fits
+	fits := func(r *ledger.Record) bool {
+		at = e.elapsed()
+		return p.Fits(free, r.Task, at)
+	}
 	for now := e.moment(); free.Room(); {
-		it := e.queue.PopFor(now, waiting.Index(), allow)
+		it := e.queue.PopIf(now, waiting.Index(), allow, fits)
+		if it == nil && p.Level(free, fx) {
+			continue
+		}
 		if it == nil {
 			break
 		}
@@ -87,12 +98,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(calle
 		if e.setAside(r) {
 			continue
 		}
-		pl := p.Acquire(free, r)
-		if pl == nil { // without windows, where there is room there is a slot
-			e.queue.Return(now, r.Item, waiting.Index())
-			break
-		}
-		e.give(r, pl, fx)
+		e.give(r, p.Acquire(free, r, at), fx)
 	}
 	e.timers.kickIf(e.queue.Changed())
 }

@@ -22,17 +22,18 @@ func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
 // go on counting them.
 func (e *Engine) forgetLocked(gone ledger.Evicted) {
 	var ops []journal.Op
-	for _, r := range gone.Records {
-		if e.scheduled[r.Schedule] == r && !e.stillRuns(r) {
-			delete(e.scheduled, r.Schedule) // or its Result would be held for nobody
+	for i := range gone.Tasks {
+		g := &gone.Tasks[i]
+		if r := e.scheduled[g.Schedule]; r != nil && r.Stamp() == g.Stamp && !e.stillRuns(r) {
+			delete(e.scheduled, g.Schedule) // or its Result would be held for nobody
 		}
-		op := journal.Op{Submitted: r.Submitted()}
-		if g := gone.Tombstones[r.Stamp()]; g != nil {
-			op.Tombstone = e.remember(g)
+		op := journal.Op{Submitted: time.Unix(0, g.Stamp)}
+		if g.Tombstone != nil {
+			op.Tombstone = e.remember(g.Tombstone)
 		} else {
 			op.Forget = true
 		}
-		if e.kept(r) {
+		if e.journal != nil && !g.Volatile {
 			ops = append(ops, op)
 		}
 	}
@@ -45,15 +46,14 @@ func (e *Engine) forgetLocked(gone ledger.Evicted) {
 	}
 }
 
-// remember notes when g was made, and returns what the journal keeps of it.
+// remember returns what the journal keeps of g, which is made now.
 func (e *Engine) remember(g *ledger.Tombstone) *journal.Tombstone {
 	now := e.moment()
-	g.At = now.Wall.UnixNano()
 	return &journal.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, At: now.Wall, Until: now.Wall.Add(g.Until - now.Uptime), Uptime: g.Until}
 }
 
 // forgetTombstones deletes tombstones from the journal, after ops.
-func (e *Engine) forgetTombstones(gone []*ledger.Tombstone, ops []journal.Op) {
+func (e *Engine) forgetTombstones(gone []ledger.Tombstone, ops []journal.Op) {
 	for _, g := range gone {
 		if !g.Volatile {
 			ops = append(ops, journal.Op{Submitted: time.Unix(0, g.Stamp), Forget: true})
@@ -65,14 +65,14 @@ func (e *Engine) forgetTombstones(gone []*ledger.Tombstone, ops []journal.Op) {
 }
 
 // restoreTombstone restores a tombstone from the journal, and returns those that went for it.
-func (e *Engine) restoreTombstone(s *journal.Saved) (gone []*ledger.Tombstone) {
+func (e *Engine) restoreTombstone(s *journal.Saved) (gone []ledger.Tombstone) {
 	g := s.Tombstone
 	until := g.Uptime
 	if until == 0 || !e.journal.Comparable(g.Start) {
 		until = e.uptime() + min(max(0, g.Until.Sub(e.now())), g.Until.Sub(g.At))
 	}
-	return e.store.RestoreTombstone(&ledger.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(),
-		At: g.At.UnixNano(), Until: until})
+	made := e.uptime() - max(0, e.now().Sub(g.At))
+	return e.store.RestoreTombstone(ledger.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(), Made: made, Until: until})
 }
 
 // hasRunLocked returns an error that matches task.ErrEvicted if r was submitted before,
@@ -90,7 +90,7 @@ func (e *Engine) hasRunLocked(who access.Identity, r *ledger.Record) error {
 	}
 	now := e.moment()
 	return fmt.Errorf("%w: %s, and its result had to make room at %s; it is not run again: give another %s to run it once more, or wait until %s",
-		task.ErrEvicted, what, time.Unix(0, g.At).UTC().Format(time.RFC3339), change, now.Wall.Add(g.Until-now.Uptime).UTC().Format(time.RFC3339))
+		task.ErrEvicted, what, now.Wall.Add(g.Made-now.Uptime).UTC().Format(time.RFC3339), change, now.Wall.Add(g.Until-now.Uptime).UTC().Format(time.RFC3339))
 }
 
 // noteGone appends that the counts of a batch have changed, of which members were evicted.

@@ -24,12 +24,16 @@ const (
 	viewBytesAtOnce = 256 << 10
 )
 
-// matchesLocked reports whether f selects r and the caller may do a with it.
-func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filter, r *ledger.Record) bool {
-	if e.rules.Load().Check(who, access.Request{Action: a, Owner: r.Owner}) != nil {
-		return false
-	}
-	if a == access.See && e.isCommitting(r) || len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status()) {
+// mayMatch reports whether f may select a task of this owner and with this status, and the
+// caller may do a with it.
+func (e *Engine) mayMatch(who access.Identity, a access.Action, f *api.Filter, owner uint32, status task.Status) bool {
+	return (len(f.Statuses) == 0 || slices.Contains(f.Statuses, status)) &&
+		e.rules.Load().Check(who, access.Request{Action: a, Owner: owner}) == nil
+}
+
+// matchesLocked reports whether f selects r, which it may.
+func (e *Engine) matchesLocked(a access.Action, f *api.Filter, r *ledger.Record) bool {
+	if a == access.See && e.isCommitting(r) {
 		return false
 	}
 	if f.Batch != (task.ID{}) && !e.store.Member(r, f.Batch) {
@@ -43,16 +47,17 @@ func (e *Engine) matchesLocked(who access.Identity, a access.Action, f *api.Filt
 	return true
 }
 
-// look calls take, under the lock, with those of the next tasks after a stamp that
-// matchesLocked accepts, until it returns false. It returns the stamp of the last that was
-// looked at, and whether there may be more.
+// look calls take, under the lock, with those of the next tasks after a stamp that f selects
+// and with which the caller may do a, until it returns false. It returns the stamp of the
+// last that was looked at, and whether there may be more.
 func (e *Engine) look(
 	who access.Identity, a access.Action, f *api.Filter, stamp int64, take func(*ledger.Record) bool,
 ) (last int64, more bool) {
 	e.read(who, func(*effects.List) {
 		e.evictLocked()
-		last, more = e.store.After(stamp, lookAtOnce/(1+len(f.Labels))+1, func(r *ledger.Record) bool {
-			return !e.matchesLocked(who, a, f, r) || take(r)
+		wanted := func(owner uint32, status task.Status) bool { return e.mayMatch(who, a, f, owner, status) }
+		last, more = e.store.After(stamp, lookAtOnce/(1+len(f.Labels))+1, wanted, func(r *ledger.Record) bool {
+			return !e.matchesLocked(a, f, r) || take(r)
 		})
 	})
 	return last, more

@@ -117,8 +117,8 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 func (m *machine) configure() {
 	m.config.Executors = []config.Executor{{Name: "model", Command: os.Args[0], Environment: config.Environment{Env: map[string]string{executorRole: "1"}}}}
 	m.config.Pools = []config.Pool{
-		{Name: "cpu", Executor: "model", TaskTypes: []string{"cpu_bound"}, Workers: 2, Threads: 1},
-		{Name: "io", Executor: "model", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 3},
+		{Name: "cpu", Executor: "model", TaskTypes: []string{"cpu_bound"}, Workers: 2, Threads: 1, Window: config.DefaultWindow},
+		{Name: "io", Executor: "model", TaskTypes: []string{"io_bound"}, Workers: 1, Threads: 3, Window: config.DefaultWindow},
 	}
 	m.config.Results.TTL = 24 * time.Hour
 	m.config.Limits.CancelGrace = 100 * time.Millisecond

@@ -30,13 +30,20 @@ type pledge struct {
 	record *ledger.Record
 	place  *fleet.Place // nil: it was given up
 	// noted: the journal has it.
-	noted    bool
+	noted bool
+}
+
+// note is the attempts that were given to the journal together.
+type note struct {
+	pledges  []*pledge
 	patience *time.Timer
 }
 
 // pledges are the attempts that have not been sent.
 type pledges struct {
 	of map[*ledger.Record]*pledge
+	// given are those of a dispatch, to be noted at its end.
+	given []*pledge
 	// late: a note has taken longer than noteWait, and one that gave its slot up still waits
 	// for it. failing: the journal could not be written then, and no note has come since.
 	late, failing bool
@@ -78,19 +85,50 @@ func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		return
 	}
 	e.pledges.of[r] = p
-	need := journal.Written
-	if once(r) {
-		need = journal.Synced
-	}
-	e.journal.Append(need, func(err error) { e.noted(p, err) }, journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)})
-	if e.pledges.failing && !once(r) {
-		e.launch(p, fx)
+	e.pledges.given = append(e.pledges.given, p)
+}
+
+// noteGiven gives the attempts of a dispatch to the journal.
+func (e *Engine) noteGiven(fx *effects.List) {
+	given := e.pledges.given
+	if len(given) == 0 {
 		return
 	}
-	p.patience = time.AfterFunc(noteWait, func() {
+	e.pledges.given = nil
+	var written, synced []*pledge
+	for _, p := range given {
+		switch {
+		case e.pledges.of[p.record] != p: // it was taken back
+		case once(p.record):
+			synced = append(synced, p)
+		default:
+			written = append(written, p)
+		}
+	}
+	e.note(journal.Synced, synced)
+	e.note(journal.Written, written)
+	if e.pledges.failing {
+		for _, p := range written {
+			e.launch(p, fx)
+		}
+	}
+}
+
+// note gives attempts to the journal, which answers for all of them at once.
+func (e *Engine) note(need journal.Need, some []*pledge) {
+	if len(some) == 0 {
+		return
+	}
+	n := &note{pledges: some}
+	ops := make([]journal.Op, len(some))
+	for i, p := range some {
+		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: dispatched(p.record)}
+	}
+	n.patience = time.AfterFunc(noteWait, func() {
 		failing := e.journalFails()
-		e.do(func(fx *effects.List) { e.losePatience(p, failing, fx) })
+		e.do(func(fx *effects.List) { e.losePatience(n, failing, fx) })
 	})
+	e.journal.Append(need, func(err error) { e.noted(n, err) }, ops...)
 }
 
 func dispatched(r *ledger.Record) *journal.Progress {
@@ -110,23 +148,27 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 	e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
 }
 
-// noted goes on with an attempt once the journal has it, unless it was taken back. err
-// means that the journal is closed, and the daemon ends.
-func (e *Engine) noted(p *pledge, err error) {
+// noted goes on with attempts once the journal has them, but for those that were taken
+// back. err means that the journal is closed, and the daemon ends.
+func (e *Engine) noted(n *note, err error) {
+	n.patience.Stop()
 	if err != nil {
 		return
 	}
 	e.do(func(fx *effects.List) {
-		p.noted = true
+		for _, p := range n.pledges {
+			p.noted = true
+		}
 		e.resumeLocked()
-		r := p.record
-		switch {
-		case e.pledges.of[r] != p:
-		case p.place != nil:
-			e.launch(p, fx)
-		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
-			e.dispatch(poolOf(r), fx)
+		for _, p := range n.pledges {
+			switch r := p.record; {
+			case e.pledges.of[r] != p:
+			case p.place != nil:
+				e.launch(p, fx)
+			default:
+				e.queue.Return(e.moment(), r.Item, laneOf(r))
+				e.dispatch(poolOf(r), fx)
+			}
 		}
 	})
 }
@@ -154,24 +196,32 @@ func (e *Engine) resumeLocked() {
 	e.timers.kick() // which dispatches
 }
 
-// losePatience is for an attempt whose note takes long; failing: the journal can't be
+// losePatience is for attempts whose note takes long; failing: the journal can't be
 // written.
-func (e *Engine) losePatience(p *pledge, failing bool, fx *effects.List) {
-	r := p.record
-	if e.pledges.of[r] != p || p.place == nil {
-		return
+func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) {
+	again := false
+	for _, p := range n.pledges {
+		if e.pledges.of[p.record] != p || p.place == nil {
+			continue
+		}
+		e.pledges.late, e.pledges.failing = true, e.pledges.failing || failing
+		switch {
+		case once(p.record):
+			e.giveUp(p, fx)
+		case failing:
+			e.launch(p, fx)
+		default:
+			again = true
+		}
 	}
-	e.pledges.late, e.pledges.failing = true, e.pledges.failing || failing
-	switch {
-	case once(r):
-	case failing:
-		e.launch(p, fx)
-		return
-	default:
-		p.patience.Reset(noteWait)
-		return
+	if again {
+		n.patience.Reset(noteWait)
 	}
-	pl := p.place
+}
+
+// giveUp takes the slot from an attempt that has not been sent.
+func (e *Engine) giveUp(p *pledge, fx *effects.List) {
+	r, pl := p.record, p.place
 	p.place = nil
 	delete(e.places, r)
 	r.Reset()
@@ -199,12 +249,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 	p.place.Launch(t, fx)
 }
 
-func (e *Engine) forgetPledge(p *pledge) {
-	if p.patience != nil {
-		p.patience.Stop()
-	}
-	delete(e.pledges.of, p.record)
-}
+func (e *Engine) forgetPledge(p *pledge) { delete(e.pledges.of, p.record) }
 
 // dropPledge takes an attempt of r back that has not been sent; false: there is none.
 func (e *Engine) dropPledge(r *ledger.Record) bool {

@@ -48,7 +48,7 @@ func (e *Engine) openJournal() error {
 // recover takes over what is in the journal. Nobody else uses the engine yet.
 func (e *Engine) recover(j *journal.Journal) (known, waiting int, err error) {
 	var all []unfinished
-	var gone []*ledger.Tombstone
+	var gone []ledger.Tombstone
 	for saved, err := range j.Recover() {
 		if err != nil {
 			return known, waiting, err

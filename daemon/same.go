@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 )
 
@@ -15,22 +16,22 @@ const comparedAtOnce = 4 << 10
 type comparison struct {
 	// unclear is the task with which the submission is still to be compared. Until then it
 	// is neither admitted nor answered.
-	unclear *task.Task
-	// with is the one that its params have been compared with.
-	with *task.Task
+	unclear *ledger.Record
+	// with is the stamp of the one that its params have been compared with.
+	with int64
 	same bool
 }
 
 // sameLocked reports whether t is known, but for its id, or leaves that unclear.
-func (c *comparison) sameLocked(known, t *task.Task) bool {
+func (c *comparison) sameLocked(known *ledger.Record, t *task.Task) bool {
 	again := *t
-	again.ID = known.ID
+	again.ID = known.Task.ID
 	switch {
-	case !known.SameBesideParams(&again):
+	case !known.Task.SameBesideParams(&again):
 		return false
-	case len(t.Params) <= comparedAtOnce && bytes.Equal(known.Params, t.Params):
+	case len(t.Params) <= comparedAtOnce && bytes.Equal(known.Task.Params, t.Params):
 		return true
-	case c.with == known:
+	case c.with == known.Stamp():
 		return c.same
 	}
 	c.unclear = known
@@ -43,6 +44,6 @@ func (c *comparison) clear(t *task.Task) bool {
 	if c.unclear == nil {
 		return false
 	}
-	c.with, c.same, c.unclear = c.unclear, task.SameParams(c.unclear.Params, t.Params), nil
+	c.with, c.same, c.unclear = c.unclear.Stamp(), task.SameParams(c.unclear.Task.Params, t.Params), nil
 	return true
 }

@@ -21,7 +21,7 @@ func (e *Engine) Stop(ctx context.Context) {
 	var idle <-chan struct{}
 	e.do(func(fx *effects.List) {
 		e.stopping = true
-		e.drainLocked()
+		e.drainLocked(fx)
 		idle = e.idle
 		e.refuseBlocked(fx)
 	})
@@ -46,9 +46,12 @@ func (e *Engine) Stop(ctx context.Context) {
 }
 
 // drainLocked begins to drain, or goes on.
-func (e *Engine) drainLocked() {
+func (e *Engine) drainLocked(fx *effects.List) {
 	if !e.draining {
 		e.draining, e.idle = true, make(chan struct{})
+	}
+	for _, p := range e.fleet.AllLocked() {
+		p.EmptyWindows(fx)
 	}
 	e.checkIdleLocked()
 }
@@ -66,7 +69,7 @@ func (e *Engine) refuseBlocked(fx *effects.List) {
 // another attempt.
 func (e *Engine) failVolatile(fx *effects.List) {
 	var all []*ledger.Record
-	for r := range e.store.All() {
+	for r := range e.store.Unended() {
 		if !r.Phase().Over() && (r.Volatile || e.journal == nil) {
 			all = append(all, r)
 		}

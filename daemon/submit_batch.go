@@ -35,9 +35,9 @@ func (e *Engine) SubmitBatch(ctx context.Context, who access.Identity, id task.I
 type members struct {
 	batch task.ID
 	// known had been submitted before, each is there once; fresh counts the others. lines
-	// are the places of the known ones.
+	// are the places of the known ones, by their stamps.
 	known []*ledger.Record
-	lines map[*ledger.Record][]int
+	lines map[int64][]int
 	fresh int
 }
 
@@ -48,12 +48,12 @@ func (m *members) add(r *ledger.Record, a *admission, s *ledger.Store) {
 	case m.fresh > 0 && s.Member(r, m.batch): // it is twice in this batch
 	default:
 		if m.lines == nil {
-			m.lines = map[*ledger.Record][]int{}
+			m.lines = map[int64][]int{}
 		}
-		if m.lines[r] == nil {
+		if m.lines[r.Stamp()] == nil {
 			m.known = append(m.known, r)
 		}
-		m.lines[r] = append(m.lines[r], a.line)
+		m.lines[r.Stamp()] = append(m.lines[r.Stamp()], a.line)
 	}
 }
 
@@ -67,7 +67,7 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 	var refused []int
 	e.do(func(*effects.List) {
 		e.evictLocked()
-		known := slices.DeleteFunc(m.known, func(r *ledger.Record) bool { return e.store.Get(r.Task.ID) != r })
+		known := slices.DeleteFunc(m.known, func(r *ledger.Record) bool { return !e.store.Has(r) })
 		if len(known) == 0 {
 			return
 		}
@@ -81,7 +81,7 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 			if e.store.MayJoin(r) {
 				return false
 			}
-			refused = append(refused, m.lines[r]...)
+			refused = append(refused, m.lines[r.Stamp()]...)
 			return true
 		})
 		if len(known) == 0 {

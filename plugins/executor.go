@@ -38,8 +38,10 @@ type Executor interface {
 // Looper is an Executor that can also run tasks on an event loop.
 type Looper interface {
 	Executor
-	// OpenLoop starts the loop for the slots first to first+count-1.
-	OpenLoop(first, count int) (Loop, error)
+	// OpenLoop starts the loop for the slots first to first+count-1. It calls turned when a
+	// turn of the loop in which tasks began or ended is over: what these have reported
+	// leaves then, or some time later if it is not called.
+	OpenLoop(first, count int, turned func()) (Loop, error)
 }
 
 // Loop runs the tasks of many slots on one OS thread, one task at a time for each

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"cpulb/internal/outbox"
 	"cpulb/internal/rawio"
@@ -22,10 +23,18 @@ type loopServer struct {
 	bound  bool     // only accept's goroutine uses it
 	claims []claims // by slot, from first on
 	out    *outbox.Outbox
+
+	flusher *flusher
+	since   atomic.Int64 // heldSince; changed with mu only
+
+	mu       sync.Mutex
+	held     []byte      // frames, until the loop's turn ends
+	begun    []*loopTask // whose Started is to follow them, unless a Result came first
+	answered int         // Results in held
 }
 
 // openLoop makes the loop slots of a worker; nil if count is 0.
-func (w *worker) openLoop(first, count int) (*loopServer, error) {
+func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 	if count == 0 {
 		return nil, nil
 	}
@@ -33,11 +42,11 @@ func (w *worker) openLoop(first, count int) (*loopServer, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", ErrBadSetting, w.executor.Describe().Name)
 	}
-	loop, err := looper.OpenLoop(first, count)
-	if err != nil {
+	l := &loopServer{worker: w, first: first, claims: make([]claims, count)}
+	if l.loop, err = looper.OpenLoop(first, count, l.turned); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
-	return &loopServer{worker: w, first: first, loop: loop, claims: make([]claims, count)}, nil
+	return l, nil
 }
 
 // serve serves the slots until their connection ends. conn becomes its own.
@@ -91,6 +100,7 @@ type loopTask struct {
 	eventWriter
 	server *loopServer
 	seq    uint64
+	begun  bool // it is among the server's begun; with the server's mu
 }
 
 func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
@@ -101,7 +111,11 @@ func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
 
 // Begun implements LoopRun.
 func (t *loopTask) Begun() {
-	t.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Started{Started: &proto.Started{}} })
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if !t.ended {
+		t.server.begin(t)
+	}
 }
 
 // Ended implements LoopRun.
@@ -127,31 +141,126 @@ func (t *loopTask) last(ev *proto.Event, payload []byte) error {
 	if t.ended {
 		return nil
 	}
-	err := t.write(ev, payload)
+	err := t.server.answer(t, ev, payload)
 	if errors.Is(err, errUnsendable) {
 		return err
 	}
 	t.ended = true
 	t.server.worker.busy.Add(-1)
 	t.server.worker.done.Add(1)
-	t.server.worker.gate.leave(1)
 	return nil
 }
 
 // errUnsendable: the event is not UTF-8, or too large for a header.
 var errUnsendable = errors.New("the event can't be sent")
 
+// write sends an event at once, after what is held.
 func (t *loopTask) write(ev *proto.Event, payload []byte) error {
+	l := t.server
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t.begun {
+		t.begun = false
+		l.addStarted(t)
+	}
+	if err := l.add(t, ev); err != nil {
+		return err
+	}
+	return l.flush(payload)
+}
+
+// begin holds the Started of a task.
+func (l *loopServer) begin(t *loopTask) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.begun = true
+	l.begun = append(l.begun, t)
+	_ = l.hold() // an error: reading will end, too
+}
+
+// answer holds the last event of a task, unless that is large. A Started that is still
+// held is implied.
+func (l *loopServer) answer(t *loopTask, ev *proto.Event, payload []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.add(t, ev); err != nil {
+		return err
+	}
+	t.begun = false
+	l.answered++
+	if len(payload) >= joined {
+		return l.flush(payload)
+	}
+	if l.held = append(l.held, payload...); len(l.held) >= joined {
+		return l.flush(nil)
+	}
+	return l.hold()
+}
+
+// turned sends what is held: the loop has ended a turn.
+func (l *loopServer) turned() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since.Load() != 0 {
+		_ = l.flush(nil) // as above
+	}
+}
+
+// hold has the flusher see to what is held. l.mu is held.
+func (l *loopServer) hold() error {
+	if l.since.Load() != 0 {
+		return nil
+	}
+	l.since.Store(l.flusher.now())
+	if l.flusher.note() {
+		return nil
+	}
+	return l.flush(nil)
+}
+
+// add adds a header to what is held; its payload must follow. l.mu is held.
+func (l *loopServer) add(t *loopTask, ev *proto.Event) error {
 	ev.Slot, ev.Seq = uint32(t.slot), t.seq
-	header, err := appendFrame(nil, ev)
+	held, err := appendFrame(l.held, ev)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnsendable, err)
 	}
+	l.held = held
+	return nil
+}
+
+func (l *loopServer) addStarted(t *loopTask) {
+	_ = l.add(t, &proto.Event{Kind: &proto.Event_Started{Started: &proto.Started{}}}) // it has no text and no size
+}
+
+// flush queues what is held, and then payload. l.mu is held.
+func (l *loopServer) flush(payload []byte) error {
+	for _, t := range l.begun {
+		if t.begun {
+			t.begun = false
+			l.addStarted(t)
+		}
+	}
+	clear(l.begun)
+	l.begun = l.begun[:0]
 	if len(payload) >= outbox.TakenOver {
 		payload = append([]byte(nil), payload...) // it would be the outbox's own
 	}
-	return t.server.out.Write(header, payload)
+	err := l.out.Write(l.held, payload)
+	l.worker.gate.leave(l.answered)
+	if l.answered = 0; len(l.held) >= outbox.TakenOver {
+		l.held = nil
+	}
+	l.held = l.held[:0]
+	l.since.Store(0)
+	return err
 }
+
+// heldSince implements holder.
+func (l *loopServer) heldSince() int64 { return l.since.Load() }
+
+// flushHeld implements holder.
+func (l *loopServer) flushHeld() { l.turned() }
 
 // loopSlot is one slot of the loop, as the control plane names it.
 type loopSlot struct {

@@ -138,9 +138,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	}
 	spareProcessors(int(r.Slots))
 	w.resultBytes = int64(limits.GetResultBytes())
-	for i := range r.Slots {
-		w.slots = append(w.slots, &slotServer{worker: w, index: int(i), opened: make(chan struct{})})
-	}
+	w.openSlots(int(r.Slots))
 	path := filepath.Join(r.RuntimeDir, "slots.sock")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -151,11 +149,30 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	return &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}, nil
 }
 
+// openSlots makes the slots of threads, which await their connections, and the flusher of all.
+func (w *worker) openSlots(count int) {
+	var holders []holder
+	for i := range count {
+		s := &slotServer{worker: w, index: i, opened: make(chan struct{})}
+		w.slots, holders = append(w.slots, s), append(holders, &s.up)
+	}
+	if w.loop != nil {
+		holders = append(holders, w.loop)
+	}
+	f := newFlusher(holders)
+	for _, s := range w.slots {
+		s.up.gate, s.up.flusher, s.up.long = &w.gate, f, true // nothing is known of the first
+	}
+	if w.loop != nil {
+		w.loop.flusher = f
+	}
+}
+
 // spareProcessors leaves Go's scheduler a processor beyond those that the slots'
-// threads hold in their blocking reads and calls. Without an idle one, as in a
+// threads, and the flusher's, hold in their blocking reads and calls. Without an idle one, as in a
 // worker that is pinned to one CPU, the runtime's monitor wakes every 20 µs to
 // take the held one back, which costs more than a short task.
-func spareProcessors(slots int) { runtime.GOMAXPROCS(slots + 2) }
+func spareProcessors(slots int) { runtime.GOMAXPROCS(slots + 3) }
 
 // stoppable is a slot as the control plane sees it.
 type stoppable interface {

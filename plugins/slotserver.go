@@ -1,12 +1,9 @@
 package plugins
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	"cpulb/daemon/task"
@@ -14,10 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// joined is the largest result that is copied to leave in one write with the next
-// task's Started; a larger one is written at once.
-const joined = 64 << 10
 
 // slotServer is the worker's end of one slot. Its run goroutine owns an OS
 // thread, which reads, runs and writes without handing over to another.
@@ -28,11 +21,7 @@ type slotServer struct {
 	claims *claims
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
-	out  sync.Mutex // guards writing fd, and what follows
-	fd   int
-	held []byte // frames that wait to leave with the next write
-	// answered counts the Results in held; their tasks leave the gate with them.
-	answered int
+	up upward
 }
 
 // open notes that there is a connection. Tasks are claimed in table, or, where the daemon
@@ -59,7 +48,7 @@ func (s *slotServer) isOpen() bool {
 // blocking and becomes run's own.
 func (s *slotServer) run(fd int) {
 	defer unix.Close(fd)
-	s.fd = fd
+	s.up.fd = fd
 	slot, err := s.worker.executor.OpenSlot(s.index)
 	if err != nil {
 		s.worker.log.Error("slot can't be opened", "slot", s.index, "error", err)
@@ -73,7 +62,7 @@ func (s *slotServer) run(fd int) {
 	for err == nil {
 		err = s.serveTask(slot, frames)
 	}
-	_ = s.write(nil, nil) // what was held when a bad frame came
+	_ = s.up.sendHeld() // when a bad frame came
 	if err != io.EOF {
 		s.worker.log.Error("slot ended", "slot", s.index, "error", err)
 	}
@@ -82,11 +71,13 @@ func (s *slotServer) run(fd int) {
 // Read implements io.Reader for the frame reader. It writes what is held first:
 // nothing finished waits while the thread does.
 func (s *slotServer) Read(p []byte) (int, error) {
-	if err := s.write(nil, nil); err != nil {
-		return 0, err
+	if s.up.heldSince() != 0 {
+		if err := s.up.sendHeld(); err != nil {
+			return 0, err
+		}
 	}
 	for {
-		n, err := unix.Read(s.fd, p)
+		n, err := unix.Read(s.up.fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -116,15 +107,15 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		return nil // recalled; the caller knows
 	}
 	s.worker.busy.Add(1) // before anybody knows that it runs
-	started := &proto.Event{Seq: m.Seq, Kind: &proto.Event_Started{Started: &proto.Started{}}}
-	if err := s.write(started, nil); err != nil {
+	if err := s.up.begin(m.Seq); err != nil {
 		s.worker.busy.Add(-1)
 		s.worker.gate.leave(1)
 		return err
 	}
 	o := s.runTask(slot, newTask(&m, params))
 	s.claims.done(m.Seq)
-	return s.answer(m.Seq, &o, frames.r.Buffered() > 0)
+	limitResult(&o, s.worker.resultBytes)
+	return s.up.answer(m.Seq, &o)
 }
 
 // refuse answers a task that came after the drain began, unless it was recalled.
@@ -132,14 +123,14 @@ func (s *slotServer) refuse(seq uint64) error {
 	if _, won := s.claims.recall(seq); !won {
 		return nil
 	}
-	return s.write(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
+	return s.up.send(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}})
 }
 
 // runTask runs t and turns a panic of the executor into t's Outcome.
 func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
-	events := &eventWriter{worker: s.worker, slot: s.index, lock: &s.out, send: func(ev *proto.Event, payload []byte) error {
+	events := &eventWriter{worker: s.worker, slot: s.index, lock: &s.up, send: func(ev *proto.Event, payload []byte) error {
 		ev.Seq = t.Seq
-		return s.writeHeld(ev, payload)
+		return s.up.event(ev, payload)
 	}}
 	defer func() {
 		events.end()
@@ -152,88 +143,6 @@ func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
 		}
 	}()
 	return slot.Run(t, events)
-}
-
-// answer sends the Result of seq. When the next task has been read already, the
-// Result may wait for that one's Started, which follows without running anything.
-func (s *slotServer) answer(seq uint64, o *Outcome, another bool) error {
-	limitResult(o, s.worker.resultBytes)
-	s.out.Lock()
-	defer s.out.Unlock()
-	s.answered++
-	if err := s.hold(resultEvent(seq, o)); err != nil {
-		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
-		// give up the slot.
-		failed := unsendable(": " + err.Error())
-		o = &failed
-		if err := s.hold(resultEvent(seq, o)); err != nil {
-			return err
-		}
-	}
-	if another && len(o.Data) < joined {
-		s.held = append(s.held, o.Data...)
-		return nil
-	}
-	return s.flush(o.Data)
-}
-
-// write sends what is held, then ev (nil: nothing) with its payload. It blocks
-// until the daemon's reader has taken them.
-func (s *slotServer) write(ev *proto.Event, payload []byte) error {
-	s.out.Lock()
-	defer s.out.Unlock()
-	return s.writeHeld(ev, payload)
-}
-
-// writeHeld is write where s.out is held.
-func (s *slotServer) writeHeld(ev *proto.Event, payload []byte) error {
-	if ev != nil {
-		if err := s.hold(ev); err != nil {
-			return err
-		}
-	}
-	return s.flush(payload)
-}
-
-// hold adds a header to the next write; its payload must follow. s.out is held.
-func (s *slotServer) hold(ev *proto.Event) error {
-	held, err := appendFrame(s.held, ev)
-	if err == nil {
-		s.held = held
-	}
-	return err
-}
-
-// flush writes what is held and then payload. s.out is held.
-func (s *slotServer) flush(payload []byte) error {
-	// Also when it fails: the connection is lost then, and Drain must not wait.
-	defer func() {
-		s.worker.gate.leave(s.answered)
-		s.answered, s.held = 0, s.held[:0]
-	}()
-	bufs := net.Buffers{s.held, payload}
-	for len(bufs) > 0 {
-		if len(bufs[0]) == 0 {
-			bufs = bufs[1:]
-			continue
-		}
-		n, err := unix.Writev(s.fd, bufs)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		for n > 0 {
-			took := min(n, len(bufs[0]))
-			bufs[0] = bufs[0][took:]
-			n -= took
-			if len(bufs[0]) == 0 {
-				bufs = bufs[1:]
-			}
-		}
-	}
-	return nil
 }
 
 func (s *slotServer) recall(seq uint64) Claim {

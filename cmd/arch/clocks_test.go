@@ -13,10 +13,10 @@ import (
 // wallReaders are the files that read the clock on the wall by itself, and why. That
 // clock may be set either way: no duration may be measured by it.
 var wallReaders = map[string]string{
-	"daemon/clock.go":                      "instants that clients see or give",
-	"daemon/task/task.go":                  "ids sort by when they were made",
-	"ipc/python/cpu_load_balancer/task.py": "the same",
-	"plugins/python/runtime/context.py":    "context.deadline is told in seconds since the epoch",
+	"daemon/clock.go":                     "instants that clients see or give",
+	"daemon/task/task.go":                 "ids sort by when they were made",
+	"ipc/python/cpu_load_balancer/ids.py": "the same",
+	"plugins/python/runtime/context.py":   "context.deadline is told in seconds since the epoch",
 }
 
 // Go's own readings of time.Now carry both clocks, and differences between two of them

@@ -122,6 +122,10 @@ func (e Environment) Settings() map[string]string {
 	return settings
 }
 
+// DefaultWindow is Pool.Window where the file has none. Longer tasks gain little by it, and
+// nobody notices that he waits so long.
+const DefaultWindow = time.Millisecond
+
 // Pool is a group of like workers.
 type Pool struct {
 	Name     string
@@ -138,6 +142,9 @@ type Pool struct {
 	Spare int
 	// Relief is how many more workers callers may get that would wait behind others.
 	Relief int
+	// Window is how much work, by what is known of it, a slot may hold when it holds more than
+	// one task; 0: it holds one.
+	Window time.Duration
 	// Threads is how many slots each worker has.
 	Threads int
 	// AsyncConcurrency is how many tasks with an async main each worker runs at once
@@ -295,11 +302,11 @@ func Default() *Config {
 		Pools: []Pool{
 			{
 				Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"},
-				MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: balancer.LeastLoaded,
+				MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Window: DefaultWindow, Threads: 1, Pin: true, Policy: balancer.LeastLoaded,
 			},
 			{
 				Name: "io", Executor: "python", TaskTypes: []string{"io_bound"},
-				Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 32, Policy: balancer.LeastLoaded,
+				Workers: 1, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Window: DefaultWindow, Threads: 32, Policy: balancer.LeastLoaded,
 			},
 		},
 		Limits: Limits{

@@ -73,10 +73,10 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		},
 		Pools: []Pool{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Policy: "power_of_two", Cores: "0-1,3",
-				Reserve: 1, Spare: 2, Relief: 3, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
+				Reserve: 1, Spare: 2, Relief: 3, Window: 2 * time.Millisecond, MaxTasks: 9, MaxAge: 2 * time.Hour, MaxRSSBytes: 3 << 30, MemoryBytes: 4 << 30, Nice: -5,
 				IOPriority: supervisor.IOPriority{Class: supervisor.IOBestEffort, Level: 6}, OOMScoreAdj: -7,
 				Users: []string{"root"}, Groups: []string{"0"}},
-			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: "least_loaded"},
+			{Name: "least", Executor: "other", TaskTypes: []string{"cpu_bound"}, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Window: time.Millisecond, Threads: 1, Pin: true, Policy: "least_loaded"},
 		},
 		Limits: Limits{BodyBytes: 1 << 30, InFlightBytes: 4 << 30, Connections: 5, Watches: 6, ResultBytes: 2 << 20, OutputBytes: 12345, EventBytes: 77,
 			StartTimeout: time.Second, CancelGrace: 0, FenceTimeout: 5 * time.Second, GILStall: 10 * time.Second, DrainTimeout: 90 * time.Minute},

@@ -104,7 +104,7 @@ func environmentKeys(c *Environment) []keyKind {
 }
 
 func (d *decoder) poolKeys(name string) []keyKind {
-	c := &Pool{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Threads: 1, Pin: true, Policy: balancer.LeastLoaded}
+	c := &Pool{Name: name, MinWorkers: 1, IdleTimeout: time.Minute, Relief: 2, Window: DefaultWindow, Threads: 1, Pin: true, Policy: balancer.LeastLoaded}
 	d.pools = append(d.pools, c)
 	return append([]keyKind{
 		{name: "executor", required: true, set: setText(&c.Executor, notEmpty)},
@@ -115,6 +115,7 @@ func (d *decoder) poolKeys(name string) []keyKind {
 		{name: "idle_timeout", set: setDuration(&c.IdleTimeout, true)},
 		{name: "spare", set: setCount(&c.Spare, 0, 1024)},
 		{name: "relief", set: setCount(&c.Relief, 0, 1024)},
+		{name: "window", set: setWindow(&c.Window)},
 		{name: "threads", set: setCount(&c.Threads, 1, 1024)},
 		{name: "async_concurrency", set: setCount(&c.AsyncConcurrency, 0, 10_000)},
 		{name: "pin", set: setBoolean(&c.Pin)},

@@ -104,6 +104,26 @@ func setDuration(to *time.Duration, positive bool) func(cty.Value) error {
 	}
 }
 
+// longestWindow is how long a pool's window may be.
+const longestWindow = time.Second
+
+// setWindow takes the window of a pool.
+func setWindow(to *time.Duration) func(cty.Value) error {
+	const allowed = `must be a duration from "0s" to "1s" such as "1ms"`
+	return func(v cty.Value) error {
+		s, err := asString(v)
+		if err != nil {
+			return errors.New(allowed)
+		}
+		n, err := time.ParseDuration(s)
+		if err != nil || n < 0 || n > longestWindow {
+			return fmt.Errorf("%.64q %s", s, allowed)
+		}
+		*to = n
+		return nil
+	}
+}
+
 // setSize takes a number of bytes, or a string with a binary unit, for one value
 // of a task.
 func setSize(to *int64) func(cty.Value) error { return setBytes(to, maxSize, "1GiB") }

@@ -75,7 +75,7 @@ func One(workers, threads int) *config.Config {
 	c.Executors = []config.Executor{{Name: "fake", Command: os.Args[0]}}
 	c.Pools = []config.Pool{{
 		Name: "p", Executor: "fake", TaskTypes: []string{"cpu_bound", "io_bound"},
-		Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute,
+		Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute, Window: config.DefaultWindow,
 	}}
 	return c
 }

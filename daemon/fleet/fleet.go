@@ -147,7 +147,9 @@ func New(o Options, layouts []Layout) *Fleet {
 }
 
 // now is Elapsed as the balancers take it.
-func (f *Fleet) now() time.Time { return time.Unix(0, int64(f.Elapsed())) }
+func (f *Fleet) now() time.Time { return timeOf(f.Elapsed()) }
+
+func timeOf(elapsed time.Duration) time.Time { return time.Unix(0, int64(elapsed)) }
 
 func (f *Fleet) do(g func(fx *effects.List)) { f.Owner.Do(g) }
 

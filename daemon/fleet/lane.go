@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"time"
+
 	"cpulb/balancer"
+	"cpulb/daemon/task"
 )
 
 // Lane pairs one class of slots (threads, or places on loops) of the pool's seats, or of
@@ -50,16 +53,25 @@ func (h *holders) with(caller uint32) int {
 // Index returns the lane of the owner's queue.
 func (n *Lane) Index() int { return n.index }
 
-// Room reports whether a slot is free.
+// Room reports whether there is a place for some task, if only for a short one.
 func (n *Lane) Room() bool { return n.balancer.Room() }
 
-// Acquire gives a task a place in a class; nil: there is none for it.
-func (p *Pool) Acquire(n *Lane, h Hold) *Place {
-	lease, ok := n.balancer.Acquire(p.fleet.now(), p.Expected(h.Info()))
+// Acquire gives a task a place in a class, at this time by Fleet.Elapsed; nil: there is none
+// for it.
+func (p *Pool) Acquire(n *Lane, h Hold, at time.Duration) *Place {
+	lease, ok := n.balancer.Acquire(timeOf(at), p.span(h.Info()))
 	if !ok {
 		return nil
 	}
+	if lease.Depth > 0 {
+		p.watchStalls()
+	}
 	return n.slot(lease).takes(h, lease)
+}
+
+// Fits reports whether Acquire has a place for a task at that time.
+func (p *Pool) Fits(n *Lane, t *task.Task, at time.Duration) bool {
+	return n.balancer.Free() || n.balancer.Fits(timeOf(at), p.span(t))
 }
 
 // slot returns the one that a lease is of.
@@ -87,7 +99,11 @@ func (n *Lane) open(w *Worker) *balancer.Worker {
 	for _, s := range w.slots[first : first+count] {
 		s.lane = n
 	}
-	entry := n.balancer.Add(count)
+	add := n.balancer.Add
+	if !w.slots[first].conn.Shares() { // what it has can't be taken back at once
+		add = n.balancer.AddSingle
+	}
+	entry := add(count)
 	n.entries[entry] = w
 	return entry
 }

@@ -40,6 +40,7 @@ type Pool struct {
 	// estimates is how long tasks take, by what they call.
 	estimates *balancer.Estimator[entryPoint]
 	seed      maphash.Seed // of entry points
+	stalls    stalls
 }
 
 // entryPoint stands for what a task calls: paths are the callers', and long. Two that come
@@ -138,6 +139,7 @@ func (p *Pool) resize() {
 	for _, n := range []*Lane{&p.threads, &p.loops, &p.relief.threads, &p.relief.loops} {
 		n.balancer.SetPolicy(p.config.Policy)
 	}
+	p.threads.balancer.SetWindow(p.config.Window)
 	for len(p.seats) < p.count {
 		spec, core := p.post(len(p.seats))
 		p.seats = append(p.seats, newSeat(p, regular, spec, core))
@@ -192,6 +194,19 @@ func (p *Pool) refused(t *task.Task) {
 
 // Expected is how long a task is expected to take; 0: nothing is known of it.
 func (p *Pool) Expected(t *task.Task) time.Duration { return p.estimates.Estimate(p.entryOf(t)) }
+
+// mostInWindow is how large a task is at most that waits in a window: to move a larger one
+// costs more than to wait for it.
+const mostInWindow = 16 << 10
+
+// span is what the balancer takes a task for. One that must not run twice is by itself in
+// its slot: its Result leaves the worker at once, and no other's death can be its own.
+func (p *Pool) span(t *task.Task) time.Duration {
+	if len(t.Params) > mostInWindow || t.Extra != nil && (t.Extra.OnWorkerLost == task.Fail || len(t.Extra.Source) > mostInWindow) {
+		return 0
+	}
+	return p.Expected(t)
+}
 
 // Observe notes how long a task took in user code.
 func (p *Pool) observe(t *task.Task, took time.Duration) {

@@ -15,16 +15,15 @@ import (
 type Batch struct {
 	id    task.ID
 	owner uint32
+	store *Store
 	// counts holds the accepted tasks by status, gone those of them that would outlive
 	// the daemon and are no longer stored; kept is how many still are.
 	counts, gone tally
 	kept         int
 	// noted: the journal has something of it beside its tasks.
 	noted bool
-	// ended are those that have, in that order, without a record where one is no longer
-	// stored; there is none before head.
+	// ended are those that have, in that order.
 	ended []place
-	head  int
 	// changed is made when a reader waits, and closed at the next end.
 	changed chan struct{}
 }
@@ -33,10 +32,11 @@ type Batch struct {
 type tally [8]int32
 
 // place is one in the order in which the tasks of a batch have ended. It is that of their
-// end numbers, but for some that were told a little later.
+// end numbers, but for some that were told a little later. The stamp is 0 where the task is
+// no longer stored.
 type place struct {
-	end    uint64
-	record *Record
+	end   uint64
+	stamp int64
 }
 
 const (
@@ -51,7 +51,7 @@ const (
 func (s *Store) batch(id task.ID, owner uint32) *Batch {
 	b := s.batches[id]
 	if b == nil {
-		b = &Batch{id: id, owner: owner}
+		b = &Batch{id: id, owner: owner, store: s}
 		s.batches[id] = b
 	}
 	return b
@@ -67,7 +67,7 @@ func (s *Store) Join(r *Record, id task.ID) {
 }
 
 // MayJoin reports whether a task that was submitted before may be in one batch more.
-func (s *Store) MayJoin(r *Record) bool { return len(s.further[r]) < MostFurther }
+func (s *Store) MayJoin(r *Record) bool { return len(s.further[r.stamp]) < MostFurther }
 
 // JoinAgain adds tasks that were submitted before, and that MayJoin, to the batch with
 // this id, which nobody reads yet, and returns it; tasks that are in it already are left
@@ -78,13 +78,11 @@ func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
 		if s.has(b, r) {
 			continue
 		}
-		s.further[r] = append(s.further[r], b)
+		s.further[r.stamp] = append(s.further[r.stamp], b)
 		b.count(r)
-		if r.result != nil {
+		if r.phase == Ended {
 			b.ends(r)
-		}
-		if r.kept != nil && r.kept.what == aResult {
-			s.kept.grow(r.kept, batchBytes)
+			s.kept.more(r.Owner, batchBytes)
 		}
 	}
 	b.sort()
@@ -98,28 +96,28 @@ func (b *Batch) count(r *Record) {
 
 // has reports whether r is a member of b.
 func (s *Store) has(b *Batch, r *Record) bool {
-	return r.batch == b || slices.Contains(s.further[r], b)
+	return r.batch == b || slices.Contains(s.further[r.stamp], b)
 }
 
 // sort brings those that have ended into the order of their ends. Nobody reads them yet.
 func (b *Batch) sort() {
-	b.ended = slices.DeleteFunc(b.ended, func(p place) bool { return p.record == nil })
-	b.head = 0
+	b.ended = slices.DeleteFunc(b.ended, func(p place) bool { return p.stamp == 0 })
 	slices.SortStableFunc(b.ended, byEnd)
 }
 
 func byEnd(x, y place) int { return cmp.Compare(x.end, y.end) }
 
-// batchesOf yields the batches of which r is a member.
-func (s *Store) batchesOf(r *Record) iter.Seq[*Batch] {
+// batchesOf yields the batches of which the task with a stamp is a member, that with which it
+// came first included.
+func (s *Store) batchesOf(stamp int64, first *Batch) iter.Seq[*Batch] {
 	return func(yield func(*Batch) bool) {
-		if r.batch != nil && !yield(r.batch) {
+		if first != nil && !yield(first) {
 			return
 		}
 		if len(s.further) == 0 {
 			return
 		}
-		for _, b := range s.further[r] {
+		for _, b := range s.further[stamp] {
 			if !yield(b) {
 				return
 			}
@@ -129,7 +127,7 @@ func (s *Store) batchesOf(r *Record) iter.Seq[*Batch] {
 
 // Member reports whether r is a member of the batch with this id.
 func (s *Store) Member(r *Record, id task.ID) bool {
-	for b := range s.batchesOf(r) {
+	for b := range s.batchesOf(r.stamp, r.batch) {
 		if b.id == id {
 			return true
 		}
@@ -140,7 +138,7 @@ func (s *Store) Member(r *Record, id task.ID) bool {
 // Same returns the batch that has these tasks, each named once, and no others; nil if
 // there is none.
 func (s *Store) Same(all []*Record) *Batch {
-	for b := range s.batchesOf(all[0]) {
+	for b := range s.batchesOf(all[0].stamp, all[0].batch) {
 		if b.total() == len(all) && !slices.ContainsFunc(all, func(r *Record) bool { return !s.has(b, r) }) {
 			return b
 		}
@@ -148,46 +146,42 @@ func (s *Store) Same(all []*Record) *Batch {
 	return nil
 }
 
-// part takes r, which is no longer stored, out of its batches, and returns them. counted
-// is whether it goes on counting there.
-func (s *Store) part(r *Record, counted bool) (left []*Batch) {
-	left = slices.Collect(s.batchesOf(r))
-	delete(s.further, r)
+// part takes the task with a stamp, which is no longer stored, out of its batches, and
+// returns them. g is its gist; counted is whether it goes on counting there.
+func (s *Store) part(stamp int64, g *gist, counted bool) (left []*Batch) {
+	left = slices.Collect(s.batchesOf(stamp, g.batch))
+	delete(s.further, stamp)
 	for _, b := range left {
 		switch {
 		case !counted:
-			b.counts[r.status]--
-		case !r.Volatile:
-			b.gone[r.status]++
+			b.counts[g.status]--
+		case !g.volatile:
+			b.gone[g.status]++
 		}
 		if b.kept--; b.kept == 0 {
 			delete(s.batches, b.id)
 		}
-		if r.result != nil {
-			b.drop(r)
+		if g.status.Terminal() {
+			b.drop(place{g.end, stamp})
 		}
 	}
 	return left
 }
 
-// drop takes r from those that have ended.
-func (b *Batch) drop(r *Record) {
-	i, _ := slices.BinarySearchFunc(b.ended, place{end: r.end}, byEnd)
-	if i == len(b.ended) || b.ended[i].record != r { // it, or one there, is not in its order
-		i = slices.IndexFunc(b.ended, func(p place) bool { return p.record == r })
+// drop takes one from those that have ended, if it is there.
+func (b *Batch) drop(gone place) {
+	i, _ := slices.BinarySearchFunc(b.ended, gone, byEnd)
+	if i == len(b.ended) || b.ended[i] != gone { // it, or one there, is not in its order
+		i = slices.Index(b.ended, gone)
 	}
-	if i < 0 {
-		return
-	}
-	b.ended[i].record = nil
-	for b.head < len(b.ended) && b.ended[b.head].record == nil {
-		b.head++
+	if i >= 0 {
+		b.ended[i].stamp = 0
 	}
 }
 
 // ends notes that r has ended.
 func (b *Batch) ends(r *Record) {
-	b.ended = append(b.ended, place{r.end, r})
+	b.ended = append(b.ended, place{r.end, r.stamp})
 	b.wake()
 }
 
@@ -204,8 +198,8 @@ func (b *Batch) wake() {
 func (s *Store) RestoreBatch(id task.ID, owner uint32, gone map[task.Status]int, joined []int64) bool {
 	var all []*Record
 	for _, stamp := range joined {
-		if i, ok := s.index(stamp); ok && i < len(s.order) && s.order[i].record != nil {
-			all = append(all, s.order[i].record)
+		if r := s.at(stamp); r != nil {
+			all = append(all, r)
 		}
 	}
 	if len(all) > 0 {
@@ -289,7 +283,7 @@ func (b *Batch) View() api.BatchView {
 // will be no more; more is closed when there are.
 func (b *Batch) Results(from int, p Portion) (results []*task.Result, next int, last bool, more <-chan struct{}) {
 	for ; from < len(b.ended) && len(results) < p.Items; from++ {
-		r := b.ended[from].record
+		r := b.store.at(b.ended[from].stamp) // 0 is no task's
 		if r == nil {
 			continue
 		}

@@ -240,17 +240,17 @@ func (r *Record) ResultEvent() *task.Event {
 // HasLog reports whether events of r are kept.
 func (r *Record) HasLog() bool { return r.log != nil }
 
-// Log returns the events that are kept of r, from now on if there was no log before:
-// then it begins with the status, or is the result alone.
+// Log returns the events that are kept of r. If there was no log before, it is the result
+// alone, or else is kept from now on and begins with the status.
 func (r *Record) Log() *EventLog {
-	if r.log == nil {
-		r.log = &EventLog{}
-		if status := r.status; r.result == nil {
-			r.log.states = eventBytes
-			r.log.events = []*task.Event{{Kind: task.EventState, ID: r.Task.ID, Cursor: r.Cursor(), Status: &status}}
-		} else {
-			r.log.events = []*task.Event{r.ResultEvent()}
-		}
+	switch {
+	case r.log != nil:
+	case r.result != nil:
+		return &EventLog{events: []*task.Event{r.ResultEvent()}}
+	default:
+		status := r.status
+		state := &task.Event{Kind: task.EventState, ID: r.Task.ID, Cursor: r.Cursor(), Status: &status}
+		r.log = &EventLog{events: []*task.Event{state}, states: eventBytes}
 	}
 	return r.log
 }

@@ -22,7 +22,7 @@ func endedOf(t failer, s *ledger.Store, owner uint32, bytes int, x *task.Extras)
 	s.Add(r)
 	move(t, s, r, ledger.Ready, ledger.Ending)
 	s.NumberEnd(r)
-	gone, err := s.End(r, &task.Result{ID: r.Task.ID, Status: task.Completed, Stdout: string(make([]byte, bytes))}, uptime)
+	gone, err := s.End(r, &task.Result{ID: r.Task.ID, Status: task.Completed, Stdout: string(make([]byte, bytes)), SubmittedAt: now, FinishedAt: now}, uptime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +66,8 @@ func TestAResultLargerThanAllGoesAloneAndToWhoWaitsForIt(t *testing.T) {
 	move(t, s, large, ledger.Ready, ledger.Ending)
 	done := large.Done()
 	gone, err := s.End(large, &task.Result{Status: task.Completed, Data: make([]byte, 2000)}, uptime)
-	if err != nil || len(gone.Records) != 1 || gone.Records[0] != large || s.Get(small.Task.ID) != small {
-		t.Errorf("%d went: %v", len(gone.Records), err)
+	if err != nil || len(gone.Tasks) != 1 || !isGone(gone.Tasks, large) || s.Get(small.Task.ID) != small {
+		t.Errorf("%d went: %v", len(gone.Tasks), err)
 	}
 	<-done
 	if large.Result() == nil {
@@ -89,6 +89,7 @@ func TestRoomIsMadeByTheOldestOfWhoHasMost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := ledger.Bounds{TTL: time.Hour, Max: rapid.IntRange(1, 12).Draw(t, "max"), MaxBytes: int64(rapid.IntRange(1, 3000).Draw(t, "bytes"))}
 		s := ledger.NewStore(b)
+		s.KeepWhole(rapid.IntRange(1, 20).Draw(t, "whole"))
 		var kept []item // by age
 		at := uptime
 		total := func(owner uint32, of func(item) int64) (all, own int64) {
@@ -111,15 +112,15 @@ func TestRoomIsMadeByTheOldestOfWhoHasMost(t *testing.T) {
 		}
 		one, size := func(item) int64 { return 1 }, func(k item) int64 { return k.bytes }
 		check := func(gone ledger.Evicted) {
-			for _, r := range gone.Records {
-				i := slices.IndexFunc(kept, func(k item) bool { return k.r == r })
+			for _, r := range gone.Tasks {
+				i := slices.IndexFunc(kept, func(k item) bool { return k.r.Stamp() == r.Stamp })
 				k := kept[i]
 				count, _ := total(0, one)
 				bytes, _ := total(0, size)
 				pressed := count > int64(b.Max) && mayGo(one, k) || bytes > b.MaxBytes && mayGo(size, k) || k.bytes > b.MaxBytes
 				if expired := k.expires <= at; !expired && !pressed {
-					t.Fatalf("owner %d: one of %d bytes went before its time and turn", r.Owner, k.bytes)
-				} else if g := gone.Tombstones[r.Stamp()]; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != r.Owner) {
+					t.Fatalf("owner %d: one of %d bytes went before its time and turn", k.r.Owner, k.bytes)
+				} else if g := r.Tombstone; (g == nil) != expired || g != nil && (g.Until != k.expires || g.Owner != k.r.Owner) {
 					t.Fatalf("expired: %v, and it leaves %+v", expired, g)
 				}
 				kept = slices.Delete(kept, i, i+1)
@@ -140,7 +141,7 @@ func TestRoomIsMadeByTheOldestOfWhoHasMost(t *testing.T) {
 			s.Stamp(r, queue.Now{Wall: now, Uptime: at})
 			s.Add(r)
 			move(t, s, r, ledger.Ready, ledger.Ending)
-			res := &task.Result{Data: make([]byte, rapid.IntRange(0, 900).Draw(t, "size"))}
+			res := &task.Result{ID: r.Task.ID, Status: task.Completed, SubmittedAt: now, FinishedAt: now, Data: make([]byte, rapid.IntRange(0, 900).Draw(t, "size"))}
 			s.NumberEnd(r)
 			kept = append(kept, item{r, r.Task.Size() + res.Size(), at + time.Duration(r.Task.Extra.ResultTTL)})
 			gone, err := s.End(r, res, at)
@@ -156,8 +157,8 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 1, MaxBytes: 1 << 20})
 	first, _ := endedOf(t, s, 1, 0, &task.Extras{IdempotencyKey: "once"})
 	_, gone := endedOf(t, s, 1, 0, nil)
-	g := gone.Tombstones[first.Stamp()]
-	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || s.Pressed(1, first.Task.ID, "") != g || s.Pressed(1, task.NewID(), "once") != g {
+	g := gone.Tasks[0].Tombstone
+	if g == nil || g.Key != "once" || g.Until != uptime+time.Hour || *s.Pressed(1, first.Task.ID, "") != *g || *s.Pressed(1, task.NewID(), "once") != *g {
 		t.Fatalf("it leaves %+v", g)
 	}
 	if s.Pressed(2, first.Task.ID, "once") != nil {
@@ -166,7 +167,7 @@ func TestWhatHadToMakeRoomIsRememberedUntilItsTimeIsOver(t *testing.T) {
 	if at, ok := s.NextEviction(); !ok || at != uptime+time.Hour {
 		t.Errorf("the next is at %v", at)
 	}
-	if gone := s.Evict(uptime + time.Hour); !slices.Contains(gone.Forgotten, g) || s.Pressed(1, first.Task.ID, "once") != nil {
+	if gone := s.Evict(uptime + time.Hour); !slices.Contains(gone.Forgotten, *g) || s.Pressed(1, first.Task.ID, "once") != nil {
 		t.Errorf("its time is over, and it is remembered: %+v", gone)
 	}
 	if _, err := s.Find(first.Task.ID, anybody); !errors.Is(err, task.ErrEvicted) {
@@ -200,9 +201,9 @@ func TestAnIDMayHaveBeenThatOfSeveral(t *testing.T) {
 	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: 10, MaxBytes: 1 << 20})
 	id := task.NewID()
 	for owner := range uint32(3) {
-		s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
+		s.RestoreTombstone(ledger.Tombstone{ID: id, Owner: owner, Stamp: int64(owner + 1), Until: uptime + time.Duration(owner)*time.Minute})
 	}
-	if gone := s.RestoreTombstone(&ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
+	if gone := s.RestoreTombstone(ledger.Tombstone{ID: id, Owner: 1, Stamp: 9, Until: uptime + 5*time.Minute}); len(gone) != 1 || gone[0].Stamp != 2 {
 		t.Errorf("%+v went for a later one", gone)
 	}
 	for owner := range uint32(4) {
@@ -234,8 +235,8 @@ func TestEventsOfTasksThatWaitAgainAreCountedAndMakeRoom(t *testing.T) {
 		waiting = append(waiting, r)
 	}
 	gone := s.Evict(uptime)
-	if !slices.Equal(gone.Trimmed, waiting[:1]) || len(gone.Records) != 0 || s.Bytes() > 22_000 || s.Get(theirs.Task.ID) == nil {
-		t.Fatalf("%d were trimmed, %d went, %d bytes are left", len(gone.Trimmed), len(gone.Records), s.Bytes())
+	if !slices.Equal(gone.Trimmed, waiting[:1]) || len(gone.Tasks) != 0 || s.Bytes() > 22_000 || s.Get(theirs.Task.ID) == nil {
+		t.Fatalf("%d were trimmed, %d went, %d bytes are left", len(gone.Trimmed), len(gone.Tasks), s.Bytes())
 	}
 	events, _ := waiting[0].Log().After(task.Cursor{}, everything)
 	if len(events) != 1 || events[0].Kind != task.EventGap || events[0].Missed != 5 {

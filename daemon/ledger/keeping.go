@@ -10,8 +10,9 @@ type keeping struct {
 	count  int   // of Results
 	bytes  int64 // of all together
 	owners map[uint32]*holding
-	// byExpiry has Results, what expires first in front; byBytes and byCount who has most.
-	byExpiry         ranked[*kept]
+	// byExpiry has Results by the uptime at which they expire; byBytes and byCount have in
+	// front who has most.
+	byExpiry         ordered
 	byBytes, byCount ranked[*holding]
 }
 
@@ -19,8 +20,9 @@ type keeping struct {
 type holding struct {
 	owner uint32
 	bytes int64
-	// all have the oldest in front.
-	all              [kinds]ranked[*kept]
+	// results are by age. So are logs, the oldest in front.
+	results          ordered
+	logs             [kinds]ranked[*kept]
 	inBytes, inCount int
 }
 
@@ -36,60 +38,83 @@ const (
 	kinds
 )
 
-// kept is a Result or a log that is kept.
+// kept is a Result of a task that is whole, or a log, that is kept.
 type kept struct {
 	record *Record
 	bytes  int64
 	// expires is an uptime, for a Result.
 	expires time.Duration
 	// age orders those of one owner; the oldest has the least.
-	age             uint64
-	what            kind
-	inExpiry, inAge int
+	age   uint64
+	what  kind
+	inAge int // of a log
 }
 
 func newKeeping() keeping {
 	return keeping{owners: map[uint32]*holding{},
-		byExpiry: ranked[*kept]{less: func(a, b *kept) bool { return a.expires < b.expires }, place: func(k *kept) *int { return &k.inExpiry }},
-		byBytes:  ranked[*holding]{less: func(a, b *holding) bool { return a.bytes > b.bytes }, place: func(h *holding) *int { return &h.inBytes }},
-		byCount:  ranked[*holding]{less: func(a, b *holding) bool { return a.all[aResult].len() > b.all[aResult].len() }, place: func(h *holding) *int { return &h.inCount }}}
+		byBytes: ranked[*holding]{less: func(a, b *holding) bool { return a.bytes > b.bytes }, place: func(h *holding) *int { return &h.inBytes }},
+		byCount: ranked[*holding]{less: func(a, b *holding) bool { return a.results.len() > b.results.len() }, place: func(h *holding) *int { return &h.inCount }}}
 }
 
-func newHolding(owner uint32) *holding {
-	oldest := ranked[*kept]{less: func(a, b *kept) bool { return a.age < b.age }, place: func(k *kept) *int { return &k.inAge }}
-	return &holding{owner: owner, all: [kinds]ranked[*kept]{oldest, oldest, oldest}}
-}
-
-func (x *keeping) add(k *kept) {
-	h := x.owners[k.record.Owner]
+// holding returns what an owner has, which may be nothing yet.
+func (x *keeping) holding(owner uint32) *holding {
+	h := x.owners[owner]
 	if h == nil {
-		h = newHolding(k.record.Owner)
-		x.owners[h.owner] = h
+		oldest := ranked[*kept]{less: func(a, b *kept) bool { return a.age < b.age }, place: func(k *kept) *int { return &k.inAge }}
+		h = &holding{owner: owner, logs: [kinds]ranked[*kept]{waitingLog: oldest, runningLog: oldest}}
+		x.owners[owner] = h
 		x.byBytes.add(h)
 		x.byCount.add(h)
 	}
-	h.all[k.what].add(k)
-	if k.record.kept = k; k.what == aResult {
-		x.count++
-		x.byExpiry.add(k)
-	}
+	return h
+}
+
+// addResult keeps the Result of k.
+func (x *keeping) addResult(k *kept, bytes int64) {
+	h := x.holding(k.record.Owner)
+	k.record.kept = k
+	h.results.add(entry{int64(k.age), k.record.stamp})
+	x.count++
+	x.byExpiry.add(entry{int64(k.expires), k.record.stamp})
+	x.counted(h, bytes)
+}
+
+// takeResult is the opposite, for so many bytes.
+func (x *keeping) takeResult(stamp int64, g *gist, bytes int64) {
+	h := x.owners[g.owner]
+	h.results.take(entry{int64(g.end), stamp})
+	x.count--
+	x.byExpiry.take(entry{int64(g.expires), stamp})
+	x.counted(h, -bytes)
+	x.forget(h)
+}
+
+func (x *keeping) addLog(k *kept) {
+	h := x.holding(k.record.Owner)
+	k.record.kept = k
+	h.logs[k.what].add(k)
 	x.counted(h, k.bytes)
 }
 
-func (x *keeping) take(k *kept) {
+func (x *keeping) takeLog(k *kept) {
 	h := x.owners[k.record.Owner]
-	h.all[k.what].take(k)
-	if k.record.kept = nil; k.what == aResult {
-		x.count--
-		x.byExpiry.take(k)
-	}
+	h.logs[k.what].take(k)
+	k.record.kept = nil
 	x.counted(h, -k.bytes)
-	if h.first() == nil {
+	x.forget(h)
+}
+
+// forget lets go of who has nothing.
+func (x *keeping) forget(h *holding) {
+	if stamp, log := h.first(); stamp == 0 && log == nil {
 		x.byBytes.take(h)
 		x.byCount.take(h)
 		delete(x.owners, h.owner)
 	}
 }
+
+// more counts so much more for an owner, who has something.
+func (x *keeping) more(owner uint32, bytes int64) { x.counted(x.owners[owner], bytes) }
 
 // grow counts so much more for k.
 func (x *keeping) grow(k *kept, bytes int64) {
@@ -104,31 +129,35 @@ func (x *keeping) counted(h *holding, bytes int64) {
 	x.byCount.moved(h)
 }
 
-// expired returns a Result whose time is over; nil: there is none.
-func (x *keeping) expired(uptime time.Duration) *kept {
-	if x.byExpiry.len() > 0 && x.byExpiry.first().expires <= uptime {
-		return x.byExpiry.first()
+// expired returns the stamp of a task whose time is over; 0: there is none.
+func (x *keeping) expired(uptime time.Duration) (stamp int64) {
+	if x.byExpiry.len() > 0 && x.byExpiry.first().by <= int64(uptime) {
+		return x.byExpiry.first().stamp
 	}
-	return nil
+	return 0
 }
 
-// pressed returns what has to make room; nil: there is room.
-func (x *keeping) pressed(b Bounds) *kept {
+// pressed returns what has to make room: the Result of the task with a stamp, or a log;
+// neither: there is room.
+func (x *keeping) pressed(b Bounds) (stamp int64, log *kept) {
 	switch {
 	case x.count > b.Max:
-		return x.byCount.first().all[aResult].first()
+		return x.byCount.first().results.first().stamp, nil
 	case x.bytes <= b.MaxBytes || x.byBytes.len() == 0:
-		return nil
+		return 0, nil
 	}
 	return x.byBytes.first().first()
 }
 
-// first returns what has to make room first; nil: there is nothing.
-func (h *holding) first() *kept {
-	for i := range h.all {
-		if h.all[i].len() > 0 {
-			return h.all[i].first()
-		}
+// first returns, as pressed does, what has to make room first.
+func (h *holding) first() (stamp int64, log *kept) {
+	switch {
+	case h.logs[waitingLog].len() > 0:
+		return 0, h.logs[waitingLog].first()
+	case h.results.len() > 0:
+		return h.results.first().stamp, nil
+	case h.logs[runningLog].len() > 0:
+		return 0, h.logs[runningLog].first()
 	}
-	return nil
+	return 0, nil
 }

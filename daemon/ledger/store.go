@@ -11,10 +11,10 @@
 package ledger
 
 import (
-	"cmp"
+	"encoding/binary"
 	"fmt"
 	"iter"
-	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -33,16 +33,20 @@ type Bounds struct {
 // It keeps ended ones within its bounds.
 type Store struct {
 	bounds Bounds
-	tasks  map[task.ID]*Record
-	// keyed finds the tasks with an idempotency key.
-	keyed map[ownKey]*Record
-	// order is all tasks by stamp, without a record where one was evicted; gaps
-	// counts those.
-	order   []placed
-	gaps    int
+	// tasks are by stamp. ids finds the stamp of a task, keyed that of one with an
+	// idempotency key.
+	tasks   pages
+	ids     ids
+	keyed   map[ownKey]int64
+	commons commons
+	// whole are the stamps of those that ended last, in a ring of which next is the oldest:
+	// they are to be packed. scratch is for that.
+	whole   []int64
+	next    int
+	scratch []byte
 	batches map[task.ID]*Batch
-	// further are the batches of a task beside the one that it came with first.
-	further map[*Record][]*Batch
+	// further are the batches of a task beside the one that it came with first, by stamp.
+	further map[int64][]*Batch
 	// ends numbers the tasks that have ended.
 	ends uint64
 	// stamp is the last one given.
@@ -55,12 +59,6 @@ type Store struct {
 	put, got   uint64
 }
 
-// placed is a place in the order of submission.
-type placed struct {
-	stamp  int64
-	record *Record
-}
-
 // ownKey is an idempotency key, which is its owner's alone.
 type ownKey struct {
 	owner uint32
@@ -69,8 +67,8 @@ type ownKey struct {
 
 // NewStore returns an empty Store.
 func NewStore(b Bounds) *Store {
-	return &Store{bounds: b, tasks: map[task.ID]*Record{}, keyed: map[ownKey]*Record{}, batches: map[task.ID]*Batch{},
-		further: map[*Record][]*Batch{}, kept: newKeeping(), tombstones: newTombstones(), counts: make([]int, len(task.Statuses()))}
+	return &Store{bounds: b, ids: newIDs(), keyed: map[ownKey]int64{}, whole: make([]int64, wholeEnds), batches: map[task.ID]*Batch{},
+		further: map[int64][]*Batch{}, kept: newKeeping(), tombstones: newTombstones(), counts: make([]int, len(task.Statuses()))}
 }
 
 // SetBounds changes the bounds, for the next Evict.
@@ -85,12 +83,12 @@ func (s *Store) Stamp(r *Record, now queue.Now) {
 
 // Add takes in a task that has a stamp, as Arriving.
 func (s *Store) Add(r *Record) {
-	s.tasks[r.Task.ID] = r
-	s.order = append(s.order, placed{r.stamp, r})
+	s.tasks.add(r)
+	s.ids.set(r.Task.ID, r.stamp)
 	s.stamp = max(s.stamp, r.stamp)
 	s.counts[r.status]++
 	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
-		s.keyed[ownKey{r.Owner, x.IdempotencyKey}] = r
+		s.keyed[ownKey{r.Owner, x.IdempotencyKey}] = r.stamp
 	}
 }
 
@@ -123,7 +121,7 @@ func (s *Store) Move(r *Record, to Phase) error {
 func (s *Store) show(r *Record, status task.Status) {
 	s.counts[r.status]--
 	s.counts[status]++
-	for b := range s.batchesOf(r) {
+	for b := range s.batchesOf(r.stamp, r.batch) {
 		b.counts[r.status]--
 		b.counts[status]++
 	}
@@ -137,17 +135,17 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 		return gone, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
-	batches := slices.Collect(s.batchesOf(r))
+	batches := slices.Collect(s.batchesOf(r.stamp, r.batch))
 	// r itself may go, if it is too large; who waits for it has it all the same.
-	if k := s.ended(r, res, uptime); k.bytes > s.bounds.MaxBytes {
-		s.evict(k, tombstoneOf(k), &gone) // and not all else that its owner has
+	if bytes := s.ended(r, res, uptime); bytes > s.bounds.MaxBytes {
+		s.evict(r.stamp, uptime, false, &gone) // and not all else that its owner has
 	}
 	s.evictAll(uptime, &gone)
 	if r.done != nil {
 		close(r.done)
 	}
 	for _, b := range batches {
-		if s.tasks[r.Task.ID] == r {
+		if s.Has(r) {
 			b.ends(r)
 		} else {
 			b.wake() // it may be done
@@ -180,7 +178,7 @@ func (s *Store) RestoreEnd(r *Record, res *task.Result, at task.Cursor, uptime t
 		r.log.events = append(r.log.events, r.ResultEvent())
 	}
 	s.ended(r, res, uptime)
-	for b := range s.batchesOf(r) {
+	for b := range s.batchesOf(r.stamp, r.batch) {
 		b.ends(r)
 	}
 }
@@ -192,10 +190,33 @@ func (s *Store) NumberEnd(r *Record) uint64 {
 	return r.end
 }
 
-func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) *kept {
+// ended keeps the Result of r, and returns how many bytes are counted for that.
+func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) (bytes int64) {
 	r.phase, r.result = Ended, res
 	s.show(r, res.Status)
+	s.packLater(r.stamp)
 	return s.keep(r, uptime)
+}
+
+// packLater has a task that has ended be packed once so many others have.
+func (s *Store) packLater(stamp int64) {
+	stamp, s.whole[s.next] = s.whole[s.next], stamp
+	s.next = (s.next + 1) % len(s.whole)
+	at, ok := s.tasks.find(stamp) // 0 is no task's
+	if !ok {
+		return
+	}
+	r := at.record()
+	if r == nil || !fits(r) {
+		return
+	}
+	const mostLen = binary.MaxVarintLen64
+	text := s.commons.pack(append(s.scratch[:0], make([]byte, mostLen)...), r)
+	length := binary.AppendUvarint(nil, uint64(len(text)-mostLen))
+	s.scratch = text
+	text = text[mostLen-len(length):]
+	copy(text, length)
+	at.page.pack(at.i, text)
 }
 
 // Refuse takes out a task that is Arriving as if it had never been. Who waits for its
@@ -204,8 +225,9 @@ func (s *Store) Refuse(r *Record) error {
 	if err := s.Move(r, Refused); err != nil {
 		return err
 	}
-	left := s.part(r, false)
-	s.remove(r)
+	g := gistOf(r)
+	left := s.part(r.stamp, &g, false)
+	s.remove(r.stamp, &g)
 	for _, b := range left {
 		b.wake()
 	}
@@ -218,63 +240,121 @@ func (s *Store) Refuse(r *Record) error {
 	return nil
 }
 
-func (s *Store) remove(r *Record) {
-	delete(s.tasks, r.Task.ID)
-	s.counts[r.status]--
-	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
-		if key := (ownKey{r.Owner, x.IdempotencyKey}); s.keyed[key] == r { // else a later one has it
-			delete(s.keyed, key)
-		}
+// remove takes out the task with a stamp, of which g is the gist.
+func (s *Store) remove(stamp int64, g *gist) {
+	if at, ok := s.tasks.find(stamp); ok {
+		s.tasks.remove(at)
 	}
-	if i, ok := s.index(r.stamp); ok {
-		s.order[i].record = nil
-		s.gaps++
+	if g.packed {
+		s.commons.drop(g)
 	}
-	if s.gaps > 1024 && s.gaps > len(s.order)/2 {
-		s.order = slices.DeleteFunc(s.order, func(p placed) bool { return p.record == nil })
-		s.order = slices.Clip(s.order)
-		s.gaps = 0
+	s.ids.remove(g.id)
+	s.counts[g.status]--
+	if key := (ownKey{g.owner, g.key}); g.key != "" && s.keyed[key] == stamp { // else a later one has it
+		delete(s.keyed, key)
 	}
-}
-
-// index returns where the task with a stamp is in order, or where it would be.
-func (s *Store) index(stamp int64) (int, bool) {
-	return slices.BinarySearchFunc(s.order, stamp, func(p placed, stamp int64) int { return cmp.Compare(p.stamp, stamp) })
 }
 
 // After looks at up to n places in the order of submission after a stamp and calls yield with
-// the tasks that are there, until it returns false. It returns the last stamp that was looked at
-// and whether there may be more.
-func (s *Store) After(stamp int64, n int, yield func(*Record) bool) (int64, bool) {
-	i, found := s.index(stamp)
-	if found {
-		i++
+// the tasks there of which wanted holds, until it returns false; nil wants all. It returns
+// the last stamp that was looked at and whether there may be more.
+func (s *Store) After(stamp int64, n int, wanted func(owner uint32, status task.Status) bool, yield func(*Record) bool) (int64, bool) {
+	if stamp == math.MaxInt64 {
+		return stamp, false
 	}
-	for ; i < len(s.order); i++ {
-		if n--; n < 0 {
-			return stamp, true
-		}
-		stamp = s.order[i].stamp
-		if r := s.order[i].record; r != nil && !yield(r) {
-			return stamp, true
+	number, i := s.tasks.after(stamp + 1)
+	for ; number < len(s.tasks.all); number, i = number+1, 0 {
+		for p := s.tasks.all[number]; i < p.n; i++ {
+			if n--; n < 0 {
+				return stamp, true
+			}
+			stamp = p.stamps[i]
+			if r := s.wanted(spot{p, i}, wanted); r != nil && !yield(r) {
+				return stamp, true
+			}
 		}
 	}
 	return stamp, false
 }
 
-// Get returns the task with this id, or nil.
-func (s *Store) Get(id task.ID) *Record { return s.tasks[id] }
+// wanted returns the task in a place; nil: there is none, or it is not wanted.
+func (s *Store) wanted(at spot, wanted func(owner uint32, status task.Status) bool) *Record {
+	if !at.page.has(at.i) {
+		return nil
+	}
+	if r := at.record(); r != nil {
+		if wanted != nil && !wanted(r.Owner, r.status) {
+			return nil
+		}
+		return r
+	}
+	if wanted != nil {
+		if g := s.commons.gist(&unpacker{at.packed()}); !wanted(g.owner, g.status) {
+			return nil
+		}
+	}
+	return s.open(at)
+}
 
-// Keyed returns the owner's task with this idempotency key, or nil.
-func (s *Store) Keyed(owner uint32, key string) *Record { return s.keyed[ownKey{owner, key}] }
+// open returns the Record of a task: itself, or a copy of one that is packed.
+func (s *Store) open(at spot) *Record {
+	if r := at.record(); r != nil {
+		return r
+	}
+	return s.commons.unpack(at.packed(), at.page.stamps[at.i])
+}
 
-// All yields every task, in no order. The Store does not change meanwhile.
-func (s *Store) All() iter.Seq[*Record] { return maps.Values(s.tasks) }
+// at returns the task with a stamp, or nil.
+func (s *Store) at(stamp int64) *Record {
+	if at, ok := s.tasks.find(stamp); ok {
+		return s.open(at)
+	}
+	return nil
+}
 
-// Find returns for an id that it does not have task.ErrEvicted, if it had one of an owner
-// whose tasks are visible to who asks and remembers that, else task.ErrNotFound.
+// Has reports whether a task is stored. There may be another with its id then.
+func (s *Store) Has(r *Record) bool {
+	_, ok := s.tasks.find(r.stamp)
+	return ok
+}
+
+// Get returns the task with this id, or nil. Of one that ended a while ago it may be a copy.
+func (s *Store) Get(id task.ID) *Record {
+	if stamp, ok := s.ids.get(id); ok {
+		return s.at(stamp)
+	}
+	return nil
+}
+
+// Keyed returns the owner's task with this idempotency key, or nil, as Get does.
+func (s *Store) Keyed(owner uint32, key string) *Record {
+	if stamp, ok := s.keyed[ownKey{owner, key}]; ok {
+		return s.at(stamp)
+	}
+	return nil
+}
+
+// Unended yields every task that has not ended, in the order of submission. The Store does
+// not change meanwhile.
+func (s *Store) Unended() iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		for _, p := range s.tasks.all {
+			if p.whole == nil {
+				continue
+			}
+			for _, r := range p.whole {
+				if r != nil && r.phase != Ended && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Find returns, as Get does, or for an id that it does not have task.ErrEvicted, if it had one
+// of an owner whose tasks are visible to who asks and remembers that, else task.ErrNotFound.
 func (s *Store) Find(id task.ID, visible func(owner uint32) bool) (*Record, error) {
-	if r, ok := s.tasks[id]; ok {
+	if r := s.Get(id); r != nil {
 		return r, nil
 	}
 	if s.tombstones.has(id, visible) {

@@ -31,7 +31,7 @@ func TestListsAreInTheOrderOfSubmissionWhateverTheClockShowed(t *testing.T) {
 	}
 	list := func(s *ledger.Store) {
 		got = nil
-		s.After(0, 100, func(r *ledger.Record) bool { got = append(got, r.Stamp()); return true })
+		s.After(0, 100, nil, func(r *ledger.Record) bool { got = append(got, r.Stamp()); return true })
 		if !slices.Equal(got, want) || !slices.IsSorted(got) {
 			t.Errorf("the list is %v, not %v", got, want)
 		}
@@ -66,14 +66,14 @@ func TestResultsGoInTheOrderOfTheirTimeAndNotBefore(t *testing.T) {
 		if at, ok := s.NextEviction(); !ok || at != uptime+x.after {
 			t.Errorf("the next eviction is at %s", at)
 		}
-		if gone := s.Evict(uptime + x.after - 1); len(gone.Records) > 0 {
-			t.Errorf("%d went too early", len(gone.Records))
+		if gone := s.Evict(uptime + x.after - 1); len(gone.Tasks) > 0 {
+			t.Errorf("%d went too early", len(gone.Tasks))
 		}
-		if gone := s.Evict(uptime + x.after); len(gone.Records) != 1 || gone.Records[0] != x.want {
+		if gone := s.Evict(uptime + x.after); len(gone.Tasks) != 1 || gone.Tasks[0].Stamp != x.want.Stamp() {
 			t.Errorf("after %s went %v", x.after, gone)
 		}
 	}
-	if gone := s.Evict(math.MaxInt64 - 1); len(gone.Records) > 0 || s.Get(endless.Task.ID) == nil {
+	if gone := s.Evict(math.MaxInt64 - 1); len(gone.Tasks) > 0 || s.Get(endless.Task.ID) == nil {
 		t.Error("a time that is too long for a number is over")
 	}
 }

@@ -110,6 +110,11 @@ func (x *machine) pop(t *rapid.T) {
 	x.m.settle()
 	lane := rapid.IntRange(0, x.lanes-1).Draw(t, "lane")
 	some := rapid.SliceOfN(rapid.Bool(), owners, owners).Draw(t, "allowed")
+	if rapid.IntRange(0, 3).Draw(t, "looked at first") == 0 { // which changes nothing
+		if it := x.q.PopIf(x.m.moment(), lane, nil, func(int) bool { return false }); it != nil {
+			t.Fatalf("%d is popped, although it was not to be", it.Value)
+		}
+	}
 	switch rapid.IntRange(0, 2).Draw(t, "for some") {
 	case 0:
 		x.popped(t, x.q.RunnableFor(x.m.moment(), lane, func(owner uint32) bool { return some[owner] }),

@@ -200,10 +200,16 @@ func (q *Queue[T]) Pop(now Now, lane int) *Item[T] { return q.PopFor(now, lane, 
 // PopFor is Pop among the items of those owners for whom allow is true; nil allows all.
 // Who is passed over keeps its turn.
 func (q *Queue[T]) PopFor(now Now, lane int, allow func(owner uint32) bool) *Item[T] {
+	return q.PopIf(now, lane, allow, nil)
+}
+
+// PopIf is PopFor if take is true of what it would pop; nil takes all. Else it returns nil,
+// and nothing has changed.
+func (q *Queue[T]) PopIf(now Now, lane int, allow func(owner uint32) bool, take func(T) bool) *Item[T] {
 	q.advance(now)
 	l := &q.lanes[lane]
 	it := q.next(l, allow)
-	if it == nil {
+	if it == nil || take != nil && !take(it.Value) {
 		return nil
 	}
 	l.served(it, q.uptime)

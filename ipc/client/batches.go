@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -27,6 +28,9 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 		var err error
 		if body, err = appendTask(body, t); err != nil {
 			return nil, fmt.Errorf("task %d of the batch: %w", i+1, err)
+		}
+		if i == 0 { // the others are likely to be as long
+			body = slices.Grow(body, (len(body)+len(body)/8)*len(tasks))
 		}
 	}
 	body = append(body, "]}"...)

@@ -108,7 +108,7 @@ func (s *Stream) hear(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.heard) > 0 {
-		s.together, s.stays = len(s.heard) > 1, false
+		s.unheard, s.together, s.stays = 0, len(s.heard) > 1, false
 	}
 	for i := range s.heard {
 		s.take(&s.heard[i])

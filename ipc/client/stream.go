@@ -26,7 +26,10 @@ var ErrUnderWay = errors.New("the task is under way on this stream")
 const (
 	// unsentBytes bounds what Submit queues before it waits for the daemon to read.
 	unsentBytes = 256 << 20
-	upgrade     = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
+	// crowd is how many lines one after the other, with no answer in between, show that
+	// more will follow.
+	crowd   = 4
+	upgrade = "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n"
 )
 
 // Stream submits many tasks over one connection without waiting for each. It is
@@ -34,6 +37,8 @@ const (
 type Stream struct {
 	conn *rawio.Conn
 	out  *outbox.Outbox
+	// texts has the *[]byte of lines that have been queued.
+	texts sync.Pool
 	hearing
 
 	mu      sync.Mutex
@@ -41,8 +46,10 @@ type Stream struct {
 	waiting map[task.ID]*Pending
 	// forgotten counts those for which nobody waits any more and that have not ended.
 	forgotten int
-	// together: the last results came together, so that who sends next is not alone.
-	// gathers: what is sent is held back until flush has its turn.
+	// unheard counts the lines that were sent since the last were heard. together: those
+	// came together, so that who sends next is not alone. gathers: what is sent is held back
+	// until flush has its turn.
+	unheard           int
 	together, gathers bool
 	// reads: somebody reads the connection, or has found its end. stays: also when nobody
 	// waits, because Submit is likely to be called again.
@@ -130,12 +137,21 @@ func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
 // submit sends t. reads: the caller, who attends to p, is to call readFor.
 func (s *Stream) submit(ctx context.Context, t *task.Task, p *Pending) (reads bool, err error) {
 	// Nobody waits for the accepted line.
-	text := append(make([]byte, 0, 256+len(t.Params)), `{"op":"submit","ack":false,"task":`...)
-	text, err = appendTask(text, t)
-	if err != nil {
+	room, _ := s.texts.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
+	}
+	text := append((*room)[:0], `{"op":"submit","ack":false,"task":`...)
+	if text, err = appendTask(text, t); err != nil {
 		return false, err
 	}
-	return s.send(ctx, append(text, "}\n"...), p)
+	text = append(text, "}\n"...)
+	reads, err = s.send(ctx, text, p)
+	if len(text) < outbox.TakenOver { // else it is the outbox's
+		*room = text
+		s.texts.Put(room)
+	}
+	return reads, err
 }
 
 // Cancel asks the daemon to stop a task; its Pending reports the end.
@@ -177,8 +193,7 @@ func (s *Stream) queue(text []byte, p *Pending) (reads bool, err error) {
 	} else if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrStreamEnded, err)
 	}
-	attended := p != nil && p.attended
-	if alone := len(s.waiting) == 0 || attended && !s.together; !alone && !s.gathers {
+	if s.unheard++; !s.gathers && (s.unheard >= crowd || s.together && len(s.waiting) > 0) {
 		s.gathers = true
 		s.out.Cork()
 		go s.flush()
@@ -188,7 +203,7 @@ func (s *Stream) queue(text []byte, p *Pending) (reads bool, err error) {
 		p.line = s.lines
 		s.waiting[p.ID] = p
 	}
-	return s.ensureReader(attended), nil
+	return s.ensureReader(p != nil && p.attended), nil
 }
 
 // flush writes what is sent at about the same time in one piece: whoever can send now has

@@ -14,6 +14,7 @@ import (
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // build builds a program for one test.
@@ -113,4 +114,53 @@ func TestAnExecutorWrittenFromTheDocumentConforms(t *testing.T) {
 		scripts[b] = fmt.Sprintf("/%s", b)
 	}
 	executortest.Run(t, executortest.Suite{Scripts: scripts, Start: starter(supervisor.Spec{Command: build(t, "./testdata/foreign")})})
+}
+
+// The next task keeps the GIL until it is told to go on: nothing of Python can send the
+// Results before it.
+func TestAResultLeavesWhileTheNextTaskKeepsTheGIL(t *testing.T) {
+	dir := t.TempDir()
+	fifo, keeps := filepath.Join(dir, "go-on"), filepath.Join(dir, "keeps_the_gil.py")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "import ctypes, os\n\ndef main(params, context):\n    fd = os.open(params, os.O_RDWR)\n    return ctypes.PyDLL(None).read(fd, ctypes.create_string_buffer(1), 1)\n"
+	if err := os.WriteFile(keeps, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	goOn, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer goOn.Close()
+	echo := pythonScripts(t)[executortest.Echo]
+	for _, slots := range []int{1, 2} { // exclusive, and shared
+		up := executortest.NewRecorder()
+		w := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python")})(t, slots,
+			executortest.Each(func(int) executortest.SlotHandler { return up }))
+		seq := uint64(0)
+		next := func(path, params string) *plugins.Task {
+			seq++
+			return &plugins.Task{Seq: seq, ScriptPath: path, Function: "main", Params: []byte(params)}
+		}
+		for range 3 { // short ones, once they are loaded
+			var tasks []*plugins.Task
+			for range 5 {
+				tasks = append(tasks, next(echo, "1"))
+			}
+			blocks := next(keeps, fmt.Sprintf("%q", fifo))
+			if err := w.Slot(0).Send(append(tasks, blocks, next(echo, "1"))...); err != nil {
+				t.Fatal(err)
+			}
+			up.Wait(t, "ended", blocks.Seq-1)
+			up.Wait(t, "started", blocks.Seq)
+			if got := up.Of(blocks.Seq); got != fmt.Sprintf("started %d", blocks.Seq) {
+				t.Errorf("%s while it keeps the GIL", got)
+			}
+			if _, err := goOn.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			up.Wait(t, "ended", seq)
+		}
+	}
 }

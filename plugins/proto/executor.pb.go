@@ -1630,7 +1630,8 @@ func (*Event_Progress) isEvent_Kind() {}
 
 func (*Event_Log) isEvent_Kind() {}
 
-// Started says that the task has been claimed and will now run.
+// Started says that the task has been claimed and will now run. A Result implies it: it may
+// be left out of a task that has ended before it was sent.
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

@@ -18,6 +18,7 @@ import (
 type loop struct {
 	executor *Executor
 	first    int
+	turned   func()
 	// The bound methods of the Python Loop.
 	serve, submit, stop, strike *embedpy.Object
 
@@ -33,7 +34,7 @@ type loopTask struct {
 }
 
 // OpenLoop implements plugins.Looper.
-func (e *Executor) OpenLoop(first, count int) (plugins.Loop, error) {
+func (e *Executor) OpenLoop(first, count int, turned func()) (plugins.Loop, error) {
 	if err := loadModule(e.interp, loopModule); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (e *Executor) OpenLoop(first, count int) (plugins.Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{executor: e, first: first, tasks: make([]loopTask, count)}
+	l := &loop{executor: e, first: first, turned: turned, tasks: make([]loopTask, count)}
 	opened := make(chan error)
 	go l.thread(class, opened)
 	if err := <-opened; err != nil {
@@ -165,9 +166,14 @@ const (
 	kindEnded       = 11
 	kindNeedsThread = 12
 	kindBroken      = 13
+	kindTurned      = 14 // of no task
 )
 
 func (l *loop) posted(p embedpy.Post) {
+	if p.Kind == kindTurned {
+		l.turned()
+		return
+	}
 	index := int(p.Channel) - l.first
 	if index < 0 || index >= len(l.tasks) {
 		return

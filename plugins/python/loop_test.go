@@ -22,7 +22,7 @@ var theLoop = sync.OnceValues(func() (plugins.Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.OpenLoop(manySlots, testLoopSlots)
+	return w.OpenLoop(manySlots, testLoopSlots, func() {})
 })
 
 // loopBench runs tasks on the loop, each on a slot of its own.

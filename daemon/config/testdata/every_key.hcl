@@ -40,6 +40,7 @@ pool "all" {
   reserve = 1
   spare = 2
   relief = 3
+  window = "2ms"
   idle_timeout = "7s"
   min_workers = 2
   max_workers = 0

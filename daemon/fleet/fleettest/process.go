@@ -36,6 +36,7 @@ type Process struct {
 	// spoilt: every task fails; probesToo: probes, too.
 	spoilt, probesToo bool
 	hang              bool // probes
+	holds             bool // what its slots tell
 
 	ended chan struct{} // closed at its end
 	done  chan struct{} // closed once everything of it has been read
@@ -193,6 +194,30 @@ func (p *Process) hangsProbes() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hang
+}
+
+// HoldResults has the process tell nothing of its tasks until TellResults: so does one that
+// waits for more to tell.
+func (p *Process) HoldResults() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds = true
+}
+
+// TellResults ends HoldResults.
+func (p *Process) TellResults() {
+	p.mu.Lock()
+	p.holds = false
+	p.mu.Unlock()
+	for _, s := range p.slots {
+		s.flush()
+	}
+}
+
+func (p *Process) holdsResults() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.holds
 }
 
 // Freeze has the process stand still, as SIGSTOP does, until Thaw.

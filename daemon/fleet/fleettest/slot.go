@@ -55,13 +55,31 @@ type slot struct {
 	free     chan struct{} // made when somebody waits for it to be idle
 	recalled map[uint64]bool
 	claimed  map[uint64]bool // with whether it is done
+	held     []plugins.Event // see Process.HoldResults
 	current  *job
 }
 
 // tell sends one event.
 func (s *slot) tell(ev plugins.Event) {
 	ev.Slot = s.index
+	if s.process.holdsResults() {
+		s.mu.Lock()
+		s.held = append(s.held, ev)
+		s.mu.Unlock()
+		return
+	}
 	s.handler.Events([]plugins.Event{ev})
+}
+
+// flush sends what is held.
+func (s *slot) flush() {
+	s.mu.Lock()
+	held := s.held
+	s.held = nil
+	s.mu.Unlock()
+	if len(held) > 0 {
+		s.handler.Events(held)
+	}
 }
 
 type job struct {
@@ -238,6 +256,7 @@ func (s *slot) recall(seq uint64) plugins.Claim {
 // perform runs a task; false when the process ends before.
 func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	p := s.process
+	var ran time.Duration
 	var takes, deadline <-chan time.Time // nil: for ever
 	if timeout := j.task.Timeout; timeout > 0 {
 		deadline = time.After(timeout)
@@ -288,14 +307,14 @@ func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 		if err != nil {
 			panic(err)
 		}
-		takes = time.After(d)
+		takes, ran = time.After(d), d
 	}
 	select {
 	case <-takes:
 		if !p.still() {
 			return plugins.Outcome{}, false
 		}
-		return plugins.Outcome{Status: task.Completed, Data: j.task.Params}, true
+		return plugins.Outcome{Status: task.Completed, Data: j.task.Params, RunTime: ran}, true
 	case reason := <-j.stop:
 		return stopped(reason), p.still()
 	case <-deadline:

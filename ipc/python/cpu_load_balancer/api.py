@@ -4,10 +4,11 @@ import http.client
 from contextlib import contextmanager
 
 from . import deep
+from .chunks import Chunks
 from .connection import connect
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
 
-_CHUNK_BYTES = 64 << 10
+_READ_BYTES = 256 << 10
 
 
 class _Connection(http.client.HTTPConnection):
@@ -20,13 +21,16 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
 
 
-def call(path, method, url, timeout, body=None):
-    """Make one request, with body, which is JSON text, if it is not None, and return the status and the
-    JSON of the answer. A problem is raised as the exception of its code."""
+def call(path, method, url, timeout, body=None, kind="application/json"):
+    """Make one request, with body, if it is not None, which is text of this kind or yields pieces of it as bytes. Return
+    the status and the JSON of the answer. A problem is raised as the exception of its code."""
     connection = _Connection(path, timeout)
     try:
         with _lost(f"{method} {url} at {path}"):
-            connection.request(method, url, body, {} if body is None else {"Content-Type": "application/json"})
+            try:
+                connection.request(method, url, body, {} if body is None else {"Content-Type": kind})
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a body may be refused, with an answer, before all of it has been sent
             response = connection.getresponse()
             text = response.read()
     finally:
@@ -38,8 +42,8 @@ def call(path, method, url, timeout, body=None):
 
 
 def follow(path, url, timeout):
-    """Yield each line of a long answer as what it says. ResultTimeoutError when none comes for timeout seconds (None:
-    wait for ever); ConnectionLostError when the answer ends before it is complete."""
+    """Yield the lines of a long answer, each time as a list of those that came together. ResultTimeoutError when nothing
+    comes for timeout seconds (None: wait for ever); ConnectionLostError when the answer ends before it is complete."""
     connection = _Connection(path, timeout)
     try:
         with _lost(f"GET {url} at {path}", ResultTimeoutError):
@@ -48,19 +52,28 @@ def follow(path, url, timeout):
             problem = response.read() if response.status >= 400 else None
         if problem is not None:
             raise from_problem(_decoded(response, problem))
+        body = Chunks()
         rest = []  # of a line that is not complete
-        while True:
+        while not body.ended:
             with _lost(f"GET {url} at {path}", ResultTimeoutError):
-                chunk = response.read1(_CHUNK_BYTES)  # readline takes a lost connection for the end
-            if not chunk:
-                return
-            *lines, last = chunk.split(b"\n")
-            for line in lines:
-                yield _decoded(response, b"".join((*rest, line)))
-                rest = []
-            rest.append(last)
+                # http.client would give each of the pieces by itself, one for a line.
+                text = body.take(response.fp.read1(_READ_BYTES))
+            if b"\n" in text:
+                lines = b"".join((*rest, text)).split(b"\n")
+                rest = [lines.pop()]
+                yield lines
+            else:
+                rest.append(text)
     finally:
         connection.close()
+
+
+def decoded(line):
+    """Return what a line of an answer says."""
+    try:
+        return deep.loads(line)
+    except ValueError as e:
+        raise ConnectionLostError("cpulbd sent a line that is not JSON", "bad_answer") from e
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlencode
 
-from .api import call, follow
+from .api import call, decoded, follow
 from .batch import Batch
 from .enums import TaskStatus
 from .event import Event
@@ -14,6 +14,7 @@ from .view import TaskView
 ANSWER_SECONDS = 30  # for what the daemon answers at once
 _BATCH_SECONDS = 300  # for as many tasks as a body takes
 _PAGE = 1000
+_PIECE_BYTES = 64 << 10
 
 
 class Calls:
@@ -21,14 +22,15 @@ class Calls:
 
     socket = ""
 
-    def _ask(self, method, url, body=None, timeout=ANSWER_SECONDS):
-        return call(self.socket, method, url, timeout, body)[1]
+    def _ask(self, method, url, timeout=ANSWER_SECONDS):
+        return call(self.socket, method, url, timeout)[1]
 
     def submit_batch(self, tasks):
         """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
         What is wrong with another one is in the Batch."""
-        body = '{"tasks":[' + ",".join(task.to_json() for task in tasks) + "]}"
-        return Batch.from_dict(self._ask("POST", "/v1/batches", body.encode(), _BATCH_SECONDS))
+        # They are there before the connection is: the daemon gives up a body that makes no progress.
+        body = _pieces(list(tasks))
+        return Batch.from_dict(call(self.socket, "POST", "/v1/batches", _BATCH_SECONDS, body, "application/x-ndjson")[1])
 
     def get_batch(self, batch_id):
         """Return how far the batch is: {"batch_id", "total", "tasks": {state: count}, "done"}."""
@@ -37,16 +39,17 @@ class Calls:
     def batch_results(self, batch_id, timeout=None):
         """Yield the Results of a batch in the order in which its tasks end, to the last. ResultTimeoutError when none
         comes for timeout seconds (None: wait for ever)."""
-        for wire in follow(self.socket, path_of("batches", batch_id) + "/results", timeout):
-            yield Result.from_dict(wire)
+        for lines in follow(self.socket, path_of("batches", batch_id) + "/results", timeout):
+            yield from map(Result.from_json, lines)
 
     def events(self, task_id, after=None, timeout=None):
         """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
         ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). Whoever is cut off goes
         on after the last cursor."""
         query = "?" + urlencode({"after": after}) if after else ""
-        for wire in follow(self.socket, path_of("tasks", task_id) + "/events" + query, timeout):
-            yield Event.from_dict(wire)
+        for lines in follow(self.socket, path_of("tasks", task_id) + "/events" + query, timeout):
+            for line in lines:
+                yield Event.from_dict(decoded(line))
 
     def get_task(self, task_id):
         """Return the task as it stands, a TaskView."""
@@ -90,6 +93,20 @@ class Calls:
         """Return the daemon's state: {"engine": {…}, "components": {…}}; see
         ComponentStatus.from_dict."""
         return self._ask("GET", "/v1/status")
+
+
+def _pieces(tasks):
+    """Yield the tasks as lines of JSON, many in a piece; a piece is sent while the next is made."""
+    lines, size = [], 0
+    for task in tasks:
+        line = task.to_json()
+        lines.append(line)
+        size += len(line)
+        if size >= _PIECE_BYTES:
+            yield ("\n".join(lines) + "\n").encode()
+            lines, size = [], 0
+    if lines:
+        yield ("\n".join(lines) + "\n").encode()
 
 
 def _selection(status, labels, batch_id):

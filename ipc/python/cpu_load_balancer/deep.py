@@ -9,6 +9,21 @@ _MORE = 3000
 _raised = threading.Lock()
 
 
+def _encoder():
+    """Return json.dumps as it is wanted here. That one makes an encoder for each call, and looks for circles."""
+    plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+    try:
+        parts = json.encoder.c_make_encoder(None, plain.default, json.encoder.encode_basestring_ascii, None,
+                                            plain.key_separator, plain.item_separator, False, False, False)
+    except (AttributeError, TypeError):  # it is not documented, and not everywhere
+        return plain.encode
+    return lambda value: "".join(parts(value, 0))
+
+
+_encode = _encoder()
+_scan = json.JSONDecoder().raw_decode
+
+
 def loads(text):
     """json.loads."""
     try:
@@ -17,24 +32,32 @@ def loads(text):
         return _deeper(json.loads, text)
 
 
+def scan(text, start):
+    """Return the value that is in text from start on, and where it ends."""
+    try:
+        return _scan(text, start)
+    except RecursionError:
+        return _deeper(_scan, text, start)
+
+
 def dumps(value):
     """json.dumps on one line, of what JSON can hold."""
     try:
-        return _compact(value)
+        return _encode(value)
     except RecursionError:
-        return _deeper(_compact, value)
+        return _deeper(_careful, value)
 
 
-def _compact(value):
+def _careful(value):
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def _deeper(call, argument):
+def _deeper(call, *arguments):
     # The limit is the process's. It is higher for the time of the call, which harms nobody.
     with _raised:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(limit + _MORE)
         try:
-            return call(argument)
+            return call(*arguments)
         finally:
             sys.setrecursionlimit(limit)

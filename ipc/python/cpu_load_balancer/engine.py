@@ -6,7 +6,7 @@ import time
 from .api import call
 from .calls import ANSWER_SECONDS, Calls, path_of
 from .connection import remaining, socket_path
-from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError, from_problem
+from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError
 from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
@@ -64,24 +64,32 @@ class Engine(Calls):
     def submit_task(self, task):
         """Hand the task over and return its id once the daemon has accepted it.
         SubmissionError says why it did not."""
+        try:
+            # Another one's id, if its idempotency_key says so.
+            return self._sent(Stream.submit, task, ANSWER_SECONDS)
+        except ResultTimeoutError as error:
+            raise SubmissionError(f"task {task.task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
+                                  "it may have been accepted", "no_answer") from error
+
+    def run_task(self, task, timeout=30.0):
+        """Hand the task over and return its Result: submit_task and get_result at once, with one answer of the daemon
+        less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result."""
+        deadline = _deadline(timeout)
+        try:
+            found = self._sent(Stream.run, task, deadline)
+            return Result.from_json(*found) if found else Result.from_dict(self._asked(task.task_id, deadline))
+        except ResultTimeoutError as error:
+            raise _late(task.task_id, timeout) from error
+
+    def _sent(self, how, task, until):
         text = task.to_json()
         try:
-            answer = self._submit(task.task_id, text)
+            return how(self._usable_stream(), task.task_id, text, until)
         except ConnectionLostError as lost:
             if lost.code in ("no_daemon", "closed"):
                 raise
             # The same id and text is the same task: sending it again is safe.
-            answer = self._submit(task.task_id, text)
-        if answer["event"] == "rejected":
-            raise from_problem(answer["problem"], SubmissionError)
-        return answer["task_id"]  # another one's, if its idempotency_key says so
-
-    def _submit(self, task_id, text):
-        try:
-            return self._usable_stream().submit(task_id, text, ANSWER_SECONDS)
-        except ResultTimeoutError as error:
-            raise SubmissionError(f"task {task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
-                                  "it may have been accepted", "no_answer") from error
+            return how(self._usable_stream(), task.task_id, text, until)
 
     def _usable_stream(self):
         stream = self._stream
@@ -100,12 +108,12 @@ class Engine(Calls):
         """Return the Result, waiting up to timeout seconds (None: for ever) for
         the task's end; then ResultTimeoutError. TaskNotFoundError when the
         daemon does not know the task."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = _deadline(timeout)
         try:
-            wire = self._streamed(task_id, deadline) or self._asked(task_id, deadline)
+            found = self._streamed(task_id, deadline)
+            return Result.from_json(*found) if found else Result.from_dict(self._asked(task_id, deadline))
         except ResultTimeoutError as error:
-            raise ResultTimeoutError(f"task {task_id} has not ended within {timeout} seconds") from error
-        return Result.from_dict(wire)
+            raise _late(task_id, timeout) from error
 
     def _streamed(self, task_id, deadline):
         stream = self._stream
@@ -128,3 +136,11 @@ class Engine(Calls):
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
+
+
+def _deadline(timeout):
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _late(task_id, timeout):
+    return ResultTimeoutError(f"task {task_id} has not ended within {timeout} seconds")

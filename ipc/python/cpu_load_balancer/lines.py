@@ -1,17 +1,19 @@
-"""Lines: the upgraded connection as lines of JSON."""
+"""Lines: the upgraded connection as lines of text."""
 
 import json
 import select
+import socket
+import struct
 
-from . import deep
 from .connection import connect
 from .exceptions import ConnectionLostError, from_problem
 
-_CHUNK_BYTES = 64 << 10
+_READ_BYTES = 64 << 10
+_LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
-_LONGEST_POLL_MILLISECONDS = 1 << 30
+_RETURN_SECONDS = 1  # after which the kernel ends a read that has brought nothing
 
 
 class Lines:
@@ -20,8 +22,12 @@ class Lines:
     def __init__(self, path):
         self._socket = connect(path)
         self._parts = []  # of a line that is not complete
+        self._ahead = []  # lines that came with the answer to the upgrade
+        self._read_bytes = _READ_BYTES
         try:
             self._upgrade()
+            # With a timeout of its own a socket is polled before each read.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _RETURN_SECONDS, 0))
             self._poll = select.poll()
             self._poll.register(self._socket, select.POLLIN)
         except BaseException:
@@ -34,7 +40,7 @@ class Lines:
         try:
             self._socket.sendall(_UPGRADE)
             while b"\r\n\r\n" not in received:
-                chunk = self._socket.recv(_CHUNK_BYTES)
+                chunk = self._socket.recv(_READ_BYTES)
                 if not chunk:
                     raise ConnectionLostError("cpulbd closed the connection instead of answering")
                 received += chunk
@@ -45,31 +51,44 @@ class Lines:
             raise _refusal(head, rest)
         self._socket.settimeout(None)
         if rest:
-            # Nothing is sent before the client's first line but a goaway.
-            self._parts.append(rest)
+            self._ahead = self._split(rest)  # a goaway
 
     def send(self, text):
-        """Send one line in one call. OSError when the connection is gone."""
-        self._socket.sendall(text.encode("ascii") + b"\n")
+        """Send lines in one call. OSError when the connection is gone."""
+        self._socket.sendall(text)
 
     def receive(self, timeout):
-        """Return the lines that came, each as its size and what it says; none after timeout seconds (None:
-        wait for ever) or when no line is complete yet. EOFError at the end."""
-        if timeout is not None and not self._poll.poll(min(timeout * 1000, _LONGEST_POLL_MILLISECONDS)):
+        """Return the lines that came; none after timeout seconds at the latest (None: it may take longer) or when no
+        line is complete yet. EOFError at the end."""
+        if self._ahead:
+            ahead, self._ahead = self._ahead, []
+            return ahead
+        if timeout is not None and timeout < _RETURN_SECONDS and not self._poll.poll(timeout * 1000):
             return []
-        chunk = self._socket.recv(_CHUNK_BYTES)
+        try:
+            chunk = self._socket.recv(self._read_bytes)
+        except BlockingIOError:
+            return []
         if not chunk:
             raise EOFError("cpulbd closed the connection")
-        if b"\n" not in chunk:
-            self._parts.append(chunk)
-            return []
+        self._read_bytes = _READ_BYTES if len(chunk) < self._read_bytes else _LARGE_READ_BYTES
+        return self._split(chunk)
+
+    def _split(self, chunk):
+        lines = []
         if self._parts:
-            chunk = b"".join((*self._parts, chunk))
-            self._parts = []
-        *lines, rest = chunk.split(b"\n")
-        if rest:
+            end = chunk.find(b"\n")
+            if end < 0:
+                self._parts.append(chunk)
+                return lines
+            self._parts.append(chunk[:end])
+            lines.append(b"".join(self._parts))
+            self._parts.clear()
+            chunk = chunk[end + 1:]
+        lines += chunk.split(b"\n")
+        if rest := lines.pop():
             self._parts.append(rest)
-        return [(len(line), deep.loads(line)) for line in lines]
+        return lines
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""

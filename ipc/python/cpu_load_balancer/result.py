@@ -1,15 +1,29 @@
 """Result: how a task ended."""
 
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
+from . import deep
 from .enums import TaskStatus
+from .exceptions import ConnectionLostError
+
+# How the daemon begins each result, and what is between the parts. One that is written in
+# another way is decoded as a whole.
+_ID, _STATUS, _DATA = b'{"task_id":"', b'","status":"', b'","data":'
+_ID_LENGTH = 36
+_STATUSES = {status.value.encode(): status for status in TaskStatus}
 
 
 def known(cls, values):
     """Return those of values that are fields of cls: a newer daemon may send more."""
-    names = {f.name for f in fields(cls)}
+    names = _names(cls)
     return {name: value for name, value in values.items() if name in names}
+
+
+@cache
+def _names(cls):
+    return frozenset(f.name for f in fields(cls))
 
 
 @dataclass
@@ -42,7 +56,11 @@ class Result:
     """How a task ended. data is what the script returned; error is None when it
     completed. Times of day are RFC 3339 text, as the daemon wrote them; cpu_seconds
     is what the script's thread used of the CPU, lock_seconds how long it waited for
-    Python's lock before it began."""
+    Python's lock before it began.
+
+    One that came from the daemon is decoded when it is looked at: is_success costs hardly
+    anything, data no more than itself. If it can't be, whoever looks gets
+    ConnectionLostError with code "bad_answer"."""
 
     task_id: str
     status: TaskStatus
@@ -97,3 +115,99 @@ class Result:
         if values.get("worker") is not None:
             values["worker"] = Worker(**known(Worker, values["worker"]))
         return cls(**values)
+
+    @classmethod
+    def from_json(cls, line, start=0):
+        """Return the Result that line, bytes, describes from start on. It may have something behind it."""
+        first = start + len(_ID)
+        if not line.startswith(_ID, start):
+            return _whole(_text(line, "?"), start, {"task_id": "?"})
+        result = object.__new__(cls)
+        result.task_id = line[first:first + _ID_LENGTH].decode("ascii", "replace")
+        result._raw = line, start
+        return result
+
+    # _raw is the JSON of what is not in __dict__ yet, and where in it that begins: the whole result as bytes, or, once
+    # data has been looked at, what came behind it, as str. A second thread may decode the same at the same time.
+
+    def __getattr__(self, name):
+        """Decode name and as little else as can be."""
+        raw = self.__dict__.get("_raw")
+        if raw is not None and name in _names(Result):
+            if name == "status" and (status := _beginning(*raw)[0]) is not None:
+                self.status = status
+            elif name != "data" or not self._decode_data(*raw):
+                self._decode_all(*raw)
+        if name not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.__dict__[name]
+
+    def _decode_data(self, text, start):
+        """Set status and data, and return whether the text was as expected."""
+        status, start = _beginning(text, start)
+        if status is None:
+            return False
+        text = _text(text, self.task_id)
+        data, end = _scanned(text, start, self.task_id)
+        if not text.startswith(",", end):
+            return False
+        self.__dict__.setdefault("status", status)
+        self.__dict__.setdefault("data", data)
+        self._raw = "{" + text[end + 1:], 0
+        return True
+
+    def _decode_all(self, text, start):
+        others = {"task_id": self.task_id}
+        if isinstance(text, str):
+            others["status"] = self.status
+        else:
+            text = _text(text, self.task_id)
+        whole = _whole(text, start, others)
+        self.__dict__.update(whole.__dict__ | self.__dict__)  # what is set may have been set by the caller
+        self.__dict__.pop("_raw", None)
+
+
+for _name in _names(Result):
+    if hasattr(Result, _name):
+        delattr(Result, _name)  # the default: __init__ knows it, and here it would hide what is not decoded yet
+
+
+def _beginning(text, start):
+    """Return the status and where the data begins; None twice when the text is another one than expected."""
+    start += len(_ID) + _ID_LENGTH
+    if isinstance(text, str) or not text.startswith(_STATUS, start):
+        return None, None
+    start += len(_STATUS)
+    end = text.find(b'"', start)
+    status = _STATUSES.get(text[start:end])
+    if status is None or not text.startswith(_DATA, end):
+        return None, None
+    return status, end + len(_DATA)
+
+
+def _text(line, task_id):
+    try:
+        return line.decode("utf-8", "surrogatepass")
+    except ValueError as error:
+        raise _unreadable(task_id) from error
+
+
+def _scanned(text, start, task_id):
+    """Return the value that is in text from start on, and where it ends."""
+    try:
+        return deep.scan(text, start)
+    except ValueError as error:
+        raise _unreadable(task_id) from error
+
+
+def _whole(text, start, others):
+    """Return the Result of the members in text from start on, and of others."""
+    wire, _ = _scanned(text, start, others["task_id"])
+    try:
+        return Result.from_dict(others | wire)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(others["task_id"]) from error
+
+
+def _unreadable(task_id):
+    return ConnectionLostError(f"cpulbd sent a result of task {task_id} that can't be read", "bad_answer")

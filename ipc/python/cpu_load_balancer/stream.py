@@ -1,21 +1,23 @@
 """Stream: many threads' tasks on one connection, without a thread of its own.
 
-Whoever waits and finds nobody reading becomes the leader: it reads, hands each
-line to the thread that waits for it, and, once it has its own, passes the
-reading on to another one that waits. So one thread alone pays no hand-over.
+Whoever waits and finds nobody reading becomes the leader: it reads, gives each line to the
+thread that waits for it, all that came together under one hold of the lock, and, once it
+has its own, passes the reading on to another one that waits. So one thread alone pays no
+hand-over. In the same way a thread that sends takes along what others have to send
+meanwhile.
 """
 
 import threading
 import time
+from collections import deque
 
 from .connection import remaining
-from .exceptions import ConnectionLostError, ResultTimeoutError
+from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .lines import Lines
-from .mailbox import Mailbox
+from .post import Post
+from .waiter import Waiter
 
-_KEPT_RESULTS = 10_000
-_KEPT_BYTES = 64 << 20  # as JSON; Python's objects take several times that
-_IS_ELSEWHERE = {}  # no result: the daemon has it, or will have
+_ROUNDS = 8  # of sending what others have, before one of them has to
 
 
 class Stream:
@@ -23,156 +25,199 @@ class Stream:
 
     def __init__(self, path):
         self._lines = Lines(path)
-        self._lock = threading.Lock()  # of all below; never held while reading
-        self._sending = threading.Lock()  # taken before _lock, never after
-        self._sent = 0  # lines, by which the daemon names one it could not read
-        self._unanswered = {}  # number of a submit's line -> task id
-        self._answers = {}  # number of a submit's line -> the accepted or rejected line
-        self._expected = set()  # ids whose result will come
-        self._mailbox = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
-        self._followers = {}  # task id -> conditions of those who wait for a line
+        self._lock = threading.Lock()  # of all below; never held while reading or sending
+        self._post = Post()
+        self._sent = 0  # the number of the last line that was sent, from 1
+        self._unsent = []  # lines with the waiters for their answers
+        self._sending = False
         self._reading = False
+        self._followers = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
+        self._answered = deque()  # of the followers, which are to be woken
+        self._waking = None  # the follower that has been woken and does not run yet
         self._end = None  # the exception, once the connection is of no more use
-        self.leaving = False  # the daemon ends it soon: submit elsewhere
-
-    @property
-    def usable(self):
-        return self._end is None and not self.leaving
+        self.usable = True  # to submit; read without the lock
 
     def submit(self, task_id, text, timeout):
-        """Send the task (JSON text) and return its accepted or rejected line. Several
+        """Send the task (JSON text) and return the id that the daemon knows it by once it has accepted it. Several
         threads may send the same one: each gets an answer."""
-        with self._sending:
-            with self._lock:
-                self._check()
-                self._sent += 1
-                line = self._sent
-                self._unanswered[line] = task_id
-                self._expected.add(task_id)
+        waiter = Waiter(task_id, False)
+        self._send(waiter, f'{{"op":"submit","task":{text}}}\n'.encode())
+        while True:
             try:
-                self._lines.send('{"op":"submit","task":' + text + "}")
-            except BaseException as error:  # also an interrupt may leave half a line behind
-                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
-                if not isinstance(error, OSError):
+                return self._answer(waiter, time.monotonic() + timeout)
+            except ResultTimeoutError:
+                if waiter.line <= self._sent:  # the time counts from then on
                     raise
-        try:
-            return self._wait(task_id, self._take_answer, line, time.monotonic() + timeout)
-        except BaseException:
-            with self._lock:
-                self._unanswered.pop(line, None)
-                self._answers.pop(line, None)
-            raise
+
+    def run(self, task_id, text, deadline):
+        """Send the task and return its result as result does. One line less comes: that it was accepted."""
+        waiter = Waiter(task_id, True)
+        self._send(waiter, f'{{"op":"submit","ack":false,"task":{text}}}\n'.encode())
+        return self._answer(waiter, deadline) or None
 
     def result(self, task_id, deadline):
-        """Return the task's result as a dict, waiting for it; None when it does
-        not come here, or not any more: ask the daemon by its id."""
-        return self._wait(task_id, self._take_result, task_id, deadline) or None
+        """Return the task's result as the text that it is in, and where in it, waiting for it; None when it does not
+        come here, or not any more: ask the daemon by its id."""
+        with self._lock:
+            found = self._post.take(task_id)
+            if found is None:
+                waiter = Waiter(task_id, True)
+                self._post.await_result(waiter)
+        return (found if found is not None else self._answer(waiter, deadline)) or None
 
     def close(self):
         """End the connection; who waits gets ConnectionLostError."""
         self._fail(ConnectionLostError("the connection was closed by this program", "closed"))
 
-    def _take_answer(self, line):
-        answer = self._answers.pop(line, None)
-        if answer is None:
-            self._check()
-        return answer
-
-    def _take_result(self, task_id):
-        result = self._mailbox.take(task_id)
-        if result is None:
-            if task_id not in self._expected:
-                return _IS_ELSEWHERE
-            self._check()
-        return result
-
     def _check(self):
         if self._end is not None:
             raise ConnectionLostError(*self._end.args, self._end.code)
 
-    def _wait(self, task_id, take, key, deadline):
-        """Return what take(key) does once it is not None; lines about the task may
-        have changed that."""
+    def _send(self, waiter, line):
         with self._lock:
-            try:
-                while (got := take(key)) is None:
-                    if self._reading:
-                        self._follow(task_id, deadline)
-                    else:
-                        self._lead(deadline)
-                return got
-            finally:
-                # Also one who gives up may have been chosen to read.
-                if not self._reading and self._followers:
-                    next(iter(self._followers.values()))[0].notify()
+            self._check()
+            self._post.expect(waiter)
+            self._unsent.append((line, waiter))
+        try:
+            self._flush()
+        except BaseException:
+            with self._lock:
+                self._post.forget(waiter)
+            raise
 
-    def _follow(self, task_id, deadline):
+    def _flush(self):
+        """Send all that is to be sent, unless another thread does."""
+        for _ in range(_ROUNDS):
+            try:
+                with self._lock:
+                    if self._sending or not self._unsent or self._end is not None:
+                        return
+                    self._sending, unsent, self._unsent = True, self._unsent, []
+                self._lines.send(b"".join([line for line, _ in unsent]))
+                with self._lock:
+                    self._sending = False
+                    self._sent = unsent[-1][1].line
+                    self._close_if_over()
+                    if not self._unsent:
+                        return
+            except BaseException as error:  # also an interrupt may leave half a line behind
+                self._sending = False
+                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
+                if not isinstance(error, OSError):
+                    raise
+        self._pass_on()
+
+    def _answer(self, waiter, deadline):
+        """Wait for the answer, and return it, or raise it if it is an error."""
+        try:
+            while waiter.answer is None or waiter in self._followers:
+                with self._lock:
+                    if self._followers:
+                        self._awake(waiter)
+                    has_to_send = waiter.answer is None and self._take_part(waiter)
+                    other = self._next() if self._followers else None
+                if other is not None:
+                    other.wake()
+                if has_to_send:
+                    self._flush()
+                elif waiter.leads:
+                    self._lead(waiter, deadline)
+                elif waiter.answer is None:
+                    self._follow(waiter, deadline)
+        except BaseException as error:
+            self._give_up(waiter, error)
+            raise
+        if isinstance(waiter.answer, CPULoadBalancerError):
+            raise waiter.answer
+        return waiter.answer
+
+    def _take_part(self, waiter):
+        """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
+        self._check()
+        if self._unsent and not self._sending:
+            return True
+        if self._reading:
+            waiter.prepare()
+            self._followers[waiter] = None
+        else:
+            self._reading = waiter.leads = True
+        return False
+
+    def _awake(self, waiter):
+        """waiter sleeps no more. _lock is held."""
+        self._followers.pop(waiter, None)
+        if self._waking is waiter:
+            self._waking = None
+
+    def _next(self):
+        """Return who is to be woken now, or None. One is woken at a time, and wakes the next: all at once they would but
+        wait for each other, for the interpreter. _lock is held."""
+        if self._waking is None:
+            while self._answered and self._waking is None:
+                other = self._answered.popleft()
+                if other in self._followers:
+                    self._waking = other
+            if self._waking is None and not self._reading:
+                # The newest is to lead: most likely its answer comes last.
+                self._waking = next((w for w in reversed(self._followers) if w.answer is None), None)
+            return self._waking
+        return None
+
+    def _follow(self, waiter, deadline):
         left = remaining(deadline)
         if left == 0:
-            raise ResultTimeoutError(f"task {task_id}: no answer in the time given")
-        condition = threading.Condition(self._lock)
-        self._followers.setdefault(task_id, []).append(condition)
-        try:
-            condition.wait(left)
-        finally:
-            waiting = self._followers[task_id]
-            waiting.remove(condition)
-            if not waiting:
-                del self._followers[task_id]
+            raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
+        waiter.sleep(left)
 
-    def _lead(self, deadline):
-        """Read once. _lock is held, but not meanwhile."""
-        left = remaining(deadline)
-        self._reading = True
-        self._lock.release()
-        lines, end = [], None
-        try:
-            lines = self._lines.receive(left)
-        except (OSError, EOFError, ValueError) as error:
-            end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
-        except BaseException:
-            # An interrupt: a line of another thread's may have been read and lost.
-            end = ConnectionLostError("reading was interrupted")
-            raise
-        finally:
-            self._lock.acquire()
-            self._reading = False
-            if end is not None or self._end is not None:
-                self._ended(end)
-        for size, line in lines:
-            self._deliver(line, size)
-        if self._end is not None:
-            return
-        if left == 0 and not lines:
-            raise ResultTimeoutError("no answer in the time given")
+    def _lead(self, waiter, deadline):
+        """Read, until waiter has its answer or the connection ends."""
+        while waiter.leads:
+            left, lines, end = remaining(deadline), (), None
+            try:
+                lines = self._lines.receive(left)
+            except (OSError, EOFError) as error:
+                end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
+            with self._lock:
+                answered = []
+                try:
+                    for line in lines:
+                        answered += self._post.deliver(line)
+                except ValueError as error:
+                    end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
+                if end is not None:
+                    self._ended(end)
+                elif self._post.leaving:
+                    self.usable = False
+                if waiter.answer is not None or self._end is not None:
+                    self._reading = waiter.leads = False
+                    self._close_if_over()
+                self._answered += [a for a in answered if a in self._followers]
+                other = self._next() if self._followers else None
+            if other is not None:
+                other.wake()
+            if left == 0 and waiter.leads:
+                raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
 
-    def _deliver(self, line, size):
-        event, task_id = line.get("event"), line.get("task_id")
-        if event == "rejected":
-            # It may not name the task, of which it could not be read.
-            task_id = self._unanswered.get(line.get("line"), task_id)
-            self._expected.discard(task_id)
-            self._answer(line.get("line"), line)
-        elif event == "accepted":
-            # By an idempotency_key the task may be another one than was sent.
-            sent = line.get("sent_as", task_id)
-            if sent != task_id:
-                self._expected.discard(sent)
-                self._expected.add(task_id)
-            self._answer(next((n for n, named in self._unanswered.items() if named == sent), None), line)
-            task_id = sent  # whoever waits for this line does so by that name
-        elif event == "result":
-            self._expected.discard(task_id)
-            self._mailbox.put(task_id, line["result"], size)
-        elif event == "goaway":
-            self.leaving = True
-        for condition in self._followers.get(task_id, ()):
-            condition.notify()
+    def _give_up(self, waiter, error):
+        """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one."""
+        with self._lock:
+            self._post.forget(waiter)
+            self._awake(waiter)
+            if waiter.leads:
+                self._reading = waiter.leads = False
+                if not isinstance(error, ResultTimeoutError):
+                    # Lines of others may have been read and lost.
+                    self._ended(ConnectionLostError(f"reading was interrupted: {error!r}"))
+        self._pass_on()
 
-    def _answer(self, number, answer):
-        """Keep the answer to a submit's line, unless nobody waits for it any more."""
-        if self._unanswered.pop(number, None) is not None:
-            self._answers[number] = answer
+    def _pass_on(self):
+        """Have others do what is to be done."""
+        with self._lock:
+            if self._unsent and not self._sending:
+                self._unsent[-1][1].wake()
+            self._next()
+            if self._waking is not None:
+                self._waking.wake()  # an interrupt may have come before that was done
 
     def _fail(self, end):
         with self._lock:
@@ -182,8 +227,12 @@ class Stream:
     def _ended(self, end):
         """Keep the first reason and wake everybody. _lock is held."""
         self._end = self._end or end
-        if not self._reading:
-            self._lines.close()  # else the leader does, who is still in recv
-        for waiting in self._followers.values():
-            for condition in waiting:
-                condition.notify()
+        self.usable = False
+        self._close_if_over()
+        for waiter in self._followers:
+            waiter.wake()
+
+    def _close_if_over(self):
+        """Free the connection, unless somebody uses it, who does it then. _lock is held."""
+        if self._end is not None and not self._reading and not self._sending:
+            self._lines.close()

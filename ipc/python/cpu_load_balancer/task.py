@@ -1,23 +1,18 @@
 """Task: what is to be run."""
 
 import os
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from . import deep
 from .enums import TaskType
 from .exceptions import SubmissionError
+from .ids import new_id
 
-
-def new_id():
-    """Return a UUIDv7 (RFC 9562) as text: it sorts by milliseconds of creation."""
-    stamp = time.time_ns() // 1_000_000 & (1 << 48) - 1
-    chance = int.from_bytes(os.urandom(10), "big")
-    bits = stamp << 80 | 7 << 76 | (chance >> 68) << 64 | 2 << 62 | chance & (1 << 62) - 1
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+_COMMON = ("task_id", "script_path", "params", "task_type", "timeout", "pool", "function", "priority", "labels")
+_HEADS = 256  # of tasks that differ in more than params, whose text is kept
 
 
 @dataclass(frozen=True)
@@ -59,8 +54,14 @@ class Task:
         seconds, times a datetime with its zone or RFC 3339 text. A task_type that does not
         exist is a ValueError; all else is checked by the daemon."""
         path = "" if script_path is None else os.path.abspath(os.fsdecode(script_path))
-        return cls(new_id(), path, {} if params is None else params,
-                   TaskType(task_type), timeout, pool, function, priority, labels, **more)
+        common = (new_id(), path, {} if params is None else params,
+                  TaskType(task_type), timeout, pool, function, priority, labels)
+        if more or cls is not Task:
+            return cls(*common, **more)
+        # What is not in its __dict__ is the class's default: a frozen __init__ would set each of the fields by a call.
+        task = object.__new__(cls)
+        task.__dict__.update(zip(_COMMON, common))
+        return task
 
     def to_dict(self):
         """Return the task as the socket API takes it; what is not set is absent."""
@@ -84,9 +85,30 @@ class Task:
         """Return to_dict as one line of JSON. SubmissionError when a part of it,
         most likely of params, has no JSON form."""
         try:
+            if len(self.__dict__) == len(_COMMON) and self.labels is None:  # create made it, of nothing else
+                return f'{{"task_id":"{self.task_id}",{_head(self)},"params":{deep.dumps(self.params)}}}'
             return deep.dumps(self.to_dict())
         except (TypeError, ValueError, RecursionError) as error:
             raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error
+
+
+def _head(task):
+    """Return all but the id and params as JSON without its braces. Mostly tasks differ in those alone."""
+    try:
+        return _kept_head(task.script_path, task.function, task.task_type, task.priority, task.timeout, task.pool)
+    except TypeError:  # one of them is a list or the like: the daemon says what is wrong with that
+        return _make_head(task)
+
+
+@lru_cache(_HEADS, typed=True)  # 1 and True are equal, and are not the same JSON
+def _kept_head(script_path, function, task_type, priority, timeout, pool):
+    return _make_head(Task("", script_path, None, task_type, timeout, pool, function, priority))
+
+
+def _make_head(task):
+    wire = task.to_dict()
+    del wire["task_id"], wire["params"]
+    return deep.dumps(wire)[1:-1]
 
 
 def _moment(name, when):
@@ -94,5 +116,5 @@ def _moment(name, when):
     if not isinstance(when, datetime):
         return when
     if when.tzinfo is None:
-        raise SubmissionError(f"{name} has no time zone: use datetime.now(timezone.utc), or astimezone()", "invalid_task")
+        raise SubmissionError(f"{name} has no time zone: give it one, for example by astimezone()", "invalid_task")
     return when.isoformat()

@@ -8,7 +8,7 @@ import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from cpu_load_balancer.exceptions import ConnectionLostError
+from cpu_load_balancer.exceptions import ConnectionLostError, SubmissionError
 from cpu_load_balancer.mailbox import Mailbox
 from cpu_load_balancer.stream import Stream
 
@@ -49,24 +49,30 @@ class Scripted(unittest.TestCase):
 
     def submit_by_two_threads(self, answers):
         stream = self.open(2, *answers)
+
+        def submit(_):
+            try:
+                return stream.submit("id", "{}", SECONDS)
+            except SubmissionError as error:
+                return error.code
         with ThreadPoolExecutor(2) as threads:
-            return sorted(a["event"] for a in threads.map(lambda _: stream.submit("id", "{}", SECONDS), range(2)))
+            return sorted(threads.map(submit, range(2)))
 
     def test_each_of_two_threads_with_one_task_is_answered(self):
         accepted = {"event": "accepted", "task_id": "id"}
-        self.assertEqual(self.submit_by_two_threads([accepted, accepted]), ["accepted", "accepted"])
+        self.assertEqual(self.submit_by_two_threads([accepted, accepted]), ["id", "id"])
 
     def test_rejection_goes_to_the_line_that_it_names(self):
         for line in (1, 2):
-            answers = [{"event": "rejected", "task_id": None, "line": line, "problem": {}},
+            answers = [{"event": "rejected", "task_id": None, "line": line, "problem": {"code": "draining"}},
                        {"event": "accepted", "task_id": "id"}]
-            self.assertEqual(self.submit_by_two_threads(answers), ["accepted", "rejected"])
+            self.assertEqual(self.submit_by_two_threads(answers), ["draining", "id"])
 
     def test_answer_that_nobody_waits_for_any_more_is_not_kept(self):
         stream = self.open(2, {"event": "accepted", "task_id": "late"}, {"event": "accepted", "task_id": "id"})
         self.assertRaises(TimeoutError, stream.submit, "late", "{}", 0)
-        self.assertEqual(stream.submit("id", "{}", SECONDS)["task_id"], "id")
-        self.assertEqual((stream._answers, stream._unanswered), ({}, {}))
+        self.assertEqual(stream.submit("id", "{}", SECONDS), "id")
+        self.assertEqual(stream._post._asking, {})
 
     def test_line_that_is_no_json_ends_the_connection(self):
         stream = Stream(self.serve(1, b"{oops\n"))

@@ -18,7 +18,7 @@ from cpulb.owner import running
 from cpulb.report import spend
 from cpulb.slot import Slot, head
 
-BEGUN, ENDED, NEEDS_THREAD, BROKEN = 10, 11, 12, 13
+BEGUN, ENDED, NEEDS_THREAD, BROKEN, TURNED = 10, 11, 12, 13, 14
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
 FAILURES = 3  # of the loop itself, in a row, before it is given up
 FLUSH_SECONDS = 0.05  # more than the host takes to send the results that it has been given
@@ -101,11 +101,15 @@ class LoopSlot(Slot):
             try:
                 answer = self.ended(await self.data(context, params, function, wants_context))
             except BaseException as exc:
-                answer = self.failed(self.cause(context, exc))
+                # The task may be struck again until it has been said how it ended.
+                answer = _embedpy.shielded(self.fail, context, exc)
             await self.end_children(context)
             self.post_end(answer, began)
         except BaseException:
             broken()
+
+    def fail(self, context, exc):
+        return self.failed(self.cause(context, exc))
 
     @staticmethod
     def broken(index, seq):
@@ -170,6 +174,7 @@ class LoopSlot(Slot):
 
     def post(self, kind, text=b""):
         _embedpy.post(self.index, self.seq, kind, 0.0, text)
+        self.loop.reported(self.index)
 
 
 class Owned(asyncio.Task):
@@ -193,6 +198,18 @@ class Carrying(ThreadPoolExecutor):
 
 class TaskLoop(asyncio.SelectorEventLoop):
     """The loop of many tasks, of which none can end what the others use."""
+
+    reports = False  # whether a task has begun or ended in this turn
+
+    def reported(self, index):
+        """Have what tasks report in this turn leave together when it is over."""
+        if not self.reports:
+            self.reports = True
+            self.call_soon(self.end_turn, index)
+
+    def end_turn(self, index):
+        self.reports = False
+        _embedpy.post(index, 0, TURNED, 0.0, b"")
 
     def is_fit(self):
         """Whether the loop can still wait, and be woken: a script may have closed what that takes."""

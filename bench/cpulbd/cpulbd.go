@@ -1,0 +1,173 @@
+// Package cpulbd starts daemons for measurements, each with a configuration and a
+// folder of its own.
+package cpulbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config is what measurements differ in.
+type Config struct {
+	// Sync is the journal's.
+	Sync string
+	// Pool are the lines of the only pool, e.g. "workers = 2".
+	Pool string
+}
+
+// text is the configuration file. Nothing but the journal and the pool is told from the
+// default, except for bounds that a million tasks would meet.
+func (c Config) text() string {
+	return fmt.Sprintf(`queue {
+  max_tasks = 2000000
+}
+results {
+  max = 2000000
+}
+executor "python" {
+  command = "cpulb-python"
+}
+pool "cpu" {
+  executor   = "python"
+  task_types = ["cpu_bound"]
+  %s
+}
+journal {
+  sync = %q
+}
+limits {
+  watches       = 2000000
+  drain_timeout = "1s"
+}
+`, c.Pool, c.Sync)
+}
+
+// Daemon is one that runs.
+type Daemon struct {
+	PID    int
+	Socket string
+	// Ready is the time from exec to the first answer that says so.
+	Ready time.Duration
+
+	cmd   *exec.Cmd
+	ended <-chan error
+	dir   string
+	http  *http.Client
+}
+
+// Start starts a daemon of the programs in bin, in a new folder in dir, and returns
+// once it is ready.
+func Start(ctx context.Context, bin, dir string, c Config) (*Daemon, error) {
+	home, err := os.MkdirTemp(dir, "cpulbd-")
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(home, "config.hcl")
+	if err := os.WriteFile(config, []byte(c.text()), 0o600); err != nil {
+		return nil, err
+	}
+	return StartFile(ctx, bin, home, config)
+}
+
+// StartFile is Start with a configuration file, in dir, which is the daemon's own.
+func StartFile(ctx context.Context, bin, dir, config string) (*Daemon, error) {
+	d := &Daemon{Socket: filepath.Join(dir, "s"), dir: dir}
+	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config, "-socket", d.Socket, "-state-dir", filepath.Join(dir, "state"))
+	// An interrupt at the terminal is for us, who stop it; if we are killed it ends too.
+	d.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	d.cmd.Stderr = log
+	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", d.Socket)
+	}}}
+	began := time.Now()
+	if d.ended, err = run(d.cmd); err != nil {
+		return nil, err
+	}
+	d.PID = d.cmd.Process.Pid
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		if _, err = d.Get(ctx, "/readyz"); err == nil {
+			d.Ready = time.Since(began)
+			return d, nil
+		}
+		if ctx.Err() != nil {
+			said, _ := os.ReadFile(filepath.Join(dir, "log"))
+			return nil, errors.Join(fmt.Errorf("the daemon is not ready after %s: %w\n%s", time.Since(began).Round(time.Millisecond), err, said), d.Stop())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// run starts a program on a thread that stays until its end, since Pdeathsig goes by the
+// thread that has started it.
+func run(cmd *exec.Cmd) (ended <-chan error, err error) {
+	started, end := make(chan error), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			end <- cmd.Wait()
+		}
+	}()
+	return end, <-started
+}
+
+// Stop ends the daemon and removes what it has written.
+func (d *Daemon) Stop() error {
+	d.http.CloseIdleConnections()
+	return errors.Join(d.cmd.Process.Signal(unix.SIGTERM), <-d.ended, os.RemoveAll(d.dir))
+}
+
+// Get returns what the daemon answers for a path.
+func (d *Daemon) Get(ctx context.Context, path string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cpulb"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := d.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %.200s", path, resp.Status, text)
+	}
+	return text, err
+}
+
+// Heap is how many bytes are live after a collection.
+func (d *Daemon) Heap(ctx context.Context) (float64, error) {
+	if _, err := d.Get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+		return 0, err
+	}
+	text, err := d.Get(ctx, "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	found := regexp.MustCompile(`(?m)^go_memstats_alloc_bytes (\S+)$`).FindSubmatch(text)
+	if found == nil {
+		return 0, errors.New("no go_memstats_alloc_bytes among the metrics")
+	}
+	return strconv.ParseFloat(string(found[1]), 64)
+}

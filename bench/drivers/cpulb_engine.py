@@ -1,0 +1,43 @@
+"""cpulb by its Python client; --socket is the daemon's."""
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from drive import System, serve
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(_HERE, "..", "..", "ipc", "python"))
+from cpu_load_balancer import Engine, Task  # noqa: E402 (the folder is put there above)
+
+_SCRIPT = os.path.join(_HERE, "works.py")
+_THREADS = 64
+
+
+class Client(System):
+    settings = f"submit_task by {_THREADS} threads for one by one, submit_batch and batch_results for batches"
+
+    def __init__(self, options):
+        self._engine = Engine(options.socket)
+        self._threads = ThreadPoolExecutor(_THREADS)
+        self.each("sleep", [0.001] * (4 * options.slots))
+
+    def one(self, work, param):
+        engine = self._engine
+        result = engine.get_result(engine.submit_task(Task.create(_SCRIPT, param, function=work)), timeout=60)
+        return result.data if result.error is None else result.error
+
+    def each(self, work, params):
+        return list(self._threads.map(lambda param: self.one(work, param), params))
+
+    def batch(self, work, params):
+        engine = self._engine
+        batch = engine.submit_batch([Task.create(_SCRIPT, param, function=work) for param in params])
+        data = {result.task_id: result.data for result in engine.batch_results(batch.batch_id, timeout=60)}
+        return [data.get(task_id) for task_id in batch.task_ids]
+
+    def close(self):
+        self._engine.close()
+
+
+if __name__ == "__main__":
+    serve(Client)

@@ -1,5 +1,0 @@
-"""Returns at once: what is measured is everything else."""
-
-
-def main(params, context):
-    return None

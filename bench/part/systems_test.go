@@ -1,0 +1,49 @@
+package part_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cpulb/bench/part"
+)
+
+func TestWhatANeighbourNeedsCanBeInstalled(t *testing.T) {
+	t.Parallel()
+	setup, err := os.ReadFile("../../.ci/setup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range part.Neighbours() {
+		for _, name := range n.Packages() {
+			module, isModule := strings.CutPrefix(name, "python3-")
+			if !strings.Contains(string(setup), name) && !(isModule && strings.Contains(string(setup), " "+module+" ")) {
+				t.Errorf("%s needs %s, which .ci/setup neighbours does not install", n.Name, name)
+			}
+		}
+	}
+}
+
+func TestEveryDriverIsMeasured(t *testing.T) {
+	t.Parallel()
+	drivers, err := filepath.Glob("../drivers/*.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var measured []string
+	for _, n := range part.Neighbours() {
+		measured = append(measured, n.File())
+	}
+	for _, path := range drivers {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(path)
+		if strings.Contains(string(text), "\n    serve(") && name != "cpulb_engine.py" && !slices.Contains(measured, name) {
+			t.Errorf("nobody measures by %s", name)
+		}
+	}
+}

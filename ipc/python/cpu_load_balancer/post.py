@@ -1,0 +1,137 @@
+"""Post: which line of a Stream is for whom."""
+
+from . import deep
+from .exceptions import SubmissionError, from_problem
+from .mailbox import Mailbox
+
+_KEPT_RESULTS = 100_000
+_KEPT_BYTES = 64 << 20
+_ELSEWHERE = ()  # the daemon has the result, or will have
+
+# How the daemon writes what comes most often. What it writes in another way is decoded as a whole.
+_ACCEPTED, _AFTER_ACCEPTED = b'{"event":"accepted","task_id":"', b'","status":'
+_RESULT, _BEFORE_RESULT = b'{"event":"result","task_id":"', b',"result":'
+_ID_LENGTH = 36
+_ACCEPTED_ID = slice(len(_ACCEPTED), len(_ACCEPTED) + _ID_LENGTH)
+_RESULT_ID = slice(len(_RESULT), len(_RESULT) + _ID_LENGTH)
+_LONGEST_CURSOR = 100
+
+
+class Post:
+    """Gives lines to waiters and keeps results that nobody waits for yet. Not safe for concurrent use: its Stream's
+    lock guards it."""
+
+    def __init__(self):
+        self.leaving = False  # the daemon ends the connection soon: submit elsewhere
+        self._lines = 0  # so many were submitted; the daemon names by its number one that it refuses
+        self._asking = {}  # task id -> waiters for the answers to the lines that submit it, in their order
+        self._expected = {}  # id of a task whose result will come -> waiters for it
+        self._mailbox = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
+
+    def expect(self, waiter):
+        """Note that waiter sends the next line, which submits its task."""
+        self._lines += 1
+        waiter.line = self._lines
+        self._asking.setdefault(waiter.task_id, []).append(waiter)
+        waiters = self._expected.setdefault(waiter.task_id, [])
+        if waiter.wants_result:
+            waiters.append(waiter)
+
+    def take(self, task_id):
+        """Return the result if it is there, empty if it will not come here; None if it will."""
+        found = self._mailbox.take(task_id)
+        if found is None and task_id not in self._expected:
+            return _ELSEWHERE
+        return found
+
+    def await_result(self, waiter):
+        """Note that waiter waits for a result that will come."""
+        self._expected[waiter.task_id].append(waiter)
+
+    def forget(self, waiter):
+        """waiter does not wait any more."""
+        self._answered(waiter)
+        waiters = self._expected.get(waiter.task_id)
+        if waiters and waiter in waiters:
+            waiters.remove(waiter)
+
+    def _answered(self, waiter):
+        waiters = self._asking.get(waiter.task_id)
+        if waiters and waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._asking[waiter.task_id]
+
+    def deliver(self, line):
+        """Give line to whom it is for, and return these. ValueError when it can't be read."""
+        if line.startswith(_RESULT):
+            start = line.find(_BEFORE_RESULT, _RESULT_ID.stop, _RESULT_ID.stop + _LONGEST_CURSOR)
+            if start >= 0:
+                return self._result(line[_RESULT_ID].decode(), line, start + len(_BEFORE_RESULT))
+        elif line.startswith(_ACCEPTED) and line.startswith(_AFTER_ACCEPTED, _ACCEPTED_ID.stop):
+            task_id = line[_ACCEPTED_ID].decode()
+            return self._accepted(task_id, task_id)
+        elif not line:
+            return ()
+        return self._other(line)
+
+    def _result(self, task_id, line, start):
+        waiters = self._expected.pop(task_id, ())
+        for waiter in waiters:
+            waiter.answer = line, start
+            if waiter.line:
+                self._answered(waiter)
+        if not waiters:
+            self._mailbox.put(task_id, (line, start), len(line))
+        return waiters
+
+    def _accepted(self, task_id, sent):
+        # By an idempotency_key the task may be another one than was sent.
+        woken = self._renamed(sent, task_id) if sent != task_id else []
+        for waiter in self._asking.get(sent, ()):
+            if not waiter.wants_result:
+                waiter.answer = task_id
+                self._answered(waiter)
+                return [*woken, waiter]
+        return woken
+
+    def _renamed(self, sent, task_id):
+        """The result of sent comes as that of task_id, to those who have sent it."""
+        waiters = self._expected.pop(sent, ())
+        self._expected.setdefault(task_id, []).extend(w for w in waiters if w.line)
+        return self._elsewhere(w for w in waiters if not w.line)
+
+    def _elsewhere(self, waiters):
+        woken = list(waiters)
+        for waiter in woken:
+            waiter.answer = _ELSEWHERE
+        return woken
+
+    def _other(self, line):
+        said = deep.loads(line)
+        if not isinstance(said, dict):
+            raise ValueError("it is not an object")
+        event, task_id = said.get("event"), said.get("task_id")
+        try:
+            if event == "rejected":
+                return self._rejected(said.get("line"), task_id, said["problem"])
+            if event == "accepted":
+                return self._accepted(task_id, said.get("sent_as", task_id))
+            if event == "result":
+                return self._result(task_id, deep.dumps(said["result"]).encode(), 0)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"it is not complete: {error!r}") from error
+        self.leaving = self.leaving or event == "goaway"
+        return ()
+
+    def _rejected(self, number, task_id, problem):
+        # It may not name the task, of which it could not be read.
+        waiter = next((w for w in self._asking.get(task_id, ()) if w.line == number), None)
+        if waiter is None:
+            waiter = next((w for waiters in self._asking.values() for w in waiters if w.line == number), None)
+        if waiter is None:
+            return self._elsewhere(self._expected.pop(task_id, ()))
+        waiter.answer = from_problem(problem, SubmissionError)
+        self._answered(waiter)
+        others = self._expected.pop(waiter.task_id, ())
+        return [waiter, *self._elsewhere(w for w in others if w is not waiter)]

@@ -1,0 +1,93 @@
+"""A daemon whose every line a test chooses."""
+
+import json
+import os
+import socket
+import tempfile
+import threading
+
+
+def result_line(task_id, data=None):
+    """Return the event that says that the task has returned data."""
+    result = json.dumps({"task_id": task_id, "status": "completed", "data": data, "error": None}, separators=(",", ":"))
+    return f'{{"event":"result","task_id":"{task_id}","cursor":"1.1","result":{result}}}\n'.encode()
+
+
+def accepted_line(task_id):
+    """Return the event that says that the task was accepted."""
+    return f'{{"event":"accepted","task_id":"{task_id}","status":"queued"}}\n'.encode()
+
+
+class FakeDaemon:
+    """Takes streams. For each line of a client's it calls answer(connection, command), in a thread for the connection."""
+
+    def __init__(self, test, answer):
+        folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
+        test.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "s")
+        self.connections = 0
+        self._answer = answer
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        thread = threading.Thread(target=self._accept)
+        thread.start()
+        test.addCleanup(thread.join)
+        test.addCleanup(self._listener.close)
+        test.addCleanup(self._listener.shutdown, socket.SHUT_RDWR)
+
+    def _accept(self):
+        threads = []
+        try:
+            while True:
+                connection = self._listener.accept()[0]
+                self.connections += 1
+                threads.append(threading.Thread(target=self._serve, args=(connection,)))
+                threads[-1].start()
+        except OSError:
+            for thread in threads:
+                thread.join()
+
+    def _serve(self, connection):
+        with connection, connection.makefile("rb") as lines:
+            while lines.readline() not in (b"\r\n", b""):
+                pass
+            try:
+                connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                for line in lines:
+                    self._answer(connection, json.loads(line))
+            except OSError:
+                pass  # the client has gone, or the test has ended the connection
+
+
+class FakeHTTP:
+    """Takes one request, of which it reads all, or so many bytes, and answers it."""
+
+    def __init__(self, test, answer, reads=None):
+        folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
+        test.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "s")
+        self.received = b""
+        self._answer, self._reads = answer, reads
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self.join = self._thread.join
+        test.addCleanup(self.join)
+
+    def _serve(self):
+        with self._listener, self._listener.accept()[0] as connection:
+            while not self._complete():
+                read = connection.recv(65536 if self._reads is None else self._reads)
+                if not read:
+                    return
+                self.received += read
+            connection.sendall(self._answer)
+
+    def _complete(self):
+        if self._reads is not None:
+            return len(self.received) >= self._reads
+        chunked = b"chunked\r\n" in self.received
+        return self.received.endswith(b"\r\n0\r\n\r\n" if chunked else b"\r\n\r\n")

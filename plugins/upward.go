@@ -1,0 +1,199 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cpulb/plugins/proto"
+
+	"golang.org/x/sys/unix"
+)
+
+// joined is the largest payload that is copied to leave in one write with others; a larger
+// one is written at once, and so is what is held when there is as much of it.
+const joined = 64 << 10
+
+// upward is what a slot sends up its connection. A task's Started and its Result are held
+// for others to leave with them: until the thread waits for a task, until an event of a
+// task follows them, and heldAtMost at the longest, whatever the thread does. A Started
+// that is still held when the Result comes is not sent.
+type upward struct {
+	fd      int // a blocking socket
+	gate    *gate
+	flusher *flusher
+	since   atomic.Int64 // heldSince; changed with the lock only
+
+	sync.Mutex        // guards writing fd, and what follows
+	held       []byte // frames
+	begun      uint64 // the seq whose Started follows them; 0: none does
+	// answered counts the Results in held; their tasks leave the gate with them.
+	answered int
+	began    int64 // when the task has begun
+	long     bool  // the task before took so long that nothing is held while the next runs
+}
+
+// begin reports that the task seq begins.
+func (u *upward) begin(seq uint64) error {
+	u.Lock()
+	defer u.Unlock()
+	u.begun, u.began = seq, u.flusher.now()
+	if u.long {
+		return u.flush(nil)
+	}
+	return u.hold(u.began)
+}
+
+// answer sends the Result of seq, which has begun.
+func (u *upward) answer(seq uint64, o *Outcome) error {
+	u.Lock()
+	defer u.Unlock()
+	u.begun = 0 // the Result implies it
+	u.answered++
+	if err := u.add(resultEvent(seq, o)); err != nil {
+		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
+		// give up the slot.
+		failed := unsendable(": " + err.Error())
+		o = &failed
+		if err := u.add(resultEvent(seq, o)); err != nil {
+			return err
+		}
+	}
+	now := u.flusher.now()
+	u.long = time.Duration(now-u.began) >= heldBusy
+	if len(o.Data) >= joined {
+		return u.flush(o.Data)
+	}
+	u.held = append(u.held, o.Data...)
+	since := u.since.Load()
+	if old := since != 0 && time.Duration(now-since) >= heldBusy; old && !u.long || len(u.held) >= joined {
+		return u.flush(nil)
+	}
+	return u.hold(now) // after a long one until the next begins
+}
+
+// event sends ev with its payload (nil: none) at once, after what is held. The lock is held.
+func (u *upward) event(ev *proto.Event, payload []byte) error {
+	if err := u.addStarted(); err != nil {
+		return err
+	}
+	if err := u.add(ev); err != nil {
+		return err
+	}
+	return u.flush(payload)
+}
+
+// send is event without the lock.
+func (u *upward) send(ev *proto.Event) error {
+	u.Lock()
+	defer u.Unlock()
+	return u.event(ev, nil)
+}
+
+// sendHeld sends what is held.
+func (u *upward) sendHeld() error {
+	u.Lock()
+	defer u.Unlock()
+	return u.flush(nil)
+}
+
+// hold has the flusher see to what is held, for which the lock is held.
+func (u *upward) hold(now int64) error {
+	if u.since.Load() != 0 {
+		return nil
+	}
+	u.since.Store(now)
+	if u.flusher.note() {
+		return nil
+	}
+	return u.flush(nil)
+}
+
+// add adds a header to what is held; its payload must follow. The lock is held.
+func (u *upward) add(ev *proto.Event) error {
+	held, err := appendFrame(u.held, ev)
+	if err == nil {
+		u.held = held
+	}
+	return err
+}
+
+// addStarted adds the Started that follows. The lock is held.
+func (u *upward) addStarted() error {
+	if u.begun == 0 {
+		return nil
+	}
+	seq := u.begun
+	u.begun = 0
+	return u.add(&proto.Event{Seq: seq, Kind: &proto.Event_Started{Started: &proto.Started{}}})
+}
+
+// flush writes what is held and then payload; it waits until the daemon's reader has taken
+// them. The lock is held.
+func (u *upward) flush(payload []byte) error {
+	err := u.addStarted()
+	if err == nil {
+		err = writeAll(u.fd, u.held, payload)
+	}
+	u.sent() // also when it fails: the connection is lost then, and Drain must not wait
+	return err
+}
+
+// sent notes that nothing is held any more. The lock is held.
+func (u *upward) sent() {
+	u.gate.leave(u.answered)
+	u.answered, u.held = 0, u.held[:0]
+	u.since.Store(0)
+}
+
+// heldSince implements holder.
+func (u *upward) heldSince() int64 { return u.since.Load() }
+
+// flushHeld implements holder. When the thread has the lock, it is about to hold or to
+// write something; what the socket does not take now may be taken later.
+func (u *upward) flushHeld() {
+	if !u.TryLock() {
+		return
+	}
+	defer u.Unlock()
+	if u.since.Load() == 0 || u.addStarted() != nil {
+		return
+	}
+	n, err := unix.SendmsgN(u.fd, u.held, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	switch {
+	case err == unix.EAGAIN, err == unix.EINTR:
+		u.since.Store(u.flusher.now())
+	case err == nil && n < len(u.held):
+		u.held = append(u.held[:0], u.held[n:]...)
+		u.since.Store(u.flusher.now())
+	default:
+		u.sent() // an error: the thread will meet it, too
+	}
+}
+
+// writeAll writes both; neither need hold anything.
+func writeAll(fd int, head, payload []byte) error {
+	for bufs := [][]byte{head, payload}; len(bufs) > 0; {
+		if len(bufs[0]) == 0 {
+			bufs = bufs[1:]
+			continue
+		}
+		n, err := unix.Writev(fd, bufs)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		for ; n > 0 && len(bufs) > 0; bufs = bufs[1:] {
+			took := min(n, len(bufs[0]))
+			n -= took
+			if bufs[0] = bufs[0][took:]; len(bufs[0]) > 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
