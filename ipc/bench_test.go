@@ -11,7 +11,6 @@ import (
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
-	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
 	"cpulb/ipc/ipctest"
@@ -22,17 +21,18 @@ type instant struct{ ipc.Engine }
 
 // SubmitAll implements ipc.Engine.
 func (instant) SubmitAll(_ context.Context, _ access.Identity, all []api.Submission) {
-	var fx effects.List
+	out := all[0].Watcher.Outlet()
+	out.Cork()
+	defer out.Uncork()
 	for _, s := range all {
 		now := time.Now()
-		fx.Tell(s.Watcher.Outlet(), s.Answer, task.View{ID: s.Task.ID, Status: task.Queued}, nil)
-		fx.Event(s.Watcher, &task.Event{Kind: task.EventResult, ID: s.Task.ID, Cursor: task.Cursor{Attempt: 1, Seq: 2}, Result: &task.Result{
+		s.Answer(task.View{ID: s.Task.ID, Status: task.Queued}, nil)
+		s.Watcher.TaskEvent(&task.Event{Kind: task.EventResult, ID: s.Task.ID, Cursor: task.Cursor{Attempt: 1, Seq: 2}, Result: &task.Result{
 			ID: s.Task.ID, Status: task.Completed, Data: []byte("null"), Attempts: 1, SubmittedAt: now, StartedAt: &now, FinishedAt: now,
 			QueueSeconds: 0.000123, RunSeconds: 4.5e-6, CPUSeconds: 4e-6,
 			Worker: &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 4242, Core: 1},
 		}})
 	}
-	fx.Run(nil)
 }
 
 // One operation is one task on a stream, by a client that sends anew as many lines as
