@@ -53,6 +53,12 @@ type admission struct {
 	// end is its Result if it was cancelled; together: it is committed with the acceptance.
 	end      *task.Result
 	together bool
+	// early: the queue may let it leave before it is accepted. unseen are events of it that
+	// its watchers have not been shown, and that its log does not have; end is committed
+	// before it is accepted, accepted before the end of its that is the answer.
+	early, accepted bool
+	unseen          []*task.Event
+	ended           func(fx *effects.List)
 	// settled is made when somebody waits, and closed once it is accepted or refused.
 	settled chan struct{}
 }
@@ -187,22 +193,22 @@ func (e *Engine) commitLocked(all ...*admission) {
 		}
 	}
 	e.newest[need] = all[len(all)-1]
-	e.journal.Append(need, func(err error) { e.committed(all, err) }, ops...)
+	early := e.hasty(all)
+	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
+	e.hastenLocked(early)
 }
 
 // committed accepts tasks after their commit, or refuses them if it failed.
-func (e *Engine) committed(all []*admission, err error) {
+func (e *Engine) committed(all []*admission, err error, fx *effects.List) {
 	switch {
 	case errors.Is(err, journal.ErrClosed):
 		err = fmt.Errorf("%w: it is stopping", api.ErrDraining)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", task.ErrNoSpace, told(err))
 	}
-	e.do(func(fx *effects.List) {
-		for _, a := range all {
-			e.arrive(a, err, fx)
-		}
-	})
+	for _, a := range all {
+		e.arrive(a, err, fx)
+	}
 }
 
 // told is what of an error of the journal callers are told: not where it lies.
@@ -225,6 +231,10 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 		e.arriveEnded(a, fx)
 		return
 	}
+	if a.early {
+		e.arriveEarly(a, fx)
+		return
+	}
 	delete(e.arriving, r)
 	if a.held {
 		e.queue.Settle(e.moment(), r.Item, r.Times())
@@ -244,10 +254,14 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	r := a.record
 	delete(e.arriving, r)
-	e.leaveQueueLocked(r)
+	if e.stillRuns(r) {
+		defer e.stopRefused(r, fx)
+	} else {
+		e.leaveQueueLocked(r)
+	}
 	e.unwatchedLocked(r.UnwatchAll())
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
-		e.journal.Append(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
+		e.appendLocked(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
 	}
 	if err := e.store.Refuse(r); err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
@@ -290,7 +304,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 		a.together = true
 		e.commitLocked(a)
 	default:
-		e.journal.Append(e.need(r), func(err error) { e.endedArriving(a, err) }, e.endOp(r, a.end))
+		e.appendLocked(e.need(r), func(err error, fx *effects.List) { e.endedArriving(a, err, fx) }, e.endOp(r, a.end))
 	}
 }
 
@@ -305,17 +319,15 @@ func (e *Engine) arriveEnded(a *admission, fx *effects.List) {
 
 // endedArriving reveals the end of a task that was cancelled while it was committed, if
 // it has been accepted. err means that the journal was closed first.
-func (e *Engine) endedArriving(a *admission, err error) {
-	e.do(func(fx *effects.List) {
-		switch {
-		case a.record.Phase() == ledger.Refused:
-		case err != nil:
-			delete(e.arriving, a.record)
-			a.answer(task.View{}, fmt.Errorf("%w: it is stopping", api.ErrDraining), fx)
-		default:
-			e.revealArriving(a, fx)
-		}
-	})
+func (e *Engine) endedArriving(a *admission, err error, fx *effects.List) {
+	switch {
+	case a.record.Phase() == ledger.Refused:
+	case err != nil:
+		delete(e.arriving, a.record)
+		a.answer(task.View{}, fmt.Errorf("%w: it is stopping", api.ErrDraining), fx)
+	default:
+		e.revealArriving(a, fx)
+	}
 }
 
 func (e *Engine) revealArriving(a *admission, fx *effects.List) {

@@ -44,7 +44,7 @@ func (e *Engine) cancel(r *ledger.Record, fx *effects.List) {
 	a, pl := e.arriving[r], e.places[r]
 	switch {
 	case r.Phase().Over() || r.Stopping:
-	case a != nil:
+	case a != nil && r.Phase() == ledger.Arriving:
 		e.cancelArriving(a, fx)
 	case pl == nil:
 		r.Stopping = true
@@ -71,6 +71,10 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 			if err != nil && !errors.Is(err, api.ErrDraining) {
 				err = fmt.Errorf("%w: %s", task.ErrNotFound, id)
 			}
+			if err == nil && a.early { // what became of it may not be in the journal yet
+				e.do(func(fx *effects.List) { e.whenSure(r, failing, done, fx) })
+				return
+			}
 			done(v, err)
 		})
 	case failing || !e.kept(r) || r.Phase() == ledger.Ended:
@@ -79,7 +83,10 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 	case r.Phase() == ledger.Ending:
 		e.cancels[r] = append(e.cancels[r], done)
 	default:
-		e.journal.Append(journal.Written, func(error) { done(e.viewOf(r), nil) }, stopping(r)) // once more: it is answered behind the first
+		e.appendLocked(journal.Written, func(_ error, fx *effects.List) { // once more: it is answered behind the first
+			view := r.View()
+			fx.Answer(func() { done(view, nil) })
+		}, stopping(r))
 	}
 }
 
@@ -87,18 +94,12 @@ func (e *Engine) whenSure(r *ledger.Record, failing bool, done func(task.View, e
 // now must not run it again.
 func (e *Engine) noteStopping(r *ledger.Record) {
 	if e.kept(r) {
-		e.journal.Append(journal.Written, nil, stopping(r))
+		e.appendLocked(journal.Written, nil, stopping(r))
 	}
 }
 
 func stopping(r *ledger.Record) journal.Op {
 	return journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)}
-}
-
-// viewOf returns r as it stands.
-func (e *Engine) viewOf(r *ledger.Record) (view task.View) {
-	e.do(func(*effects.List) { view = r.View() })
-	return view
 }
 
 // answerCancels answers those who cancelled r, which has ended.

@@ -62,9 +62,9 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	}
 	e.unsaved.remove(r)
 	held := o.Held.Keep()
-	e.journal.Append(e.need(r), func(err error) {
-		e.ended(r, res, err)
-		held.Give() // it is kept now
+	e.appendLocked(e.need(r), func(err error, fx *effects.List) {
+		e.ended(r, res, err, fx)
+		fx.Answer(held.Give) // it is kept now
 	}, append(eventOps(nil, r), end)...)
 }
 
@@ -75,16 +75,17 @@ func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
 // Result and tries again; err means that the journal was closed first.
-func (e *Engine) ended(r *ledger.Record, res *task.Result, err error) {
-	e.do(func(fx *effects.List) {
-		if err != nil {
-			fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
-			e.answerCancels(r, fx)
-			return
-		}
-		e.reveal(r, res, fx)
-		e.goOnLocked(fx)
-	})
+func (e *Engine) ended(r *ledger.Record, res *task.Result, err error, fx *effects.List) {
+	if e.endedEarly(r, func(fx *effects.List) { e.ended(r, res, err, fx) }, fx) {
+		return
+	}
+	if err != nil {
+		fx.Log(hclog.Error, "a result could not be kept", "task_id", r.Task.ID, "error", err)
+		e.answerCancels(r, fx)
+		return
+	}
+	e.reveal(r, res, fx)
+	e.goOnLocked(fx)
 }
 
 // need is how far r and its Result must have come in the journal before anybody sees
@@ -125,9 +126,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 // notify adds ev to the event log of r and hands it to the watchers that want more than
 // the Result.
 func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
-	for _, w := range r.Note(ev, e.eventBounds()) {
-		fx.Event(w, ev)
-	}
+	e.show(r, ev, r.Note(ev, e.eventBounds()), fx)
 	e.saveSoon(r)
 	if e.store.Noted(r) {
 		e.evictLocked()
@@ -137,10 +136,19 @@ func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 // notifyStatus does so with an event of the task's status.
 func (e *Engine) notifyStatus(r *ledger.Record, why string, fx *effects.List) {
 	ev, watchers := r.NoteStatus(why, e.eventBounds())
+	e.show(r, ev, watchers, fx)
+	e.saveSoon(r)
+}
+
+// show hands an event of r to watchers, unless it is not accepted yet.
+func (e *Engine) show(r *ledger.Record, ev *task.Event, watchers []task.Watcher, fx *effects.List) {
+	if a := e.arriving[r]; a != nil && ev != nil {
+		a.note(ev)
+		return
+	}
 	for _, w := range watchers {
 		fx.Event(w, ev)
 	}
-	e.saveSoon(r)
 }
 
 func (e *Engine) eventBounds() ledger.EventBounds {
@@ -175,7 +183,7 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 // for the next start of the daemon. Nothing waits for that.
 func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
 	if e.kept(r) {
-		e.journal.Append(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+		e.appendLocked(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
 	}
 }
 

@@ -97,6 +97,8 @@ type Engine struct {
 	executors rounds[[]api.ExecutorStatus]
 	gathered  rounds[gathered]
 	journal   *journal.Journal // nil: none is kept
+	// responses are what the journal has answered; whoever it has call back has them.
+	responses []response
 	// serve sees to it that no worker of an earlier daemon runs what the journal has.
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
@@ -284,6 +286,21 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 
 // do calls f under the lock, and does what f leaves to be done after it.
 func (e *Engine) do(f func(fx *effects.List)) {
+	e.turn(f)
+	if e.journal != nil {
+		e.journal.Write()
+	}
+}
+
+// aside is do for those who must not wait for the disk.
+func (e *Engine) aside(f func(fx *effects.List)) {
+	e.turn(f)
+	if e.journal != nil {
+		e.journal.WriteSoon()
+	}
+}
+
+func (e *Engine) turn(f func(fx *effects.List)) {
 	fx, ok := e.lists.Get().(*effects.List)
 	if !ok {
 		fx = &effects.List{}

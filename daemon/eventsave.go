@@ -108,7 +108,7 @@ func (e *Engine) saveSome(r *ledger.Record, most int64) (bytes int64, more bool)
 	}
 	c, more := r.Unsaved(most)
 	if len(c.Events) > 0 {
-		e.journal.Append(journal.Written, nil, eventsOp(r, c))
+		e.appendLocked(journal.Written, nil, eventsOp(r, c))
 	}
 	return c.Bytes, more
 }

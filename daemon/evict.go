@@ -60,7 +60,7 @@ func (e *Engine) forgetTombstones(gone []ledger.Tombstone, ops []journal.Op) {
 		}
 	}
 	if e.journal != nil && len(ops) > 0 {
-		e.journal.Append(journal.Whenever, nil, ops...)
+		e.appendLocked(journal.Whenever, nil, ops...)
 	}
 }
 

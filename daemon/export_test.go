@@ -1,14 +1,11 @@
 package daemon
 
-import "cpulb/daemon/journal"
-
 // HoldCommits withholds what the journal answers from now on, as a slow disk does, until
 // release is called.
-func (e *Engine) HoldCommits() (release func()) {
-	held := make(chan struct{})
-	e.journal.Append(journal.Written, func(error) { <-held })
-	return func() { close(held) }
-}
+func (e *Engine) HoldCommits() (release func()) { return e.journal.HoldAnswers() }
+
+// HoldSyncs has the disk take until release is called.
+func (e *Engine) HoldSyncs() (release func(err error)) { return e.journal.HoldSyncs() }
 
 // Locked calls f while nobody else gets at the engine.
 func (e *Engine) Locked(f func()) { e.locked(f) }

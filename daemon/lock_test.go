@@ -22,7 +22,7 @@ import (
 const effectsList = "*cpulb/daemon/effects.List"
 
 // lockers are the functions that call a function that they are given under the lock.
-var lockers = []string{"do", "Do", "with", "each", "follow"}
+var lockers = []string{"do", "aside", "Do", "with", "each", "follow"}
 
 // blocking are the packages of which nothing may be called under the lock, as it may
 // block or looks at what only time or the machine decides.
@@ -36,8 +36,9 @@ var forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|tim
 // harmless are functions of blocking packages, or forbidden ones, that may be called all
 // the same, and why.
 var harmless = map[string]string{
-	"os.Getpid":               "reads a number",
-	"journal.Journal.Waiting": "reads a number",
+	"os.Getpid":                "reads a number",
+	"journal.Journal.Waiting":  "reads a number",
+	"journal.Journal.Troubled": "reads a flag",
 
 	"fleet.Conn.Shares": "is kept since the start",
 	"fleet.Conn.Recall": "is a compare-and-swap",
@@ -283,13 +284,13 @@ func (s *search) call(n *ast.CallExpr) bool {
 	if f == nil || f.Pkg() == nil {
 		return true
 	}
-	if f.Pkg() == s.pkg && (f.Name() == "do" || f.Name() == "Do") {
+	if f.Pkg() == s.pkg && (f.Name() == "do" || f.Name() == "Do" || f.Name() == "aside") {
 		s.report(n, "do")
 		return true
 	}
 	if body, ok := s.bodies[f]; ok {
 		s.walk(body)
-		if f.Name() == "start" { // has a goroutine begin after the lock
+		if f.Name() == "start" || f.Name() == "ask" { // has a goroutine begin after the lock, or is called back then
 			return s.later(n)
 		}
 		return true
@@ -305,7 +306,7 @@ func (s *search) call(n *ast.CallExpr) bool {
 	switch {
 	case name == "time.AfterFunc":
 		return s.later(n)
-	case name == "journal.Journal.Append": // it takes what it is given without waiting, and calls back later
+	case name == "journal.Journal.Append", name == "journal.Journal.Add": // they take what they are given without waiting, and call back later
 		return s.later(n)
 	case harmless[name] != "":
 	case forbidden.MatchString(name), slices.Contains(blocking, f.Pkg().Path()):

@@ -128,7 +128,7 @@ func (e *Engine) note(need journal.Need, some []*pledge) {
 		failing := e.journalFails()
 		e.do(func(fx *effects.List) { e.losePatience(n, failing, fx) })
 	})
-	e.journal.Append(need, func(err error) { e.noted(n, err) }, ops...)
+	e.appendLocked(need, func(err error, fx *effects.List) { e.noted(n, err, fx) }, ops...)
 }
 
 func dispatched(r *ledger.Record) *journal.Progress {
@@ -145,32 +145,30 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 	}
 	p := dispatched(r)
 	p.Retries++
-	e.journal.Append(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
+	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
 }
 
 // noted goes on with attempts once the journal has them, but for those that were taken
 // back. err means that the journal is closed, and the daemon ends.
-func (e *Engine) noted(n *note, err error) {
+func (e *Engine) noted(n *note, err error, fx *effects.List) {
 	n.patience.Stop()
 	if err != nil {
 		return
 	}
-	e.do(func(fx *effects.List) {
-		for _, p := range n.pledges {
-			p.noted = true
+	for _, p := range n.pledges {
+		p.noted = true
+	}
+	e.resumeLocked()
+	for _, p := range n.pledges {
+		switch r := p.record; {
+		case e.pledges.of[r] != p:
+		case p.place != nil:
+			e.launch(p, fx)
+		default:
+			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.dispatch(poolOf(r), fx)
 		}
-		e.resumeLocked()
-		for _, p := range n.pledges {
-			switch r := p.record; {
-			case e.pledges.of[r] != p:
-			case p.place != nil:
-				e.launch(p, fx)
-			default:
-				e.queue.Return(e.moment(), r.Item, laneOf(r))
-				e.dispatch(poolOf(r), fx)
-			}
-		}
-	})
+	}
 }
 
 // resumeLocked lets those into the queue again that were set aside, once all notes are

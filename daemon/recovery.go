@@ -27,7 +27,8 @@ func (e *Engine) openJournal() error {
 	began := e.elapsed()
 	folder := filepath.Join(e.options.StateDir, journalFolder)
 	j, err := journal.Open(folder,
-		journal.Options{Interval: c.Interval, MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed})
+		journal.Options{Interval: c.Interval, MachineBoot: e.options.MachineBoot, Log: e.log.Named("journal"), Observe: e.metrics.committed,
+			Answered: e.answered})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

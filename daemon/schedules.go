@@ -125,7 +125,7 @@ func (e *Engine) notePlanLocked() {
 		}
 		all[name] = kept
 	}
-	e.journal.Append(journal.Written, nil, journal.Op{Schedules: all})
+	e.appendLocked(journal.Written, nil, journal.Op{Schedules: all})
 }
 
 // planOf is how far the schedules had come when the journal was opened.

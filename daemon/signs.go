@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"cpulb/daemon/api"
-	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 )
 
@@ -68,7 +67,7 @@ func (e *Engine) Alive() bool {
 	if e.signs.trying.CompareAndSwap(false, true) {
 		go func() {
 			defer e.signs.trying.Store(false)
-			e.do(func(*effects.List) {})
+			e.locked(func() {})
 		}()
 	}
 	return e.signs.seen.Swap(turns) != turns

@@ -91,10 +91,10 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 		switch {
 		case e.journal == nil:
 		case failing: // they are members as long as this daemon lives
-			e.journal.Append(journal.Whenever, nil, ops)
+			e.appendLocked(journal.Whenever, nil, ops)
 		default:
 			waits = true
-			e.journal.Append(e.needOfAll(), func(error) { g.one() }, ops)
+			e.appendLocked(e.needOfAll(), func(_ error, fx *effects.List) { fx.Answer(g.one) }, ops)
 		}
 	})
 	g.refuse(refused) // before it can be done

@@ -60,7 +60,7 @@ func (e *Engine) keepTime(life context.Context) {
 func (e *Engine) tick() (wait time.Duration) {
 	now := e.moment()
 	e.runSchedules(now)
-	e.do(func(fx *effects.List) {
+	e.aside(func(fx *effects.List) {
 		e.queue.Advance(now)
 		e.changes(fx)
 		for _, p := range e.fleet.AllLocked() {

@@ -60,7 +60,7 @@ int ep_start(const char *executable, char *error, size_t error_size);
 void ep_library_path(char *path, size_t size);
 
 // load.c
-int ep_load(ep_thread *t, const char *name, const char *file, const char *source);
+int ep_load(ep_thread *t, const char *name, const char *file, const char *source, const char *compiled, size_t size);
 PyObject *ep_attr(ep_thread *t, const char *module, const char *name);
 PyObject *ep_member(ep_thread *t, PyObject *object, const char *name);
 void ep_release(ep_thread *t, PyObject *object);

@@ -146,12 +146,12 @@ func (t *Thread) Interrupt(key uint64, index int) bool {
 	return C.ep_interrupt(t.c, C.uint64_t(key), C.uint(index)) != 0
 }
 
-func (t *Thread) load(name, file, source string) error {
+func (t *Thread) load(name, file, source string, compiled []byte) error {
 	n, f, s := C.CString(name), C.CString(file), C.CString(source)
 	defer C.free(unsafe.Pointer(n))
 	defer C.free(unsafe.Pointer(f))
 	defer C.free(unsafe.Pointer(s))
-	if C.ep_load(t.c, n, f, s) != 0 {
+	if C.ep_load(t.c, n, f, s, (*C.char)(unsafe.Pointer(unsafe.SliceData(compiled))), C.size_t(len(compiled))) != 0 {
 		return t.raised()
 	}
 	return nil

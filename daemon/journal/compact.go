@@ -66,6 +66,9 @@ func (j *Journal) drop() error {
 			return err
 		}
 		c.dropAt = j.log.end()
+		j.mu.Lock()
+		j.dropping = true
+		j.mu.Unlock()
 		j.want()
 	case !j.syncedTo().before(c.dropAt):
 		old := c.dropping

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"encoding/json"
 	"time"
 
 	"cpulb/daemon/task"
@@ -37,7 +36,7 @@ func (a *Accepted) encode(b []byte) []byte {
 	b = appendID(b, acceptedBatch, a.Batch)
 	b = appendBytes(b, acceptedSchedule, a.Schedule)
 	b = appendNumber(b, acceptedStart, a.Start)
-	return appendBytes(b, acceptedTask, a.Task.AppendJSON(nil))
+	return appendSized(b, acceptedTask, a.Task.AppendJSON)
 }
 
 // The fields of a Progress.
@@ -95,18 +94,14 @@ func (e *Ended) encode(b []byte) []byte {
 	b = appendNumber(b, endedOrder, e.Order)
 	b = appendNumber(b, endedStart, e.Start)
 	r := e.Result
-	head := *r
-	head.Data, head.Stdout, head.Stderr = nil, "", ""
 	if x := r.Error; x != nil {
-		short := *x
-		short.Message, short.Traceback = "", ""
-		head.Error = &short
 		b = appendBytes(b, endedMessage, x.Message)
 		b = appendBytes(b, endedTraceback, x.Traceback)
 	}
 	b = appendBytes(b, endedStdout, r.Stdout)
 	b = appendBytes(b, endedStderr, r.Stderr)
-	return appendBytes(appendBytes(b, endedResult, mustJSON(&head)), endedData, r.Data)
+	b = appendSized(b, endedResult, func(b []byte) []byte { return appendHead(b, r) })
+	return appendBytes(b, endedData, r.Data)
 }
 
 // The fields of a Tombstone.
@@ -245,11 +240,18 @@ func appendTime(b []byte, field protowire.Number, t time.Time) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), uint64(t.UnixNano()))
 }
 
-// mustJSON is for what is always JSON: numbers, texts, times.
-func mustJSON(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
+// appendSized is appendBytes of what fill appends, which is not copied. Its length takes as
+// many bytes as that of most, so that it can be filled in.
+func appendSized(b []byte, field protowire.Number, fill func([]byte) []byte) []byte {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	at := len(b)
+	const sized = 2 // bytes of a length below 16 KiB
+	b = fill(append(b, 0, 0))
+	n := len(b) - at - sized
+	if n >= 1<<(7*sized) {
+		text := append([]byte(nil), b[at+sized:]...)
+		return append(protowire.AppendVarint(b[:at], uint64(len(text))), text...)
 	}
-	return text
+	b[at], b[at+1] = byte(n)|0x80, byte(n>>7)
+	return b
 }

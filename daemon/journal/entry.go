@@ -1,11 +1,15 @@
 package journal
 
+import "time"
+
 // entry is what one call of Append wants to have written, all or none.
 type entry struct {
 	ops []Op
 	// raw, instead of ops, are payloads that are copied from an old segment.
 	raw  [][]byte
 	need Need
+	// linger is as in Change.
+	linger time.Duration
 	// fresh: a new task is among it, so it fails rather than wait for room.
 	fresh bool
 	bytes int64 // about, in memory
@@ -14,12 +18,12 @@ type entry struct {
 	answered bool
 }
 
-func newEntry(need Need, done func(error), start uint64, ops []Op) *entry {
-	x := &entry{ops: ops, need: need, done: done}
-	for i := range ops {
-		x.fresh = x.fresh || ops[i].Accepted != nil
-		x.bytes += ops[i].size()
-		ops[i].stamp(start)
+func newEntry(c Change, start uint64) *entry {
+	x := &entry{ops: c.Ops, need: c.Need, linger: c.Linger, done: c.Done}
+	for i := range x.ops {
+		x.fresh = x.fresh || x.ops[i].Accepted != nil
+		x.bytes += x.ops[i].size()
+		x.ops[i].stamp(start)
 	}
 	return x
 }

@@ -63,6 +63,10 @@ type Options struct {
 	// Observe, which may be nil, is called after each sync with how long it took and how
 	// many changes it had.
 	Observe func(took time.Duration, changes int)
+	// Answered, which may be nil, is called after some of the functions have been called that
+	// Append and Add were given: all whose changes one write or one sync took along. Neither
+	// is called by two goroutines at a time.
+	Answered func()
 
 	segmentBytes int64         // 0: segmentBytes
 	retryAfter   time.Duration // 0: retryAfter
@@ -94,26 +98,37 @@ type Journal struct {
 	// firstOfBoot is the first start since the machine was booted.
 	firstOfBoot uint64
 
-	log        *log // the writer's, once Open has returned
+	// writing is held by whoever writes: the writer's goroutine, or a caller of Write. Nobody
+	// waits for it but the writer's goroutine. It guards what follows.
+	writing    sync.Mutex
+	log        *log
 	compaction compaction
-	looked     time.Time // the writer's: when all segments were found in their places
-	endErr     error     // of the writer; to be read when all has been answered
+	// looked is when all segments were found in their places, lookedLast when the last one was.
+	looked, lookedLast time.Time
+	endErr             error // of the writer's goroutine; to be read when all has been answered
 
 	wake, syncWake chan struct{} // each has one element when there is something to do
 	syncerEnded    chan struct{} // closed when it has
 	answers        answers
 
 	waitingOps, waitingBytes atomic.Int64
+	// added: there is something that nobody has been asked to write.
+	added atomic.Bool
+	// troubled: Stats.Failing is not nil.
+	troubled atomic.Bool
 
 	mu      sync.Mutex
 	waiting []*entry
-	// hurry: somebody waits for what waits. lazyAt is when the writer goes on without,
-	// failedAt when it failed last.
-	hurry            bool
-	lazyAt, failedAt time.Time
-	closing          bool
-	giveUp           context.Context // of Close
-	stats            Stats
+	// waits is about the size of these.
+	waits int64
+	// hurry: somebody waits for what waits. lazyAt is when the writer goes on without, tidyAt
+	// when it notes what has been synced and looks for what may be removed; zero: at no time.
+	// failedAt is when it failed last.
+	hurry                    bool
+	lazyAt, tidyAt, failedAt time.Time
+	closing                  bool
+	giveUp                   context.Context // of Close
+	stats                    Stats
 	syncing
 }
 
@@ -161,7 +176,8 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 		o.Log.Warn("the last record was not complete; it is cut off", "file", d.Path(segmentName(l.cut.segment)), "byte", l.cut.offset)
 	}
 	j := &Journal{options: o, lock: lock, clean: clean, log: l, start: l.start, firstOfBoot: l.firstOfBoot, giveUp: context.Background(),
-		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers()}
+		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers(o.Answered)}
+	j.lingering = time.AfterFunc(forEver, j.lingered)
 	if j.schedules, j.batches, err = l.others(); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
@@ -178,24 +194,41 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 
 // Append has ops written, all or none, in the order of the calls. It does not wait for
 // anything, so it may be called under a lock. done, which may be nil, is called once: when
-// need is met, from a goroutine of the journal's and in the order of the calls with that
-// need, unless some have to wait for room. done must not block. What ops refer to must not
-// change any more.
+// need is met, from any goroutine that uses the journal or from one of its own, and in the
+// order of the calls with that need, unless some have to wait for room. done must not block.
+// What ops refer to must not change any more.
 //
 // For a new task that can't be written done is called with ErrFull; everything else is
 // kept in memory and tried again until it is written, or until Close (ErrClosed).
 func (j *Journal) Append(need Need, done func(error), ops ...Op) {
-	if len(ops) == 0 && done == nil {
+	j.Add(Change{Need: need, Done: done, Ops: ops})
+	if j.added.Swap(false) {
+		signal(j.wake)
+	}
+}
+
+// Change is what one call of Add wants to have written.
+type Change struct {
+	Need Need
+	// Linger is for how long, at most, a sync may wait that nobody else asks for: something is
+	// expected that can be synced with this. It does not wait for longer than a sync takes.
+	Linger time.Duration
+	// Done is explained at Append.
+	Done func(error)
+	Ops  []Op
+}
+
+// Add is Append for who calls Write soon, once it has let go of its lock.
+func (j *Journal) Add(c Change) {
+	if len(c.Ops) == 0 && c.Done == nil {
 		return
 	}
-	x := newEntry(need, done, j.start, ops)
-	j.waitingOps.Add(int64(len(ops)))
+	x := newEntry(c, j.start)
+	j.waitingOps.Add(int64(len(c.Ops)))
 	j.waitingBytes.Add(x.bytes)
 	if err := j.take(x); err != nil {
 		j.answer(x, err)
-		return
 	}
-	signal(j.wake)
 }
 
 // take puts x into the line, or says why not.
@@ -207,10 +240,13 @@ func (j *Journal) take(x *entry) error {
 		return ErrClosed
 	case x.fresh, x.need > Whenever:
 		j.hurry = true
+		j.added.Store(true)
 	case len(j.waiting) == 0:
 		j.lazyAt = time.Now().Add(lazily)
+		j.added.Store(true)
 	}
 	j.waiting = append(j.waiting, x)
+	j.waits += x.bytes
 	return nil
 }
 
@@ -273,6 +309,9 @@ func (j *Journal) Stats() Stats {
 	return s
 }
 
+// Troubled reports whether nothing can be written, for now. It waits for nothing.
+func (j *Journal) Troubled() bool { return j.troubled.Load() }
+
 // Failing is Stats.Failing.
 func (j *Journal) Failing() error {
 	j.mu.Lock()
@@ -294,5 +333,6 @@ func (j *Journal) Close(ctx context.Context) error {
 	if already {
 		return nil
 	}
+	j.lingering.Stop()
 	return errors.Join(j.endErr, j.log.close(), j.lock.Close())
 }

@@ -9,7 +9,7 @@ import (
 func (l *log) put(t *testing.T, ops ...Op) {
 	t.Helper()
 	for i := range ops {
-		x := newEntry(Synced, nil, l.start, ops[i:i+1])
+		x := newEntry(Change{Need: Synced, Ops: ops[i : i+1]}, l.start)
 		must(t, l.write(func(b []byte, p position) []byte {
 			b, all := x.append(b, p, nil)
 			for _, w := range all {

@@ -19,8 +19,15 @@ type syncing struct {
 	files []file
 	// names: there is a new name in the folder.
 	names bool
-	// wanted: somebody waits for a sync, or for all that is written.
-	wanted bool
+	// wanted: somebody waits for a sync, or for all that is written. lingerTo is until when
+	// those wait that linger, and lingering the timer for that; zero: there are none.
+	wanted    bool
+	lingerTo  time.Time
+	lingering *time.Timer
+	// held, which may be nil, is until when there is no sync, and with what error it ends then.
+	held chan error
+	// dropping: the writer waits for a sync to remove what is no longer needed.
+	dropping bool
 	// syncFailed is why the last sync failed, until the writer has seen to it.
 	syncFailed error
 	ended      bool
@@ -38,19 +45,49 @@ func (j *Journal) began(f file) {
 func (j *Journal) handOn(piece []*entry) {
 	j.mu.Lock()
 	j.written = j.log.end()
+	first := len(j.unsynced) == 0
 	for _, x := range piece {
 		j.unsynced = append(j.unsynced, x)
 		j.bytes += x.bytes
-		j.wanted = j.wanted || x.need == Synced
+		if x.need == Synced && x.linger > 0 {
+			j.linger(x.linger)
+		} else if x.need == Synced {
+			j.wanted = true
+		}
 	}
 	j.wanted = j.wanted || j.bytes > unsyncedBytes
+	wake := j.wanted || first
 	j.mu.Unlock()
 	for _, x := range piece {
 		if x.need < Synced {
 			j.answer(x, nil)
 		}
 	}
-	signal(j.syncWake)
+	if wake {
+		signal(j.syncWake)
+	}
+}
+
+// linger has a sync come within d at the latest, or within what the last one took. j.mu is
+// held.
+func (j *Journal) linger(d time.Duration) {
+	if j.stats.LastCommit > 0 {
+		d = min(d, j.stats.LastCommit)
+	}
+	if to := time.Now().Add(d); j.lingerTo.IsZero() || to.Before(j.lingerTo) {
+		j.lingerTo = to
+		j.lingering.Reset(d)
+	}
+}
+
+// lingered is called when nobody who lingers should do so any longer.
+func (j *Journal) lingered() {
+	j.mu.Lock()
+	due := !j.lingerTo.IsZero()
+	j.mu.Unlock()
+	if due {
+		j.want()
+	}
 }
 
 // syncedTo returns up to where the log is synced.
@@ -119,12 +156,42 @@ func (j *Journal) syncOnce() {
 		j.mu.Unlock()
 		return
 	}
-	files, names, count, upTo := j.files, j.names, len(j.unsynced), j.written
+	files, names, count, upTo, held := j.files, j.names, len(j.unsynced), j.written, j.held
 	j.wanted, j.names = false, false
+	if !j.lingerTo.IsZero() {
+		j.lingerTo = time.Time{}
+		j.lingering.Stop()
+	}
 	j.mu.Unlock()
 	started := time.Now()
-	err := syncFiles(j.log.folder, files, names)
+	err := j.await(held)
+	if err == nil {
+		err = syncFiles(j.log.folder, files, names)
+	}
 	j.settled(err, time.Since(started), count, upTo, len(files)-1)
+}
+
+// HoldSyncs has syncs take until release is called, as on a slow disk; the one that goes on
+// by then ends with err. It is for tests of who waits for them.
+func (j *Journal) HoldSyncs() (release func(err error)) {
+	held := make(chan error, 1)
+	j.mu.Lock()
+	j.held = held
+	j.mu.Unlock()
+	return func(err error) {
+		j.mu.Lock()
+		j.held = nil
+		j.mu.Unlock()
+		held <- err
+		close(held)
+	}
+}
+
+func (j *Journal) await(held chan error) error {
+	if held == nil {
+		return nil
+	}
+	return <-held
 }
 
 func syncFiles(d folder, files []file, names bool) error {
@@ -162,14 +229,28 @@ func (j *Journal) settled(err error, took time.Duration, count int, upTo positio
 	}
 	j.stats.Commits++
 	j.stats.LastCommit = took
-	j.hurry = true // for the mark of it, and what may be removed now
+	wake := j.tidyAt.IsZero() // for the mark of it, and what may be removed now
+	if wake {
+		j.tidyAt = time.Now().Add(lazily)
+	}
+	if j.closing || j.dropping {
+		j.hurry, j.dropping, wake = true, false, true
+	}
+	busy := j.wanted
 	j.mu.Unlock()
 	for _, x := range done {
 		if x.need == Synced {
 			j.answer(x, nil)
 		}
 	}
-	signal(j.wake)
+	if wake {
+		signal(j.wake)
+	}
+	if busy {
+		j.answers.leave()
+	} else {
+		j.answers.give()
+	}
 	if j.options.Observe != nil {
 		j.options.Observe(took, changes)
 	}

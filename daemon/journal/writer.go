@@ -15,8 +15,9 @@ const (
 	// a write that failed.
 	lazily = 50 * time.Millisecond
 	// lookEvery is how often it is looked whether all segments are in their places, while
-	// something is written.
-	lookEvery = time.Second
+	// something is written, lookLastEvery the same for the one that is written to.
+	lookEvery     = time.Second
+	lookLastEvery = 50 * time.Millisecond
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
 )
@@ -24,24 +25,34 @@ const (
 // work is the writer's goroutine. It ends when the journal is closed and nothing waits,
 // or what waits can't be written in time.
 func (j *Journal) work() {
-	for {
+	for ended := false; !ended; {
 		j.pause()
-		all, closing := j.next()
-		kept, err := j.pass(all, closing)
-		j.report(err)
-		switch {
-		case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
-			j.want()
-			j.compact()
-		case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
-			j.end()
-			return
-		case closing:
-			j.want()
-		case err == nil:
-			j.compact()
-		}
+		ended = j.turn()
+		j.answers.leave()
 	}
+	j.answers.close()
+}
+
+// turn writes what waits, and sees to all else. It reports whether the journal is closed.
+func (j *Journal) turn() (ended bool) {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	all, closing := j.next()
+	kept, err := j.pass(all, closing)
+	j.report(err)
+	switch {
+	case closing && err == nil && j.evacuating() && j.giveUp.Err() == nil:
+		j.want()
+		j.compact()
+	case closing && (j.settledAll(kept) || j.giveUp.Err() != nil):
+		j.end()
+		return true
+	case closing:
+		j.want()
+	case err == nil:
+		j.compact()
+	}
+	return false
 }
 
 // pause waits for something to do, and a little more if nobody waits for it.
@@ -78,18 +89,23 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 		return time.Until(j.failedAt.Add(j.options.retryAfter)), giveUp
 	case j.hurry, j.closing && len(j.waiting) > 0:
 		return 0, giveUp
-	case len(j.waiting) > 0:
-		return time.Until(j.lazyAt), giveUp
 	}
-	return forEver, giveUp
+	wait := forEver
+	if len(j.waiting) > 0 {
+		wait = time.Until(j.lazyAt)
+	}
+	if !j.tidyAt.IsZero() {
+		wait = min(wait, time.Until(j.tidyAt))
+	}
+	return wait, giveUp
 }
 
 // next takes all that waits.
 func (j *Journal) next() (all []*entry, closing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	all, j.waiting, j.hurry = j.waiting, nil, false
-	return all, j.closing
+	j.tidyAt = time.Time{}
+	return j.takeAll(), j.closing
 }
 
 // pass writes all, and returns how many have to wait. last: the journal is closed then.
@@ -144,7 +160,8 @@ func part(all []*entry) (old, late []*entry) {
 func (j *Journal) ready(last bool) error {
 	full := j.log.spoiled || j.log.active().size >= j.log.limit
 	looked := j.log.segments[len(j.log.segments)-1:]
-	if now := time.Now(); full || last || now.Sub(j.looked) >= lookEvery {
+	now := time.Now()
+	if j.lookedLast = now; full || last || now.Sub(j.looked) >= lookEvery {
 		looked, j.looked = j.log.segments, now
 	}
 	for _, s := range looked {
@@ -254,7 +271,7 @@ func (j *Journal) refuse(all []*entry, err error) int {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.waiting = append(kept, j.waiting...)
+	j.putBack(kept)
 	return len(kept)
 }
 
@@ -295,6 +312,7 @@ func (j *Journal) report(err error) {
 	failing, syncFailed := j.stats.Failing != nil, j.syncFailed
 	if err == nil && syncFailed == nil {
 		j.stats.Failing = nil
+		j.troubled.Store(false)
 	}
 	j.mu.Unlock()
 	switch {
@@ -310,6 +328,7 @@ func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	first := j.stats.Failing == nil
 	j.stats.Failing, j.failedAt = err, time.Now()
+	j.troubled.Store(true)
 	j.mu.Unlock()
 	if first {
 		j.options.Log.Error("can't commit; new tasks are refused, results wait in memory", "error", err)
@@ -344,5 +363,4 @@ func (j *Journal) end() {
 	for _, x := range left {
 		j.answer(x, ErrClosed)
 	}
-	j.answers.close()
 }

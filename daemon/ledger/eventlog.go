@@ -232,6 +232,14 @@ func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watc
 	return ev, r.Note(ev, b)
 }
 
+// Kept returns the events that are kept of r, and who is to hear of them.
+func (r *Record) Kept() (events []*task.Event, verbose []task.Watcher) {
+	if r.log != nil {
+		events = slices.Clone(r.log.events)
+	}
+	return events, slices.Collect(r.watchers.verbose())
+}
+
 // ResultEvent is the last event of a task that has ended.
 func (r *Record) ResultEvent() *task.Event {
 	return &task.Event{Kind: task.EventResult, ID: r.Task.ID, Cursor: r.Cursor(), Result: r.result}

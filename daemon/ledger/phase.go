@@ -17,7 +17,8 @@ type Phase uint8
 
 // The phases, in the order in which a task can first reach them.
 const (
-	// Arriving: it is not accepted yet: there is no room, or it is being committed.
+	// Arriving: it is not accepted yet: there is no room, or it is being committed. One that
+	// a slot gets meanwhile goes on from there, and may be Refused all the same.
 	Arriving Phase = iota
 	// Delayed: it waits for its time, its retry or its key.
 	Delayed
@@ -41,17 +42,17 @@ const (
 func (p Phase) next() []Phase {
 	switch p {
 	case Arriving: // to Ending: it was cancelled before it was accepted
-		return []Phase{Delayed, Ready, Ending, Refused}
+		return []Phase{Delayed, Ready, Sent, Ending, Refused}
 	case Delayed: // to Sent: its key has got room, and it left the queue before that was looked at
-		return []Phase{Ready, Sent, Ending}
+		return []Phase{Ready, Sent, Ending, Refused}
 	case Ready:
-		return []Phase{Delayed, Sent, Ending}
+		return []Phase{Delayed, Sent, Ending, Refused}
 	case Sent: // to Delayed: its Started and its failure were read together
-		return []Phase{Running, Ready, Delayed, Ending}
+		return []Phase{Running, Ready, Delayed, Ending, Refused}
 	case Running:
-		return []Phase{Ready, Delayed, Ending}
+		return []Phase{Ready, Delayed, Ending, Refused}
 	case Ending:
-		return []Phase{Ended}
+		return []Phase{Ended, Refused}
 	}
 	return nil
 }

@@ -219,12 +219,13 @@ func (s *Store) packLater(stamp int64) {
 	at.page.pack(at.i, text)
 }
 
-// Refuse takes out a task that is Arriving as if it had never been. Who waits for its
+// Refuse takes out a task that was not accepted as if it had never been. Who waits for its
 // Result is woken, and finds none.
 func (s *Store) Refuse(r *Record) error {
 	if err := s.Move(r, Refused); err != nil {
 		return err
 	}
+	s.uncount(r)
 	g := gistOf(r)
 	left := s.part(r.stamp, &g, false)
 	s.remove(r.stamp, &g)

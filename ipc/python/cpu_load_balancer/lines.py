@@ -2,8 +2,6 @@
 
 import json
 import select
-import socket
-import struct
 
 from .connection import connect
 from .exceptions import ConnectionLostError, from_problem
@@ -13,7 +11,7 @@ _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
-_RETURN_SECONDS = 1  # after which the kernel ends a read that has brought nothing
+_LONGEST_POLL_MILLISECONDS = 1 << 30
 
 
 class Lines:
@@ -26,8 +24,6 @@ class Lines:
         self._read_bytes = _READ_BYTES
         try:
             self._upgrade()
-            # With a timeout of its own a socket is polled before each read.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _RETURN_SECONDS, 0))
             self._poll = select.poll()
             self._poll.register(self._socket, select.POLLIN)
         except BaseException:
@@ -58,17 +54,15 @@ class Lines:
         self._socket.sendall(text)
 
     def receive(self, timeout):
-        """Return the lines that came; none after timeout seconds at the latest (None: it may take longer) or when no
-        line is complete yet. EOFError at the end."""
+        """Return the lines that came; none after timeout seconds at the latest (None: for ever), or when no line is
+        complete yet. EOFError at the end."""
         if self._ahead:
             ahead, self._ahead = self._ahead, []
             return ahead
-        if timeout is not None and timeout < _RETURN_SECONDS and not self._poll.poll(timeout * 1000):
+        # A read that blocks would be woken twice: also when the other side takes what was sent.
+        if not self._poll.poll(None if timeout is None else min(timeout * 1000, _LONGEST_POLL_MILLISECONDS)):
             return []
-        try:
-            chunk = self._socket.recv(self._read_bytes)
-        except BlockingIOError:
-            return []
+        chunk = self._socket.recv(self._read_bytes)
         if not chunk:
             raise EOFError("cpulbd closed the connection")
         self._read_bytes = _READ_BYTES if len(chunk) < self._read_bytes else _LARGE_READ_BYTES

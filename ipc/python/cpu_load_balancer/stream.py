@@ -46,7 +46,7 @@ class Stream:
             try:
                 return self._answer(waiter, time.monotonic() + timeout)
             except ResultTimeoutError:
-                if waiter.line <= self._sent:  # the time counts from then on
+                if not self._is_unsent(waiter):  # the time counts from then on
                     raise
 
     def run(self, task_id, text, deadline):
@@ -73,6 +73,10 @@ class Stream:
         if self._end is not None:
             raise ConnectionLostError(*self._end.args, self._end.code)
 
+    def _is_unsent(self, waiter):
+        """Return whether waiter has submitted something, only to know that it is accepted, and it could not be sent yet."""
+        return waiter.line > self._sent and not waiter.wants_result
+
     def _send(self, waiter, line):
         with self._lock:
             self._check()
@@ -88,11 +92,13 @@ class Stream:
     def _flush(self):
         """Send all that is to be sent, unless another thread does."""
         for _ in range(_ROUNDS):
+            sends = False
             try:
                 with self._lock:
                     if self._sending or not self._unsent or self._end is not None:
                         return
-                    self._sending, unsent, self._unsent = True, self._unsent, []
+                    sends = self._sending = True
+                    unsent, self._unsent = self._unsent, []
                 self._lines.send(b"".join([line for line, _ in unsent]))
                 with self._lock:
                     self._sending = False
@@ -101,8 +107,9 @@ class Stream:
                     if not self._unsent:
                         return
             except BaseException as error:  # also an interrupt may leave half a line behind
-                self._sending = False
-                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
+                if sends:
+                    self._sending = False
+                    self._fail(ConnectionLostError(f"sending failed: {error!r}"))
                 if not isinstance(error, OSError):
                     raise
         self._pass_on()
@@ -201,7 +208,8 @@ class Stream:
     def _give_up(self, waiter, error):
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one."""
         with self._lock:
-            self._post.forget(waiter)
+            if not (isinstance(error, ResultTimeoutError) and self._is_unsent(waiter)):
+                self._post.forget(waiter)
             self._awake(waiter)
             if waiter.leads:
                 self._reading = waiter.leads = False

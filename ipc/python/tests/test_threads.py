@@ -176,6 +176,42 @@ class Together(unittest.TestCase):
             self.assertEqual(list(threads.map(work, range(10))), ["connection_lost"] * 10)
         self.assertFalse(stream.usable)
 
+    def test_time_for_an_answer_counts_once_the_line_has_been_sent(self):
+        full, reads = threading.Event(), threading.Event()
+
+        def stalls(connection, command):
+            if command["task"]["params"] == "stall":
+                full.set()
+                reads.wait()
+            connection.sendall(accepted_line(command["task"]["task_id"]))
+
+        class Counting(Stream):
+            waits = 0
+
+            def _answer(self, waiter, deadline):
+                if waiter.task_id == behind.task_id:
+                    self.waits += 1
+                    if self.waits == 3:
+                        deadline = time.monotonic() + SECONDS
+                        reads.set()
+                return super()._answer(waiter, deadline)
+        behind = Task.create("/x.py", "behind")
+        stream = Counting(FakeDaemon(self, stalls).path)
+        self.addCleanup(stream.close)
+        self.addCleanup(reads.set)
+        with ThreadPoolExecutor(3) as threads:
+            def submit(task, seconds):
+                return threads.submit(stream.submit, task.task_id, task.to_json(), seconds)
+            first = submit(Task.create("/x.py", "stall"), SECONDS)
+            full.wait()
+            large = submit(Task.create("/x.py", "x" * 5_000_000), SECONDS)  # more than the connection takes
+            while stream._sent < 1 or not stream._sending:
+                pass
+            second = submit(behind, 0.02)
+            self.assertEqual(second.result(SECONDS), behind.task_id)
+            self.assertTrue(first.result(SECONDS) and large.result(SECONDS))
+        self.assertGreaterEqual(stream.waits, 3)
+
     def test_submission_is_sent_again_on_a_new_connection(self):
         def dies_once(connection, command):
             self.held.append(command["task"]["task_id"])
