@@ -42,6 +42,7 @@ setup: ## Install what building needs (python3-dev, pkg-config, a C compiler), i
 .PHONY: build
 build: setup ## Build bin/cpulbd, bin/cpulb and bin/cpulb-python
 	@mkdir -p bin
+	@$(PYTHON) plugins/python/compiled/compile.py
 	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulbd ./cmd/cpulb
 	CGO_ENABLED=1 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulb-python
 

@@ -178,8 +178,15 @@ func (in *Interpreter) Do(ctx context.Context, f func(*Thread)) error {
 // Load runs source, Python text, as a module of that name and adds it to
 // sys.modules. file is what tracebacks show. Its builtins are a copy that no other
 // code can change. It runs on Python's main thread.
-func (in *Interpreter) Load(name, file, source string) (err error) {
-	in.Main(func(t *Thread) { err = t.load(name, file, source) })
+func (in *Interpreter) Load(name, file, source string) error {
+	return in.LoadCompiled(name, file, source, nil)
+}
+
+// LoadCompiled is Load of a source whose code may be at hand: compiled is the magic number
+// of a version of Python and the marshalled code, as in a .pyc behind its header. It is
+// used if this is that version, and saves the time to compile.
+func (in *Interpreter) LoadCompiled(name, file, source string, compiled []byte) (err error) {
+	in.Main(func(t *Thread) { err = t.load(name, file, source, compiled) })
 	return err
 }
 

@@ -15,14 +15,36 @@ static PyObject *own_builtins(const char *name)
 	return module ? copy : NULL;
 }
 
+// unmarshal returns the code that follows a magic number, or NULL: with an error only if
+// the number is this Python's.
+static PyObject *unmarshal(const char *compiled, size_t size)
+{
+	const unsigned char *m = (const unsigned char *)compiled;
+	PyObject *marshal, *text = NULL, *code = NULL;
+
+	if (size < 4 || (m[0] | m[1] << 8 | m[2] << 16 | (long)m[3] << 24) != PyImport_GetMagicNumber())
+		return NULL;
+	marshal = PyImport_ImportModule("marshal");
+	if (marshal)
+		text = PyMemoryView_FromMemory((char *)compiled + 4, size - 4, PyBUF_READ);
+	if (text)
+		code = PyObject_CallMethod(marshal, "loads", "O", text);
+	Py_XDECREF(text);
+	Py_XDECREF(marshal);
+	return code;
+}
+
 // ep_load runs source as the module name, which it adds to sys.modules; file is
-// what tracebacks show. It returns 0, or -1 with the reason in t->error.
-int ep_load(ep_thread *t, const char *name, const char *file, const char *source)
+// what tracebacks show. compiled, if this Python has made it, is run instead: a magic
+// number and the code of source. It returns 0, or -1 with the reason in t->error.
+int ep_load(ep_thread *t, const char *name, const char *file, const char *source, const char *compiled, size_t size)
 {
 	PyObject *code, *builtins, *module = NULL;
 
 	PyEval_RestoreThread(t->state);
-	code = Py_CompileString(source, file, Py_file_input);
+	code = unmarshal(compiled, size);
+	if (!code && !PyErr_Occurred())
+		code = Py_CompileString(source, file, Py_file_input);
 	builtins = own_builtins(name);
 	if (code && builtins)
 		module = PyImport_ExecCodeModuleEx(name, code, file);

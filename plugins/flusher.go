@@ -24,8 +24,10 @@ const (
 	// younger waits until it looks for that.
 	flushedFrom = heldAtMost - lookAfter
 	// heldBusy is for how long a thread that goes from one short task to the next holds
-	// anything, and how long a task takes at least for nothing to be held for the next.
-	heldBusy = 100 * time.Microsecond
+	// anything.
+	heldBusy = 200 * time.Microsecond
+	// longTask is how long a task takes at least for nothing to be held while the next runs.
+	longTask = 100 * time.Microsecond
 	// flusherSlice is the share of time that the scheduler gives it: the less, the sooner
 	// it comes before a script on the same CPU.
 	flusherSlice = 100 * time.Microsecond

@@ -62,7 +62,7 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 		}
 	}
 	now := u.flusher.now()
-	u.long = time.Duration(now-u.began) >= heldBusy
+	u.long = time.Duration(now-u.began) >= longTask
 	if len(o.Data) >= joined {
 		return u.flush(o.Data)
 	}

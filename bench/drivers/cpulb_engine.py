@@ -1,9 +1,8 @@
 """cpulb by its Python client; --socket is the daemon's."""
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-from drive import System, serve
+from drive import System, by_threads, serve
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(_HERE, "..", "..", "ipc", "python"))
@@ -18,7 +17,6 @@ class Client(System):
 
     def __init__(self, options):
         self._engine = Engine(options.socket)
-        self._threads = ThreadPoolExecutor(_THREADS)
         self.each("sleep", [0.001] * (4 * options.slots))
 
     def one(self, work, param):
@@ -27,7 +25,7 @@ class Client(System):
         return result.data if result.error is None else result.error
 
     def each(self, work, params):
-        return list(self._threads.map(lambda param: self.one(work, param), params))
+        return by_threads(_THREADS, lambda param: self.one(work, param), params)
 
     def batch(self, work, params):
         engine = self._engine

@@ -1,9 +1,8 @@
 """python3 script.py: a new interpreter for each task."""
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
-from drive import PYTHON, System, Unsupported, serve
+from drive import PYTHON, System, Unsupported, by_threads, serve
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "works.py")
 
@@ -14,7 +13,7 @@ class Scripts(System):
     def __init__(self, options):
         if options.waiting:
             raise Unsupported("64 at a time are 64 interpreters that start at once")
-        self._threads = ThreadPoolExecutor(options.slots)
+        self._threads = options.slots
         self.one("noop", 1)
 
     def one(self, work, param):
@@ -24,7 +23,7 @@ class Scripts(System):
         return int(done.stdout)
 
     def each(self, work, params):
-        return list(self._threads.map(lambda param: self.one(work, param), params))
+        return by_threads(self._threads, lambda param: self.one(work, param), params)
 
 
 if __name__ == "__main__":

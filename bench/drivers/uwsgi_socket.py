@@ -5,9 +5,8 @@ import re
 import socket
 import struct
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
-from drive import System, serve, server, wait_for
+from drive import System, by_threads, serve, server, wait_for
 
 
 class Server(System):
@@ -20,7 +19,7 @@ class Server(System):
         how = ["--threads", str(options.slots)] if options.waiting else ["--processes", str(options.slots)]
         server("uwsgi", "--plugin", "python3", "--master", "--die-on-term", "--need-app", "--disable-logging", "--socket", self._path,
                "--chdir", drivers, "--wsgi-file", os.path.join(drivers, "uwsgi_app.py"), "--buffer-size", "8192", *how)
-        self._threads = ThreadPoolExecutor(options.slots if options.waiting else 2 * options.slots)
+        self._threads = options.slots if options.waiting else 2 * options.slots
         wait_for(lambda: self.one("noop", 1) == 1, "uwsgi")
         self.each("noop", list(range(64)))
 
@@ -44,7 +43,7 @@ class Server(System):
         return json.loads(result)
 
     def each(self, work, params):
-        return list(self._threads.map(lambda param: self.one(work, param), params))
+        return by_threads(self._threads, lambda param: self.one(work, param), params)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ const head = "# Benchmarks\n\n" +
 	"  while others are measured. A figure is the median of the rounds, with the least and the most in brackets; a ratio is taken in each round.\n" +
 	"- *cpulb* is without a journal where nothing else is said, as no neighbour keeps what it was given on disk. *interval* and *group* are the settings of\n" +
 	"  [`journal.sync`](configuration.md).\n" +
+	"- The CPU time of a task includes that its params are made and its result is checked, which is below 1 µs.\n" +
 	"- The *limits* are what nobody can do without: the *C relay* is a message over two sockets to a third process and back, *one fdatasync* is 256 bytes appended and\n" +
 	"  synced, the *bare embedded call* is a script's call through CPython's C interface in one thread that does nothing else, from JSON to JSON.\n" +
 	"- Compare ratios, not figures, with those of another machine.\n"

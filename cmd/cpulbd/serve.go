@@ -35,6 +35,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		signals.stopAtEnd(os.Stdin)
 	}
 	boundMemory(c)
+	defer reserve()()
 	log := newLog(c.Log, stderr)
 	manager, err := systemd.NewNotifier()
 	if err != nil {
@@ -139,6 +140,7 @@ func (s *service) run(listener net.Listener) error {
 		return nil
 	}, func(error) { close(interrupted) })
 	g.Add(func() error { s.reloads(alive); return nil }, func(error) {})
+	g.Add(func() error { giveBack(alive); return nil }, func(error) {})
 	g.Add(func() error { ipc.NewLookout(listener).Keep(alive, s.log); <-alive.Done(); return nil }, func(error) {})
 	g.Add(func() error { return s.accept(listener) }, func(error) { s.drain() })
 	g.Add(func() error { s.manager.KeepAlive(alive, s.engine.Alive, s.tell); return nil }, func(error) { endWatch() })

@@ -9,9 +9,9 @@ import (
 // index knows which records are still needed, and in which segment they are. A million
 // tasks may wait: it is kept small.
 type index struct {
-	tasks      map[int64]held
+	tasks      table[held]
 	events     map[int64][]chunk // of those that have any
-	tombstones map[int64]place
+	tombstones table[place]
 	batches    map[task.ID]batchPlaces
 	schedules  place
 	// live has, for each segment, about how many bytes of it are needed.
@@ -43,42 +43,42 @@ type held struct {
 const progressSize = 64
 
 func newIndex() index {
-	return index{tasks: map[int64]held{}, events: map[int64][]chunk{}, tombstones: map[int64]place{}, batches: map[task.ID]batchPlaces{}, live: map[uint32]int64{}}
+	return index{events: map[int64][]chunk{}, batches: map[task.ID]batchPlaces{}, live: map[uint32]int64{}}
 }
 
 // note takes in a record that stands at p.
 func (x *index) note(r record, p position) {
 	segment, offset, size := uint32(p.segment), uint32(p.offset), uint32(r.size)
-	h, known := x.tasks[r.key.stamp]
+	h, known := x.tasks.get(r.key.stamp)
 	switch r.kind {
 	case kindAccepted:
 		x.swap(h.acceptedIn, int64(h.acceptedSize), segment, r.size)
 		h.acceptedIn, h.acceptedSize = segment, size
-		x.tasks[r.key.stamp] = h
+		x.tasks.set(r.key.stamp, h)
 	case kindProgress:
 		if (known || !x.complete) && h.endedIn == 0 {
 			x.swap(h.progressIn, progressSize, segment, progressSize)
 			h.progressIn, h.progressAt = segment, offset
-			x.tasks[r.key.stamp] = h
+			x.tasks.set(r.key.stamp, h)
 		}
 	case kindEnded:
 		if known || !x.complete {
 			x.drop(h.progressIn, progressSize)
 			x.swap(h.endedIn, int64(h.endedSize), segment, r.size)
 			h.endedIn, h.endedSize, h.progressIn = segment, size, 0
-			x.tasks[r.key.stamp] = h
+			x.tasks.set(r.key.stamp, h)
 		}
 	case kindEvents:
 		if known || !x.complete {
 			x.noteEvents(r, place{segment, offset, size})
-			x.tasks[r.key.stamp] = h
+			x.tasks.set(r.key.stamp, h)
 		}
 	case kindForget:
 		x.forget(r.key.stamp)
 	case kindTombstone:
 		x.forget(r.key.stamp)
 		x.live[segment] += r.size
-		x.tombstones[r.key.stamp] = place{segment, offset, size}
+		x.tombstones.set(r.key.stamp, place{segment, offset, size})
 	default:
 		x.noteOther(r, place{segment, offset, size})
 	}
@@ -111,22 +111,27 @@ func (x *index) replace(old *place, p place) {
 
 // forget takes all that there is of a task out.
 func (x *index) forget(stamp int64) {
-	h, tombstone := x.tasks[stamp], x.tombstones[stamp]
+	h, _ := x.tasks.get(stamp)
+	tombstone, _ := x.tombstones.get(stamp)
 	x.forgetEvents(stamp)
 	x.drop(h.acceptedIn, int64(h.acceptedSize))
 	x.drop(h.progressIn, progressSize)
 	x.drop(h.endedIn, int64(h.endedSize))
 	x.drop(tombstone.segment, int64(tombstone.size))
-	delete(x.tasks, stamp)
-	delete(x.tombstones, stamp)
+	x.tasks.remove(stamp)
+	x.tombstones.remove(stamp)
 }
 
 // finish is called when all segments have been read.
 func (x *index) finish() {
-	for stamp, h := range x.tasks {
-		if h.acceptedIn == 0 { // it was refused, and something was noted of it all the same
-			x.note(record{kind: kindForget, key: key{stamp: stamp}}, position{})
+	var refused []int64 // and something was noted of them all the same
+	for stamp, h := range x.tasks.all() {
+		if h.acceptedIn == 0 {
+			refused = append(refused, stamp)
 		}
+	}
+	for _, stamp := range refused {
+		x.note(record{kind: kindForget, key: key{stamp: stamp}}, position{})
 	}
 	x.complete = true
 }
@@ -156,7 +161,7 @@ func (x *index) drop(segment uint32, size int64) {
 // needs reports whether a record that stands at p is still needed.
 func (x *index) needs(r record, p position) bool {
 	segment, offset := uint32(p.segment), uint32(p.offset)
-	h := x.tasks[r.key.stamp]
+	h, _ := x.tasks.get(r.key.stamp)
 	switch r.kind {
 	case kindAccepted:
 		return h.acceptedIn == segment
@@ -167,7 +172,8 @@ func (x *index) needs(r record, p position) bool {
 	case kindEvents:
 		return slices.Contains(x.events[r.key.stamp], chunk{r.chunk, place{segment, offset, uint32(r.size)}})
 	case kindTombstone:
-		return x.tombstones[r.key.stamp].is(segment, offset)
+		tombstone, _ := x.tombstones.get(r.key.stamp)
+		return tombstone.is(segment, offset)
 	case kindBatch:
 		return x.batches[r.key.batch].batch.is(segment, offset)
 	case kindGone:

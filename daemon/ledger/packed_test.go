@@ -148,7 +148,6 @@ func TestPackedTasksAreFoundListedAndEvictedLikeOthers(t *testing.T) {
 		s.KeepWhole(rapid.IntRange(1, 5).Draw(t, "whole"))
 		type known struct {
 			r    *ledger.Record
-			want task.View
 			data string
 		}
 		at, model, open, batches := uptime, map[task.ID]*known{}, []*known(nil), []task.ID{{}, task.NewID(), task.NewID()}

@@ -1,6 +1,8 @@
 package python
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"embed"
 	"fmt"
 
@@ -9,6 +11,12 @@ import (
 
 //go:embed runtime/*.py
 var runtimeFiles embed.FS
+
+// compiledFiles has what compiled/compile.py has made of them at the build; it may be
+// nothing, or be out of date.
+//
+//go:embed compiled
+var compiledFiles embed.FS
 
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
@@ -40,8 +48,19 @@ func loadModule(in *embedpy.Interpreter, name string) error {
 	if name == "cpulb" {
 		module = name
 	}
-	if err := in.Load(module, "<cpulb>/"+name+".py", string(source)); err != nil {
+	code, _ := compiledFiles.ReadFile("compiled/" + name + ".code") // there may be none
+	if err := in.LoadCompiled(module, "<cpulb>/"+name+".py", string(source), codeOf(source, code)); err != nil {
 		return fmt.Errorf("runtime module %s: %w", module, err)
+	}
+	return nil
+}
+
+// codeOf returns what compile.py has made of source, without the hash of what it was made
+// of; nil if that was another text.
+func codeOf(source, compiled []byte) []byte {
+	hash := sha256.Sum256(source)
+	if code, ok := bytes.CutPrefix(compiled, hash[:]); ok {
+		return code
 	}
 	return nil
 }

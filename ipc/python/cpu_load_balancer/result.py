@@ -11,6 +11,7 @@ from .exceptions import ConnectionLostError
 # How the daemon begins each result, and what is between the parts. One that is written in
 # another way is decoded as a whole.
 _ID, _STATUS, _DATA = b'{"task_id":"', b'","status":"', b'","data":'
+_NO_ERROR = ',"error":null,'
 _ID_LENGTH = 36
 _STATUSES = {status.value.encode(): status for status in TaskStatus}
 
@@ -59,7 +60,7 @@ class Result:
     Python's lock before it began.
 
     One that came from the daemon is decoded when it is looked at: is_success costs hardly
-    anything, data no more than itself. If it can't be, whoever looks gets
+    anything, data, and that there is no error, no more than data itself. If it can't be, whoever looks gets
     ConnectionLostError with code "bad_answer"."""
 
     task_id: str
@@ -136,14 +137,15 @@ class Result:
         if raw is not None and name in _names(Result):
             if name == "status" and (status := _beginning(*raw)[0]) is not None:
                 self.status = status
-            elif name != "data" or not self._decode_data(*raw):
+            elif name not in ("data", "error") or not self._decode_data(name, *raw):
                 self._decode_all(*raw)
         if name not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.__dict__[name]
 
-    def _decode_data(self, text, start):
-        """Set status and data, and return whether the text was as expected."""
+    def _decode_data(self, name, text, start):
+        """Set status, data and, if there is none, error. Return whether name is set: the text may be another one than
+        expected."""
         status, start = _beginning(text, start)
         if status is None:
             return False
@@ -153,6 +155,11 @@ class Result:
             return False
         self.__dict__.setdefault("status", status)
         self.__dict__.setdefault("data", data)
+        if text.startswith(_NO_ERROR, end):
+            self.__dict__.setdefault("error", None)
+            end += len(_NO_ERROR) - 1
+        elif name == "error":
+            return False
         self._raw = "{" + text[end + 1:], 0
         return True
 

@@ -34,6 +34,22 @@ class Lazy(unittest.TestCase):
             self.assertEqual((result, repr(result), result.to_dict()), (whole, repr(whole), WIRE), look)
             self.assertEqual(vars(result), vars(whole), look)
 
+    def test_result_of_success_says_the_same_whatever_is_looked_at_first(self):
+        wire = WIRE | {"status": "completed", "error": None}
+        whole = Result.from_dict(wire)
+        for first in LOOKS:
+            for second in LOOKS:
+                result = fresh(json.dumps(wire, separators=(",", ":")).encode())
+                for look in (first, second):
+                    self.assertEqual(getattr(result, look), getattr(whole, look), (first, second))
+                self.assertEqual((result, result.to_dict()), (whole, wire), (first, second))
+
+    def test_error_is_read_with_its_data_or_without(self):
+        for looks in (("data", "error"), ("error", "data"), ("error",), ("status", "error")):
+            result = fresh()
+            for look in looks:
+                self.assertEqual(getattr(result, look), getattr(Result.from_dict(WIRE), look), looks)
+
     def test_result_that_is_not_looked_at_keeps_its_text_alone(self):
         result = fresh()
         self.assertEqual(result.task_id, TASK_ID)
