@@ -68,6 +68,17 @@ func unseen(f *daemontest.Farm, id task.ID, w *seer) {
 	if len(w.heard()) > 0 {
 		f.Errorf("its watcher has heard %v", w.heard())
 	}
+	counts(f, "pending")
+}
+
+// counts: the one task there is counts as this.
+func counts(f *daemontest.Farm, want string) {
+	f.Helper()
+	for status, n := range f.Engine.Status(f.Context()).Engine.Tasks {
+		if (n == 1) != (status == want) {
+			f.Errorf("%v tasks are %s, and it should be %s", n, status, want)
+		}
+	}
 }
 
 func TestWhatHasRunBeforeItWasAcceptedIsShownOnlyThen(t *testing.T) {
