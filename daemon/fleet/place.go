@@ -95,9 +95,9 @@ func (pl *Place) askBack(fx *effects.List) {
 	fx.Process(func() { asker{s}.recall(seq, grace) })
 }
 
-// fate is what the worker that shares its claims has done with the task.
+// fate is what the worker says that it has done with the task, as far as it shares that.
 func (pl *Place) fate() plugins.Fate {
-	if !pl.Sent() || !pl.slot.conn.Shares() {
+	if !pl.Sent() {
 		return plugins.FateOpen
 	}
 	return pl.slot.conn.Fate(pl.slot.index, pl.seq)

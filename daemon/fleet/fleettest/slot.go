@@ -201,6 +201,8 @@ func (s *slot) Fate(_ int, seq uint64) plugins.Fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch done, claimed := s.claimed[seq]; {
+	case !s.shares:
+		return plugins.FateOpen
 	case done:
 		return plugins.FateDone
 	case claimed:
