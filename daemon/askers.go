@@ -25,7 +25,7 @@ func (q *asker) blocked() bool { return q.waits != nil && q.waits.stage == block
 // tell answers q.
 func (q *asker) tell(view task.View, err error, fx *effects.List) {
 	q.waits = nil
-	fx.AnswerAt(q.outlet, func() { q.answer(view, err) })
+	fx.Tell(q.outlet, q.answer, view, err)
 	if q.client != nil {
 		q.client.answered(fx)
 	}

@@ -61,11 +61,13 @@ func (b *sentBatch) results(f *daemontest.Farm) (ids []task.ID) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for r, err := range results {
+	for some, err := range results {
 		if err != nil {
 			f.Fatal(err)
 		}
-		ids = append(ids, r.ID)
+		for _, r := range some {
+			ids = append(ids, r.ID)
+		}
 	}
 	return ids
 }

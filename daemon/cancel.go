@@ -104,9 +104,8 @@ func stopping(r *ledger.Record) journal.Op {
 
 // answerCancels answers those who cancelled r, which has ended.
 func (e *Engine) answerCancels(r *ledger.Record, fx *effects.List) {
-	view := r.View()
 	for _, done := range e.cancels[r] {
-		fx.Answer(func() { done(view, nil) })
+		fx.Tell(nil, done, r.View(), nil)
 	}
 	delete(e.cancels, r)
 }

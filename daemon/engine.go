@@ -113,6 +113,9 @@ type Engine struct {
 	// fleet has the workers. It uses this lock.
 	fleet *fleet.Fleet
 
+	// lists are the effects.Lists that have run.
+	lists sync.Pool
+
 	// rules are replaced as a whole, and read without the lock.
 	rules atomic.Pointer[access.Rules]
 
@@ -298,12 +301,16 @@ func (e *Engine) aside(f func(fx *effects.List)) {
 }
 
 func (e *Engine) turn(f func(fx *effects.List)) {
-	var fx effects.List
+	fx, ok := e.lists.Get().(*effects.List)
+	if !ok {
+		fx = &effects.List{}
+	}
 	e.locked(func() {
-		f(&fx)
-		e.dispatchDue(&fx)
+		f(fx)
+		e.dispatchDue(fx)
 	})
 	fx.Run(e.log)
+	e.lists.Put(fx)
 }
 
 func (e *Engine) locked(f func()) {

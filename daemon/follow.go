@@ -110,11 +110,11 @@ func eventsAfter(r *ledger.Record, log *ledger.EventLog, after *task.Cursor) (p 
 	return p
 }
 
-// BatchResults returns the Results that are still kept, in the order in which the
+// BatchResults returns the Results, some at a time: those that are still kept, in the order in which the
 // tasks ended, then those to come, to the last. The error within is ctx's, or
 // api.ErrDraining. The caller counts as one that waits until ctx is done. Errors:
 // api.ErrBatchNotFound, api.ErrTooManyWatches.
-func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[*task.Result, error], err error) {
+func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (results iter.Seq2[[]*task.Result, error], err error) {
 	var b *ledger.Batch
 	e.read(who, func(*effects.List) {
 		if b, err = e.findBatchLocked(who, id); err == nil {
@@ -125,7 +125,7 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 		return nil, err
 	}
 	e.endWatchAfter(ctx, who)
-	return func(yield func(*task.Result, error) bool) {
+	return func(yield func([]*task.Result, error) bool) {
 		from := 0
 		follow(ctx, e, who, fmt.Sprintf("batch %s has ended", id), func() (p piece[*task.Result]) {
 			if p.err = e.stillSees(who, b.Owner(), id); p.err != nil {
@@ -138,22 +138,6 @@ func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.
 				p.bytes += res.Size()
 			}
 			return p
-		}, each(yield))
+		}, yield)
 	}, nil
-}
-
-// each yields items one by one.
-func each[T any](yield func(T, error) bool) func([]T, error) bool {
-	return func(items []T, err error) bool {
-		if err != nil {
-			var none T
-			return yield(none, err)
-		}
-		for _, item := range items {
-			if !yield(item, nil) {
-				return false
-			}
-		}
-		return true
-	}
 }

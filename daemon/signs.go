@@ -31,7 +31,8 @@ type readiness struct {
 func (s *signs) show(now readiness) {
 	s.turns.Add(1)
 	if was := s.ready.Load(); was == nil || *was != now {
-		s.ready.Store(&now)
+		changed := now // so that now is not on the heap
+		s.ready.Store(&changed)
 	}
 }
 

@@ -55,11 +55,13 @@ func TestABatchIsSubmittedTogetherAndItsResultsComeAsItsTasksEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		var order []task.ID
-		for r, err := range results {
+		for some, err := range results {
 			if err != nil {
 				t.Fatal(err)
 			}
-			order = append(order, r.ID)
+			for _, r := range some {
+				order = append(order, r.ID)
+			}
 		}
 		if !slices.Equal(order, []task.ID{tasks[2].ID, tasks[0].ID}) {
 			t.Errorf("the results come as %v", order)

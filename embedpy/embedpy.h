@@ -46,6 +46,7 @@ typedef struct {
 	int unsettled; // the last settle failed
 
 	int64_t wall_ns, cpu_ns;      // of the last region
+	int64_t own_begin, own_ns;    // of it the script's own lines, see ep_own_ends
 	int64_t gil_ns;               // that the last call waited for the GIL before it began
 	int64_t cpu_mark;             // thread CPU time accounted so far
 	int64_t cpu_read;             // when the thread CPU clock was last read
@@ -84,6 +85,8 @@ int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
 int ep_strike(ep_thread *t, unsigned which);
 void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
+PyObject *ep_own_begins(PyObject *self, PyObject *unused);  // GIL held
+PyObject *ep_own_ends(PyObject *self, PyObject *unused);    // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 

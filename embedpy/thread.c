@@ -108,10 +108,30 @@ static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callabl
 	PyObject *value;
 
 	ep_region_enter(t, region);
+	t->own_ns = -1;
 	value = PyObject_Call(callable, args, NULL);
 	ep_region_leave(t);
 	account(t, begin);
+	if (t->own_ns < 0)
+		t->own_ns = t->wall_ns;
 	return value;
+}
+
+// ep_own_begins and ep_own_ends are _embedpy.own_begins() and own_ends(): between them are
+// all of the region's lines that are not the host's own. What takes longer than that can't
+// have been done. Without an end it is the whole region.
+PyObject *ep_own_begins(PyObject *self, PyObject *unused)
+{
+	if (ep_current)
+		ep_current->own_begin = ep_clock_ns(CLOCK_MONOTONIC);
+	Py_RETURN_NONE;
+}
+
+PyObject *ep_own_ends(PyObject *self, PyObject *unused)
+{
+	if (ep_current)
+		ep_current->own_ns = ep_clock_ns(CLOCK_MONOTONIC) - ep_current->own_begin;
+	Py_RETURN_NONE;
 }
 
 // quiet stops the thread's timers and gives signal handlers that wait their turn, so
@@ -134,7 +154,7 @@ static void settle_if_changed(ep_thread *t, PyObject *settle)
 	PyObject *type, *value, *trace;
 
 	PyErr_Fetch(&type, &value, &trace);
-	if (t->wall_ns >= GIVES_UP_NS)
+	if (t->own_ns >= GIVES_UP_NS)
 		ep_standing_check();
 	if (ep_changed()) {
 		quiet();

@@ -167,13 +167,19 @@ func (s *Server) getBatchResults(w http.ResponseWriter, r *http.Request) {
 	if out == nil {
 		return
 	}
-	for result, err := range results {
+	for some, err := range results {
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the results can be asked for again
 		}
-		sent := out.piece(result.Size(), func(p *pen) {
-			p.result(result)
-			p.raw("\n")
+		size := int64(0)
+		for _, r := range some {
+			size += r.Size()
+		}
+		sent := out.piece(size, func(p *pen) {
+			for _, r := range some {
+				p.result(r)
+				p.raw("\n")
+			}
 		})
 		if !sent {
 			return

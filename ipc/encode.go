@@ -4,88 +4,158 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"time"
+	"sync"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/outbox"
 )
 
-// encodeResult appends r to head as one line of JSON, without its newline, in
-// three pieces to be written one after the other. Data passes through as it is: it
-// is r's own and must not be changed.
-func encodeResult(head []byte, r *task.Result) (_, data, tail []byte) {
-	head = append(head, `{"task_id":`...)
-	head = appendID(head, r.ID)
-	head = append(head, `,"status":"`...)
-	head = append(head, r.Status.String()...)
-	head = append(head, `","data":`...)
-	tail = make([]byte, 0, 512)
-	tail = append(tail, `,"error":`...)
-	tail = appendJSON(tail, r.Error)
-	tail = append(tail, `,"stdout":`...)
-	tail = appendString(tail, r.Stdout)
-	tail = append(tail, `,"stderr":`...)
-	tail = appendString(tail, r.Stderr)
-	tail = append(tail, `,"truncated":`...)
-	tail = strconv.AppendBool(tail, r.Truncated)
-	tail = append(tail, `,"attempts":`...)
-	tail = strconv.AppendInt(tail, int64(r.Attempts), 10)
-	tail = append(tail, `,"worker":`...)
-	tail = appendJSON(tail, r.Worker)
-	return head, line(r.Data), append(appendTimes(tail, r), '}')
+// encoded is one line, or a value, of JSON: through passes as it is and must not be changed;
+// it stands in the middle of text, in front of text[at:].
+type encoded struct {
+	text    []byte
+	at      int
+	through []byte
 }
 
-func appendTimes(b []byte, r *task.Result) []byte {
-	b = append(b, `,"submitted_at":`...)
-	b = appendTime(b, r.SubmittedAt)
+// data appends what a task gave. What is large is not copied.
+func (x *encoded) data(text json.RawMessage) {
+	if text = line(text); len(text) < outbox.TakenOver {
+		x.text = append(x.text, text...)
+		return
+	}
+	x.at, x.through = len(x.text), text
+}
+
+func (x *encoded) add(text string) { x.text = append(x.text, text...) }
+
+// result appends r.
+func (x *encoded) result(r *task.Result) {
+	x.add(`{"task_id":`)
+	x.text = task.AppendID(x.text, r.ID)
+	x.add(`,"status":"`)
+	x.add(r.Status.String())
+	x.add(`","data":`)
+	x.data(r.Data)
+	x.add(`,"error":`)
+	x.text = appendError(x.text, r.Error)
+	x.add(`,"stdout":`)
+	x.text = task.AppendString(x.text, r.Stdout)
+	x.add(`,"stderr":`)
+	x.text = task.AppendString(x.text, r.Stderr)
+	x.text = appendEnd(x.text, r)
+}
+
+// appendEnd appends what a Result has behind its texts.
+func appendEnd(b []byte, r *task.Result) []byte {
+	b = strconv.AppendBool(append(b, `,"truncated":`...), r.Truncated)
+	b = strconv.AppendInt(append(b, `,"attempts":`...), int64(r.Attempts), 10)
+	b = appendWorker(append(b, `,"worker":`...), r.Worker)
+	b = task.AppendTime(append(b, `,"submitted_at":`...), r.SubmittedAt)
 	b = append(b, `,"started_at":`...)
 	if r.StartedAt == nil {
 		b = append(b, "null"...)
 	} else {
-		b = appendTime(b, *r.StartedAt)
+		b = task.AppendTime(b, *r.StartedAt)
 	}
-	b = append(b, `,"finished_at":`...)
-	b = appendTime(b, r.FinishedAt)
-	b = append(b, `,"queue_seconds":`...)
-	b = strconv.AppendFloat(b, r.QueueSeconds, 'f', -1, 64)
-	b = append(b, `,"run_seconds":`...)
-	b = strconv.AppendFloat(b, r.RunSeconds, 'f', -1, 64)
-	b = append(b, `,"cpu_seconds":`...)
-	b = strconv.AppendFloat(b, r.CPUSeconds, 'f', -1, 64)
-	b = append(b, `,"lock_seconds":`...)
-	return strconv.AppendFloat(b, r.LockSeconds, 'f', -1, 64)
+	b = task.AppendTime(append(b, `,"finished_at":`...), r.FinishedAt)
+	b = appendSeconds(append(b, `,"queue_seconds":`...), r.QueueSeconds)
+	b = appendSeconds(append(b, `,"run_seconds":`...), r.RunSeconds)
+	b = appendSeconds(append(b, `,"cpu_seconds":`...), r.CPUSeconds)
+	b = appendSeconds(append(b, `,"lock_seconds":`...), r.LockSeconds)
+	return append(b, '}')
 }
 
-// encodeEvent returns ev as one line with its newline, in pieces as encodeResult.
-func encodeEvent(ev *task.Event) [][]byte {
-	if ev.Kind != task.EventResult && ev.Kind != task.EventPartial {
-		return [][]byte{append(appendJSON(nil, ev), '\n')}
+func appendSeconds(b []byte, n float64) []byte { return strconv.AppendFloat(b, n, 'f', -1, 64) }
+
+func appendError(b []byte, e *task.Error) []byte {
+	if e == nil {
+		return append(b, "null"...)
 	}
-	head := append(make([]byte, 0, 256), `{"event":"`...)
-	head = append(head, ev.Kind...)
-	head = append(head, `","task_id":`...)
-	head = appendID(head, ev.ID)
-	head = append(head, `,"cursor":"`...)
-	head = strconv.AppendInt(head, int64(ev.Cursor.Attempt), 10)
-	head = append(head, '.')
-	head = strconv.AppendUint(head, ev.Cursor.Seq, 10)
-	if ev.Kind == task.EventResult {
-		head, data, tail := encodeResult(append(head, `","result":`...), ev.Result)
-		return [][]byte{head, data, append(tail, "}\n"...)}
+	b = task.AppendString(append(b, `{"type":`...), e.Type)
+	b = task.AppendString(append(b, `,"message":`...), e.Message)
+	if e.Traceback != "" {
+		b = task.AppendString(append(b, `,"traceback":`...), e.Traceback)
 	}
-	return [][]byte{append(head, `","value":`...), line(ev.Value), []byte("}\n")}
+	b = task.AppendString(append(b, `,"code":`...), e.Code)
+	if e.ExitCode != 0 {
+		b = strconv.AppendInt(append(b, `,"exit_code":`...), int64(e.ExitCode), 10)
+	}
+	return append(b, '}')
 }
 
-// encodeAccepted returns the line that says that a task has been accepted. Where
-// its idempotency_key makes it another one, it is id, and was sent as sent.
-func encodeAccepted(id, sent task.ID, status task.Status) []byte {
-	b := append(make([]byte, 0, 128), `{"event":"accepted","task_id":`...)
-	b = appendID(b, id)
+func appendWorker(b []byte, w *task.Worker) []byte {
+	if w == nil {
+		return append(b, "null"...)
+	}
+	b = task.AppendString(append(b, `{"id":`...), w.ID)
+	b = task.AppendString(append(b, `,"executor":`...), w.Executor)
+	b = task.AppendString(append(b, `,"pool":`...), w.Pool)
+	b = strconv.AppendInt(append(b, `,"pid":`...), int64(w.PID), 10)
+	b = strconv.AppendInt(append(b, `,"core":`...), int64(w.Core), 10)
+	b = strconv.AppendInt(append(b, `,"slot":`...), int64(w.Slot), 10)
+	return append(b, '}')
+}
+
+// event appends ev as one line with its newline.
+func (x *encoded) event(ev *task.Event) {
+	x.add(`{"event":"`)
+	x.add(string(ev.Kind))
+	x.add(`","task_id":`)
+	x.text = task.AppendID(x.text, ev.ID)
+	x.add(`,"cursor":"`)
+	x.text = appendCursor(x.text, ev.Cursor)
+	x.add(`"`)
+	switch ev.Kind {
+	case task.EventResult:
+		x.add(`,"result":`)
+		x.result(ev.Result)
+	case task.EventPartial:
+		x.add(`,"value":`)
+		x.data(ev.Value)
+	default:
+		x.text = appendNote(x.text, ev)
+	}
+	x.add("}\n")
+}
+
+// appendNote appends what the other kinds of events have.
+func appendNote(b []byte, ev *task.Event) []byte {
+	if ev.Status != nil {
+		b = append(append(append(b, `,"status":"`...), ev.Status.String()...), '"')
+	}
+	if ev.Fraction != nil {
+		b = appendJSON(append(b, `,"fraction":`...), *ev.Fraction)
+	}
+	if ev.Level != "" {
+		b = task.AppendString(append(b, `,"level":`...), ev.Level)
+	}
+	if ev.Message != "" {
+		b = task.AppendString(append(b, `,"message":`...), ev.Message)
+	}
+	if ev.Missed != 0 {
+		b = strconv.AppendUint(append(b, `,"missed":`...), ev.Missed, 10)
+	}
+	return b
+}
+
+func appendCursor(b []byte, c task.Cursor) []byte {
+	b = strconv.AppendInt(b, int64(c.Attempt), 10)
+	return strconv.AppendUint(append(b, '.'), c.Seq, 10)
+}
+
+// accepted appends the line that says that a task has been accepted. Where its
+// idempotency_key makes it another one, it is id, and was sent as sent.
+func (x *encoded) accepted(id, sent task.ID, status task.Status) {
+	x.add(`{"event":"accepted","task_id":`)
+	x.text = task.AppendID(x.text, id)
 	if id != sent {
-		b = appendID(append(b, `,"sent_as":`...), sent)
+		x.add(`,"sent_as":`)
+		x.text = task.AppendID(x.text, sent)
 	}
-	b = append(b, `,"status":"`...)
-	b = append(b, status.String()...)
-	return append(b, "\"}\n"...)
+	x.add(`,"status":"`)
+	x.add(status.String())
+	x.add("\"}\n")
 }
 
 // line returns what a task gave, which package plugins has checked. Absent data is
@@ -104,27 +174,6 @@ func line(text json.RawMessage) []byte {
 	return one.Bytes()
 }
 
-func appendID(b []byte, id task.ID) []byte {
-	text, _ := id.MarshalText() // has no error to return
-	b = append(b, '"')
-	b = append(b, text...)
-	return append(b, '"')
-}
-
-// appendTime writes t as encoding/json does.
-func appendTime(b []byte, t time.Time) []byte {
-	b = append(b, '"')
-	b = t.AppendFormat(b, time.RFC3339Nano)
-	return append(b, '"')
-}
-
-func appendString(b []byte, s string) []byte {
-	if s == "" {
-		return append(b, `""`...)
-	}
-	return appendJSON(b, s)
-}
-
 // appendJSON is for values of which encoding can't fail.
 func appendJSON(b []byte, v any) []byte {
 	text, err := json.Marshal(v)
@@ -132,4 +181,22 @@ func appendJSON(b []byte, v any) []byte {
 		return append(b, "null"...)
 	}
 	return append(b, text...)
+}
+
+// encoders are the room for lines on their way into an outbox, which copies what is short.
+type encoders struct{ pool sync.Pool }
+
+func (e *encoders) get() *encoded {
+	if x, ok := e.pool.Get().(*encoded); ok {
+		return x
+	}
+	return &encoded{text: make([]byte, 0, 1<<10)}
+}
+
+// put takes x back once it has been written, unless some of it was taken over.
+func (e *encoders) put(x *encoded) {
+	if cap(x.text) < outbox.TakenOver {
+		*x = encoded{text: x.text[:0]}
+		e.pool.Put(x)
+	}
 }

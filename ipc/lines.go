@@ -89,6 +89,9 @@ func (l *lines) holds() bool { return l.long.text != nil }
 
 // skipped reports whether err concerns one line only, so that the next can be read.
 func skipped(err error) bool {
+	if err == nil {
+		return false
+	}
 	var request *requestError
 	return errors.As(err, &request)
 }

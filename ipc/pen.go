@@ -66,8 +66,7 @@ func (p *pen) str(s string) {
 	p.text = append(p.text, '"')
 	for len(s) > 0 && p.err == nil {
 		n := wholeRunes(s, penBytes)
-		text := appendJSON(nil, s[:n])
-		p.text = append(p.text, text[1:len(text)-1]...)
+		p.text = task.AppendEscaped(p.text, s[:n])
 		p.room()
 		s = s[n:]
 	}
@@ -94,7 +93,7 @@ func (p *pen) value(v any) {
 }
 
 func (p *pen) id(id task.ID) {
-	p.text = appendID(p.text, id)
+	p.text = task.AppendID(p.text, id)
 	p.room()
 }
 
@@ -103,11 +102,23 @@ func (p *pen) time(t *time.Time) {
 		p.text = append(p.text, "null"...)
 		return
 	}
-	p.text = appendTime(p.text, *t)
+	p.text = task.AppendTime(p.text, *t)
 }
 
-// result writes r as encodeResult encodes it.
+// append has write append what is small.
+func (p *pen) append(write func(*encoded)) {
+	x := encoded{text: p.text}
+	write(&x)
+	p.text = x.text
+	p.room()
+}
+
+// result writes r as encoded.result does.
 func (p *pen) result(r *task.Result) {
+	if r.Size() < penBytes {
+		p.append(func(x *encoded) { x.result(r) })
+		return
+	}
 	p.raw(`{"task_id":`)
 	p.id(r.ID)
 	p.raw(`,"status":"` + r.Status.String() + `","data":`)
@@ -118,11 +129,7 @@ func (p *pen) result(r *task.Result) {
 	p.str(r.Stdout)
 	p.raw(`,"stderr":`)
 	p.str(r.Stderr)
-	p.text = strconv.AppendBool(append(p.text, `,"truncated":`...), r.Truncated)
-	p.text = strconv.AppendInt(append(p.text, `,"attempts":`...), int64(r.Attempts), 10)
-	p.raw(`,"worker":`)
-	p.value(r.Worker)
-	p.text = append(appendTimes(p.text, r), '}')
+	p.text = appendEnd(p.text, r)
 	p.room()
 }
 
@@ -165,7 +172,7 @@ func (p *pen) view(v *task.View) {
 		p.labels(v.Labels)
 	}
 	p.raw(`,"attempts":` + strconv.Itoa(v.Attempts) + `,"worker":`)
-	p.value(v.Worker)
+	p.text = appendWorker(p.text, v.Worker)
 	p.raw(`,"submitted_at":`)
 	p.time(&v.SubmittedAt)
 	p.raw(`,"started_at":`)
@@ -190,30 +197,24 @@ func (p *pen) labels(all map[string]string) {
 	p.raw("}")
 }
 
-// event writes ev as one line with its newline, as encodeEvent encodes it.
+// event writes ev as one line with its newline.
 func (p *pen) event(ev *task.Event) {
-	switch ev.Kind {
-	case task.EventResult, task.EventPartial:
-		p.raw(`{"event":"` + string(ev.Kind) + `","task_id":`)
-		p.id(ev.ID)
-		p.text = append(p.text, `,"cursor":"`...)
-		p.text = appendCursor(p.text, ev.Cursor)
-	default:
-		p.value(ev)
-		p.raw("\n")
+	if eventSize(ev) < penBytes {
+		p.append(func(x *encoded) { x.event(ev) })
 		return
 	}
-	if ev.Kind == task.EventResult {
-		p.raw(`","result":`)
+	p.raw(`{"event":"` + string(ev.Kind) + `","task_id":`)
+	p.id(ev.ID)
+	p.text = append(appendCursor(append(p.text, `,"cursor":"`...), ev.Cursor), '"')
+	switch ev.Kind {
+	case task.EventResult:
+		p.raw(`,"result":`)
 		p.result(ev.Result)
-	} else {
-		p.raw(`","value":`)
+	case task.EventPartial:
+		p.raw(`,"value":`)
 		p.through(line(ev.Value))
+	default:
+		p.text = appendNote(p.text, ev)
 	}
 	p.raw("}\n")
-}
-
-func appendCursor(b []byte, c task.Cursor) []byte {
-	b = strconv.AppendInt(b, int64(c.Attempt), 10)
-	return strconv.AppendUint(append(b, '.'), c.Seq, 10)
 }

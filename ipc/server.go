@@ -80,7 +80,7 @@ type Tasks interface {
 	// Result waits until the task has ended or ctx is done.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
 	// Events yields what has happened, some at a time, and waits for the rest; so does
-	// BatchResults, one at a time.
+	// BatchResults.
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))
@@ -90,7 +90,7 @@ type Tasks interface {
 	List(ctx context.Context, who access.Identity, f api.Filter, p api.Page, yield func(task.View) bool) (next string, err error)
 	CancelAll(ctx context.Context, who access.Identity, f api.Filter) (int, error)
 	Batch(who access.Identity, id task.ID) (api.BatchView, error)
-	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error)
+	BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[[]*task.Result, error], error)
 }
 
 // Administration are the calls that only administrators may make.
@@ -160,6 +160,7 @@ type Server struct {
 	// unanswered are the submissions and cancels of streams that the engine has not answered
 	// yet, see maxUnanswered.
 	unanswered *share.Pool
+	encoders   encoders
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // http.Server forgets upgraded connections

@@ -225,7 +225,8 @@ func namedID(c *task.Command) *string {
 	if c.ID == "" || len(c.ID) > maxNamedID {
 		return nil
 	}
-	return &c.ID
+	text := c.ID
+	return &text
 }
 
 func (st *stream) cancel(c *task.Command, line int) {
@@ -301,6 +302,12 @@ func (st *stream) write(pieces ...[]byte) {
 	if err := st.out.Write(pieces...); errors.Is(err, outbox.ErrFull) {
 		st.cutOff()
 	}
+}
+
+// send queues the line x, which is not the caller's any more.
+func (st *stream) send(x *encoded) {
+	st.write(x.text[:x.at], x.through, x.text[x.at:])
+	st.server.encoders.put(x)
 }
 
 // cutOff ends a stream whose client does not read what waits for it.

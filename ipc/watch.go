@@ -61,28 +61,35 @@ func (s *submission) answered(view task.View, err error) {
 	case err != nil:
 		st.reject(s.known(), s.line, err)
 		w.answered(func() {})
-	case s.keyed && st.watched.name(w, view.ID, func() { s.accept(view) }):
-		go func() { // it waits for the engine
-			st.server.engine.Unwatch(st.who, view.ID, w)
-			st.answered()
-		}()
+	case s.keyed && st.watched.name(w, view.ID, func() { s.accept(view.ID, view.Status) }):
+		go s.unwatch(view.ID, st.answered)
 		return
 	default:
 		w.answered(func() {
 			w.accepted, w.free = true, true
-			s.accept(view)
+			s.accept(view.ID, view.Status)
 		})
 	}
 	st.answered()
 	if st.watched.over() {
-		go st.server.engine.Unwatch(st.who, view.ID, w)
+		go s.unwatch(view.ID, func() {})
 	}
 }
 
+// unwatch takes the watch off its task, which waits for the engine.
+func (s *submission) unwatch(id task.ID, done func()) {
+	st := s.watch.stream
+	st.server.engine.Unwatch(st.who, id, s.watch)
+	done()
+}
+
 // accept writes the line that says so, if one is wanted or the id is another one.
-func (s *submission) accept(view task.View) {
-	if !s.quiet || view.ID != s.sent {
-		s.watch.stream.write(encodeAccepted(view.ID, s.sent, view.Status))
+func (s *submission) accept(id task.ID, status task.Status) {
+	if !s.quiet || id != s.sent {
+		st := s.watch.stream
+		x := st.server.encoders.get()
+		x.accepted(id, s.sent, status)
+		st.send(x)
 	}
 }
 
@@ -137,7 +144,9 @@ func (w *watch) hear(ev *task.Event) {
 		}
 		return
 	case !w.stream.cut.Load():
-		w.stream.write(encodeEvent(ev)...)
+		x := w.stream.server.encoders.get()
+		x.event(ev)
+		w.stream.send(x)
 	}
 	if ev.Kind == task.EventResult {
 		w.stream.watched.drop(w)

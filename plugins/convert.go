@@ -78,7 +78,7 @@ func oneLine(text []byte) ([]byte, bool) {
 	case len(text) == 0:
 		return nil, true
 	case bytes.IndexByte(text, '\n') < 0:
-		return text, json.Valid(text)
+		return text, task.IsJSON(text)
 	}
 	var line bytes.Buffer
 	line.Grow(len(text))

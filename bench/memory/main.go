@@ -28,10 +28,10 @@ func main() {
 	flag.DurationVar(&s.rest, "rest", 10*time.Second, "how long the daemon is at rest before it is looked at again")
 	flag.StringVar(&s.profiles, "profiles", "", "`folder` for heap profiles; empty: none")
 	journals := flag.String("journals", "off,group", "values of journal.sync to measure with")
-	ways := flag.String("ways", "stream,batch", "how tasks are sent")
+	ways := flag.String("ways", "stream,batch", "how tasks are sent; empty: only the queue is measured")
 	flag.Parse()
 	for _, s.journal = range strings.Split(*journals, ",") {
-		for _, s.way = range strings.Split(*ways, ",") {
+		for _, s.way = range strings.FieldsFunc(*ways, func(c rune) bool { return c == ',' }) {
 			if err := s.ended(); err != nil {
 				log.Fatal(err)
 			}
@@ -127,8 +127,10 @@ func (s *settings) waiting() error {
 	if _, err := d.client.CancelAll(context.Background(), api.Filter{Statuses: []task.Status{task.Queued}}); err != nil {
 		return err
 	}
-	_, err = d.settled(what+"cancelled", s.rest, idle)
-	return err
+	if _, err := d.settled(what+"cancelled", s.rest, idle); err != nil {
+		return err
+	}
+	return d.profile(s.profiles, s.journal+"-cancelled")
 }
 
 const perBatch = 1000

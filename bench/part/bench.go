@@ -49,13 +49,24 @@ type system struct {
 	heard func(name string, c subject.Command, took time.Duration)
 }
 
-// Do is the Subject's.
+// Do is the Subject's. What a neighbour fails in is one more thing that it does not
+// have; what ours fail in ends the run.
 func (s *system) Do(ctx context.Context, c subject.Command) (subject.Answer, error) {
 	if s.heard != nil {
 		began := time.Now()
 		defer func() { s.heard(s.name(), c, time.Since(began)) }()
 	}
-	return s.Subject.Do(ctx, c)
+	a, err := s.Subject.Do(ctx, c)
+	return a, s.excuse(ctx, err)
+}
+
+// excuse returns a neighbour's failure as something that it does not have.
+func (n Neighbour) excuse(ctx context.Context, err error) error {
+	if err == nil || len(n.driver) == 0 || ctx.Err() != nil || errors.Is(err, subject.ErrUnsupported) {
+		return err
+	}
+	said, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("%s: %w: it failed: %s", n.Name, subject.ErrUnsupported, said)
 }
 
 func (s *system) name() string { return s.Neighbour.Name }
@@ -170,7 +181,7 @@ func (b *Bench) neighbour(ctx context.Context, n Neighbour, more ...string) (*sy
 	command := append([]string{b.Python, filepath.Join(b.Drivers, n.driver[0])}, n.driver[1:]...)
 	s, err := subject.Start(ctx, subject.Spec{Name: n.Name, Command: append(command, more...), Restless: n.restless}, b.folder())
 	if err != nil {
-		_, err := b.can(err)
+		_, err := b.can(n.excuse(ctx, err))
 		return nil, err
 	}
 	return b.system(s, n), nil

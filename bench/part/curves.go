@@ -23,12 +23,16 @@ func (b *Bench) curves(ctx context.Context) error {
 }
 
 func (b *Bench) plotRate(ctx context.Context, curve string, s *system, x float64, n int, c subject.Command) error {
+	if s == nil {
+		return nil
+	}
 	c.Work, c.Params = "noop", subject.Range(n)
 	a, err := s.Do(ctx, c)
-	if err == nil {
-		b.Results.Plot(curve, s.name(), x, float64(n)/a.Seconds)
+	if ok, err := b.can(err); !ok {
+		return err
 	}
-	return err
+	b.Results.Plot(curve, s.name(), x, float64(n)/a.Seconds)
+	return nil
 }
 
 // depths is by how many tasks are under way: for the Go client it is what its connection
@@ -92,6 +96,9 @@ func (b *Bench) workers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if pool == nil {
+			continue
+		}
 		err = b.crowd(ctx, pool, workers, subject.Command{Op: subject.Each})
 		pool.Stop()
 		if err != nil {
@@ -104,7 +111,8 @@ func (b *Bench) workers(ctx context.Context) error {
 func (b *Bench) crowd(ctx context.Context, s *system, workers int, c subject.Command) error {
 	warm := c
 	warm.Work, warm.Params = "noop", subject.Range(1000)
-	if _, err := s.Do(ctx, warm); err != nil {
+	_, err := s.Do(ctx, warm)
+	if ok, err := b.can(err); !ok {
 		return err
 	}
 	return b.plotRate(ctx, "workers", s, float64(workers), pick(b, 5000, 2000), c)

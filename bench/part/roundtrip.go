@@ -43,15 +43,17 @@ func (b *Bench) roundTrip(ctx context.Context, s *system, where, work string, pa
 		return err
 	}
 	c.Params = params(n / 5)
-	if _, err := s.Do(ctx, c); err != nil { // warm
+	_, err = s.Do(ctx, c) // warm
+	if ok, err := b.can(err); !ok {
 		return err
 	}
 	c.Params = params(n)
 	a, err := s.Do(ctx, c)
-	if err == nil {
-		b.trips(work+where, s.name(), a.NS)
+	if ok, err := b.can(err); !ok {
+		return err
 	}
-	return err
+	b.trips(work+where, s.name(), a.NS)
+	return nil
 }
 
 func (b *Bench) trips(figure, name string, ns []float64) {
@@ -141,7 +143,7 @@ func (b *Bench) pinned(ctx context.Context) error {
 		}
 	}
 	pool, err := b.neighbour(ctx, Neighbours()[0], "--slots", "1")
-	if err != nil {
+	if err != nil || pool == nil {
 		return err
 	}
 	defer pool.Stop()

@@ -46,7 +46,7 @@ func (b *Bench) rate(ctx context.Context, s *system, op subject.Op) error {
 	}
 	c.Params = params(n)
 	a, err := s.Do(ctx, c)
-	if err != nil {
+	if ok, err := b.can(err); !ok {
 		return err
 	}
 	b.Results.Add("rate "+string(op), s.name(), float64(n)/a.Seconds)

@@ -78,11 +78,11 @@ func (x *Bench) Batch(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	seen := 0
-	for _, err := range results {
+	for some, err := range results {
 		if err != nil {
 			b.Fatal(err)
 		}
-		seen++
+		seen += len(some)
 	}
 	if seen != n {
 		b.Fatalf("%d results of %d", seen, n)

@@ -27,13 +27,17 @@ type Sender interface {
 	Send(tasks ...*plugins.Task)
 }
 
-// List is what one operation leaves to be done. The zero List is empty.
+// List is what one operation leaves to be done. The zero List is empty, and so is one that has
+// Run.
 type List struct {
 	frames    []frame
 	events    []event
 	answers   []answer
 	processes []func()
 	lines     []line
+	// some are the frames of one slot, and outlets those that are corked, while it runs.
+	some    []*plugins.Task
+	outlets []task.Outlet
 }
 
 type frame struct {
@@ -47,8 +51,11 @@ type event struct {
 }
 
 type answer struct {
-	to task.Outlet // nil: unknown
-	f  func()
+	to   task.Outlet // nil: unknown
+	f    func()      // or tell is called, with view and err
+	tell func(task.View, error)
+	view task.View
+	err  error
 }
 
 type line struct {
@@ -65,10 +72,12 @@ func (l *List) Frame(to Sender, t *plugins.Task) { l.frames = append(l.frames, f
 func (l *List) Event(to task.Watcher, ev *task.Event) { l.events = append(l.events, event{to, ev}) }
 
 // Answer answers a call. f does not block.
-func (l *List) Answer(f func()) { l.AnswerAt(nil, f) }
+func (l *List) Answer(f func()) { l.answers = append(l.answers, answer{f: f}) }
 
-// AnswerAt is Answer where f writes to an outlet, which may be nil.
-func (l *List) AnswerAt(to task.Outlet, f func()) { l.answers = append(l.answers, answer{to, f}) }
+// Tell answers a call for a task. tell does not block; it writes to an outlet, which may be nil.
+func (l *List) Tell(to task.Outlet, tell func(task.View, error), view task.View, err error) {
+	l.answers = append(l.answers, answer{to: to, tell: tell, view: view, err: err})
+}
 
 // Process starts f on a goroutine of its own: it starts, stops or asks a process,
 // which takes time.
@@ -82,70 +91,84 @@ func (l *List) Log(level hclog.Level, message string, args ...any) {
 // Run does everything. The lock is not held.
 func (l *List) Run(log hclog.Logger) {
 	l.send()
-	l.tell()
+	l.handOver()
 	for _, f := range l.processes {
 		go f()
 	}
 	for _, x := range l.lines {
 		log.Log(x.level, x.message, x.args...)
 	}
+	l.frames, l.events, l.answers = emptied(l.frames), emptied(l.events), emptied(l.answers)
+	l.processes, l.lines, l.some, l.outlets = emptied(l.processes), emptied(l.lines), emptied(l.some), emptied(l.outlets)
+}
+
+// mostKept bounds the room that a List keeps for its next operation.
+const mostKept = 256
+
+// emptied returns all without its elements, which are not kept alive.
+func emptied[T any](all []T) []T {
+	if cap(all) > mostKept {
+		return nil
+	}
+	clear(all)
+	return all[:0]
 }
 
 // send sends the frames, those of a slot at once.
 func (l *List) send() {
-	if len(l.frames) == 1 {
-		l.frames[0].to.Send(l.frames[0].task)
-		return
-	}
-	var some []*plugins.Task
 	for i := range l.frames {
 		to := l.frames[i].to
 		if to == nil { // sent
 			continue
 		}
-		some = some[:0]
+		l.some = l.some[:0]
 		for j := i; j < len(l.frames); j++ {
 			if l.frames[j].to == to {
-				some = append(some, l.frames[j].task)
+				l.some = append(l.some, l.frames[j].task)
 				l.frames[j].to = nil
 			}
 		}
-		to.Send(some...)
+		to.Send(l.some...)
 	}
 }
 
-// tell hands over the events and the answers. Each outlet that they go to is corked
+// handOver hands over the events and the answers. Each outlet that they go to is corked
 // meanwhile.
-func (l *List) tell() {
+func (l *List) handOver() {
 	if len(l.events)+len(l.answers) > 1 {
-		defer l.cork()()
+		l.cork()
+		defer l.uncork()
 	}
 	for _, x := range l.events {
 		x.to.TaskEvent(x.event)
 	}
-	for _, x := range l.answers {
-		x.f()
+	for i := range l.answers {
+		if x := &l.answers[i]; x.f != nil {
+			x.f()
+		} else {
+			x.tell(x.view, x.err)
+		}
 	}
 }
 
-// cork corks the outlets, and returns what uncorks them.
-func (l *List) cork() (uncork func()) {
-	var all []task.Outlet
-	add := func(o task.Outlet) {
-		if o != nil && !slices.Contains(all, o) {
-			o.Cork()
-			all = append(all, o)
-		}
-	}
+func (l *List) cork() {
 	for _, x := range l.events {
-		add(x.to.Outlet())
+		l.corkOnce(x.to.Outlet())
 	}
-	for _, x := range l.answers {
-		add(x.to)
+	for i := range l.answers {
+		l.corkOnce(l.answers[i].to)
 	}
-	return func() {
-		for _, o := range all {
-			o.Uncork()
-		}
+}
+
+func (l *List) corkOnce(o task.Outlet) {
+	if o != nil && !slices.Contains(l.outlets, o) {
+		o.Cork()
+		l.outlets = append(l.outlets, o)
+	}
+}
+
+func (l *List) uncork() {
+	for _, o := range l.outlets {
+		o.Uncork()
 	}
 }

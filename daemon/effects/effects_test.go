@@ -88,8 +88,8 @@ func TestEachOutletIsCorkedOnceWhileItsEventsAndAnswersCome(t *testing.T) {
 	var fx effects.List
 	fx.Event(one, &task.Event{Kind: task.EventState})
 	fx.Event(one, &task.Event{Kind: task.EventResult})
-	fx.AnswerAt(two, func() { two.note("answer") })
-	fx.AnswerAt(one, func() { one.note("answer") })
+	fx.Tell(two, func(task.View, error) { two.note("answer") }, task.View{}, nil)
+	fx.Tell(one, func(task.View, error) { one.note("answer") }, task.View{}, nil)
 	fx.Run(nil)
 	if want := []string{"cork", "event state", "event result", "answer", "uncork"}; !slices.Equal(one.lines, want) {
 		t.Errorf("the first: %q, want %q", one.lines, want)
@@ -105,6 +105,23 @@ func TestALoneEventIsNotCorked(t *testing.T) {
 	fx.Event(d, &task.Event{Kind: task.EventResult})
 	fx.Run(nil)
 	if want := []string{"event result"}; !slices.Equal(d.lines, want) {
+		t.Errorf("done: %q, want %q", d.lines, want)
+	}
+}
+
+func TestAListThatHasRunIsEmpty(t *testing.T) {
+	d := &diary{}
+	var fx effects.List
+	for range 2 {
+		fx.Frame(d, &plugins.Task{Seq: 1})
+		fx.Event(d, &task.Event{Kind: task.EventState})
+		fx.Tell(d, func(v task.View, err error) { d.note("%s %v", v.Pool, err) }, task.View{Pool: "p"}, task.ErrNotFound)
+		fx.Process(func() {})
+		fx.Run(nil)
+		fx.Run(nil)
+	}
+	once := []string{"frame 1", "1 sent", "cork", "event state", "p " + task.ErrNotFound.Error(), "uncork"}
+	if want := slices.Concat(once, once); !slices.Equal(d.lines, want) {
 		t.Errorf("done: %q, want %q", d.lines, want)
 	}
 }

@@ -61,6 +61,9 @@ func DecodeCommand(text []byte) (Command, error) {
 // rename makes an error of the body, which a line does not have, one of the field
 // name.
 func rename(err error, name string) error {
+	if err == nil {
+		return nil
+	}
 	var field *FieldError
 	if errors.As(err, &field) && field.Field == "body" {
 		field.Field = name

@@ -43,12 +43,12 @@ var (
 	filledTexts = kind[string]{readFilled, appendText, isZero[string], equal[string]}
 	functions   = kind[string]{readShared, appendText, never[string], equal[string]}
 	types       = kind[Type]{readType, func(b []byte, v Type) []byte { return appendText(b, string(v)) }, never[Type], equal[Type]}
-	ids         = kind[ID]{readID, appendID, never[ID], equal[ID]}
+	ids         = kind[ID]{readID, AppendID, never[ID], equal[ID]}
 	anyJSON     = kind[jsonText]{readAny, appendAny, never[jsonText], sameJSON}
 	durations   = kind[Duration]{readDuration, appendDuration, isZero[Duration], equal[Duration]}
 	// lasting durations are above zero, since zero stands for their absence.
 	lasting  = kind[Duration]{readLasting, appendDuration, isZero[Duration], equal[Duration]}
-	times    = kind[time.Time]{readTime, appendTime, time.Time.IsZero, time.Time.Equal}
+	times    = kind[time.Time]{readTime, AppendTime, time.Time.IsZero, time.Time.Equal}
 	switches = kind[*bool]{readSwitch, func(b []byte, v *bool) []byte { return strconv.AppendBool(b, *v) }, isZero[*bool], sameSwitch}
 )
 
@@ -243,13 +243,6 @@ func errTooMany(name string, most int) error {
 	return &FieldError{Field: name, Problem: fmt.Sprintf("are too many, at most %d are allowed", most)}
 }
 
-func appendID(b []byte, id ID) []byte {
-	text, _ := id.MarshalText() // has no error to return
-	b = append(b, '"')
-	b = append(b, text...)
-	return append(b, '"')
-}
-
 func appendAny(b []byte, v jsonText) []byte {
 	if len(v) == 0 {
 		return append(b, defaultParams...)
@@ -260,10 +253,6 @@ func appendAny(b []byte, v jsonText) []byte {
 func sameJSON(v, w jsonText) bool { return SameParams(json.RawMessage(v), json.RawMessage(w)) }
 
 func appendDuration(b []byte, d Duration) []byte { return appendText(b, d.String()) }
-
-func appendTime(b []byte, t time.Time) []byte {
-	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
-}
 
 func sameSwitch(v, w *bool) bool { return v == w || v != nil && w != nil && *v == *w }
 

@@ -48,7 +48,8 @@ type Outbox struct {
 
 	mu     sync.Mutex
 	queue  net.Buffers
-	open   bool // the last buffer of queue is ours to append to
+	spare  net.Buffers // empty, for the next queue
+	open   bool        // the last buffer of queue is ours to append to
 	queued int
 	// held is what the queued buffers take: one that is written in part is there as a
 	// whole. taken is how much of the budget that is.
@@ -129,14 +130,32 @@ func (o *Outbox) hold(n int64) bool {
 }
 
 func (o *Outbox) add(b []byte) {
-	last := len(o.queue) - 1
-	switch {
-	case len(b) >= TakenOver:
+	if len(b) >= TakenOver {
 		o.queue, o.open = append(o.queue, b), false
-	case o.open && last >= 0 && len(o.queue[last])+len(b) < TakenOver:
-		o.queue[last] = append(o.queue[last], b...)
-	default:
-		o.queue, o.open = append(o.queue, append(make([]byte, 0, 2*len(b)+64), b...)), true
+		return
+	}
+	for len(b) > 0 {
+		last := len(o.queue) - 1
+		if !o.open || len(o.queue[last]) == chunkBytes {
+			o.queue, o.open = append(o.queue, chunks.Get().(*[chunkBytes]byte)[:0]), true
+			last++
+		}
+		n := min(len(b), chunkBytes-len(o.queue[last]))
+		o.queue[last] = append(o.queue[last], b[:n]...)
+		b = b[n:]
+	}
+}
+
+// chunkBytes is how large the buffers are that small ones are copied to.
+const chunkBytes = 16 << 10
+
+// chunks are those that have been written, of all outboxes: an idle one has none.
+var chunks = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
+
+// written lets a buffer go.
+func written(b []byte) {
+	if cap(b) == chunkBytes { // those that were taken over are larger
+		chunks.Put((*[chunkBytes]byte)(b[:chunkBytes]))
 	}
 }
 
@@ -166,6 +185,10 @@ func (o *Outbox) kick() {
 	o.mu.Unlock()
 	rest, begun, err := o.attempt(bufs)
 	o.mu.Lock()
+	if len(rest) == 0 && len(bufs) <= mostSpare {
+		clear(bufs)
+		o.spare = bufs[:0]
+	}
 	if err == nil && (len(rest) > 0 || len(o.queue) > 0 && o.corks == 0) {
 		go o.drain(rest, begun)
 		return
@@ -173,9 +196,12 @@ func (o *Outbox) kick() {
 	o.rested(err)
 }
 
+// mostSpare bounds what is kept of a queue.
+const mostSpare = 16
+
 func (o *Outbox) take() net.Buffers {
 	bufs := o.queue
-	o.queue, o.open = nil, false
+	o.queue, o.spare, o.open = o.spare, nil, false
 	return bufs
 }
 
@@ -204,6 +230,7 @@ func (o *Outbox) attempt(bufs net.Buffers) (rest net.Buffers, begun int, err err
 	for len(bufs) > 0 && n >= len(bufs[0]) {
 		n -= len(bufs[0])
 		done += weight(len(bufs[0]))
+		written(bufs[0])
 		bufs = bufs[1:]
 	}
 	if len(bufs) > 0 {

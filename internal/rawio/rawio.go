@@ -79,7 +79,8 @@ func (c *Conn) TryWrite(bufs [][]byte) (n int, err error) {
 		if len(bufs) == 1 {
 			n, errno = call(syscall.SYS_WRITE, fd, unsafe.Pointer(&bufs[0][0]), len(bufs[0]))
 		} else {
-			vec := vector(bufs)
+			var room [8]syscall.Iovec // mostly enough
+			vec := vector(room[:0], bufs)
 			n, errno = call(syscall.SYS_WRITEV, fd, unsafe.Pointer(&vec[0]), len(vec))
 		}
 		return true // also when it would block
@@ -95,11 +96,11 @@ func (c *Conn) TryWrite(bufs [][]byte) (n int, err error) {
 	return n, nil
 }
 
-func vector(bufs [][]byte) []syscall.Iovec {
-	vec := make([]syscall.Iovec, min(len(bufs), maxVec))
-	for i := range vec {
-		vec[i].Base = &bufs[i][0]
-		vec[i].SetLen(len(bufs[i]))
+func vector(vec []syscall.Iovec, bufs [][]byte) []syscall.Iovec {
+	for _, b := range bufs[:min(len(bufs), maxVec)] {
+		one := syscall.Iovec{Base: &b[0]}
+		one.SetLen(len(b))
+		vec = append(vec, one)
 	}
 	return vec
 }

@@ -98,7 +98,7 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (task.View, error) {
 // appendTask appends t as one line of JSON. Params keep their text, except for white
 // space: a task must be the same text whichever way it is sent.
 func appendTask(b []byte, t *task.Task) ([]byte, error) {
-	if len(t.Params) == 0 || !bytes.ContainsAny(t.Params, task.WhiteSpace) && json.Valid(t.Params) {
+	if len(t.Params) == 0 || !bytes.ContainsAny(t.Params, task.WhiteSpace) && task.IsJSON(t.Params) {
 		return t.AppendJSON(b), nil
 	}
 	var params bytes.Buffer

@@ -58,19 +58,19 @@ func (e *Engine) Batch(who access.Identity, id task.ID) (api.BatchView, error) {
 }
 
 // BatchResults implements ipc.Engine.
-func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[*task.Result, error], error) {
+func (e *Engine) BatchResults(ctx context.Context, who access.Identity, id task.ID) (iter.Seq2[[]*task.Result, error], error) {
 	all, err := e.findBatch(who, id)
 	if err != nil {
 		return nil, err
 	}
-	return func(yield func(*task.Result, error) bool) {
+	return func(yield func([]*task.Result, error) bool) {
 		for len(all) > 0 {
 			next := -1
 			ended := func() bool {
 				next = slices.IndexFunc(all, func(r *record) bool { return r.result != nil })
 				return next >= 0
 			}
-			if e.pause(ctx, ended, func(err error) { yield(nil, err) }) || !yield(all[next].result, nil) {
+			if e.pause(ctx, ended, func(err error) { yield(nil, err) }) || !yield([]*task.Result{all[next].result}, nil) {
 				return
 			}
 			all = slices.Delete(all, next, next+1)

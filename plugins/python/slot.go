@@ -69,29 +69,32 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if t.Probe {
 		t = asProbe(t, s.executor.probes.thread)
 	}
-	o := s.runTask(t, emit)
-	s.executor.spend(&o)
+	o, own := s.runTask(t, emit)
+	s.executor.spend(&o, own)
 	return o
 }
 
-func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+// runTask also returns for how long the script's own lines can have run.
+func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) (o plugins.Outcome, own time.Duration) {
 	args, err := s.executor.arguments(t)
 	if err != nil {
-		return fault(plugins.Unrun, "OSError", err.Error())
+		return fault(plugins.Unrun, "OSError", err.Error()), 0
 	}
 	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
-		return stopped(reason)
+		return stopped(reason), 0
 	}
 	if t.Function == mainFunction && !s.executor.exclusive() {
-		return s.runProcess(t, args.path)
+		o = s.runProcess(t, args.path)
+		return o, o.RunTime
 	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
 	reason := s.stops.end()
-	o := s.outcome(results, err, reason)
-	s.takeOutput(&o)
-	return o
+	own = s.thread.Report().Own
+	o = s.outcome(results, err, reason)
+	s.takeOutput(&o, own)
+	return o, own
 }
 
 // settle is nil in a shared worker, where tasks end beside others.
@@ -110,14 +113,14 @@ const (
 )
 
 // takeOutput adds what the task of an exclusive worker has written.
-func (s *slot) takeOutput(o *plugins.Outcome) {
+func (s *slot) takeOutput(o *plugins.Outcome, own time.Duration) {
 	capture := s.executor.capture
 	if capture == nil {
 		return
 	}
-	out := capture.Take(o.RunTime >= replacesOutput)
+	out := capture.Take(own >= replacesOutput)
 	o.Stdout, o.Stderr, o.Truncated = out.Stdout, out.Stderr, out.Truncated
-	if o.RunTime >= startsProcess && embedpy.HadChildren() {
+	if own >= startsProcess && embedpy.HadChildren() {
 		capture.Renew() // one that was left behind must not write into the next task's output
 	}
 }

@@ -36,13 +36,14 @@ const (
 	leastMemory = 4 << 20
 )
 
-// spend marks o if the worker is not to have another task.
-func (e *Executor) spend(o *plugins.Outcome) {
+// spend marks o if the worker is not to have another task. own is for how long the task's own
+// lines have run.
+func (e *Executor) spend(o *plugins.Outcome, own time.Duration) {
 	if embedpy.Displaced() && !e.spent.Swap(true) && e.conf.Log != nil {
 		e.conf.Log.Warn("no further task can be run here", "reason", "a script has given up its user, its root folder or system calls, or has added an audit hook that raises")
 	}
-	if o.RunTime >= looksAround || o.Fault != plugins.NoFault {
-		e.lookAround(o.RunTime >= looksForDescriptors || o.Fault != plugins.NoFault, o.RunTime >= looksForMemory || o.Error != nil)
+	if own >= looksAround || o.Fault != plugins.NoFault {
+		e.lookAround(own >= looksForDescriptors || o.Fault != plugins.NoFault, own >= looksForMemory || o.Error != nil)
 	}
 	o.Spent = e.spent.Load()
 }
