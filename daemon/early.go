@@ -16,6 +16,9 @@ import (
 // admission, and it counts as pending. If it turns out that it is not accepted it is stopped, and what comes of it is
 // dropped; until it has stopped it holds what it held.
 //
+// When the disk takes long such a task gives its slot back, and none gets one meanwhile: tasks
+// that need not be committed go on.
+//
 // Not so a task that must not run twice, of which a daemon that dies has to know that it may
 // have run, and one that waits for something else anyway.
 
@@ -24,7 +27,7 @@ const mostLinger = time.Millisecond
 
 // hasty returns those of new tasks that a free slot may get before they are accepted.
 func (e *Engine) hasty(all []*admission) (early []*admission) {
-	if e.draining || !e.running || e.held || e.pledges.failing || e.journal.Troubled() {
+	if e.draining || !e.running || e.held || e.pledges.late || e.pledges.failing || e.journal.Troubled() {
 		return nil
 	}
 	for _, a := range all {
