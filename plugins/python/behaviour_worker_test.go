@@ -18,17 +18,26 @@ import (
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // crewRole is set for a process of this test that is to be a worker as the program
 // is one: Python's main thread is the process's first.
 const crewRole = "CPULB_TEST_CREW"
 
+const withoutCapabilities = "exclusive without capabilities"
+
 func init() {
 	if os.Getenv(crewRole) == "" {
 		return
 	}
 	runtime.LockOSThread()
+	if os.Getenv(crewRole) == withoutCapabilities {
+		header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			panic(err)
+		}
+	}
 	main := make(chan func())
 	go func() {
 		plugins.Serve(New("test", func(f func()) { main <- f }))
@@ -40,8 +49,10 @@ func init() {
 // The kinds of worker: how many threads it has, and how many places on its loop.
 var kinds = map[string]struct{ threads, loop int }{
 	"exclusive": {threads: 1},
-	"shared":    {threads: 4},
-	"loop":      {threads: 2, loop: 8},
+	// As where the service's unit has an empty CapabilityBoundingSet.
+	withoutCapabilities: {threads: 1},
+	"shared":            {threads: 4},
+	"loop":              {threads: 2, loop: 8},
 }
 
 // hangs is when a task is given up: no test waits for it when all is right.
@@ -106,7 +117,7 @@ func startBoundedCrewWorker(t *testing.T, kind string, limits supervisor.Limits)
 		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}, lost: make(chan struct{})})
 	}
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
-		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
+		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: kind}, ResultBytes: testResultBytes,
 		OutputBytes: testOutputBytes, Limits: limits, StartTimeout: time.Minute},
 		executortest.Each(func(i int) executortest.SlotHandler { return w.seats[i] }))
 	if err != nil {
