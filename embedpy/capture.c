@@ -250,12 +250,12 @@ int ep_capture_log(void) { return spill >= 0 ? spill : 2; }
 void ep_capture_begin(void) { wanted = 1; }
 
 // repair puts descriptors 0 to 2 back where they led, also those that look right: one
-// pipe looks like another, and to look closer costs as much.
+// pipe looks like another, and to look closer costs as much. What is written there waits.
 static void repair(void)
 {
 	dup3(null, 0, 0);
 	for (int i = 0; i < 2; i++)
-		if (dup3(to[i], 1 + i, 0) < 0)
+		if (dup3(to[i], 1 + i, 0) < 0 || fcntl(1 + i, F_SETFL, 0) < 0)
 			broken = 1;
 }
 
@@ -284,6 +284,8 @@ int ep_capture_take(void)
 		for (int i = 0; i < 2; i++) {
 			broken |= fds[i].revents & POLLNVAL;
 			drain(from[i], &kept[i]);
+			if (fcntl(from[i], F_GETPIPE_SZ) < PIPE_BYTES)
+				(void)fcntl(from[i], F_SETPIPE_SZ, PIPE_BYTES);
 		}
 	wanted = 0;
 	some = kept[0].size || kept[1].size || kept[0].truncated || kept[1].truncated;
