@@ -84,6 +84,8 @@ type seat struct {
 	tasks map[uint64]*crewTask
 	busy  bool
 	lost  chan struct{} // closed when the connection has ended
+
+	heard func(*plugins.Event) // nil: what comes is of tasks
 }
 
 // crewTask is one that has been sent.
@@ -241,6 +243,13 @@ func (s *seat) take(seq uint64) *crewTask {
 
 // Event implements executortest.SlotHandler.
 func (s *seat) Event(ev *plugins.Event) {
+	s.mu.Lock()
+	heard := s.heard
+	s.mu.Unlock()
+	if heard != nil {
+		heard(ev)
+		return
+	}
 	switch ev.Kind {
 	case plugins.EventEnded:
 		s.take(ev.Seq).ended <- ev.Outcome
@@ -249,6 +258,13 @@ func (s *seat) Event(ev *plugins.Event) {
 	case plugins.EventProgress:
 		s.begun(ev.Seq)
 	}
+}
+
+// listen has heard called with what comes; nil: no more.
+func (s *seat) listen(heard func(*plugins.Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = heard
 }
 
 // skipped: a task that a loop hands back goes to a thread.
