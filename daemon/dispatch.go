@@ -84,7 +84,7 @@ func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(calle
 	var at time.Duration // when it fits
 	fits := func(r *ledger.Record) bool {
 		at = e.elapsed()
-		return p.Fits(free, r.Task, at)
+		return p.Fits(free, r, at)
 	}
 	for now := e.moment(); free.Room(); {
 		it := e.queue.PopIf(now, waiting.Index(), allow, fits)

@@ -50,7 +50,7 @@ func (e owner) Ended(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 		e.letGo(r, fx)
 		return
 	}
-	r.Suspect = r.Deaths > 0 // its worker lives; but not all did
+	r.Suspect = r.Deaths > 0 || r.Doubted() // its worker lives; but not all did
 	e.finish(r, inTime(o, time.Duration(r.Task.Timeout)), fx)
 }
 
@@ -124,6 +124,9 @@ func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
 func (e owner) Lost(h fleet.Hold, d fleet.Death, p *fleet.Pool, fx *effects.List) {
 	r := recordOf(h)
 	sent, runs := e.takeBack(r), r.Runs()
+	if d.Doubt {
+		r.Doubt()
+	}
 	if sent && r.Phase() == ledger.Sent {
 		r.Attempts-- // nothing of it has run: all that its worker had written has been read
 	}

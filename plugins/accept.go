@@ -49,7 +49,7 @@ func (w *worker) bind(conn *net.UnixConn) error {
 	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return err
 	}
-	hello, table, err := readHello(conn)
+	hello, tables, err := readHello(conn, w.slotsOf)
 	if err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
@@ -57,7 +57,7 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		if err := conn.SetReadDeadline(time.Time{}); err != nil {
 			return err
 		}
-		keep, w.loop.bound = true, true
+		keep, w.loop.bound, w.loop.begins = true, true, tables
 		go w.loop.serve(conn)
 		return nil
 	}
@@ -69,7 +69,11 @@ func (w *worker) bind(conn *net.UnixConn) error {
 		return fmt.Errorf("slot descriptor: %w", err)
 	}
 	s := w.slots[hello.Slot]
-	s.open(table)
+	if len(tables) > 0 {
+		s.open(&tables[0])
+	} else {
+		s.open(nil)
+	}
 	if host, ok := w.executor.(ThreadHost); ok {
 		go host.OnSlotThread(s.index, func() { s.run(fd) })
 	} else {
@@ -78,8 +82,16 @@ func (w *worker) bind(conn *net.UnixConn) error {
 	return nil
 }
 
-// readHello reads a Hello, and the claim table that has come with it: nil, if none has.
-func readHello(conn *net.UnixConn) (hello *proto.Hello, table *claims, err error) {
+// slotsOf is how many slots a connection has whose Hello names this one.
+func (w *worker) slotsOf(slot uint32) int {
+	if w.loop != nil && int(slot) == w.loop.first {
+		return len(w.loop.claims)
+	}
+	return 1
+}
+
+// readHello reads a Hello, and the claim tables that have come with it: nil, if none have.
+func readHello(conn *net.UnixConn, slotsOf func(slot uint32) int) (hello *proto.Hello, tables []claims, err error) {
 	bytes := &helloReader{conn: conn}
 	defer bytes.close()
 	hello = new(proto.Hello)
@@ -87,9 +99,9 @@ func readHello(conn *net.UnixConn) (hello *proto.Hello, table *claims, err error
 		return nil, nil, err
 	}
 	if len(bytes.passed) > 0 {
-		table, err = openSharedClaims(bytes.passed[0])
+		tables, err = openSharedClaims(bytes.passed[0], slotsOf(hello.Slot))
 	}
-	return hello, table, err
+	return hello, tables, err
 }
 
 // helloReader reads byte by byte, so as not to read into the Task that follows, and keeps

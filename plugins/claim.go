@@ -11,8 +11,9 @@ const Window = 64
 // ring holds the last seq that was decided there, with what has become of it in its
 // two lowest bits; a compare-and-swap makes one of them win. The zero value is ready.
 //
-// Seqs begin at 1. One that is more than Window behind has ended long ago and is
-// answered as claimed, and done.
+// Seqs begin at 1. One whose place has a later one has been decided long ago: who recalls
+// it is answered that it was claimed and is done. The thread, which claims each once, can't
+// have had it: it was recalled, as were all that followed unread.
 //
 // A table may be shared with another process, which may write anything into it at
 // any time. Whatever it holds, each method answers within a bounded number of steps.
@@ -32,10 +33,10 @@ const (
 // that does not keep to the rules.
 const mostSwaps = 16
 
-// claim wins seq for the thread; false when it was recalled before.
+// claim wins seq for the thread, which asks once; false when it was recalled before.
 func (c *claims) claim(seq uint64) bool {
-	claim, _ := c.decide(seq, placeClaimed)
-	return claim == Claimed
+	_, won := c.decide(seq, placeClaimed)
+	return won
 }
 
 // recall takes seq back unless the thread has claimed it. won is true for the
@@ -69,7 +70,7 @@ func (c *claims) decide(seq, decision uint64) (claim Claim, won bool) {
 		was := place.Load()
 		switch {
 		case was>>placeBits > seq:
-			return Claimed, false // long decided and overwritten: it has ended
+			return Claimed, false // long decided and overwritten
 		case was>>placeBits == seq:
 			return answer(was), false
 		}

@@ -57,6 +57,26 @@ func TestAnOldSeqIsAnsweredAsClaimed(t *testing.T) {
 	}
 }
 
+// More than a window may be recalled while the worker stands still: where one was recalled
+// the next is given its place, again and again.
+func TestWhatWasRecalledIsNotClaimedHoweverManyWere(t *testing.T) {
+	var c claims
+	const sent = 3 * Window
+	for seq := uint64(1); seq <= sent; seq++ {
+		if claim, won := c.recall(seq); claim != Recalled || !won {
+			t.Fatalf("seq %d was not recalled: %v", seq, claim)
+		}
+	}
+	for seq := uint64(1); seq <= sent; seq++ {
+		if c.claim(seq) {
+			t.Errorf("seq %d was recalled, and claimed", seq)
+		}
+	}
+	if !c.claim(sent + 1) {
+		t.Error("the next one can't be claimed")
+	}
+}
+
 func TestAWholeWindowCanBeRecalledUnread(t *testing.T) {
 	var c claims
 	for seq := uint64(1); seq <= Window; seq++ {

@@ -94,7 +94,7 @@ func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, 
 	if cfg.LoopSlots == 0 {
 		return slots, nil
 	}
-	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, false, &cfg, handler(cfg.Slots, cfg.LoopSlots))
+	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, c.shares, &cfg, handler(cfg.Slots, cfg.LoopSlots))
 	if err != nil {
 		return slots, err
 	}

@@ -22,7 +22,9 @@ type Conn struct {
 	handler      Handler
 	conn         *rawio.Conn
 	out          *outbox.Outbox
-	claims       *sharedClaims // nil: the worker decides alone, and is asked by RPC
+	// claims is where the worker says what becomes of tasks; nil: it does not. On a loop
+	// that is all, and it is asked by RPC to give one back.
+	claims *sharedClaims
 	// The reader's alone: the slot of which something is being read, and what has been read
 	// and not been handed over.
 	from   int
@@ -33,7 +35,7 @@ type Conn struct {
 const mostEvents = 256
 
 // openConn connects to a slot, or to count slots of a loop, and starts reading. With shares
-// the worker is passed a claim table.
+// the worker is passed a claim table for each.
 func openConn(ctx context.Context, path string, slot, count int, loop, shares bool, cfg *Configuration, handler Handler) (*Conn, error) {
 	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
@@ -61,7 +63,7 @@ func (c *Conn) hello(conn *net.UnixConn, shares bool) (err error) {
 	var rights []byte
 	if shares {
 		fd := -1
-		if c.claims, fd, err = newSharedClaims(); err != nil {
+		if c.claims, fd, err = newSharedClaims(c.count); err != nil {
 			return err
 		}
 		defer unix.Close(fd)
@@ -133,25 +135,26 @@ func (c *Conn) Send(tasks ...*Task) error {
 }
 
 // Shares reports whether the worker claims tasks in memory that it shares with us. Recall
-// and Fate answer then, without asking it; else Client.Recall asks it.
-func (c *Conn) Shares() bool { return c.claims != nil }
+// answers then, without asking it; else Client.Recall asks it.
+func (c *Conn) Shares() bool { return c.claims != nil && !c.loop }
 
 // Recall takes a task back unless the slot's thread has claimed it. It is for a Conn that
 // Shares. Whatever the worker does, there is an answer at once.
 func (c *Conn) Recall(slot int, seq uint64) Claim {
-	if c.claims == nil {
+	if !c.Shares() {
 		return Claimed
 	}
-	return c.claims.recall(seq)
+	return c.claims.recall(slot-c.first, seq)
 }
 
 // Fate says what has become of a task that was sent; also when the worker has ended. It
-// is for a Conn that Shares, and as true as the worker is.
+// is as true as the worker is, and FateOpen where that does not say. On a loop a task is
+// claimed when it begins.
 func (c *Conn) Fate(slot int, seq uint64) Fate {
 	if c.claims == nil {
 		return FateOpen
 	}
-	return c.claims.fate(seq)
+	return c.claims.fate(slot-c.first, seq)
 }
 
 // CloseRead ends the reading after the data that has arrived. Without it a process

@@ -22,6 +22,9 @@ type loopServer struct {
 	loop   Loop
 	bound  bool     // only accept's goroutine uses it
 	claims []claims // by slot, from first on
+	// begins are the tables that the daemon shares, where it finds what has begun, also when
+	// the process has died of it before anything was sent; nil: it shares none.
+	begins []claims
 	out    *outbox.Outbox
 
 	flusher *flusher
@@ -175,7 +178,12 @@ func (l *loopServer) begin(t *loopTask) {
 	defer l.mu.Unlock()
 	t.begun = true
 	l.begun = append(l.begun, t)
-	_ = l.hold() // an error: reading will end, too
+	if l.begins == nil { // the daemon has to know before the task runs
+		_ = l.flush(nil) // an error: reading will end, too
+		return
+	}
+	l.begins[t.slot-l.first].claim(t.seq)
+	_ = l.hold() // as above
 }
 
 // answer holds the last event of a task, unless that is large. A Started that is still
@@ -187,6 +195,9 @@ func (l *loopServer) answer(t *loopTask, ev *proto.Event, payload []byte) error 
 		return err
 	}
 	t.begun = false
+	if l.begins != nil {
+		l.begins[t.slot-l.first].done(t.seq)
+	}
 	l.answered++
 	if len(payload) >= joined {
 		return l.flush(payload)

@@ -18,37 +18,38 @@ import (
 // bothEnds returns a table as the daemon and as the worker have it, and a descriptor of it.
 func bothEnds(t testing.TB) (daemon *sharedClaims, worker *claims, fd int) {
 	t.Helper()
-	daemon, fd, err := newSharedClaims()
+	daemon, fd, err := newSharedClaims(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if worker, err = openSharedClaims(fd); err != nil {
+	tables, err := openSharedClaims(fd, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return daemon, worker, fd
+	return daemon, &tables[0], fd
 }
 
 func TestBothEndsSeeOneDecision(t *testing.T) {
 	daemon, worker, _ := bothEnds(t)
 	want := func(seq uint64, fate Fate) {
 		t.Helper()
-		if got := daemon.fate(seq); got != fate {
+		if got := daemon.fate(0, seq); got != fate {
 			t.Errorf("seq %d: fate %v, want %v", seq, got, fate)
 		}
 	}
 	want(1, FateOpen)
 	worker.claim(1)
 	want(1, FateClaimed)
-	if claim := daemon.recall(1); claim != Claimed {
+	if claim := daemon.recall(0, 1); claim != Claimed {
 		t.Errorf("a claimed task was recalled: %v", claim)
 	}
 	worker.done(1)
 	want(1, FateDone)
-	if claim := daemon.recall(1); claim != Claimed {
+	if claim := daemon.recall(0, 1); claim != Claimed {
 		t.Errorf("a task that is done was recalled: %v", claim)
 	}
-	if claim := daemon.recall(2); claim != Recalled {
+	if claim := daemon.recall(0, 2); claim != Recalled {
 		t.Errorf("an open task was not recalled: %v", claim)
 	}
 	want(2, FateRecalled)
@@ -72,14 +73,14 @@ func TestATableAnswersAsAModelDoes(t *testing.T) {
 		seq := lowest + random.Uint64N(Window)
 		switch before := model[seq]; random.IntN(5) {
 		case 0:
-			if got := worker.claim(seq); got != (before != FateRecalled) {
+			if got := worker.claim(seq); got != (before == FateOpen) {
 				t.Fatalf("claim of %d, %v: %v", seq, before, got)
 			}
 			if before == FateOpen {
 				model[seq] = FateClaimed
 			}
 		case 1, 2:
-			recall := daemon.recall
+			recall := func(seq uint64) Claim { return daemon.recall(0, seq) }
 			if random.IntN(2) == 0 {
 				recall = func(seq uint64) Claim { c, _ := worker.recall(seq); return c }
 			}
@@ -99,7 +100,7 @@ func TestATableAnswersAsAModelDoes(t *testing.T) {
 				lowest++
 			}
 		}
-		if got := daemon.fate(seq); got != model[seq] {
+		if got := daemon.fate(0, seq); got != model[seq] {
 			t.Fatalf("fate of %d: %v, want %v", seq, got, model[seq])
 		}
 	}
@@ -146,10 +147,10 @@ func TestAWorkerThatScribblesIsAnsweredAllTheSame(t *testing.T) {
 		})
 	}
 	for range 100_000 {
-		if claim := daemon.recall(7); claim != Claimed && claim != Recalled {
+		if claim := daemon.recall(0, 7); claim != Claimed && claim != Recalled {
 			t.Fatal(claim)
 		}
-		daemon.fate(7)
+		daemon.fate(0, 7)
 	}
 	close(stop)
 	scribblers.Wait()
@@ -170,7 +171,7 @@ func TestAWorkerCannotTakeTheTableAway(t *testing.T) {
 	if err := unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(os.Getpagesize())); err != nil {
 		t.Fatal(err)
 	}
-	if fate, claim := daemon.fate(1), daemon.recall(1); fate != FateOpen || claim != Recalled {
+	if fate, claim := daemon.fate(0, 1), daemon.recall(0, 1); fate != FateOpen || claim != Recalled {
 		t.Errorf("%v %v", fate, claim)
 	}
 }
@@ -181,7 +182,7 @@ func TestATableOfAnotherSizeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if _, err := openSharedClaims(fd); !errors.Is(err, errNoTable) {
+	if _, err := openSharedClaims(fd, 1); !errors.Is(err, errNoTable) {
 		t.Error(err)
 	}
 }
@@ -209,9 +210,9 @@ func TestAHelloBringsATableAndNothingElseIsRead(t *testing.T) {
 		}
 		defer conn.Close()
 		before := openDescriptors(t)
-		hello, table, err := readHello(conn)
-		if err != nil || hello.Slot != 3 || (table != nil) != shares || c.Shares() != shares {
-			t.Fatalf("%v %v %v", hello, table, err)
+		hello, tables, err := readHello(conn, func(uint32) int { return 1 })
+		if err != nil || hello.Slot != 3 || (tables != nil) != shares || c.Shares() != shares {
+			t.Fatalf("%v %v %v", hello, tables, err)
 		}
 		if now := openDescriptors(t); now != before {
 			t.Errorf("%d descriptors, %d before", now, before)
@@ -230,6 +231,7 @@ func TestAHelloBringsATableAndNothingElseIsRead(t *testing.T) {
 		if !shares {
 			continue
 		}
+		table := &tables[0]
 		if table.claim(1); c.Fate(3, 1) != FateClaimed || c.Recall(3, 2) != Recalled || table.claim(2) {
 			t.Error("the two ends have two tables")
 		}

@@ -61,14 +61,14 @@ func BenchmarkClaims(b *testing.B) {
 	b.Run("fate", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			daemon.fate(1)
+			daemon.fate(0, 1)
 		}
 	})
 	b.Run("recall", func(b *testing.B) {
 		b.ReportAllocs()
 		daemon, _, _ := bothEnds(b)
 		for seq := uint64(1); b.Loop(); seq++ {
-			daemon.recall(seq)
+			daemon.recall(0, seq)
 		}
 	})
 }

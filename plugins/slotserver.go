@@ -24,8 +24,9 @@ const yieldAfter = 5 * time.Millisecond
 type slotServer struct {
 	worker *worker
 	index  int
-	opened chan struct{} // closed when there is a connection, and with it claims
+	opened chan struct{} // closed when there is a connection, and with it the next two
 	claims *claims
+	shared bool                 // the daemon has claims, too
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
 	up upward
@@ -34,10 +35,10 @@ type slotServer struct {
 // open notes that there is a connection. Tasks are claimed in table, or, where the daemon
 // shares none (nil), in one of the slot's own.
 func (s *slotServer) open(table *claims) {
-	if table == nil {
-		table = new(claims)
+	s.claims, s.shared = table, table != nil
+	if !s.shared {
+		s.claims, s.up.prompt = new(claims), true
 	}
-	s.claims = table
 	close(s.opened)
 }
 
@@ -115,7 +116,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 	}
 	if !s.claims.claim(m.Seq) {
 		s.worker.gate.leave(1)
-		return nil // recalled; the caller knows
+		return s.skip(m.Seq)
 	}
 	s.worker.busy.Add(1) // before anybody knows that it runs
 	if err := s.up.begin(m.Seq); err != nil {
@@ -127,6 +128,15 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 	s.claims.done(m.Seq)
 	limitResult(&o, s.worker.resultBytes)
 	return s.up.answer(m.Seq, &o)
+}
+
+// skip answers a task that was recalled. Who recalled it knows that; but a script may have
+// written into a table that is shared, and then nobody does.
+func (s *slotServer) skip(seq uint64) error {
+	if !s.shared {
+		return nil
+	}
+	return s.up.skip(seq)
 }
 
 // refuse answers a task that came after the drain began, unless it was recalled.

@@ -33,6 +33,8 @@ type upward struct {
 	answered int
 	began    int64 // when the task has begun
 	long     bool  // the task before took so long that nothing is held while the next runs
+	// prompt: the daemon shares no claims, and has to know that a task runs before it does.
+	prompt bool
 }
 
 // begin reports that the task seq begins.
@@ -40,7 +42,7 @@ func (u *upward) begin(seq uint64) error {
 	u.Lock()
 	defer u.Unlock()
 	u.begun, u.began = seq, u.flusher.now()
-	if u.long {
+	if u.long || u.prompt {
 		return u.flush(nil)
 	}
 	return u.hold(u.began)
@@ -72,6 +74,16 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 		return u.flush(nil)
 	}
 	return u.hold(now) // after a long one until the next begins
+}
+
+// skip reports that seq does not run.
+func (u *upward) skip(seq uint64) error {
+	u.Lock()
+	defer u.Unlock()
+	if err := u.add(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}); err != nil {
+		return err
+	}
+	return u.hold(u.flusher.now())
 }
 
 // event sends ev with its payload (nil: none) at once, after what is held. The lock is held.

@@ -41,7 +41,7 @@ func serveSlot(t testing.TB, scripts scripted) (fd int, w *worker) {
 	}
 	w = &worker{executor: scripts, log: hclog.NewNullLogger(), resultBytes: 64 << 20}
 	w.openSlots(1)
-	w.slots[0].open(nil)
+	w.slots[0].open(new(claims))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

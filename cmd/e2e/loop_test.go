@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
@@ -116,5 +117,18 @@ func TestACoroutineThatCantBeStoppedCostsItsNeighboursAReplay(t *testing.T) {
 		if r := completed(t, p); r.Attempts > 2 {
 			t.Errorf("a neighbour ran %d times", r.Attempts)
 		}
+	}
+}
+
+// It has begun, though nothing that says so has left the worker.
+func TestACoroutineThatEndsItsProcessIsFoundAtOnce(t *testing.T) {
+	t.Parallel()
+	d := start(t, loopConfig)
+	path := script(t, "import os\nasync def main(p, c):\n    os._exit(3)\n")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := submitted(t, d, path, "1", 1)[0].Result(ctx)
+	if err != nil || r.Error == nil || r.Error.Code != "worker_lost" || r.Attempts != 2 {
+		t.Errorf("%v %+v", err, r)
 	}
 }

@@ -89,7 +89,7 @@ func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range fleettest.Scripts() {
+	for _, name := range append(fleettest.Scripts(), fleettest.CrashesLying) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

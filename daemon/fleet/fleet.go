@@ -42,6 +42,10 @@ type Hold interface {
 	Caller() uint32
 	// Runs reports whether a thread of the worker has claimed it.
 	Runs() bool
+	// Suspected: it has its slot for itself. Doubted: so many workers have died with it, which
+	// they said did not run just then, that this is not believed any more.
+	Suspected() bool
+	Doubted() bool
 }
 
 // Return is why a slot gives a task back that has not ended.
@@ -61,8 +65,9 @@ const (
 
 // Death is the end of a worker, for a task that it had.
 type Death struct {
-	// Blame: the task may have caused it. Alone: no other task can have.
-	Blame, Alone bool
+	// Blame: the task may have caused it. Alone: no other task can have. Doubt: it may have,
+	// although the worker said that it did not run.
+	Blame, Alone, Doubt bool
 	// Overdue is why the task was to stop, see Owner.Overdue; 0: it was not.
 	Overdue plugins.StopReason
 	// Worker and Exit say who ended and how.

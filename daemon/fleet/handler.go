@@ -79,12 +79,19 @@ func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
 	pl.release()
 }
 
-// skipped: the task waits for another worker, as this one drains, or for a thread.
+// skipped: the task waits for another worker, as this one drains, or for a thread. Where
+// nobody has recalled it, something has written into the claims of this one, and nothing
+// can be run in it.
 func (pl *Place) skipped(needsThread bool, fx *effects.List) {
 	s := pl.slot
 	if needsThread {
 		s.pool.refused(pl.hold.Info())
 		s.pool.fleet.Owner.Returned(pl.release(), NeedsThread, fx)
+		return
+	}
+	if s.conn.Shares() && s.worker.state.Load().TakesTasks() {
+		pl.faulted(plugins.Outcome{Status: task.Failed, Fault: plugins.Unrun, Spent: true,
+			Error: &task.Error{Type: "ExecutorError", Message: "the worker's claims say that the task was taken back", Code: "executor"}}, fx)
 		return
 	}
 	s.pool.fleet.Owner.Returned(pl.leave(), Skipped, fx) // it takes no more

@@ -128,3 +128,22 @@ func TestAnUnreadTaskOfADeadWorkerIsNoSuspect(t *testing.T) {
 		}
 	})
 }
+
+// What a worker's claims say, a script in it can have written.
+func TestATaskThatKillsItsWorkersAndHidesItIsFound(t *testing.T) {
+	for _, slots := range []int{1, 3} {
+		for _, lie := range []string{`"done"`, `"recalled"`, `"open"`, `"another"`} {
+			daemontest.On(t, daemontest.One(1, slots), func(f *daemontest.Farm) {
+				killer := f.Submit(fleettest.CrashesLying, daemontest.Params(lie))
+				f.Pass(time.Minute)
+				if r := f.Result(killer); r == nil || r.Error.Code != "worker_lost" {
+					t.Errorf("%d slots, %s: it goes on", slots, lie)
+				}
+				if n := len(f.Launcher.All()); n > 8 {
+					t.Errorf("%d slots, %s: %d workers", slots, lie, n)
+				}
+				f.Ends("completed", 1, f.Submit(fleettest.Echo))
+			})
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"cpulb/balancer"
-	"cpulb/daemon/task"
 )
 
 // Lane pairs one class of slots (threads, or places on loops) of the pool's seats, or of
@@ -59,7 +58,7 @@ func (n *Lane) Room() bool { return n.balancer.Room() }
 // Acquire gives a task a place in a class, at this time by Fleet.Elapsed; nil: there is none
 // for it.
 func (p *Pool) Acquire(n *Lane, h Hold, at time.Duration) *Place {
-	lease, ok := n.balancer.Acquire(timeOf(at), p.span(h.Info()))
+	lease, ok := n.balancer.Acquire(timeOf(at), p.span(h))
 	if !ok {
 		return nil
 	}
@@ -70,8 +69,8 @@ func (p *Pool) Acquire(n *Lane, h Hold, at time.Duration) *Place {
 }
 
 // Fits reports whether Acquire has a place for a task at that time.
-func (p *Pool) Fits(n *Lane, t *task.Task, at time.Duration) bool {
-	return n.balancer.Free() || n.balancer.Fits(timeOf(at), p.span(t))
+func (p *Pool) Fits(n *Lane, h Hold, at time.Duration) bool {
+	return n.balancer.Free() || n.balancer.Fits(timeOf(at), p.span(h))
 }
 
 // slot returns the one that a lease is of.

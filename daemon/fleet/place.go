@@ -95,9 +95,9 @@ func (pl *Place) askBack(fx *effects.List) {
 	fx.Process(func() { asker{s}.recall(seq, grace) })
 }
 
-// fate is what the worker that shares its claims has done with the task.
+// fate is what the worker says that it has done with the task, as far as it shares that.
 func (pl *Place) fate() plugins.Fate {
-	if !pl.Sent() || !pl.slot.conn.Shares() {
+	if !pl.Sent() {
 		return plugins.FateOpen
 	}
 	return pl.slot.conn.Fate(pl.slot.index, pl.seq)
@@ -105,6 +105,18 @@ func (pl *Place) fate() plugins.Fate {
 
 // done reports whether the task has run to its end, though its Result has not come.
 func (pl *Place) done() bool { return pl.fate() == plugins.FateDone }
+
+// mayRun reports whether the task may have begun, of which its worker may not have told yet.
+func (pl *Place) mayRun() bool {
+	fate := pl.fate()
+	return fate == plugins.FateClaimed || fate == plugins.FateDone || pl.hold.Doubted() && pl.Sent()
+}
+
+// ranLast reports whether the task ran when its worker died, whose word that it was done
+// counts for less than others' deaths.
+func (pl *Place) ranLast() bool {
+	return pl.overdue != 0 || pl.hold.Runs() && (pl.hold.Doubted() || !pl.done())
+}
 
 // started notes that the task has begun, so long ago.
 func (pl *Place) started(ago time.Duration, fx *effects.List) {

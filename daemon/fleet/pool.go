@@ -200,9 +200,11 @@ func (p *Pool) Expected(t *task.Task) time.Duration { return p.estimates.Estimat
 const mostInWindow = 16 << 10
 
 // span is what the balancer takes a task for. One that must not run twice is by itself in
-// its slot: its Result leaves the worker at once, and no other's death can be its own.
-func (p *Pool) span(t *task.Task) time.Duration {
-	if len(t.Params) > mostInWindow || t.Extra != nil && (t.Extra.OnWorkerLost == task.Fail || len(t.Extra.Source) > mostInWindow) {
+// its slot: its Result leaves the worker at once, and no other's death can be its own. So is
+// a suspect: only a death while it is alone proves something.
+func (p *Pool) span(h Hold) time.Duration {
+	t := h.Info()
+	if h.Suspected() || len(t.Params) > mostInWindow || t.Extra != nil && (t.Extra.OnWorkerLost == task.Fail || len(t.Extra.Source) > mostInWindow) {
 		return 0
 	}
 	return p.Expected(t)

@@ -29,7 +29,8 @@ type Slot struct {
 	holder  uint32
 	held    bool
 	seq     uint64 // of the last task that it was sent
-	probing probe  // see unfit.go
+	line    line
+	probing probe // see unfit.go
 }
 
 // takes gives the slot one more task.
@@ -92,7 +93,7 @@ func (s *Slot) placeOf(l balancer.Lease) *Place {
 // can't be written to is of no use: it is ended, and its watcher sees to the tasks once
 // everything that the worker had written has been read.
 func (s *Slot) Send(tasks ...*plugins.Task) {
-	if err := s.conn.Send(tasks...); err != nil {
+	if err := s.line.send(s.conn, tasks); err != nil {
 		go s.process.Kill()
 	}
 }
@@ -133,11 +134,13 @@ func (s *Slot) recallWaiting(fx *effects.List) (some bool) {
 
 // abandon gives back the tasks of a slot whose process is dead.
 func (s *Slot) abandon(d Death, fx *effects.List) {
-	blame := d.Blame
+	blame, first := d.Blame, true
 	for len(s.places) > 0 {
 		pl := s.places[0]
 		d.Overdue = pl.overdue
-		d.Blame = blame && !pl.done()
+		d.Blame = blame && pl.ranLast()
+		d.Doubt = blame && !d.Blame && pl.Sent() && (pl.done() || first)
+		first = first && pl.done()
 		s.pool.fleet.Owner.Lost(pl.leave(), d, s.pool, fx)
 	}
 }

@@ -21,15 +21,16 @@ const worthMoving = 100 * time.Microsecond
 type stalls struct {
 	timer *time.Timer
 	armed bool
+	at    time.Time // it fires, while armed
 }
 
 // watchStalls sees to it that tasks are taken back when they have waited for too long.
 func (p *Pool) watchStalls() {
 	at, ok := p.threads.balancer.NextStall()
-	if !ok || p.stalls.armed {
+	if !ok || p.stalls.armed && !at.Before(p.stalls.at) {
 		return
 	}
-	p.stalls.armed = true
+	p.stalls.armed, p.stalls.at = true, at
 	wait := at.Sub(p.fleet.now())
 	if p.stalls.timer == nil {
 		p.stalls.timer = time.AfterFunc(wait, func() { p.fleet.do(p.recallStalled) })

@@ -8,7 +8,6 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
-	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -114,18 +113,23 @@ func (w *Worker) died(fx *effects.List) {
 // abandon gives the tasks back of a worker that died in state.
 func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	var running holders
+	sent := 0
 	for _, s := range w.slots {
 		for _, pl := range s.places {
-			fate := pl.fate()
-			if fate == plugins.FateClaimed || fate == plugins.FateDone {
+			if pl.mayRun() {
 				pl.started(0, fx)
 			}
-			if fate != plugins.FateDone && (pl.overdue != 0 || pl.hold.Runs()) {
+			if pl.Sent() {
+				sent++
+			}
+			if pl.ranLast() {
 				running.add(pl.hold.Caller(), 1)
 			}
 		}
 	}
-	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1, Worker: w.spec.ID, Exit: w.exit}
+	// Which of several ran, scripts in the worker can have written: that makes suspects, but
+	// proves nothing.
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1 && sent == 1, Worker: w.spec.ID, Exit: w.exit}
 	if d.Blame {
 		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
 	}

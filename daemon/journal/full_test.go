@@ -161,7 +161,7 @@ func TestARefusedTaskIsForgotten(t *testing.T) {
 	d.setFailSync(false)
 	must(t, j.writeNow(Op{Schedules: map[string]Schedule{}}))
 	closeNow(t, j)
-	if n := j.log.index.tasks.len(); n != 1 {
+	if n := j.log.index.tasks.Len(); n != 1 {
 		t.Errorf("the index has %d tasks", n)
 	}
 }

@@ -4,14 +4,15 @@ import (
 	"slices"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/table"
 )
 
 // index knows which records are still needed, and in which segment they are. A million
 // tasks may wait: it is kept small.
 type index struct {
-	tasks      table[held]
+	tasks      table.Table[held]
 	events     map[int64][]chunk // of those that have any
-	tombstones table[place]
+	tombstones table.Table[place]
 	batches    map[task.ID]batchPlaces
 	schedules  place
 	// live has, for each segment, about how many bytes of it are needed.
@@ -49,36 +50,36 @@ func newIndex() index {
 // note takes in a record that stands at p.
 func (x *index) note(r record, p position) {
 	segment, offset, size := uint32(p.segment), uint32(p.offset), uint32(r.size)
-	h, known := x.tasks.get(r.key.stamp)
+	h, known := x.tasks.Get(r.key.stamp)
 	switch r.kind {
 	case kindAccepted:
 		x.swap(h.acceptedIn, int64(h.acceptedSize), segment, r.size)
 		h.acceptedIn, h.acceptedSize = segment, size
-		x.tasks.set(r.key.stamp, h)
+		x.tasks.Set(r.key.stamp, h)
 	case kindProgress:
 		if (known || !x.complete) && h.endedIn == 0 {
 			x.swap(h.progressIn, progressSize, segment, progressSize)
 			h.progressIn, h.progressAt = segment, offset
-			x.tasks.set(r.key.stamp, h)
+			x.tasks.Set(r.key.stamp, h)
 		}
 	case kindEnded:
 		if known || !x.complete {
 			x.drop(h.progressIn, progressSize)
 			x.swap(h.endedIn, int64(h.endedSize), segment, r.size)
 			h.endedIn, h.endedSize, h.progressIn = segment, size, 0
-			x.tasks.set(r.key.stamp, h)
+			x.tasks.Set(r.key.stamp, h)
 		}
 	case kindEvents:
 		if known || !x.complete {
 			x.noteEvents(r, place{segment, offset, size})
-			x.tasks.set(r.key.stamp, h)
+			x.tasks.Set(r.key.stamp, h)
 		}
 	case kindForget:
 		x.forget(r.key.stamp)
 	case kindTombstone:
 		x.forget(r.key.stamp)
 		x.live[segment] += r.size
-		x.tombstones.set(r.key.stamp, place{segment, offset, size})
+		x.tombstones.Set(r.key.stamp, place{segment, offset, size})
 	default:
 		x.noteOther(r, place{segment, offset, size})
 	}
@@ -111,21 +112,21 @@ func (x *index) replace(old *place, p place) {
 
 // forget takes all that there is of a task out.
 func (x *index) forget(stamp int64) {
-	h, _ := x.tasks.get(stamp)
-	tombstone, _ := x.tombstones.get(stamp)
+	h, _ := x.tasks.Get(stamp)
+	tombstone, _ := x.tombstones.Get(stamp)
 	x.forgetEvents(stamp)
 	x.drop(h.acceptedIn, int64(h.acceptedSize))
 	x.drop(h.progressIn, progressSize)
 	x.drop(h.endedIn, int64(h.endedSize))
 	x.drop(tombstone.segment, int64(tombstone.size))
-	x.tasks.remove(stamp)
-	x.tombstones.remove(stamp)
+	x.tasks.Remove(stamp)
+	x.tombstones.Remove(stamp)
 }
 
 // finish is called when all segments have been read.
 func (x *index) finish() {
 	var refused []int64 // and something was noted of them all the same
-	for stamp, h := range x.tasks.all() {
+	for stamp, h := range x.tasks.All() {
 		if h.acceptedIn == 0 {
 			refused = append(refused, stamp)
 		}
@@ -161,7 +162,7 @@ func (x *index) drop(segment uint32, size int64) {
 // needs reports whether a record that stands at p is still needed.
 func (x *index) needs(r record, p position) bool {
 	segment, offset := uint32(p.segment), uint32(p.offset)
-	h, _ := x.tasks.get(r.key.stamp)
+	h, _ := x.tasks.Get(r.key.stamp)
 	switch r.kind {
 	case kindAccepted:
 		return h.acceptedIn == segment
@@ -172,7 +173,7 @@ func (x *index) needs(r record, p position) bool {
 	case kindEvents:
 		return slices.Contains(x.events[r.key.stamp], chunk{r.chunk, place{segment, offset, uint32(r.size)}})
 	case kindTombstone:
-		tombstone, _ := x.tombstones.get(r.key.stamp)
+		tombstone, _ := x.tombstones.Get(r.key.stamp)
 		return tombstone.is(segment, offset)
 	case kindBatch:
 		return x.batches[r.key.batch].batch.is(segment, offset)

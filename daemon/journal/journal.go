@@ -211,7 +211,7 @@ func (j *Journal) Append(need Need, done func(error), ops ...Op) {
 type Change struct {
 	Need Need
 	// Linger is for how long, at most, a sync may wait that nobody else asks for: something is
-	// expected that can be synced with this. It does not wait for longer than a sync takes.
+	// expected that can be synced with this. It does not wait for much longer than syncs take.
 	Linger time.Duration
 	// Done is explained at Append.
 	Done func(error)

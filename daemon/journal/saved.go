@@ -32,7 +32,7 @@ func (j *Journal) Recover() iter.Seq2[Saved, error] {
 
 // saved reads what is still needed of all tasks.
 func (l *log) saved() (map[int64]*Saved, error) {
-	all := make(map[int64]*Saved, l.index.tasks.len())
+	all := make(map[int64]*Saved, l.index.tasks.Len())
 	err := l.each(func(r record, p position) (err error) {
 		if !r.kind.ofTask() {
 			return nil

@@ -8,6 +8,9 @@ import (
 // unsyncedBytes are so many that a sync does not wait for its time.
 const unsyncedBytes = 16 << 20
 
+// leastLinger is about what a worker and the way there take of a short task's time.
+const leastLinger = 300 * time.Microsecond
+
 // syncing is what the writer and the syncer share; Journal.mu guards it.
 type syncing struct {
 	// written and synced are up to where the log is.
@@ -68,12 +71,10 @@ func (j *Journal) handOn(piece []*entry) {
 	}
 }
 
-// linger has a sync come within d at the latest, or within what the last one took. j.mu is
-// held.
+// linger has a sync come within d at the latest, or within what two take: one that comes too
+// early costs the one that is behind it as much. j.mu is held.
 func (j *Journal) linger(d time.Duration) {
-	if j.stats.LastCommit > 0 {
-		d = min(d, j.stats.LastCommit)
-	}
+	d = min(d, max(2*j.stats.LastCommit, leastLinger))
 	if to := time.Now().Add(d); j.lingerTo.IsZero() || to.Before(j.lingerTo) {
 		j.lingerTo = to
 		j.lingering.Reset(d)

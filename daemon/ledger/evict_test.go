@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -326,4 +327,23 @@ func BenchmarkEvictionOutOfOrder(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/task")
 		})
 	}
+}
+
+// Who evicts little among those who evict much keeps tombstones that were made far apart.
+func TestTombstonesTakeLittleMemoryWhoeverMadeThem(t *testing.T) {
+	const n, most = 4000, 600
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour})
+	s.RememberAtMost(n)
+	before := heapBytes()
+	for i := range 64 * n / 2 {
+		owner := uint32(1)
+		if i%64 == 0 {
+			owner = 2
+		}
+		endedOf(t, s, owner, 0, nil)
+	}
+	if each := (heapBytes() - before) / n; each > most {
+		t.Errorf("a tombstone takes %d bytes; %d were thought enough", each, most)
+	}
+	runtime.KeepAlive(s)
 }

@@ -262,3 +262,35 @@ func TestASmallResultThatIsKeptTakesLittleMemory(t *testing.T) {
 	t.Logf("%d bytes for each result, with as many tombstones", each)
 	runtime.KeepAlive(s)
 }
+
+// What is made of a packed task outlives it: a slow reader has its result, and who runs it
+// again its params. It must not keep the texts of the tasks beside it.
+func TestWhatIsMadeOfAPackedTaskHoldsNothingOfOthers(t *testing.T) {
+	const n, each = 64 * 100, 1500
+	s := ledger.NewStore(ledger.Bounds{TTL: time.Hour, Max: n, MaxBytes: 1 << 30})
+	s.KeepWhole(1)
+	before := heapBytes()
+	var made []*ledger.Record
+	for i := range n {
+		k := plain()
+		k.Params = []byte(`"` + fmt.Sprintf("%0*d", each/2, i) + `"`)
+		r := add(s, k)
+		move(t, s, r, ledger.Ready, ledger.Ending)
+		res := result(r, task.Completed)
+		res.Data = k.Params
+		s.NumberEnd(r)
+		if _, err := s.End(r, res, uptime); err != nil {
+			t.Fatal(err)
+		}
+		if i%64 == 0 {
+			ended(t, s, plain())
+			made = append(made, s.Get(k.ID))
+		}
+	}
+	s.Evict(uptime + 2*time.Hour)
+	if held := heapBytes() - before; held > 2<<20 { // tombstones are most of that
+		t.Errorf("%d tasks of %d bytes hold %d", len(made), each, held)
+	}
+	runtime.KeepAlive(made)
+	runtime.KeepAlive(s)
+}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"math"
@@ -32,7 +33,7 @@ func (u *unpacker) int() int64 {
 	return v
 }
 
-// bytes returns the next n bytes, which are part of what is unpacked and do not change.
+// bytes returns the next n bytes, which are part of what is unpacked and must not be kept.
 func (u *unpacker) bytes(n int) []byte {
 	some := u.b[:n:n]
 	u.b = u.b[n:]
@@ -63,12 +64,13 @@ func (w *packer) json(v []byte) {
 	w.b = append(w.b, v...)
 }
 
+// json returns a copy: whoever keeps it keeps nothing of the tasks beside it.
 func (u *unpacker) json() []byte {
 	n := u.uint()
 	if n == 0 {
 		return nil
 	}
-	return u.bytes(int(n - 1))
+	return bytes.Clone(u.bytes(int(n - 1)))
 }
 
 // texts are a map that may be nil.

@@ -52,9 +52,6 @@ func (s spot) packed() []byte { return s.page.texts[s.page.at[s.i]-1:] }
 func (x *pages) add(r *Record) {
 	last := len(x.all) - 1
 	if last < 0 || x.all[last].n == pageTasks {
-		if last >= 0 && x.all[last].left == 0 {
-			x.all = x.all[:last]
-		}
 		x.all = append(x.all, &page{})
 		last = len(x.all) - 1
 	}
@@ -128,8 +125,7 @@ func (p *page) pack(i int, text []byte) {
 	}
 }
 
-// waste takes a packed task out. What is left is copied once it is the lesser part; whoever
-// still reads what was there before has that.
+// waste takes a packed task out. What is left is copied once it is the lesser part.
 func (p *page) waste(s spot) {
 	p.wasted += textLen(s.packed())
 	p.at[s.i] = 0

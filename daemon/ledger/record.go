@@ -34,6 +34,8 @@ type Record struct {
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
 	// alone until it is proved that it is not to blame.
 	Stopping, Suspect bool
+	// Doubts counts the workers that died with it, and said that it did not run just then.
+	Doubts uint8
 	// Volatile: it does not outlive the daemon.
 	Volatile bool
 	// Schedule is the name of the schedule whose task it is; empty: somebody submitted
@@ -80,6 +82,25 @@ func (r *Record) Caller() uint32 { return r.Owner }
 
 // Runs reports whether a thread of a worker has claimed it.
 func (r *Record) Runs() bool { return r.phase == Running }
+
+// Suspected reports whether it is a Suspect.
+func (r *Record) Suspected() bool { return r.Suspect }
+
+// mostDoubts is how many workers may die with a task that say that it did not run. Each may
+// have been between two tasks; but what they say is in memory that scripts can write into.
+const mostDoubts = 3
+
+// Doubt notes one more. When they are too many it is a suspect, and what workers say does
+// not clear it.
+func (r *Record) Doubt() {
+	if r.Doubts < mostDoubts {
+		r.Doubts++
+	}
+	r.Suspect = r.Suspect || r.Doubted()
+}
+
+// Doubted reports whether they are too many.
+func (r *Record) Doubted() bool { return r.Doubts >= mostDoubts }
 
 // Submitted returns its place in the order of all tasks, as a time that no other has.
 func (r *Record) Submitted() time.Time { return time.Unix(0, r.stamp) }

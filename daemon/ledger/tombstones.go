@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/table"
 )
 
 // maxTombstones bounds how many evicted tasks are remembered.
@@ -30,9 +31,9 @@ type Tombstone struct {
 // tombstones are all of them, at most so many. If there are too many the oldest goes of
 // whoever has most. Each has a number, by age; as most of what is kept, they have no pointers.
 type tombstones struct {
-	n, bound int
-	made     int64 // the number of the last
-	pages    map[int64]*tombPage
+	bound int
+	made  int64 // the number of the last
+	all   table.Table[tomb]
 	// ids finds the number of the last with an id, older the others of that id, which are of
 	// other owners.
 	ids   ids
@@ -44,14 +45,6 @@ type tombstones struct {
 	most   ranked[*ownTombstones]
 	// ends has the numbers of those that are Pressed, by when their time is over.
 	ends ordered
-}
-
-const tombsAPage = 64
-
-// tombPage has those with numbers next to each other.
-type tombPage struct {
-	all  [tombsAPage]tomb
-	left int
 }
 
 // tomb is a Tombstone but for its key.
@@ -71,19 +64,14 @@ type ownTombstones struct {
 }
 
 func newTombstones() tombstones {
-	return tombstones{bound: maxTombstones, ids: newIDs(), pages: map[int64]*tombPage{}, older: map[task.ID][]int64{}, keys: map[int64]string{},
+	return tombstones{bound: maxTombstones, ids: newIDs(), older: map[task.ID][]int64{}, keys: map[int64]string{},
 		byKey: map[ownKey]int64{}, owners: map[uint32]*ownTombstones{},
 		most: ranked[*ownTombstones]{less: func(a, b *ownTombstones) bool { return a.all.len() > b.all.len() }, place: func(p *ownTombstones) *int { return &p.inMost }}}
 }
 
-// at returns the one with a number, which is there.
-func (x *tombstones) at(number int64) *tomb {
-	return &x.pages[number/tombsAPage].all[number%tombsAPage]
-}
-
 // tombstone returns it as others see it.
 func (x *tombstones) tombstone(number int64) Tombstone {
-	t := x.at(number)
+	t := x.all.At(number)
 	return Tombstone{ID: t.id, Owner: t.owner, Pressed: t.pressed, Volatile: t.volatile, Key: x.keys[number], Stamp: t.stamp, Made: t.made, Until: t.until}
 }
 
@@ -102,26 +90,20 @@ func (x *tombstones) add(g Tombstone) (gone []Tombstone) {
 	x.put(x.made, g)
 	p.all.add(entry{by: x.made})
 	x.most.moved(p)
-	for x.n > x.bound {
+	for x.all.Len() > x.bound {
 		gone = x.take(x.most.first().all.first().by, gone)
 	}
 	return gone
 }
 
-// put puts g in the place of a number.
+// put gives g a number.
 func (x *tombstones) put(number int64, g Tombstone) {
-	page := x.pages[number/tombsAPage]
-	if page == nil {
-		page = &tombPage{}
-		x.pages[number/tombsAPage] = page
-	}
-	page.left++
-	page.all[number%tombsAPage] = tomb{g.ID, g.Stamp, g.Made, g.Until, g.Owner, g.Pressed, g.Volatile}
+	x.all.Set(number, tomb{g.ID, g.Stamp, g.Made, g.Until, g.Owner, g.Pressed, g.Volatile})
 	if old, ok := x.ids.get(g.ID); ok {
 		x.older[g.ID] = append(x.older[g.ID], old)
 	}
 	x.ids.set(g.ID, number)
-	if x.n++; !g.Pressed {
+	if !g.Pressed {
 		return
 	}
 	x.ends.add(entry{int64(g.Until), number})
@@ -133,7 +115,7 @@ func (x *tombstones) put(number int64, g Tombstone) {
 
 // take takes one out, and adds it to gone if it was Pressed.
 func (x *tombstones) take(number int64, gone []Tombstone) []Tombstone {
-	t := x.at(number)
+	t := x.all.At(number)
 	p := x.owners[t.owner]
 	p.all.take(entry{by: number})
 	x.most.moved(p)
@@ -146,11 +128,7 @@ func (x *tombstones) take(number int64, gone []Tombstone) []Tombstone {
 		gone = append(gone, x.tombstone(number))
 		x.release(number)
 	}
-	x.n--
-	page := x.pages[number/tombsAPage]
-	if page.left--; page.left == 0 {
-		delete(x.pages, number/tombsAPage)
-	}
+	x.all.Remove(number)
 	return gone
 }
 
@@ -175,7 +153,7 @@ func (x *tombstones) takeID(id task.ID, number int64) {
 
 // release has the time of one be over that is Pressed.
 func (x *tombstones) release(number int64) {
-	t := x.at(number)
+	t := x.all.At(number)
 	x.ends.take(entry{int64(t.until), number})
 	if key := (ownKey{t.owner, x.keys[number]}); x.byKey[key] == number {
 		delete(x.byKey, key)
@@ -204,7 +182,7 @@ func (x *tombstones) next() (time.Duration, bool) {
 // find returns the number of an owner's with this id; 0: there is none.
 func (x *tombstones) find(id task.ID, owner uint32) (number int64) {
 	x.each(id, func(n int64) bool {
-		if x.at(n).owner == owner {
+		if x.all.At(n).owner == owner {
 			number = n
 		}
 		return number == 0
@@ -215,7 +193,7 @@ func (x *tombstones) find(id task.ID, owner uint32) (number int64) {
 // has reports whether there is a tombstone with this id of an owner whom visible accepts.
 func (x *tombstones) has(id task.ID, visible func(owner uint32) bool) (yes bool) {
 	x.each(id, func(n int64) bool {
-		yes = visible(x.at(n).owner)
+		yes = visible(x.all.At(n).owner)
 		return !yes
 	})
 	return yes
@@ -240,10 +218,10 @@ func (x *tombstones) each(id task.ID, f func(number int64) bool) {
 func (s *Store) Pressed(owner uint32, id task.ID, key string) *Tombstone {
 	x := &s.tombstones
 	number := x.find(id, owner)
-	if (number == 0 || !x.at(number).pressed) && key != "" {
+	if (number == 0 || !x.all.At(number).pressed) && key != "" {
 		number = x.byKey[ownKey{owner, key}]
 	}
-	if number == 0 || !x.at(number).pressed {
+	if number == 0 || !x.all.At(number).pressed {
 		return nil
 	}
 	g := x.tombstone(number)

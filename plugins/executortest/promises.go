@@ -199,6 +199,18 @@ func independent(b *bench) {
 	b.up[1].Wait(b, "ended", blocked)
 }
 
+// unrun fails if one of the tasks, which were taken back, has run. One that was taken back
+// in shared memory, or might have been, may be answered with Skipped.
+func (b *bench) unrun(slot int, seqs ...uint64) {
+	b.Helper()
+	for _, seq := range seqs {
+		got := b.up[slot].Of(seq)
+		if got != "" && (!b.worker.Slot(slot).Shares() || got != fmt.Sprintf("skipped %d", seq)) {
+			b.Errorf("a task that was taken back gave: %s", got)
+		}
+	}
+}
+
 func recalled(b *bench) {
 	first := b.block(0)
 	second, third, fourth := b.send(0, Echo, "2"), b.send(0, Echo, "3"), b.send(0, Echo, "4")
@@ -210,9 +222,7 @@ func recalled(b *bench) {
 	}
 	b.cancel(0, first, plugins.StopCancelled)
 	b.up[0].Wait(b, "ended", fourth)
-	if got := b.up[0].Of(second) + b.up[0].Of(third); got != "" {
-		b.Fatalf("a task that was taken back gave: %s", got)
-	}
+	b.unrun(0, second, third)
 }
 
 func claimedStays(b *bench) {
@@ -263,9 +273,7 @@ func sharedClaims(b *bench) {
 	for seq, want := range map[uint64]plugins.Fate{first: plugins.FateDone, second: plugins.FateRecalled, third: plugins.FateRecalled, fourth: plugins.FateDone} {
 		fate(seq, want)
 	}
-	if got := b.up[0].Of(second) + b.up[0].Of(third); got != "" {
-		b.Errorf("a task that was taken back gave: %s", got)
-	}
+	b.unrun(0, second, third)
 }
 
 func stopped(b *bench) {
@@ -313,8 +321,8 @@ func cancelRaces(b *bench) {
 		}
 		if b.cancel(0, seq, plugins.StopCancelled) == plugins.Claimed {
 			b.up[0].Wait(b, "ended", seq)
-		} else if got := b.up[0].Of(seq); got != "" {
-			b.Fatalf("a task that was taken back gave: %s", got)
+		} else {
+			b.unrun(0, seq)
 		}
 	}
 }

@@ -51,7 +51,8 @@ const (
 	// It has an event loop, for ConfigureRequest.loop_slots.
 	Capability_CAPABILITY_LOOP Capability = 3
 	// The slots that are threads claim their tasks in memory that is shared with the
-	// daemon, see Hello. Only such a slot is sent a task before the one before has ended.
+	// daemon, and those of a loop say there what has begun, see Hello. Only a thread's slot that
+	// does is sent a task before the one before has ended.
 	Capability_CAPABILITY_SHARED_CLAIMS Capability = 4
 )
 
@@ -1245,14 +1246,20 @@ func (x *HealthResponse) GetLockWaitNs() uint64 {
 
 // Hello is the first message on a slot's connection, from the daemon.
 //
-// With CAPABILITY_SHARED_CLAIMS a descriptor comes beside it (SCM_RIGHTS), unless it is
-// the connection of the loop slots: memory to be mapped, of 64 words of 64 bits in the
-// machine's byte order, all 0 at first. The word at seq modulo 64 says what has become of
-// that seq: it is seq * 4, plus 0 for claimed, 1 for recalled, 2 for done. As long as it
-// is that of a lower seq, nobody has decided. Both sides decide by one compare-and-swap of
-// the word: the executor claims a task right before it runs, and drops one that has been
-// recalled; the daemon recalls. The executor changes claimed to done when the task has
-// run, before it sends, or holds back, the Result. Recall and Cancel use the same words.
+// With CAPABILITY_SHARED_CLAIMS a descriptor comes beside it (SCM_RIGHTS): memory to be
+// mapped, of 64 words of 64 bits in the machine's byte order, all 0 at first. The word at
+// seq modulo 64 says what has become of that seq: it is seq * 4, plus 0 for claimed, 1 for
+// recalled, 2 for done. As long as it is that of a lower seq, nobody has decided. Both sides
+// decide by one compare-and-swap of the word: the executor claims a task right before it
+// runs, and drops one that it can't claim, because it has been recalled or the word is a
+// later one's; the daemon recalls. For what it drops it sends Skipped: a script may have
+// written into the memory, and then the daemon does not know. The executor changes claimed to
+// done when the task has run, before it sends, or holds back, the Result. Recall and Cancel
+// use the same words.
+//
+// The connection of the loop slots has such words for each of them, one slot's after the
+// other's. There the executor alone writes, claimed right before a task runs and then done,
+// and tasks are recalled by calls alone.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index of the slot, 0 to ConfigureRequest.slots - 1, or ConfigureRequest.slots
@@ -1668,7 +1675,8 @@ func (*Started) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{20}
 }
 
-// Skipped says that the task was read but did not run here and will not.
+// Skipped says that the task was read but did not run here and will not. One that was
+// recalled in shared memory may have it, too.
 type Skipped struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task can't run on an event loop: it needs a thread's slot. Else the

@@ -23,6 +23,7 @@ const (
 	StubbornOnce  = "stubborn_once"   // its first attempt does
 	Crashes       = "crashes"         // ends its process
 	CrashesOften  = "crashes_often"   // each attempt does but the third, which raises an error
+	CrashesLying  = "crashes_lying"   // ends its process, whose claims then say what its params say; not among Scripts
 	Freezes       = "freezes"         // has its process stand still
 	Chats         = "chats"           // sends an event of each kind, and returns
 	Streams       = "streams"         // sends so many values, one in 300 ms and each with a progress, and returns
@@ -35,7 +36,7 @@ const (
 	Spends        = "spends"          // returns, and has its process say that it is spent
 )
 
-// Scripts lists all of them.
+// Scripts lists all but the liar, of which nobody can see to it that it runs once.
 func Scripts() []string {
 	return []string{Echo, Sleeps, Fails, FailsOnce, Blocks, Stubborn, StubbornOnce, Crashes, CrashesOften, Freezes, Chats, Streams, Babbles, NeedsAThread, Unrunnable, Unanswerable,
 		Spoils, SpoilsALittle, Spends}
@@ -113,6 +114,11 @@ func (s *slot) run() {
 			return
 		}
 		run := s.process.runs.begin(j.task)
+		if filepath.Base(j.task.ScriptPath) == CrashesLying {
+			s.lie(j)
+			s.process.runs.end(run, true)
+			continue
+		}
 		s.tell(plugins.Event{Kind: plugins.EventStarted, Seq: j.task.Seq})
 		o, ok := s.perform(j)
 		s.process.runs.end(run, !ok)
@@ -121,6 +127,23 @@ func (s *slot) run() {
 			s.tell(plugins.Event{Kind: plugins.EventEnded, Seq: j.task.Seq, Outcome: o})
 		}
 	}
+}
+
+// lie ends the process before it has told of j, and leaves claims of it that are wrong.
+func (s *slot) lie(j *job) {
+	s.mu.Lock()
+	seq := j.task.Seq
+	delete(s.claimed, seq)
+	switch string(j.task.Params) {
+	case `"done"`:
+		s.claimed[seq] = true
+	case `"recalled"`:
+		s.recalled = map[uint64]bool{seq: true}
+	case `"another"`: // has run, and not this one
+		s.claimed[seq], s.claimed[seq+1] = true, false
+	}
+	s.mu.Unlock()
+	s.process.Die("signal: segmentation fault")
 }
 
 // next claims the next task; nil: the process has ended.
@@ -201,6 +224,8 @@ func (s *slot) Fate(_ int, seq uint64) plugins.Fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch done, claimed := s.claimed[seq]; {
+	case !s.shares:
+		return plugins.FateOpen
 	case done:
 		return plugins.FateDone
 	case claimed:
