@@ -284,10 +284,11 @@ int ep_capture_take(void)
 		for (int i = 0; i < 2; i++) {
 			broken |= fds[i].revents & POLLNVAL;
 			drain(from[i], &kept[i]);
-			if (fcntl(from[i], F_GETPIPE_SZ) < PIPE_BYTES)
-				(void)fcntl(from[i], F_SETPIPE_SZ, PIPE_BYTES);
 		}
 	wanted = 0;
+	for (int i = 0; i < 2; i++) // a script can have made it small, which is slow and no more
+		if (kept[i].size && fcntl(from[i], F_GETPIPE_SZ) < PIPE_BYTES)
+			(void)fcntl(from[i], F_SETPIPE_SZ, PIPE_BYTES);
 	some = kept[0].size || kept[1].size || kept[0].truncated || kept[1].truncated;
 	pthread_mutex_unlock(&lock);
 	return some;
