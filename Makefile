@@ -29,7 +29,6 @@ BENCHSTAT          := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9
 TOOLS              := $(CURDIR)/.cache/bin
 
 FUZZTIME ?= 10s
-ROUNDS   ?= 5
 
 .PHONY: help
 help: ## Show this list
@@ -102,11 +101,11 @@ test-adversary: build ## Attack a daemon in every known way, as one of three use
 # NEIGHBOURS=install installs those that are missing; ROUNDS=1 SHORT=1 is for a quick look, and prints only.
 bench: build ## Measure cpulb beside its neighbours, ROUNDS (5) times; write docs/benchmarks.md (NEIGHBOURS=install, SHORT=1)
 	@if [ "$(NEIGHBOURS)" = install ]; then .ci/setup neighbours; fi
-	$(GO) run ./bench -bin bin -rounds $(ROUNDS) $(if $(SHORT),-short)
+	$(GO) run ./bench -bin bin -rounds $(or $(ROUNDS),5) $(if $(SHORT),-short)
 
 .PHONY: bench-scale
 bench-scale: build ## Of the same, print what the journal and a million queued tasks cost
-	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only journal,queue
+	$(GO) run ./bench -bin bin -rounds $(or $(ROUNDS),5) -only journal,queue
 
 .PHONY: bench-balancing
 bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/balancing.svg and print the table
@@ -115,12 +114,11 @@ bench-balancing: setup ## Simulate the balancer on a virtual clock; write docs/b
 
 .PHONY: bench-fleet
 bench-fleet: build ## Of the same, print what balancing is for: cores, the end of skewed work, many sleepers, short tasks beside long ones
-	$(GO) run ./bench -bin bin -rounds $(ROUNDS) -only fleet,work,waiting
+	$(GO) run ./bench -bin bin -rounds $(or $(ROUNDS),5) -only fleet,work,waiting
 
 # What make bench-go and make bench-compare run, and for how long each.
 BENCH     ?= .
 BENCHTIME ?= 0.1s
-ROUNDS    ?= 6
 
 .PHONY: bench-go
 bench-go: setup ## Run the Go benchmarks of every package, with allocations (BENCH=regexp, BENCHTIME=0.1s)
@@ -129,7 +127,7 @@ bench-go: setup ## Run the Go benchmarks of every package, with allocations (BEN
 .PHONY: bench-compare
 bench-compare: setup ## Run them on this tree and on BASE=ref in turns, and print what has changed (ROUNDS=6, BENCH=regexp)
 	@[ -n "$(BASE)" ] || { echo "usage: make bench-compare BASE=ref [BENCH=regexp] [ROUNDS=6] [BENCHTIME=0.1s]" >&2; exit 2; }
-	@GO='$(GO)' BENCHSTAT='$(BENCHSTAT)' BENCH='$(BENCH)' BENCHTIME='$(BENCHTIME)' ROUNDS='$(ROUNDS)' .ci/bench-compare '$(BASE)'
+	@GO='$(GO)' BENCHSTAT='$(BENCHSTAT)' BENCH='$(BENCH)' BENCHTIME='$(BENCHTIME)' ROUNDS='$(or $(ROUNDS),6)' .ci/bench-compare '$(BASE)'
 
 .PHONY: soak-crash
 soak-crash: setup ## Kill the daemon 200 times under load and see that nothing acknowledged is lost

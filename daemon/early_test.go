@@ -16,13 +16,16 @@ import (
 
 // seer is a watcher that keeps what it has heard.
 type seer struct {
+	task.Heard
 	mu    sync.Mutex
 	kinds []string
 }
 
 func (s *seer) Verbose() bool       { return true }
 func (s *seer) Outlet() task.Outlet { return nil }
-func (s *seer) TaskEvent(ev *task.Event) {
+func (s *seer) PassOn()             { s.Each(s.note) }
+
+func (s *seer) note(ev *task.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kind := string(ev.Kind)

@@ -109,9 +109,12 @@ func TestAResultThatIsNotKeptReachesWhoWaits(t *testing.T) {
 }
 
 // last keeps the Result of a task that it watches.
-type last struct{ result *task.Result }
+type last struct {
+	task.Heard
+	result *task.Result
+}
 
 func (*last) Verbose() bool       { return false }
 func (*last) Outlet() task.Outlet { return nil }
 
-func (w *last) TaskEvent(ev *task.Event) { w.result = ev.Result }
+func (w *last) PassOn() { w.Each(func(ev *task.Event) { w.result = ev.Result }) }

@@ -31,7 +31,7 @@ var blocking = []string{"os", "os/exec", "os/user", "io", "log", "net", "net/htt
 
 // forbidden are single functions of other packages.
 var forbidden = regexp.MustCompile(`^(hclog\.(Inter)?(ceptLogger|Logger)\..*|time\.Sleep|sync\.(RW)?Mutex\.R?Lock|sync\.WaitGroup\.Wait|sync\.Cond\.Wait|sync\.Once\.Do|` +
-	`journal\.Journal\..*|task\.Watcher\.TaskEvent|plugins\.Conn\..*|fleet\.Process\..*|fleet\.(Conn|Launcher)\..*|fleet\.Fleet\.(Start|Stop|Restart|Stacks|Reports|NewRollout)|fleet\.Rollout\.(Prove|Roll|Discard)|fleet\.NewLayout)$`)
+	`journal\.Journal\..*|task\.Watcher\.PassOn|plugins\.Conn\..*|fleet\.Process\..*|fleet\.(Conn|Launcher)\..*|fleet\.Fleet\.(Start|Stop|Restart|Stacks|Reports|NewRollout)|fleet\.Rollout\.(Prove|Roll|Discard)|fleet\.NewLayout)$`)
 
 // harmless are functions of blocking packages, or forbidden ones, that may be called all
 // the same, and why.

@@ -171,13 +171,16 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 
 // listener notes the kinds of the events that it hears of.
 type listener struct {
+	task.Heard
 	kinds   []string
 	verbose bool
 }
 
-func (l *listener) TaskEvent(ev *task.Event) { l.kinds = append(l.kinds, string(ev.Kind)) }
-func (l *listener) Verbose() bool            { return l.verbose }
-func (*listener) Outlet() task.Outlet        { return nil }
+func (l *listener) PassOn() {
+	l.Each(func(ev *task.Event) { l.kinds = append(l.kinds, string(ev.Kind)) })
+}
+func (l *listener) Verbose() bool     { return l.verbose }
+func (*listener) Outlet() task.Outlet { return nil }
 
 func TestTheSameTaskCanBeSubmittedAgain(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {

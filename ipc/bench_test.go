@@ -27,11 +27,12 @@ func (instant) SubmitAll(_ context.Context, _ access.Identity, all []api.Submiss
 	for _, s := range all {
 		now := time.Now()
 		s.Answer(task.View{ID: s.Task.ID, Status: task.Queued}, nil)
-		s.Watcher.TaskEvent(&task.Event{Kind: task.EventResult, ID: s.Task.ID, Cursor: task.Cursor{Attempt: 1, Seq: 2}, Result: &task.Result{
+		s.Watcher.Hear(&task.Event{Kind: task.EventResult, ID: s.Task.ID, Cursor: task.Cursor{Attempt: 1, Seq: 2}, Result: &task.Result{
 			ID: s.Task.ID, Status: task.Completed, Data: []byte("null"), Attempts: 1, SubmittedAt: now, StartedAt: &now, FinishedAt: now,
 			QueueSeconds: 0.000123, RunSeconds: 4.5e-6, CPUSeconds: 4e-6,
 			Worker: &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 4242, Core: 1},
 		}})
+		s.Watcher.PassOn()
 	}
 }
 

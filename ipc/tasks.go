@@ -37,7 +37,7 @@ func (s *Server) postTask(w http.ResponseWriter, r *http.Request) {
 	var end *waiter
 	var watcher task.Watcher // nil, unless the result is waited for
 	if wait > 0 {
-		end = &waiter{make(chan *task.Result, 1)}
+		end = &waiter{result: make(chan *task.Result, 1)}
 		watcher = end
 	}
 	view, err := await(r.Context(), func(done func(task.View, error)) {
@@ -63,7 +63,10 @@ func (s *Server) unwatch(r *http.Request, id task.ID, w task.Watcher) {
 
 // waiter gets the Result of a task from its end itself: it may be kept for a moment only,
 // or not at all.
-type waiter struct{ result chan *task.Result }
+type waiter struct {
+	task.Heard
+	result chan *task.Result
+}
 
 // Verbose implements task.Watcher.
 func (*waiter) Verbose() bool { return false }
@@ -71,11 +74,13 @@ func (*waiter) Verbose() bool { return false }
 // Outlet implements task.Watcher.
 func (*waiter) Outlet() task.Outlet { return nil }
 
-// TaskEvent implements task.Watcher.
-func (w *waiter) TaskEvent(ev *task.Event) {
-	if ev.Kind == task.EventResult {
-		w.result <- ev.Result
-	}
+// PassOn implements task.Watcher.
+func (w *waiter) PassOn() {
+	w.Each(func(ev *task.Event) {
+		if ev.Kind == task.EventResult {
+			w.result <- ev.Result
+		}
+	})
 }
 
 // answerEnd answers with the Result that end gets, with the task's view when it has not

@@ -12,6 +12,7 @@ import (
 // task was accepted, and the result comes after the last of these: a short task may end
 // before Submit returns.
 type watch struct {
+	task.Heard
 	stream  *stream
 	verbose atomic.Bool
 
@@ -113,7 +114,7 @@ func (w *watch) answered(write func()) {
 	held := w.held
 	w.held = nil
 	for _, ev := range held {
-		w.hear(ev)
+		w.pass(ev)
 	}
 	w.stream.out.Uncork()
 	if w.asked == 0 && !w.accepted { // nothing comes of it
@@ -127,15 +128,17 @@ func (w *watch) Verbose() bool { return w.verbose.Load() }
 // Outlet implements task.Watcher.
 func (w *watch) Outlet() task.Outlet { return w.stream.out }
 
-// TaskEvent implements task.Watcher; it queues and does not block.
-func (w *watch) TaskEvent(ev *task.Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hear(ev)
+// PassOn implements task.Watcher; it queues and does not block.
+func (w *watch) PassOn() {
+	w.Each(func(ev *task.Event) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.pass(ev)
+	})
 }
 
-// hear passes ev on, or holds it. w.mu is held.
-func (w *watch) hear(ev *task.Event) {
+// pass passes ev on, or holds it. w.mu is held.
+func (w *watch) pass(ev *task.Event) {
 	switch {
 	case !w.free || ev.Kind == task.EventResult && w.asked > 0:
 		if w.held = append(w.held, ev); len(w.held) > heldAtMost {

@@ -24,7 +24,7 @@ type Bench struct {
 	dir    string
 	room   chan struct{}
 	depth  int
-	ended  watcher
+	ended  *watcher
 }
 
 // NewBench starts one with this configuration, of which depth tasks are under way at a
@@ -46,7 +46,7 @@ func NewBench(b *testing.B, c *config.Config, depth int) *Bench {
 	}
 	b.Cleanup(func() { e.Stop(context.Background()) })
 	b.ReportAllocs()
-	x.engine, x.ended = e, watcher{x.room}
+	x.engine, x.ended = e, &watcher{room: x.room}
 	return x
 }
 
@@ -105,17 +105,22 @@ func (x *Bench) noop() *task.Task {
 }
 
 // watcher gives the room of a task back when it has ended.
-type watcher struct{ room <-chan struct{} }
+type watcher struct {
+	task.Heard
+	room <-chan struct{}
+}
 
-// TaskEvent implements task.Watcher.
-func (w watcher) TaskEvent(ev *task.Event) {
-	if ev.Kind == task.EventResult {
-		<-w.room
-	}
+// PassOn implements task.Watcher.
+func (w *watcher) PassOn() {
+	w.Each(func(ev *task.Event) {
+		if ev.Kind == task.EventResult {
+			<-w.room
+		}
+	})
 }
 
 // Verbose implements task.Watcher.
-func (watcher) Verbose() bool { return false }
+func (*watcher) Verbose() bool { return false }
 
 // Outlet implements task.Watcher.
-func (watcher) Outlet() task.Outlet { return nil }
+func (*watcher) Outlet() task.Outlet { return nil }

@@ -3,10 +3,12 @@
 //
 // Guarantees: nothing is done before Run; Run does everything once, kind by kind in
 // the order of List's methods, and within a kind in the order of the calls, but for frames,
-// which are in order for each slot. Adding to a List never blocks and does nothing else.
+// which are in order for each slot. Adding to a List never blocks, and does nothing else but
+// that a watcher hears of an event.
 //
 // It does not order the effects of two operations on different goroutines. Whoever
-// needs such an order must have it from the receiver, or make one operation of two.
+// needs such an order must have it from the receiver, as that of its events from a
+// task.Watcher, or make one operation of two.
 // What goes into the journal must have the order of the lock, and is no effect: the
 // journal takes it under the lock, without waiting.
 package effects
@@ -31,7 +33,7 @@ type Sender interface {
 // Run.
 type List struct {
 	frames    []frame
-	events    []event
+	watchers  []task.Watcher
 	answers   []answer
 	processes []func()
 	lines     []line
@@ -43,11 +45,6 @@ type List struct {
 type frame struct {
 	to   Sender
 	task *plugins.Task
-}
-
-type event struct {
-	to    task.Watcher
-	event *task.Event
 }
 
 type answer struct {
@@ -68,8 +65,12 @@ type line struct {
 // together.
 func (l *List) Frame(to Sender, t *plugins.Task) { l.frames = append(l.frames, frame{to, t}) }
 
-// Event hands ev to a watcher. What events and answers leave at one outlet goes out together.
-func (l *List) Event(to task.Watcher, ev *task.Event) { l.events = append(l.events, event{to, ev}) }
+// Event hands ev to a watcher, which passes it on later. What events and answers leave at one
+// outlet goes out together.
+func (l *List) Event(to task.Watcher, ev *task.Event) {
+	to.Hear(ev)
+	l.watchers = append(l.watchers, to)
+}
 
 // Answer answers a call. f does not block.
 func (l *List) Answer(f func()) { l.answers = append(l.answers, answer{f: f}) }
@@ -98,7 +99,7 @@ func (l *List) Run(log hclog.Logger) {
 	for _, x := range l.lines {
 		log.Log(x.level, x.message, x.args...)
 	}
-	l.frames, l.events, l.answers = emptied(l.frames), emptied(l.events), emptied(l.answers)
+	l.frames, l.watchers, l.answers = emptied(l.frames), emptied(l.watchers), emptied(l.answers)
 	l.processes, l.lines, l.some, l.outlets = emptied(l.processes), emptied(l.lines), emptied(l.some), emptied(l.outlets)
 }
 
@@ -135,12 +136,12 @@ func (l *List) send() {
 // handOver hands over the events and the answers. Each outlet that they go to is corked
 // meanwhile.
 func (l *List) handOver() {
-	if len(l.events)+len(l.answers) > 1 {
+	if len(l.watchers)+len(l.answers) > 1 {
 		l.cork()
 		defer l.uncork()
 	}
-	for _, x := range l.events {
-		x.to.TaskEvent(x.event)
+	for _, w := range l.watchers {
+		w.PassOn()
 	}
 	for i := range l.answers {
 		if x := &l.answers[i]; x.f != nil {
@@ -152,8 +153,8 @@ func (l *List) handOver() {
 }
 
 func (l *List) cork() {
-	for _, x := range l.events {
-		l.corkOnce(x.to.Outlet())
+	for _, w := range l.watchers {
+		l.corkOnce(w.Outlet())
 	}
 	for i := range l.answers {
 		l.corkOnce(l.answers[i].to)

@@ -16,6 +16,7 @@ import (
 
 // diary notes what is done.
 type diary struct {
+	task.Heard
 	mu    sync.Mutex
 	lines []string
 }
@@ -26,7 +27,7 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-func (d *diary) TaskEvent(ev *task.Event)    { d.note("event %s", ev.Kind) }
+func (d *diary) PassOn()                     { d.Each(func(ev *task.Event) { d.note("event %s", ev.Kind) }) }
 func (d *diary) Verbose() bool               { return true }
 func (d *diary) Outlet() task.Outlet         { return d }
 func (d *diary) Cork()                       { d.note("cork") }
@@ -123,5 +124,19 @@ func TestAListThatHasRunIsEmpty(t *testing.T) {
 	once := []string{"frame 1", "1 sent", "cork", "event state", "p " + task.ErrNotFound.Error(), "uncork"}
 	if want := slices.Concat(once, once); !slices.Equal(d.lines, want) {
 		t.Errorf("done: %q, want %q", d.lines, want)
+	}
+}
+
+// Two operations leave the lock one after the other, and the first may be the last to run.
+func TestAWatchersEventsKeepTheOrderInWhichTheyWereAdded(t *testing.T) {
+	var d diary
+	var first, second effects.List
+	first.Event(&d, &task.Event{Kind: task.EventProgress})
+	first.Event(&d, &task.Event{Kind: task.EventLog})
+	second.Event(&d, &task.Event{Kind: task.EventResult})
+	second.Run(hclog.NewNullLogger())
+	first.Run(hclog.NewNullLogger())
+	if want := []string{"event progress", "event log", "event result", "cork", "uncork"}; !slices.Equal(d.lines, want) {
+		t.Errorf("%q, not %q", d.lines, want)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 // life is a farm to which anything happens, by chance.
 type life struct {
+	task.Heard
 	*daemontest.Farm
 	chance *rand.Rand
 	tasks  map[task.ID]string
@@ -32,8 +33,10 @@ type life struct {
 	reloads sync.Mutex
 }
 
-// TaskEvent implements task.Watcher: it counts ends.
-func (l *life) TaskEvent(ev *task.Event) {
+// PassOn implements task.Watcher: it counts ends.
+func (l *life) PassOn() { l.Each(l.count) }
+
+func (l *life) count(ev *task.Event) {
 	if ev.Kind == task.EventResult {
 		l.mu.Lock()
 		defer l.mu.Unlock()

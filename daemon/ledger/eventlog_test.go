@@ -24,9 +24,10 @@ func item(r *ledger.Record) *queue.Item[*ledger.Record] {
 // watcher wants everything, or the result alone.
 type watcher bool
 
-func (w watcher) TaskEvent(*task.Event) {}
-func (w watcher) Verbose() bool         { return bool(w) }
-func (watcher) Outlet() task.Outlet     { return nil }
+func (watcher) Hear(*task.Event)    {}
+func (watcher) PassOn()             {}
+func (w watcher) Verbose() bool     { return bool(w) }
+func (watcher) Outlet() task.Outlet { return nil }
 
 var everything = ledger.Portion{Items: 1 << 30, Bytes: 1 << 40}
 

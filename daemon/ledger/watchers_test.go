@@ -10,9 +10,10 @@ import (
 // listener is one watcher of many.
 type listener struct{ name int }
 
-func (*listener) Verbose() bool         { return true }
-func (*listener) Outlet() task.Outlet   { return nil }
-func (*listener) TaskEvent(*task.Event) {}
+func (*listener) Verbose() bool       { return true }
+func (*listener) Outlet() task.Outlet { return nil }
+func (*listener) Hear(*task.Event)    {}
+func (*listener) PassOn()             {}
 
 // Those that come after many have left can leave, too.
 func TestAWatcherThatComesAfterManyHaveLeftCanLeave(t *testing.T) {

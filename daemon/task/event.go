@@ -74,13 +74,15 @@ func (c Cursor) Compare(d Cursor) int {
 	return cmp.Or(cmp.Compare(c.Attempt, d.Attempt), cmp.Compare(c.Seq, d.Seq))
 }
 
-// Watcher receives the events of a task. Its calls come from the engine's own
-// goroutines, one at a time for one task, and must not block: a watcher that writes
-// to a client queues what it writes.
+// Watcher receives the events of a task, in two steps, so that they keep their order although
+// several of the engine's goroutines pass them on. Heard does what they have in common.
 type Watcher interface {
-	// TaskEvent hands over ev, which the watcher must not change. The last one
-	// has Kind EventResult.
-	TaskEvent(ev *Event)
+	// Hear takes in ev, the next event, which the watcher must not change. The last one has
+	// Kind EventResult. It is called under the engine's lock: all that it does is to keep ev.
+	Hear(ev *Event)
+	// PassOn passes on what was heard, in its order, from any goroutine and perhaps from two.
+	// It must not block: a watcher that writes to a client queues what it writes.
+	PassOn()
 	// Verbose reports whether the watcher wants more than the result.
 	Verbose() bool
 	// Outlet is where its events go, if others go there, too; nil: nowhere else.

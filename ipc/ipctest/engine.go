@@ -199,7 +199,8 @@ func (e *Engine) take(who access.Identity, t *task.Task, w task.Watcher) (*recor
 	if !known {
 		e.start(r)
 	} else if w != nil && r.result != nil {
-		w.TaskEvent(r.events[len(r.events)-1])
+		w.Hear(r.events[len(r.events)-1])
+		w.PassOn()
 	}
 	return r, nil
 }
@@ -295,7 +296,8 @@ func (e *Engine) tell(r *record, ev task.Event) {
 	e.mu.Unlock()
 	for _, w := range watchers {
 		if ev.Kind == task.EventResult || w.Verbose() {
-			w.TaskEvent(&ev)
+			w.Hear(&ev)
+			w.PassOn()
 		}
 	}
 }

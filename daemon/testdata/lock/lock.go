@@ -36,7 +36,8 @@ func (e *engine) operations(w task.Watcher, f func()) {
 		e.mu.Lock()             // sync.Mutex.Lock
 		e.group.Wait()          // sync.WaitGroup.Wait
 		e.journal.Stats()       // journal.Journal.Stats
-		w.TaskEvent(nil)        // task.Watcher.TaskEvent
+		w.Hear(nil)             // is kept for PassOn
+		w.PassOn()              // task.Watcher.PassOn
 		e.ch <- 1               // send
 		<-e.ch                  // receive
 		for range e.ch {        // receive

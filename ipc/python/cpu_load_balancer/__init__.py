@@ -7,8 +7,8 @@
         print(engine.get_result(task_id, timeout=30.0).data)
 
 An Engine may be shared by any number of threads and starts none of its own.
-After os.fork() the child must make its own. Python 3.10 or later, standard
-library only.
+A child that os.fork() makes may use it, too: it connects anew. Python 3.10 or
+later, standard library only.
 """
 
 from .batch import Batch

@@ -1,5 +1,6 @@
 """Engine: the client's view of the daemon."""
 
+import os
 import threading
 import time
 
@@ -14,8 +15,18 @@ from .stream import Stream
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
 
 
+class _Own:
+    """What an Engine has in one process: os.fork copies it, but neither the threads that hold the lock nor the other end
+    of the connection."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.stream = None  # replaced with the lock held, read without it
+
+
 class Engine(Calls):
-    """Submits tasks and fetches results. Safe for concurrent use by threads.
+    """Submits tasks and fetches results. Safe for concurrent use by threads, and in a child that os.fork makes, which
+    gets a connection of its own.
 
     It connects when first used. A task submitted through it may be fetched by
     another Engine, and the other way round: the id is enough."""
@@ -24,10 +35,20 @@ class Engine(Calls):
         """socket is the daemon's path; without it CPULB_SOCKET, else
         /run/cpulb/cpulb.sock."""
         self.socket = socket_path(socket)
-        self._lock = threading.Lock()
-        self._stream = None
+        self._owns = {os.getpid(): _Own()}
         self._closed = False
         self._daemon = None
+
+    def _own(self):
+        pid = os.getpid()
+        own = self._owns.get(pid)
+        if own is None:  # a child: all its threads are to find the same
+            parents = list(self._owns.items())
+            own = self._owns.setdefault(pid, _Own())
+            for parent, its in parents:
+                if parent != pid and self._owns.pop(parent, None) and its.stream:
+                    its.stream.abandon()
+        return own
 
     @classmethod
     def private(cls, bin_dir=None, config=None):
@@ -48,9 +69,10 @@ class Engine(Calls):
     def close(self):
         """End the connection, and the daemon if it is private. Tasks of a shared
         daemon go on. May be called twice."""
-        with self._lock:
+        own = self._own()
+        with own.lock:
             self._closed = True
-            stream, self._stream = self._stream, None
+            stream, own.stream = own.stream, None
         if stream:
             stream.close()
         if self._daemon:
@@ -92,17 +114,18 @@ class Engine(Calls):
             return how(self._usable_stream(), task.task_id, text, until)
 
     def _usable_stream(self):
-        stream = self._stream
+        own = self._own()
+        stream = own.stream
         if stream is not None and stream.usable:
             return stream
-        with self._lock:
+        with own.lock:
             if self._closed:
                 raise ConnectionLostError("this Engine has been closed", "closed")
-            if self._stream is None or not self._stream.usable:
-                self._stream, old = Stream(self.socket), self._stream
+            if own.stream is None or not own.stream.usable:
+                own.stream, old = Stream(self.socket), own.stream
                 if old is not None:
                     old.close()  # its tasks go on, their results are found by id
-            return self._stream
+            return own.stream
 
     def get_result(self, task_id, timeout=30.0):
         """Return the Result, waiting up to timeout seconds (None: for ever) for
@@ -116,7 +139,7 @@ class Engine(Calls):
             raise _late(task_id, timeout) from error
 
     def _streamed(self, task_id, deadline):
-        stream = self._stream
+        stream = self._own().stream
         if stream is None:
             return None
         try:

@@ -23,15 +23,12 @@ class Post:
 
     def __init__(self):
         self.leaving = False  # the daemon ends the connection soon: submit elsewhere
-        self._lines = 0  # so many were submitted; the daemon names by its number one that it refuses
         self._asking = {}  # task id -> waiters for the answers to the lines that submit it, in their order
         self._expected = {}  # id of a task whose result will come -> waiters for it
         self._mailbox = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
 
     def expect(self, waiter):
-        """Note that waiter sends the next line, which submits its task."""
-        self._lines += 1
-        waiter.line = self._lines
+        """Note that waiter sends a line, which submits its task."""
         self._asking.setdefault(waiter.task_id, []).append(waiter)
         waiters = self._expected.setdefault(waiter.task_id, [])
         if waiter.wants_result:

@@ -60,7 +60,8 @@ class Result:
     Python's lock before it began.
 
     One that came from the daemon is decoded when it is looked at: is_success costs hardly
-    anything, data, and that there is no error, no more than data itself. If it can't be, whoever looks gets
+    anything, data, and that there is no error, no more than data itself. Until then
+    vars() does not show it; to_dict and dataclasses.asdict do. If it can't be decoded, whoever looks gets
     ConnectionLostError with code "bad_answer"."""
 
     task_id: str

@@ -18,6 +18,7 @@ from .post import Post
 from .waiter import Waiter
 
 _ROUNDS = 8  # of sending what others have, before one of them has to
+_TRIES = range(10)  # to leave in order while interrupts come
 
 
 class Stream:
@@ -27,7 +28,8 @@ class Stream:
         self._lines = Lines(path)
         self._lock = threading.Lock()  # of all below; never held while reading or sending
         self._post = Post()
-        self._sent = 0  # the number of the last line that was sent, from 1
+        self._taken = 0  # the number of the last line that somebody has begun to send, from 1
+        self._sent = 0  # of the last one that was sent; the daemon counts them, too
         self._unsent = []  # lines with the waiters for their answers
         self._sending = False
         self._reading = False
@@ -40,20 +42,19 @@ class Stream:
     def submit(self, task_id, text, timeout):
         """Send the task (JSON text) and return the id that the daemon knows it by once it has accepted it. Several
         threads may send the same one: each gets an answer."""
-        waiter = Waiter(task_id, False)
-        self._send(waiter, f'{{"op":"submit","task":{text}}}\n'.encode())
+        waiter, line = Waiter(task_id, False), f'{{"op":"submit","task":{text}}}\n'.encode()
         while True:
             try:
-                return self._answer(waiter, time.monotonic() + timeout)
+                return self._answer(waiter, time.monotonic() + timeout, line)
             except ResultTimeoutError:
                 if not self._is_unsent(waiter):  # the time counts from then on
                     raise
+                line = None
 
     def run(self, task_id, text, deadline):
         """Send the task and return its result as result does. One line less comes: that it was accepted."""
-        waiter = Waiter(task_id, True)
-        self._send(waiter, f'{{"op":"submit","ack":false,"task":{text}}}\n'.encode())
-        return self._answer(waiter, deadline) or None
+        line = f'{{"op":"submit","ack":false,"task":{text}}}\n'.encode()
+        return self._answer(Waiter(task_id, True), deadline, line) or None
 
     def result(self, task_id, deadline):
         """Return the task's result as the text that it is in, and where in it, waiting for it; None when it does not
@@ -69,6 +70,10 @@ class Stream:
         """End the connection; who waits gets ConnectionLostError."""
         self._fail(ConnectionLostError("the connection was closed by this program", "closed"))
 
+    def abandon(self):
+        """Free the descriptor in a process that os.fork has made; the connection goes on in the one that opened it."""
+        self._lines.close()
+
     def _check(self):
         if self._end is not None:
             raise ConnectionLostError(*self._end.args, self._end.code)
@@ -80,43 +85,44 @@ class Stream:
     def _send(self, waiter, line):
         with self._lock:
             self._check()
+            # An interrupt may come before each of these: only what is there to be sent is counted.
+            waiter.line = self._taken + len(self._unsent) + 1
             self._post.expect(waiter)
             self._unsent.append((line, waiter))
-        try:
-            self._flush()
-        except BaseException:
+        self._flush(waiter)
+
+    def _flush(self, waiter):
+        """Have waiter send all that is to be sent, unless another thread does."""
+        rounds, heir = 0, None
+        while heir is None:
             with self._lock:
-                self._post.forget(waiter)
-            raise
-
-    def _flush(self):
-        """Send all that is to be sent, unless another thread does."""
-        for _ in range(_ROUNDS):
-            sends = False
+                if self._sending or not self._unsent or self._end is not None:
+                    return
+                waiter.sends = self._sending = True
+                unsent, self._unsent = self._unsent, []
+                self._taken += len(unsent)
             try:
-                with self._lock:
-                    if self._sending or not self._unsent or self._end is not None:
-                        return
-                    sends = self._sending = True
-                    unsent, self._unsent = self._unsent, []
                 self._lines.send(b"".join([line for line, _ in unsent]))
-                with self._lock:
-                    self._sending = False
-                    self._sent = unsent[-1][1].line
-                    self._close_if_over()
-                    if not self._unsent:
-                        return
-            except BaseException as error:  # also an interrupt may leave half a line behind
-                if sends:
-                    self._sending = False
-                    self._fail(ConnectionLostError(f"sending failed: {error!r}"))
-                if not isinstance(error, OSError):
-                    raise
-        self._pass_on()
+            except OSError as error:
+                self._fail(ConnectionLostError(f"sending failed: {error!r}"))
+            with self._lock:
+                self._sent = self._taken
+                waiter.sends = self._sending = False
+                self._close_if_over()
+                rounds += 1
+                heir = self._heir() if rounds >= _ROUNDS else None
+        heir.wake()
 
-    def _answer(self, waiter, deadline):
-        """Wait for the answer, and return it, or raise it if it is an error."""
+    def _heir(self):
+        """Return a follower that can send, because its own line is to be sent; None if there is none: who reads for all
+        is not woken by that. _lock is held."""
+        return next((waiter for _, waiter in reversed(self._unsent) if waiter in self._followers), None)
+
+    def _answer(self, waiter, deadline, line=None):
+        """Send line, if it is given, wait for the answer, and return it, or raise it if it is an error."""
         try:
+            if line is not None:
+                self._send(waiter, line)
             while waiter.answer is None or waiter in self._followers:
                 with self._lock:
                     if self._followers:
@@ -126,14 +132,19 @@ class Stream:
                 if other is not None:
                     other.wake()
                 if has_to_send:
-                    self._flush()
+                    self._flush(waiter)
                 elif waiter.leads:
                     self._lead(waiter, deadline)
                 elif waiter.answer is None:
                     self._follow(waiter, deadline)
         except BaseException as error:
-            self._give_up(waiter, error)
-            raise
+            for _ in _TRIES:  # not even a call may be between that and the exception
+                try:
+                    self._give_up(waiter, error)
+                    break
+                except BaseException as interrupt:
+                    error = interrupt
+            raise error
         if isinstance(waiter.answer, CPULoadBalancerError):
             raise waiter.answer
         return waiter.answer
@@ -206,26 +217,34 @@ class Stream:
                 raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
 
     def _give_up(self, waiter, error):
-        """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one."""
+        """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one. When an
+        interrupt comes meanwhile it is done again, for else others would wait for ever."""
         with self._lock:
             if not (isinstance(error, ResultTimeoutError) and self._is_unsent(waiter)):
                 self._post.forget(waiter)
             self._awake(waiter)
+            if (waiter.leads or waiter.sends) and not isinstance(error, ResultTimeoutError):
+                # Lines of others may have been read and lost, or half a line been sent.
+                self._lines.shut()
+                self._ended(ConnectionLostError(f"a thread that used it for all was interrupted: {error!r}"))
             if waiter.leads:
-                self._reading = waiter.leads = False
-                if not isinstance(error, ResultTimeoutError):
-                    # Lines of others may have been read and lost.
-                    self._ended(ConnectionLostError(f"reading was interrupted: {error!r}"))
-        self._pass_on()
+                waiter.leads = self._reading = False
+            if waiter.sends:
+                waiter.sends = self._sending = False
+            self._close_if_over()
+        self._pass_on(waiter)
 
-    def _pass_on(self):
-        """Have others do what is to be done."""
+    def _pass_on(self, waiter):
+        """Have others do what is to be done; waiter has to send what else nobody would."""
         with self._lock:
-            if self._unsent and not self._sending:
-                self._unsent[-1][1].wake()
+            heir = self._heir()
+            if heir is not None:
+                heir.wake()
             self._next()
             if self._waking is not None:
                 self._waking.wake()  # an interrupt may have come before that was done
+        if heir is None:
+            self._flush(waiter)
 
     def _fail(self, end):
         with self._lock:

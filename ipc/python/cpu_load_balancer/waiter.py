@@ -6,14 +6,15 @@ from threading import TIMEOUT_MAX, Lock
 class Waiter:
     """Waits for one answer. The lock of its Stream guards it; who has an answer is done with."""
 
-    __slots__ = ("task_id", "line", "wants_result", "answer", "leads", "_gate")
+    __slots__ = ("task_id", "line", "wants_result", "answer", "leads", "sends", "_gate")
 
     def __init__(self, task_id, wants_result):
         self.task_id = task_id
-        self.line = 0  # the number of the line that it sent, if it did
+        self.line = 0  # the number of the line that it sends, if it does, by which the daemon refuses it
         self.wants_result = wants_result  # not to know whether the task was accepted
         self.answer = None
         self.leads = False  # it reads for all
+        self.sends = False  # what all have to send
         self._gate = None
 
     def prepare(self):

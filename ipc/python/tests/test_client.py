@@ -126,7 +126,7 @@ class WithDaemon(unittest.TestCase):
 
     def test_lost_connection_is_made_anew(self):
         task_id, release = self.waiting_task()
-        self.engine._stream.close()
+        self.engine._own().stream.close()
         self.assertEqual(self.run_script("double", {"value": 4}).data, 8)
         release()
         self.assertEqual(self.engine.get_result(task_id, 60).data, "released")

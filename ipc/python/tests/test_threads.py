@@ -1,5 +1,6 @@
 """Many threads on one stream: whoever reads for all may leave at any time."""
 
+import os
 import random
 import signal
 import socket
@@ -188,13 +189,13 @@ class Together(unittest.TestCase):
         class Counting(Stream):
             waits = 0
 
-            def _answer(self, waiter, deadline):
+            def _answer(self, waiter, deadline, line=None):
                 if waiter.task_id == behind.task_id:
                     self.waits += 1
                     if self.waits == 3:
                         deadline = time.monotonic() + SECONDS
                         reads.set()
-                return super()._answer(waiter, deadline)
+                return super()._answer(waiter, deadline, line)
         behind = Task.create("/x.py", "behind")
         stream = Counting(FakeDaemon(self, stalls).path)
         self.addCleanup(stream.close)
@@ -211,6 +212,50 @@ class Together(unittest.TestCase):
             self.assertEqual(second.result(SECONDS), behind.task_id)
             self.assertTrue(first.result(SECONDS) and large.result(SECONDS))
         self.assertGreaterEqual(stream.waits, 3)
+
+    def test_line_of_the_thread_that_reads_is_sent_by_one_that_has_sent_for_long(self):
+        stream = Stream(FakeDaemon(self, self.at_once).path)
+        self.addCleanup(stream.close)
+        send, others = stream._lines.send, []
+        rounds = threading.Semaphore(8)
+
+        def run(_):
+            task = Task.create("/x.py", 1)
+            return stream.run(task.task_id, task.to_json(), time.monotonic() + SECONDS / 10)
+
+        def one_more_comes_meanwhile(text):
+            send(text)
+            if rounds.acquire(blocking=False):  # all that were sent before have their answers, and nobody waits
+                for other in others:
+                    other.result()
+                others.append(threads.submit(run, 0))
+                while not (stream._unsent and stream._reading):
+                    pass
+        stream._lines.send = one_more_comes_meanwhile
+        with ThreadPoolExecutor(9) as threads:
+            self.assertTrue(run(0))
+            self.assertEqual([bool(o.result()) for o in others], [True] * 8)
+
+    def test_child_of_fork_has_a_connection_of_its_own(self):
+        engine = self.engine(self.at_once)
+        before = engine.submit_task(Task.create("/x.py", "before"))
+        connection = engine._own().stream
+        engine._own().lock.acquire()  # by a thread that the child does not have
+        child = os.fork()
+        if child == 0:
+            signal.alarm(SECONDS)
+            status = 1
+            try:
+                status = sum(engine.run_task(Task.create("/x.py", n), SECONDS).data != n for n in range(3))
+                engine.close()
+            finally:
+                os._exit(status)
+        engine._own().lock.release()
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.assertEqual(engine.get_result(before, SECONDS).data, "before")
+        self.assertEqual(engine.run_task(Task.create("/x.py", 4), SECONDS).data, 4)
+        self.assertIs(engine._own().stream, connection)
+        self.assertEqual(self.daemon.connections, 2)
 
     def test_submission_is_sent_again_on_a_new_connection(self):
         def dies_once(connection, command):

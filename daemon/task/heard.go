@@ -1,0 +1,55 @@
+package task
+
+import "sync"
+
+// Heard is what a Watcher has heard and not passed on; it implements Watcher's Hear. The
+// zero value is empty.
+type Heard struct {
+	mu sync.Mutex
+	// first comes before more: most hear of a Result alone.
+	first *Event
+	more  []*Event
+	// passing: somebody passes them on, and will what comes meanwhile.
+	passing bool
+}
+
+// Hear implements Watcher. Who has the lock that it takes does nothing else meanwhile.
+func (h *Heard) Hear(ev *Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.first == nil && len(h.more) == 0 {
+		h.first = ev
+	} else {
+		h.more = append(h.more, ev)
+	}
+}
+
+// Each calls f with each event that was heard, once and in their order, one at a time
+// whoever calls Each: who finds somebody at it leaves his own to him.
+func (h *Heard) Each(f func(*Event)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.passing {
+		return
+	}
+	h.passing = true
+	for ev := h.next(); ev != nil; ev = h.next() {
+		h.mu.Unlock()
+		f(ev)
+		h.mu.Lock()
+	}
+	h.passing = false
+}
+
+// next takes the next event; nil: there is none. h.mu is held.
+func (h *Heard) next() (ev *Event) {
+	switch {
+	case h.first != nil:
+		ev, h.first = h.first, nil
+	case len(h.more) > 0:
+		ev, h.more = h.more[0], h.more[1:]
+	default:
+		h.more = nil
+	}
+	return ev
+}

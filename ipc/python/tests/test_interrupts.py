@@ -1,0 +1,113 @@
+"""Interrupts at every moment at which Python lets one come: whoever is interrupted harms nobody else."""
+
+import dis
+import json
+import os
+import sys
+import threading
+import unittest
+from functools import cache
+
+import cpu_load_balancer
+from cpu_load_balancer import Engine, ResultTimeoutError, SubmissionError, Task
+from fake import FakeDaemon, accepted_line, result_line
+
+PACKAGE = os.path.dirname(cpu_load_balancer.__file__)
+SECONDS = 30
+
+
+class Interrupt(BaseException):
+    """What a signal's handler raises."""
+
+
+@cache
+def moments(code):
+    """Return where in code a signal's handler may run: at its beginning, after a call, and when it jumps back."""
+    before = ["RESUME"] + [i.opname for i in dis.get_instructions(code)]
+    return {i.offset for i, name in zip(dis.get_instructions(code), before)
+            if name.startswith(("RESUME", "CALL", "JUMP_BACKWARD", "JUMP_ABSOLUTE"))}
+
+
+def interrupted(call, at):
+    """Make the call and interrupt it at the moments of these numbers. Return how many came about."""
+    passed = came = 0
+
+    def moment(frame, event, _):
+        nonlocal passed, came
+        if event == "opcode" and frame.f_lasti in moments(frame.f_code):
+            passed += 1
+            if passed in at:
+                came += 1
+                raise Interrupt
+        return moment
+
+    def enter(frame, *_):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes = True
+        return moment
+    sys._getframe().f_trace_opcodes = True  # in Python 3.12 only then those of others are traced
+    before = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        call()
+    except (Interrupt, ResultTimeoutError):
+        pass
+    finally:
+        sys.settrace(before)
+    return came
+
+
+@unittest.skipIf(sys.version_info >= (3, 13), "this Python does not trace single instructions of a frame that is entered")
+class Interrupts(unittest.TestCase):
+    def setUp(self):
+        self.lines = {}  # connection -> how many came
+
+    def answer(self, connection, command):
+        """Refuse by the number of its line, or run."""
+        task_id, params = command["task"]["task_id"], command["task"]["params"]
+        self.lines[connection] = number = self.lines.get(connection, 0) + 1
+        if params == "refuse":
+            refusal = {"event": "rejected", "task_id": None, "line": number, "problem": {"code": "refused"}}
+            connection.sendall(json.dumps(refusal).encode() + b"\n")
+        else:
+            connection.sendall((accepted_line(task_id) if command.get("ack", True) else b"") + result_line(task_id, params))
+
+    def use(self, engine):
+        """Submit what is refused and what is not, as another thread does, and return what goes wrong."""
+        wrong = []
+
+        def work():
+            try:
+                for call in (lambda t: engine.run_task(t, SECONDS), engine.submit_task):
+                    with self.assertRaises(SubmissionError) as refused:
+                        call(Task.create("/x.py", "refuse"))
+                    self.assertEqual(refused.exception.code, "refused")
+                self.assertEqual(engine.get_result(engine.submit_task(Task.create("/x.py", 1)), SECONDS).data, 1)
+            except BaseException as error:
+                wrong.append(repr(error))
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(SECONDS / 10)
+        return wrong or (["it waits"] if thread.is_alive() else [])
+
+    def test_interrupt_at_any_moment_leaves_all_to_the_others(self):
+        daemon = FakeDaemon(self, self.answer)
+
+        def both(engine):
+            engine.get_result(engine.submit_task(Task.create("/x.py", 2)), SECONDS)
+        calls = {"run": lambda e: e.run_task(Task.create("/x.py", 2), SECONDS), "both": both,
+                 "late": lambda e: e.run_task(Task.create("/x.py", 2), 0)}
+        for name, call in calls.items():
+            at, came = 0, 1
+            while came:
+                at += 1
+                with Engine(daemon.path) as engine:
+                    engine.run_task(Task.create("/x.py", 0), SECONDS)
+                    came = interrupted(lambda: call(engine), (at, at + 1))
+                    self.assertEqual((name, at, self.use(engine)), (name, at, []))
+            self.assertGreater(at, 50, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
