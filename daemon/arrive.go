@@ -53,9 +53,10 @@ type admission struct {
 	// end is its Result if it was cancelled; together: it is committed with the acceptance.
 	end      *task.Result
 	together bool
-	// early: the queue may let it leave before it is accepted. unseen are events of it that
-	// its watchers have not been shown, and that its log does not have; end is committed
-	// before it is accepted, accepted before the end of its that is the answer.
+	// early: the queue may let it leave before it is accepted. unseen are events that its
+	// watchers have not been shown, but for those in its log. ended is what follows from its
+	// end, if that was in the journal before it was accepted. accepted: it is, and has been
+	// cancelled: the answer waits until the journal has its end.
 	early, accepted bool
 	unseen          []*task.Event
 	ended           func(fx *effects.List)
@@ -96,9 +97,8 @@ func (a *admission) outcome() <-chan struct{} {
 }
 
 // admit puts a task into the queue, or answers why not, unless it is unclear whether it is
-// one that is known. It returns the task that it is,
-// which may be one that was submitted before; nil when it is refused. commit: it has to be
-// committed before it is accepted.
+// one that is known. It returns the task that it is, which may be one that was submitted
+// before; nil when it is refused. commit: it has to be committed before it is accepted.
 func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (member *ledger.Record, commit bool) {
 	r := a.record
 	if known := e.knownLocked(r); known != nil {

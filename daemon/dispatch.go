@@ -10,8 +10,7 @@ import (
 )
 
 // dispatch gives waiting tasks to free slots, unless the engine drains or too much waits
-// for the disk. There is no
-// goroutine for it: whoever makes a dispatch possible makes it.
+// for the disk. There is no goroutine for it: whoever makes a dispatch possible makes it.
 func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 	if e.draining || e.holdLocked() {
 		p.EmptyWindows(fx)

@@ -36,7 +36,7 @@ const (
 	longestSleep = time.Minute
 	// wallSleep is as much while an instant is awaited: the clock on the wall may be set
 	// meanwhile, and nobody says so.
-	wallSleep = time.Second
+	wallSleep = time.Second / 4
 	// heldSleep is as much while dispatch waits for the disk.
 	heldSleep = 100 * time.Millisecond
 )

@@ -46,8 +46,8 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 }
 
 // Configure makes the worker ready and opens its slots. handler returns the Handler of a
-// connection, which has count slots from first on. It returns the name of the runtime. An error caused by a
-// setting matches ErrBadSetting.
+// connection, which has count slots from first on. It returns the name of the runtime. An
+// error caused by a setting matches ErrBadSetting.
 func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {

@@ -27,23 +27,19 @@ func (h *Heard) Hear(ev *Event) {
 // Each calls f with each event that was heard, once and in their order, one at a time
 // whoever calls Each: who finds somebody at it leaves his own to him.
 func (h *Heard) Each(f func(*Event)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.passing {
-		return
-	}
-	h.passing = true
-	for ev := h.next(); ev != nil; ev = h.next() {
-		h.mu.Unlock()
+	for ev := h.next(false); ev != nil; ev = h.next(true) {
 		f(ev)
-		h.mu.Lock()
 	}
-	h.passing = false
 }
 
-// next takes the next event; nil: there is none. h.mu is held.
-func (h *Heard) next() (ev *Event) {
+// next takes the next event; nil: there is none, or it is somebody else's to pass on. mine:
+// the caller is at it.
+func (h *Heard) next(mine bool) (ev *Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	switch {
+	case h.passing && !mine:
+		return nil
 	case h.first != nil:
 		ev, h.first = h.first, nil
 	case len(h.more) > 0:
@@ -51,5 +47,6 @@ func (h *Heard) next() (ev *Event) {
 	default:
 		h.more = nil
 	}
+	h.passing = ev != nil
 	return ev
 }

@@ -170,8 +170,9 @@ func (s *Stream) send(ctx context.Context, text []byte, p *Pending) (reads bool,
 		if !errors.Is(err, outbox.ErrFull) {
 			return reads, err
 		}
-		if err := s.out.Flush(ctx); ctx.Err() != nil {
-			return false, err
+		_ = s.out.Flush(ctx) // what ended the connection is what queue returns
+		if err := ctx.Err(); err != nil {
+			return false, err // also if all was written meanwhile: text was not
 		}
 	}
 }
