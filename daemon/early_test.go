@@ -273,3 +273,24 @@ func TestWhatWaitsForASlowDiskLeavesItsSlotToOthers(t *testing.T) {
 		})
 	}
 }
+
+// It has given its slot back, and waits for its note, when it turns out that it is refused.
+func TestWhatIsRefusedWhileItWaitsForASlowDiskIsForgotten(t *testing.T) {
+	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+		release, fail := f.Engine.HoldCommits(), f.Engine.HoldSyncs()
+		slow, sent := newTask(f, fleettest.Echo), &reply{}
+		f.Engine.Submit(f.Context(), daemontest.Who(), slow, nil, sent.is)
+		f.Pass(time.Second)
+		fail(errors.New("the disk fails"))
+		f.Pass(time.Second)
+		release()
+		f.Pass(2 * time.Second)
+		if sent.answers != 1 || !errors.Is(sent.err, task.ErrNoSpace) {
+			t.Errorf("%+v", sent)
+		}
+		if runs := f.Launcher.Runs.Of(slow.ID.String()); len(runs) != 0 {
+			t.Errorf("it has run: %v", runs)
+		}
+		f.Ends("completed", 1, f.Submit(fleettest.Echo))
+	})
+}
