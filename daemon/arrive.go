@@ -257,6 +257,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	if e.stillRuns(r) {
 		defer e.stopRefused(r, fx)
 	} else {
+		e.dropPledge(r)
 		e.leaveQueueLocked(r)
 	}
 	e.unwatchedLocked(r.UnwatchAll())

@@ -9,6 +9,7 @@ import (
 
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/ledger"
 	"cpulb/daemon/task"
 )
 
@@ -131,6 +132,7 @@ func TestATaskOfWhichDaemonsDieIsPoison(t *testing.T) {
 	daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps, daemontest.Retries(5))
 		f.Crash()
+		f.Pass(ledger.Doubt)
 		f.Are(task.Running, id)
 		f.Crash()
 		f.Ends("worker_lost", 2, id)
@@ -142,6 +144,26 @@ func TestATaskOfWhichDaemonsDieIsPoison(t *testing.T) {
 			t.Error(r.Error.Message)
 		}
 	})
+}
+
+// Somebody kills one daemon after the other, each soon after its start: what runs then has
+// nothing to do with it, alone or beside those that are new.
+func TestDaemonsThatDieAtTheirStartsMakeNobodyPoison(t *testing.T) {
+	for _, others := range []int{0, 1, 3} {
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
+				id := f.Submit(fleettest.Sleeps, daemontest.Params("2s"))
+				for range 10 {
+					f.Many(others, fleettest.Sleeps, daemontest.Params("500ms"))
+					f.Pass(time.Second)
+					f.Crash()
+				}
+				f.Pass(time.Minute)
+				f.Are(task.Completed, id)
+				f.Blameless()
+			})
+		})
+	}
 }
 
 // The deaths of a worker and of the daemon count alike, and over restarts.

@@ -12,9 +12,12 @@ import (
 
 // A free slot may get a task while the commit of its acceptance is under way. A short one has
 // ended before that, and then one sync does for its acceptance and its Result. Until it is
-// accepted nobody is shown anything of it: who looks for it waits, and its events wait with
-// its admission. If it turns out that it is not accepted it is stopped, and what comes of it is
+// accepted nobody is shown anything of it: who looks for it waits, its events wait with its
+// admission, and it counts as pending. If it turns out that it is not accepted it is stopped, and what comes of it is
 // dropped; until it has stopped it holds what it held.
+//
+// When the disk takes long such a task gives its slot back, and none gets one meanwhile: tasks
+// that need not be committed go on.
 //
 // Not so a task that must not run twice, of which a daemon that dies has to know that it may
 // have run, and one that waits for something else anyway.
@@ -24,7 +27,7 @@ const mostLinger = time.Millisecond
 
 // hasty returns those of new tasks that a free slot may get before they are accepted.
 func (e *Engine) hasty(all []*admission) (early []*admission) {
-	if e.draining || !e.running || e.held || e.pledges.failing || e.journal.Troubled() {
+	if e.draining || !e.running || e.held || e.pledges.late || e.pledges.failing || e.journal.Troubled() {
 		return nil
 	}
 	for _, a := range all {
@@ -64,6 +67,7 @@ func linger(early, all []*admission) time.Duration {
 func (e *Engine) hastenLocked(early []*admission) {
 	for _, a := range early {
 		a.early = true
+		e.store.Early(a.record)
 		e.queue.Settle(e.moment(), a.record.Item, queue.Times{})
 		e.dispatchSoonLocked(poolOf(a.record))
 	}
@@ -73,6 +77,7 @@ func (e *Engine) hastenLocked(early []*admission) {
 func (e *Engine) arriveEarly(a *admission, fx *effects.List) {
 	r := a.record
 	e.metrics.submitted.Inc()
+	e.store.Accept(r)
 	if r.Stopping && r.Phase() == ledger.Ending && a.ended == nil {
 		a.accepted = true // as one that was cancelled, which is not committed yet
 		return

@@ -71,6 +71,17 @@ func unseen(f *daemontest.Farm, id task.ID, w *seer) {
 	if len(w.heard()) > 0 {
 		f.Errorf("its watcher has heard %v", w.heard())
 	}
+	counts(f, "pending")
+}
+
+// counts: the one task there is counts as this.
+func counts(f *daemontest.Farm, want string) {
+	f.Helper()
+	for status, n := range f.Engine.Status(f.Context()).Engine.Tasks {
+		if (n == 1) != (status == want) {
+			f.Errorf("%v tasks are %s, and it should be %s", n, status, want)
+		}
+	}
 }
 
 func TestWhatHasRunBeforeItWasAcceptedIsShownOnlyThen(t *testing.T) {
@@ -226,4 +237,39 @@ func TestWhatMustNotRunTwiceWaitsForItsCommit(t *testing.T) {
 		release(nil)
 		f.Ends("completed", 1, k.ID)
 	})
+}
+
+// A disk that takes long holds up nobody who does not wait for it.
+func TestWhatWaitsForASlowDiskLeavesItsSlotToOthers(t *testing.T) {
+	for _, script := range []string{fleettest.Echo, fleettest.Blocks} {
+		daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+			release := f.Engine.HoldCommits()
+			slow, sent := newTask(f, script), &reply{}
+			f.Engine.Submit(f.Context(), daemontest.Who(), slow, nil, sent.is)
+			f.Pass(time.Second)
+			for range 3 {
+				quick := newTask(f, fleettest.Echo)
+				quick.Extra = &task.Extras{Durable: new(bool)}
+				if r := send(f.Context(), f, quick); r.err != nil {
+					t.Fatal(r.err)
+				}
+				f.Pass(time.Second)
+				f.Are(task.Completed, quick.ID)
+				late := newTask(f, fleettest.Echo)
+				f.Engine.Submit(f.Context(), daemontest.Who(), late, nil, new(reply).is)
+				f.Pass(time.Second)
+			}
+			if runs := f.Launcher.Runs.Of(slow.ID.String()); len(runs) != 0 || sent.answers != 0 {
+				t.Errorf("it has run %v, and was answered %d times", runs, sent.answers)
+			}
+			if script == fleettest.Blocks {
+				f.Engine.Cancel(daemontest.Who(), slow.ID, func(task.View, error) {})
+				release()
+				f.Ends("cancelled", 0, slow.ID)
+				return
+			}
+			release()
+			f.Ends("completed", 1, slow.ID)
+		})
+	}
 }

@@ -18,7 +18,7 @@ import (
 //
 // A disk can take long, or be full. What must not run twice then becomes a pledge without a
 // slot, after noteWait: others have the slot meanwhile, and it is the first to have one
-// once its note is there. All else waits as long as there is hope: when the journal can't
+// once its note is there. So does what is not accepted yet. All else waits as long as there is hope: when the journal can't
 // be written at all it goes without, and its note follows.
 
 // noteWait is how long a slot is kept for an attempt that is being noted before that is
@@ -204,7 +204,7 @@ func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) {
 		}
 		e.pledges.late, e.pledges.failing = true, e.pledges.failing || failing
 		switch {
-		case once(p.record):
+		case once(p.record), e.arriving[p.record] != nil && !failing:
 			e.giveUp(p, fx)
 		case failing:
 			e.launch(p, fx)

@@ -181,6 +181,10 @@ func (e *Engine) queueRestored(u unfinished) {
 	r := u.record
 	entry := entryFor(r)
 	entry.Times = e.restoredTimes(r, &u.progress)
+	wait := e.waitUntil(entry.Due)
+	if r.InDoubt() {
+		entry.Due = max(entry.Due, e.uptime()+ledger.Doubt)
+	}
 	if r.TakesTurns() {
 		e.turns.Add(r, entry.Times)
 		entry.Held = true
@@ -192,7 +196,6 @@ func (e *Engine) queueRestored(u unfinished) {
 		r.NoteStatus("the daemon was restarted", e.eventBounds()) // nobody watches yet
 		e.saveSoon(r)
 	}
-	wait := e.waitUntil(entry.Due)
 	if u.ran || wait != (queue.Now{}) && !e.journal.Comparable(u.start) {
 		e.noteLocked(r, journal.Written, wait) // it does not run now, or would wait anew at each start
 	}

@@ -249,48 +249,46 @@ int ep_capture_log(void) { return spill >= 0 ? spill : 2; }
 // ep_capture_begin: what comes from now on is wanted.
 void ep_capture_begin(void) { wanted = 1; }
 
-// repair puts descriptors 0 to 2 back where they led. all: also those that look
-// right, for one pipe looks like another.
-static void repair(const struct pollfd *fds, int all)
+// repair puts descriptors 0 to 2 back where they led, also those that look right: one
+// pipe looks like another, and to look closer costs as much. What is written there waits.
+static void repair(void)
 {
-	if (fds[0].revents & POLLNVAL || all)
-		dup3(null, 0, 0);
+	dup3(null, 0, 0);
 	for (int i = 0; i < 2; i++)
-		if ((fds[1 + i].revents & (POLLNVAL | POLLIN) || all) && dup3(to[i], 1 + i, 0) < 0)
+		if (dup3(to[i], 1 + i, 0) < 0 || fcntl(1 + i, F_SETFL, 0) < 0)
 			broken = 1;
 }
 
 // ep_capture_repair puts descriptors 0 to 2 back where they led, if there is a capture.
 void ep_capture_repair(void)
 {
-	static const struct pollfd none[3];
-
 	if (to[0] < 0)
 		return;
 	pthread_mutex_lock(&lock);
-	repair(none, 1);
+	repair();
 	pthread_mutex_unlock(&lock);
 }
 
-// ep_capture_take ends what ep_capture_begin began. thorough: descriptors 0 to 2
-// are put back even if they look right. It returns whether there is any output;
-// ep_capture_kept has it until the next begin.
-int ep_capture_take(int thorough)
+// ep_capture_take ends what ep_capture_begin began, and puts descriptors 0 to 2 back where
+// they led. It returns whether there is any output; ep_capture_kept has it until the next begin.
+int ep_capture_take(void)
 {
-	// A pipe's writing end is not readable; a file or /dev/null in its place is.
-	struct pollfd fds[] = {{0, 0, 0}, {1, POLLIN, 0}, {2, POLLIN, 0}, {from[0], POLLIN, 0}, {from[1], POLLIN, 0}};
 	int some;
 
 	fflush(stdout);
 	fflush(stderr);
 	pthread_mutex_lock(&lock);
-	if (poll(fds, 5, 0) > 0 || thorough) {
-		broken |= (fds[3].revents | fds[4].revents) & POLLNVAL;
-		repair(fds, thorough);
-		for (int i = 0; i < 2; i++)
+	struct pollfd fds[] = {{from[0], POLLIN, 0}, {from[1], POLLIN, 0}};
+	repair();
+	if (poll(fds, 2, 0) > 0)
+		for (int i = 0; i < 2; i++) {
+			broken |= fds[i].revents & POLLNVAL;
 			drain(from[i], &kept[i]);
-	}
+		}
 	wanted = 0;
+	for (int i = 0; i < 2; i++) // a script can have made it small, which is slow and no more
+		if (kept[i].size && fcntl(from[i], F_GETPIPE_SZ) < PIPE_BYTES)
+			(void)fcntl(from[i], F_SETPIPE_SZ, PIPE_BYTES);
 	some = kept[0].size || kept[1].size || kept[0].truncated || kept[1].truncated;
 	pthread_mutex_unlock(&lock);
 	return some;

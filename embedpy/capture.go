@@ -35,14 +35,9 @@ func OpenCapture(limitBytes int64) (*Capture, error) {
 // Begin captures from now on.
 func (c *Capture) Begin() { C.ep_capture_begin() }
 
-// Take ends what Begin began, and puts descriptors 0 to 2 back where they led:
-// with thorough also those that look as if they still did.
-func (c *Capture) Take(thorough bool) Output {
-	full := C.int(0)
-	if thorough {
-		full = 1
-	}
-	if C.ep_capture_take(full) == 0 {
+// Take ends what Begin began, and puts descriptors 0 to 2 back where they led.
+func (c *Capture) Take() Output {
+	if C.ep_capture_take() == 0 {
 		return Output{}
 	}
 	var cut C.int

@@ -46,7 +46,6 @@ typedef struct {
 	int unsettled; // the last settle failed
 
 	int64_t wall_ns, cpu_ns;      // of the last region
-	int64_t own_begin, own_ns;    // of it the script's own lines, see ep_own_ends
 	int64_t gil_ns;               // that the last call waited for the GIL before it began
 	int64_t cpu_mark;             // thread CPU time accounted so far
 	int64_t cpu_read;             // when the thread CPU clock was last read
@@ -85,8 +84,6 @@ int ep_interrupt(ep_thread *t, uint64_t region, unsigned which);
 int ep_strike(ep_thread *t, unsigned which);
 void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
-PyObject *ep_own_begins(PyObject *self, PyObject *unused);  // GIL held
-PyObject *ep_own_ends(PyObject *self, PyObject *unused);    // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
@@ -98,7 +95,7 @@ PyObject *ep_deeper(PyObject *self, PyObject *args);
 int ep_capture_open(size_t most);
 int ep_capture_log(void);
 void ep_capture_begin(void);
-int ep_capture_take(int thorough);
+int ep_capture_take(void);
 int ep_capture_broken(void);
 void ep_capture_repair(void);
 const char *ep_capture_kept(int which, size_t *size, int *truncated);
@@ -115,8 +112,14 @@ PyObject *ep_drifted(PyObject *self, PyObject *unused);
 int ep_changed(void);
 
 // standing.c; GIL held, except for ep_standing_lost
+struct ep_folder {
+	uint64_t inode, mount;
+	uint32_t major, minor;
+};
+void ep_folder_look(const char *path, struct ep_folder *found);
 void ep_standing_note(void);
 void ep_standing_hooked(void);
+void ep_standing_glance(void);
 void ep_standing_check(void);
 int ep_standing_lost(void);
 PyObject *ep_return_signal(PyObject *self, PyObject *number);

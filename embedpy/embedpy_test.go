@@ -35,13 +35,6 @@ def fails():
 def no_tuple():
     return 1
 
-def says_which_lines_are_its_own(ends):
-    _embedpy.own_begins()
-    if ends:
-        _embedpy.own_ends()
-    sum(range(10000))
-    return ()
-
 def executable():
     import sys
     return (sys.executable, sys.prefix)
@@ -205,20 +198,6 @@ func TestInterruptReachesItsRegionOnly(t *testing.T) {
 		p.Interrupt(9, 0) // before its region begins
 		if r, err = p.CallRegion(9, spin, rescue, nil, embedpy.Int(1)); err != nil || r.String(0) != "Interrupted" {
 			t.Errorf("a region interrupted in advance: %v", err)
-		}
-	})
-}
-
-func TestARegionIsWhollyItsOwnUnlessItSaysWhichLinesAre(t *testing.T) {
-	onThread(t, func(_ *host, p *embedpy.Thread, get func(string) *embedpy.Object) {
-		call, rescue := get("says_which_lines_are_its_own"), get("rescue")
-		for key, ends := range []int64{1, 0, 1} {
-			if _, err := p.CallRegion(uint64(key)+1, call, rescue, nil, embedpy.Int(ends)); err != nil {
-				t.Fatal(err)
-			}
-			if r := p.Report(); r.Own < 0 || (r.Own < r.Wall) != (ends == 1) {
-				t.Errorf("it ends them: %d; own %v of %v", ends, r.Own, r.Wall)
-			}
 		}
 	})
 }

@@ -191,8 +191,6 @@ static PyObject *mod_resolved(PyObject *self, PyObject *path)
 
 static PyMethodDef methods[] = {
 	{"thread", mod_thread, METH_NOARGS, NULL},
-	{"own_begins", ep_own_begins, METH_NOARGS, NULL},
-	{"own_ends", ep_own_ends, METH_NOARGS, NULL},
 	{"flagged", mod_flagged, METH_VARARGS, NULL},
 	{"strike", mod_strike, METH_VARARGS, NULL},
 	{"shielded", mod_shielded, METH_VARARGS, NULL},

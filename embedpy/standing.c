@@ -5,42 +5,65 @@
 #define _GNU_SOURCE
 #include "embedpy.h"
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MAX_GROUPS = 64 };
 
-struct standing {
-	uint64_t inode, mount;
-	uint32_t major, minor;
+// rights are what a thread may ask for.
+struct rights {
 	int uid, gid, seccomp, no_new_privileges, count;
 	gid_t groups[MAX_GROUPS];
 };
 
-static struct standing first;
+static struct rights first;
+static struct ep_folder root;
 static atomic_int known, lost, hooks;
+static int bound; // nobody here can change who the thread is, or where "/" is
 
-// look takes half a microsecond. The id for files is the one that decides what can be
-// opened; it follows the effective one, unless it is set by itself.
-static void look(struct standing *s)
+// ep_folder_look says which folder path is; "" is the working one. Where nobody can change
+// what "/" is, a path from there says as much, and it says nothing.
+void ep_folder_look(const char *path, struct ep_folder *found)
 {
-	struct statx root;
+	struct statx about;
+	int flags = AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH);
 
+	memset(found, 0, sizeof *found);
+	if (!bound && !statx(AT_FDCWD, path, flags, STATX_INO | STATX_MNT_ID, &about))
+		*found = (struct ep_folder){about.stx_ino, about.stx_mnt_id, about.stx_dev_major, about.stx_dev_minor};
+}
+
+// is_bound reports whether the process has neither a capability nor another user or group to
+// change to. One of several threads can't enter a user namespace, where it would have some.
+static int is_bound(void)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct caps[2] = {{.permitted = 1}};
+	uid_t u[3];
+	gid_t g[3];
+
+	return !syscall(SYS_capget, &head, caps) && !(caps[0].permitted | caps[1].permitted) &&
+	       !getresuid(&u[0], &u[1], &u[2]) && u[0] == u[1] && u[1] == u[2] &&
+	       !getresgid(&g[0], &g[1], &g[2]) && g[0] == g[1] && g[1] == g[2];
+}
+
+// look comes after each task, so it leaves out what can't change. The id for files is the
+// one that decides what can be opened; it follows the effective one, unless it is set by itself.
+static void look(struct rights *s)
+{
 	memset(s, 0, sizeof *s);
-	if (!statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &root)) {
-		s->inode = root.stx_ino;
-		s->mount = root.stx_mnt_id;
-		s->major = root.stx_dev_major;
-		s->minor = root.stx_dev_minor;
-	}
+	s->no_new_privileges = first.no_new_privileges == 1 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	s->seccomp = prctl(PR_GET_SECCOMP);
+	if (bound)
+		return;
 	s->uid = setfsuid((uid_t)-1); // which changes nothing, and returns what it is
 	s->gid = setfsgid((gid_t)-1);
-	s->seccomp = prctl(PR_GET_SECCOMP);
-	s->no_new_privileges = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
 	s->count = getgroups(MAX_GROUPS, s->groups);
 }
 
@@ -64,7 +87,9 @@ static int refused(void)
 void ep_standing_note(void)
 {
 	if (!known) {
+		bound = is_bound();
 		look(&first);
+		ep_folder_look("/", &root);
 		known = 1;
 	}
 }
@@ -72,15 +97,29 @@ void ep_standing_note(void)
 // ep_standing_hooked notes that an audit hook is being added.
 void ep_standing_hooked(void) { hooks = known; }
 
-// ep_standing_check looks at the calling thread; GIL held.
-void ep_standing_check(void)
+// ep_standing_glance looks at what the calling thread may ask for; GIL held. It comes after each
+// task, however short: one system call is enough to give all of it up.
+void ep_standing_glance(void)
 {
-	struct standing now;
+	struct rights now;
 
 	if (!known || lost)
 		return;
 	look(&now);
 	lost = memcmp(&now, &first, sizeof now) != 0 || refused();
+}
+
+// ep_standing_check looks also where "/" is. Whoever has looked at the working folder need not:
+// see ep_changed.
+void ep_standing_check(void)
+{
+	struct ep_folder now;
+
+	ep_standing_glance();
+	if (!known || lost)
+		return;
+	ep_folder_look("/", &now);
+	lost = memcmp(&now, &root, sizeof now) != 0;
 }
 
 int ep_standing_lost(void) { return lost; }

@@ -16,6 +16,7 @@ extern char **environ;
 
 static struct {
 	char cwd[PATH_MAX];
+	struct ep_folder folder; // that of cwd
 	mode_t mask;
 	sigset_t signals;
 	cpu_set_t cpus;
@@ -112,6 +113,7 @@ PyObject *ep_remember(PyObject *self, PyObject *args)
 	want.getters = getters;
 	if (!getcwd(want.cwd, sizeof want.cwd))
 		want.cwd[0] = '\0'; // a folder that is gone: never equal
+	ep_folder_look("", &want.folder);
 	want.mask = umask(0);
 	umask(want.mask);
 	pthread_sigmask(SIG_SETMASK, NULL, &want.signals);
@@ -123,16 +125,26 @@ PyObject *ep_remember(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+// folder_changed is also true when "/" is another folder: as long as the working folder is
+// the same and has the same path, the path leads to it from the same one.
+static int folder_changed(void)
+{
+	char cwd[PATH_MAX];
+	struct ep_folder folder;
+
+	ep_folder_look("", &folder);
+	return memcmp(&folder, &want.folder, sizeof folder) || !getcwd(cwd, sizeof cwd) || strcmp(cwd, want.cwd);
+}
+
 // system_changed compares what the kernel keeps; umask and signal mask are simply
 // set, which costs what reading them would.
 static int system_changed(void)
 {
-	char cwd[PATH_MAX];
 	cpu_set_t cpus;
 
 	umask(want.mask);
 	pthread_sigmask(SIG_SETMASK, &want.signals, NULL);
-	return !getcwd(cwd, sizeof cwd) || strcmp(cwd, want.cwd) || sched_getaffinity(0, sizeof cpus, &cpus) ||
+	return folder_changed() || sched_getaffinity(0, sizeof cpus, &cpus) ||
 	       !CPU_EQUAL(&cpus, &want.cpus) || strcmp(locale_now(), want.locale) || environ_changed();
 }
 

@@ -7,8 +7,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-// GIVES_UP_NS is less than a script takes to give up its user or its root folder.
-enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000, GIVES_UP_NS = 2000, MAX_PENDING = 64 };
+enum { SHORT_NS = 100 * 1000, REREAD_NS = 1000 * 1000, MAX_PENDING = 64 };
 
 _Thread_local ep_thread *ep_current;
 
@@ -108,30 +107,10 @@ static PyObject *call_in_region(ep_thread *t, uint64_t region, PyObject *callabl
 	PyObject *value;
 
 	ep_region_enter(t, region);
-	t->own_ns = -1;
 	value = PyObject_Call(callable, args, NULL);
 	ep_region_leave(t);
 	account(t, begin);
-	if (t->own_ns < 0)
-		t->own_ns = t->wall_ns;
 	return value;
-}
-
-// ep_own_begins and ep_own_ends are _embedpy.own_begins() and own_ends(): between them are
-// all of the region's lines that are not the host's own. What takes longer than that can't
-// have been done. Without an end it is the whole region.
-PyObject *ep_own_begins(PyObject *self, PyObject *unused)
-{
-	if (ep_current)
-		ep_current->own_begin = ep_clock_ns(CLOCK_MONOTONIC);
-	Py_RETURN_NONE;
-}
-
-PyObject *ep_own_ends(PyObject *self, PyObject *unused)
-{
-	if (ep_current)
-		ep_current->own_ns = ep_clock_ns(CLOCK_MONOTONIC) - ep_current->own_begin;
-	Py_RETURN_NONE;
 }
 
 // quiet stops the thread's timers and gives signal handlers that wait their turn, so
@@ -154,9 +133,9 @@ static void settle_if_changed(ep_thread *t, PyObject *settle)
 	PyObject *type, *value, *trace;
 
 	PyErr_Fetch(&type, &value, &trace);
-	if (t->own_ns >= GIVES_UP_NS)
-		ep_standing_check();
+	ep_standing_glance();
 	if (ep_changed()) {
+		ep_standing_check();
 		quiet();
 		ep_capture_repair(); // streams may have to be made anew
 		PyObject *done = PyObject_CallNoArgs(settle);

@@ -113,9 +113,6 @@ type Report struct {
 	// to 1 ms, and never above Wall. A region shorter than 100 µs may be taken to
 	// have been on the CPU throughout.
 	Wall, CPU time.Duration
-	// Own is the part of Wall in which others' code than the host's can have run: all of it,
-	// unless Python has called _embedpy.own_begins and own_ends.
-	Own time.Duration
 	// GIL is how long the call waited for the GIL before the region. What it waits
 	// for inside, after it has let go of it, is not known.
 	GIL time.Duration
@@ -130,7 +127,7 @@ type Report struct {
 
 // Report describes the last CallRegion.
 func (t *Thread) Report() Report {
-	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns), GIL: time.Duration(t.c.gil_ns), Own: time.Duration(t.c.own_ns),
+	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns), GIL: time.Duration(t.c.gil_ns),
 		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0, Unsettled: t.c.unsettled != 0}
 }
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,6 +163,32 @@ func TestAnInterruptCancelsTheTask(t *testing.T) {
 	}
 	if v, err := engine.View(t.Context(), access.Identity{}, engine.Last().ID); err != nil || v.Status != task.Cancelled {
 		t.Fatalf("the task: %+v %v", v, err)
+	}
+}
+
+func TestADaemonThatGoesAwayLeavesTheTasksID(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := make(chan string)
+	go func() {
+		conn, _ := l.Accept()
+		defer conn.Close()
+		var x struct {
+			ID string `json:"task_id"`
+		}
+		request, _ := http.ReadRequest(bufio.NewReader(conn))
+		_ = json.NewDecoder(request.Body).Decode(&x)
+		asked <- x.ID
+	}()
+	left := make(chan outcome, 1)
+	go func() { left <- cpulb(t.Context(), "", "--socket", socket, "run", "/x.py") }()
+	id := <-asked
+	if got := <-left; got.code != 1 || id == "" || !strings.Contains(got.err, "cpulb result "+id) {
+		t.Errorf("task %q: %+v", id, got)
 	}
 }
 

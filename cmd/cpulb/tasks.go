@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 	"time"
 
 	"cpulb/daemon/api"
@@ -40,9 +42,19 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	case !errors.Is(err, client.ErrNotEnded):
-		return err
+		return lost(err, x.ID)
 	}
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
+}
+
+// lost adds to err, if the daemon went away before it answered, where the Result will be.
+func lost(err error, id task.ID) error {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return fmt.Errorf("the daemon went away before it answered (%w); if it had accepted the task, cpulb result %s knows the end", err, id)
+		}
+	}
+	return err
 }
 
 // await submits x and waits for its end, without limit if x has no timeout.

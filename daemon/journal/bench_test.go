@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
@@ -70,4 +71,26 @@ func BenchmarkEncoding(b *testing.B) {
 			b.SetBytes(int64(len(buf)))
 		})
 	}
+}
+
+// BenchmarkHead compares appendHead with what it stands for.
+func BenchmarkHead(b *testing.B) {
+	a := newTask(1, "")
+	r := &task.Result{ID: a.Task.ID, Status: task.Completed, Attempts: 1, SubmittedAt: a.Submitted, StartedAt: &a.Submitted, FinishedAt: a.Submitted,
+		QueueSeconds: 0.000123, RunSeconds: 0.00045, CPUSeconds: 0.0001, Worker: &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 1234}}
+	b.Run("ours", func(b *testing.B) {
+		b.ReportAllocs()
+		var buf []byte
+		for b.Loop() {
+			buf = appendHead(buf[:0], r)
+		}
+	})
+	b.Run("json.Marshal", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := json.Marshal(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

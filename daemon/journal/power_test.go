@@ -139,7 +139,7 @@ func (w *world) append(x *tale, need Need, step string, o Op) {
 	x.steps = append(x.steps, step)
 	n := len(x.steps)
 	w.pending.Add(1)
-	w.j.Append(need, func(err error) {
+	w.add(Change{Need: need, Linger: w.linger(), Ops: []Op{o}, Done: func(err error) {
 		defer w.pending.Done()
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -149,7 +149,32 @@ func (w *world) append(x *tale, need Need, step string, o Op) {
 		case err == nil && need == Synced:
 			x.synced = max(x.synced, n)
 		}
-	}, o)
+	}})
+}
+
+// linger is for how long the sync of a change may wait.
+func (w *world) linger() time.Duration {
+	return rapid.SampledFrom([]time.Duration{0, 0, time.Microsecond, 200 * time.Microsecond, time.Hour}).Draw(w.t, "linger")
+}
+
+// add has a change written in one of the ways there are: by the writer's goroutine, by the
+// caller, or by whoever writes next.
+func (w *world) add(c Change) {
+	switch rapid.SampledFrom([]string{"append", "write", "write", "soon", "beside", "later"}).Draw(w.t, "how") {
+	case "append":
+		w.j.Append(c.Need, c.Done, c.Ops...)
+	case "write":
+		w.j.Add(c)
+		w.j.Write()
+	case "soon":
+		w.j.Add(c)
+		w.j.WriteSoon()
+	case "beside": // as who leaves the engine's lock while others come
+		w.j.Add(c)
+		w.pending.Go(w.j.Write)
+	default:
+		w.j.Add(c)
+	}
 }
 
 // syncs has syncs fail or not.
@@ -221,6 +246,7 @@ func TestWhatWasSyncedSurvivesAPowerCut(t *testing.T) {
 			},
 			"wait": func(*rapid.T) {
 				w.syncs(false)
+				w.j.Write() // what was only added
 				w.pending.Wait()
 			},
 			"sync fails": func(t *rapid.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // appendHead appends a Result as JSON, but for what may be large of it: what json.Marshal
-// makes of it without the fields that are zero, at a sixth of the cost.
+// makes of it without the fields that are zero, in about a tenth of the time (BenchmarkHead).
 func appendHead(b []byte, r *task.Result) []byte {
 	b = append(append(b, `{"task_id":"`...), r.ID.String()...)
 	b = append(append(b, `","status":"`...), r.Status.String()...)

@@ -91,7 +91,7 @@ func (s *Store) JoinAgain(id task.ID, all []*Record) *Batch {
 
 func (b *Batch) count(r *Record) {
 	b.kept++
-	b.counts[r.status]++
+	b.counts[r.counted]++
 }
 
 // has reports whether r is a member of b.

@@ -20,6 +20,11 @@ import (
 // killer and those who always ran with it come apart, and what runs beside it has few
 // Losses: five deaths of the daemon are the most that a task causes, however many run
 // beside it, and no neighbour of it is blamed (TestAKillerIsFoundAndItsNeighboursAreNot).
+//
+// Somebody who kills one daemon after the other, or a daemon that dies of something else at
+// each start, would make a killer of a task that merely runs soon after each. So one that
+// was to blame once does not run before the daemon has lived for a while without it: it is
+// lost again only if the daemon dies just when it runs.
 
 const (
 	// mostLosses is how often a task may have run when the daemon died and run beside
@@ -29,6 +34,8 @@ const (
 	clearLead = 2
 	// MostDeaths is how many deaths of its own end a task.
 	MostDeaths = 2
+	// Doubt is how long the daemon is to live before one runs that is InDoubt.
+	Doubt = 5 * time.Second
 )
 
 // Lose notes that the daemon died while these tasks ran, and returns the one that is to
@@ -72,6 +79,9 @@ type turn struct {
 
 // TakesTurns reports whether r runs only when it is its turn.
 func (r *Record) TakesTurns() bool { return r.Losses >= mostLosses }
+
+// InDoubt reports whether one death more would end r, and daemons have died while it ran.
+func (r *Record) InDoubt() bool { return r.Losses > 0 && r.Deaths > 0 }
 
 // Add has r, which TakesTurns and may run at these times, wait for its turn.
 func (t *Turns) Add(r *Record, times queue.Times) { t.waiting = append(t.waiting, turn{r, times}) }

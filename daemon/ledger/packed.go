@@ -66,7 +66,7 @@ type gist struct {
 
 // gistOf is that of a task that is whole.
 func gistOf(r *Record) gist {
-	g := gist{id: r.Task.ID, owner: r.Owner, status: r.status, volatile: r.Volatile, end: r.end, batch: r.batch, schedule: r.Schedule}
+	g := gist{id: r.Task.ID, owner: r.Owner, status: r.counted, volatile: r.Volatile, end: r.end, batch: r.batch, schedule: r.Schedule}
 	if x := r.Task.Extra; x != nil {
 		g.key = x.IdempotencyKey
 	}

@@ -65,7 +65,10 @@ type Record struct {
 	result *task.Result  // which does not change
 	done   chan struct{} // made when somebody waits; closed at the end
 	phase  Phase
-	status task.Status
+	// status is what clients see of the phase, counted as what it is counted: as long as it is
+	// early, it is not accepted yet and counts as pending, whatever it does.
+	status, counted task.Status
+	early           bool
 }
 
 // Phase returns where it is.

@@ -86,7 +86,7 @@ func (s *Store) Add(r *Record) {
 	s.tasks.add(r)
 	s.ids.set(r.Task.ID, r.stamp)
 	s.stamp = max(s.stamp, r.stamp)
-	s.counts[r.status]++
+	s.counts[r.counted]++
 	if x := r.Task.Extra; x != nil && x.IdempotencyKey != "" {
 		s.keyed[ownKey{r.Owner, x.IdempotencyKey}] = r.stamp
 	}
@@ -117,15 +117,31 @@ func (s *Store) Move(r *Record, to Phase) error {
 	return nil
 }
 
+// Early has r, which may not be accepted, count as pending until Accept.
+func (s *Store) Early(r *Record) { r.early = true }
+
+// Accept has r count as what it is.
+func (s *Store) Accept(r *Record) {
+	r.early = false
+	s.count(r)
+}
+
 // show changes what clients see of r.
 func (s *Store) show(r *Record, status task.Status) {
-	s.counts[r.status]--
-	s.counts[status]++
-	for b := range s.batchesOf(r.stamp, r.batch) {
-		b.counts[r.status]--
-		b.counts[status]++
+	if r.status = status; !r.early {
+		s.count(r)
 	}
-	r.status = status
+}
+
+// count counts r as what clients see.
+func (s *Store) count(r *Record) {
+	s.counts[r.counted]--
+	s.counts[r.status]++
+	for b := range s.batchesOf(r.stamp, r.batch) {
+		b.counts[r.counted]--
+		b.counts[r.status]++
+	}
+	r.counted = r.status
 }
 
 // End lets everybody see how a task that is Ending has ended, and keeps its Result
@@ -192,7 +208,7 @@ func (s *Store) NumberEnd(r *Record) uint64 {
 
 // ended keeps the Result of r, and returns how many bytes are counted for that.
 func (s *Store) ended(r *Record, res *task.Result, uptime time.Duration) (bytes int64) {
-	r.phase, r.result = Ended, res
+	r.phase, r.result, r.early = Ended, res, false
 	s.show(r, res.Status)
 	s.packLater(r.stamp)
 	return s.keep(r, uptime)
@@ -284,7 +300,7 @@ func (s *Store) wanted(at spot, wanted func(owner uint32, status task.Status) bo
 		return nil
 	}
 	if r := at.record(); r != nil {
-		if wanted != nil && !wanted(r.Owner, r.status) {
+		if wanted != nil && !wanted(r.Owner, r.counted) {
 			return nil
 		}
 		return r

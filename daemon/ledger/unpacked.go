@@ -43,7 +43,7 @@ func (c *commons) unpack(text []byte, stamp int64) *Record {
 	all := &unpacked{}
 	r := &all.record
 	*r = Record{Task: &all.task, Owner: g.owner, Volatile: g.volatile, stamp: stamp, end: g.end, batch: g.batch,
-		result: &all.result, phase: Ended, status: g.status}
+		result: &all.result, phase: Ended, status: g.status, counted: g.status}
 	r.Pool = c.unpackTask(&u, &g, &all.task)
 	r.Attempts = uint32(u.uint())
 	r.submitted = stamp + u.int()

@@ -18,17 +18,26 @@ import (
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // crewRole is set for a process of this test that is to be a worker as the program
 // is one: Python's main thread is the process's first.
 const crewRole = "CPULB_TEST_CREW"
 
+const withoutCapabilities = "exclusive without capabilities"
+
 func init() {
 	if os.Getenv(crewRole) == "" {
 		return
 	}
 	runtime.LockOSThread()
+	if os.Getenv(crewRole) == withoutCapabilities {
+		header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			panic(err)
+		}
+	}
 	main := make(chan func())
 	go func() {
 		plugins.Serve(New("test", func(f func()) { main <- f }))
@@ -40,8 +49,10 @@ func init() {
 // The kinds of worker: how many threads it has, and how many places on its loop.
 var kinds = map[string]struct{ threads, loop int }{
 	"exclusive": {threads: 1},
-	"shared":    {threads: 4},
-	"loop":      {threads: 2, loop: 8},
+	// As where the service's unit has an empty CapabilityBoundingSet.
+	withoutCapabilities: {threads: 1},
+	"shared":            {threads: 4},
+	"loop":              {threads: 2, loop: 8},
 }
 
 // hangs is when a task is given up: no test waits for it when all is right.
@@ -73,6 +84,8 @@ type seat struct {
 	tasks map[uint64]*crewTask
 	busy  bool
 	lost  chan struct{} // closed when the connection has ended
+
+	heard func(*plugins.Event) // nil: what comes is of tasks
 }
 
 // crewTask is one that has been sent.
@@ -106,7 +119,7 @@ func startBoundedCrewWorker(t *testing.T, kind string, limits supervisor.Limits)
 		w.seats = append(w.seats, &seat{worker: w, index: i, tasks: map[uint64]*crewTask{}, lost: make(chan struct{})})
 	}
 	w.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0],
-		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: "1"}, ResultBytes: testResultBytes,
+		Slots: size.threads, LoopSlots: size.loop, Env: map[string]string{crewRole: kind}, ResultBytes: testResultBytes,
 		OutputBytes: testOutputBytes, Limits: limits, StartTimeout: time.Minute},
 		executortest.Each(func(i int) executortest.SlotHandler { return w.seats[i] }))
 	if err != nil {
@@ -230,6 +243,13 @@ func (s *seat) take(seq uint64) *crewTask {
 
 // Event implements executortest.SlotHandler.
 func (s *seat) Event(ev *plugins.Event) {
+	s.mu.Lock()
+	heard := s.heard
+	s.mu.Unlock()
+	if heard != nil {
+		heard(ev)
+		return
+	}
 	switch ev.Kind {
 	case plugins.EventEnded:
 		s.take(ev.Seq).ended <- ev.Outcome
@@ -238,6 +258,13 @@ func (s *seat) Event(ev *plugins.Event) {
 	case plugins.EventProgress:
 		s.begun(ev.Seq)
 	}
+}
+
+// listen has heard called with what comes; nil: no more.
+func (s *seat) listen(heard func(*plugins.Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = heard
 }
 
 // skipped: a task that a loop hands back goes to a thread.

@@ -52,11 +52,13 @@ type Executor struct {
 	beat, stacks   *embedpy.Object // Python functions of those names
 	sources        sources
 	probes         probes
-	descriptors    unix.Rlimit     // at the start
-	spent          atomic.Bool     // see spent.go
-	mainThread     *embedpy.Thread // while OnSlotThread serves an exclusive slot
-	slots          []atomic.Pointer[slot]
-	loop           atomic.Pointer[loop] // nil: none
+	descriptors    unix.Rlimit // at the start
+	spent          atomic.Bool // see spent.go
+	// For how long scripts have run since somebody looked whether descriptors and memory are left.
+	sinceDescriptors, sinceMemory ran
+	mainThread                    *embedpy.Thread // while OnSlotThread serves an exclusive slot
+	slots                         []atomic.Pointer[slot]
+	loop                          atomic.Pointer[loop] // nil: none
 }
 
 // New returns the executor; version is the program's own. onMain calls its argument,

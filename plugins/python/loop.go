@@ -199,7 +199,7 @@ func (l *loop) posted(p embedpy.Post) {
 		t.run.Ended(o)
 	case kindEnded:
 		o := l.executor.loopOutcome(p.Text)
-		l.executor.spend(&o, o.RunTime)
+		l.executor.spend(&o)
 		t.run.Ended(o)
 	default:
 		emit(t.run, p)

@@ -213,3 +213,15 @@ func TestNoInterruptReachesANeighbourOnTheLoop(t *testing.T) {
 		wantError(t, <-n.ended, task.Cancelled, "cancelled")
 	}
 }
+
+// An interrupt strikes a task in its own lines. In what the loop does for it at the end of a step,
+// the next step would be lost, and the task never end.
+func TestNoInterruptStrikesBetweenTwoStepsOfATask(t *testing.T) {
+	b := openTestLoop(t)
+	for range 3 {
+		r := b.start(5, "holds_up_its_loop_after_each_step.py", "null", 0)
+		<-r.events.begun
+		b.Cancel(r.slot, r.seq, plugins.StopCancelled)
+		wantError(t, <-r.ended, task.Cancelled, "cancelled")
+	}
+}

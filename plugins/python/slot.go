@@ -69,32 +69,29 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if t.Probe {
 		t = asProbe(t, s.executor.probes.thread)
 	}
-	o, own := s.runTask(t, emit)
-	s.executor.spend(&o, own)
+	o := s.runTask(t, emit)
+	s.executor.spend(&o)
 	return o
 }
 
-// runTask also returns for how long the script's own lines can have run.
-func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) (o plugins.Outcome, own time.Duration) {
+func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	args, err := s.executor.arguments(t)
 	if err != nil {
-		return fault(plugins.Unrun, "OSError", err.Error()), 0
+		return fault(plugins.Unrun, "OSError", err.Error())
 	}
 	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
-		return stopped(reason), 0
+		return stopped(reason)
 	}
 	if t.Function == mainFunction && !s.executor.exclusive() {
-		o = s.runProcess(t, args.path)
-		return o, o.RunTime
+		return s.runProcess(t, args.path)
 	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
 	reason := s.stops.end()
-	own = s.thread.Report().Own
-	o = s.outcome(results, err, reason)
-	s.takeOutput(&o, own)
-	return o, own
+	o := s.outcome(results, err, reason)
+	s.takeOutput(&o)
+	return o
 }
 
 // settle is nil in a shared worker, where tasks end beside others.
@@ -105,22 +102,18 @@ func (s *slot) settle() *embedpy.Object {
 	return nil
 }
 
-const (
-	// replacesOutput is less than a script takes to make a pipe and put it behind
-	// descriptor 1, startsProcess less than it takes to start a process.
-	replacesOutput = 5 * time.Microsecond
-	startsProcess  = 50 * time.Microsecond
-)
+// startsProcess is less than a script takes to start a process.
+const startsProcess = 50 * time.Microsecond
 
 // takeOutput adds what the task of an exclusive worker has written.
-func (s *slot) takeOutput(o *plugins.Outcome, own time.Duration) {
+func (s *slot) takeOutput(o *plugins.Outcome) {
 	capture := s.executor.capture
 	if capture == nil {
 		return
 	}
-	out := capture.Take(own >= replacesOutput)
+	out := capture.Take()
 	o.Stdout, o.Stderr, o.Truncated = out.Stdout, out.Stderr, out.Truncated
-	if own >= startsProcess && embedpy.HadChildren() {
+	if o.RunTime >= startsProcess && embedpy.HadChildren() {
 		capture.Renew() // one that was left behind must not write into the next task's output
 	}
 }

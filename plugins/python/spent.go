@@ -3,6 +3,7 @@ package python
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"cpulb/embedpy"
@@ -21,31 +22,44 @@ const kindSpent = 20
 
 // leastFree is how many descriptors have to be free after a task of an exclusive worker,
 // unless that is more than a quarter of all that it may have.
-const leastFree = 64
+const leastFree = 128
 
 const (
-	// looksAround is less than a script takes to close the pipes of its output.
-	looksAround = replacesOutput
-	// looksForDescriptors is less than one takes to use up what is left of them. Looking
-	// costs some hundred nanoseconds, and a task that finds none is not lost: see Fault.
-	looksForDescriptors = startsProcess
-	// looksForMemory is less than one takes to use up the memory. One that meets the
+	// looksForDescriptors is less than scripts take, all that have run since somebody looked,
+	// to use up what is left of them. Looking costs some hundred nanoseconds.
+	looksForDescriptors = 50 * time.Microsecond
+	// looksForMemory is less than they take to use up the memory. One that meets the
 	// bound raises MemoryError.
 	looksForMemory = time.Millisecond
 	// leastMemory is less than ordinary scripts need.
 	leastMemory = 4 << 20
 )
 
-// spend marks o if the worker is not to have another task. own is for how long the task's own
-// lines have run.
-func (e *Executor) spend(o *plugins.Outcome, own time.Duration) {
+// spend marks o if the worker is not to have another task.
+func (e *Executor) spend(o *plugins.Outcome) {
 	if embedpy.Displaced() && !e.spent.Swap(true) && e.conf.Log != nil {
 		e.conf.Log.Warn("no further task can be run here", "reason", "a script has given up its user, its root folder or system calls, or has added an audit hook that raises")
 	}
-	if own >= looksAround || o.Fault != plugins.NoFault {
-		e.lookAround(own >= looksForDescriptors || o.Fault != plugins.NoFault, own >= looksForMemory || o.Error != nil)
+	fault := o.Fault != plugins.NoFault
+	descriptors := e.sinceDescriptors.reached(o.RunTime, looksForDescriptors) || fault
+	memory := e.sinceMemory.reached(o.RunTime, looksForMemory) || o.Error != nil
+	if descriptors || memory || e.capture != nil && e.capture.Broken() {
+		e.lookAround(descriptors, memory)
 	}
 	o.Spent = e.spent.Load()
+}
+
+// ran is for how long scripts have run since something was looked at.
+type ran struct{ nanoseconds atomic.Int64 }
+
+// reached adds what a task has taken. It reports whether that makes at least bound, and then
+// begins anew.
+func (r *ran) reached(took, bound time.Duration) bool {
+	if r.nanoseconds.Add(int64(took)) < int64(bound) {
+		return false
+	}
+	r.nanoseconds.Store(0)
+	return true
 }
 
 // lookAround notes it when the process lacks something for further tasks.

@@ -21,8 +21,11 @@ const victim = `import json, os, sys, threading
 
 def main(params, context):
     print("out", params)
+    print("err", params, file=sys.stderr)
     with open(__file__) as f:
         f.read()
+    if sys.stdin.read():
+        raise ValueError("there is something to read")
     return [params, json.loads("[1]"), len(os.path.basename(__file__)), threading.current_thread() is not None]
 
 async def on_a_loop(params, context):
@@ -36,12 +39,12 @@ func TestNobodyElsePaysForABrokenWorker(t *testing.T) {
 	for _, kind := range []string{"exclusive", "shared", "loop"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			f := &field{crew: crew{kind: kind}, function: "main"}
+			f := &field{crew: crew{kind: kind}, function: "main", script: "breaks_its_worker.py"}
 			if kind == "loop" {
 				f.function = "on_a_loop"
 			}
 			defer f.dismiss()
-			o, _ := f.attempt(t, script("breaks_its_worker.py"), `"list"`)
+			o, _ := f.attempt(t, script(f.script), `"list"`)
 			var ways []string
 			if err := json.Unmarshal(o.Data, &ways); err != nil || len(ways) < 30 {
 				t.Fatalf("%s %+v", o.Data, o.Error)
@@ -50,6 +53,54 @@ func TestNobodyElsePaysForABrokenWorker(t *testing.T) {
 				t.Run(way, func(t *testing.T) { f.suffer(t, way) })
 			}
 		})
+	}
+}
+
+// What takes a script no longer than a system call is found, too: it can have prepared all else, and
+// what goes with its task goes after its lines have ended.
+func TestNobodyElsePaysForWhatWasDoneInNoTime(t *testing.T) {
+	for _, kind := range []string{"exclusive", withoutCapabilities} {
+		t.Run(kind, func(t *testing.T) {
+			f := &field{crew: crew{kind: kind}, function: "main", script: "breaks_its_worker_in_no_time.py"}
+			defer f.dismiss()
+			o, _ := f.attempt(t, script(f.script), `"list"`)
+			var ways []string
+			if err := json.Unmarshal(o.Data, &ways); err != nil || len(ways) < 15 {
+				t.Fatalf("%s %+v", o.Data, o.Error)
+			}
+			for _, way := range ways {
+				t.Run(way, func(t *testing.T) {
+					f.before = nil
+					for range plugins.Window - 1 { // it is loaded, and its caches are warm
+						f.before = append(f.before, &plugins.Task{ID: "task", ScriptPath: script(f.script), Function: "main", Params: []byte(`"nothing"`)})
+					}
+					f.suffer(t, way)
+				})
+			}
+		})
+	}
+}
+
+// Of tasks that each leave some descriptors, and are too short for leaving many, none leaves too
+// few for one of somebody else, whose script has been loaded before.
+func TestNobodyElsePaysForDescriptorsLeftInSmallParts(t *testing.T) {
+	f := &field{crew: crew{kind: "exclusive"}, function: "main"}
+	defer f.dismiss()
+	path := filepath.Join(t.TempDir(), "victim.py")
+	writeFile(t, path, victim)
+	for i := range 5 {
+		f.attempt(t, path, "1")
+		var tasks []*plugins.Task
+		for range plugins.Window {
+			tasks = append(tasks, &plugins.Task{ID: "task", ScriptPath: script("leaves_descriptors_in_small_parts.py"), Function: "main", Params: []byte("1")})
+		}
+		o, lost := f.send(t, tasks...)
+		f.judge(t, o, lost)
+		o, lost = f.attempt(t, path, "1")
+		if !lost && o.Fault == plugins.NoFault && o.Status != task.Completed {
+			t.Errorf("round %d: %v %+v", i, o.Status, o.Error)
+		}
+		f.judge(t, o, lost)
 	}
 }
 
@@ -75,6 +126,9 @@ func TestAWorkerWithoutMemoryIsSpent(t *testing.T) {
 type field struct {
 	crew
 	function string
+	script   string // that breaks it
+	// before are tasks that are sent together with the one that breaks it.
+	before   []*plugins.Task
 	replaced int
 }
 
@@ -82,7 +136,8 @@ type field struct {
 func (f *field) suffer(t *testing.T, way string) {
 	f.replaced = 0
 	dir := t.TempDir()
-	o, lost := f.attempt(t, script("breaks_its_worker.py"), fmt.Sprintf("%q", way))
+	k := &plugins.Task{ID: "task", ScriptPath: script(f.script), Function: f.function, Params: fmt.Appendf(nil, "%q", way)}
+	o, lost := f.send(t, append(f.before, k)...)
 	t.Logf("it ended %v (lost: %v) %+v fault %d spent %v", o.Status, lost, o.Error, o.Fault, o.Spent)
 	f.judge(t, o, lost)
 	for i := range victims {
@@ -94,7 +149,7 @@ func (f *field) suffer(t *testing.T, way string) {
 			o, lost := f.attempt(t, path, fmt.Sprint(i))
 			if !lost && o.Fault == plugins.NoFault {
 				want := fmt.Sprintf("[%d,[1],%d,true]", i, len(filepath.Base(path)))
-				if o.Status != task.Completed || string(o.Data) != want || o.Stdout != fmt.Sprintf("out %d\n", i) {
+				if o.Status != task.Completed || string(o.Data) != want || o.Stdout != fmt.Sprintf("out %d\n", i) || o.Stderr != fmt.Sprintf("err %d\n", i) {
 					t.Errorf("victim %d: %v %s %+v stdout %q stderr %q", i, o.Status, o.Data, o.Error, o.Stdout, o.Stderr)
 				}
 				f.judge(t, o, lost)
@@ -131,8 +186,8 @@ func (f *field) attempt(t *testing.T, path, params string) (o plugins.Outcome, l
 	return f.send(t, &plugins.Task{ID: "task", ScriptPath: path, Function: f.function, Params: []byte(params)})
 }
 
-// send sends a task to the first place of its kind, and waits for its end.
-func (f *field) send(t *testing.T, k *plugins.Task) (o plugins.Outcome, lost bool) {
+// send sends tasks, all at once, to the first place of its kind, and waits for the end of the last.
+func (f *field) send(t *testing.T, tasks ...*plugins.Task) (o plugins.Outcome, lost bool) {
 	t.Helper()
 	w := f.get(t)
 	at := 0
@@ -140,22 +195,28 @@ func (f *field) send(t *testing.T, k *plugins.Task) (o plugins.Outcome, lost boo
 		at = kinds[f.kind].threads
 	}
 	s := w.seats[at]
-	sent := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, 1)}
+	sent := &crewTask{begun: make(chan struct{}), ended: make(chan plugins.Outcome, len(tasks))}
 	s.mu.Lock()
-	s.seq++
-	s.tasks[s.seq] = sent
-	k.Slot, k.Seq, k.Type, k.Attempt = s.index, s.seq, task.IOBound, 1
+	for _, k := range tasks {
+		s.seq++
+		s.tasks[s.seq] = sent
+		k.Slot, k.Seq, k.Type, k.Attempt = s.index, s.seq, task.IOBound, 1
+	}
 	s.mu.Unlock()
-	if w.Slot(at).Send(k) != nil {
+	if w.Slot(at).Send(tasks...) != nil {
 		return o, true
 	}
-	select {
-	case o = <-sent.ended:
-		return o, false
-	case <-s.lost:
-	case <-w.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("it does not end")
+	for range tasks {
+		select {
+		case o = <-sent.ended:
+		case <-s.lost:
+			return o, true
+		case <-w.Done():
+			return o, true
+		case <-time.After(10 * time.Second):
+			t.Error("it does not end")
+			return o, true
+		}
 	}
-	return o, true
+	return o, false
 }

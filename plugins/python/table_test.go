@@ -32,6 +32,9 @@ func entriesArePutBack(t *testing.T, s runner) {
 		}
 		for way := range count {
 			t.Run(fmt.Sprint(name, " ", way), func(t *testing.T) {
+				if asanEnabled && name == "resource limits" && way == 2 {
+					t.Skip("the sanitizer has more addresses than that")
+				}
 				run := func(do string) {
 					t.Helper()
 					o := s.run(path, fmt.Sprintf(`{"entry": %q, "way": %d, "do": %q}`, name, way, do))

@@ -8,6 +8,7 @@ What is said of tasks goes to the host by _embedpy.post; nothing here waits for 
 import asyncio
 from asyncio import current_task
 from concurrent.futures import ThreadPoolExecutor
+from sys import _current_frames
 from time import monotonic
 
 from cpulb import stacks, values
@@ -22,6 +23,9 @@ BEGUN, ENDED, NEEDS_THREAD, BROKEN, TURNED = 10, 11, 12, 13, 14
 INTERRUPT_SECONDS = 0.05  # between the cancellations of a task that goes on
 FAILURES = 3  # of the loop itself, in a row, before it is given up
 FLUSH_SECONDS = 0.05  # more than the host takes to send the results that it has been given
+
+STEPS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+CALLBACK = asyncio.events.Handle._run.__code__
 
 
 class LoopContext(Context):
@@ -84,14 +88,14 @@ class LoopSlot(Slot):
             self.task.cancel()
             self.loop.call_later(INTERRUPT_SECONDS, self.stop, seq, reason)  # it may go on all the same
 
-    def holds_up(self, seq):
+    def holds_up(self, seq, frame):
         """Whether the task is in the middle of lines of its script that have not let the loop go on for a
-        while; asked on another thread, which has the GIL."""
+        while; asked on another thread, which has the GIL. frame is the loop's thread's."""
         if self.seq != seq or monotonic() - self.heard < INTERRUPT_SECONDS:
             return False
         if self.loading:
             return True
-        task = current_task(self.loop) if self.inside else None
+        task = current_task(self.loop) if self.inside and in_a_step(frame) else None
         return task is not None and (task is self.task or getattr(task, "owner", None) is self.context)
 
     async def drive(self, context, params, function, wants_context, began):
@@ -247,7 +251,8 @@ class Loop:
         self.slots = {}
         self.index = float("inf")  # it comes after the slots that have threads
         self.thread = _embedpy.thread()
-        stacks.workplaces[threading.get_ident()] = self
+        self.ident = threading.get_ident()
+        stacks.workplaces[self.ident] = self
         self.loop = TaskLoop()
         self.loop.set_task_factory(child_of_its_task)
         self.loop.set_default_executor(Carrying(thread_name_prefix="asyncio"))
@@ -304,9 +309,11 @@ class Loop:
         The loop's thread does not get on while this one has the GIL. It is in a line that the
         task's step has come to, so that the interrupt is raised there; should the step end
         before, then in Handle._run, which catches what its callback raises: in no neighbour.
+        What the loop does at the end of a step is no line of it, though the task is still the
+        current one: were it not to get to the end of that, there would be no next step.
         """
         slot = self.slots.get(index)
-        if slot is not None and slot.holds_up(seq):
+        if slot is not None and slot.holds_up(seq, _current_frames().get(self.ident)):
             if not slot.context._reason:
                 slot.context._reason = reason
             _embedpy.strike(self.thread, reason - 1)
@@ -315,6 +322,15 @@ class Loop:
     def stop(self, index, seq, reason):
         self.loop.call_soon_threadsafe(lambda: self.slot(index).stop(seq, reason))
         return ()
+
+
+def in_a_step(frame):
+    """Whether a coroutine is executed there, or what one calls; not only what the loop calls."""
+    while frame is not None and frame.f_code is not CALLBACK:
+        if frame.f_code.co_flags & STEPS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def child_of_its_task(loop, coroutine, **options):

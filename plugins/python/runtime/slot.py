@@ -6,7 +6,7 @@ from json.encoder import encode_basestring_ascii
 from cpulb import TaskCancelled, TaskTimeout, process, stacks, values
 from cpulb.context import CANCELLED, TIMED_OUT, Context
 from cpulb.errors import SCARCE, BadValue, ExitCode, Refusal, SameFailure, TooLarge
-from cpulb.held import _embedpy, _thread, contextlib, os, steady, threading
+from cpulb.held import _embedpy, contextlib, os, steady, threading
 from cpulb.loader import watcher
 from cpulb.report import OWN_FILES, STDLIB, describe, log
 
@@ -16,7 +16,6 @@ WAKE_SECONDS = 0.05  # until a loop that was told to stop looks again whether it
 
 RUNTIME_FILES = (*OWN_FILES, STDLIB)
 YIELDED_DEPTH = values.MAX_DEPTH - 1  # they become one list
-own_begins, own_ends, thread_count = _embedpy.own_begins, _embedpy.own_ends, _thread._count
 LAZY = frozenset((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
 
 awaiting = {}  # (slot, seq) -> (loop, asyncio task): what stop() can reach at an await
@@ -102,16 +101,11 @@ class Slot:
             self.house.enter(context)
         value = self.loads(params)
         self.inside = self.began = True
-        own_begins()
         value = call(value, context) if wants_context else call(value)
         if type(value) in LAZY:
             return self.finish(value, context)
         self.inside = False
-        text = values.to_json(value, self.dumps)
-        # Loading is the script's own, too, and so is what its threads do.
-        if self.executed == watcher.executed and not thread_count():
-            own_ends()
-        return text
+        return values.to_json(value, self.dumps)
 
     def title(self):
         task = self.context

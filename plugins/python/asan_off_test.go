@@ -1,0 +1,5 @@
+//go:build !asan
+
+package python
+
+const asanEnabled = false
