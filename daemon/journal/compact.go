@@ -210,5 +210,5 @@ func (j *Journal) evacuating() bool {
 func (j *Journal) again() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.hurry = true
+	j.goesOn = true
 }

@@ -121,10 +121,11 @@ type Journal struct {
 	waiting []*entry
 	// waits is about the size of these.
 	waits int64
-	// hurry: somebody waits for what waits. lazyAt is when the writer goes on without, tidyAt
+	// hurry: somebody waits for what waits. goesOn: the writer's goroutine has something to go on
+	// with, whoever writes meanwhile. lazyAt is when the writer goes on without, tidyAt
 	// when it notes what has been synced and looks for what may be removed; zero: at no time.
 	// failedAt is when it failed last.
-	hurry                    bool
+	hurry, goesOn            bool
 	lazyAt, tidyAt, failedAt time.Time
 	closing                  bool
 	giveUp                   context.Context // of Close

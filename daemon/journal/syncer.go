@@ -235,7 +235,7 @@ func (j *Journal) settled(err error, took time.Duration, count int, upTo positio
 		j.tidyAt = time.Now().Add(lazily)
 	}
 	if j.closing || j.dropping {
-		j.hurry, j.dropping, wake = true, false, true
+		j.goesOn, j.dropping, wake = true, false, true
 	}
 	busy := j.wanted
 	j.mu.Unlock()

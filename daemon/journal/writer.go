@@ -83,11 +83,11 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 	switch {
 	case j.closing && j.giveUp.Err() != nil:
 		return 0, giveUp
-	case j.stats.Failing != nil && j.hurry: // whoever waits for an answer gets that of the disk as it is now
+	case j.stats.Failing != nil && (j.hurry || j.goesOn): // whoever waits for an answer gets that of the disk as it is now
 		return time.Until(j.failedAt.Add(min(lazily, j.options.retryAfter))), giveUp
 	case j.stats.Failing != nil:
 		return time.Until(j.failedAt.Add(j.options.retryAfter)), giveUp
-	case j.hurry, j.closing && len(j.waiting) > 0:
+	case j.hurry, j.goesOn, j.closing && len(j.waiting) > 0:
 		return 0, giveUp
 	}
 	wait := forEver
@@ -104,7 +104,7 @@ func (j *Journal) wait() (time.Duration, <-chan struct{}) {
 func (j *Journal) next() (all []*entry, closing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.tidyAt = time.Time{}
+	j.tidyAt, j.goesOn = time.Time{}, false
 	return j.takeAll(), j.closing
 }
 
