@@ -159,7 +159,8 @@ class Items(Entry):
 
     def watched(self, value, dicts, lists, getters):
         dicts.append(self.owner.__dict__)
-        lists.append((self.list, value if isinstance(value, tuple) else ()))
+        now = tuple(self.list)  # the quick look compares objects: two texts of one folder would differ for ever
+        lists.append((self.list, now if now == value else value if isinstance(value, tuple) else ()))
 
 
 class Environ(Entry):
