@@ -237,31 +237,28 @@ func TestWhatIsHeldInTheWorkerComesInOrder(t *testing.T) {
 	})
 }
 
-// A flood of one caller fills windows; another's task is among the next.
-func TestInWindowsCallersTakeTurns(t *testing.T) {
-	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
-		learn(f)
-		f.Ready("p-0").Pause()
-		flood := many(f, 500, greedy, fleettest.Sleeps, brief)
-		mine := f.SubmitAs(second, fleettest.Sleeps, brief)
-		f.Ready("p-0").GoOn()
-		f.Pass(config.DefaultWindow + 100*time.Microsecond)
-		f.Are(task.Completed, mine)
-		f.Ends("completed", 1, flood...)
-	})
-}
-
-func TestInWindowsTheHigherPriorityGoesFirst(t *testing.T) {
-	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
-		learn(f)
-		f.Ready("p-0").Pause()
-		low := f.Many(200, fleettest.Sleeps, brief)
-		high := f.Submit(fleettest.Sleeps, brief, func(x *task.Task) { x.Priority = 9 })
-		f.Ready("p-0").GoOn()
-		f.Pass(config.DefaultWindow + 100*time.Microsecond)
-		f.Are(task.Completed, high)
-		f.Ends("completed", 1, low...)
-	})
+// A flood fills the window; one that goes before the rest of it, by its caller's turn or by its
+// priority, waits for what is in the window and no more.
+func TestWhoGoesBeforeAFloodWaitsForOneWindow(t *testing.T) {
+	for name, submit := range map[string]func(f *daemontest.Farm) task.ID{
+		"another caller": func(f *daemontest.Farm) task.ID { return f.SubmitAs(second, fleettest.Sleeps, brief) },
+		"the same, with a higher priority": func(f *daemontest.Farm) task.ID {
+			return f.SubmitAs(greedy, fleettest.Sleeps, brief, func(x *task.Task) { x.Priority = 9 })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+				learn(f)
+				f.Ready("p-0").Pause()
+				flood := many(f, 500, greedy, fleettest.Sleeps, brief)
+				first := submit(f)
+				f.Ready("p-0").GoOn()
+				f.Pass(config.DefaultWindow + 100*time.Microsecond)
+				f.Are(task.Completed, first)
+				f.Ends("completed", 1, flood...)
+			})
+		})
+	}
 }
 
 func TestNothingInAWindowBeginsOnceTheDaemonDrains(t *testing.T) {
