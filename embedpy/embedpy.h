@@ -90,6 +90,9 @@ void ep_region_leave(ep_thread *t);                   // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 
+// quoted.c; GIL held
+PyObject *ep_quoted(PyObject *self, PyObject *text);
+
 // keys.c; GIL held
 PyObject *ep_plain_keys(PyObject *self, PyObject *args);
 PyObject *ep_deeper(PyObject *self, PyObject *args);
