@@ -106,7 +106,7 @@ class Engine(Calls):
             raise _late(task.task_id, timeout) from error
 
     def _sent(self, how, task, until, deadline):
-        text = task.to_json()
+        text = task.to_text()
         try:
             return how(self._usable_stream(deadline), task.task_id, text, until)
         except ConnectionLostError as lost:

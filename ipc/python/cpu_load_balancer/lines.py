@@ -6,9 +6,11 @@ import time
 
 from .connection import connect, remaining
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
+from .large import joined
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
+_LONG_LINE_BYTES = 1 << 20
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
@@ -28,6 +30,7 @@ class Lines:
         except TimeoutError as error:
             raise _late(error, deadline) from error
         self._parts = []  # of a line that is not complete
+        self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
         self._full_since = None  # when the connection has begun to take nothing more
@@ -60,41 +63,55 @@ class Lines:
         if rest:
             self._ahead = self._split(rest)  # a goaway
 
-    def send(self, text, deadline):
-        """Send lines, and return what the connection did not take until deadline, of time.monotonic() (None: for ever).
-        OSError when it is gone."""
+    def send(self, lines, deadline):
+        """Send lines, each bytes or Large, in one call unless they are large. Return what the connection did not take until
+        deadline, of time.monotonic() (None: for ever), for send_rest; None if it took all. OSError when it is gone."""
+        pieces = joined(lines)
+        return self.send_rest((next(pieces), pieces), deadline)
+
+    def send_rest(self, rest, deadline):
+        """Like send, with what that has returned."""
+        piece, pieces = rest
+        while piece is not None:
+            piece = self._send_piece(piece, deadline)
+            if piece:
+                return piece, pieces
+            piece = next(pieces, None)
+        return None
+
+    def _send_piece(self, piece, deadline):
         try:
-            sent = self._socket.send(text)
+            sent = self._socket.send(piece)
         except BlockingIOError:
             sent = 0
         if sent:
             self._full_since = None
-        if sent == len(text):
+        if sent == len(piece):
             return b""
-        return self._send_slowly(memoryview(text)[sent:], deadline)  # a view: what is large is not copied
+        return self._send_slowly(memoryview(piece)[sent:], deadline)
 
-    def _send_slowly(self, text, deadline):
+    def _send_slowly(self, piece, deadline):
         self._full_since = self._full_since or time.monotonic()
         poll = self._poll_for(select.POLLOUT)
-        while text:
+        while piece:
             if not poll.poll(_milliseconds(remaining(deadline))):
-                return text
+                return piece
             try:
-                text = text[self._socket.send(text):]
+                piece = piece[self._socket.send(piece):]
             except BlockingIOError:
                 continue
-            self._full_since = time.monotonic() if text else None
-        return b""
-
-    def _poll_for(self, events):
-        poll = select.poll()
-        poll.register(self._socket, events)
-        return poll
+            self._full_since = time.monotonic() if piece else None
+        return piece
 
     def stalled_for(self):
         """Return for how many seconds the other side has taken nothing of what is to be sent."""
         since = self._full_since
         return 0.0 if since is None else time.monotonic() - since
+
+    def _poll_for(self, events):
+        poll = select.poll()
+        poll.register(self._socket, events)
+        return poll
 
     def receive(self, timeout, or_send=False):
         """Return the lines that came; none after timeout seconds at the latest (None: for ever), or when no line is
@@ -118,16 +135,27 @@ class Lines:
         if self._parts:
             end = chunk.find(b"\n")
             if end < 0:
-                self._parts.append(chunk)
+                self._append(chunk)
                 return lines
-            self._parts.append(chunk[:end])
-            lines.append(b"".join(self._parts))
+            self._append(chunk[:end])
+            lines.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
             self._parts.clear()
+            self._long = False
             chunk = chunk[end + 1:]
         lines += chunk.split(b"\n")
         if rest := lines.pop():
             self._parts.append(rest)
         return lines
+
+    def _append(self, part):
+        """Add to the line that is not complete. A long one grows where it is: to join its parts would take as much
+        memory again."""
+        if self._long:
+            self._parts[0] += part
+            return
+        self._parts.append(part)
+        if len(self._parts) * len(part) >= _LONG_LINE_BYTES:
+            self._parts, self._long = [bytearray().join(self._parts)], True
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""

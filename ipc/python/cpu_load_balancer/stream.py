@@ -15,6 +15,7 @@ from collections import deque
 from .bells import Bells
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
+from .large import Large
 from .lines import Lines
 from .post import LATE_SECONDS, Post
 from .waiter import Waiter
@@ -37,7 +38,7 @@ class Stream:
         self._taken = 0  # the number of the last line that somebody has begun to send, from 1
         self._sent = 0  # of the last one that was sent; the daemon counts them, too
         self._unsent = []  # lines with the waiters for their answers
-        self._rest = b""  # of lines that some have begun to send, when their time was over
+        self._rest = None  # of lines that some have begun to send, when their time was over
         self._sending = False
         self._reading = False
         self._followers = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
@@ -48,9 +49,9 @@ class Stream:
         self.usable = True  # to submit; read without the lock
 
     def submit(self, task_id, text, timeout):
-        """Send the task (JSON text) and return the id that the daemon knows it by once it has accepted it. Several
-        threads may send the same one: each gets an answer."""
-        waiter, line = Waiter(task_id, False), f'{{"op":"submit","task":{text}}}\n'.encode()
+        """Send the task (JSON text, as str or Large) and return the id that the daemon knows it by once it has accepted
+        it. Several threads may send the same one: each gets an answer."""
+        waiter, line = Waiter(task_id, False), _line('{"op":"submit","task":', text)
         while True:
             try:
                 return self._answer(waiter, time.monotonic() + timeout, line)
@@ -64,7 +65,7 @@ class Stream:
 
     def run(self, task_id, text, deadline):
         """Send the task and return its result as result does. One line less comes: that it was accepted."""
-        line = f'{{"op":"submit","ack":false,"task":{text}}}\n'.encode()
+        line = _line('{"op":"submit","ack":false,"task":', text)
         return self._answer(Waiter(task_id, True), deadline, line) or None
 
     def result(self, task_id, deadline):
@@ -124,26 +125,27 @@ class Stream:
 
     def _flush(self, waiter, deadline):
         """Have waiter send all that is to be sent, unless another thread does, until deadline (None: to the end)."""
-        rounds, heir, text = 0, None, b""
-        while heir is None and not text:
+        rounds, heir, rest = 0, None, None
+        while heir is None and rest is None:
             with self._lock:
                 if self._sending or not (self._unsent or self._rest) or self._end is not None:
                     return
                 waiter.sends = self._sending = True
-                text, self._rest = self._rest or self._take_unsent(), b""
+                rest, self._rest = self._rest, None
+                lines = self._take_unsent() if rest is None else ()
             try:
-                text = self._lines.send(text, deadline)
+                rest = self._lines.send(lines, deadline) if rest is None else self._lines.send_rest(rest, deadline)
             except OSError as error:
-                text = b""
+                rest = None
                 self._fail(ConnectionLostError(f"sending failed: {error!r}"))
             with self._lock:
-                self._rest = text
-                if not text:
+                self._rest = rest
+                if rest is None:
                     self._sent = self._taken
                 waiter.sends = self._sending = False
                 self._close_if_over()
                 rounds += 1
-                heir = self._heir() if rounds >= _ROUNDS or text else None
+                heir = self._heir() if rounds >= _ROUNDS or rest else None
         if heir is not None:
             heir.wake()
 
@@ -151,7 +153,7 @@ class Stream:
         """Return the lines that are to be sent. _lock is held."""
         unsent, self._unsent = self._unsent, []
         self._taken += len(unsent)
-        return unsent[0][0] if len(unsent) == 1 else b"".join([line for line, _ in unsent])
+        return [line for line, _ in unsent]
 
     def _heir(self):
         """Return a follower that can send, because its own line is to be sent, or a part of a line is; None if there is
@@ -314,6 +316,12 @@ class Stream:
         """Free the connection, unless somebody uses it, who does it then. _lock is held."""
         if self._end is not None and not self._reading and not self._sending:
             self._lines.close()
+
+
+def _line(before, text):
+    if isinstance(text, Large):
+        return text.between(before, "}\n")
+    return f"{before}{text}}}\n".encode()
 
 
 def _left(waiter, deadline):
