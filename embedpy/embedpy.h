@@ -55,6 +55,9 @@ typedef struct {
 	char error[EP_ERROR];         // why the last call failed, NUL-terminated UTF-8
 } ep_thread;
 
+// slack.c
+void ep_slack_return(void);
+
 // init.c
 int ep_start(const char *executable, char *error, size_t error_size);
 void ep_library_path(char *path, size_t size);
