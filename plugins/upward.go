@@ -74,7 +74,13 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	if old := since != 0 && time.Duration(now-since) >= heldBusy; old && !u.long || len(u.held) >= joined {
 		return u.flush(nil)
 	}
-	return u.hold(now) // after a long one until the next begins
+	if u.long && since == 0 {
+		// Until the next begins, or the thread waits for it. No script runs before, so that
+		// the flusher need not look.
+		u.since.Store(now)
+		return nil
+	}
+	return u.hold(now)
 }
 
 // skip reports that seq does not run.
