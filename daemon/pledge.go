@@ -165,7 +165,7 @@ func (e *Engine) noted(n *note, err error, fx *effects.List) {
 		case p.place != nil:
 			e.launch(p, fx)
 		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 			e.dispatch(poolOf(r), fx)
 		}
 	}
@@ -188,7 +188,7 @@ func (e *Engine) resumeLocked() {
 	e.pledges.late, e.pledges.aside = false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 		}
 	}
 	e.timers.kick() // which dispatches
