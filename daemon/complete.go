@@ -55,11 +55,12 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		e.letGo(r, fx)
 	}
 	res := result(r, o, e.momentLocked())
-	end := e.endOp(r, res)
 	if !e.kept(r) {
+		e.store.NumberEnd(r)
 		e.reveal(r, res, fx)
 		return
 	}
+	end := e.endOp(r, res)
 	e.unsaved.remove(r)
 	held := o.Held.Keep()
 	e.appendLocked(e.need(r), func(err error, fx *effects.List) {
@@ -115,7 +116,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	e.forgetLocked(gone)
 	e.answerCancels(r, fx)
 	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
-	e.metrics.ended(r)
+	e.metrics.endedLocked(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
 		fx.Event(w.Watcher, ev)
