@@ -54,9 +54,9 @@ func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 
 // serve serves the slots until their connection ends. conn becomes its own.
 func (l *loopServer) serve(conn *net.UnixConn) {
-	defer conn.Close()
 	raw, err := rawio.New(conn)
 	if err == nil {
+		defer raw.Close()
 		l.out = outbox.New(raw, 0)
 		frames := newFrameReader(raw, maxParams)
 		frames.trusts = true

@@ -90,7 +90,7 @@ func (s *slotServer) Read(p []byte) (int, error) {
 		}
 	}
 	for {
-		n, err := unix.Read(s.up.fd, p)
+		n, err := awaitAndRead(s.up.fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -101,6 +101,16 @@ func (s *slotServer) Read(p []byte) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// awaitAndRead reads from a blocking socket. Who waits in read(2) is woken for nothing when
+// the other end reads what was sent to it; who waits in poll(2) is not.
+func awaitAndRead(fd int, p []byte) (int, error) {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds[:], -1); err != nil {
+		return 0, err
+	}
+	return unix.Read(fd, p)
 }
 
 func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
