@@ -86,7 +86,7 @@ func (e *Engine) hastenLocked(early []*admission) {
 	for _, a := range early {
 		a.early = true
 		e.store.Early(a.record)
-		e.queue.Settle(e.moment(), a.record.Item, queue.Times{})
+		e.queue.Settle(e.momentLocked(), a.record.Item, queue.Times{})
 		e.dispatchSoonLocked(poolOf(a.record))
 	}
 }

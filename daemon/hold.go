@@ -47,7 +47,7 @@ func (e *Engine) letGo(r *ledger.Record, fx *effects.List) {
 	if r.Item == nil {
 		return
 	}
-	e.queue.Remove(e.moment(), r.Item)
+	e.queue.Remove(e.momentLocked(), r.Item)
 	r.Item = nil
 	e.timers.kickIf(e.queue.Changed())
 	e.nextTurn(r, fx)
@@ -55,7 +55,7 @@ func (e *Engine) letGo(r *ledger.Record, fx *effects.List) {
 
 // nextTurn ends the turn of r.
 func (e *Engine) nextTurn(r *ledger.Record, fx *effects.List) {
-	next, times := e.turns.Next(r, e.uptime())
+	next, times := e.turns.Next(r, e.uptimeLocked())
 	e.takeTurn(next, times, fx)
 }
 
@@ -65,7 +65,7 @@ func (e *Engine) passTurn(r *ledger.Record, due time.Duration, fx *effects.List)
 	if !e.turns.Blocks(r) {
 		return
 	}
-	now, entry := e.moment(), entryFor(r)
+	now, entry := e.momentLocked(), entryFor(r)
 	entry.Held = true
 	e.queue.Remove(now, r.Item)
 	r.Item = e.queue.Restore(now, r, entry)
@@ -78,7 +78,7 @@ func (e *Engine) takeTurn(next *ledger.Record, times queue.Times, fx *effects.Li
 	if next == nil {
 		return
 	}
-	e.queue.Settle(e.moment(), next.Item, times)
+	e.queue.Settle(e.momentLocked(), next.Item, times)
 	if next.Item.Place() == queue.Ready {
 		e.move(next, ledger.Ready, fx)
 		e.notifyStatus(next, "", fx)

@@ -82,13 +82,18 @@ func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
+	if !e.kept(r) {
+		r.Attempts++
+		e.send(r, pl, fx)
+		return
+	}
 	p := e.pledges.of[r]
 	if p == nil {
 		r.Attempts++
 		p = &pledge{record: r}
 	}
 	p.place = pl
-	if p.noted || !e.kept(r) {
+	if p.noted {
 		e.launch(p, fx)
 		return
 	}
@@ -172,7 +177,7 @@ func (e *Engine) noted(n *note, err error, fx *effects.List) {
 		case p.place != nil:
 			e.launch(p, fx)
 		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 			e.dispatch(poolOf(r), fx)
 		}
 	}
@@ -195,7 +200,7 @@ func (e *Engine) resumeLocked() {
 	e.pledges.late, e.pledges.aside = false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 		}
 	}
 	e.timers.kick() // which dispatches
@@ -274,10 +279,14 @@ func (e *Engine) giveUp(p *pledge, fx *effects.List) {
 	pl.GiveUp(fx)
 }
 
-// launch sends an attempt to its slot.
+// launch sends an attempt to its slot that was a pledge until now.
 func (e *Engine) launch(p *pledge, fx *effects.List) {
-	r := p.record
 	e.forgetPledge(p)
+	e.send(p.record, p.place, fx)
+}
+
+// send sends an attempt to its slot.
+func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 	r.Mark()
 	t := &plugins.Task{
 		ID:          r.Task.ID.String(),
@@ -291,7 +300,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}
-	p.place.Launch(t, fx)
+	pl.Launch(t, fx)
 }
 
 func (e *Engine) forgetPledge(p *pledge) { delete(e.pledges.of, p.record) }

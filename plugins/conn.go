@@ -32,6 +32,9 @@ type Conn struct {
 	events []Event
 }
 
+// ConnDescriptors is how many file descriptors a Conn takes.
+const ConnDescriptors = rawio.Descriptors
+
 // mostEvents bounds what is handed over at a time.
 const mostEvents = 256
 
@@ -43,11 +46,11 @@ func openConn(ctx context.Context, path string, slot, count int, loop, shares bo
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, count: count, handler: handler}
-	if err = c.hello(dialled.(*net.UnixConn), shares); err == nil {
-		c.conn, err = rawio.New(dialled.(*net.UnixConn))
-	}
-	if err != nil {
+	if err = c.hello(dialled.(*net.UnixConn), shares); err != nil {
 		dialled.Close()
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
+	}
+	if c.conn, err = rawio.New(dialled.(*net.UnixConn)); err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c.out = outbox.New(c.conn, 0)

@@ -54,9 +54,9 @@ func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 
 // serve serves the slots until their connection ends. conn becomes its own.
 func (l *loopServer) serve(conn *net.UnixConn) {
-	defer conn.Close()
 	raw, err := rawio.New(conn)
 	if err == nil {
+		defer raw.Close()
 		l.out = outbox.New(raw, 0)
 		frames := newFrameReader(raw, maxParams)
 		frames.trusts = true
@@ -94,7 +94,8 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 		return nil // recalled; the caller knows
 	}
 	l.worker.busy.Add(1)
-	l.loop.Start(int(m.Slot), newTask(&m, params), t)
+	task := taskOf(&m, params)
+	l.loop.Start(int(m.Slot), &task, t)
 	return nil
 }
 
@@ -108,7 +109,7 @@ type loopTask struct {
 
 func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
 	t := &loopTask{server: l, seq: seq}
-	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, send: t.write}
+	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, to: t}
 	return t
 }
 

@@ -28,6 +28,7 @@ type upward struct {
 
 	sync.Mutex        // guards writing fd, and what follows
 	held       []byte // frames
+	result     resultMessage
 	begun      uint64 // the seq whose Started follows them; 0: none does
 	// answered counts the Results in held; their tasks leave the gate with them.
 	answered int
@@ -54,12 +55,12 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	defer u.Unlock()
 	u.begun = 0 // the Result implies it
 	u.answered++
-	if err := u.add(resultEvent(seq, o)); err != nil {
+	if err := u.add(u.result.of(seq, o)); err != nil {
 		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
 		// give up the slot.
 		failed := unsendable(": " + err.Error())
 		o = &failed
-		if err := u.add(resultEvent(seq, o)); err != nil {
+		if err := u.add(u.result.of(seq, o)); err != nil {
 			return err
 		}
 	}
@@ -73,7 +74,13 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	if old := since != 0 && time.Duration(now-since) >= heldBusy; old && !u.long || len(u.held) >= joined {
 		return u.flush(nil)
 	}
-	return u.hold(now) // after a long one until the next begins
+	if u.long && since == 0 {
+		// Until the next begins, or the thread waits for it. No script runs before, so that
+		// the flusher need not look.
+		u.since.Store(now)
+		return nil
+	}
+	return u.hold(now)
 }
 
 // skip reports that seq does not run.

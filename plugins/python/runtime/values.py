@@ -161,17 +161,14 @@ def make_decoder():
     """Return a function from JSON text to a value."""
     scan = json.JSONDecoder().scan_once
 
-    def read(text):
-        try:
-            return scan(text, 0)
-        except RecursionError:
-            return deeper(scan, text, 0)
-
     def loads(text):
         if len(text) >= LARGE and is_plain(text):
             return text[1:-1]
         try:
-            value, end = read(text)
+            try:
+                value, end = scan(text, 0)
+            except RecursionError:
+                value, end = deeper(scan, text, 0)
             if end == len(text):
                 return value
         except StopIteration:
