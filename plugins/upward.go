@@ -185,14 +185,15 @@ func (u *upward) flushHeld() {
 	}
 }
 
-// writeAll writes both; neither need hold anything.
+// writeAll writes both; neither need hold anything. Nothing but a socket is written to: where
+// a script has closed fd, another file may have its number.
 func writeAll(fd int, head, payload []byte) error {
 	for bufs := [][]byte{head, payload}; len(bufs) > 0; {
 		if len(bufs[0]) == 0 {
 			bufs = bufs[1:]
 			continue
 		}
-		n, err := unix.Writev(fd, bufs)
+		n, err := unix.SendmsgBuffers(fd, bufs, nil, nil, unix.MSG_NOSIGNAL)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

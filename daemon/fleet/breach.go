@@ -70,13 +70,14 @@ func (s *Slot) breach(ev *plugins.Event, why string) error {
 // to at its end.
 func (s *Slot) breakOff(err error, fx *effects.List) {
 	w := s.worker
-	if w.broken == "" && err != nil {
-		w.broken = fmt.Sprintf("slot %d: %s", s.index, err)
+	first := w.broken == ""
+	if first {
+		w.broken = fmt.Sprintf("slot %d: %v", s.index, err)
 	}
 	if w.process == nil {
 		return // attach sees to it
 	}
-	if !hasEnded(err) {
+	if first && !hasEnded(err) {
 		fx.Log(hclog.Error, "worker is ended: a script has broken into its slot, or the executor is wrong", "worker", w.spec.ID,
 			"pid", w.process.PID(), "slot", s.index, "error", err, "ran_before", w.ranBefore())
 	}
