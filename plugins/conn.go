@@ -26,12 +26,16 @@ type Conn struct {
 	// claims is where the worker says what becomes of tasks; nil: it does not. On a loop
 	// that is all, and it is asked by RPC to give one back.
 	claims *sharedClaims
-	// The reader's alone: the slot of which something is being read, and what has been read
-	// and not been handed over.
+	// The reader's alone: the slot of which something is being read, its header, what has
+	// been read and not been handed over, and what the handler said of what was.
 	from    int
+	header  proto.Event
 	events  []Event
-	refused error // what the handler said of them
+	refused error
 }
+
+// ConnDescriptors is how many file descriptors a Conn takes.
+const ConnDescriptors = rawio.Descriptors
 
 // mostEvents bounds what is handed over at a time.
 const mostEvents = 256
@@ -44,11 +48,11 @@ func openConn(ctx context.Context, path string, slot, count int, loop, shares bo
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, count: count, handler: handler}
-	if err = c.hello(dialled.(*net.UnixConn), shares); err == nil {
-		c.conn, err = rawio.New(dialled.(*net.UnixConn))
-	}
-	if err != nil {
+	if err = c.hello(dialled.(*net.UnixConn), shares); err != nil {
 		dialled.Close()
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
+	}
+	if c.conn, err = rawio.New(dialled.(*net.UnixConn)); err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c.out = outbox.New(c.conn, 0)
@@ -127,13 +131,13 @@ func (c *Conn) Send(tasks ...*Task) error {
 	headers := room[:0]
 	bufs := make([][]byte, 0, 2*len(tasks))
 	for _, t := range tasks {
-		m := taskHeader(t)
+		slot := 0
 		if c.loop {
-			m.Slot = uint32(t.Slot)
+			slot = t.Slot
 		}
 		begin := len(headers)
 		var err error
-		if headers, err = appendFrame(headers, m); err != nil {
+		if headers, err = appendTaskFrame(headers, t, slot); err != nil {
 			return err
 		}
 		// If headers moves later, what has been cut off it stays where it was.
@@ -193,13 +197,13 @@ func (c *Conn) read(f *frameReader) (err error) {
 }
 
 func (c *Conn) event(f *frameReader) error {
-	var ev proto.Event
+	ev := &c.header
 	c.from = c.first // the header says which it is
-	if err := f.next(&ev); err != nil {
+	if err := f.next(ev); err != nil {
 		return err
 	}
 	if f.room != nil {
-		limitTexts(&ev, c.output)
+		limitTexts(ev, c.output)
 		f.give()
 	}
 	if c.loop { // else its events need not name it

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"errors"
-	"net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,15 +58,7 @@ func inodeOf(fd int) inode {
 	return inode{about.Dev, about.Ino}
 }
 
-// inodeOfConn is that of a connection.
-func inodeOfConn(conn *net.UnixConn) (in inode) {
-	if raw, err := conn.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { in = inodeOf(int(fd)) }) // an error: it is closed
-	}
-	return in
-}
-
 // intact reports whether the slot's descriptor is still that of its connection.
 func (s *slotServer) intact() bool { return inodeOf(s.up.fd) == s.inode }
 
-func (l *loopServer) intact() bool { return inodeOfConn(l.conn) == l.inode }
+func (l *loopServer) intact() bool { return inodeOf(l.socket) == l.inode }

@@ -28,7 +28,7 @@ type loopServer struct {
 	out    *outbox.Outbox
 	// opened: there are the next two.
 	opened atomic.Bool
-	conn   *net.UnixConn
+	socket int
 	inode  inode
 
 	flusher *flusher
@@ -58,10 +58,10 @@ func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 
 // serve serves the slots until their connection ends. conn becomes its own.
 func (l *loopServer) serve(conn *net.UnixConn) {
-	defer conn.Close()
 	raw, err := rawio.New(conn)
 	if err == nil {
-		l.conn, l.inode = conn, inodeOfConn(conn)
+		defer raw.Close()
+		l.socket, l.inode = raw.Socket(), inodeOf(raw.Socket())
 		l.opened.Store(true)
 		defer l.opened.Store(false)
 		l.out = outbox.New(raw, 0)
@@ -104,7 +104,8 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 		return nil // recalled; the caller knows
 	}
 	l.worker.busy.Add(1)
-	l.loop.Start(int(m.Slot), newTask(&m, params), t)
+	task := taskOf(&m, params)
+	l.loop.Start(int(m.Slot), &task, t)
 	return nil
 }
 
@@ -118,7 +119,7 @@ type loopTask struct {
 
 func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
 	t := &loopTask{server: l, seq: seq}
-	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, send: t.write}
+	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, to: t}
 	return t
 }
 
