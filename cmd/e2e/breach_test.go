@@ -34,7 +34,7 @@ func TestWhoBreaksIntoItsSlotKeepsNobodyWaiting(t *testing.T) {
 			d.result(d.submit(echo, `"params":1,"pool":"others"`))
 			others := d.readyPID("others-0")
 			for _, way := range ways() {
-				d.log.reset()
+				d.log.Reset()
 				broke := d.submit(breaks, fmt.Sprintf(`"params":%q,"pool":%q,"on_worker_lost":"fail"`, way, pool))
 				var victims []string
 				for n := range 10 {
