@@ -194,7 +194,7 @@ func (e *Engine) commitLocked(all ...*admission) {
 	}
 	e.newest[need] = all[len(all)-1]
 	early := e.hasty(all)
-	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
+	e.addLocked(journal.Change{Need: need, Linger: e.linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
 	e.hastenLocked(early)
 }
 

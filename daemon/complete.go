@@ -63,10 +63,11 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	end := e.endOp(r, res)
 	e.unsaved.remove(r)
 	held := o.Held.Keep()
-	e.appendLocked(e.need(r), func(err error, fx *effects.List) {
+	change := journal.Change{Need: e.need(r), Linger: e.lingerEnded(), Ops: append(eventOps(nil, r), end)}
+	e.addLocked(change, func(err error, fx *effects.List) {
 		e.ended(r, res, err, fx)
 		fx.Answer(held.Give) // it is kept now
-	}, append(eventOps(nil, r), end)...)
+	})
 }
 
 // endOp gives the end of r its place among the events and among the ends.

@@ -125,7 +125,9 @@ type Engine struct {
 	queue   *queue.Queue[*ledger.Record]
 	store   *ledger.Store
 	// places maps each task that is in a slot to its place there.
-	places  map[*ledger.Record]*fleet.Place
+	places map[*ledger.Record]*fleet.Place
+	// brief counts those of them that the journal has and that are expected to end soon.
+	brief   int
 	pledges pledges
 	// turns has those tasks run one at a time that were lost with several daemons.
 	turns ledger.Turns

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 )
@@ -15,11 +16,28 @@ import (
 // stillRuns reports whether a worker has r, whether it has ended or not.
 func (e *Engine) stillRuns(r *ledger.Record) bool { return e.places[r] != nil }
 
+// seatLocked notes that r has a place.
+func (e *Engine) seatLocked(r *ledger.Record, pl *fleet.Place) {
+	e.places[r] = pl
+	if r.Brief = e.kept(r) && brief(r); r.Brief {
+		e.brief++
+	}
+}
+
+// unseatLocked notes that r has none any more.
+func (e *Engine) unseatLocked(r *ledger.Record) {
+	delete(e.places, r)
+	if r.Brief {
+		r.Brief = false
+		e.brief--
+	}
+}
+
 // takeBack takes r from the slot that had it. It reports whether it had been sent.
 func (e *Engine) takeBack(r *ledger.Record) (sent bool) {
 	if pl := e.places[r]; pl != nil {
 		pl.Disarm()
-		delete(e.places, r)
+		e.unseatLocked(r)
 	}
 	return !e.dropPledge(r)
 }

@@ -79,7 +79,7 @@ func (e *Engine) setAside(r *ledger.Record) bool {
 
 // give makes r the task of a place in a slot. It is sent once its attempt has been noted.
 func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
-	e.places[r] = pl
+	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
 	if !e.kept(r) {
@@ -273,7 +273,7 @@ func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) (again bo
 func (e *Engine) giveUp(p *pledge, fx *effects.List) {
 	r, pl := p.record, p.place
 	p.place = nil
-	delete(e.places, r)
+	e.unseatLocked(r)
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	pl.GiveUp(fx)

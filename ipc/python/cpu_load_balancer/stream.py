@@ -106,14 +106,22 @@ class Stream:
 
     def _send(self, waiter, line, deadline):
         with self._lock:
-            self._check()
+            if self._end is not None:
+                self._check()
             # An interrupt may come before each of these: only what is there to be sent is counted.
             waiter.line = self._taken + len(self._unsent) + 1
             self._post.expect(waiter)
             self._unsent.append((line, waiter))
-            left = self._is_left()
-        if not left:
-            self._flush(waiter, deadline)
+            if self._is_left():
+                if self._reading:
+                    self._follow(waiter)
+                return
+        self._flush(waiter, deadline)
+
+    def _follow(self, waiter):
+        """Have waiter sleep until it is woken. _lock is held."""
+        waiter.bell = self._bells.take()
+        self._followers[waiter] = None
 
     def _is_left(self):
         """Return whether what is to be sent is left to the follower that has just been woken. _lock is held."""
@@ -121,7 +129,7 @@ class Stream:
 
     def _has_to_send(self):
         """Return whether there is something to send and nobody does or will. _lock is held."""
-        return not self._sending and (self._unsent or self._rest) and not self._is_left()
+        return (self._unsent or self._rest) and not self._sending and not self._is_left()
 
     def _flush(self, waiter, deadline):
         """Have waiter send all that is to be sent, unless another thread does, until deadline (None: to the end)."""
@@ -166,9 +174,11 @@ class Stream:
         try:
             if line is not None:
                 self._send(waiter, line, deadline)
-            while waiter.answer is None or waiter in self._followers:
+            while waiter.answer is None or waiter.bell is not None:
+                if waiter.answer is None and waiter.bell is not None:
+                    waiter.bell.wait(_left(waiter, deadline))
                 with self._lock:
-                    if self._followers:
+                    if waiter.bell is not None:
                         self._awake(waiter)
                     waits = waiter.answer is None
                     has_to_send = waits and self._take_part(waiter)
@@ -182,8 +192,6 @@ class Stream:
                     self._flush(waiter, deadline if waits else _AT_ONCE)
                 elif waiter.leads:
                     self._lead(waiter, deadline)
-                elif waits:
-                    waiter.bell.wait(_left(waiter, deadline))
         except BaseException as error:
             for _ in _TRIES:  # not even a call may be between that and the exception
                 try:
@@ -198,12 +206,12 @@ class Stream:
 
     def _take_part(self, waiter):
         """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
-        self._check()
+        if self._end is not None:
+            self._check()
         if self._has_to_send():
             return True
         if self._reading:
-            waiter.bell = self._bells.take()
-            self._followers[waiter] = None
+            self._follow(waiter)
         else:
             self._reading = waiter.leads = True
         return False
