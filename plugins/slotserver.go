@@ -29,6 +29,8 @@ type slotServer struct {
 	shared bool                 // the daemon has claims, too
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
+	inode inode // of the connection
+
 	header proto.Task // of the task that has been read last
 	up     upward
 }
@@ -57,7 +59,7 @@ func (s *slotServer) isOpen() bool {
 // blocking and becomes run's own.
 func (s *slotServer) run(fd int) {
 	defer unix.Close(fd)
-	s.up.fd = fd
+	s.up.fd, s.inode = fd, inodeOf(fd)
 	slot, err := s.worker.executor.OpenSlot(s.index)
 	if err != nil {
 		s.worker.log.Error("slot can't be opened", "slot", s.index, "error", err)
@@ -76,9 +78,13 @@ func (s *slotServer) run(fd int) {
 		}
 	}
 	_ = s.up.sendHeld() // when a bad frame came
-	if err != io.EOF {
-		s.worker.log.Error("slot ended", "slot", s.index, "error", err)
+	switch {
+	case err != io.EOF:
+		s.worker.giveUp(s.index, err)
+	case !s.intact():
+		s.worker.giveUp(s.index, errTaken)
 	}
+	_ = unix.Shutdown(fd, unix.SHUT_RDWR) // a process that a script has forked has it, too
 }
 
 // Read implements io.Reader for the frame reader. It writes what is held first:

@@ -1,11 +1,12 @@
 package plugins
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"cpulb/plugins/proto"
 
@@ -194,25 +195,34 @@ func (u *upward) flushHeld() {
 
 // writeAll writes both; neither need hold anything.
 func writeAll(fd int, head, payload []byte) error {
-	for bufs := [][]byte{head, payload}; len(bufs) > 0; {
-		if len(bufs[0]) == 0 {
-			bufs = bufs[1:]
+	for len(head)+len(payload) > 0 {
+		n, errno := send(fd, head, payload)
+		switch {
+		case errno == unix.EINTR:
 			continue
+		case errno != 0:
+			return fmt.Errorf("write: %w", errno)
 		}
-		n, err := unix.Writev(fd, bufs)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		for ; n > 0 && len(bufs) > 0; bufs = bufs[1:] {
-			took := min(n, len(bufs[0]))
-			n -= took
-			if bufs[0] = bufs[0][took:]; len(bufs[0]) > 0 {
-				break
-			}
-		}
+		took := min(n, len(head))
+		head, payload = head[took:], payload[n-took:]
 	}
 	return nil
+}
+
+// send waits until the socket takes some of both. It writes to nothing but a socket: where a
+// script has closed that, a file may have its number.
+func send(fd int, head, payload []byte) (n int, errno syscall.Errno) {
+	var room [2]unix.Iovec
+	vec := room[:0]
+	for _, b := range [...][]byte{head, payload} {
+		if len(b) > 0 {
+			one := unix.Iovec{Base: &b[0]}
+			one.SetLen(len(b))
+			vec = append(vec, one)
+		}
+	}
+	message := unix.Msghdr{Iov: &vec[0]}
+	message.SetIovlen(len(vec))
+	sent, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
+	return int(sent), errno
 }

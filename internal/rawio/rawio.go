@@ -99,6 +99,9 @@ func duplicate(c *net.UnixConn) (socket int, err error) {
 	return socket, os.NewSyscallError("fcntl", err)
 }
 
+// Socket is the descriptor, for who looks whether it is still what it was.
+func (c *Conn) Socket() int { return c.socket }
+
 // Read implements io.Reader. After Close it returns net.ErrClosed, after the deadline an
 // error that is os.ErrDeadlineExceeded.
 func (c *Conn) Read(p []byte) (int, error) {
