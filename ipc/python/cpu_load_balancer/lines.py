@@ -69,8 +69,13 @@ class Lines:
     def send(self, lines, deadline):
         """Send lines, each bytes or Large, in one call unless they are large. Return what the connection did not take until
         deadline, of time.monotonic() (None: for ever), for send_rest; None if it took all. OSError when it is gone."""
-        pieces = joined(lines)
-        return self.send_rest((next(pieces), pieces), deadline)
+        try:
+            text = b"".join(lines)
+        except TypeError:  # one of them is Large
+            pieces = joined(lines)
+            return self.send_rest((next(pieces), pieces), deadline)
+        left = self._send_piece(text, deadline)
+        return (left, iter(())) if left else None
 
     def send_rest(self, rest, deadline):
         """Like send, with what that has returned."""
@@ -85,13 +90,10 @@ class Lines:
     def _send_piece(self, piece, deadline):
         try:
             sent = self._socket.send(piece)
+            self._full_since = None
         except BlockingIOError:
             sent = 0
-        if sent:
-            self._full_since = None
-        if sent == len(piece):
-            return b""
-        return self._send_slowly(memoryview(piece)[sent:], deadline)
+        return b"" if sent == len(piece) else self._send_slowly(memoryview(piece)[sent:], deadline)
 
     def _send_slowly(self, piece, deadline):
         self._full_since = self._full_since or time.monotonic()
