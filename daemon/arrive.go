@@ -179,22 +179,23 @@ func (a *admission) take(other *admission) {
 
 // commitLocked gives new tasks to the journal.
 func (e *Engine) commitLocked(all ...*admission) {
-	ops := make([]journal.Op, 0, len(all))
+	ops, made := make([]journal.Op, 0, len(all)), make([]journal.Accepted, len(all))
 	var need journal.Need
-	for _, a := range all {
+	for i, a := range all {
 		r := a.record
 		a.stage = committing
 		need = max(need, e.need(r))
 		at := r.SubmittedAt()
-		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(),
-			SubmittedAt: at.Wall, Uptime: at.Uptime, Pool: r.Pool.Name(), Batch: a.batch, Schedule: r.Schedule}})
+		made[i] = journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(),
+			SubmittedAt: at.Wall, Uptime: at.Uptime, Pool: r.Pool.Name(), Batch: a.batch, Schedule: r.Schedule}
+		ops = append(ops, journal.Op{Accepted: &made[i]})
 		if a.end != nil {
 			ops = append(ops, e.endOp(r, a.end))
 		}
 	}
 	e.newest[need] = all[len(all)-1]
 	early := e.hasty(all)
-	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
+	e.addLocked(journal.Change{Need: need, Linger: e.linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
 	e.hastenLocked(early)
 }
 
@@ -237,7 +238,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	delete(e.arriving, r)
 	if a.held {
-		e.queue.Settle(e.moment(), r.Item, r.Times())
+		e.queue.Settle(e.momentLocked(), r.Item, r.Times())
 	}
 	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
 	to := ledger.Delayed
@@ -273,7 +274,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 // leaveQueueLocked takes r out of the queue for good.
 func (e *Engine) leaveQueueLocked(r *ledger.Record) {
 	if r.Item != nil {
-		e.queue.Remove(e.moment(), r.Item)
+		e.queue.Remove(e.momentLocked(), r.Item)
 		r.Item = nil
 		e.timers.kickIf(e.queue.Changed())
 	}
@@ -297,7 +298,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 	r := a.record
 	r.Stopping = true
 	e.leaveQueueLocked(r)
-	a.end = result(r, cancelled(), e.moment())
+	a.end = result(r, cancelled(), e.momentLocked())
 	switch {
 	case !e.kept(r):
 		e.arrive(a, nil, fx)

@@ -79,16 +79,21 @@ func (e *Engine) setAside(r *ledger.Record) bool {
 
 // give makes r the task of a place in a slot. It is sent once its attempt has been noted.
 func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
-	e.places[r] = pl
+	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
+	if !e.kept(r) {
+		r.Attempts++
+		e.send(r, pl, fx)
+		return
+	}
 	p := e.pledges.of[r]
 	if p == nil {
 		r.Attempts++
 		p = &pledge{record: r}
 	}
 	p.place = pl
-	if p.noted || !e.kept(r) {
+	if p.noted {
 		e.launch(p, fx)
 		return
 	}
@@ -128,16 +133,17 @@ func (e *Engine) note(need journal.Need, some []*pledge) {
 		return
 	}
 	n := &note{pledges: some, due: e.elapsed() + noteWait}
-	ops := make([]journal.Op, len(some))
+	ops, made := make([]journal.Op, len(some)), make([]journal.Progress, len(some))
 	for i, p := range some {
-		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: dispatched(p.record)}
+		made[i] = dispatched(p.record)
+		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: &made[i]}
 	}
 	e.pledges.notes = append(e.pledges.notes, n)
 	e.watchNotesLocked(noteWait)
 	e.appendLocked(need, func(err error, fx *effects.List) { e.noted(n, err, fx) }, ops...)
 }
 
-func dispatched(r *ledger.Record) *journal.Progress {
+func dispatched(r *ledger.Record) journal.Progress {
 	p := progress(r, queue.Now{})
 	p.Dispatched = true
 	return p
@@ -151,7 +157,7 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 	}
 	p := dispatched(r)
 	p.Retries++
-	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
+	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: &p})
 }
 
 // noted goes on with attempts once the journal has them, but for those that were taken
@@ -172,7 +178,7 @@ func (e *Engine) noted(n *note, err error, fx *effects.List) {
 		case p.place != nil:
 			e.launch(p, fx)
 		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 			e.dispatch(poolOf(r), fx)
 		}
 	}
@@ -195,7 +201,7 @@ func (e *Engine) resumeLocked() {
 	e.pledges.late, e.pledges.aside = false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 		}
 	}
 	e.timers.kick() // which dispatches
@@ -268,16 +274,20 @@ func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) (again bo
 func (e *Engine) giveUp(p *pledge, fx *effects.List) {
 	r, pl := p.record, p.place
 	p.place = nil
-	delete(e.places, r)
+	e.unseatLocked(r)
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	pl.GiveUp(fx)
 }
 
-// launch sends an attempt to its slot.
+// launch sends an attempt to its slot that was a pledge until now.
 func (e *Engine) launch(p *pledge, fx *effects.List) {
-	r := p.record
 	e.forgetPledge(p)
+	e.send(p.record, p.place, fx)
+}
+
+// send sends an attempt to its slot.
+func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 	r.Mark()
 	t := &plugins.Task{
 		ID:          r.Task.ID.String(),
@@ -291,7 +301,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}
-	p.place.Launch(t, fx)
+	pl.Launch(t, fx)
 }
 
 func (e *Engine) forgetPledge(p *pledge) { delete(e.pledges.of, p.record) }

@@ -13,7 +13,9 @@ _KEPT_BYTES = 64 << 20
 LATE_SECONDS = 0.001
 _LATEST_SECONDS = 0.005
 _MANY = 8  # threads
-_AT_ONCE = 1000  # tasks that are not waited for, after one for which that was in vain; each time twice as many
+_PRICE = 20  # that is worth while if so many results come soon for each that does not
+_MOST_CREDIT = 1000
+_AT_ONCE = 1000  # tasks for which it is not tried when it is not; each time twice as many
 _MOST_AT_ONCE = 1_000_000
 _ELSEWHERE = ()  # the daemon has the result, or will have
 
@@ -34,6 +36,7 @@ class Post:
         self.leaving = False  # the daemon ends the connection soon: submit elsewhere
         self._asking = {}  # task id -> waiters for the answers to the lines that submit it, in their order
         self.late = {}  # id of a task that was accepted -> waiter, who is to know it with its result
+        self._credit = 0  # of results that came soon
         self._at_once = 0  # tasks for which that is not tried
         self._then_at_once = _AT_ONCE
         self._expected = {}  # id of a task whose result will come -> waiters for it
@@ -68,10 +71,12 @@ class Post:
 
     def _answered(self, waiter):
         waiters = self._asking.get(waiter.task_id)
-        if waiters and waiter in waiters:
+        if not waiters or waiter not in waiters:
+            return
+        if len(waiters) == 1:
+            del self._asking[waiter.task_id]
+        else:
             waiters.remove(waiter)
-            if not waiters:
-                del self._asking[waiter.task_id]
 
     def deliver(self, line):
         """Give line to whom it is for, and return these. ValueError when it can't be read."""
@@ -96,6 +101,7 @@ class Post:
             self._mailbox.put(task_id, (line, start), len(line))
         if self.late and (waiter := self.late.pop(task_id, None)):
             waiter.answer = task_id
+            self._credit = min(self._credit + 1, _MOST_CREDIT)
             self._then_at_once = _AT_ONCE
             return [*waiters, waiter]
         return waiters
@@ -126,13 +132,14 @@ class Post:
     def accepted_long_ago(self, more):
         """Return the waiters that are not to wait for their results any longer; more: something has come just now."""
         woken = []
-        if self.late:
-            before = time.monotonic() - (_LATEST_SECONDS if more else LATE_SECONDS)
-            while self.late and (waiter := next(iter(self.late.values()))).since < before:
-                waiter.answer = waiter.accepted
-                del self.late[waiter.accepted]
-                woken.append(waiter)
-        if woken:
+        before = time.monotonic() - (_LATEST_SECONDS if more else LATE_SECONDS)
+        while self.late and (waiter := next(iter(self.late.values()))).since < before:
+            waiter.answer = waiter.accepted
+            del self.late[waiter.accepted]
+            woken.append(waiter)
+        self._credit -= _PRICE * len(woken)
+        if self._credit < 0:
+            self._credit = 0
             self._at_once, self._then_at_once = self._then_at_once, min(2 * self._then_at_once, _MOST_AT_ONCE)
         return woken
 

@@ -106,14 +106,22 @@ class Stream:
 
     def _send(self, waiter, line, deadline):
         with self._lock:
-            self._check()
+            if self._end is not None:
+                self._check()
             # An interrupt may come before each of these: only what is there to be sent is counted.
             waiter.line = self._taken + len(self._unsent) + 1
             self._post.expect(waiter)
             self._unsent.append((line, waiter))
-            left = self._is_left()
-        if not left:
-            self._flush(waiter, deadline)
+            if self._is_left():
+                if self._reading:
+                    self._follow(waiter)
+                return
+        self._flush(waiter, deadline)
+
+    def _follow(self, waiter):
+        """Have waiter sleep until it is woken. _lock is held."""
+        waiter.bell = self._bells.take()
+        self._followers[waiter] = None
 
     def _is_left(self):
         """Return whether what is to be sent is left to the follower that has just been woken. _lock is held."""
@@ -121,7 +129,7 @@ class Stream:
 
     def _has_to_send(self):
         """Return whether there is something to send and nobody does or will. _lock is held."""
-        return not self._sending and (self._unsent or self._rest) and not self._is_left()
+        return (self._unsent or self._rest) and not self._sending and not self._is_left()
 
     def _flush(self, waiter, deadline):
         """Have waiter send all that is to be sent, unless another thread does, until deadline (None: to the end)."""
@@ -143,7 +151,10 @@ class Stream:
                 if rest is None:
                     self._sent = self._taken
                 waiter.sends = self._sending = False
-                self._close_if_over()
+                if self._end is not None:
+                    self._close_if_over()
+                if rest is None and not self._unsent:
+                    return
                 rounds += 1
                 heir = self._heir() if rounds >= _ROUNDS or rest else None
         if heir is not None:
@@ -166,9 +177,11 @@ class Stream:
         try:
             if line is not None:
                 self._send(waiter, line, deadline)
-            while waiter.answer is None or waiter in self._followers:
+            while waiter.answer is None or waiter.bell is not None:
+                if waiter.answer is None and waiter.bell is not None:
+                    waiter.bell.wait(_left(waiter, deadline))
                 with self._lock:
-                    if self._followers:
+                    if waiter.bell is not None:
                         self._awake(waiter)
                     waits = waiter.answer is None
                     has_to_send = waits and self._take_part(waiter)
@@ -182,8 +195,6 @@ class Stream:
                     self._flush(waiter, deadline if waits else _AT_ONCE)
                 elif waiter.leads:
                     self._lead(waiter, deadline)
-                elif waits:
-                    waiter.bell.wait(_left(waiter, deadline))
         except BaseException as error:
             for _ in _TRIES:  # not even a call may be between that and the exception
                 try:
@@ -198,12 +209,12 @@ class Stream:
 
     def _take_part(self, waiter):
         """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
-        self._check()
+        if self._end is not None:
+            self._check()
         if self._has_to_send():
             return True
         if self._reading:
-            waiter.bell = self._bells.take()
-            self._followers[waiter] = None
+            self._follow(waiter)
         else:
             self._reading = waiter.leads = True
         return False
@@ -235,8 +246,10 @@ class Stream:
         """Read, until waiter has its answer or the connection ends."""
         while waiter.leads:
             left, lines, end = remaining(deadline), (), None
+            most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
             try:
-                lines = self._lines.receive(self._patience(left), self._has_to_send())  # at this moment
+                # Without the lock: it is looked again.
+                lines = self._lines.receive(most if left is None or left > most else left, self._has_to_send())
             except (OSError, EOFError) as error:
                 end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
             with self._lock:
@@ -244,7 +257,8 @@ class Stream:
                 try:
                     for line in lines:
                         answered += self._post.deliver(line)
-                    answered += self._post.accepted_long_ago(bool(lines))
+                    if self._post.late:
+                        answered += self._post.accepted_long_ago(bool(lines))
                 except ValueError as error:
                     end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
                 if end is not None:
@@ -254,8 +268,10 @@ class Stream:
                 if waiter.answer is not None or self._end is not None:
                     self._reading = waiter.leads = False
                     self._close_if_over()
-                self._answered += [a for a in answered if a in self._followers]
-                other = self._next() if self._followers else None
+                other = None
+                if self._followers:
+                    self._answered += [a for a in answered if a in self._followers]
+                    other = self._next()
                 has_to_send = self._has_to_send()
             if other is not None:
                 other.wake()
@@ -263,11 +279,6 @@ class Stream:
                 self._flush(waiter, _AT_ONCE)
             if left == 0 and waiter.leads:
                 _left(waiter, deadline)
-
-    def _patience(self, left):
-        """Return for how long to read at most, of the seconds that are left."""
-        most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
-        return most if left is None else min(left, most)
 
     def _give_up(self, waiter, error):
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one. When an
