@@ -108,6 +108,7 @@ static void *reader(void *unused)
 	static const struct timespec nap = {.tv_nsec = NAP_NS};
 	struct pollfd fds[3 + MAX_LEFT];
 
+	ep_slack_return();
 	for (;;) {
 		nfds_t count = 3;
 

@@ -55,6 +55,9 @@ typedef struct {
 	char error[EP_ERROR];         // why the last call failed, NUL-terminated UTF-8
 } ep_thread;
 
+// slack.c
+void ep_slack_return(void);
+
 // init.c
 int ep_start(const char *executable, char *error, size_t error_size);
 void ep_library_path(char *path, size_t size);
@@ -86,6 +89,9 @@ void ep_region_enter(ep_thread *t, uint64_t region);  // GIL held
 void ep_region_leave(ep_thread *t);                   // GIL held
 PyObject *ep_unshielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
 PyObject *ep_shielded(ep_thread *t, PyObject *callable, PyObject *args);  // GIL held
+
+// quoted.c; GIL held
+PyObject *ep_quoted(PyObject *self, PyObject *text);
 
 // keys.c; GIL held
 PyObject *ep_plain_keys(PyObject *self, PyObject *args);

@@ -55,6 +55,7 @@ int ep_start(const char *executable, char *error, size_t error_size)
 	PyConfig config;
 	PyStatus status;
 
+	ep_slack_return(); // before an import can start a thread
 	if (PyImport_AppendInittab("_embedpy", ep_module_init) < 0 || ep_refuse_init() < 0) {
 		snprintf(error, error_size, "no memory");
 		return -1;

@@ -198,6 +198,7 @@ static PyMethodDef methods[] = {
 	{"set_interrupts", mod_set_interrupts, METH_VARARGS, NULL},
 	{"post", mod_post, METH_VARARGS, NULL},
 	{"plain_keys", ep_plain_keys, METH_VARARGS, "Whether a value is of plain types, with strings for keys, and nested no deeper than that."},
+	{"quoted", ep_quoted, METH_O, "A string of ASCII as JSON, in bytes; None when something in it has to be escaped."},
 	{"deeper", ep_deeper, METH_VARARGS, "Call something that nests deeper than the recursion limit."},
 	{"open_beneath", ep_open_beneath, METH_VARARGS, "A descriptor of a file beneath a folder, wherever links lead."},
 	{"signature", mod_signature, METH_O, NULL},

@@ -42,6 +42,7 @@ ep_thread *ep_thread_main(void) { return attach(); }
 // own, as far as the kernel allows; threads and processes it starts share them.
 ep_thread *ep_thread_open(int own_cwd)
 {
+	ep_slack_return();
 	if (own_cwd)
 		(void)unshare(CLONE_FS);
 	// By way of PyGILState, so that extension modules which use it on this

@@ -168,6 +168,11 @@ func (t *Thread) raised() error {
 	return fmt.Errorf("%w: %s", ErrRaised, C.GoString(&t.c.error[0]))
 }
 
+// ReturnSlack gives the calling thread, and what it starts from now on, the timer slack
+// that the process has begun with: see slack.c. Threads that can call Python have it. Who
+// starts a process for others calls it before, and keeps its goroutine on the thread.
+func ReturnSlack() { C.ep_slack_return() }
+
 // HadChildren reports whether the process has children, or has waited for one since
 // the last call: they may have inherited descriptors and passed them on.
 func HadChildren() bool { return C.ep_had_children() != 0 }

@@ -25,9 +25,10 @@ type Conn struct {
 	// claims is where the worker says what becomes of tasks; nil: it does not. On a loop
 	// that is all, and it is asked by RPC to give one back.
 	claims *sharedClaims
-	// The reader's alone: the slot of which something is being read, and what has been read
-	// and not been handed over.
+	// The reader's alone: the slot of which something is being read, its header, and what has
+	// been read and not been handed over.
 	from   int
+	header proto.Event
 	events []Event
 }
 
@@ -119,13 +120,13 @@ func (c *Conn) Send(tasks ...*Task) error {
 	headers := room[:0]
 	bufs := make([][]byte, 0, 2*len(tasks))
 	for _, t := range tasks {
-		m := taskHeader(t)
+		slot := 0
 		if c.loop {
-			m.Slot = uint32(t.Slot)
+			slot = t.Slot
 		}
 		begin := len(headers)
 		var err error
-		if headers, err = appendFrame(headers, m); err != nil {
+		if headers, err = appendTaskFrame(headers, t, slot); err != nil {
 			return err
 		}
 		// If headers moves later, what has been cut off it stays where it was.
@@ -184,13 +185,13 @@ func (c *Conn) read(f *frameReader) (err error) {
 }
 
 func (c *Conn) event(f *frameReader) error {
-	var ev proto.Event
+	ev := &c.header
 	c.from = c.first // the header says which it is
-	if err := f.next(&ev); err != nil {
+	if err := f.next(ev); err != nil {
 		return err
 	}
 	if f.room != nil {
-		limitTexts(&ev, c.output)
+		limitTexts(ev, c.output)
 		f.give()
 	}
 	if c.loop { // else its events need not name it

@@ -17,11 +17,18 @@ func newTask(m *proto.Task, params []byte) *Task {
 	return t
 }
 
-func taskHeader(t *Task) *proto.Task {
-	m := &proto.Task{Seq: t.Seq, TaskId: t.ID, ScriptPath: t.ScriptPath, Function: t.Function, TaskType: string(t.Type),
-		Attempt: uint32(t.Attempt), Labels: t.Labels, Traceparent: t.Traceparent, Source: t.Source, PayloadLength: uint64(len(t.Params)),
-		TimeoutNs: int64(t.Timeout), Probe: t.Probe}
+// taskHeader is t's, for the slot if it is one of a loop, else 0.
+func taskHeader(t *Task, slot int) *proto.Task {
+	m := new(proto.Task)
+	fillTask(m, t, slot)
 	return m
+}
+
+// fillTask makes m, which is empty, taskHeader.
+func fillTask(m *proto.Task, t *Task, slot int) {
+	m.Seq, m.TaskId, m.ScriptPath, m.Function, m.TaskType = t.Seq, t.ID, t.ScriptPath, t.Function, string(t.Type)
+	m.Attempt, m.Labels, m.Traceparent, m.Source = uint32(t.Attempt), t.Labels, t.Traceparent, t.Source
+	m.PayloadLength, m.TimeoutNs, m.Probe, m.Slot = uint64(len(t.Params)), int64(t.Timeout), t.Probe, uint32(slot)
 }
 
 func resultEvent(seq uint64, o *Outcome) *proto.Event {

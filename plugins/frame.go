@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	wire "cpulb/plugins/proto"
+
 	"google.golang.org/protobuf/proto"
 )
 
@@ -23,11 +25,28 @@ var ErrFrame = errors.New("not a frame of the slot protocol")
 // appendFrame appends the length and the header of a message to dst; the payload
 // follows it on the wire.
 func appendFrame(dst []byte, m proto.Message) ([]byte, error) {
+	if ev, ok := m.(*wire.Event); ok {
+		at := len(dst)
+		if framed, ok := wire.AppendEvent(append(dst, 0), ev); ok {
+			return wire.AppendLength(framed, at), nil
+		}
+	}
 	size := proto.Size(m)
 	if size > maxHeader {
 		return dst, fmt.Errorf("%w: a header of %d bytes, the most is %d", ErrFrame, size, maxHeader)
 	}
 	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(binary.AppendUvarint(dst, uint64(size)), m)
+}
+
+// appendTaskFrame is appendFrame of t's header.
+func appendTaskFrame(dst []byte, t *Task, slot int) ([]byte, error) {
+	var m wire.Task // not on the heap, which appendFrame's is
+	fillTask(&m, t, slot)
+	at := len(dst)
+	if framed, ok := wire.AppendTask(append(dst, 0), &m); ok {
+		return wire.AppendLength(framed, at), nil
+	}
+	return appendFrame(dst, taskHeader(t, slot))
 }
 
 // frameReader reads frames; it is for one goroutine.
@@ -49,7 +68,19 @@ func newFrameReader(r io.Reader, maxPayload uint64) *frameReader {
 	return &frameReader{r: bufio.NewReaderSize(r, 64<<10), maxPayload: maxPayload}
 }
 
-// next reads the header of the next frame into m. io.EOF is the end between two
+// isPlain reports whether m is one of the messages that are read without the generated
+// codec, which is what header says then.
+func isPlain(m proto.Message, header []byte) bool {
+	switch m := m.(type) {
+	case *wire.Task:
+		return wire.ReadTask(m, header)
+	case *wire.Event:
+		return wire.ReadEvent(m, header)
+	}
+	return false
+}
+
+// next reads the header of the next frame into m, whose parts it may use again. io.EOF is the end between two
 // frames; anything else that ends early is io.ErrUnexpectedEOF.
 func (f *frameReader) next(m proto.Message) error {
 	size, err := binary.ReadUvarint(f.r)
@@ -63,7 +94,9 @@ func (f *frameReader) next(m proto.Message) error {
 	if f.header, err = f.read(f.header[:0], int(size)); err != nil {
 		return err
 	}
-	err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(f.header, m)
+	if !isPlain(m, f.header) {
+		err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(f.header, m)
+	}
 	if cap(f.header) > keptHeader {
 		f.header = nil
 	}

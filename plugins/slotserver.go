@@ -29,7 +29,8 @@ type slotServer struct {
 	shared bool                 // the daemon has claims, too
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
-	up upward
+	header proto.Task // of the task that has been read last
+	up     upward
 }
 
 // open notes that there is a connection. Tasks are claimed in table, or, where the daemon
@@ -103,8 +104,8 @@ func (s *slotServer) Read(p []byte) (int, error) {
 }
 
 func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
-	var m proto.Task
-	if err := frames.next(&m); err != nil {
+	m := &s.header
+	if err := frames.next(m); err != nil {
 		return err
 	}
 	params, err := frames.payload(m.PayloadLength)
@@ -124,7 +125,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		s.worker.gate.leave(1)
 		return err
 	}
-	o := s.runTask(slot, newTask(&m, params))
+	o := s.runTask(slot, newTask(m, params))
 	s.claims.done(m.Seq)
 	limitResult(&o, s.worker.resultBytes)
 	return s.up.answer(m.Seq, &o)

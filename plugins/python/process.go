@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -76,10 +77,18 @@ func (e *Executor) startProcess(path string, args []string) (*plainProcess, plug
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = "/", &p.stdout, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = killAfter // for who has inherited its output and lives on
-	if err := p.cmd.Start(); err != nil {
+	if err := startOrdinary(p.cmd); err != nil {
 		return nil, fault(plugins.Unrun, "OSError", err.Error())
 	}
 	return p, plugins.Outcome{}
+}
+
+// startOrdinary starts a process that has the timers of an ordinary one.
+func startOrdinary(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	embedpy.ReturnSlack()
+	return cmd.Start()
 }
 
 // checkScript has the runtime look at the file as it does before it loads one.

@@ -104,7 +104,7 @@ class Engine(Calls):
             raise _late(task.task_id, timeout) from error
 
     def _sent(self, how, task, until):
-        text = task.to_json()
+        text = task.to_text()
         try:
             return how(self._usable_stream(), task.task_id, text, until)
         except ConnectionLostError as lost:

@@ -5,9 +5,11 @@ import select
 
 from .connection import connect
 from .exceptions import ConnectionLostError, from_problem
+from .large import joined
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
+_LONG_LINE_BYTES = 1 << 20
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
@@ -20,6 +22,7 @@ class Lines:
     def __init__(self, path):
         self._socket = connect(path)
         self._parts = []  # of a line that is not complete
+        self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
         try:
@@ -49,9 +52,10 @@ class Lines:
         if rest:
             self._ahead = self._split(rest)  # a goaway
 
-    def send(self, text):
-        """Send lines in one call. OSError when the connection is gone."""
-        self._socket.sendall(text)
+    def send(self, lines):
+        """Send lines, each bytes or Large, in one call unless they are large. OSError when the connection is gone."""
+        for piece in joined(lines):
+            self._socket.sendall(piece)
 
     def receive(self, timeout):
         """Return the lines that came; none after timeout seconds at the latest (None: for ever), or when no line is
@@ -73,16 +77,27 @@ class Lines:
         if self._parts:
             end = chunk.find(b"\n")
             if end < 0:
-                self._parts.append(chunk)
+                self._append(chunk)
                 return lines
-            self._parts.append(chunk[:end])
-            lines.append(b"".join(self._parts))
+            self._append(chunk[:end])
+            lines.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
             self._parts.clear()
+            self._long = False
             chunk = chunk[end + 1:]
         lines += chunk.split(b"\n")
         if rest := lines.pop():
             self._parts.append(rest)
         return lines
+
+    def _append(self, part):
+        """Add to the line that is not complete. A long one grows where it is: to join its parts would take as much
+        memory again."""
+        if self._long:
+            self._parts[0] += part
+            return
+        self._parts.append(part)
+        if len(self._parts) * len(part) >= _LONG_LINE_BYTES:
+            self._parts, self._long = [bytearray().join(self._parts)], True
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""

@@ -7,6 +7,7 @@ from typing import Any
 from . import deep
 from .enums import TaskStatus
 from .exceptions import ConnectionLostError
+from .large import LARGE
 
 # How the daemon begins each result, and what is between the parts. One that is written in
 # another way is decoded as a whole.
@@ -150,8 +151,12 @@ class Result:
         status, start = _beginning(text, start)
         if status is None:
             return False
-        text = _text(text, self.task_id)
-        data, end = _scanned(text, start, self.task_id)
+        if (end := _end_of_plain(text, start)) is not None:
+            data = _text(memoryview(text)[start + 1:end - 1], self.task_id)
+            text, end = _text(memoryview(text)[end:], self.task_id), 0
+        else:
+            text = _text(text, self.task_id)
+            data, end = _scanned(text, start, self.task_id)
         if not text.startswith(",", end):
             return False
         self.__dict__.setdefault("status", status)
@@ -187,15 +192,24 @@ def _beginning(text, start):
         return None, None
     start += len(_STATUS)
     end = text.find(b'"', start)
-    status = _STATUSES.get(text[start:end])
+    status = _STATUSES.get(bytes(text[start:end]))
     if status is None or not text.startswith(_DATA, end):
         return None, None
     return status, end + len(_DATA)
 
 
+def _end_of_plain(text, start):
+    """Return where a large string ends that begins at start, if nothing in it is escaped, or None. That it is JSON the
+    daemon has seen to."""
+    if len(text) - start < LARGE or text[start] != ord('"'):
+        return None
+    end = text.find(b'"', start + 1)
+    return end + 1 if end - start >= LARGE and text.find(b"\\", start, end) < 0 else None
+
+
 def _text(line, task_id):
     try:
-        return line.decode("utf-8", "surrogatepass")
+        return str(line, "utf-8", "surrogatepass")
     except ValueError as error:
         raise _unreadable(task_id) from error
 

@@ -13,6 +13,7 @@ from collections import deque
 
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
+from .large import Large
 from .lines import Lines
 from .post import Post
 from .waiter import Waiter
@@ -40,9 +41,9 @@ class Stream:
         self.usable = True  # to submit; read without the lock
 
     def submit(self, task_id, text, timeout):
-        """Send the task (JSON text) and return the id that the daemon knows it by once it has accepted it. Several
+        """Send the task (JSON text, as str or Large) and return the id that the daemon knows it by once it has accepted it. Several
         threads may send the same one: each gets an answer."""
-        waiter, line = Waiter(task_id, False), f'{{"op":"submit","task":{text}}}\n'.encode()
+        waiter, line = Waiter(task_id, False), _line('{"op":"submit","task":', text)
         while True:
             try:
                 return self._answer(waiter, time.monotonic() + timeout, line)
@@ -53,7 +54,7 @@ class Stream:
 
     def run(self, task_id, text, deadline):
         """Send the task and return its result as result does. One line less comes: that it was accepted."""
-        line = f'{{"op":"submit","ack":false,"task":{text}}}\n'.encode()
+        line = _line('{"op":"submit","ack":false,"task":', text)
         return self._answer(Waiter(task_id, True), deadline, line) or None
 
     def result(self, task_id, deadline):
@@ -102,7 +103,7 @@ class Stream:
                 unsent, self._unsent = self._unsent, []
                 self._taken += len(unsent)
             try:
-                self._lines.send(b"".join([line for line, _ in unsent]))
+                self._lines.send([line for line, _ in unsent])
             except OSError as error:
                 self._fail(ConnectionLostError(f"sending failed: {error!r}"))
             with self._lock:
@@ -263,3 +264,9 @@ class Stream:
         """Free the connection, unless somebody uses it, who does it then. _lock is held."""
         if self._end is not None and not self._reading and not self._sending:
             self._lines.close()
+
+
+def _line(before, text):
+    if isinstance(text, Large):
+        return text.between(before, "}\n")
+    return f"{before}{text}}}\n".encode()

@@ -10,6 +10,7 @@ from . import deep
 from .enums import TaskType
 from .exceptions import SubmissionError
 from .ids import new_id
+from .large import LARGE, Large
 
 _COMMON = ("task_id", "script_path", "params", "task_type", "timeout", "pool", "function", "priority", "labels")
 _HEADS = 256  # of tasks that differ in more than params, whose text is kept
@@ -84,12 +85,27 @@ class Task:
     def to_json(self):
         """Return to_dict as one line of JSON. SubmissionError when a part of it,
         most likely of params, has no JSON form."""
+        text = self.to_text()
+        return text if isinstance(text, str) else b"".join(text.pieces()).decode()
+
+    def to_text(self):
+        """Return the text of to_json; when it is large, as Large."""
         try:
-            if len(self.__dict__) == len(_COMMON) and self.labels is None:  # create made it, of nothing else
-                return f'{{"task_id":"{self.task_id}",{_head(self)},"params":{deep.dumps(self.params)}}}'
-            return deep.dumps(self.to_dict())
+            if len(self.__dict__) != len(_COMMON) or self.labels is not None:
+                text = deep.dumps(self.to_dict())
+                return text if len(text) < LARGE else Large((text, False))
+            # create made it, of nothing else
+            if type(self.params) is str and len(self.params) >= LARGE:
+                return Large((self._beginning() + '"', False), (self.params, True), ('"}', False))
+            text = deep.dumps(self.params)
+            if len(text) >= LARGE:
+                return Large((self._beginning(), False), (text, False), ("}", False))
+            return f"{self._beginning()}{text}}}"
         except (TypeError, ValueError, RecursionError) as error:
             raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error
+
+    def _beginning(self):
+        return f'{{"task_id":"{self.task_id}",{_head(self)},"params":'
 
 
 def _head(task):

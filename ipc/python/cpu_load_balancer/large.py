@@ -1,0 +1,56 @@
+"""Large: a task's JSON that is made while it is sent, piece by piece.
+
+A large text costs more by the memory that it comes into, page by page, than by all that is
+done to it: so there is no other text of its size than the caller's own.
+"""
+
+from json.encoder import encode_basestring_ascii
+
+LARGE = 64 << 10  # characters: below it copies are cheaper
+_PIECE = 104 << 10  # what the kernel takes at a time, and a core's cache holds
+_ESCAPED = bytes(range(32)) + b'"\\'  # of ASCII
+
+
+class Large:
+    """Parts of JSON text that belong together, some of them strings which are yet to be quoted."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, *parts):
+        """parts are pairs of text and whether it is a string's content."""
+        self._parts = parts
+
+    def between(self, before, after):
+        """Return it with text before and behind it."""
+        return Large((before, False), *self._parts, (after, False))
+
+    def pieces(self):
+        """Yield all of it as bytes."""
+        for text, is_content in self._parts:
+            make = _quoted if is_content else str.encode
+            for at in range(0, len(text), _PIECE):
+                yield make(text[at:at + _PIECE])
+
+
+def joined(lines):
+    """Yield lines, each bytes or Large, as few pieces of bytes, in order."""
+    short = []
+    for line in lines:
+        if type(line) is bytes:
+            short.append(line)
+            continue
+        pieces = line.pieces()
+        yield b"".join([*short, next(pieces)])
+        yield from pieces
+        short.clear()
+    if short:
+        yield b"".join(short)
+
+
+def _quoted(content):
+    """Return part of a string's content as JSON has it between the quotes."""
+    if content.isascii():
+        plain = content.encode()
+        if len(plain.translate(None, _ESCAPED)) == len(plain):
+            return plain
+    return encode_basestring_ascii(content)[1:-1].encode()
