@@ -17,7 +17,7 @@
 // estimate does not bring the end closer.
 //
 // Windows: with Options.Window, a lease may also be a place behind a running task.
-// It is given only when no slot is free, and only if all of the slot's tasks, the new
+// It is given only when no slot is free, but for crowded cores, and only if all of the slot's tasks, the new
 // one included, are estimated to take no longer than Window together and the running
 // one has not been running for longer than that. The owner sends such a task at once,
 // so that the worker goes on without waiting for the daemon, and keeps a timer on
@@ -26,11 +26,18 @@
 // Window, nor in any way longer than twice Window, for a slot that it was promised.
 // When a slot is free and nothing waits for it, Lagging has what can be recalled for it.
 //
+// Crowded cores: workers may share CPUs, see Cores. Where as many of their slots as there
+// are CPUs have short tasks, one worker more would only take turns with those, and has to
+// be woken for it. So free slots there come after all others, and for a task that takes
+// less than a wake-up, which is Brief, after places in windows. This is so with
+// LeastLoaded alone: other policies are for who wants work spread.
+//
 // Acquire and Release cost O(log n) in the number of slots.
 package balancer
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -53,11 +60,12 @@ type Options struct {
 // made by New(Options{}).
 type Balancer struct {
 	options Options
-	workers tournament[*Worker] // those with a free slot can win
-	windows tournament[*slot]   // those that may hold one more task can win
-	stalls  tournament[*slot]   // those with a task that waits can win
-	lags    tournament[*slot]   // so can they here
-	free    []*Worker           // with PowerOfTwo: the workers with a free slot
+	cores   tournament[*Cores] // those with a worker that has a free slot can win
+	alone   *Cores             // of those workers that share theirs with nobody
+	windows tournament[*slot]  // those that may hold one more task can win
+	stalls  tournament[*slot]  // those with a task that waits can win
+	lags    tournament[*slot]  // so can they here
+	free    []*Worker          // with PowerOfTwo: the workers with a free slot
 	added   uint64
 	leased  uint64
 	turns   uint64
@@ -75,8 +83,9 @@ type Worker struct {
 	order   uint64
 	single  bool   // a slot holds one task
 	turn    uint64 // when it was last chosen
-	leaf    int    // in Balancer.workers
-	listed  int    // in Balancer.free; -1: not there
+	cores   *Cores
+	leaf    int // in Cores.workers
+	listed  int // in Balancer.free; -1: not there
 	closed  bool
 	removed bool
 }
@@ -90,6 +99,7 @@ type slot struct {
 	holds   []lease       // the first one runs
 	started time.Duration // when the first got there
 	content time.Duration // the estimates of all of them
+	short   bool          // these are short; counted in Cores
 }
 
 // lease is the balancer's side of a Lease.
@@ -141,27 +151,42 @@ func (b *Balancer) SetPolicy(p Policy) {
 	if b.options.Rand == nil {
 		b.options.Rand = rand.IntN
 	}
-	for _, w := range b.workers.items {
-		if w != nil {
-			w.listed = -1
-			b.workers.set(w.leaf, absent)
-			b.placeWorker(w)
+	for _, c := range b.cores.items {
+		if c == nil {
+			continue
+		}
+		for _, w := range c.workers.items {
+			if w != nil {
+				w.listed = -1
+				c.workers.set(w.leaf, absent)
+				b.placeWorker(w)
+			}
 		}
 	}
 }
 
-// Add makes a worker with the given number of slots, at least 1, available.
-func (b *Balancer) Add(slots int) *Worker { return b.add(slots, false) }
+// Add makes a worker with the given number of slots, at least 1, available. It has CPUs of
+// its own.
+func (b *Balancer) Add(slots int) *Worker { return b.add(slots, nil, false) }
+
+// AddOn is Add for a worker that runs on c, which is of this Balancer.
+func (b *Balancer) AddOn(c *Cores, slots int) *Worker { return b.add(slots, c, false) }
 
 // AddSingle is Add for a worker from which nothing can be recalled: its slots hold one task
 // each.
-func (b *Balancer) AddSingle(slots int) *Worker { return b.add(slots, true) }
+func (b *Balancer) AddSingle(slots int) *Worker { return b.add(slots, nil, true) }
 
-func (b *Balancer) add(slots int, single bool) *Worker {
-	w := &Worker{slots: make([]slot, slots), free: make([]int, slots), order: b.added, single: single, listed: -1}
+func (b *Balancer) add(slots int, on *Cores, single bool) *Worker {
+	if on == nil {
+		if b.alone == nil {
+			b.alone = b.NewCores(math.MaxInt)
+		}
+		on = b.alone
+	}
+	w := &Worker{slots: make([]slot, slots), free: make([]int, slots), order: b.added, single: single, cores: on, listed: -1}
 	b.turns++
 	w.turn = b.turns // after all others
-	w.leaf = b.workers.add(w)
+	w.leaf = on.workers.add(w)
 	for i := range w.slots {
 		w.slots[i] = slot{worker: w, index: i}
 		w.free[i] = slots - 1 - i
@@ -183,11 +208,12 @@ func (b *Balancer) Remove(w *Worker) {
 	}
 	b.Close(w)
 	w.removed = true
-	b.workers.remove(w.leaf)
+	w.cores.workers.remove(w.leaf)
 	b.busy -= w.Busy()
 	for i := range w.slots {
 		s := &w.slots[i]
 		b.waiting -= max(0, len(s.holds)-1)
+		b.setShort(s, false)
 		b.windows.remove(s.leaf)
 		b.stalls.remove(s.leaf)
 		b.lags.remove(s.leaf)
@@ -215,10 +241,13 @@ func (b *Balancer) Close(w *Worker) []Lease {
 // nothing is known about it, and counts as long. It returns false when there is no
 // place; there will be one after a Release or an Add.
 func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) {
-	if w := b.choose(); w != nil {
-		return b.start(w, now, estimate), true
+	w := b.choose()
+	if w == nil || brief(estimate) && b.crowded(w.cores) {
+		if l, ok := b.behind(now, estimate); ok || w == nil {
+			return l, ok
+		}
 	}
-	return b.behind(now, estimate)
+	return b.start(w, now, estimate), true
 }
 
 // Room reports whether Acquire could lease a place to some task, if only a short one.
@@ -228,10 +257,10 @@ func (b *Balancer) Room() bool {
 	return s != nil || b.Free()
 }
 
-// Free reports whether a slot is free: then Acquire leases one to any task.
+// Free reports whether a slot is free: then Acquire has a place for any task.
 func (b *Balancer) Free() bool {
-	w, _ := b.workers.best()
-	return w != nil || len(b.free) > 0
+	c, _ := b.cores.best()
+	return c != nil || len(b.free) > 0
 }
 
 // Fits reports whether Acquire would lease a place. The owner asks before it takes a task

@@ -21,6 +21,7 @@ type estimate[K comparable] struct {
 	key   K
 	count int
 	mean  float64 // of the logarithms of nanoseconds
+	takes time.Duration
 }
 
 // memory is how many observations weigh about as much as all before them: a new one
@@ -47,6 +48,7 @@ func (e *Estimator[K]) Observe(k K, took time.Duration) {
 	x := at.Value.(*estimate[K])
 	x.count = min(x.count+1, memory)
 	x.mean += (math.Log(float64(max(1, took))) - x.mean) / float64(x.count)
+	x.takes = max(1, time.Duration(math.Round(math.Exp(x.mean))))
 }
 
 // Estimate returns how long a task of this key is expected to take; 0: nothing is
@@ -56,7 +58,7 @@ func (e *Estimator[K]) Estimate(k K) time.Duration {
 	if !ok {
 		return 0
 	}
-	return max(1, time.Duration(math.Round(math.Exp(at.Value.(*estimate[K]).mean))))
+	return at.Value.(*estimate[K]).takes
 }
 
 // Len returns the number of keys that are known.

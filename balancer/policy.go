@@ -22,8 +22,11 @@ func Policies() []Policy { return []Policy{LeastLoaded, RoundRobin, PowerOfTwo} 
 // choose returns the worker whose free slot is leased next; nil: there is none.
 func (b *Balancer) choose() *Worker {
 	if b.options.Policy != PowerOfTwo {
-		w, _ := b.workers.best()
-		return w
+		if c, _ := b.cores.best(); c != nil {
+			w, _ := c.workers.best()
+			return w
+		}
+		return nil
 	}
 	n := len(b.free)
 	switch n {
@@ -48,13 +51,15 @@ func (b *Balancer) placeWorker(w *Worker) {
 	switch {
 	case b.options.Policy == PowerOfTwo:
 		b.list(w, room)
+		return
 	case !room:
-		b.workers.set(w.leaf, absent)
+		w.cores.workers.set(w.leaf, absent)
 	case b.options.Policy == RoundRobin:
-		b.workers.set(w.leaf, key{w.turn, w.order, 0})
+		w.cores.workers.set(w.leaf, key{w.turn, w.order, 0})
 	default:
-		b.workers.set(w.leaf, w.load())
+		w.cores.workers.set(w.leaf, w.load())
 	}
+	b.placeCores(w.cores)
 }
 
 // list adds w to the list of workers with a free slot, or removes it.

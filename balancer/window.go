@@ -28,6 +28,7 @@ func (b *Balancer) shortest(now time.Time, estimate time.Duration) *slot {
 			return s
 		}
 		b.windows.set(s.leaf, absent) // its task turned out long; it is back with the next
+		b.setShort(s, false)
 	}
 }
 
@@ -86,13 +87,16 @@ func (b *Balancer) Unbegun() []Lease {
 
 // Lagging returns the last lease of the slot in which most work waits, by estimate, if that
 // is at least worth. It is for when a slot is free that nobody else wants: the task is to be
-// recalled as one of Stalled.
+// recalled as one of Stalled. On crowded cores nothing is moved that is Brief.
 func (b *Balancer) Lagging(worth time.Duration) (Lease, bool) {
 	s, k := b.lags.best()
 	if s == nil || time.Duration(most-k.first) < worth {
 		return Lease{}, false
 	}
 	last := &s.holds[len(s.holds)-1]
+	if brief(last.estimate) && !b.idle() {
+		return Lease{}, false
+	}
 	last.recalled = true
 	b.placeSlot(s)
 	return s.lease(*last), true
@@ -116,8 +120,9 @@ func (s *slot) recall() []Lease {
 // placeSlot is called whenever something has changed that s gets, or must lose,
 // waiting leases by.
 func (b *Balancer) placeSlot(s *slot) {
-	window, stall, lag := absent, absent, absent
+	window, stall, lag, short := absent, absent, absent, false
 	if len(s.holds) > 0 && !s.recalling() {
+		short = s.worker.takes() && s.content <= b.options.Window
 		if s.worker.takes() && !s.worker.single && s.content < b.options.Window && !b.deep(s) {
 			window = key{uint64(s.content), s.worker.order, uint64(s.index)}
 		}
@@ -126,6 +131,7 @@ func (b *Balancer) placeSlot(s *slot) {
 			lag = key{most - uint64(s.content-s.holds[0].estimate), s.worker.order, uint64(s.index)}
 		}
 	}
+	b.setShort(s, short)
 	b.windows.set(s.leaf, window)
 	b.stalls.set(s.leaf, stall)
 	b.lags.set(s.leaf, lag)

@@ -194,7 +194,7 @@ func (e *Engine) commitLocked(all ...*admission) {
 	}
 	e.newest[need] = all[len(all)-1]
 	early := e.hasty(all)
-	e.addLocked(journal.Change{Need: need, Linger: linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
+	e.addLocked(journal.Change{Need: need, Linger: e.linger(early, all), Ops: ops}, func(err error, fx *effects.List) { e.committed(all, err, fx) })
 	e.hastenLocked(early)
 }
 
@@ -237,7 +237,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	delete(e.arriving, r)
 	if a.held {
-		e.queue.Settle(e.moment(), r.Item, r.Times())
+		e.queue.Settle(e.momentLocked(), r.Item, r.Times())
 	}
 	e.timers.kickIf(r.Task.Extra != nil || e.queue.Changed())
 	to := ledger.Delayed
@@ -273,7 +273,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 // leaveQueueLocked takes r out of the queue for good.
 func (e *Engine) leaveQueueLocked(r *ledger.Record) {
 	if r.Item != nil {
-		e.queue.Remove(e.moment(), r.Item)
+		e.queue.Remove(e.momentLocked(), r.Item)
 		r.Item = nil
 		e.timers.kickIf(e.queue.Changed())
 	}
@@ -297,7 +297,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 	r := a.record
 	r.Stopping = true
 	e.leaveQueueLocked(r)
-	a.end = result(r, cancelled(), e.moment())
+	a.end = result(r, cancelled(), e.momentLocked())
 	switch {
 	case !e.kept(r):
 		e.arrive(a, nil, fx)

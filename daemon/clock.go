@@ -18,6 +18,10 @@ import (
 // until when a task may be stopped). Its origin is the start of the machine, so that a
 // reading outlives the daemon. elapsed is the same since the engine was made.
 //
+// To read a clock costs as much as much else that is done for a task. So a turn under the lock
+// reads them once, when something in it first asks: momentLocked, uptimeLocked and
+// elapsedLocked are as of then. A turn is short, and they never go back from one to the next.
+//
 // Tests set them by Options.Now and Options.Uptime, and run both in a bubble of
 // testing/synctest.
 
@@ -43,6 +47,39 @@ func (e *Engine) moment() queue.Now { return queue.Now{Wall: e.now(), Uptime: e.
 
 // elapsed is for how long the engine has been there.
 func (e *Engine) elapsed() time.Duration { return time.Since(e.started) }
+
+// reading is what the clocks showed in a turn, once something has asked.
+type reading struct {
+	inTurn, taken bool
+	now           queue.Now
+	elapsed       time.Duration
+}
+
+// readLocked returns what the clocks showed in this turn. Outside of any, which is before the
+// engine has begun, it is what they show now.
+func (e *Engine) readLocked() *reading {
+	r := &e.reading
+	if r.taken {
+		return r
+	}
+	now := time.Now()
+	r.elapsed = now.Sub(e.started)
+	r.now = queue.Now{Wall: now.Round(0), Uptime: e.booted + r.elapsed}
+	if e.options.Now != nil {
+		r.now.Wall = e.now()
+	}
+	if e.options.Uptime != nil {
+		r.now.Uptime = e.uptime()
+	}
+	r.taken = r.inTurn
+	return r
+}
+
+func (e *Engine) momentLocked() queue.Now { return e.readLocked().now }
+
+func (e *Engine) uptimeLocked() time.Duration { return e.readLocked().now.Uptime }
+
+func (e *Engine) elapsedLocked() time.Duration { return e.readLocked().elapsed }
 
 // machineUptime reads the clock of the machine that is never set.
 func machineUptime() time.Duration {

@@ -54,23 +54,25 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	if !e.stillRuns(r) {
 		e.letGo(r, fx)
 	}
-	res := result(r, o, e.moment())
-	end := e.endOp(r, res)
+	res := result(r, o, e.momentLocked())
 	if !e.kept(r) {
+		e.store.NumberEnd(r)
 		e.reveal(r, res, fx)
 		return
 	}
+	end := e.endOp(r, res)
 	e.unsaved.remove(r)
 	held := o.Held.Keep()
-	e.appendLocked(e.need(r), func(err error, fx *effects.List) {
+	change := journal.Change{Need: e.need(r), Linger: e.lingerEnded(), Ops: append(eventOps(nil, r), end)}
+	e.addLocked(change, func(err error, fx *effects.List) {
 		e.ended(r, res, err, fx)
 		fx.Answer(held.Give) // it is kept now
-	}, append(eventOps(nil, r), end)...)
+	})
 }
 
 // endOp gives the end of r its place among the events and among the ends.
 func (e *Engine) endOp(r *ledger.Record, res *task.Result) journal.Op {
-	return journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: r.EndCursor(), Uptime: e.uptime(), Order: e.store.NumberEnd(r)}}
+	return journal.Op{Submitted: r.Submitted(), Ended: &journal.Ended{Result: res, Cursor: r.EndCursor(), Uptime: e.uptimeLocked(), Order: e.store.NumberEnd(r)}}
 }
 
 // ended reveals a Result after its commit. While the disk is full the journal keeps the
@@ -107,7 +109,7 @@ func (e *Engine) needOfAll() journal.Need {
 
 // reveal shows the Result of r to everybody.
 func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
-	gone, err := e.store.End(r, res, e.uptime())
+	gone, err := e.store.End(r, res, e.uptimeLocked())
 	if err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 		return
@@ -115,7 +117,7 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 	e.forgetLocked(gone)
 	e.answerCancels(r, fx)
 	e.timers.kickIf(r.Schedule != "") // which may have missed times to run yet
-	e.metrics.ended(r)
+	e.metrics.endedLocked(r)
 	ev, watchers := e.store.Announce(r, e.eventBounds())
 	for _, w := range watchers {
 		fx.Event(w.Watcher, ev)
@@ -162,7 +164,7 @@ const mostReason = 1 << 10
 // retry puts r back, to wait for its next attempt.
 func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	r.Retries++
-	now := e.moment()
+	now := e.momentLocked()
 	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
 	next := queue.Now{Wall: now.Wall.Add(pause), Uptime: task.Sum(now.Uptime, pause)}
 	e.move(r, ledger.Delayed, fx)

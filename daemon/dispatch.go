@@ -60,7 +60,7 @@ func (e *Engine) fillRelief(p *fleet.Pool, threads, loops *fleet.Lane, fx *effec
 
 // fillAlone gives suspects to the workers that wait for one.
 func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
-	for now := e.moment(); ; {
+	for now := e.momentLocked(); ; {
 		room, forAll := p.RoomAlone()
 		if !room {
 			break
@@ -82,10 +82,10 @@ func (e *Engine) fillAlone(p *fleet.Pool, fx *effects.List) {
 func (e *Engine) fill(p *fleet.Pool, waiting, free *fleet.Lane, allow func(caller uint32) bool, fx *effects.List) {
 	var at time.Duration // when it fits
 	fits := func(r *ledger.Record) bool {
-		at = e.elapsed()
+		at = e.elapsedLocked()
 		return p.Fits(free, r, at)
 	}
-	for now := e.moment(); free.Room(); {
+	for now := e.momentLocked(); free.Room(); {
 		it := e.queue.PopIf(now, waiting.Index(), allow, fits)
 		if it == nil && p.Level(free, fx) {
 			continue

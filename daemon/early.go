@@ -50,17 +50,35 @@ func hasRoom(r *ledger.Record) bool {
 	return p.Threads().Room() || laneOf(r) == p.Loops().Index() && p.Loops().Room()
 }
 
-// linger is how long the sync of all may wait: early are those of them that may run meanwhile.
-func linger(early, all []*admission) time.Duration {
+// linger is how long the sync of new tasks may wait: early are those of them that may run
+// meanwhile.
+func (e *Engine) linger(early, all []*admission) time.Duration {
+	if e.brief > 0 {
+		return mostLinger
+	}
 	if len(early) < len(all) {
 		return 0
 	}
 	for _, a := range all {
-		if expected := poolOf(a.record).Expected(a.record.Task); expected == 0 || expected > mostLinger {
+		if !brief(a.record) {
 			return 0
 		}
 	}
 	return mostLinger
+}
+
+// lingerEnded is how long the sync of a Result may wait: for those that are about to come.
+func (e *Engine) lingerEnded() time.Duration {
+	if e.brief > 0 {
+		return mostLinger
+	}
+	return 0
+}
+
+// brief reports whether r is expected to end about as soon as a sync.
+func brief(r *ledger.Record) bool {
+	expected := poolOf(r).Expected(r.Task)
+	return expected != 0 && expected <= mostLinger
 }
 
 // hastenLocked lets tasks leave the queue that are being committed.
@@ -68,7 +86,7 @@ func (e *Engine) hastenLocked(early []*admission) {
 	for _, a := range early {
 		a.early = true
 		e.store.Early(a.record)
-		e.queue.Settle(e.moment(), a.record.Item, queue.Times{})
+		e.queue.Settle(e.momentLocked(), a.record.Item, queue.Times{})
 		e.dispatchSoonLocked(poolOf(a.record))
 	}
 }

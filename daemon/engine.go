@@ -119,11 +119,15 @@ type Engine struct {
 	// rules are replaced as a whole, and read without the lock.
 	rules atomic.Pointer[access.Rules]
 
-	mu    sync.Mutex
-	queue *queue.Queue[*ledger.Record]
-	store *ledger.Store
+	mu sync.Mutex
+	// reading is what the clocks have shown in this turn.
+	reading reading
+	queue   *queue.Queue[*ledger.Record]
+	store   *ledger.Store
 	// places maps each task that is in a slot to its place there.
-	places  map[*ledger.Record]*fleet.Place
+	places map[*ledger.Record]*fleet.Place
+	// brief counts those of them that the journal has and that are expected to end soon.
+	brief   int
 	pledges pledges
 	// turns has those tasks run one at a time that were lost with several daemons.
 	turns ledger.Turns
@@ -199,6 +203,8 @@ func New(o Options) (*Engine, error) {
 		Limits:   &o.Config.Limits,
 		Elapsed:  e.elapsed,
 		Arriving: e.incoming,
+
+		ElapsedLocked: e.elapsedLocked,
 	}, layouts)
 	e.queue = queue.New[*ledger.Record](e.queueOptionsLocked(o.Config))
 	if err := e.openJournal(); err != nil {
@@ -316,6 +322,7 @@ func (e *Engine) turn(f func(fx *effects.List)) {
 func (e *Engine) locked(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock() // also when f panics: a caller may recover, and all others would wait
+	e.reading = reading{inTurn: true}
 	f()
 	e.signs.show(e.readinessLocked())
 }

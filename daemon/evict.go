@@ -16,7 +16,7 @@ import (
 // run twice.
 
 // evictLocked drops the results that are no longer kept.
-func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptime())) }
+func (e *Engine) evictLocked() { e.forgetLocked(e.store.Evict(e.uptimeLocked())) }
 
 // forgetLocked deletes evicted tasks from the journal but for their tombstones. Their batches
 // go on counting them.
@@ -48,7 +48,7 @@ func (e *Engine) forgetLocked(gone ledger.Evicted) {
 
 // remember returns what the journal keeps of g, which is made now.
 func (e *Engine) remember(g *ledger.Tombstone) *journal.Tombstone {
-	now := e.moment()
+	now := e.momentLocked()
 	return &journal.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, At: now.Wall, Until: now.Wall.Add(g.Until - now.Uptime), Uptime: g.Until}
 }
 
@@ -69,9 +69,9 @@ func (e *Engine) restoreTombstone(s *journal.Saved) (gone []ledger.Tombstone) {
 	g := s.Tombstone
 	until := g.Uptime
 	if until == 0 || !e.journal.Comparable(g.Start) {
-		until = e.uptime() + min(max(0, g.Until.Sub(e.now())), g.Until.Sub(g.At))
+		until = e.uptimeLocked() + min(max(0, g.Until.Sub(e.now())), g.Until.Sub(g.At))
 	}
-	made := e.uptime() - max(0, e.now().Sub(g.At))
+	made := e.uptimeLocked() - max(0, e.now().Sub(g.At))
 	return e.store.RestoreTombstone(ledger.Tombstone{ID: g.ID, Owner: g.Owner, Key: g.Key, Stamp: s.Submitted.UnixNano(), Made: made, Until: until})
 }
 
@@ -88,7 +88,7 @@ func (e *Engine) hasRunLocked(who access.Identity, r *ledger.Record) error {
 	if g.ID != r.Task.ID {
 		what, change = fmt.Sprintf("the task of this idempotency_key, %s, has ended", g.ID), "idempotency_key"
 	}
-	now := e.moment()
+	now := e.momentLocked()
 	return fmt.Errorf("%w: %s, and its result had to make room at %s; it is not run again: give another %s to run it once more, or wait until %s",
 		task.ErrEvicted, what, now.Wall.Add(g.Made-now.Uptime).UTC().Format(time.RFC3339), change, now.Wall.Add(g.Until-now.Uptime).UTC().Format(time.RFC3339))
 }

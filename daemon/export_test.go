@@ -43,3 +43,6 @@ func (e *Engine) SelectAsMay(uid uint32) (release func()) {
 		}
 	}
 }
+
+// Syncs is how many syncs of the journal went well.
+func (e *Engine) Syncs() uint64 { return e.journal.Stats().Commits }

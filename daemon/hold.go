@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
 	"cpulb/daemon/ledger"
 	"cpulb/daemon/queue"
 )
@@ -15,11 +16,28 @@ import (
 // stillRuns reports whether a worker has r, whether it has ended or not.
 func (e *Engine) stillRuns(r *ledger.Record) bool { return e.places[r] != nil }
 
+// seatLocked notes that r has a place.
+func (e *Engine) seatLocked(r *ledger.Record, pl *fleet.Place) {
+	e.places[r] = pl
+	if r.Brief = e.kept(r) && brief(r); r.Brief {
+		e.brief++
+	}
+}
+
+// unseatLocked notes that r has none any more.
+func (e *Engine) unseatLocked(r *ledger.Record) {
+	delete(e.places, r)
+	if r.Brief {
+		r.Brief = false
+		e.brief--
+	}
+}
+
 // takeBack takes r from the slot that had it. It reports whether it had been sent.
 func (e *Engine) takeBack(r *ledger.Record) (sent bool) {
 	if pl := e.places[r]; pl != nil {
 		pl.Disarm()
-		delete(e.places, r)
+		e.unseatLocked(r)
 	}
 	return !e.dropPledge(r)
 }
@@ -29,7 +47,7 @@ func (e *Engine) letGo(r *ledger.Record, fx *effects.List) {
 	if r.Item == nil {
 		return
 	}
-	e.queue.Remove(e.moment(), r.Item)
+	e.queue.Remove(e.momentLocked(), r.Item)
 	r.Item = nil
 	e.timers.kickIf(e.queue.Changed())
 	e.nextTurn(r, fx)
@@ -37,7 +55,7 @@ func (e *Engine) letGo(r *ledger.Record, fx *effects.List) {
 
 // nextTurn ends the turn of r.
 func (e *Engine) nextTurn(r *ledger.Record, fx *effects.List) {
-	next, times := e.turns.Next(r, e.uptime())
+	next, times := e.turns.Next(r, e.uptimeLocked())
 	e.takeTurn(next, times, fx)
 }
 
@@ -47,7 +65,7 @@ func (e *Engine) passTurn(r *ledger.Record, due time.Duration, fx *effects.List)
 	if !e.turns.Blocks(r) {
 		return
 	}
-	now, entry := e.moment(), entryFor(r)
+	now, entry := e.momentLocked(), entryFor(r)
 	entry.Held = true
 	e.queue.Remove(now, r.Item)
 	r.Item = e.queue.Restore(now, r, entry)
@@ -60,7 +78,7 @@ func (e *Engine) takeTurn(next *ledger.Record, times queue.Times, fx *effects.Li
 	if next == nil {
 		return
 	}
-	e.queue.Settle(e.moment(), next.Item, times)
+	e.queue.Settle(e.momentLocked(), next.Item, times)
 	if next.Item.Place() == queue.Ready {
 		e.move(next, ledger.Ready, fx)
 		e.notifyStatus(next, "", fx)

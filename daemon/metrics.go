@@ -24,6 +24,15 @@ type metrics struct {
 	wait, run *prometheus.HistogramVec
 	commits   prometheus.Histogram
 	ops       prometheus.Counter
+	// ofPool has those of results, wait and run that have been asked for; the engine's lock
+	// guards it.
+	ofPool map[string]*poolMetrics
+}
+
+// poolMetrics are those of one pool: to look one up in a vector costs as much as to count.
+type poolMetrics struct {
+	results   []prometheus.Counter // by status; nil: no task has ended so
+	wait, run prometheus.Observer
 }
 
 // From 100 µs, which is about one hand-over, to some minutes.
@@ -31,7 +40,7 @@ func durations() []float64 { return prometheus.ExponentialBucketsRange(1e-4, 400
 
 func newMetrics(e *Engine) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), ofPool: map[string]*poolMetrics{},
 		submitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_tasks_submitted_total",
 			Help: "Tasks accepted since the daemon started."}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpulb_task_retries_total",
@@ -51,14 +60,29 @@ func newMetrics(e *Engine) *metrics {
 	return m
 }
 
-// ended counts r, which has.
-func (m *metrics) ended(r *ledger.Record) {
-	pool := r.Pool.Name()
-	m.results.WithLabelValues(pool, r.Result().Status.String()).Inc()
-	if r.Result().StartedAt != nil {
-		m.wait.WithLabelValues(pool).Observe(r.Result().QueueSeconds)
-		m.run.WithLabelValues(pool).Observe(r.Result().RunSeconds)
+// endedLocked counts r, which has.
+func (m *metrics) endedLocked(r *ledger.Record) {
+	of, res := m.poolLocked(r.Pool.Name()), r.Result()
+	counter := of.results[res.Status]
+	if counter == nil {
+		counter = m.results.WithLabelValues(r.Pool.Name(), res.Status.String())
+		of.results[res.Status] = counter
 	}
+	counter.Inc()
+	if res.StartedAt != nil {
+		of.wait.Observe(res.QueueSeconds)
+		of.run.Observe(res.RunSeconds)
+	}
+}
+
+func (m *metrics) poolLocked(name string) *poolMetrics {
+	of := m.ofPool[name]
+	if of == nil {
+		of = &poolMetrics{results: make([]prometheus.Counter, len(task.Statuses())),
+			wait: m.wait.WithLabelValues(name), run: m.run.WithLabelValues(name)}
+		m.ofPool[name] = of
+	}
+	return of
 }
 
 // committed is journal.Options.Observe.

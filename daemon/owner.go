@@ -28,7 +28,7 @@ func (e owner) Do(f func(fx *effects.List)) { e.do(f) }
 // Started implements fleet.Owner.
 func (e owner) Started(h fleet.Hold, ago time.Duration, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
-		now := e.moment()
+		now := e.momentLocked()
 		r.Begin(queue.Now{Wall: now.Wall.Add(-ago), Uptime: now.Uptime - ago})
 		e.move(r, ledger.Running, fx)
 		e.notifyStatus(r, "", fx)
@@ -112,10 +112,10 @@ func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	if ran {
-		e.queue.Retry(e.moment(), r.Item, lane, 0)
+		e.queue.Retry(e.momentLocked(), r.Item, lane, 0)
 		e.noteLocked(r, journal.Written, queue.Now{})
 	} else {
-		e.queue.Return(e.moment(), r.Item, lane)
+		e.queue.Return(e.momentLocked(), r.Item, lane)
 		e.noteLocked(r, journal.Whenever, queue.Now{})
 	}
 }
@@ -203,11 +203,11 @@ func (e owner) Room(p *fleet.Pool, fx *effects.List) {
 }
 
 // Runnable implements fleet.Owner.
-func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.moment(), lane) }
+func (e owner) Runnable(lane int) bool { return e.queue.Runnable(e.momentLocked(), lane) }
 
 // RunnableFor implements fleet.Owner.
 func (e owner) RunnableFor(lane int, allow func(caller uint32) bool) bool {
-	return e.queue.RunnableFor(e.moment(), lane, allow)
+	return e.queue.RunnableFor(e.momentLocked(), lane, allow)
 }
 
 // Waiting implements fleet.Owner.

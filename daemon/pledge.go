@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"cpulb/daemon/effects"
@@ -35,8 +36,11 @@ type pledge struct {
 
 // note is the attempts that were given to the journal together.
 type note struct {
-	pledges  []*pledge
-	patience *time.Timer
+	pledges []*pledge
+	// due is when it is looked at whether it takes long.
+	due time.Duration
+	// answered: the journal has it, or never will.
+	answered bool
 }
 
 // pledges are the attempts that have not been sent.
@@ -44,6 +48,10 @@ type pledges struct {
 	of map[*ledger.Record]*pledge
 	// given are those of a dispatch, to be noted at its end.
 	given []*pledge
+	// notes are those that the journal has been given, from the oldest that it has not answered
+	// on. watched: a timer runs that looks at them.
+	notes   []*note
+	watched bool
 	// late: a note has taken longer than noteWait, and one that gave its slot up still waits
 	// for it. failing: the journal could not be written then, and no note has come since.
 	late, failing bool
@@ -71,16 +79,21 @@ func (e *Engine) setAside(r *ledger.Record) bool {
 
 // give makes r the task of a place in a slot. It is sent once its attempt has been noted.
 func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
-	e.places[r] = pl
+	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
+	if !e.kept(r) {
+		r.Attempts++
+		e.send(r, pl, fx)
+		return
+	}
 	p := e.pledges.of[r]
 	if p == nil {
 		r.Attempts++
 		p = &pledge{record: r}
 	}
 	p.place = pl
-	if p.noted || !e.kept(r) {
+	if p.noted {
 		e.launch(p, fx)
 		return
 	}
@@ -119,15 +132,13 @@ func (e *Engine) note(need journal.Need, some []*pledge) {
 	if len(some) == 0 {
 		return
 	}
-	n := &note{pledges: some}
+	n := &note{pledges: some, due: e.elapsed() + noteWait}
 	ops := make([]journal.Op, len(some))
 	for i, p := range some {
 		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: dispatched(p.record)}
 	}
-	n.patience = time.AfterFunc(noteWait, func() {
-		failing := e.journalFails()
-		e.do(func(fx *effects.List) { e.losePatience(n, failing, fx) })
-	})
+	e.pledges.notes = append(e.pledges.notes, n)
+	e.watchNotesLocked(noteWait)
 	e.appendLocked(need, func(err error, fx *effects.List) { e.noted(n, err, fx) }, ops...)
 }
 
@@ -151,7 +162,8 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 // noted goes on with attempts once the journal has them, but for those that were taken
 // back. err means that the journal is closed, and the daemon ends.
 func (e *Engine) noted(n *note, err error, fx *effects.List) {
-	n.patience.Stop()
+	n.answered = true
+	e.pledges.forgetAnswered()
 	if err != nil {
 		return
 	}
@@ -165,7 +177,7 @@ func (e *Engine) noted(n *note, err error, fx *effects.List) {
 		case p.place != nil:
 			e.launch(p, fx)
 		default:
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 			e.dispatch(poolOf(r), fx)
 		}
 	}
@@ -188,16 +200,58 @@ func (e *Engine) resumeLocked() {
 	e.pledges.late, e.pledges.aside = false, nil
 	for _, r := range aside {
 		if !r.Phase().Over() {
-			e.queue.Return(e.moment(), r.Item, laneOf(r))
+			e.queue.Return(e.momentLocked(), r.Item, laneOf(r))
 		}
 	}
 	e.timers.kick() // which dispatches
 }
 
-// losePatience is for attempts whose note takes long; failing: the journal can't be
+// forgetAnswered forgets notes that are answered, as far as they are the oldest.
+func (p *pledges) forgetAnswered() {
+	n := 0
+	for n < len(p.notes) && p.notes[n].answered {
+		n++
+	}
+	p.notes = slices.Delete(p.notes, 0, n)
+}
+
+// watchNotesLocked has somebody look after that time whether notes take long, unless somebody
+// does already. There is one timer for all of them, which is left alone while they come and
+// go: to set one for each would wake a thread each time.
+func (e *Engine) watchNotesLocked(wait time.Duration) {
+	if e.pledges.watched {
+		return
+	}
+	e.pledges.watched = true
+	time.AfterFunc(wait, func() {
+		failing := e.journalFails()
+		e.do(func(fx *effects.List) { e.lookAtNotes(failing, fx) })
+	})
+}
+
+// lookAtNotes loses patience with notes that take long; failing: the journal can't be
 // written.
-func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) {
-	again := false
+func (e *Engine) lookAtNotes(failing bool, fx *effects.List) {
+	now, next := e.elapsed(), time.Duration(0)
+	for i := 0; i < len(e.pledges.notes); i++ { // more may come meanwhile
+		n := e.pledges.notes[i]
+		if !n.answered && n.due <= now {
+			n.due = now + noteWait
+			n.answered = !e.losePatience(n, failing, fx)
+		}
+		if !n.answered && (next == 0 || n.due < next) {
+			next = n.due
+		}
+	}
+	e.pledges.forgetAnswered()
+	if e.pledges.watched = false; next != 0 {
+		e.watchNotesLocked(next - now)
+	}
+}
+
+// losePatience is for attempts whose note takes long; failing: the journal can't be
+// written. again: it may still come in time.
+func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) (again bool) {
 	for _, p := range n.pledges {
 		if e.pledges.of[p.record] != p || p.place == nil {
 			continue
@@ -212,25 +266,27 @@ func (e *Engine) losePatience(n *note, failing bool, fx *effects.List) {
 			again = true
 		}
 	}
-	if again {
-		n.patience.Reset(noteWait)
-	}
+	return again
 }
 
 // giveUp takes the slot from an attempt that has not been sent.
 func (e *Engine) giveUp(p *pledge, fx *effects.List) {
 	r, pl := p.record, p.place
 	p.place = nil
-	delete(e.places, r)
+	e.unseatLocked(r)
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	pl.GiveUp(fx)
 }
 
-// launch sends an attempt to its slot.
+// launch sends an attempt to its slot that was a pledge until now.
 func (e *Engine) launch(p *pledge, fx *effects.List) {
-	r := p.record
 	e.forgetPledge(p)
+	e.send(p.record, p.place, fx)
+}
+
+// send sends an attempt to its slot.
+func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 	r.Mark()
 	t := &plugins.Task{
 		ID:          r.Task.ID.String(),
@@ -244,7 +300,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}
-	p.place.Launch(t, fx)
+	pl.Launch(t, fx)
 }
 
 func (e *Engine) forgetPledge(p *pledge) { delete(e.pledges.of, p.record) }

@@ -93,7 +93,7 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.store.SetBounds(ledger.Bounds(c.Results))
 		e.incoming.Resize(c.Limits.Incoming())
 		rollout.AdoptLocked(&c.Limits)
-		e.queue.Reconfigure(e.moment(), e.queueOptionsLocked(c))
+		e.queue.Reconfigure(e.momentLocked(), e.queueOptionsLocked(c))
 		e.timers.kick()
 	})
 	return err

@@ -37,9 +37,9 @@ func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, 
 // SubmitAll is Submit for tasks that have come together: they are admitted and dispatched
 // in as few turns under the lock as that may take. They come into the queue in their order.
 func (e *Engine) SubmitAll(ctx context.Context, who access.Identity, all []api.Submission) {
-	some := make([]*admission, 0, len(all))
+	now, some := e.uptime(), make([]*admission, 0, len(all))
 	for _, s := range all {
-		a, err := e.prepare(who, s.Task)
+		a, err := e.prepare(who, s.Task, now)
 		switch {
 		case err != nil && len(some) == 0:
 			s.Answer(task.View{}, err)
@@ -122,8 +122,8 @@ func refuseUnserved(t *task.Task) error {
 
 // prepare does the part of the admission of t that needs no lock. Nothing is told to a
 // caller but what is wrong with its own input before it is known that it may have t run:
-// whether a file exists, or an id is taken, is not for who may not.
-func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) {
+// whether a file exists, or an id is taken, is not for who may not. now is the uptime.
+func (e *Engine) prepare(who access.Identity, t *task.Task, now time.Duration) (*admission, error) {
 	if err := e.MaySubmit(who); err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (e *Engine) prepare(who access.Identity, t *task.Task) (*admission, error) 
 		err = e.permit(who, t)
 	}
 	if err == nil && t.ScriptPath != "" {
-		err = e.scripts.check(e.lookedAt(t.ScriptPath), e.uptime())
+		err = e.scripts.check(e.lookedAt(t.ScriptPath), now)
 	}
 	return a, err
 }
@@ -182,7 +182,7 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 			return err
 		}
 	}
-	now := e.moment()
+	now := e.momentLocked()
 	r.Pool = p
 	e.store.Stamp(r, now)
 	entry := entryFor(r)

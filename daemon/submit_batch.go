@@ -105,8 +105,9 @@ func (e *Engine) gather(m *members, g *gathering) (waits bool) {
 // others.
 func (e *Engine) prepareBatch(who access.Identity, id task.ID, tasks []*task.Task, g *gathering) []*admission {
 	var all []*admission
+	now := e.uptime()
 	for i, t := range tasks {
-		a, err := e.prepare(who, t)
+		a, err := e.prepare(who, t, now)
 		if err != nil {
 			g.answer(i)(task.View{}, err)
 			continue

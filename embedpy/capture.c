@@ -26,12 +26,13 @@ typedef struct {
 	int truncated;
 } stream;
 
+_Atomic int ep_capture_broken; // a descriptor of the capture has been closed
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards what follows
 static stream kept[2];
 static size_t limit;
 static int from[2], to[2] = {-1, -1}, null = -1, spill = -1, wake;
 static int left[MAX_LEFT], lefts;
-static _Atomic int broken; // a descriptor of the capture has been closed
 static _Atomic int wanted; // 0: what comes belongs to nobody and goes to spill
 
 static void put(int fd, const char *data, size_t size)
@@ -257,7 +258,7 @@ static void repair(void)
 	dup3(null, 0, 0);
 	for (int i = 0; i < 2; i++)
 		if (dup3(to[i], 1 + i, 0) < 0 || fcntl(1 + i, F_SETFL, 0) < 0)
-			broken = 1;
+			ep_capture_broken = 1;
 }
 
 // ep_capture_repair puts descriptors 0 to 2 back where they led, if there is a capture.
@@ -276,6 +277,8 @@ int ep_capture_take(void)
 {
 	int some;
 
+	if (to[0] < 0)
+		return 0;
 	fflush(stdout);
 	fflush(stderr);
 	pthread_mutex_lock(&lock);
@@ -283,7 +286,7 @@ int ep_capture_take(void)
 	repair();
 	if (poll(fds, 2, 0) > 0)
 		for (int i = 0; i < 2; i++) {
-			broken |= fds[i].revents & POLLNVAL;
+			ep_capture_broken |= fds[i].revents & POLLNVAL;
 			drain(from[i], &kept[i]);
 		}
 	wanted = 0;
@@ -294,9 +297,6 @@ int ep_capture_take(void)
 	pthread_mutex_unlock(&lock);
 	return some;
 }
-
-// ep_capture_broken says whether a descriptor of the capture has been closed.
-int ep_capture_broken(void) { return broken != 0; }
 
 // ep_capture_kept is what was taken of stream 1 or 2. The caller calls
 // ep_capture_clear when it has copied it.

@@ -6,13 +6,14 @@ import "C"
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 	"unsafe"
 )
 
-// Capture takes what is written to descriptors 1 and 2 of the process, whoever
-// writes it: Python, C code, child processes. There is one in a process, and its
-// methods are called by one goroutine at a time.
+// Capture takes what is written to descriptors 1 and 2 of the process during a CallRegion
+// with a settle, whoever writes it: Python, C code, child processes. There is one in a
+// process, and its methods are called by one goroutine at a time.
 type Capture struct{ limit int }
 
 // Output is what was captured: valid UTF-8, within the bound.
@@ -32,14 +33,9 @@ func OpenCapture(limitBytes int64) (*Capture, error) {
 	return &Capture{limit: int(limitBytes)}, nil
 }
 
-// Begin captures from now on.
-func (c *Capture) Begin() { C.ep_capture_begin() }
-
-// Take ends what Begin began, and puts descriptors 0 to 2 back where they led.
+// Take returns what the last CallRegion with a settle has captured, once, if its Report says
+// Printed.
 func (c *Capture) Take() Output {
-	if C.ep_capture_take() == 0 {
-		return Output{}
-	}
 	var cut C.int
 	o := Output{Stdout: c.text(1, &cut), Stderr: c.text(2, &cut)}
 	C.ep_capture_clear()
@@ -48,7 +44,9 @@ func (c *Capture) Take() Output {
 }
 
 // Broken reports whether somebody has closed the pipes, so that output is lost.
-func (c *Capture) Broken() bool { return C.ep_capture_broken() != 0 }
+func (c *Capture) Broken() bool {
+	return atomic.LoadInt32((*int32)(unsafe.Pointer(&C.ep_capture_broken))) != 0
+}
 
 // Renew leaves the pipes to whoever may still hold them: what he writes is
 // discarded.

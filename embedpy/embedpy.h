@@ -44,12 +44,14 @@ typedef struct {
 	int flag_seen;                // the region's code has seen its flag
 	int was_interrupted;          // an interrupt was raised in this region
 	int unsettled; // the last settle failed
+	int printed;   // the last call with a settle was captured, and something was written
 
 	int64_t wall_ns, cpu_ns;      // of the last region
 	int64_t gil_ns;               // that the last call waited for the GIL before it began
 	int64_t cpu_mark;             // thread CPU time accounted so far
 	int64_t cpu_read;             // when the thread CPU clock was last read
 	ep_value args[EP_MAX_VALUES];
+	PyObject *memos[EP_MAX_VALUES]; // what short texts among them have become
 	ep_value results[EP_MAX_VALUES];
 	char scratch[EP_SCRATCH];     // the caller's small arguments
 	char error[EP_ERROR];         // why the last call failed, NUL-terminated UTF-8
@@ -102,7 +104,7 @@ int ep_capture_open(size_t most);
 int ep_capture_log(void);
 void ep_capture_begin(void);
 int ep_capture_take(void);
-int ep_capture_broken(void);
+extern _Atomic int ep_capture_broken;
 void ep_capture_repair(void);
 const char *ep_capture_kept(int which, size_t *size, int *truncated);
 void ep_capture_clear(void);
@@ -117,7 +119,7 @@ PyObject *ep_remember(PyObject *self, PyObject *args);
 PyObject *ep_drifted(PyObject *self, PyObject *unused);
 int ep_changed(void);
 
-// standing.c; GIL held, except for ep_standing_lost
+// standing.c; GIL held, except for ep_standing_lost, which anybody may read
 struct ep_folder {
 	uint64_t inode, mount;
 	uint32_t major, minor;
@@ -127,11 +129,13 @@ void ep_standing_note(void);
 void ep_standing_hooked(void);
 void ep_standing_glance(void);
 void ep_standing_check(void);
-int ep_standing_lost(void);
+extern _Atomic int ep_standing_lost;
 PyObject *ep_return_signal(PyObject *self, PyObject *number);
 
 // versions.c; GIL held
-uint64_t ep_dict_version(PyObject *dict);
+void ep_dict_versions(PyObject *dicts, uint64_t *versions);
+int ep_dicts_changed(PyObject *dicts, const uint64_t *versions);
+int ep_list_holds(PyObject *list, PyObject *items);
 
 // refuse.c
 int ep_refuse_init(void);                              // before ep_start's initialisation

@@ -24,7 +24,8 @@ struct rights {
 
 static struct rights first;
 static struct ep_folder root;
-static atomic_int known, lost, hooks;
+static atomic_int known, hooks;
+_Atomic int ep_standing_lost;
 static int bound; // nobody here can change who the thread is, or where "/" is
 
 // ep_folder_look says which folder path is; "" is the working one. Where nobody can change
@@ -103,10 +104,10 @@ void ep_standing_glance(void)
 {
 	struct rights now;
 
-	if (!known || lost)
+	if (!known || ep_standing_lost)
 		return;
 	look(&now);
-	lost = memcmp(&now, &first, sizeof now) != 0 || refused();
+	ep_standing_lost = memcmp(&now, &first, sizeof now) != 0 || refused();
 }
 
 // ep_standing_check looks also where "/" is. Whoever has looked at the working folder need not:
@@ -116,10 +117,8 @@ void ep_standing_check(void)
 	struct ep_folder now;
 
 	ep_standing_glance();
-	if (!known || lost)
+	if (!known || ep_standing_lost)
 		return;
 	ep_folder_look("/", &now);
-	lost = memcmp(&now, &root, sizeof now) != 0;
+	ep_standing_lost = memcmp(&now, &root, sizeof now) != 0;
 }
-
-int ep_standing_lost(void) { return lost; }

@@ -74,8 +74,7 @@ static int remember_versions(void)
 	if (!versions)
 		return -1;
 	want.versions = versions;
-	for (Py_ssize_t i = 0; i < n; i++)
-		versions[i] = ep_dict_version(PyTuple_GetItem(want.dicts, i));
+	ep_dict_versions(want.dicts, versions);
 	return 0;
 }
 
@@ -148,31 +147,11 @@ static int system_changed(void)
 	       !CPU_EQUAL(&cpus, &want.cpus) || strcmp(locale_now(), want.locale) || environ_changed();
 }
 
-static int dicts_changed(void)
-{
-	for (Py_ssize_t i = 0; i < PyTuple_Size(want.dicts); i++)
-		if (ep_dict_version(PyTuple_GetItem(want.dicts, i)) != want.versions[i])
-			return 1;
-	return 0;
-}
-
-static int list_changed(PyObject *list, PyObject *items)
-{
-	Py_ssize_t n = PyList_Size(list);
-
-	if (n != PyTuple_Size(items))
-		return 1;
-	for (Py_ssize_t i = 0; i < n; i++)
-		if (PyList_GetItem(list, i) != PyTuple_GetItem(items, i))
-			return 1;
-	return 0;
-}
-
 static int lists_changed(void)
 {
 	for (Py_ssize_t i = 0; i < PyTuple_Size(want.lists); i++) {
 		PyObject *pair = PyTuple_GetItem(want.lists, i);
-		if (list_changed(PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1)))
+		if (!ep_list_holds(PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1)))
 			return 1;
 	}
 	return 0;
@@ -207,7 +186,7 @@ int ep_changed(void)
 	Py_INCREF(getters);
 	changed = getters_changed(getters);
 	Py_DECREF(getters);
-	return changed || dicts_changed() || lists_changed() || system_changed();
+	return changed || ep_dicts_changed(want.dicts, want.versions) || lists_changed() || system_changed();
 }
 
 // ep_drifted is _embedpy.drifted().

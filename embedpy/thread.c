@@ -56,6 +56,8 @@ void ep_thread_close(ep_thread *t)
 {
 	PyEval_RestoreThread(t->state);
 	Py_CLEAR(t->held);
+	for (int i = 0; i < EP_MAX_VALUES; i++)
+		Py_CLEAR(t->memos[i]);
 	t->ident = 0;
 	t->state = NULL;
 	PyGILState_Release(PyGILState_UNLOCKED);
@@ -151,7 +153,8 @@ static void settle_if_changed(ep_thread *t, PyObject *settle)
 // returns the number of t->results, or -1 with the reason in t->error. With
 // region != 0 the call is an interruptible region of that key. An exception that
 // leaves callable goes to rescue, if there is one, after the region has ended;
-// settle, if there is one, is called last, if anything remembered has changed.
+// settle, if there is one, is called last, if anything remembered has changed; the call is
+// captured then.
 int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *rescue, PyObject *settle, int args)
 {
 	PyObject *list, *value = NULL;
@@ -176,6 +179,7 @@ int ep_thread_call(ep_thread *t, uint64_t region, PyObject *callable, PyObject *
 	if (count < 0)
 		ep_error_take(t, "call");
 	t->state = PyEval_SaveThread();
+	t->printed = settle && ep_capture_take();
 	return count;
 }
 

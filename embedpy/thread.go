@@ -81,8 +81,10 @@ func (t *Thread) Call(callable *Object, args ...Value) (Results, error) {
 // and only then, Interrupt with this key (1 to 1<<56-1) reaches it. An exception
 // that leaves callable, an interrupt or its own, is handed to rescue, which runs
 // after the region has ended and returns the results in its stead. settle (nil:
-// none) is called then, without arguments, if _embedpy.drifted() holds. Report tells
-// what the region took.
+// none) is called then, without arguments, if _embedpy.drifted() holds. With a settle
+// what is written to descriptors 1 and 2 meanwhile is captured, if there is a Capture,
+// and descriptors 0 to 2 lead where they led when it is over. Report tells what the region
+// took.
 func (t *Thread) CallRegion(key uint64, callable, rescue, settle *Object, args ...Value) (Results, error) {
 	return t.call(key, callable, rescue.reference(), settle.reference(), args)
 }
@@ -123,12 +125,15 @@ type Report struct {
 	Unsettled bool
 	// FlagSeen: its code asked for the flag and saw it.
 	FlagSeen bool
+	// Printed: it had a settle, and Capture.Take has what was written meanwhile.
+	Printed bool
 }
 
 // Report describes the last CallRegion.
 func (t *Thread) Report() Report {
 	return Report{Wall: time.Duration(t.c.wall_ns), CPU: time.Duration(t.c.cpu_ns), GIL: time.Duration(t.c.gil_ns),
-		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0, Unsettled: t.c.unsettled != 0}
+		Interrupted: t.c.was_interrupted != 0, FlagSeen: t.c.flag_seen != 0, Unsettled: t.c.unsettled != 0,
+		Printed: t.c.printed != 0}
 }
 
 // Flag shows reason (1 to 255) to the Python code of the region with that key
@@ -180,4 +185,4 @@ func HadChildren() bool { return C.ep_had_children() != 0 }
 // Displaced reports whether a thread was found, when a call on it with a settle ended or
 // Python asked for drifted(), to have lost for good what it began with: its user, its groups
 // or its root folder, or what the kernel or an audit hook let it do.
-func Displaced() bool { return C.ep_standing_lost() != 0 }
+func Displaced() bool { return atomic.LoadInt32((*int32)(unsafe.Pointer(&C.ep_standing_lost))) != 0 }

@@ -1,11 +1,34 @@
 // Values on their way into Python and out of it. All with the GIL held.
 #include "embedpy.h"
+#include <string.h>
 
-static PyObject *to_python(const ep_value *v)
+enum { MEMO_BYTES = 256 };
+
+// text makes a str of v. A short one that is what *memo is, the one before, is that: most
+// calls come with the same names, and a str that is known is hashed, too.
+static PyObject *text(const ep_value *v, PyObject **memo)
+{
+	Py_ssize_t size;
+	const char *known;
+
+	if (v->size > MEMO_BYTES)
+		return PyUnicode_DecodeUTF8(v->data, (Py_ssize_t)v->size, NULL);
+	if (*memo) {
+		known = PyUnicode_AsUTF8AndSize(*memo, &size); // kept with it; of ASCII it is the str itself
+		if (known && (size_t)size == v->size && (!size || !memcmp(known, v->data, v->size)))
+			return Py_NewRef(*memo);
+		PyErr_Clear();
+	}
+	Py_XDECREF(*memo);
+	*memo = PyUnicode_DecodeUTF8(v->size ? v->data : "", (Py_ssize_t)v->size, NULL);
+	return Py_XNewRef(*memo);
+}
+
+static PyObject *to_python(const ep_value *v, PyObject **memo)
 {
 	switch (v->kind) {
 	case EP_STR:
-		return PyUnicode_DecodeUTF8(v->size ? v->data : "", (Py_ssize_t)v->size, NULL);
+		return text(v, memo);
 	case EP_BYTES:
 		return PyBytes_FromStringAndSize(v->size ? v->data : "", (Py_ssize_t)v->size);
 	case EP_INT:
@@ -24,7 +47,7 @@ PyObject *ep_args(ep_thread *t, int count)
 	PyObject *list = PyTuple_New(count);
 
 	for (int i = 0; list && i < count; i++) {
-		PyObject *item = to_python(&t->args[i]);
+		PyObject *item = to_python(&t->args[i], &t->memos[i]);
 		if (!item || PyTuple_SetItem(list, i, item) < 0)
 			Py_CLEAR(list);
 	}

@@ -115,7 +115,11 @@ func (b *batchBody) readLines(r *bufio.Reader, limit int64) error {
 		if err := b.hold.wait(b.ctx, room); err != nil {
 			return err
 		}
-		t, err := task.Decode(text)
+		decode := task.Decode
+		if in.holds() {
+			decode = task.Take
+		}
+		t, err := decode(text)
 		if err != nil {
 			b.hold.give(room)
 		}

@@ -25,6 +25,8 @@ const (
 	// MoreConnections is how many there may be beyond those that Options allows, of
 	// administrators and of clients who are told that there is no place for them.
 	MoreConnections = reservedPlaces + refusals
+	// ConnectionDescriptors is how many file descriptors one takes.
+	ConnectionDescriptors = rawio.Descriptors
 )
 
 // bounded is a listener with a bound on its connections, of which each user has its
@@ -131,12 +133,8 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	if len(p) != 1 || !c.answers.Load() {
 		return c.UnixConn.Read(p)
 	}
-	raw, wrong := rawio.New(c.UnixConn)
-	if wrong == nil {
-		wrong = raw.AwaitHangup()
-	}
-	if wrong != nil {
-		return 0, wrong
+	if err := rawio.AwaitHangup(c.UnixConn); err != nil {
+		return 0, err
 	}
 	return 0, io.EOF
 }

@@ -16,11 +16,13 @@ const lineBuffer = 32 << 10
 // lines reads a client's lines, each of at most limit bytes. What a long one takes is
 // hold's until the next is read.
 type lines struct {
-	r     *bufio.Reader
+	r *bufio.Reader
+	// ahead is what r reads from; nil: something that takes nothing back.
+	ahead *ahead
 	limit int64
 	hold  *hold
 	ctx   context.Context // of the waits for room
-	long  buffer
+	long  longLine
 	// unended: what follows the last newline is a line, too, and a line without room ends
 	// everything.
 	unended bool
@@ -63,29 +65,41 @@ func (l *lines) readLong(first []byte) ([]byte, error) {
 	if !l.unended {
 		l.hold.renew()
 	}
-	l.long = buffer{hold: l.hold, most: l.limit + 2, expected: -1}
+	l.long = longLine{hold: l.hold, most: l.limit + 2}
 	refused := l.long.write(l.ctx, first)
 	err := bufio.ErrBufferFull
-	for errors.Is(err, bufio.ErrBufferFull) {
+	for errors.Is(err, bufio.ErrBufferFull) && (refused == nil || !l.unended) {
 		var more []byte
-		more, err = l.r.ReadSlice('\n')
-		if refused == nil {
-			if refused = l.long.write(l.ctx, more); refused != nil {
-				l.long.free()
-				if l.unended {
-					return nil, refused
-				}
+		switch {
+		case refused == nil && l.ahead != nil && l.r.Buffered() == 0 && l.long.most-l.long.size >= aheadBytes:
+			err, refused = l.long.readFrom(l.ctx, l.r, l.ahead)
+		default:
+			if more, err = l.r.ReadSlice('\n'); refused == nil {
+				refused = l.long.write(l.ctx, more)
 			}
 		}
+		if refused != nil {
+			l.long.free()
+		}
 	}
-	if refused != nil && err == nil {
-		err = refused
+	if refused != nil && (err == nil || l.unended) {
+		return nil, refused
 	}
-	return l.long.text, err
+	switch {
+	case err == nil && l.long.size-1 > l.limit: // the newline does not count
+		return nil, tooLarge(l.limit)
+	case err != nil && !l.unended: // it is not complete, and never will be
+		return nil, err
+	}
+	text, refused := l.long.text(l.ctx)
+	if refused != nil {
+		return nil, refused
+	}
+	return text, err
 }
 
-// holds reports whether the line that was read last takes of hold.
-func (l *lines) holds() bool { return l.long.text != nil }
+// holds reports whether the line that was read last takes of hold. Its text stays then.
+func (l *lines) holds() bool { return l.long.blocks != nil }
 
 // skipped reports whether err concerns one line only, so that the next can be read.
 func skipped(err error) bool {

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"testing"
 	"testing/iotest"
 
 	"cpulb/daemon/task"
+	"cpulb/internal/alloctest"
 	"cpulb/internal/share"
 )
 
@@ -35,6 +37,80 @@ func FuzzLines(f *testing.F) {
 		}
 		if got, err := in.next(); !errors.Is(err, io.EOF) {
 			t.Fatalf("after the last line: %q %v", got, err)
+		}
+	})
+}
+
+// oddPieces gives what is read in pieces of any size.
+type oddPieces struct {
+	io.Reader
+	rnd *rand.Rand
+}
+
+func (o oddPieces) Read(p []byte) (int, error) {
+	return o.Reader.Read(p[:1+o.rnd.IntN(len(p))])
+}
+
+func TestLongLinesComeWholeWhateverStandsBeforeAndBehindThem(t *testing.T) {
+	const limit = 3 << 20
+	rnd := rand.New(rand.NewPCG(1, 2))
+	sizes := []int{1, lineBuffer - 1, lineBuffer, firstBlock - 1, firstBlock, firstBlock + 1, 7 * lineBuffer, 1 << 20, limit - 1, limit, limit + 1, 2 * limit, 9, limit - aheadBytes, 3}
+	var parts [][]byte
+	for _, size := range append(sizes, sizes...) {
+		line := make([]byte, size)
+		for i := range line {
+			line[i] = 'a' + byte(rnd.IntN(26))
+		}
+		parts = append(parts, line, []byte("short"))
+	}
+	for _, read := range []func(io.Reader) io.Reader{
+		func(r io.Reader) io.Reader { return r },
+		func(r io.Reader) io.Reader { return oddPieces{r, rnd} },
+	} {
+		pool := share.NewPool(8 * limit)
+		from := &ahead{Reader: read(bytes.NewReader(append(bytes.Join(parts, []byte("\n")), '\n')))}
+		in := &lines{r: bufio.NewReaderSize(from, lineBuffer), ahead: from, limit: limit, ctx: t.Context(), hold: &hold{pool: pool}}
+		var kept [][]byte
+		for i, want := range parts {
+			got, err := in.next()
+			if len(want) > limit {
+				if !skipped(err) || in.number != i+1 {
+					t.Fatalf("line %d of %d bytes: %v as %d", i+1, len(want), err, in.number)
+				}
+				continue
+			}
+			if err != nil || in.number != i+1 || !bytes.Equal(got, want) {
+				t.Fatalf("line %d of %d bytes: %d as %d, %v", i+1, len(want), len(got), in.number, err)
+			}
+			if !in.holds() {
+				got = bytes.Clone(got)
+			}
+			kept = append(kept, got)
+		}
+		if _, err := in.next(); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if used, _ := pool.Used(0); used != 0 {
+			t.Errorf("%d bytes are still held", used)
+		}
+		for _, want := range parts { // a line that was held stays
+			if len(want) <= limit {
+				if !bytes.Equal(kept[0], want) {
+					t.Fatalf("a line of %d bytes has changed", len(want))
+				}
+				kept = kept[1:]
+			}
+		}
+	}
+}
+
+func TestALongLineIsMovedOnce(t *testing.T) {
+	text := append(bytes.Repeat([]byte("x"), 20<<20), '\n')
+	alloctest.Within(t, 2*len(text)+lastBlock, func() {
+		from := &ahead{Reader: bytes.NewReader(text)}
+		in := &lines{r: bufio.NewReaderSize(from, lineBuffer), ahead: from, limit: 1 << 30, ctx: t.Context(), hold: &hold{pool: share.NewPool(1 << 30)}}
+		if got, err := in.next(); err != nil || len(got) != 20<<20 {
+			t.Error(len(got), err)
 		}
 	})
 }

@@ -81,13 +81,13 @@ func (s *Server) postStream(w http.ResponseWriter, r *http.Request) {
 	out := outbox.New(conn, int(s.options.BacklogBytes))
 	out.Share(backlog{held})
 	// What the client sent ahead of the 101 is in rw's small buffer.
-	ahead := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
+	early := io.LimitReader(rw.Reader, int64(rw.Reader.Buffered()))
 	client, leave := context.WithCancel(context.WithoutCancel(r.Context()))
 	st := &stream{server: s, who: peer(r), held: held, over: make(chan struct{}),
 		conn: conn, out: out, client: client, leave: leave, gone: make(chan struct{}),
 		watched: watched{tasks: map[task.ID]*watch{}, others: map[*watch]struct{}{}}, turn: streamTurn{turn: turn{pool: s.turns, caller: held.caller}}}
 	held.turn = &st.turn.turn
-	st.run(bufio.NewReaderSize(streamReader{io.MultiReader(ahead, conn), st}, lineBuffer))
+	st.run(streamReader{io.MultiReader(early, conn), st})
 }
 
 func checkUpgrade(r *http.Request) error {
@@ -107,7 +107,7 @@ func checkUpgrade(r *http.Request) error {
 
 // run serves the connection until it ends. Its tasks go on without it, but for those that
 // wait for room in the queue.
-func (st *stream) run(r *bufio.Reader) {
+func (st *stream) run(r io.Reader) {
 	defer close(st.gone)
 	defer st.unwatch()
 	defer st.leave()
@@ -115,7 +115,8 @@ func (st *stream) run(r *bufio.Reader) {
 	st.write([]byte(switching))
 	if st.server.track(st) {
 		defer st.server.forget(st)
-		in := &lines{r: r, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
+		from := &ahead{Reader: r}
+		in := &lines{r: bufio.NewReaderSize(from, lineBuffer), ahead: from, limit: st.server.options.BodyBytes, hold: st.held, ctx: context.WithoutCancel(st.client)}
 		err := st.serve(in)
 		st.turn.leave()
 		in.long.free()
@@ -198,7 +199,11 @@ func (st *stream) command(text []byte, in *lines) {
 		st.held.give(room)
 		return
 	}
-	c, err := task.DecodeCommand(text)
+	decode := task.DecodeCommand
+	if in.holds() {
+		decode = task.TakeCommand
+	}
+	c, err := decode(text)
 	if err == nil && c.Op == task.OpSubmit {
 		st.submit(&c, line, len(text), room)
 		return

@@ -161,13 +161,13 @@ func (s *Server) readTask(w http.ResponseWriter, r *http.Request, h *hold) (*tas
 		return nil, err
 	}
 	n := int64(len(text.text))
-	if err := h.wait(r.Context(), n+taskBytes); err != nil { // decoding copies it
+	if err := h.wait(r.Context(), n+taskBytes); err != nil { // decoding may copy it
 		return nil, err
 	}
 	if err := h.turn.take(r.Context()); err != nil {
 		return nil, err
 	}
-	t, err := task.Decode(text.text)
+	t, err := task.Take(text.text)
 	h.give(int64(cap(text.text)) - n) // the journal's copy takes the place of the text
 	return t, err
 }

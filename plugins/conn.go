@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,12 +26,16 @@ type Conn struct {
 	// claims is where the worker says what becomes of tasks; nil: it does not. On a loop
 	// that is all, and it is asked by RPC to give one back.
 	claims *sharedClaims
-	// The reader's alone: the slot of which something is being read, its header, and what has
-	// been read and not been handed over.
-	from   int
-	header proto.Event
-	events []Event
+	// The reader's alone: the slot of which something is being read, its header, what has
+	// been read and not been handed over, and what the handler said of what was.
+	from    int
+	header  proto.Event
+	events  []Event
+	refused error
 }
+
+// ConnDescriptors is how many file descriptors a Conn takes.
+const ConnDescriptors = rawio.Descriptors
 
 // mostEvents bounds what is handed over at a time.
 const mostEvents = 256
@@ -43,11 +48,11 @@ func openConn(ctx context.Context, path string, slot, count int, loop, shares bo
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, count: count, handler: handler}
-	if err = c.hello(dialled.(*net.UnixConn), shares); err == nil {
-		c.conn, err = rawio.New(dialled.(*net.UnixConn))
-	}
-	if err != nil {
+	if err = c.hello(dialled.(*net.UnixConn), shares); err != nil {
 		dialled.Close()
+		return nil, fmt.Errorf("slot %d: %w", slot, err)
+	}
+	if c.conn, err = rawio.New(dialled.(*net.UnixConn)); err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c.out = outbox.New(c.conn, 0)
@@ -78,7 +83,9 @@ func (c *Conn) hello(conn *net.UnixConn, shares bool) (err error) {
 func (c *Conn) reader(r io.Reader, maxPayload uint64) *frameReader {
 	f := newFrameReader(punctual{r, c}, maxPayload)
 	f.reserve = func(n int64) Room {
-		c.handOver()
+		if c.handOver(); c.refused != nil {
+			return nil // the next Read says so
+		}
 		return c.handler.Room(c.from, n)
 	}
 	return f
@@ -92,7 +99,9 @@ type punctual struct {
 
 // Read implements io.Reader.
 func (p punctual) Read(to []byte) (int, error) {
-	p.conn.handOver()
+	if p.conn.handOver(); p.conn.refused != nil {
+		return 0, p.conn.refused
+	}
 	return p.Reader.Read(to)
 }
 
@@ -101,7 +110,9 @@ func (c *Conn) handOver() {
 	if len(c.events) == 0 {
 		return
 	}
-	c.handler.Events(c.events)
+	if c.refused == nil {
+		c.refused = c.handler.Events(c.events)
+	}
 	for i := range c.events {
 		if held := c.events[i].Outcome.Held; held != nil && !held.kept {
 			held.Give()
@@ -179,9 +190,10 @@ func (c *Conn) read(f *frameReader) (err error) {
 			c.handOver()
 		}
 		f.give()
+		err = cmp.Or(c.refused, err)
 	}
 	c.handOver()
-	return err
+	return cmp.Or(c.refused, err)
 }
 
 func (c *Conn) event(f *frameReader) error {
@@ -225,6 +237,9 @@ func (c *Conn) event(f *frameReader) error {
 	case *proto.Event_Log:
 		x.Kind, x.Level, x.Message = EventLog, task.Clip(k.Log.Level, mostCode), task.Clip(k.Log.Message, mostMessage)
 	default:
+		if ev.Seq == 0 {
+			return fmt.Errorf("%w: an event of no task", ErrFrame)
+		}
 		return nil // an event of an unknown kind comes from a newer executor
 	}
 	c.events = append(c.events, x)

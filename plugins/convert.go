@@ -10,11 +10,10 @@ import (
 	"cpulb/plugins/proto"
 )
 
-func newTask(m *proto.Task, params []byte) *Task {
-	t := &Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
+func taskOf(m *proto.Task, params []byte) Task {
+	return Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
 		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Source: m.Source, Params: params,
 		Timeout: time.Duration(m.TimeoutNs), Probe: m.Probe}
-	return t
 }
 
 // taskHeader is t's, for the slot if it is one of a loop, else 0.
@@ -31,9 +30,21 @@ func fillTask(m *proto.Task, t *Task, slot int) {
 	m.PayloadLength, m.TimeoutNs, m.Probe, m.Slot = uint64(len(t.Params)), int64(t.Timeout), t.Probe, uint32(slot)
 }
 
-func resultEvent(seq uint64, o *Outcome) *proto.Event {
-	r := &proto.Result{Outcome: proto.Outcome_OUTCOME_FAILED, Stdout: o.Stdout, Stderr: o.Stderr, Truncated: o.Truncated,
-		RunNs: uint64(o.RunTime), CpuNs: uint64(o.CPUTime), LockWaitNs: uint64(o.LockWait), Fault: proto.Fault(o.Fault), Spent: o.Spent}
+func resultEvent(seq uint64, o *Outcome) *proto.Event { return new(resultMessage).of(seq, o) }
+
+// resultMessage is room for the event that is a Result.
+type resultMessage struct {
+	event  proto.Event
+	kind   proto.Event_Result
+	result proto.Result
+}
+
+// of makes it that of seq, whatever it was.
+func (m *resultMessage) of(seq uint64, o *Outcome) *proto.Event {
+	r := &m.result
+	r.Reset()
+	r.Outcome, r.Stdout, r.Stderr, r.Truncated = proto.Outcome_OUTCOME_FAILED, o.Stdout, o.Stderr, o.Truncated
+	r.RunNs, r.CpuNs, r.LockWaitNs, r.Fault, r.Spent = uint64(o.RunTime), uint64(o.CPUTime), uint64(o.LockWait), proto.Fault(o.Fault), o.Spent
 	switch o.Status {
 	case task.Completed:
 		r.Outcome = proto.Outcome_OUTCOME_COMPLETED
@@ -45,7 +56,9 @@ func resultEvent(seq uint64, o *Outcome) *proto.Event {
 	if e := o.Error; e != nil {
 		r.Error = &proto.Error{Type: e.Type, Message: e.Message, Traceback: e.Traceback, Code: e.Code, ExitCode: uint32(e.ExitCode)}
 	}
-	return &proto.Event{Seq: seq, PayloadLength: uint64(len(o.Data)), Kind: &proto.Event_Result{Result: r}}
+	m.kind.Result = r
+	m.event.Seq, m.event.PayloadLength, m.event.Kind = seq, uint64(len(o.Data)), &m.kind
+	return &m.event
 }
 
 // outcome converts a Result. Data that is not JSON breaks the executor's contract:

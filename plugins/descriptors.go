@@ -72,10 +72,9 @@ func closeProgram() {
 // reapTimeout bounds the search for processes that scripts have started.
 const reapTimeout = 500 * time.Millisecond
 
-// watchLifeline ends this process with all that it has started when the daemon ends:
-// scripts and their children must not outlive it.
-func watchLifeline() {
-	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
+// watchLifeline calls end when the daemon ends: scripts and their children must not
+// outlive it.
+func watchLifeline(end func()) {
 	fd, err := inherited(LifelineEnv)
 	if err != nil {
 		return // started by hand: go-plugin will say so
@@ -88,13 +87,17 @@ func watchLifeline() {
 			if err == unix.EINTR || err == unix.EAGAIN || n > 0 {
 				continue
 			}
-			// Nothing is logged: nobody reads the log any more.
-			ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
-			_ = reaper.KillTree(ctx, os.Getpid(), mark) // the next daemon ends what survives
-			cancel()
-			_ = unix.Kill(0, unix.SIGKILL)
+			end() // nothing is logged: nobody reads the log any more
 		}
 	}()
+}
+
+// endAll ends this process with all that it has started, which bears this mark.
+func endAll(mark string) {
+	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+	defer cancel()
+	_ = reaper.KillTree(ctx, os.Getpid(), mark) // the daemon, or the next one, ends what survives
+	_ = unix.Kill(0, unix.SIGKILL)
 }
 
 // redirectOutput moves descriptors 1 and 2 away from go-plugin, which stops reading

@@ -13,11 +13,15 @@ type eventWriter struct {
 	worker *worker
 	slot   int
 
-	lock sync.Locker
-	// send sends one event of the attempt and its payload.
-	send     func(ev *proto.Event, payload []byte) error
+	lock     sync.Locker
+	to       eventSink
 	partials uint64
 	ended    bool
+}
+
+// eventSink sends one event of an attempt, and its payload, with the lock held.
+type eventSink interface {
+	write(ev *proto.Event, payload []byte) error
 }
 
 // Partial implements Emitter.
@@ -53,7 +57,7 @@ func (w *eventWriter) event(payload []byte, fill func(*proto.Event)) {
 	}
 	ev := &proto.Event{PayloadLength: uint64(len(payload))}
 	fill(ev)
-	if err := w.send(ev, payload); err != nil {
+	if err := w.to.write(ev, payload); err != nil {
 		w.worker.log.Error("event not sent", "slot", w.slot, "error", err)
 	}
 }

@@ -52,10 +52,14 @@ type flusher struct {
 	// armed: the timer is set, or the flusher looks. noted: somebody has held something
 	// since it has looked.
 	armed, noted atomic.Bool
+	lost         atomic.Bool // the timer does not come any more
 }
 
 // note tells f that something is held. When it returns false, f can't see to it.
 func (f *flusher) note() bool {
+	if f.lost.Load() {
+		return false
+	}
 	if !f.noted.Load() {
 		f.noted.Store(true)
 	}
@@ -106,6 +110,21 @@ func (f *flusher) look() time.Duration {
 		return 0
 	}
 	return next
+}
+
+// overdue is how old what is held is when the timer must be gone: a script has put another
+// descriptor in its place.
+const overdue = time.Second
+
+// rescue writes what the flusher should have written long ago. Nothing is held from then on.
+func (f *flusher) rescue() {
+	now := f.now()
+	for _, h := range f.holders {
+		if since := h.heldSince(); since != 0 && time.Duration(now-since) >= overdue {
+			f.lost.Store(true)
+			h.flushHeld()
+		}
+	}
 }
 
 func (f *flusher) holding() bool {

@@ -12,14 +12,17 @@ type clock struct {
 	now    int64
 	due    int64 // 0: the timer is not set
 	broken bool
-	set    int // how often the timer was set
+	deaf   bool // it can be set, and does not fire
+	set    int  // how often the timer was set
 }
 
 func (c *clock) timer(after time.Duration) bool {
 	if c.broken {
 		return false
 	}
-	c.due = c.now + int64(after)
+	if !c.deaf {
+		c.due = c.now + int64(after)
+	}
 	c.set++
 	return true
 }
@@ -128,6 +131,26 @@ func TestWithoutATimerNothingIsHeld(t *testing.T) {
 	c.broken = false
 	if stores[0].hold(f); stores[0].since == 0 || c.due == 0 {
 		t.Error("it is not held, though there is a timer again")
+	}
+}
+
+// A script has put another timer in the place of ours.
+func TestWhatIsHeldLeavesThoughTheTimerDoesNotFire(t *testing.T) {
+	c, f, stores := newStores(2)
+	c.deaf = true
+	stores[0].hold(f)
+	c.pass(f, overdue/2)
+	if f.rescue(); stores[0].since == 0 {
+		t.Error("the timer is taken for gone though it may fire yet")
+	}
+	c.pass(f, overdue/2)
+	if f.rescue(); stores[0].since != 0 {
+		t.Error("it is held still")
+	}
+	for _, s := range stores {
+		if s.hold(f); s.since != 0 {
+			t.Error("something is held again")
+		}
 	}
 }
 

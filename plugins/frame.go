@@ -150,14 +150,18 @@ func (f *frameReader) handOver(n int64) *Held {
 	return h
 }
 
-// takenAtOnce is for how many bytes there is memory before they have come.
-const takenAtOnce = 1 << 20
+const (
+	// takenAtOnce is for how many bytes there is memory before they have come, takenFor for how
+	// many times as many as have come.
+	takenAtOnce = 1 << 20
+	takenFor    = 16
+)
 
 // read reads n bytes into p, which is empty, or a larger one. Unless the peer is trusted,
 // memory for them is taken as they come: who announces many and sends none gets none.
 func (f *frameReader) read(p []byte, n int) ([]byte, error) {
 	for len(p) < n {
-		size := min(n, max(cap(p), 2*len(p), takenAtOnce))
+		size := min(n, max(cap(p), takenFor*len(p), takenAtOnce))
 		if f.trusts {
 			size = n
 		}

@@ -1,12 +1,15 @@
 package plugins
 
+import "fmt"
+
 // Handler receives what the slots of one connection send. The connection's reader
 // goroutine makes the calls, one at a time; but for Room they must not block, for that
 // holds up the slots.
 type Handler interface {
 	// Events hands over what has come together, in its order. The slice is lent; what the
-	// events refer to belongs to the callee.
-	Events(events []Event)
+	// events refer to belongs to the callee. An error means that they can't be true: the
+	// connection is closed, and Lost is called with that error.
+	Events(events []Event) error
 	// Lost is the last call: the connection has ended.
 	Lost(err error)
 	// Room returns once there is room in memory for n bytes of what a slot has announced;
@@ -33,6 +36,25 @@ const (
 	// EventLog has Level and Message.
 	EventLog
 )
+
+// String implements fmt.Stringer.
+func (k Kind) String() string {
+	switch k {
+	case EventStarted:
+		return "Started"
+	case EventEnded:
+		return "Result"
+	case EventSkipped:
+		return "Skipped"
+	case EventPartial:
+		return "Partial"
+	case EventProgress:
+		return "Progress"
+	case EventLog:
+		return "Log"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
 
 // Event is something that a slot tells of a task that it was sent.
 type Event struct {

@@ -26,6 +26,10 @@ type loopServer struct {
 	// the process has died of it before anything was sent; nil: it shares none.
 	begins []claims
 	out    *outbox.Outbox
+	// opened: there are the next two.
+	opened atomic.Bool
+	socket int
+	inode  inode
 
 	flusher *flusher
 	since   atomic.Int64 // heldSince; changed with mu only
@@ -54,9 +58,12 @@ func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 
 // serve serves the slots until their connection ends. conn becomes its own.
 func (l *loopServer) serve(conn *net.UnixConn) {
-	defer conn.Close()
 	raw, err := rawio.New(conn)
 	if err == nil {
+		defer raw.Close()
+		l.socket, l.inode = raw.Socket(), inodeOf(raw.Socket())
+		l.opened.Store(true)
+		defer l.opened.Store(false)
 		l.out = outbox.New(raw, 0)
 		frames := newFrameReader(raw, maxParams)
 		frames.trusts = true
@@ -64,8 +71,11 @@ func (l *loopServer) serve(conn *net.UnixConn) {
 			err = l.serveTask(frames)
 		}
 	}
-	if err != io.EOF {
-		l.worker.log.Error("loop slots ended", "error", err)
+	switch {
+	case err != io.EOF:
+		l.worker.giveUp(l.first, err)
+	case !l.intact():
+		l.worker.giveUp(l.first, errTaken)
 	}
 }
 
@@ -94,7 +104,8 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 		return nil // recalled; the caller knows
 	}
 	l.worker.busy.Add(1)
-	l.loop.Start(int(m.Slot), newTask(&m, params), t)
+	task := taskOf(&m, params)
+	l.loop.Start(int(m.Slot), &task, t)
 	return nil
 }
 
@@ -108,7 +119,7 @@ type loopTask struct {
 
 func (l *loopServer) newTask(slot int, seq uint64) *loopTask {
 	t := &loopTask{server: l, seq: seq}
-	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, send: t.write}
+	t.eventWriter = eventWriter{worker: l.worker, slot: slot, lock: &sync.Mutex{}, to: t}
 	return t
 }
 

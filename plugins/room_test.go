@@ -26,7 +26,7 @@ func (r *reader) Room(_ int, n int64) Room { r.note("takes %d", n); return r }
 func (r *reader) Give(n int64)             { r.note("gives %d", n) }
 func (r *reader) Lost(error)               { r.note("lost") }
 
-func (r *reader) Events(events []Event) {
+func (r *reader) Events(events []Event) error {
 	for i := range events {
 		switch ev := &events[i]; ev.Kind {
 		case EventEnded:
@@ -38,6 +38,7 @@ func (r *reader) Events(events []Event) {
 			r.note("partial")
 		}
 	}
+	return nil
 }
 
 // reads has a connection read events with payloads of so many bytes.

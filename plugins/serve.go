@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 	"cpulb/internal/procfs"
 	"cpulb/plugins/proto"
+	"cpulb/plugins/reaper"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -39,10 +41,12 @@ func Serve(e Executor) {
 	log := hclog.New(&hclog.LoggerOptions{Name: e.Describe().Name, Level: hclog.Debug, JSONFormat: true, Output: ownStderr()})
 	nameProcess()
 	closeProgram()
-	watchLifeline()
+	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
+	end := func() { endAll(mark) }
+	watchLifeline(end)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake(),
-		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log}}},
+		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log, end: end}}},
 		GRPCServer:      plugin.DefaultGRPCServer,
 		Logger:          log,
 	})
@@ -79,6 +83,7 @@ type worker struct {
 	busy        atomic.Int64 // slots in user code
 	stalled     atomic.Bool  // the interpreter's lock can't be taken
 	done        atomic.Uint64
+	end         func() // the process, with all that it has started; nil: it is a test's
 }
 
 // maxParams bounds the params of one task; the daemon has its own, lower bound.
@@ -145,6 +150,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	go w.accept(l)
+	go w.attend()
 	go w.heartbeat(time.Duration(r.GetLimits().GetLockStallNs()))
 	return &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}, nil
 }

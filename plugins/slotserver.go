@@ -29,6 +29,8 @@ type slotServer struct {
 	shared bool                 // the daemon has claims, too
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
 
+	inode inode // of the connection
+
 	header proto.Task // of the task that has been read last
 	up     upward
 }
@@ -57,7 +59,7 @@ func (s *slotServer) isOpen() bool {
 // blocking and becomes run's own.
 func (s *slotServer) run(fd int) {
 	defer unix.Close(fd)
-	s.up.fd = fd
+	s.up.fd, s.inode = fd, inodeOf(fd)
 	slot, err := s.worker.executor.OpenSlot(s.index)
 	if err != nil {
 		s.worker.log.Error("slot can't be opened", "slot", s.index, "error", err)
@@ -76,9 +78,13 @@ func (s *slotServer) run(fd int) {
 		}
 	}
 	_ = s.up.sendHeld() // when a bad frame came
-	if err != io.EOF {
-		s.worker.log.Error("slot ended", "slot", s.index, "error", err)
+	switch {
+	case err != io.EOF:
+		s.worker.giveUp(s.index, err)
+	case !s.intact():
+		s.worker.giveUp(s.index, errTaken)
 	}
+	_ = unix.Shutdown(fd, unix.SHUT_RDWR) // a process that a script has forked has it, too
 }
 
 // Read implements io.Reader for the frame reader. It writes what is held first:
@@ -90,7 +96,7 @@ func (s *slotServer) Read(p []byte) (int, error) {
 		}
 	}
 	for {
-		n, err := unix.Read(s.up.fd, p)
+		n, err := awaitAndRead(s.up.fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -101,6 +107,16 @@ func (s *slotServer) Read(p []byte) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// awaitAndRead reads from a blocking socket. Who waits in read(2) is woken for nothing when
+// the other end reads what was sent to it; who waits in poll(2) is not.
+func awaitAndRead(fd int, p []byte) (int, error) {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds[:], -1); err != nil {
+		return 0, err
+	}
+	return unix.Read(fd, p)
 }
 
 func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
@@ -125,7 +141,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		s.worker.gate.leave(1)
 		return err
 	}
-	o := s.runTask(slot, newTask(m, params))
+	o := s.runTask(slot, s.attemptAt(m, params))
 	s.claims.done(m.Seq)
 	limitResult(&o, s.worker.resultBytes)
 	return s.up.answer(m.Seq, &o)
@@ -148,23 +164,38 @@ func (s *slotServer) refuse(seq uint64) error {
 	return s.up.send(&proto.Event{Seq: seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}})
 }
 
-// runTask runs t and turns a panic of the executor into t's Outcome.
-func (s *slotServer) runTask(slot Slot, t *Task) (o Outcome) {
-	events := &eventWriter{worker: s.worker, slot: s.index, lock: &s.up, send: func(ev *proto.Event, payload []byte) error {
-		ev.Seq = t.Seq
-		return s.up.event(ev, payload)
-	}}
+// slotAttempt is one attempt at a task, with where its events go.
+type slotAttempt struct {
+	task Task
+	eventWriter
+	up *upward
+}
+
+func (s *slotServer) attemptAt(m *proto.Task, params []byte) *slotAttempt {
+	a := &slotAttempt{task: taskOf(m, params), up: &s.up}
+	a.eventWriter = eventWriter{worker: s.worker, slot: s.index, lock: &s.up, to: a}
+	return a
+}
+
+// write implements eventSink.
+func (a *slotAttempt) write(ev *proto.Event, payload []byte) error {
+	ev.Seq = a.task.Seq
+	return a.up.event(ev, payload)
+}
+
+// runTask runs a task and turns a panic of the executor into its Outcome.
+func (s *slotServer) runTask(slot Slot, a *slotAttempt) (o Outcome) {
 	defer func() {
-		events.end()
+		a.end()
 		s.worker.busy.Add(-1)
 		s.worker.done.Add(1)
 		if p := recover(); p != nil {
-			s.worker.log.Error("executor panicked", "slot", s.index, "task_id", t.ID, "panic", p, "stack", string(debug.Stack()))
+			s.worker.log.Error("executor panicked", "slot", s.index, "task_id", a.task.ID, "panic", p, "stack", string(debug.Stack()))
 			o = Outcome{Status: task.Failed, Fault: Ran,
 				Error: &task.Error{Type: "ExecutorPanic", Message: fmt.Sprint(p), Code: "executor"}}
 		}
 	}()
-	return slot.Run(t, events)
+	return slot.Run(&a.task, a)
 }
 
 func (s *slotServer) recall(seq uint64) Claim {

@@ -1,11 +1,12 @@
 package plugins
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"cpulb/plugins/proto"
 
@@ -28,6 +29,7 @@ type upward struct {
 
 	sync.Mutex        // guards writing fd, and what follows
 	held       []byte // frames
+	result     resultMessage
 	begun      uint64 // the seq whose Started follows them; 0: none does
 	// answered counts the Results in held; their tasks leave the gate with them.
 	answered int
@@ -54,12 +56,12 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	defer u.Unlock()
 	u.begun = 0 // the Result implies it
 	u.answered++
-	if err := u.add(resultEvent(seq, o)); err != nil {
+	if err := u.add(u.result.of(seq, o)); err != nil {
 		// Not UTF-8, or too large for a header: the executor's fault, and no reason to
 		// give up the slot.
 		failed := unsendable(": " + err.Error())
 		o = &failed
-		if err := u.add(resultEvent(seq, o)); err != nil {
+		if err := u.add(u.result.of(seq, o)); err != nil {
 			return err
 		}
 	}
@@ -73,7 +75,13 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	if old := since != 0 && time.Duration(now-since) >= heldBusy; old && !u.long || len(u.held) >= joined {
 		return u.flush(nil)
 	}
-	return u.hold(now) // after a long one until the next begins
+	if u.long && since == 0 {
+		// Until the next begins, or the thread waits for it. No script runs before, so that
+		// the flusher need not look.
+		u.since.Store(now)
+		return nil
+	}
+	return u.hold(now)
 }
 
 // skip reports that seq does not run.
@@ -187,25 +195,34 @@ func (u *upward) flushHeld() {
 
 // writeAll writes both; neither need hold anything.
 func writeAll(fd int, head, payload []byte) error {
-	for bufs := [][]byte{head, payload}; len(bufs) > 0; {
-		if len(bufs[0]) == 0 {
-			bufs = bufs[1:]
+	for len(head)+len(payload) > 0 {
+		n, errno := send(fd, head, payload)
+		switch {
+		case errno == unix.EINTR:
 			continue
+		case errno != 0:
+			return fmt.Errorf("write: %w", errno)
 		}
-		n, err := unix.Writev(fd, bufs)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		for ; n > 0 && len(bufs) > 0; bufs = bufs[1:] {
-			took := min(n, len(bufs[0]))
-			n -= took
-			if bufs[0] = bufs[0][took:]; len(bufs[0]) > 0 {
-				break
-			}
-		}
+		took := min(n, len(head))
+		head, payload = head[took:], payload[n-took:]
 	}
 	return nil
+}
+
+// send waits until the socket takes some of both. It writes to nothing but a socket: where a
+// script has closed that, a file may have its number.
+func send(fd int, head, payload []byte) (n int, errno syscall.Errno) {
+	var room [2]unix.Iovec
+	vec := room[:0]
+	for _, b := range [...][]byte{head, payload} {
+		if len(b) > 0 {
+			one := unix.Iovec{Base: &b[0]}
+			one.SetLen(len(b))
+			vec = append(vec, one)
+		}
+	}
+	message := unix.Msghdr{Iov: &vec[0]}
+	message.SetIovlen(len(vec))
+	sent, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
+	return int(sent), errno
 }

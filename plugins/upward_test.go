@@ -103,6 +103,44 @@ func eventsUntil(t testing.TB, frames *frameReader, last string) string {
 	}
 }
 
+func TestNobodyWakesForTheResultsOfLongTasks(t *testing.T) {
+	asked, at := 0, int64(1)
+	f := &flusher{now: func() int64 { return at }, set: func(time.Duration) bool { asked++; return true }}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	u := &upward{fd: ends[1], gate: new(gate), flusher: f, long: true}
+	frames := newFrameReader(descriptor(ends[0]), 1<<20)
+	for seq := uint64(1); seq <= 3; seq++ {
+		u.gate.enter()
+		if err := u.begin(seq); err != nil {
+			t.Fatal(err)
+		}
+		eventsUntil(t, frames, fmt.Sprint("started ", seq)) // and the Result before comes with it
+		at += int64(longTask)
+		if err := u.answer(seq, &Outcome{Status: task.Completed}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 0 || u.heldSince() == 0 {
+		t.Errorf("the flusher was asked %d times; held since %d", asked, u.heldSince())
+	}
+	if err := u.sendHeld(); err != nil || eventsUntil(t, frames, "result 3") != "result 3" {
+		t.Error("the last Result has not come", err)
+	}
+	u.gate.enter()
+	if err := u.begin(4); err != nil {
+		t.Fatal(err)
+	}
+	at++
+	if err := u.answer(4, &Outcome{Status: task.Completed}); err != nil || asked != 1 {
+		t.Errorf("after a short one it was asked %d times, %v", asked, err)
+	}
+}
+
 func TestAResultDoesNotWaitForTheTaskThatRunsAfterIt(t *testing.T) {
 	release := make(chan struct{})
 	fd, w := serveSlot(t, scripted{"blocks": func(*Task, Emitter) Outcome {

@@ -7,17 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"cpulb/internal/owndaemon"
 )
 
 // Config is what measurements differ in.
@@ -59,14 +57,16 @@ limits {
 type Daemon struct {
 	PID    int
 	Socket string
-	// Ready is the time from exec to the first answer that says so.
+	// Ready is the time from exec until it says so.
 	Ready time.Duration
 
-	cmd   *exec.Cmd
-	ended <-chan error
-	dir   string
-	http  *http.Client
+	own  *owndaemon.Daemon
+	dir  string
+	http *http.Client
 }
+
+// patience is for how long a daemon may take to be ready.
+const patience = 20 * time.Second
 
 // Start starts a daemon of the programs in bin, in a new folder in dir, and returns
 // once it is ready.
@@ -85,57 +85,25 @@ func Start(ctx context.Context, bin, dir string, c Config) (*Daemon, error) {
 // StartFile is Start with a configuration file, in dir, which is the daemon's own.
 func StartFile(ctx context.Context, bin, dir, config string) (*Daemon, error) {
 	d := &Daemon{Socket: filepath.Join(dir, "s"), dir: dir}
-	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config, "-socket", d.Socket, "-state-dir", filepath.Join(dir, "state"))
-	// An interrupt at the terminal is for us, who stop it; if we are killed it ends too.
-	d.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	d.cmd.Stderr = log
-	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", d.Socket)
-	}}}
-	began := time.Now()
-	if d.ended, err = run(d.cmd); err != nil {
-		return nil, err
-	}
-	d.PID = d.cmd.Process.Pid
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
-		if _, err = d.Get(ctx, "/readyz"); err == nil {
-			d.Ready = time.Since(began)
-			return d, nil
-		}
-		if ctx.Err() != nil {
-			said, _ := os.ReadFile(filepath.Join(dir, "log"))
-			return nil, errors.Join(fmt.Errorf("the daemon is not ready after %s: %w\n%s", time.Since(began).Round(time.Millisecond), err, said), d.Stop())
-		}
-		time.Sleep(time.Millisecond)
+	var err error
+	d.own, err = owndaemon.Start(ctx, exec.Command(filepath.Join(bin, "cpulbd"), "-private", "-config", config, "-socket", d.Socket,
+		"-state-dir", filepath.Join(dir, "state")), &owndaemon.Log{Keep: keptLog})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	d.PID, d.Ready, d.http = d.own.PID(), d.own.Ready, owndaemon.Client(d.Socket)
+	return d, nil
 }
 
-// run starts a program on a thread that stays until its end, since Pdeathsig goes by the
-// thread that has started it.
-func run(cmd *exec.Cmd) (ended <-chan error, err error) {
-	started, end := make(chan error), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			end <- cmd.Wait()
-		}
-	}()
-	return end, <-started
-}
+// keptLog is how many bytes of its log are kept, for when it fails.
+const keptLog = 64 << 10
 
 // Stop ends the daemon and removes what it has written.
 func (d *Daemon) Stop() error {
 	d.http.CloseIdleConnections()
-	return errors.Join(d.cmd.Process.Signal(unix.SIGTERM), <-d.ended, os.RemoveAll(d.dir))
+	return errors.Join(d.own.Stop(), os.RemoveAll(d.dir))
 }
 
 // Get returns what the daemon answers for a path.

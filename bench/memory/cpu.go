@@ -32,7 +32,7 @@ func (d *daemon) cpuOf(n int, f func() error) (string, error) {
 }
 
 func (d *daemon) spent() (c cost, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.PID))
 	if err != nil {
 		return c, err
 	}

@@ -3,29 +3,23 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"cpulb/bench/cpulbd"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
 
 // daemon is one of our own.
 type daemon struct {
-	cmd     *exec.Cmd
+	*cpulbd.Daemon
 	dir     string
 	started time.Time
 	client  *client.Client
-	http    *http.Client
 }
 
 func (s *settings) start() (*daemon, error) {
@@ -46,39 +40,15 @@ func (s *settings) start() (*daemon, error) {
 			return nil, err
 		}
 	}
-	socket := filepath.Join(dir, "s")
-	d := &daemon{dir: dir, started: time.Now(), client: client.New(socket)}
-	d.cmd = exec.Command(filepath.Join(s.bin, "cpulbd"), "-private", "-config", filepath.Join(dir, "config.hcl"),
-		"-socket", socket, "-state-dir", filepath.Join(dir, "state"))
-	d.cmd.Stderr = os.Stderr
-	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
-	if err := d.cmd.Start(); err != nil {
+	d := &daemon{dir: dir, started: time.Now()}
+	if d.Daemon, err = cpulbd.StartFile(context.Background(), s.bin, dir, filepath.Join(dir, "config.hcl")); err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := d.get("/readyz"); err == nil {
-			return d, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, errors.Join(errors.New("the daemon is not ready after 20 s"), d.stop())
-		}
-	}
+	d.client = client.New(d.Socket)
+	return d, nil
 }
 
-func (d *daemon) stop() error {
-	return errors.Join(d.cmd.Process.Signal(syscall.SIGTERM), d.cmd.Wait(), os.RemoveAll(d.dir))
-}
-
-func (d *daemon) get(path string) ([]byte, error) {
-	resp, err := d.http.Get("http://cpulb" + path)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return io.ReadAll(resp.Body)
-}
+func (d *daemon) get(path string) ([]byte, error) { return d.Get(context.Background(), path) }
 
 func (d *daemon) task(script string, priority int) *task.Task {
 	return &task.Task{ID: task.NewID(), ScriptPath: filepath.Join(d.dir, script), Function: task.DefaultFunction, Params: []byte("{}"),
@@ -124,7 +94,7 @@ func (u usage) beyond(base usage) string {
 
 // resident reads what the kernel counts.
 func (d *daemon) resident() (u usage, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.PID))
 	for line := range strings.Lines(string(text)) {
 		var kib int64
 		switch name, value, _ := strings.Cut(line, ":"); name {

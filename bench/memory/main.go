@@ -55,7 +55,7 @@ func (s *settings) ended() error {
 	if err != nil {
 		return err
 	}
-	defer d.stop()
+	defer d.Stop()
 	send := map[string]func(*daemon, int) error{"stream": (*daemon).stream, "batch": (*daemon).batches}[s.way]
 	if send == nil {
 		return fmt.Errorf("-ways: %q is neither stream nor batch", s.way)
@@ -97,7 +97,7 @@ func (s *settings) waiting() error {
 	if err != nil {
 		return err
 	}
-	defer d.stop()
+	defer d.Stop()
 	for range 2 { // one for each worker
 		if _, err := d.client.Submit(context.Background(), d.task("sleeper.py", 9)); err != nil {
 			return err

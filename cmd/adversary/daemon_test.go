@@ -1,7 +1,6 @@
 package adversary_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,13 +13,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"cpulb/daemon/config"
+	"cpulb/internal/owndaemon"
 )
 
 // patience is for how long a test waits before it takes what it waits for for hung, on
@@ -36,9 +35,8 @@ type daemon struct {
 	socket string
 	folder string // the scripts, and all that it has
 	config *config.Config
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	log    *tail
+	own    *owndaemon.Daemon
+	log    *owndaemon.Log
 	// root and others are clients by uid.
 	root, victim *http.Client
 	// fed counts signs of life; hungry is the longest time without one since it was reset.
@@ -46,42 +44,8 @@ type daemon struct {
 	hungry atomic.Int64
 }
 
-// tail keeps the end of a log, and counts the rest.
-type tail struct {
-	mu    sync.Mutex
-	text  []byte
-	bytes int64
-	ready chan struct{}
-	once  sync.Once
-}
-
-const tailBytes = 16 << 10
-
-// Write implements io.Writer.
-func (l *tail) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.bytes += int64(len(p))
-	l.text = append(l.text, p...)
-	l.text = l.text[max(0, len(l.text)-tailBytes):]
-	if bytes.Contains(l.text, []byte("cpulbd: ready:")) {
-		l.once.Do(func() { close(l.ready) })
-	}
-	return len(p), nil
-}
-
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.text)
-}
-
-// written is how many bytes the log has had.
-func (l *tail) written() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.bytes
-}
+// keptLog is how many bytes of its log are kept.
+const keptLog = 16 << 10
 
 // start starts a daemon and returns once it is ready.
 func start(t *testing.T, text string) *daemon {
@@ -99,7 +63,7 @@ func start(t *testing.T, text string) *daemon {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{t: t, socket: filepath.Join(dir, "s"), folder: dir, log: &tail{ready: make(chan struct{})}, ended: make(chan struct{})}
+	d := &daemon{t: t, socket: filepath.Join(dir, "s"), folder: dir, log: &owndaemon.Log{Keep: keptLog}}
 	path := d.write("config.hcl", text)
 	if d.config, err = config.Load(path); err != nil {
 		t.Fatal(err)
@@ -107,20 +71,16 @@ func start(t *testing.T, text string) *daemon {
 	for name, text := range scripts() {
 		d.write(name, text)
 	}
-	d.cmd = exec.Command(filepath.Join(bin, "cpulbd"), "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
-	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+d.manage(), "WATCHDOG_USEC="+strconv.FormatInt(watchdog.Microseconds(), 10))
-	d.cmd.Stderr = d.log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := d.cmd.Start(); err != nil {
+	cmd := exec.Command(filepath.Join(bin, "cpulbd"), "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state"))
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+d.manage(), "WATCHDOG_USEC="+strconv.FormatInt(watchdog.Microseconds(), 10))
+	if d.own, err = owndaemon.Start(t.Context(), cmd, d.log); err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = d.cmd.Wait(); close(d.ended) }()
-	t.Cleanup(d.stop)
-	select {
-	case <-d.log.ready:
-	case <-d.ended:
-		t.Fatalf("cpulbd ended before it was ready:\n%s", d.log)
-	}
+	t.Cleanup(func() {
+		if err := d.own.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	d.root, d.victim = d.client(0), d.client(victim)
 	return d
 }
@@ -132,15 +92,6 @@ func (d *daemon) write(name, text string) string {
 		d.t.Fatal(err)
 	}
 	return path
-}
-
-// stop ends the process in order.
-func (d *daemon) stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	<-d.ended
-	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-		d.t.Errorf("cpulbd exited with %d:\n%s", code, d.log)
-	}
 }
 
 // manage is the daemon's service manager, which counts its signs of life.
@@ -223,7 +174,7 @@ func (d *daemon) until(what string, holds func() bool) {
 // status reads figures of the process, by their names in /proc/PID/status, in KiB.
 func (d *daemon) status(name string) int64 {
 	d.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.own.PID()))
 	if err != nil {
 		d.t.Fatalf("the daemon has gone: %v\n%s", err, d.log)
 	}
@@ -238,14 +189,14 @@ func (d *daemon) status(name string) int64 {
 // forgetPeak has VmHWM begin anew.
 func (d *daemon) forgetPeak() {
 	d.t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", d.cmd.Process.Pid), []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", d.own.PID()), []byte("5"), 0); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
 func (d *daemon) descriptors() int {
 	d.t.Helper()
-	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", d.cmd.Process.Pid))
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", d.own.PID()))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func (s *siege) withstand(t *testing.T, a attack) {
 	s.t = t
 	kept := s.results(t)
 	deaths := s.metrics()["cpulb_worker_deaths_total"]
-	logged := s.log.written()
+	logged := s.log.Written()
 	s.forgetPeak()
 	s.hungry.Store(0)
 	end := s.begin(a)
@@ -228,7 +228,7 @@ func (s *siege) withstand(t *testing.T, a attack) {
 	if most := s.config.MostMemory(); peak > most {
 		t.Errorf("the daemon took %d MiB, and may take %d", peak>>20, most>>20)
 	}
-	if more := s.log.written() - logged; more > 8<<20 {
+	if more := s.log.Written() - logged; more > 8<<20 {
 		t.Errorf("the log grew by %d MiB", more>>20)
 	}
 	s.keeps(t, kept)

@@ -24,12 +24,12 @@ var arrows = map[string][]string{
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
 	"bench":            {"bench/part", "bench/report", "bench/result"},
 	"bench/part":       {"bench/cpulbd", "bench/proc", "bench/result", "bench/stats", "bench/subject", "daemon/task", "ipc/client"},
-	"bench/memory":     {"daemon/api", "daemon/task", "ipc/client"},
+	"bench/memory":     {"bench/cpulbd", "daemon/api", "daemon/task", "ipc/client"},
 	"bench/report":     {"bench/part", "bench/plot", "bench/result", "bench/stats"},
 	"bench/result":     {"bench/stats"},
 	"bench/subject":    {"bench/proc"},
 	"bench/goclient":   {"bench/subject", "daemon/task", "ipc/client"},
-	"bench/cpulbd":     {},
+	"bench/cpulbd":     {"internal/owndaemon"},
 	"bench/plot":       {},
 	"bench/proc":       {},
 	"bench/stats":      {},
@@ -70,6 +70,7 @@ var arrows = map[string][]string{
 	"daemon/fleet/lifecycle": {},
 	"internal/alloctest":     {},
 	"internal/procfs":        {},
+	"internal/owndaemon":     {},
 	"internal/programs":      {},
 	"internal/share":         {},
 	"internal/table":         {},
@@ -82,8 +83,8 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
-	"cmd/adversary":        {"daemon/config", "internal/programs"},
-	"cmd/e2e":              {"daemon", "daemon/task", "internal/programs", "ipc/client"},
+	"cmd/adversary":        {"daemon/config", "internal/owndaemon", "internal/programs"},
+	"cmd/e2e":              {"daemon", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},

@@ -60,7 +60,7 @@ func (d *daemon) killWorkers(n int, ids ...string) (noticed []time.Duration) {
 			d.t.Fatal(err)
 		}
 		noticed = append(noticed, said.Sub(at))
-		d.log.reset()
+		d.log.Reset()
 	}
 	return noticed
 }
@@ -111,7 +111,7 @@ func TestTheDaemonHoldsNoMoreAfterManyDeaths(t *testing.T) {
 	quiet := func() (held, int) {
 		d.until("the workers for suspects have ended", func() bool { return len(d.workers()) == 2 })
 		d.http.CloseIdleConnections()
-		return holds(t, d.cmd.Process.Pid), d.goroutines()
+		return holds(t, d.own.PID()), d.goroutines()
 	}
 	soak(max(deaths/5, 8))
 	before, goroutines := quiet()

@@ -44,7 +44,7 @@ func TestWorkersAreReplacedWhileClientsHaveAllConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.args = slices.DeleteFunc(d.args, func(arg string) bool { return arg == "-private" })
-	d.args = append([]string{"/bin/sh", "-c", `ulimit -n 600 && exec "$@"`, "sh"}, d.args...)
+	d.args = append([]string{"/bin/sh", "-c", `ulimit -n 1000 && exec "$@"`, "sh"}, d.args...)
 	d.launch()
 	told := func(log string) int {
 		t.Helper()

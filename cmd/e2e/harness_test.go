@@ -3,14 +3,11 @@
 package e2e_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"cpulb/internal/owndaemon"
 	built "cpulb/internal/programs"
 )
 
@@ -59,11 +57,10 @@ type daemon struct {
 	args   []string
 	env    []string // beside the test's own
 	user   *syscall.Credential
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed when the process has
+	own    *owndaemon.Daemon // nil: it has never been ready
 	socket string
 	http   *http.Client
-	log    *buffer
+	log    *owndaemon.Log
 }
 
 const testConfig = `
@@ -152,11 +149,9 @@ func lay(t *testing.T, user *syscall.Credential, config string) *daemon {
 			t.Fatal(err)
 		}
 	}
-	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &buffer{}, user: user}
+	d := &daemon{t: t, socket: filepath.Join(dir, "cpulb.sock"), log: &owndaemon.Log{}, user: user}
 	d.args = []string{filepath.Join(bin, "cpulbd"), "-private", "-config", path, "-socket", d.socket, "-state-dir", filepath.Join(dir, "state")}
-	d.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
-	}}}
+	d.http = owndaemon.Client(d.socket)
 	t.Cleanup(func() {
 		d.stop()
 		if left, _ := filepath.Glob(d.socket + "*"); len(left) > 0 {
@@ -180,83 +175,30 @@ func (d *daemon) launch() {
 // false.
 func (d *daemon) launched() bool {
 	d.t.Helper()
-	d.cmd = exec.Command(d.args[0], d.args[1:]...)
-	d.cmd.Env = append(os.Environ(), d.env...)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
-	ready := &watchFor{text: "cpulbd: ready:", seen: make(chan struct{}), to: &buffer{}}
-	d.log, d.cmd.Stderr = ready.to, ready
-	if err := d.cmd.Start(); err != nil {
+	cmd := exec.Command(d.args[0], d.args[1:]...)
+	cmd.Env = append(os.Environ(), d.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
+	d.log = &owndaemon.Log{}
+	var err error
+	if d.own, err = owndaemon.Start(d.t.Context(), cmd, d.log); err != nil && !errors.Is(err, owndaemon.ErrNotReady) {
 		d.t.Fatal(err)
 	}
-	d.ended = make(chan struct{})
-	go func() { d.cmd.Wait(); close(d.ended) }()
-	select {
-	case <-ready.seen:
-		return true
-	case <-d.ended:
-		return false
-	}
+	return err == nil
 }
 
 // stop ends the process in order.
 func (d *daemon) stop() {
 	d.t.Helper()
-	if d.cmd == nil || d.cmd.Process == nil {
+	if d.own == nil {
 		return
 	}
-	d.cmd.Process.Signal(syscall.SIGTERM)
-	<-d.ended
-	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-		d.t.Errorf("cpulbd exited with %d:\n%s", code, d.log)
+	if err := d.own.Stop(); err != nil {
+		d.t.Error(err)
 	}
 }
 
 // kill ends the process as a crash does.
-func (d *daemon) kill() {
-	d.cmd.Process.Kill()
-	<-d.ended
-}
-
-// watchFor passes what is written on and closes seen once text was in it.
-type watchFor struct {
-	text string
-	seen chan struct{}
-	once sync.Once
-	to   *buffer
-}
-
-// buffer is a bytes.Buffer that can be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-// reset forgets what was written.
-func (b *buffer) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text.Reset()
-}
-
-func (w *watchFor) Write(p []byte) (int, error) {
-	w.to.Write(p)
-	if strings.Contains(w.to.String(), w.text) {
-		w.once.Do(func() { close(w.seen) })
-	}
-	return len(p), nil
-}
+func (d *daemon) kill() { d.own.Kill() }
 
 // call sends a request and decodes the JSON answer.
 func (d *daemon) call(method, path, body string) (int, map[string]any) {

@@ -64,7 +64,7 @@ func TestADaemonUnderAMixedLoadHasNoRaces(t *testing.T) {
 	m.load(ctx)
 	m.settle()
 	log := m.log.String()
-	m.log.reset() // what is wrong is told here
+	m.log.Reset() // what is wrong is told here
 	m.stop()
 	files, err := filepath.Glob(reports + ".*")
 	if err != nil {

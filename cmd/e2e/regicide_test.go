@@ -81,7 +81,7 @@ func (d *daemon) allEnd() bool {
 	d.t.Helper()
 	for {
 		select {
-		case <-d.ended:
+		case <-d.own.Ended():
 			return false
 		case <-time.After(10 * time.Millisecond): // there is no event for it
 		}

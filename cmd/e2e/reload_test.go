@@ -18,7 +18,7 @@ func (d *daemon) reload(config string) string {
 		d.t.Fatal(err)
 	}
 	before := len(d.log.String())
-	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := syscall.Kill(d.own.PID(), syscall.SIGHUP); err != nil {
 		d.t.Fatal(err)
 	}
 	log := ""

@@ -37,7 +37,7 @@ def main(params, context):
 // resident is what the daemon has in memory.
 func (d *daemon) resident() int64 {
 	d.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.own.PID()))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -119,6 +119,8 @@ type Options struct {
 	Arriving *share.Pool
 	// Elapsed is a clock that goes on evenly, whatever is done to the one on the wall.
 	Elapsed func() time.Duration
+	// ElapsedLocked is what it showed in this turn under the Owner's lock; nil: as Elapsed.
+	ElapsedLocked func() time.Duration
 }
 
 // Fleet is the workers of all pools.
@@ -140,6 +142,9 @@ type Fleet struct {
 
 // New returns a Fleet with these pools; Start fills them.
 func New(o Options, layouts []Layout) *Fleet {
+	if o.ElapsedLocked == nil {
+		o.ElapsedLocked = o.Elapsed
+	}
 	f := &Fleet{Options: o}
 	f.life, f.end = context.WithCancel(context.Background())
 	f.patient, f.hurry = context.WithCancel(context.Background())
@@ -151,8 +156,8 @@ func New(o Options, layouts []Layout) *Fleet {
 	return f
 }
 
-// now is Elapsed as the balancers take it.
-func (f *Fleet) now() time.Time { return timeOf(f.Elapsed()) }
+// now is ElapsedLocked as the balancers take it.
+func (f *Fleet) now() time.Time { return timeOf(f.ElapsedLocked()) }
 
 func timeOf(elapsed time.Duration) time.Time { return time.Unix(0, int64(elapsed)) }
 

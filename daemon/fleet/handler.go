@@ -19,27 +19,31 @@ type handler struct {
 // Events implements plugins.Handler. All that has come together is one operation, and what
 // has become free gets its next tasks at its end: so it idles as little as it can, and is
 // written to once.
-func (h handler) Events(events []plugins.Event) {
+func (h handler) Events(events []plugins.Event) (err error) {
 	h.pool.fleet.do(func(fx *effects.List) {
-		freed := false
-		for i := range events {
-			freed = h.slots[events[i].Slot].event(&events[i], fx) || freed
+		some, freed := false, false
+		for i := 0; i < len(events) && err == nil; i++ {
+			freed, err = h.slots[events[i].Slot].event(&events[i], fx)
+			some = some || freed
 		}
-		if freed {
+		if some {
 			h.freed(fx)
 		}
 	})
+	return err
 }
 
-// event deals with one event. It reports whether a place has become free.
-func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool) {
+// event deals with one event. It reports whether a place has become free. An error means
+// that the worker is not to be believed any more.
+func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error) {
 	if s.probing.isAsked(ev.Seq) {
-		return ev.Kind == plugins.EventEnded && s.probed(ev.Outcome.Status == task.Completed && !ev.Outcome.Spent, fx)
+		return ev.Kind == plugins.EventEnded && s.answered(ev.Outcome.Status == task.Completed && !ev.Outcome.Spent, fx), nil
 	}
-	pl, owner := s.with(ev.Seq), s.pool.fleet.Owner
-	if pl == nil {
-		return false
+	pl, err := s.told(ev)
+	if pl == nil || err != nil {
+		return false, err
 	}
+	owner := s.pool.fleet.Owner
 	switch ev.Kind {
 	case plugins.EventStarted:
 		pl.started(0, fx)
@@ -52,7 +56,7 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool) {
 		owner.Event(pl.hold, &task.Event{Kind: task.EventLog, Level: ev.Level, Message: ev.Message}, fx)
 	case plugins.EventSkipped:
 		pl.skipped(ev.NeedsThread, fx)
-		return true
+		return true, nil
 	case plugins.EventEnded:
 		pl.started(ev.Outcome.RunTime, fx)
 		if ev.Outcome.Fault != plugins.NoFault {
@@ -60,9 +64,9 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool) {
 		} else {
 			pl.ended(ev.Outcome, fx)
 		}
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
 
 func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
@@ -99,14 +103,12 @@ func (pl *Place) skipped(needsThread bool, fx *effects.List) {
 
 // Lost implements plugins.Handler. A worker without one of its slots is of no
 // use; its end is its watcher's to deal with.
-func (h handler) Lost(error) {
+func (h handler) Lost(err error) {
 	h.pool.fleet.do(func(fx *effects.List) {
 		for _, s := range h.slots[h.first : h.first+h.count] {
 			close(s.lost)
 		}
-		if h.process != nil { // else it is still being started
-			fx.Process(h.process.Kill)
-		}
+		h.slots[h.first].breakOff(err, fx)
 	})
 }
 

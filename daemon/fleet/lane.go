@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"time"
 
 	"cpulb/balancer"
@@ -13,6 +14,8 @@ type Lane struct {
 	loop     bool // they come after the other slots of a worker
 	balancer balancer.Balancer
 	entries  map[*balancer.Worker]*Worker
+	// cores are the CPUs of its workers, by what they are called.
+	cores map[string]*balancer.Cores
 	// held are those of its slots that callers hold, class those of both lanes with its
 	// class of slots.
 	held  holders
@@ -20,7 +23,7 @@ type Lane struct {
 }
 
 func newLane(class *holders, loop bool) Lane {
-	return Lane{loop: loop, entries: map[*balancer.Worker]*Worker{}, class: class}
+	return Lane{loop: loop, entries: map[*balancer.Worker]*Worker{}, cores: map[string]*balancer.Cores{}, class: class}
 }
 
 // holders counts the slots that callers hold. A slot is held until what runs there has
@@ -98,13 +101,26 @@ func (n *Lane) open(w *Worker) *balancer.Worker {
 	for _, s := range w.slots[first : first+count] {
 		s.lane = n
 	}
-	add := n.balancer.Add
-	if !w.slots[first].conn.Shares() { // what it has can't be taken back at once
-		add = n.balancer.AddSingle
-	}
-	entry := add(count)
+	entry := n.enter(w, count, w.slots[first].conn.Shares())
 	n.entries[entry] = w
 	return entry
+}
+
+// enter adds so many slots of w to the balancer. Those of one process take turns by
+// themselves, so only workers with one slot each are looked at for sharing CPUs.
+func (n *Lane) enter(w *Worker, slots int, shares bool) *balancer.Worker {
+	switch cpus := w.spec.CPUs; {
+	case !shares: // what it has can't be taken back at once
+		return n.balancer.AddSingle(slots)
+	case slots > 1 || len(cpus) == 0:
+		return n.balancer.Add(slots)
+	default:
+		name := fmt.Sprint(cpus)
+		if n.cores[name] == nil {
+			n.cores[name] = n.balancer.NewCores(len(cpus))
+		}
+		return n.balancer.AddOn(n.cores[name], slots)
+	}
 }
 
 // close takes them out again.

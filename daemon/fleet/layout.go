@@ -9,6 +9,7 @@ import (
 
 	"cpulb/balancer/topology"
 	"cpulb/daemon/config"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 )
 
@@ -94,8 +95,8 @@ const workerDescriptors = 8
 func (l *Layout) Descriptors() int {
 	seats := max(l.count, l.config.MaxWorkers)
 	workers := 2*(seats+l.config.Spare+l.config.Relief) + seats + maxAlone
-	loops := min(l.spec.LoopSlots, 1) // which share a connection
-	return workers * (l.spec.Slots + loops + workerDescriptors)
+	conns := l.spec.Slots + min(l.spec.LoopSlots, 1) // those of a loop share one
+	return workers * (conns*plugins.ConnDescriptors + workerDescriptors)
 }
 
 // place chooses the CPUs of a pool's workers.

@@ -40,7 +40,7 @@ func (pl *Place) Sent() bool { return pl.seq != 0 }
 func (pl *Place) Launch(t *plugins.Task, fx *effects.List) {
 	s := pl.slot
 	s.seq++
-	pl.seq, pl.sentAt = s.seq, s.pool.fleet.Elapsed()
+	pl.seq, pl.sentAt = s.seq, s.pool.fleet.ElapsedLocked()
 	t.Slot, t.Seq = s.index, pl.seq
 	if timeout := time.Duration(pl.hold.Info().Timeout); timeout > 0 {
 		pl.guardAfter(task.Sum(timeout, s.pool.fleet.Limits.CancelGrace), plugins.StopTimedOut)
@@ -124,7 +124,7 @@ func (pl *Place) started(ago time.Duration, fx *effects.List) {
 		return
 	}
 	f := pl.slot.pool.fleet
-	now := f.Elapsed()
+	now := f.ElapsedLocked()
 	ago = max(0, min(ago, now-pl.sentAt)) // it comes from a process that scripts share
 	pl.began = now - ago
 	f.Owner.Started(pl.hold, ago, fx)
@@ -138,7 +138,7 @@ func (pl *Place) leave() Hold {
 		s.places = slices.Delete(s.places, i, i+1)
 	}
 	s.recount()
-	s.worker.seat.used = s.pool.fleet.Elapsed()
+	s.worker.seat.used = s.pool.fleet.ElapsedLocked()
 	return pl.hold
 }
 
@@ -158,7 +158,7 @@ func (pl *Place) timeLeft() time.Duration {
 	if !pl.hold.Runs() {
 		return all
 	}
-	return all - (f.Elapsed() - pl.began)
+	return all - (f.ElapsedLocked() - pl.began)
 }
 
 // guardAfter arms the last rung: after d the slot's worker is fenced if it still has the
@@ -183,7 +183,7 @@ func (pl *Place) overdueFor(reason plugins.StopReason, fx *effects.List) {
 		return
 	}
 	pl.overdue = reason
-	s.pool.relief.blame(&holders{of: map[uint32]int{pl.hold.Caller(): 1}}, f.Elapsed())
+	s.pool.relief.blame(&holders{of: map[uint32]int{pl.hold.Caller(): 1}}, f.ElapsedLocked())
 	f.Owner.Overdue(pl.hold, reason, fx)
 	w.fence(fmt.Sprintf("task %s (%s) did not stop", pl.hold.Info().ID, pl.hold.Info().ScriptPath), fx)
 	w.freed(fx) // it may have been fenced before, and this was the last task in it

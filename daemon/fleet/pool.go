@@ -40,6 +40,7 @@ type Pool struct {
 	// estimates is how long tasks take, by what they call.
 	estimates *balancer.Estimator[entryPoint]
 	seed      maphash.Seed // of entry points
+	looked    looked
 	stalls    stalls
 }
 
@@ -47,8 +48,17 @@ type Pool struct {
 // out as the same one are taken for as long as each other.
 type entryPoint uint64
 
+// looked is the entry point that was asked for last: mostly it is asked for again.
+type looked struct {
+	script, function string
+	entry            entryPoint
+}
+
 func (p *Pool) entryOf(t *task.Task) entryPoint {
-	return entryPoint(maphash.Comparable(p.seed, struct{ script, function string }{t.ScriptPath, t.Function}))
+	if l := &p.looked; l.entry == 0 || l.script != t.ScriptPath || l.function != t.Function {
+		*l = looked{t.ScriptPath, t.Function, entryPoint(maphash.Comparable(p.seed, struct{ script, function string }{t.ScriptPath, t.Function}))}
+	}
+	return p.looked.entry
 }
 
 const (
@@ -174,14 +184,20 @@ func (p *Pool) dismiss(s *Seat) {
 // LaneOf returns the lane of the owner's queue where a task waits: for a loop, if there
 // are any, until one has refused it; a suspect for a worker that it has to itself.
 func (p *Pool) LaneOf(t *task.Task, suspect bool) int {
-	switch _, refused := p.needThread[p.entryOf(t)]; {
+	switch {
 	case suspect && p.slots() > 1:
 		return p.isolation.lane
-	case p.spec.LoopSlots == 0, t.ScriptPath == "", refused: // a text has no name to remember by what loops refuse
+	case p.spec.LoopSlots == 0, t.ScriptPath == "", p.hasRefused(t): // a text has no name to remember by what loops refuse
 		return p.threads.index
 	default:
 		return p.loops.index
 	}
+}
+
+// hasRefused reports whether a loop can't run t.
+func (p *Pool) hasRefused(t *task.Task) bool {
+	_, refused := p.needThread[p.entryOf(t)]
+	return refused
 }
 
 // refused notes that a loop can't run t.

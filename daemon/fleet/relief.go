@@ -75,7 +75,7 @@ func (p *Pool) Relieved(n *Lane, caller uint32) bool {
 	}
 	has := n.class.of[caller]
 	switch {
-	case p.relief.blamed[caller] > p.fleet.Elapsed(), has > 0 && slots == 1:
+	case p.relief.blamed[caller] > p.fleet.ElapsedLocked(), has > 0 && slots == 1:
 		return false
 	case has*n.class.with(caller) >= len(p.seats)*slots:
 		return false
@@ -89,7 +89,7 @@ func (p *Pool) behindOthers(n *Lane, caller uint32) bool {
 		return true
 	}
 	for other, until := range p.relief.blamed {
-		if other != caller && until > p.fleet.Elapsed() {
+		if other != caller && until > p.fleet.ElapsedLocked() {
 			return true
 		}
 	}
@@ -99,7 +99,7 @@ func (p *Pool) behindOthers(n *Lane, caller uint32) bool {
 // Relieve sees to it that there are the workers for relief that are needed. It is called
 // after every dispatch.
 func (p *Pool) Relieve(fx *effects.List) {
-	r, now := &p.relief, p.fleet.Elapsed()
+	r, now := &p.relief, p.fleet.ElapsedLocked()
 	switch {
 	case p.config.Relief == 0: // since a reload, maybe
 		r.next, r.due, r.waits = 0, 0, nil
@@ -190,7 +190,7 @@ func (p *Pool) sendRelief(callers int, fx *effects.List) {
 	for ; coming < callers && len(r.seats) < p.config.Relief; coming += p.slots() {
 		spec, core := p.reliefSpec()
 		s := p.furnish(relieving, spec, core, fx)
-		s.used = p.fleet.Elapsed()
+		s.used = p.fleet.ElapsedLocked()
 		r.seats = append(r.seats, s)
 		fx.Log(hclog.Info, "callers wait behind another: the pool gets relief", "pool", p.config.Name, "worker", spec.ID, "callers", callers)
 	}
@@ -222,7 +222,7 @@ func (p *Pool) reliefSpec() (spec supervisor.Spec, core int) {
 // dismissRelief lets those seats for relief go that are not needed, or all whose workers
 // are not as the configuration has it.
 func (p *Pool) dismissRelief(outdated bool) {
-	r, now := &p.relief, p.fleet.Elapsed()
+	r, now := &p.relief, p.fleet.ElapsedLocked()
 	kept := 0
 	r.seats = slices.DeleteFunc(r.seats, func(s *Seat) bool {
 		idle := s.busy() == 0 && now-s.used >= p.config.IdleTimeout

@@ -29,7 +29,7 @@ func (r runner) launch(ctx context.Context, spec supervisor.Spec, core int) (*Wo
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", spec.ID, err)
 	}
-	r.do(func(*effects.List) { w.attach(process) })
+	r.do(func(fx *effects.List) { w.attach(process, fx) })
 	return w, nil
 }
 

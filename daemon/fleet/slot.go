@@ -30,7 +30,9 @@ type Slot struct {
 	held    bool
 	seq     uint64 // of the last task that it was sent
 	line    line
-	probing probe // see unfit.go
+	probing probe  // see unfit.go
+	probed  uint64 // seq of the last probe that it was sent
+	seen    sight  // see breach.go
 }
 
 // takes gives the slot one more task.

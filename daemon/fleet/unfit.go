@@ -85,12 +85,13 @@ func (s *Slot) probe(l balancer.Lease, fx *effects.List) {
 	if s.lane != nil {
 		s.lane.balancer.Lengthen(l)
 	}
+	s.probed = seq
 	s.probing = probe{seq, l, time.AfterFunc(probeTimeout, func() { asker{s}.probeIsLate(seq) })}
 	fx.Frame(s, &plugins.Task{Slot: s.index, Seq: seq, ID: "probe", Type: task.CPUBound, Attempt: 1, Params: []byte("1"), Probe: true})
 }
 
-// probed is told how a probe ended. It reports whether a place has become free.
-func (s *Slot) probed(sound bool, fx *effects.List) (freed bool) {
+// answered is told how a probe ended. It reports whether a place has become free.
+func (s *Slot) answered(sound bool, fx *effects.List) (freed bool) {
 	s.probing.late.Stop()
 	l := s.probing.lease
 	s.probing = probe{}
@@ -105,7 +106,7 @@ func (s *Slot) probed(sound bool, fx *effects.List) (freed bool) {
 func (s asker) probeIsLate(seq uint64) {
 	s.pool.fleet.do(func(fx *effects.List) {
 		if s.probing.isAsked(seq) {
-			s.probed(false, fx)
+			s.answered(false, fx)
 		}
 	})
 }

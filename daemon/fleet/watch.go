@@ -56,9 +56,12 @@ func (w watcher) keepAsking(stall time.Duration) {
 		if !asked {
 			return
 		}
-		if within := max(stall, leastPatience); !w.answers(within) {
-			w.pool.fleet.do(func(fx *effects.List) { w.hang(within, fx) })
+		within := max(stall, leastPatience)
+		notice := w.miss
+		if !w.answers(within) {
+			notice = func(fx *effects.List) { w.hang(within, fx) }
 		}
+		w.pool.fleet.do(notice)
 	}
 }
 

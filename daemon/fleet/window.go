@@ -11,7 +11,7 @@ import (
 // already, so that this goes on without waiting for the daemon. What is too long there is
 // taken back at once, as the worker shares its claims: when a slot's task turns out long
 // (stalls), or another slot is free and nothing waits for it (Level). The balancer says
-// which.
+// which. A slot is not free for the shortest tasks where the CPUs have others to run already.
 
 // worthMoving is how much work, by estimate, must wait in a slot until some is moved to one
 // that is free: to move a task, both workers have to be woken.

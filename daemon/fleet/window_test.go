@@ -334,7 +334,7 @@ func TestAWorkerThatDropsWhatNobodyTookBackIsReplaced(t *testing.T) {
 		p.Pause()
 		id := f.Submit(fleettest.Echo)
 		synctest.Wait()
-		p.Handler(0).Events([]plugins.Event{{Kind: plugins.EventSkipped, Slot: 0, Seq: 1}})
+		p.Tell(0, plugins.Event{Kind: plugins.EventSkipped, Seq: 1})
 		f.Pass(time.Minute)
 		f.Ends("completed", 1, id)
 		if w := f.View(id).Worker; w.PID == p.PID() || !p.Ended() {

@@ -42,6 +42,7 @@ type Worker struct {
 	runs           []ran         // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
+	broken string // which connection ended first, and how; "": none has
 	stderr []string
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
@@ -59,8 +60,11 @@ func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
 }
 
 // attach gives the worker its process, whose slots are open.
-func (w *Worker) attach(p Process) {
+func (w *Worker) attach(p Process, fx *effects.List) {
 	w.process = p
+	if w.broken != "" {
+		fx.Process(p.Kill)
+	}
 	for i, s := range w.slots {
 		s.process, s.conn = p, p.Slot(i)
 		s.where = &task.Worker{ID: w.spec.ID, Executor: w.pool.config.Executor, Pool: w.pool.Name(), PID: p.PID(), Core: w.core, Slot: i}
@@ -106,7 +110,7 @@ func (w *Worker) died(fx *effects.List) {
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
 	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
 		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(),
-			"exit", w.exit, "stderr", w.stderr)
+			"exit", w.exit, "connection", w.broken, "stderr", w.stderr)
 	}
 }
 

@@ -178,7 +178,7 @@ func openIn(d folder, lock io.Closer, o Options) (*Journal, error) {
 	}
 	j := &Journal{options: o, lock: lock, clean: clean, log: l, start: l.start, firstOfBoot: l.firstOfBoot, giveUp: context.Background(),
 		wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1), syncerEnded: make(chan struct{}), answers: newAnswers(o.Answered)}
-	j.lingering = time.AfterFunc(forEver, j.lingered)
+	j.alarm = time.AfterFunc(forEver, j.alarmed)
 	if j.schedules, j.batches, err = l.others(); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
@@ -334,6 +334,6 @@ func (j *Journal) Close(ctx context.Context) error {
 	if already {
 		return nil
 	}
-	j.lingering.Stop()
+	j.alarm.Stop()
 	return errors.Join(j.endErr, j.log.close(), j.lock.Close())
 }

@@ -23,10 +23,14 @@ type syncing struct {
 	// names: there is a new name in the folder.
 	names bool
 	// wanted: somebody waits for a sync, or for all that is written. lingerTo is until when
-	// those wait that linger, and lingering the timer for that; zero: there are none.
-	wanted    bool
-	lingerTo  time.Time
-	lingering *time.Timer
+	// those wait that linger, lazyTo until when those wait whom nobody waits for; zero: there are
+	// none.
+	wanted           bool
+	lingerTo, lazyTo time.Time
+	// alarm is the timer for these, and alarmAt when it goes off; zero: never. It is left alone
+	// where they are met sooner: each change of a timer may wake a thread.
+	alarm   *time.Timer
+	alarmAt time.Time
 	// held, which may be nil, is until when there is no sync, and with what error it ends then.
 	held chan error
 	// dropping: the writer waits for a sync to remove what is no longer needed.
@@ -42,6 +46,7 @@ func (j *Journal) began(f file) {
 	defer j.mu.Unlock()
 	j.files, j.names = append(j.files, f), true
 	j.written = j.log.end()
+	j.syncLater()
 }
 
 // handOn answers what need only be written, and leaves the rest to the syncer.
@@ -59,7 +64,10 @@ func (j *Journal) handOn(piece []*entry) {
 		}
 	}
 	j.wanted = j.wanted || j.bytes > unsyncedBytes
-	wake := j.wanted || first
+	if first && len(j.unsynced) > 0 {
+		j.syncLater()
+	}
+	wake := j.wanted
 	j.mu.Unlock()
 	for _, x := range piece {
 		if x.need < Synced {
@@ -71,20 +79,46 @@ func (j *Journal) handOn(piece []*entry) {
 	}
 }
 
+// syncLater has what nobody waits for synced when Options.Interval has passed. j.mu is held.
+func (j *Journal) syncLater() {
+	if j.lazyTo.IsZero() {
+		j.lazyTo = time.Now().Add(j.options.Interval)
+		j.alarmBy(j.lazyTo)
+	}
+}
+
 // linger has a sync come within d at the latest, or within what two take: one that comes too
 // early costs the one that is behind it as much. j.mu is held.
 func (j *Journal) linger(d time.Duration) {
 	d = min(d, max(2*j.stats.LastCommit, leastLinger))
 	if to := time.Now().Add(d); j.lingerTo.IsZero() || to.Before(j.lingerTo) {
 		j.lingerTo = to
-		j.lingering.Reset(d)
+		j.alarmBy(to)
 	}
 }
 
-// lingered is called when nobody who lingers should do so any longer.
-func (j *Journal) lingered() {
+// alarmBy has the alarm go off by then. j.mu is held.
+func (j *Journal) alarmBy(to time.Time) {
+	if j.alarmAt.IsZero() || to.Before(j.alarmAt) {
+		j.alarmAt = to
+		j.alarm.Reset(time.Until(to))
+	}
+}
+
+// alarmed asks for a sync if one is due, and sees to the next alarm.
+func (j *Journal) alarmed() {
 	j.mu.Lock()
-	due := !j.lingerTo.IsZero()
+	now, due := time.Now(), false
+	j.alarmAt = time.Time{}
+	for _, to := range []time.Time{j.lingerTo, j.lazyTo} {
+		switch {
+		case to.IsZero():
+		case to.After(now):
+			j.alarmBy(to)
+		default:
+			due = true
+		}
+	}
 	j.mu.Unlock()
 	if due {
 		j.want()
@@ -102,41 +136,14 @@ func (j *Journal) syncedTo() position {
 // is synced after Options.Interval.
 func (j *Journal) sync() {
 	defer close(j.syncerEnded)
-	for {
+	for range j.syncWake {
+		for j.syncIfWanted() {
+		}
 		j.mu.Lock()
-		wanted, some, ended := j.wanted, len(j.unsynced) > 0 || j.names, j.ended
+		ended := j.ended
 		j.mu.Unlock()
-		switch {
-		case ended:
+		if ended {
 			return
-		case wanted:
-			j.syncOnce()
-		case some:
-			if j.waitToSync(j.options.Interval) {
-				j.want()
-			}
-		default:
-			<-j.syncWake
-		}
-	}
-}
-
-// waitToSync waits for d, and reports whether that has passed. It ends sooner if
-// somebody waits for a sync.
-func (j *Journal) waitToSync(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			return true
-		case <-j.syncWake:
-		}
-		j.mu.Lock()
-		stop := j.wanted || j.ended
-		j.mu.Unlock()
-		if stop {
-			return false
 		}
 	}
 }
@@ -149,20 +156,19 @@ func (j *Journal) want() {
 	signal(j.syncWake)
 }
 
-// syncOnce syncs all that is written by now.
-func (j *Journal) syncOnce() {
+// syncIfWanted syncs all that is written by now, if somebody waits for that.
+func (j *Journal) syncIfWanted() bool {
 	j.mu.Lock()
 	if j.syncFailed != nil { // the writer sees to that first
 		j.wanted = false
+	}
+	if !j.wanted || j.ended {
 		j.mu.Unlock()
-		return
+		return false
 	}
 	files, names, count, upTo, held := j.files, j.names, len(j.unsynced), j.written, j.held
 	j.wanted, j.names = false, false
-	if !j.lingerTo.IsZero() {
-		j.lingerTo = time.Time{}
-		j.lingering.Stop()
-	}
+	j.lingerTo, j.lazyTo = time.Time{}, time.Time{}
 	j.mu.Unlock()
 	started := time.Now()
 	err := j.await(held)
@@ -170,6 +176,7 @@ func (j *Journal) syncOnce() {
 		err = syncFiles(j.log.folder, files, names)
 	}
 	j.settled(err, time.Since(started), count, upTo, len(files)-1)
+	return true
 }
 
 // HoldSyncs has syncs take until release is called, as on a slow disk; the one that goes on
@@ -238,6 +245,9 @@ func (j *Journal) settled(err error, took time.Duration, count int, upTo positio
 		j.goesOn, j.dropping, wake = true, false, true
 	}
 	busy := j.wanted
+	if len(j.unsynced) > 0 || j.names {
+		j.syncLater()
+	}
 	j.mu.Unlock()
 	for _, x := range done {
 		if x.need == Synced {

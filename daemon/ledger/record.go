@@ -29,6 +29,8 @@ type Record struct {
 	// Faults counts the attempts that failed because of the executor, FaultsRun those of
 	// them that may have run.
 	Faults, FaultsRun uint8
+	// Brief: a slot has it, and it is expected to end soon.
+	Brief bool
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs

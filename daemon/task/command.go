@@ -43,8 +43,13 @@ func (op Op) takes(name string) bool {
 // DecodeCommand reads one line by the rules of Decode; it may have no field that its
 // operation does not take. The error is a FieldError; the Command then has what could be
 // read, for the answer to the client. text is not kept.
-func DecodeCommand(text []byte) (Command, error) {
-	c := commandReader{scanner: scanner{text: text}}
+func DecodeCommand(text []byte) (Command, error) { return readCommand(scanner{text: text}) }
+
+// TakeCommand is DecodeCommand of a text that must not change any more: as Take.
+func TakeCommand(text []byte) (Command, error) { return readCommand(scanner{text: text, taken: true}) }
+
+func readCommand(s scanner) (Command, error) {
+	c := commandReader{scanner: s}
 	err := c.read()
 	if err == nil {
 		err = c.ended()

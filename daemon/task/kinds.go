@@ -149,6 +149,9 @@ func readAny(s *scanner, name string) (jsonText, error) {
 	if err == nil && s.huge != nil {
 		err = &FieldError{Field: name, Problem: fmt.Sprintf("%s at byte %d is more than a float holds; send it as a string", clip(string(s.huge)), s.hugeAt)}
 	}
+	if s.taken && len(v) > cap(s.text)/8*7 {
+		return v[:len(v):len(v)], err
+	}
 	return bytes.Clone(v), err
 }
 

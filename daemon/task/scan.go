@@ -19,6 +19,8 @@ type scanner struct {
 	pos  int
 	// base counts the bytes before text in what the caller sent.
 	base int
+	// taken: the text does not change any more.
+	taken bool
 	// huge is the first number that is beyond what a float holds, and where it is.
 	huge   []byte
 	hugeAt int

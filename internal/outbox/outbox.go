@@ -261,7 +261,7 @@ func (o *Outbox) drain(bufs net.Buffers, begun int) {
 				done += weight(len(b))
 			}
 		}
-		n, err := now.WriteTo(o.conn.UnixConn) // by writev, as it knows the type
+		n, err := o.conn.WriteAll(now)
 		if part {
 			begun += int(n)
 		} else {

@@ -17,11 +17,7 @@ import (
 // narrow returns a connection whose near end takes little at a time.
 func narrow(t *testing.T) (near *rawio.Conn, far net.Conn) {
 	t.Helper()
-	near, far = pair(t)
-	if err := near.SetWriteBuffer(1); err != nil { // the kernel takes its least
-		t.Fatal(err)
-	}
-	return near, far
+	return pairOf(t, func(c *net.UnixConn) error { return c.SetWriteBuffer(1) }) // the kernel takes its least
 }
 
 // sizes draws lengths on both sides of everything that makes a difference.

@@ -16,6 +16,12 @@ import (
 // pair returns both ends of a Unix stream connection.
 func pair(t *testing.T) (near *rawio.Conn, far net.Conn) {
 	t.Helper()
+	return pairOf(t, func(*net.UnixConn) error { return nil })
+}
+
+// pairOf is pair with a near end that has been prepared.
+func pairOf(t *testing.T, prepare func(*net.UnixConn) error) (near *rawio.Conn, far net.Conn) {
+	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
@@ -23,6 +29,9 @@ func pair(t *testing.T) (near *rawio.Conn, far net.Conn) {
 	defer l.Close()
 	dialled, err := net.DialUnix("unix", nil, l.Addr().(*net.UnixAddr))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := prepare(dialled); err != nil {
 		t.Fatal(err)
 	}
 	if near, err = rawio.New(dialled); err != nil {

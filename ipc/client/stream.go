@@ -66,7 +66,6 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 	}
 	conn, err := rawio.New(dialled)
 	if err != nil {
-		dialled.Close()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })

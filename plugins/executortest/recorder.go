@@ -56,10 +56,11 @@ type each struct {
 }
 
 // Events implements plugins.Handler.
-func (e each) Events(events []plugins.Event) {
+func (e each) Events(events []plugins.Event) error {
 	for i := range events {
 		e.slots[events[i].Slot-e.first].Event(&events[i])
 	}
+	return nil
 }
 
 // Lost implements plugins.Handler.

@@ -30,8 +30,7 @@ type head struct {
 // outcome puts together what the runtime returned, what the region met and why
 // the task was to stop. A stop that the script did not notice before its main
 // returned did not stop it.
-func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason) plugins.Outcome {
-	report := s.thread.Report()
+func (s *slot) outcome(r embedpy.Results, err error, reason plugins.StopReason, report *embedpy.Report) plugins.Outcome {
 	if report.Unsettled {
 		s.executor.spent.Store(true)
 	}

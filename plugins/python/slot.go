@@ -89,8 +89,9 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
 	reason := s.stops.end()
-	o := s.outcome(results, err, reason)
-	s.takeOutput(&o)
+	report := s.thread.Report()
+	o := s.outcome(results, err, reason, &report)
+	s.takeOutput(&o, report.Printed)
 	return o
 }
 
@@ -105,14 +106,16 @@ func (s *slot) settle() *embedpy.Object {
 // startsProcess is less than a script takes to start a process.
 const startsProcess = 50 * time.Microsecond
 
-// takeOutput adds what the task of an exclusive worker has written.
-func (s *slot) takeOutput(o *plugins.Outcome) {
+// takeOutput adds what the task of an exclusive worker has written, if it has.
+func (s *slot) takeOutput(o *plugins.Outcome, printed bool) {
 	capture := s.executor.capture
 	if capture == nil {
 		return
 	}
-	out := capture.Take()
-	o.Stdout, o.Stderr, o.Truncated = out.Stdout, out.Stderr, out.Truncated
+	if printed {
+		out := capture.Take()
+		o.Stdout, o.Stderr, o.Truncated = out.Stdout, out.Stderr, out.Truncated
+	}
 	if o.RunTime >= startsProcess && embedpy.HadChildren() {
 		capture.Renew() // one that was left behind must not write into the next task's output
 	}

@@ -58,8 +58,38 @@ func (p *Process) CPUsAllowed() string { return "0" }
 // MemoryLimit implements fleet.Process.
 func (p *Process) MemoryLimit() supervisor.MemoryLimit { return supervisor.MemoryUnlimited }
 
-// Handler is the daemon's end of a slot, for what the process sends.
+// Handler is the daemon's end of a slot.
 func (p *Process) Handler(i int) plugins.Handler { return p.slots[i].handler }
+
+// Tell sends events by a slot, whatever they say.
+func (p *Process) Tell(i int, events ...plugins.Event) {
+	for n := range events {
+		events[n].Slot = i
+	}
+	p.slots[i].hand(events)
+}
+
+// Break ends a slot's connection.
+func (p *Process) Break(i int, err error) { p.slots[i].lose(err) }
+
+// Claims sets what a slot's claims say of a task.
+func (p *Process) Claims(i int, seq uint64, fate plugins.Fate) {
+	s := p.slots[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.claimed, seq)
+	if fate == plugins.FateClaimed || fate == plugins.FateDone {
+		s.claimed[seq] = fate == plugins.FateDone
+	}
+}
+
+// Loses has a slot lose so many of the tasks that it is sent next, as if a script read them.
+func (p *Process) Loses(i, tasks int) {
+	s := p.slots[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loses = tasks
+}
 
 // Slot implements fleet.Process.
 func (p *Process) Slot(i int) fleet.Conn { return p.slots[i] }

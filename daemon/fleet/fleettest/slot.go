@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ type slot struct {
 	handler plugins.Handler
 	loop    bool
 	shares  bool // its claims
+	lost    sync.Once
 
 	mu       sync.Mutex
 	waiting  []*job
@@ -58,6 +60,8 @@ type slot struct {
 	claimed  map[uint64]bool // with whether it is done
 	held     []plugins.Event // see Process.HoldResults
 	current  *job
+	loses    int      // see Process.Loses
+	gone     []uint64 // which it has lost
 }
 
 // tell sends one event.
@@ -69,8 +73,18 @@ func (s *slot) tell(ev plugins.Event) {
 		s.mu.Unlock()
 		return
 	}
-	s.handler.Events([]plugins.Event{ev})
+	s.hand([]plugins.Event{ev})
 }
+
+// hand hands over events, as a connection does.
+func (s *slot) hand(events []plugins.Event) {
+	if err := s.handler.Events(events); err != nil {
+		s.lose(err)
+	}
+}
+
+// lose ends the connection.
+func (s *slot) lose(err error) { s.lost.Do(func() { s.handler.Lost(err) }) }
 
 // flush sends what is held.
 func (s *slot) flush() {
@@ -79,7 +93,7 @@ func (s *slot) flush() {
 	s.held = nil
 	s.mu.Unlock()
 	if len(held) > 0 {
-		s.handler.Events(held)
+		s.hand(held)
 	}
 }
 
@@ -96,6 +110,11 @@ func (s *slot) Send(tasks ...*plugins.Task) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range tasks {
+		if s.loses > 0 {
+			s.loses--
+			s.gone = append(s.gone, t.Seq)
+			continue
+		}
 		s.waiting = append(s.waiting, &job{t, make(chan plugins.StopReason, 1)})
 	}
 	if s.arrived != nil {
@@ -110,7 +129,7 @@ func (s *slot) run() {
 	for {
 		j := s.next()
 		if j == nil {
-			s.handler.Lost(nil)
+			s.lose(nil)
 			return
 		}
 		run := s.process.runs.begin(j.task)
@@ -266,16 +285,14 @@ func (s *slot) cancel(seq uint64, r plugins.StopReason) plugins.Claim {
 func (s *slot) recall(seq uint64) plugins.Claim {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, j := range s.waiting {
-		if j.task.Seq == seq {
-			if s.recalled == nil {
-				s.recalled = map[uint64]bool{}
-			}
-			s.recalled[seq] = true
-			return plugins.Recalled
-		}
+	if !slices.ContainsFunc(s.waiting, func(j *job) bool { return j.task.Seq == seq }) && !slices.Contains(s.gone, seq) {
+		return plugins.Claimed
 	}
-	return plugins.Claimed
+	if s.recalled == nil {
+		s.recalled = map[uint64]bool{}
+	}
+	s.recalled[seq] = true
+	return plugins.Recalled
 }
 
 // perform runs a task; false when the process ends before.

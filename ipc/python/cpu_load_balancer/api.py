@@ -17,16 +17,17 @@ class _Connection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self):
-        self.sock = connect(self._path)
+        self.sock = connect(self._path, self.timeout)
         self.sock.settimeout(self.timeout)
 
 
-def call(path, method, url, timeout, body=None, kind="application/json"):
+def call(path, method, url, timeout, body=None, kind="application/json", late=ConnectionLostError):
     """Make one request, with body, if it is not None, which is text of this kind or yields pieces of it as bytes. Return
-    the status and the JSON of the answer. A problem is raised as the exception of its code."""
+    the status and the JSON of the answer. A problem is raised as the exception of its code, and late when nothing comes
+    for timeout seconds."""
     connection = _Connection(path, timeout)
     try:
-        with _lost(f"{method} {url} at {path}"):
+        with _lost(f"{method} {url} at {path}", late):
             try:
                 connection.request(method, url, body, {} if body is None else {"Content-Type": kind})
             except (BrokenPipeError, ConnectionResetError):

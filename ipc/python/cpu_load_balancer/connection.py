@@ -3,12 +3,14 @@
 import errno
 import os
 import socket
+import struct
 import time
 
 from .exceptions import ConnectionLostError
 
 DEFAULT_SOCKET = "/run/cpulb/cpulb.sock"
 
+_LEAST_SECONDS = 0.001  # 0 would be for ever
 _HINTS = {
     errno.ENOENT: "there is no such socket; is cpulbd running?",
     errno.ECONNREFUSED: "nobody listens there; is cpulbd running?",
@@ -21,14 +23,19 @@ def socket_path(path=None):
     return os.fspath(path or os.environ.get("CPULB_SOCKET") or DEFAULT_SOCKET)
 
 
-def connect(path):
+def connect(path, seconds=None):
     """Return a blocking socket that is connected to path, or raise
-    ConnectionLostError with code "no_daemon"."""
+    ConnectionLostError with code "no_daemon"; TimeoutError when nobody took the connection for so long (None: for ever)."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        if seconds is not None:  # by settimeout it would fail at once where others wait for the same
+            whole, part = divmod(max(seconds, _LEAST_SECONDS), 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(whole), int(part * 1e6)))
         connection.connect(path)
     except OSError as error:
         connection.close()
+        if error.errno == errno.EAGAIN:
+            raise TimeoutError("nobody takes the connection") from error
         reason = _HINTS.get(error.errno) or error.strerror or str(error)
         raise ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon") from error
     return connection

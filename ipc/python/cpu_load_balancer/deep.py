@@ -21,7 +21,7 @@ def _encoder():
 
 
 _encode = _encoder()
-_scan = json.JSONDecoder().raw_decode
+_scan_once = json.JSONDecoder().scan_once
 
 
 def loads(text):
@@ -35,9 +35,12 @@ def loads(text):
 def scan(text, start):
     """Return the value that is in text from start on, and where it ends."""
     try:
-        return _scan(text, start)
-    except RecursionError:
-        return _deeper(_scan, text, start)
+        try:
+            return _scan_once(text, start)
+        except RecursionError:
+            return _deeper(_scan_once, text, start)
+    except StopIteration as end:
+        raise ValueError(f"there is no value at {end.value}") from None
 
 
 def dumps(value):

@@ -8,6 +8,7 @@ from .api import call
 from .calls import ANSWER_SECONDS, Calls, path_of
 from .connection import remaining, socket_path
 from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError
+from .lines import LEAST_SECONDS
 from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
@@ -84,48 +85,54 @@ class Engine(Calls):
         return self._daemon.pid if self._daemon else None
 
     def submit_task(self, task):
-        """Hand the task over and return its id once the daemon has accepted it.
-        SubmissionError says why it did not."""
+        """Hand the task over and return its id once the daemon has accepted it; where many threads submit, up to 5 ms
+        later, if its result is expected meanwhile. SubmissionError says why it did not."""
         try:
             # Another one's id, if its idempotency_key says so.
-            return self._sent(Stream.submit, task, ANSWER_SECONDS)
+            return self._sent(Stream.submit, task, ANSWER_SECONDS, _deadline(ANSWER_SECONDS))
         except ResultTimeoutError as error:
             raise SubmissionError(f"task {task.task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
                                   "it may have been accepted", "no_answer") from error
 
     def run_task(self, task, timeout=30.0):
         """Hand the task over and return its Result: submit_task and get_result at once, with one answer of the daemon
-        less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result."""
+        less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result, unless
+        the daemon could not even be reached."""
         deadline = _deadline(timeout)
         try:
-            found = self._sent(Stream.run, task, deadline)
+            found = self._sent(Stream.run, task, deadline, deadline)
             return Result.from_json(*found) if found else Result.from_dict(self._asked(task.task_id, deadline))
         except ResultTimeoutError as error:
             raise _late(task.task_id, timeout) from error
 
-    def _sent(self, how, task, until):
+    def _sent(self, how, task, until, deadline):
         text = task.to_text()
         try:
-            return how(self._usable_stream(), task.task_id, text, until)
+            return how(self._usable_stream(deadline), task.task_id, text, until)
         except ConnectionLostError as lost:
             if lost.code in ("no_daemon", "closed"):
                 raise
             # The same id and text is the same task: sending it again is safe.
-            return how(self._usable_stream(), task.task_id, text, until)
+            return how(self._usable_stream(deadline), task.task_id, text, until)
 
-    def _usable_stream(self):
+    def _usable_stream(self, deadline=None):
         own = self._own()
         stream = own.stream
         if stream is not None and stream.usable:
             return stream
-        with own.lock:
+        left = remaining(deadline)
+        if not own.lock.acquire(timeout=-1 if left is None else min(max(left, LEAST_SECONDS), threading.TIMEOUT_MAX)):
+            raise ResultTimeoutError("cpulbd has not answered yet")
+        try:
             if self._closed:
                 raise ConnectionLostError("this Engine has been closed", "closed")
             if own.stream is None or not own.stream.usable:
-                own.stream, old = Stream(self.socket), own.stream
+                own.stream, old = Stream(self.socket, deadline), own.stream
                 if old is not None:
                     old.close()  # its tasks go on, their results are found by id
             return own.stream
+        finally:
+            own.lock.release()
 
     def get_result(self, task_id, timeout=30.0):
         """Return the Result, waiting up to timeout seconds (None: for ever) for
@@ -154,7 +161,8 @@ class Engine(Calls):
                 raise ConnectionLostError("this Engine has been closed", "closed")
             left = remaining(deadline)
             wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + ANSWER_SECONDS)
+            more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
+            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
             if status == 200:
                 return body
             if remaining(deadline) == 0:

@@ -6,7 +6,7 @@ done to it: so there is no other text of its size than the caller's own.
 
 from json.encoder import encode_basestring_ascii
 
-LARGE = 64 << 10  # characters: below it copies are cheaper
+LARGE = 8 << 10  # characters: below it copies are cheaper
 _PIECE = 104 << 10  # what the kernel takes at a time, and a core's cache holds
 _ESCAPED = bytes(range(32)) + b'"\\'  # of ASCII
 
@@ -34,17 +34,16 @@ class Large:
 
 def joined(lines):
     """Yield lines, each bytes or Large, as few pieces of bytes, in order."""
-    short = []
+    held, size = [], 0
     for line in lines:
-        if type(line) is bytes:
-            short.append(line)
-            continue
-        pieces = line.pieces()
-        yield b"".join([*short, next(pieces)])
-        yield from pieces
-        short.clear()
-    if short:
-        yield b"".join(short)
+        for piece in (line,) if type(line) is bytes else line.pieces():
+            held.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield b"".join(held)
+                held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def _quoted(content):

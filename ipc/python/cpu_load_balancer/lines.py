@@ -2,9 +2,10 @@
 
 import json
 import select
+import time
 
-from .connection import connect
-from .exceptions import ConnectionLostError, from_problem
+from .connection import connect, remaining
+from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
 from .large import joined
 
 _READ_BYTES = 64 << 10
@@ -13,58 +14,115 @@ _LONG_LINE_BYTES = 1 << 20
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
+LEAST_SECONDS = 1  # for what the daemon answers at once, however little time the caller gave
 _LONGEST_POLL_MILLISECONDS = 1 << 30
 
 
 class Lines:
     """One connection. At any time one thread may receive and one may send."""
 
-    def __init__(self, path):
-        self._socket = connect(path)
+    def __init__(self, path, deadline=None):
+        """ResultTimeoutError when there is no answer until deadline, of time.monotonic(), but a second is given at least."""
+        if deadline is not None:
+            deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
+        try:
+            self._socket = connect(path, _upgrade_seconds(deadline))
+        except TimeoutError as error:
+            raise _late(error, deadline) from error
         self._parts = []  # of a line that is not complete
         self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
+        self._full_since = None  # when the connection has begun to take nothing more
         try:
-            self._upgrade()
-            self._poll = select.poll()
-            self._poll.register(self._socket, select.POLLIN)
+            self._upgrade(deadline)
+            self._poll = self._poll_for(select.POLLIN)
         except BaseException:
             self._socket.close()
             raise
 
-    def _upgrade(self):
-        self._socket.settimeout(_UPGRADE_SECONDS)
+    def _upgrade(self, deadline):
         received = b""
         try:
+            self._socket.settimeout(_upgrade_seconds(deadline))
             self._socket.sendall(_UPGRADE)
             while b"\r\n\r\n" not in received:
+                self._socket.settimeout(_upgrade_seconds(deadline))
                 chunk = self._socket.recv(_READ_BYTES)
                 if not chunk:
                     raise ConnectionLostError("cpulbd closed the connection instead of answering")
                 received += chunk
+        except TimeoutError as error:
+            raise _late(error, deadline) from error
         except OSError as error:
             raise ConnectionLostError(f"cpulbd did not answer: {error}") from error
         head, _, rest = received.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
             raise _refusal(head, rest)
-        self._socket.settimeout(None)
+        self._socket.setblocking(False)
         if rest:
             self._ahead = self._split(rest)  # a goaway
 
-    def send(self, lines):
-        """Send lines, each bytes or Large, in one call unless they are large. OSError when the connection is gone."""
-        for piece in joined(lines):
-            self._socket.sendall(piece)
+    def send(self, lines, deadline):
+        """Send lines, each bytes or Large, in one call unless they are large. Return what the connection did not take until
+        deadline, of time.monotonic() (None: for ever), for send_rest; None if it took all. OSError when it is gone."""
+        pieces = joined(lines)
+        return self.send_rest((next(pieces), pieces), deadline)
 
-    def receive(self, timeout):
+    def send_rest(self, rest, deadline):
+        """Like send, with what that has returned."""
+        piece, pieces = rest
+        while piece is not None:
+            piece = self._send_piece(piece, deadline)
+            if piece:
+                return piece, pieces
+            piece = next(pieces, None)
+        return None
+
+    def _send_piece(self, piece, deadline):
+        try:
+            sent = self._socket.send(piece)
+        except BlockingIOError:
+            sent = 0
+        if sent:
+            self._full_since = None
+        if sent == len(piece):
+            return b""
+        return self._send_slowly(memoryview(piece)[sent:], deadline)
+
+    def _send_slowly(self, piece, deadline):
+        self._full_since = self._full_since or time.monotonic()
+        poll = self._poll_for(select.POLLOUT)
+        while piece:
+            if not poll.poll(_milliseconds(remaining(deadline))):
+                return piece
+            try:
+                piece = piece[self._socket.send(piece):]
+            except BlockingIOError:
+                continue
+            self._full_since = time.monotonic() if piece else None
+        return piece
+
+    def stalled_for(self):
+        """Return for how many seconds the other side has taken nothing of what is to be sent."""
+        since = self._full_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def _poll_for(self, events):
+        poll = select.poll()
+        poll.register(self._socket, events)
+        return poll
+
+    def receive(self, timeout, or_send=False):
         """Return the lines that came; none after timeout seconds at the latest (None: for ever), or when no line is
-        complete yet. EOFError at the end."""
+        complete yet, or, or_send, something can be sent. EOFError at the end."""
         if self._ahead:
             ahead, self._ahead = self._ahead, []
             return ahead
         # A read that blocks would be woken twice: also when the other side takes what was sent.
-        if not self._poll.poll(None if timeout is None else min(timeout * 1000, _LONGEST_POLL_MILLISECONDS)):
+        poll = self._poll_for(select.POLLIN | select.POLLOUT) if or_send else self._poll
+        events = poll.poll(_milliseconds(timeout))
+        if not events or events[0][1] == select.POLLOUT:
             return []
         chunk = self._socket.recv(self._read_bytes)
         if not chunk:
@@ -109,6 +167,19 @@ class Lines:
     def close(self):
         """Free the descriptor. No thread may be receiving."""
         self._socket.close()
+
+
+def _upgrade_seconds(deadline):
+    return _UPGRADE_SECONDS if deadline is None else max(min(_UPGRADE_SECONDS, remaining(deadline)), 0.001)
+
+
+def _late(error, deadline):
+    kind = ResultTimeoutError if remaining(deadline) == 0 else ConnectionLostError
+    return kind(f"cpulbd did not answer: {error}")
+
+
+def _milliseconds(seconds):
+    return None if seconds is None else min(seconds * 1000, _LONGEST_POLL_MILLISECONDS)
 
 
 def _refusal(head, body):

@@ -1,11 +1,22 @@
 """Post: which line of a Stream is for whom."""
 
+import time
+
 from . import deep
 from .exceptions import SubmissionError, from_problem
 from .mailbox import Mailbox
 
 _KEPT_RESULTS = 100_000
 _KEPT_BYTES = 64 << 20
+# Where many threads wait, one whose task is accepted is woken with its result, if that comes soon: then it need not
+# sleep again to get it. LATE_SECONDS is for how long nothing comes, _LATEST_SECONDS how long it takes at most.
+LATE_SECONDS = 0.001
+_LATEST_SECONDS = 0.005
+_MANY = 8  # threads
+_PRICE = 20  # that is worth while if so many results come soon for each that does not
+_MOST_CREDIT = 1000
+_AT_ONCE = 1000  # tasks for which it is not tried when it is not; each time twice as many
+_MOST_AT_ONCE = 1_000_000
 _ELSEWHERE = ()  # the daemon has the result, or will have
 
 # How the daemon writes what comes most often. What it writes in another way is decoded as a whole.
@@ -24,6 +35,10 @@ class Post:
     def __init__(self):
         self.leaving = False  # the daemon ends the connection soon: submit elsewhere
         self._asking = {}  # task id -> waiters for the answers to the lines that submit it, in their order
+        self.late = {}  # id of a task that was accepted -> waiter, who is to know it with its result
+        self._credit = 0  # of results that came soon
+        self._at_once = 0  # tasks for which that is not tried
+        self._then_at_once = _AT_ONCE
         self._expected = {}  # id of a task whose result will come -> waiters for it
         self._mailbox = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
 
@@ -48,16 +63,20 @@ class Post:
     def forget(self, waiter):
         """waiter does not wait any more."""
         self._answered(waiter)
+        if self.late.get(waiter.accepted) is waiter:
+            del self.late[waiter.accepted]
         waiters = self._expected.get(waiter.task_id)
         if waiters and waiter in waiters:
             waiters.remove(waiter)
 
     def _answered(self, waiter):
         waiters = self._asking.get(waiter.task_id)
-        if waiters and waiter in waiters:
+        if not waiters or waiter not in waiters:
+            return
+        if len(waiters) == 1:
+            del self._asking[waiter.task_id]
+        else:
             waiters.remove(waiter)
-            if not waiters:
-                del self._asking[waiter.task_id]
 
     def deliver(self, line):
         """Give line to whom it is for, and return these. ValueError when it can't be read."""
@@ -80,6 +99,11 @@ class Post:
                 self._answered(waiter)
         if not waiters:
             self._mailbox.put(task_id, (line, start), len(line))
+        if self.late and (waiter := self.late.pop(task_id, None)):
+            waiter.answer = task_id
+            self._credit = min(self._credit + 1, _MOST_CREDIT)
+            self._then_at_once = _AT_ONCE
+            return [*waiters, waiter]
         return waiters
 
     def _accepted(self, task_id, sent):
@@ -87,9 +111,37 @@ class Post:
         woken = self._renamed(sent, task_id) if sent != task_id else []
         for waiter in self._asking.get(sent, ()):
             if not waiter.wants_result:
-                waiter.answer = task_id
                 self._answered(waiter)
+                if self._is_late(task_id):
+                    waiter.accepted, waiter.since = task_id, time.monotonic()
+                    self.late[task_id] = waiter
+                    return woken
+                waiter.answer = task_id
                 return [*woken, waiter]
+        return woken
+
+    def _is_late(self, task_id):
+        """Return whether who knows that the task is accepted is to know it with its result."""
+        if len(self._asking) + len(self.late) < _MANY:
+            return False
+        if self._at_once > 0:
+            self._at_once -= 1
+            return False
+        return task_id in self._expected and task_id not in self.late
+
+    def accepted_long_ago(self, more):
+        """Return the waiters that are not to wait for their results any longer; more: something has come just now."""
+        woken = []
+        if self.late:
+            before = time.monotonic() - (_LATEST_SECONDS if more else LATE_SECONDS)
+            while self.late and (waiter := next(iter(self.late.values()))).since < before:
+                waiter.answer = waiter.accepted
+                del self.late[waiter.accepted]
+                woken.append(waiter)
+        self._credit -= _PRICE * len(woken)
+        if self._credit < 0:
+            self._credit = 0
+            self._at_once, self._then_at_once = self._then_at_once, min(2 * self._then_at_once, _MOST_AT_ONCE)
         return woken
 
     def _renamed(self, sent, task_id):

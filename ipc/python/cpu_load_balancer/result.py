@@ -12,7 +12,10 @@ from .large import LARGE
 # How the daemon begins each result, and what is between the parts. One that is written in
 # another way is decoded as a whole.
 _ID, _STATUS, _DATA = b'{"task_id":"', b'","status":"', b'","data":'
+_COMPLETED = _STATUS + b'completed' + _DATA  # mostly
 _NO_ERROR = ',"error":null,'
+_COMPLETED_STATUS = TaskStatus.COMPLETED  # to find it in its class takes long
+_SMALL = 4096  # characters of data that are not cut off from what comes behind
 _ID_LENGTH = 36
 _STATUSES = {status.value.encode(): status for status in TaskStatus}
 
@@ -85,7 +88,7 @@ class Result:
     @property
     def is_success(self):
         """Whether the task completed."""
-        return self.status is TaskStatus.COMPLETED
+        return self.status is _COMPLETED_STATUS
 
     @classmethod
     def success(cls, task_id, data):
@@ -131,12 +134,13 @@ class Result:
         return result
 
     # _raw is the JSON of what is not in __dict__ yet, and where in it that begins: the whole result as bytes, or, once
-    # data has been looked at, what came behind it, as str. A second thread may decode the same at the same time.
+    # data has been looked at, str with the comma before what came behind it. A second thread may decode the same at the
+    # same time.
 
     def __getattr__(self, name):
         """Decode name and as little else as can be."""
         raw = self.__dict__.get("_raw")
-        if raw is not None and name in _names(Result):
+        if raw is not None and name in _NAMES:
             if name == "status" and (status := _beginning(*raw)[0]) is not None:
                 self.status = status
             elif name not in ("data", "error") or not self._decode_data(name, *raw):
@@ -159,20 +163,22 @@ class Result:
             data, end = _scanned(text, start, self.task_id)
         if not text.startswith(",", end):
             return False
-        self.__dict__.setdefault("status", status)
-        self.__dict__.setdefault("data", data)
+        values = self.__dict__
+        values.setdefault("status", status)
+        values.setdefault("data", data)
         if text.startswith(_NO_ERROR, end):
-            self.__dict__.setdefault("error", None)
+            values.setdefault("error", None)
             end += len(_NO_ERROR) - 1
         elif name == "error":
             return False
-        self._raw = "{" + text[end + 1:], 0
+        values["_raw"] = (text, end) if end < _SMALL else (text[end:], 0)
         return True
 
     def _decode_all(self, text, start):
         others = {"task_id": self.task_id}
         if isinstance(text, str):
             others["status"] = self.status
+            text, start = "{" + text[start + 1:], 0
         else:
             text = _text(text, self.task_id)
         whole = _whole(text, start, others)
@@ -180,15 +186,20 @@ class Result:
         self.__dict__.pop("_raw", None)
 
 
-for _name in _names(Result):
+_NAMES = _names(Result)
+for _name in _NAMES:
     if hasattr(Result, _name):
         delattr(Result, _name)  # the default: __init__ knows it, and here it would hide what is not decoded yet
 
 
 def _beginning(text, start):
     """Return the status and where the data begins; None twice when the text is another one than expected."""
+    if isinstance(text, str):
+        return None, None
     start += len(_ID) + _ID_LENGTH
-    if isinstance(text, str) or not text.startswith(_STATUS, start):
+    if text.startswith(_COMPLETED, start):
+        return _COMPLETED_STATUS, start + len(_COMPLETED)
+    if not text.startswith(_STATUS, start):
         return None, None
     start += len(_STATUS)
     end = text.find(b'"', start)

@@ -4,51 +4,62 @@ Whoever waits and finds nobody reading becomes the leader: it reads, gives each 
 thread that waits for it, all that came together under one hold of the lock, and, once it
 has its own, passes the reading on to another one that waits. So one thread alone pays no
 hand-over. In the same way a thread that sends takes along what others have to send
-meanwhile.
+meanwhile, and who has something to send while others are being woken leaves it to the last
+of these, who most likely have something to send, too.
 """
 
 import threading
 import time
 from collections import deque
 
+from .bells import Bells
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .large import Large
 from .lines import Lines
-from .post import Post
+from .post import LATE_SECONDS, Post
 from .waiter import Waiter
 
 _ROUNDS = 8  # of sending what others have, before one of them has to
+_JOINED = 16  # lines are not left to others to be sent
+_STALL_SECONDS = 30  # without that anything could be sent
+_LOOK_SECONDS = 1  # so often who reads looks whether something was left to be sent, by one whose time was over
+_AT_ONCE = 0.0  # a deadline: send what the connection takes
 _TRIES = range(10)  # to leave in order while interrupts come
 
 
 class Stream:
     """One upgraded connection, safe for concurrent use."""
 
-    def __init__(self, path):
-        self._lines = Lines(path)
+    def __init__(self, path, deadline=None):
+        self._lines = Lines(path, deadline)
         self._lock = threading.Lock()  # of all below; never held while reading or sending
         self._post = Post()
         self._taken = 0  # the number of the last line that somebody has begun to send, from 1
         self._sent = 0  # of the last one that was sent; the daemon counts them, too
         self._unsent = []  # lines with the waiters for their answers
+        self._rest = None  # of lines that some have begun to send, when their time was over
         self._sending = False
         self._reading = False
         self._followers = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
         self._answered = deque()  # of the followers, which are to be woken
         self._waking = None  # the follower that has been woken and does not run yet
+        self._bells = Bells()
         self._end = None  # the exception, once the connection is of no more use
         self.usable = True  # to submit; read without the lock
 
     def submit(self, task_id, text, timeout):
-        """Send the task (JSON text, as str or Large) and return the id that the daemon knows it by once it has accepted it. Several
-        threads may send the same one: each gets an answer."""
+        """Send the task (JSON text, as str or Large) and return the id that the daemon knows it by once it has accepted
+        it. Several threads may send the same one: each gets an answer."""
         waiter, line = Waiter(task_id, False), _line('{"op":"submit","task":', text)
         while True:
             try:
                 return self._answer(waiter, time.monotonic() + timeout, line)
-            except ResultTimeoutError:
-                if not self._is_unsent(waiter):  # the time counts from then on
+            except (ConnectionLostError, ResultTimeoutError) as error:
+                if waiter.accepted is not None:  # and only its result was waited for
+                    return waiter.accepted
+                # The time counts from when it is sent, as long as anything is.
+                if not isinstance(error, ResultTimeoutError) or not self._is_unsent(waiter) or self._withdrawn(waiter):
                     raise
                 line = None
 
@@ -83,61 +94,104 @@ class Stream:
         """Return whether waiter has submitted something, only to know that it is accepted, and it could not be sent yet."""
         return waiter.line > self._sent and not waiter.wants_result
 
-    def _send(self, waiter, line):
+    def _withdrawn(self, waiter):
+        """Forget waiter if nothing has been sent for long, with its line, unless somebody has begun to send it."""
         with self._lock:
-            self._check()
+            stalled = self._lines.stalled_for() > _STALL_SECONDS
+            if stalled:
+                self._post.forget(waiter)
+                # The daemon counts lines; it does not look at an empty one.
+                self._unsent = [(b"\n" if other is waiter else line, other) for line, other in self._unsent]
+        return stalled
+
+    def _send(self, waiter, line, deadline):
+        with self._lock:
+            if self._end is not None:
+                self._check()
             # An interrupt may come before each of these: only what is there to be sent is counted.
             waiter.line = self._taken + len(self._unsent) + 1
             self._post.expect(waiter)
             self._unsent.append((line, waiter))
-        self._flush(waiter)
+            if self._is_left():
+                if self._reading:
+                    self._follow(waiter)
+                return
+        self._flush(waiter, deadline)
 
-    def _flush(self, waiter):
-        """Have waiter send all that is to be sent, unless another thread does."""
-        rounds, heir = 0, None
-        while heir is None:
+    def _follow(self, waiter):
+        """Have waiter sleep until it is woken. _lock is held."""
+        waiter.bell = self._bells.take()
+        self._followers[waiter] = None
+
+    def _is_left(self):
+        """Return whether what is to be sent is left to the follower that has just been woken. _lock is held."""
+        return self._waking is not None and len(self._unsent) < _JOINED
+
+    def _has_to_send(self):
+        """Return whether there is something to send and nobody does or will. _lock is held."""
+        return (self._unsent or self._rest) and not self._sending and not self._is_left()
+
+    def _flush(self, waiter, deadline):
+        """Have waiter send all that is to be sent, unless another thread does, until deadline (None: to the end)."""
+        rounds, heir, rest = 0, None, None
+        while heir is None and rest is None:
             with self._lock:
-                if self._sending or not self._unsent or self._end is not None:
+                if self._sending or not (self._unsent or self._rest) or self._end is not None:
                     return
                 waiter.sends = self._sending = True
-                unsent, self._unsent = self._unsent, []
-                self._taken += len(unsent)
+                rest, self._rest = self._rest, None
+                lines = self._take_unsent() if rest is None else ()
             try:
-                self._lines.send([line for line, _ in unsent])
+                rest = self._lines.send(lines, deadline) if rest is None else self._lines.send_rest(rest, deadline)
             except OSError as error:
+                rest = None
                 self._fail(ConnectionLostError(f"sending failed: {error!r}"))
             with self._lock:
-                self._sent = self._taken
+                self._rest = rest
+                if rest is None:
+                    self._sent = self._taken
                 waiter.sends = self._sending = False
                 self._close_if_over()
                 rounds += 1
-                heir = self._heir() if rounds >= _ROUNDS else None
-        heir.wake()
+                heir = self._heir() if rounds >= _ROUNDS or rest else None
+        if heir is not None:
+            heir.wake()
+
+    def _take_unsent(self):
+        """Return the lines that are to be sent. _lock is held."""
+        unsent, self._unsent = self._unsent, []
+        self._taken += len(unsent)
+        return [line for line, _ in unsent]
 
     def _heir(self):
-        """Return a follower that can send, because its own line is to be sent; None if there is none: who reads for all
-        is not woken by that. _lock is held."""
-        return next((waiter for _, waiter in reversed(self._unsent) if waiter in self._followers), None)
+        """Return a follower that can send, because its own line is to be sent, or a part of a line is; None if there is
+        none: who reads for all is not woken by that, and looks now and then. _lock is held."""
+        heir = next((waiter for _, waiter in reversed(self._unsent) if waiter in self._followers), None)
+        return next(iter(self._followers), None) if heir is None and self._rest else heir
 
     def _answer(self, waiter, deadline, line=None):
         """Send line, if it is given, wait for the answer, and return it, or raise it if it is an error."""
         try:
             if line is not None:
-                self._send(waiter, line)
-            while waiter.answer is None or waiter in self._followers:
+                self._send(waiter, line, deadline)
+            while waiter.answer is None or waiter.bell is not None:
+                if waiter.answer is None and waiter.bell is not None:
+                    waiter.bell.wait(_left(waiter, deadline))
                 with self._lock:
-                    if self._followers:
+                    if waiter.bell is not None:
                         self._awake(waiter)
-                    has_to_send = waiter.answer is None and self._take_part(waiter)
+                    waits = waiter.answer is None
+                    has_to_send = waits and self._take_part(waiter)
                     other = self._next() if self._followers else None
+                    has_to_send = has_to_send or not waits and self._has_to_send()
                 if other is not None:
                     other.wake()
                 if has_to_send:
-                    self._flush(waiter)
+                    if waits:
+                        _left(waiter, deadline)
+                    self._flush(waiter, deadline if waits else _AT_ONCE)
                 elif waiter.leads:
                     self._lead(waiter, deadline)
-                elif waiter.answer is None:
-                    self._follow(waiter, deadline)
         except BaseException as error:
             for _ in _TRIES:  # not even a call may be between that and the exception
                 try:
@@ -152,12 +206,12 @@ class Stream:
 
     def _take_part(self, waiter):
         """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
-        self._check()
-        if self._unsent and not self._sending:
+        if self._end is not None:
+            self._check()
+        if self._has_to_send():
             return True
         if self._reading:
-            waiter.prepare()
-            self._followers[waiter] = None
+            self._follow(waiter)
         else:
             self._reading = waiter.leads = True
         return False
@@ -165,6 +219,9 @@ class Stream:
     def _awake(self, waiter):
         """waiter sleeps no more. _lock is held."""
         self._followers.pop(waiter, None)
+        bell, waiter.bell = waiter.bell, None
+        if bell is not None:
+            self._bells.give(bell)
         if self._waking is waiter:
             self._waking = None
 
@@ -182,18 +239,12 @@ class Stream:
             return self._waking
         return None
 
-    def _follow(self, waiter, deadline):
-        left = remaining(deadline)
-        if left == 0:
-            raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
-        waiter.sleep(left)
-
     def _lead(self, waiter, deadline):
         """Read, until waiter has its answer or the connection ends."""
         while waiter.leads:
             left, lines, end = remaining(deadline), (), None
             try:
-                lines = self._lines.receive(left)
+                lines = self._lines.receive(self._patience(left), self._has_to_send())  # at this moment
             except (OSError, EOFError) as error:
                 end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
             with self._lock:
@@ -201,6 +252,7 @@ class Stream:
                 try:
                     for line in lines:
                         answered += self._post.deliver(line)
+                    answered += self._post.accepted_long_ago(bool(lines))
                 except ValueError as error:
                     end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
                 if end is not None:
@@ -212,10 +264,18 @@ class Stream:
                     self._close_if_over()
                 self._answered += [a for a in answered if a in self._followers]
                 other = self._next() if self._followers else None
+                has_to_send = self._has_to_send()
             if other is not None:
                 other.wake()
+            if has_to_send:
+                self._flush(waiter, _AT_ONCE)
             if left == 0 and waiter.leads:
-                raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
+                _left(waiter, deadline)
+
+    def _patience(self, left):
+        """Return for how long to read at most, of the seconds that are left."""
+        most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
+        return most if left is None else min(left, most)
 
     def _give_up(self, waiter, error):
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one. When an
@@ -245,7 +305,7 @@ class Stream:
             if self._waking is not None:
                 self._waking.wake()  # an interrupt may have come before that was done
         if heir is None:
-            self._flush(waiter)
+            self._flush(waiter, _AT_ONCE)
 
     def _fail(self, end):
         with self._lock:
@@ -270,3 +330,11 @@ def _line(before, text):
     if isinstance(text, Large):
         return text.between(before, "}\n")
     return f"{before}{text}}}\n".encode()
+
+
+def _left(waiter, deadline):
+    """Return the seconds until deadline (None: for ever). ResultTimeoutError if there are none."""
+    left = remaining(deadline)
+    if left == 0:
+        raise ResultTimeoutError(f"task {waiter.task_id}: no answer in the time given")
+    return left

@@ -56,7 +56,7 @@ class Task:
         exist is a ValueError; all else is checked by the daemon."""
         path = "" if script_path is None else os.path.abspath(os.fsdecode(script_path))
         common = (new_id(), path, {} if params is None else params,
-                  TaskType(task_type), timeout, pool, function, priority, labels)
+                  task_type if type(task_type) is TaskType else TaskType(task_type), timeout, pool, function, priority, labels)
         if more or cls is not Task:
             return cls(*common, **more)
         # What is not in its __dict__ is the class's default: a frozen __init__ would set each of the fields by a call.

@@ -55,7 +55,10 @@ class FakeDaemon:
             try:
                 connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
                 for line in lines:
-                    self._answer(connection, json.loads(line))
+                    if not line.endswith(b"\n"):  # the client has gone in the midst of it
+                        break
+                    if line.strip():
+                        self._answer(connection, json.loads(line))
             except OSError:
                 pass  # the client has gone, or the test has ended the connection
 

@@ -39,8 +39,8 @@ class Sent(unittest.TestCase):
                 self.assertEqual(json.loads(task.to_json()), expected)
 
     def test_large_task_is_not_copied_as_a_whole(self):
-        pieces = list(joined([Task.create("x.py", "x" * (64 * LARGE)).to_text()]))
-        self.assertLess(max(map(len, pieces)), 4 * LARGE)
+        pieces = list(joined([Task.create("x.py", "x" * (4 << 20)).to_text()]))
+        self.assertLess(max(map(len, pieces)), 4 * (64 << 10))
 
 
 class Received(unittest.TestCase):

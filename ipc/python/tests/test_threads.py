@@ -223,14 +223,15 @@ class Together(unittest.TestCase):
             task = Task.create("/x.py", 1)
             return stream.run(task.task_id, task.to_json(), time.monotonic() + SECONDS / 10)
 
-        def one_more_comes_meanwhile(text):
-            send(text)
+        def one_more_comes_meanwhile(text, deadline):
+            rest = send(text, deadline)
             if rounds.acquire(blocking=False):  # all that were sent before have their answers, and nobody waits
                 for other in others:
                     other.result()
                 others.append(threads.submit(run, 0))
                 while not (stream._unsent and stream._reading):
                     pass
+            return rest
         stream._lines.send = one_more_comes_meanwhile
         with ThreadPoolExecutor(9) as threads:
             self.assertTrue(run(0))

@@ -83,7 +83,8 @@ class Script:
         return resolved(self.path) == (self.real, self.seen)
 
     def files_are_same(self):
-        return all(signature(file) == seen for file, seen in tuple(self.files.items())) and \
+        # is_same has looked at the script's own.
+        return all(file == self.path and seen == self.seen or signature(file) == seen for file, seen in tuple(self.files.items())) and \
             not any(self.appeared(folder, known) for folder, known in tuple(self.folders.items()))
 
     @staticmethod

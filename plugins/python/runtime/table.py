@@ -217,7 +217,7 @@ def table(streams=(), main_thread=False):
         Entry("umask", _umask, os.umask, quick=False, of_thread=True),
         Entry("signal mask", signals.mask, signals.set_mask, quick=False, of_thread=True),
         Affinity(),
-        Entry("time zone", _time_zone, lambda value: time.tzset()),  # restored after the environment, which has TZ
+        Entry("time zone", _time_zone, lambda value: time.tzset(), quick=False),  # the names of time are among those below; restored after the environment, which has TZ
         Environ(),
         Entry("locale", lambda: _locale.setlocale(_locale.LC_ALL, None), lambda value: _locale.setlocale(_locale.LC_ALL, value), quick=False),
         Names(sys, SYS_OTHERS),

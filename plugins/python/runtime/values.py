@@ -20,7 +20,7 @@ from cpulb.errors import BadValue, Refusal
 from cpulb.held import json, os
 
 MAX_DEPTH = 1000  # of params and of what is returned; the daemon takes no deeper ones
-LARGE = 64 << 10  # characters: from there on it pays to look at a string before it is copied
+LARGE = 4 << 10  # characters: from there on it pays to look at a string before it is copied
 MAX_PATH_SHOWN = 100  # characters of the way to what is nested too deeply
 
 # Types with a rule, and what becomes of their values. The first that fits counts.
@@ -161,17 +161,14 @@ def make_decoder():
     """Return a function from JSON text to a value."""
     scan = json.JSONDecoder().scan_once
 
-    def read(text):
-        try:
-            return scan(text, 0)
-        except RecursionError:
-            return deeper(scan, text, 0)
-
     def loads(text):
         if len(text) >= LARGE and is_plain(text):
             return text[1:-1]
         try:
-            value, end = read(text)
+            try:
+                value, end = scan(text, 0)
+            except RecursionError:
+                value, end = deeper(scan, text, 0)
             if end == len(text):
                 return value
         except StopIteration:

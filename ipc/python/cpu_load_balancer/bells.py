@@ -1,0 +1,78 @@
+"""Bells: what threads that wait are woken by."""
+
+import os
+import select
+from threading import Lock
+
+_DESCRIPTORS = 128  # for all bells of a Stream; who finds none left gets a lock
+_LONGEST_MILLISECONDS = 1 << 30
+
+
+class Bells:
+    """Hands bells out and takes them back. Not safe for concurrent use: its Stream's lock guards it."""
+
+    def __init__(self):
+        self._free = []
+        self._left = _DESCRIPTORS
+
+    def take(self):
+        """Return a bell that nobody waits for. It may have been rung for the one who had it before."""
+        if self._free:
+            return self._free.pop()
+        if self._left:
+            self._left -= 1
+            try:
+                return _EventBell()
+            except OSError:  # this process may have no more descriptors
+                self._left = 0
+        return _LockBell()
+
+    def give(self, bell):
+        """Take bell back."""
+        self._free.append(bell)
+
+
+class _EventBell:
+    """A descriptor. Who rings it lets go of the interpreter meanwhile, so who is woken finds it free: that is half as
+    much as a lock costs, whose waiter is woken, sleeps again until he gets the interpreter, and is woken again."""
+
+    __slots__ = ("_descriptor", "_poll")
+
+    def __init__(self):
+        self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def wait(self, seconds):
+        """Wait for ring, at most for seconds (None: for ever)."""
+        if self._poll.poll(None if seconds is None else min(seconds * 1000, _LONGEST_MILLISECONDS)):
+            os.eventfd_read(self._descriptor)
+
+    def ring(self):
+        """End wait, or let the next one end at once."""
+        os.eventfd_write(self._descriptor, 1)
+
+    def __del__(self):
+        try:
+            os.close(self._descriptor)
+        except (AttributeError, OSError):
+            pass  # it was never opened
+
+
+class _LockBell:
+    __slots__ = ("_lock",)
+
+    def __init__(self):
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def wait(self, seconds):
+        """Like an _EventBell's."""
+        self._lock.acquire(True, -1 if seconds is None else min(seconds, _LONGEST_MILLISECONDS / 1000))
+
+    def ring(self):
+        """Like an _EventBell's."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # it was rung before
