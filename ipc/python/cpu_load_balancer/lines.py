@@ -2,15 +2,17 @@
 
 import json
 import select
+import socket
 import time
 
 from .connection import connect, remaining
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
-from .large import joined
+from .large import LARGE, joined
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
 _LONG_LINE_BYTES = 1 << 20
+_WIDE_BYTES = 256 << 10
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
@@ -30,6 +32,7 @@ class Lines:
         except TimeoutError as error:
             raise _late(error, deadline) from error
         self._parts = []  # of a line that is not complete
+        self._wide = False  # the kernel has been asked to take more at a time
         self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
