@@ -29,8 +29,9 @@
 // Crowded cores: workers may share CPUs, see Cores. Where as many of their slots as there
 // are CPUs have short tasks, one worker more would only take turns with those, and has to
 // be woken for it. So free slots there come after all others, and for a task that takes
-// less than a wake-up, which is Brief, after places in windows. This is so with
-// LeastLoaded alone: other policies are for who wants work spread.
+// less than a wake-up, which is Brief, after places in windows; for one that is Trivial,
+// this begins where half of all CPUs have short tasks. This is so with LeastLoaded alone:
+// other policies are for who wants work spread.
 //
 // Acquire and Release cost O(log n) in the number of slots.
 package balancer
@@ -62,6 +63,8 @@ type Balancer struct {
 	options Options
 	cores   tournament[*Cores] // those with a worker that has a free slot can win
 	alone   *Cores             // of those workers that share theirs with nobody
+	cpus    int                // of all Cores with workers, but alone
+	short   int                // slots there that have short tasks alone
 	windows tournament[*slot]  // those that may hold one more task can win
 	stalls  tournament[*slot]  // those with a task that waits can win
 	lags    tournament[*slot]  // so can they here
@@ -179,7 +182,8 @@ func (b *Balancer) AddSingle(slots int) *Worker { return b.add(slots, nil, true)
 func (b *Balancer) add(slots int, on *Cores, single bool) *Worker {
 	if on == nil {
 		if b.alone == nil {
-			b.alone = b.NewCores(math.MaxInt)
+			b.alone = &Cores{count: math.MaxInt}
+			b.alone.leaf = b.cores.add(b.alone)
 		}
 		on = b.alone
 	}
@@ -187,6 +191,7 @@ func (b *Balancer) add(slots int, on *Cores, single bool) *Worker {
 	b.turns++
 	w.turn = b.turns // after all others
 	w.leaf = on.workers.add(w)
+	b.settle(on, 1)
 	for i := range w.slots {
 		w.slots[i] = slot{worker: w, index: i}
 		w.free[i] = slots - 1 - i
@@ -209,6 +214,7 @@ func (b *Balancer) Remove(w *Worker) {
 	b.Close(w)
 	w.removed = true
 	w.cores.workers.remove(w.leaf)
+	b.settle(w.cores, -1)
 	b.busy -= w.Busy()
 	for i := range w.slots {
 		s := &w.slots[i]
@@ -242,7 +248,7 @@ func (b *Balancer) Close(w *Worker) []Lease {
 // place; there will be one after a Release or an Add.
 func (b *Balancer) Acquire(now time.Time, estimate time.Duration) (Lease, bool) {
 	w := b.choose()
-	if w == nil || brief(estimate) && b.crowded(w.cores) {
+	if w == nil || b.enough(w, estimate) {
 		if l, ok := b.behind(now, estimate); ok || w == nil {
 			return l, ok
 		}

@@ -53,6 +53,24 @@ func TestShortTasksUseNoMoreWorkersThanThereAreCPUs(t *testing.T) {
 	}
 }
 
+func TestTrivialTasksLeaveHalfOfTheCPUsToWhoHandsThemOver(t *testing.T) {
+	for cpus, want := range map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 8: 4} {
+		b, _ := sharing(balancer.Options{Window: window}, cpus, cpus, 1) // each is pinned
+		for range 64 {
+			acquire(t, b, epoch, balancer.Trivial/5)
+		}
+		if b.Busy() != want {
+			t.Errorf("%d workers are busy on %d CPUs", b.Busy(), cpus)
+		}
+		if _, ok := b.Lagging(1); ok {
+			t.Error("one is moved")
+		}
+		if cpus > 1 && acquire(t, b, epoch, short).Depth != 0 {
+			t.Error("one that is not trivial waits beside a free CPU")
+		}
+	}
+}
+
 func TestLongAndUnknownTasksUseAllWorkersAtOnce(t *testing.T) {
 	for _, estimate := range []time.Duration{0, balancer.Brief + 1, window + 1, time.Second} {
 		b, _ := sharing(balancer.Options{Window: window}, 8, 1, 2)

@@ -87,14 +87,14 @@ func (b *Balancer) Unbegun() []Lease {
 
 // Lagging returns the last lease of the slot in which most work waits, by estimate, if that
 // is at least worth. It is for when a slot is free that nobody else wants: the task is to be
-// recalled as one of Stalled. On crowded cores nothing is moved that is Brief.
+// recalled as one of Stalled. What gains nothing by a worker more is not moved.
 func (b *Balancer) Lagging(worth time.Duration) (Lease, bool) {
 	s, k := b.lags.best()
 	if s == nil || time.Duration(most-k.first) < worth {
 		return Lease{}, false
 	}
 	last := &s.holds[len(s.holds)-1]
-	if brief(last.estimate) && !b.idle() {
+	if w := b.choose(); w == nil || b.enough(w, last.estimate) {
 		return Lease{}, false
 	}
 	last.recalled = true

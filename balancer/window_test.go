@@ -2,7 +2,9 @@ package balancer_test
 
 import (
 	"container/heap"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,7 +84,7 @@ func (s *windowed) dispatch() {
 			s.begin(at)
 		} else {
 			s.behind++
-			if s.b.Free() && (j.estimate > balancer.Brief || s.idle()) {
+			if s.b.Free() && (j.estimate > balancer.Brief || s.idle(j.estimate)) {
 				s.t.Fatalf("one of %s waits behind another beside a free slot", j.estimate)
 			}
 		}
@@ -93,9 +95,11 @@ func (s *windowed) dispatch() {
 	s.level()
 }
 
-// idle reports whether a slot is free whose CPUs have not as many short tasks to run already.
-// The balancer may know that some of these turned out long.
-func (s *windowed) idle() bool {
+// idle reports whether a slot is free whose CPUs have not as many short tasks to run already,
+// nor half of all CPUs if the task is trivial. The balancer may know that some of these turned
+// out long.
+func (s *windowed) idle(estimate time.Duration) bool {
+	all, cpus := 0, 0
 	short := map[*balancer.Cores]int{}
 	for at, held := range s.slots {
 		sum := time.Duration(0)
@@ -106,15 +110,27 @@ func (s *windowed) idle() bool {
 			}
 		}
 		if len(held) > 0 && sum <= s.window {
-			short[s.shared[at.worker]]++
+			c := s.shared[at.worker]
+			if short[c]++; c != nil {
+				all++
+			}
 		}
 	}
+	for c, n := range s.cpus {
+		if slices.Contains(slices.Collect(maps.Values(s.shared)), c) {
+			cpus += n
+		}
+	}
+	var own, shared bool // CPUs of free slots
 	for w, n := range s.workers {
-		if c := s.shared[w]; w.Busy() < n && (c == nil || short[c] < s.cpus[c]) {
-			return true
-		}
+		c := s.shared[w]
+		own = own || w.Busy() < n && c == nil
+		shared = shared || w.Busy() < n && c != nil && short[c] < s.cpus[c]
 	}
-	return false
+	if estimate > 0 && estimate <= balancer.Trivial && 2*all >= cpus {
+		return own && !shared // which may come first
+	}
+	return own || shared
 }
 
 // worth is what must wait until it is moved.
@@ -186,7 +202,7 @@ func (s *windowed) check() {
 	if free > 0 && len(s.queue) > 0 {
 		s.t.Fatalf("%d slots idle while %d tasks wait", free, len(s.queue))
 	}
-	most, brief := time.Duration(0), false // of what waits in a slot; its last one is brief
+	most, last := time.Duration(0), time.Duration(0) // of what waits in a slot; the shortest of those at its end
 	for _, held := range s.slots {
 		waits := time.Duration(0)
 		for i, j := range held {
@@ -194,15 +210,11 @@ func (s *windowed) check() {
 				waits += j.estimate
 			}
 		}
-		last := len(held) > 0 && held[len(held)-1].estimate <= balancer.Brief
-		switch {
-		case waits > most:
-			most, brief = waits, last
-		case waits == most:
-			brief = brief || last
+		if waits > most || waits == most && waits > 0 && held[len(held)-1].estimate < last {
+			most, last = waits, held[len(held)-1].estimate
 		}
 	}
-	if free > 0 && most >= worth && (!brief || s.idle()) {
+	if free > 0 && most >= worth && (last > balancer.Brief || s.idle(last)) {
 		s.t.Fatalf("%d slots idle while work for %s waits in another", free, most)
 	}
 }

@@ -179,15 +179,16 @@ func (a *admission) take(other *admission) {
 
 // commitLocked gives new tasks to the journal.
 func (e *Engine) commitLocked(all ...*admission) {
-	ops := make([]journal.Op, 0, len(all))
+	ops, made := make([]journal.Op, 0, len(all)), make([]journal.Accepted, len(all))
 	var need journal.Need
-	for _, a := range all {
+	for i, a := range all {
 		r := a.record
 		a.stage = committing
 		need = max(need, e.need(r))
 		at := r.SubmittedAt()
-		ops = append(ops, journal.Op{Accepted: &journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(),
-			SubmittedAt: at.Wall, Uptime: at.Uptime, Pool: r.Pool.Name(), Batch: a.batch, Schedule: r.Schedule}})
+		made[i] = journal.Accepted{Task: r.Task, Owner: r.Owner, Submitted: r.Submitted(),
+			SubmittedAt: at.Wall, Uptime: at.Uptime, Pool: r.Pool.Name(), Batch: a.batch, Schedule: r.Schedule}
+		ops = append(ops, journal.Op{Accepted: &made[i]})
 		if a.end != nil {
 			ops = append(ops, e.endOp(r, a.end))
 		}

@@ -99,7 +99,8 @@ func (e *Engine) noteStopping(r *ledger.Record) {
 }
 
 func stopping(r *ledger.Record) journal.Op {
-	return journal.Op{Submitted: r.Submitted(), Progress: dispatched(r)}
+	p := dispatched(r)
+	return journal.Op{Submitted: r.Submitted(), Progress: &p}
 }
 
 // answerCancels answers those who cancelled r, which has ended.

@@ -185,11 +185,12 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 // for the next start of the daemon. Nothing waits for that.
 func (e *Engine) noteLocked(r *ledger.Record, need journal.Need, notBefore queue.Now) {
 	if e.kept(r) {
-		e.appendLocked(need, nil, journal.Op{Submitted: r.Submitted(), Progress: progress(r, notBefore)})
+		p := progress(r, notBefore)
+		e.appendLocked(need, nil, journal.Op{Submitted: r.Submitted(), Progress: &p})
 	}
 }
 
-func progress(r *ledger.Record, notBefore queue.Now) *journal.Progress {
-	return &journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
+func progress(r *ledger.Record, notBefore queue.Now) journal.Progress {
+	return journal.Progress{Attempts: int(r.Attempts), Retries: int(r.Retries), Deaths: int(r.Deaths), Losses: int(r.Losses),
 		Faults: int(r.Faults), FaultsRun: int(r.FaultsRun), NotBefore: notBefore.Wall, Due: notBefore.Uptime, Stopping: r.Stopping, Suspect: r.Suspect}
 }

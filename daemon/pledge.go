@@ -133,16 +133,17 @@ func (e *Engine) note(need journal.Need, some []*pledge) {
 		return
 	}
 	n := &note{pledges: some, due: e.elapsed() + noteWait}
-	ops := make([]journal.Op, len(some))
+	ops, made := make([]journal.Op, len(some)), make([]journal.Progress, len(some))
 	for i, p := range some {
-		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: dispatched(p.record)}
+		made[i] = dispatched(p.record)
+		ops[i] = journal.Op{Submitted: p.record.Submitted(), Progress: &made[i]}
 	}
 	e.pledges.notes = append(e.pledges.notes, n)
 	e.watchNotesLocked(noteWait)
 	e.appendLocked(need, func(err error, fx *effects.List) { e.noted(n, err, fx) }, ops...)
 }
 
-func dispatched(r *ledger.Record) *journal.Progress {
+func dispatched(r *ledger.Record) journal.Progress {
 	p := progress(r, queue.Now{})
 	p.Dispatched = true
 	return p
@@ -156,7 +157,7 @@ func (e *Engine) noteUsed(r *ledger.Record) {
 	}
 	p := dispatched(r)
 	p.Retries++
-	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: p})
+	e.appendLocked(journal.Written, nil, journal.Op{Submitted: r.Submitted(), Progress: &p})
 }
 
 // noted goes on with attempts once the journal has them, but for those that were taken

@@ -34,6 +34,7 @@ type upward struct {
 	// answered counts the Results in held; their tasks leave the gate with them.
 	answered int
 	began    int64 // when the task has begun
+	wide     bool  // the kernel has been asked to take more of fd at a time
 	long     bool  // the task before took so long that nothing is held while the next runs
 	// prompt: the daemon shares no claims, and has to know that a task runs before it does.
 	prompt bool
@@ -68,6 +69,7 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 	now := u.flusher.now()
 	u.long = time.Duration(now-u.began) >= longTask
 	if len(o.Data) >= joined {
+		u.widen()
 		return u.flush(o.Data)
 	}
 	u.held = append(u.held, o.Data...)
@@ -82,6 +84,15 @@ func (u *upward) answer(seq uint64, o *Outcome) error {
 		return nil
 	}
 	return u.hold(now)
+}
+
+// widen asks the kernel once to take twice as much at a time as it does by itself, after which
+// both sides sleep and wake. The lock is held.
+func (u *upward) widen() {
+	if !u.wide {
+		u.wide = true
+		_ = unix.SetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 256<<10) // an error: it goes by smaller steps
+	}
 }
 
 // skip reports that seq does not run.

@@ -25,6 +25,8 @@ type Strategy string
 const (
 	// Ours is the central queue with the real Balancer, first come, first served.
 	Ours Strategy = "cpulb"
+	// Windowed is the same with short tasks behind those that run, see windowed.go.
+	Windowed Strategy = "cpulb, windows"
 	// Random, RoundRobin, PowerOfTwo and ShortestQueue choose a worker at arrival:
 	// any; the next; the one of two at random, drawn with replacement, with fewer
 	// tasks (Mitzenmacher 2001); the one of all with fewest.
@@ -39,7 +41,7 @@ const (
 
 // Strategies lists them, ours first.
 func Strategies() []Strategy {
-	return []Strategy{Ours, Random, RoundRobin, PowerOfTwo, ShortestQueue, Clairvoyant}
+	return []Strategy{Ours, Windowed, Random, RoundRobin, PowerOfTwo, ShortestQueue, Clairvoyant}
 }
 
 // Distribution is a distribution of service times, in seconds, with a mean of about
@@ -97,9 +99,12 @@ type job struct {
 func Run(s Strategy, x Setting) Outcome {
 	sim := &simulation{rnd: rand.New(rand.NewPCG(x.Seed, 2)), workers: make([]worker, x.Workers), slowdowns: make([]float64, 0, x.Tasks)}
 	jobs := draw(x)
-	if s == Ours || s == Clairvoyant {
+	switch s {
+	case Ours, Clairvoyant:
 		sim.central(jobs, s == Clairvoyant)
-	} else {
+	case Windowed:
+		sim.windowed(jobs)
+	default:
 		sim.bound(jobs, s)
 	}
 	slices.Sort(sim.slowdowns)

@@ -21,11 +21,13 @@ func TestOursIsNeverAboveRoundRobinOrPowerOfTwo(t *testing.T) {
 		for _, workers := range []int{2, 16, 128, 1024} {
 			for _, load := range []float64{0.5, 0.8, 0.95} {
 				x := simulation.Setting{Workers: workers, Load: load, Service: service, Tasks: tasks}
-				ours := average(simulation.Ours, x)
-				for _, other := range []simulation.Strategy{simulation.RoundRobin, simulation.PowerOfTwo} {
-					theirs := average(other, x)
-					if ours.Mean > theirs.Mean || ours.P99 > theirs.P99 {
-						t.Errorf("%s, %d workers, load %g: %+v, %s %+v", service.Name, workers, load, ours, other, theirs)
+				for _, mine := range []simulation.Strategy{simulation.Ours, simulation.Windowed} {
+					ours := average(mine, x)
+					for _, other := range []simulation.Strategy{simulation.RoundRobin, simulation.PowerOfTwo} {
+						theirs := average(other, x)
+						if ours.Mean > theirs.Mean || ours.P99 > theirs.P99 {
+							t.Errorf("%s, %d workers, load %g: %s %+v, %s %+v", service.Name, workers, load, mine, ours, other, theirs)
+						}
 					}
 				}
 			}

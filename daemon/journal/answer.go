@@ -28,7 +28,7 @@ type answer struct {
 
 const (
 	// fewAnswers are given by who has them.
-	fewAnswers = 32
+	fewAnswers = 256
 	// fewRounds are how often who gives answers looks whether these have led to more.
 	fewRounds = 3
 )

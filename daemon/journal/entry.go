@@ -37,28 +37,29 @@ type written struct {
 // append appends the records of x, of which the first stands at p.
 func (x *entry) append(b []byte, p position, all []written) ([]byte, []written) {
 	for i := range x.ops {
-		b, all = appendOne(b, p, all, i+1 < len(x.ops), x.ops[i].appendPayload)
-		p.offset += all[len(all)-1].record.size
+		at := len(b)
+		b = x.ops[i].appendPayload(appendHeader(b))
+		if i+1 < len(x.ops) {
+			b[at+headerBytes] |= byte(more)
+		}
+		all = append(all, placed(b[at:], p))
+		p.offset += int64(len(b) - at)
 	}
 	for _, payload := range x.raw {
-		b, all = appendOne(b, p, all, false, func(b []byte) []byte { return append(b, payload...) })
-		p.offset += all[len(all)-1].record.size
+		at := len(b)
+		b = append(appendHeader(b), payload...)
+		all = append(all, placed(b[at:], p))
+		p.offset += int64(len(b) - at)
 	}
 	return b, all
 }
 
-func appendOne(b []byte, p position, all []written, goesOn bool, payload func([]byte) []byte) ([]byte, []written) {
-	at := len(b)
-	b = appendRecord(b, p, func(b []byte) []byte {
-		from := len(b)
-		if b = payload(b); goesOn {
-			b[from] |= byte(more)
-		}
-		return b
-	})
-	r, _ := parsePayload(b[at+headerBytes:]) // it is ours
+// placed fills in the header of a record that is to stand at p.
+func placed(b []byte, p position) written {
+	seal(b, p)
+	r, _ := parsePayload(b[headerBytes:]) // it is ours
 	r.message = nil
-	return b, append(all, written{r, p})
+	return written{r, p}
 }
 
 // keys calls take with all that x is about, until it returns false.

@@ -50,29 +50,33 @@ func newIndex() index {
 // note takes in a record that stands at p.
 func (x *index) note(r record, p position) {
 	segment, offset, size := uint32(p.segment), uint32(p.offset), uint32(r.size)
-	h, known := x.tasks.Get(r.key.stamp)
+	at := x.tasks.At(r.key.stamp)
+	h, known := held{}, at != nil
+	if known {
+		h = *at
+	}
 	switch r.kind {
 	case kindAccepted:
 		x.swap(h.acceptedIn, int64(h.acceptedSize), segment, r.size)
 		h.acceptedIn, h.acceptedSize = segment, size
-		x.tasks.Set(r.key.stamp, h)
+		x.put(at, r.key.stamp, h)
 	case kindProgress:
 		if (known || !x.complete) && h.endedIn == 0 {
 			x.swap(h.progressIn, progressSize, segment, progressSize)
 			h.progressIn, h.progressAt = segment, offset
-			x.tasks.Set(r.key.stamp, h)
+			x.put(at, r.key.stamp, h)
 		}
 	case kindEnded:
 		if known || !x.complete {
 			x.drop(h.progressIn, progressSize)
 			x.swap(h.endedIn, int64(h.endedSize), segment, r.size)
 			h.endedIn, h.endedSize, h.progressIn = segment, size, 0
-			x.tasks.Set(r.key.stamp, h)
+			x.put(at, r.key.stamp, h)
 		}
 	case kindEvents:
 		if known || !x.complete {
 			x.noteEvents(r, place{segment, offset, size})
-			x.tasks.Set(r.key.stamp, h)
+			x.put(at, r.key.stamp, h)
 		}
 	case kindForget:
 		x.forget(r.key.stamp)
@@ -82,6 +86,15 @@ func (x *index) note(r record, p position) {
 		x.tombstones.Set(r.key.stamp, place{segment, offset, size})
 	default:
 		x.noteOther(r, place{segment, offset, size})
+	}
+}
+
+// put notes what there is of a task; at is where that was found, nil: nowhere.
+func (x *index) put(at *held, stamp int64, h held) {
+	if at != nil {
+		*at = h
+	} else {
+		x.tasks.Set(stamp, h)
 	}
 }
 

@@ -103,6 +103,7 @@ type Journal struct {
 	writing    sync.Mutex
 	log        *log
 	compaction compaction
+	records    []written // room for what is written at once
 	// looked is when all segments were found in their places, lookedLast when the last one was.
 	looked, lookedLast time.Time
 	endErr             error // of the writer's goroutine; to be read when all has been answered

@@ -206,12 +206,19 @@ func (p position) check(header []byte) uint32 {
 // appendRecord appends a record that is to stand at p; fill appends its payload.
 func appendRecord(b []byte, p position, fill func([]byte) []byte) []byte {
 	at := len(b)
-	b = fill(append(b, make([]byte, headerBytes)...))
-	header, payload := b[at:at+headerBytes], b[at+headerBytes:]
-	binary.LittleEndian.PutUint32(header, uint32(len(payload)))
-	binary.LittleEndian.PutUint32(header[4:], crc32.Checksum(payload, castagnoli))
-	binary.LittleEndian.PutUint32(header[8:], p.check(header))
+	b = fill(appendHeader(b))
+	seal(b[at:], p)
 	return b
+}
+
+// appendHeader appends room for a header, which seal fills in once the payload is there.
+func appendHeader(b []byte) []byte { return append(b, make([]byte, headerBytes)...) }
+
+func seal(b []byte, p position) {
+	payload := b[headerBytes:]
+	binary.LittleEndian.PutUint32(b, uint32(len(payload)))
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(payload, castagnoli))
+	binary.LittleEndian.PutUint32(b[8:], p.check(b))
 }
 
 // lengthAt returns the length of the payload of the record whose header this is.

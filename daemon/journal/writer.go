@@ -20,6 +20,8 @@ const (
 	lookLastEvery = 50 * time.Millisecond
 	// pieceBytes bounds what is written at once, unless a single change is larger.
 	pieceBytes = 1 << 20
+	// mostRecords bounds the room that is kept for those of the next write.
+	mostRecords = 4096
 )
 
 // work is the writer's goroutine. It ends when the journal is closed and nothing waits,
@@ -278,7 +280,7 @@ func (j *Journal) refuse(all []*entry, err error) int {
 // writePiece writes some entries with one write, all or none.
 func (j *Journal) writePiece(piece []*entry) error {
 	m := mark{synced: j.syncedTo(), first: j.log.segments[0].number}
-	var all []written
+	all := j.records[:0]
 	err := j.log.write(func(b []byte, p position) []byte {
 		if m != j.log.marked || piece == nil {
 			b = appendMark(b, p, kindMark, m)
@@ -295,8 +297,11 @@ func (j *Journal) writePiece(piece []*entry) error {
 		return err
 	}
 	j.log.marked = m
-	for _, w := range all {
-		j.log.index.note(w.record, w.at)
+	for i := range all {
+		j.log.index.note(all[i].record, all[i].at)
+	}
+	if cap(all) <= mostRecords {
+		j.records = all
 	}
 	j.handOn(piece)
 	return nil

@@ -29,7 +29,8 @@ type Daemon struct {
 }
 
 // Start runs cmd, which is a cpulbd or becomes one, with log as its stderr, and returns once
-// that is ready. It ends with this process. An error leaves no process behind.
+// that is ready. It ends with this process. An error leaves no process behind; with
+// ErrNotReady the Daemon is one that has ended.
 func Start(ctx context.Context, cmd *exec.Cmd, log *Log) (*Daemon, error) {
 	d := &Daemon{Log: log, cmd: cmd, ended: make(chan struct{})}
 	if cmd.SysProcAttr == nil {
@@ -48,10 +49,10 @@ func Start(ctx context.Context, cmd *exec.Cmd, log *Log) (*Daemon, error) {
 		d.Ready = time.Since(began)
 		return d, nil
 	case <-d.ended:
-		return nil, fmt.Errorf("%w, it ended: %s\n%s", ErrNotReady, cmd.ProcessState, log)
+		return d, fmt.Errorf("%w, it ended: %s\n%s", ErrNotReady, cmd.ProcessState, log)
 	case <-ctx.Done():
 		d.Kill()
-		return nil, fmt.Errorf("%w: %w\n%s", ErrNotReady, context.Cause(ctx), log)
+		return d, fmt.Errorf("%w: %w\n%s", ErrNotReady, context.Cause(ctx), log)
 	}
 }
 

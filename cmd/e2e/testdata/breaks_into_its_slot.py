@@ -194,3 +194,7 @@ def puts_a_timer_in_its_place():
 def main(params, context):
     globals()[params]()
     return params
+
+
+async def on_a_loop(params, context):
+    return main(params, context)

@@ -13,6 +13,7 @@ from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
 
+_TURN_SECONDS = 0.001  # so often who waits for another thread's connection looks for it
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
 
 
@@ -23,6 +24,7 @@ class _Own:
     def __init__(self):
         self.lock = threading.Lock()
         self.stream = None  # replaced with the lock held, read without it
+        self.connecting = False  # a thread makes the next one
 
 
 class Engine(Calls):
@@ -118,21 +120,43 @@ class Engine(Calls):
     def _usable_stream(self, deadline=None):
         own = self._own()
         stream = own.stream
-        if stream is not None and stream.usable:
-            return stream
-        left = remaining(deadline)
-        if not own.lock.acquire(timeout=-1 if left is None else min(max(left, LEAST_SECONDS), threading.TIMEOUT_MAX)):
-            raise ResultTimeoutError("cpulbd has not answered yet")
+        return stream if stream is not None and stream.usable else self._connected(own, deadline)
+
+    def _connected(self, own, deadline):
+        """Return a stream that is usable. One thread connects; the others wait, none beyond its deadline."""
+        until = None if deadline is None else max(deadline, time.monotonic() + LEAST_SECONDS)
+        connects = False
         try:
-            if self._closed:
-                raise ConnectionLostError("this Engine has been closed", "closed")
-            if own.stream is None or not own.stream.usable:
-                own.stream, old = Stream(self.socket, deadline), own.stream
-                if old is not None:
-                    old.close()  # its tasks go on, their results are found by id
+            while not connects:
+                with own.lock:
+                    self._check_open()
+                    if own.stream is not None and own.stream.usable:
+                        return own.stream
+                    if not own.connecting:
+                        own.connecting = connects = True
+                if not connects:
+                    self._wait_for_turn(until)
+            stream = Stream(self.socket, deadline)
+            with own.lock:
+                if not self._closed:
+                    own.stream, stream = stream, own.stream
+            if stream is not None:
+                stream.close()  # its tasks go on, their results are found by id
+            self._check_open()
             return own.stream
         finally:
-            own.lock.release()
+            if connects:  # an interrupt can't come before that is done
+                own.connecting = False
+
+    def _wait_for_turn(self, until):
+        left = remaining(until)
+        if left == 0:
+            raise ResultTimeoutError("cpulbd has not answered yet")
+        time.sleep(_TURN_SECONDS if left is None else min(_TURN_SECONDS, left))
+
+    def _check_open(self):
+        if self._closed:
+            raise ConnectionLostError("this Engine has been closed", "closed")
 
     def get_result(self, task_id, timeout=30.0):
         """Return the Result, waiting up to timeout seconds (None: for ever) for
@@ -157,8 +181,7 @@ class Engine(Calls):
     def _asked(self, task_id, deadline):
         target = path_of("tasks", task_id)
         while True:
-            if self._closed:
-                raise ConnectionLostError("this Engine has been closed", "closed")
+            self._check_open()
             left = remaining(deadline)
             wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
             more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)

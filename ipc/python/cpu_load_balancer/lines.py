@@ -2,15 +2,17 @@
 
 import json
 import select
+import socket
 import time
 
 from .connection import connect, remaining
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
-from .large import joined
+from .large import LARGE, joined
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
 _LONG_LINE_BYTES = 1 << 20
+_WIDE_BYTES = 256 << 10
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
@@ -30,6 +32,7 @@ class Lines:
         except TimeoutError as error:
             raise _late(error, deadline) from error
         self._parts = []  # of a line that is not complete
+        self._wide = False  # the kernel has been asked to take more at a time
         self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
@@ -66,8 +69,13 @@ class Lines:
     def send(self, lines, deadline):
         """Send lines, each bytes or Large, in one call unless they are large. Return what the connection did not take until
         deadline, of time.monotonic() (None: for ever), for send_rest; None if it took all. OSError when it is gone."""
-        pieces = joined(lines)
-        return self.send_rest((next(pieces), pieces), deadline)
+        try:
+            text = b"".join(lines)
+        except TypeError:  # one of them is Large
+            pieces = joined(lines)
+            return self.send_rest((next(pieces), pieces), deadline)
+        left = self._send_piece(text, deadline)
+        return (left, iter(())) if left else None
 
     def send_rest(self, rest, deadline):
         """Like send, with what that has returned."""
@@ -82,13 +90,10 @@ class Lines:
     def _send_piece(self, piece, deadline):
         try:
             sent = self._socket.send(piece)
+            self._full_since = None
         except BlockingIOError:
             sent = 0
-        if sent:
-            self._full_since = None
-        if sent == len(piece):
-            return b""
-        return self._send_slowly(memoryview(piece)[sent:], deadline)
+        return b"" if sent == len(piece) else self._send_slowly(memoryview(piece)[sent:], deadline)
 
     def _send_slowly(self, piece, deadline):
         self._full_since = self._full_since or time.monotonic()

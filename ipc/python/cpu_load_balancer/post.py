@@ -132,12 +132,11 @@ class Post:
     def accepted_long_ago(self, more):
         """Return the waiters that are not to wait for their results any longer; more: something has come just now."""
         woken = []
-        if self.late:
-            before = time.monotonic() - (_LATEST_SECONDS if more else LATE_SECONDS)
-            while self.late and (waiter := next(iter(self.late.values()))).since < before:
-                waiter.answer = waiter.accepted
-                del self.late[waiter.accepted]
-                woken.append(waiter)
+        before = time.monotonic() - (_LATEST_SECONDS if more else LATE_SECONDS)
+        while self.late and (waiter := next(iter(self.late.values()))).since < before:
+            waiter.answer = waiter.accepted
+            del self.late[waiter.accepted]
+            woken.append(waiter)
         self._credit -= _PRICE * len(woken)
         if self._credit < 0:
             self._credit = 0

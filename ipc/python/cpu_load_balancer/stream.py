@@ -151,7 +151,10 @@ class Stream:
                 if rest is None:
                     self._sent = self._taken
                 waiter.sends = self._sending = False
-                self._close_if_over()
+                if self._end is not None:
+                    self._close_if_over()
+                if rest is None and not self._unsent:
+                    return
                 rounds += 1
                 heir = self._heir() if rounds >= _ROUNDS or rest else None
         if heir is not None:
@@ -243,8 +246,10 @@ class Stream:
         """Read, until waiter has its answer or the connection ends."""
         while waiter.leads:
             left, lines, end = remaining(deadline), (), None
+            most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
             try:
-                lines = self._lines.receive(self._patience(left), self._has_to_send())  # at this moment
+                # Without the lock: it is looked again.
+                lines = self._lines.receive(most if left is None or left > most else left, self._has_to_send())
             except (OSError, EOFError) as error:
                 end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
             with self._lock:
@@ -252,7 +257,8 @@ class Stream:
                 try:
                     for line in lines:
                         answered += self._post.deliver(line)
-                    answered += self._post.accepted_long_ago(bool(lines))
+                    if self._post.late:
+                        answered += self._post.accepted_long_ago(bool(lines))
                 except ValueError as error:
                     end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
                 if end is not None:
@@ -262,8 +268,10 @@ class Stream:
                 if waiter.answer is not None or self._end is not None:
                     self._reading = waiter.leads = False
                     self._close_if_over()
-                self._answered += [a for a in answered if a in self._followers]
-                other = self._next() if self._followers else None
+                other = None
+                if self._followers:
+                    self._answered += [a for a in answered if a in self._followers]
+                    other = self._next()
                 has_to_send = self._has_to_send()
             if other is not None:
                 other.wake()
@@ -271,11 +279,6 @@ class Stream:
                 self._flush(waiter, _AT_ONCE)
             if left == 0 and waiter.leads:
                 _left(waiter, deadline)
-
-    def _patience(self, left):
-        """Return for how long to read at most, of the seconds that are left."""
-        most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
-        return most if left is None else min(left, most)
 
     def _give_up(self, waiter, error):
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one. When an
