@@ -108,7 +108,8 @@ type unfinished struct {
 
 // takeOver restores one task from the journal, and returns it if it is unfinished.
 func (e *Engine) takeOver(s *journal.Saved, start uint64) (u unfinished) {
-	r := &ledger.Record{Task: s.Task, Owner: s.Owner, Schedule: s.Schedule, Lives: uint32(start - s.Start)}
+	r := ledger.NewRecord(s.Task, s.Owner)
+	r.Schedule, r.Lives = s.Schedule, uint32(start-s.Start)
 	p, err := e.poolForLocked(r.Task, access.Identity{})
 	if err != nil {
 		p = e.fleet.PoolsLocked()[0] // it ends at once, and a view names a pool

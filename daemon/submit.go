@@ -154,7 +154,7 @@ func (e *Engine) newAdmission(who access.Identity, t *task.Task) (*admission, er
 	if err := e.checkDurable(t); err != nil {
 		return nil, err
 	}
-	r := &ledger.Record{Task: t, Owner: who.UID}
+	r := ledger.NewRecord(t, who.UID)
 	r.Volatile = t.Extra != nil && t.Extra.Durable != nil && !*t.Extra.Durable
 	return &admission{record: r}, nil
 }

@@ -13,19 +13,22 @@ _THREADS = 64
 
 
 class Client(System):
-    settings = f"submit_task by {_THREADS} threads for one by one, submit_batch and batch_results for batches"
+    settings = (f"run_task for round trips, submit_task and get_result by {_THREADS} threads for one by one, "
+                "submit_batch and batch_results for batches")
 
     def __init__(self, options):
         self._engine = Engine(options.socket)
         self.each("sleep", [0.001] * (4 * options.slots))
 
     def one(self, work, param):
-        engine = self._engine
-        result = engine.get_result(engine.submit_task(Task.create(_SCRIPT, param, function=work)), timeout=60)
-        return result.data if result.error is None else result.error
+        return _outcome(self._engine.run_task(Task.create(_SCRIPT, param, function=work), timeout=60))
 
     def each(self, work, params):
-        return by_threads(_THREADS, lambda param: self.one(work, param), params)
+        engine = self._engine
+
+        def both(param):
+            return _outcome(engine.get_result(engine.submit_task(Task.create(_SCRIPT, param, function=work)), timeout=60))
+        return by_threads(_THREADS, both, params)
 
     def batch(self, work, params):
         engine = self._engine
@@ -35,6 +38,10 @@ class Client(System):
 
     def close(self):
         self._engine.close()
+
+
+def _outcome(result):
+    return result.data if result.error is None else result.error
 
 
 if __name__ == "__main__":

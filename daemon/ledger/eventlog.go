@@ -223,7 +223,7 @@ func (r *Record) Note(ev *task.Event, b EventBounds) (verbose []task.Watcher) {
 // NoteStatus is Note for what clients see of r now. It returns a nil event when there
 // is nobody to hear of it, now or later; cursors count it all the same.
 func (r *Record) NoteStatus(why string, b EventBounds) (*task.Event, []task.Watcher) {
-	if r.log == nil && len(r.watchers.all) == 0 {
+	if r.log == nil && r.watchers == nil {
 		r.events++
 		return nil, nil
 	}

@@ -100,7 +100,7 @@ const (
 // fits reports whether r, which has ended, may be packed.
 func fits(r *Record) bool {
 	res := r.result
-	return r.phase == Ended && r.Item == nil && r.log == nil && r.Schedule == "" && len(r.watchers.all) == 0 && r.kept != nil &&
+	return r.phase == Ended && r.Item == nil && r.log == nil && r.Schedule == "" && r.watchers == nil && r.kept != nil &&
 		r.kept.bytes <= mostPacked && res.ID == r.Task.ID && res.Status == r.status &&
 		(r.Worker == nil || res.Worker != nil && *r.Worker == *res.Worker) &&
 		exact(res.SubmittedAt) && exact(res.FinishedAt) && (res.StartedAt == nil || exact(*res.StartedAt))

@@ -11,7 +11,7 @@ import (
 type Pool interface{ Name() string }
 
 // Record is all that the engine knows of one task. A million may wait: keep it
-// small.
+// small, and one object: what Go's collector costs goes by how many there are. See NewRecord.
 type Record struct {
 	Task *task.Task
 	Pool Pool
@@ -61,7 +61,7 @@ type Record struct {
 	events uint64 // in this life of the daemon
 	// marked is the first part of its cursors, which never goes back, see Mark.
 	marked   uint32
-	watchers watchers
+	watchers *watchers // nil: nobody
 	// kept is how its Result, or while it waits again its log, is kept; nil if neither is.
 	kept   *kept
 	result *task.Result  // which does not change
@@ -71,7 +71,27 @@ type Record struct {
 	// early, it is not accepted yet and counts as pending, whatever it does.
 	status, counted task.Status
 	early           bool
+
+	// Room for what it refers to: its task, the task's params if they are few bytes, and its
+	// place in the queue.
+	task task.Task
+	few  [8]byte
+	item queue.Item[*Record]
 }
+
+// NewRecord returns the Record of a task, of which it has a copy.
+func NewRecord(t *task.Task, owner uint32) *Record {
+	r := &Record{Owner: owner, task: *t}
+	r.Task = &r.task
+	if n := len(t.Params); n > 0 && n <= len(r.few) {
+		copy(r.few[:], t.Params)
+		r.task.Params = r.few[:n:n]
+	}
+	return r
+}
+
+// Room implements queue.Roomy.
+func (r *Record) Room() *queue.Item[*Record] { return &r.item }
 
 // Phase returns where it is.
 func (r *Record) Phase() Phase { return r.phase }

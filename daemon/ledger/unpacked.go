@@ -9,7 +9,6 @@ import (
 // unpacked is what a packed task is made again.
 type unpacked struct {
 	record  Record
-	task    task.Task
 	result  task.Result
 	worker  task.Worker
 	started time.Time
@@ -42,9 +41,9 @@ func (c *commons) unpack(text []byte, stamp int64) *Record {
 	g := c.gist(&u)
 	all := &unpacked{}
 	r := &all.record
-	*r = Record{Task: &all.task, Owner: g.owner, Volatile: g.volatile, stamp: stamp, end: g.end, batch: g.batch,
+	*r = Record{Owner: g.owner, Volatile: g.volatile, stamp: stamp, end: g.end, batch: g.batch,
 		result: &all.result, phase: Ended, status: g.status, counted: g.status}
-	r.Pool = c.unpackTask(&u, &g, &all.task)
+	r.Task, r.Pool = &r.task, c.unpackTask(&u, &g, &r.task)
 	r.Attempts = uint32(u.uint())
 	r.submitted = stamp + u.int()
 	c.unpackResult(&u, &g, all)

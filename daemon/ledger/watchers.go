@@ -15,6 +15,7 @@ type Watching struct {
 // watchers are those of one task. Most tasks have one; any of many leaves at once.
 type watchers struct {
 	all []Watching
+	one [1]Watching // room for the first
 	// at is where in all each is, once there are many.
 	at map[task.Watcher]int
 }
@@ -23,6 +24,9 @@ type watchers struct {
 const manyWatchers = 16
 
 func (w *watchers) find(x task.Watcher) (int, bool) {
+	if w == nil {
+		return 0, false
+	}
 	if w.at != nil {
 		i, ok := w.at[x]
 		return i, ok
@@ -58,15 +62,15 @@ func (w *watchers) remove(i int) Watching {
 			w.at[w.all[i].Watcher] = i
 		}
 	}
-	if last == 0 {
-		*w = watchers{}
-	}
 	return gone
 }
 
 // verbose yields those that want more than the result.
 func (w *watchers) verbose() iter.Seq[task.Watcher] {
 	return func(yield func(task.Watcher) bool) {
+		if w == nil {
+			return
+		}
 		for i := range w.all {
 			if w.all[i].Verbose() && !yield(w.all[i].Watcher) {
 				return
@@ -82,7 +86,13 @@ func (r *Record) Watches(w task.Watcher) bool {
 }
 
 // Watch adds w, who does not watch r yet and hears of what follows.
-func (r *Record) Watch(w Watching) { r.watchers.add(w) }
+func (r *Record) Watch(w Watching) {
+	if r.watchers == nil {
+		r.watchers = &watchers{}
+		r.watchers.all = r.watchers.one[:0]
+	}
+	r.watchers.add(w)
+}
 
 // Unwatch takes w off, and returns for whom it watched; false: it did not.
 func (r *Record) Unwatch(w task.Watcher) (uid uint32, ok bool) {
@@ -90,12 +100,19 @@ func (r *Record) Unwatch(w task.Watcher) (uid uint32, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	return r.watchers.remove(i).UID, true
+	uid = r.watchers.remove(i).UID
+	if len(r.watchers.all) == 0 {
+		r.watchers = nil
+	}
+	return uid, true
 }
 
 // UnwatchAll takes all off who watch r, and returns them.
 func (r *Record) UnwatchAll() []Watching {
+	if r.watchers == nil {
+		return nil
+	}
 	all := r.watchers.all
-	r.watchers = watchers{}
+	r.watchers = nil
 	return all
 }

@@ -8,9 +8,10 @@ type heap[T any] struct {
 	items []*Item[T]
 }
 
-func timerIndex[T any](it *Item[T]) *int32 { return &it.timer }
+func timerIndex[T any](it *Item[T]) *int32 { return &it.rare.timer }
 func placeIndex[T any](it *Item[T]) *int32 { return &it.at }
-func ageIndex[T any](it *Item[T]) *int32   { return &it.age }
+func ageIndex[T any](it *Item[T]) *int32   { return &it.rare.age }
+func strayIndex[T any](it *Item[T]) *int32 { return &it.rare.stray }
 
 func older[T any](a, b *Item[T]) bool { return a.seq < b.seq }
 
@@ -24,8 +25,8 @@ func earlier[T any](a, b *Item[T]) bool {
 
 // sooner orders the dues.
 func sooner[T any](a, b *Item[T]) bool {
-	if a.start != b.start {
-		return a.start < b.start
+	if x, y := a.rare.start, b.rare.start; x != y {
+		return x < y
 	}
 	return a.seq < b.seq
 }

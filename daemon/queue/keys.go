@@ -42,47 +42,48 @@ func (q *Queue[T]) limitOf(name string) int {
 }
 
 func (q *Queue[T]) keyFree(it *Item[T]) bool {
-	if it.key == "" {
+	if it.rare == nil || it.rare.key == "" {
 		return true
 	}
-	k := it.owner.keys[it.key]
+	k := it.owner.keys[it.rare.key]
 	return k == nil || k.out < k.limit
 }
 
 // takeKey counts it, which is out now, against its key.
 func (q *Queue[T]) takeKey(it *Item[T]) {
-	if it.key == "" {
+	if it.rare == nil || it.rare.key == "" {
 		return
 	}
-	k := it.owner.keys[it.key]
+	k := it.owner.keys[it.rare.key]
 	if k == nil {
-		k = &key[T]{limit: q.limitOf(it.key)}
-		it.owner.keys[it.key] = k
+		k = &key[T]{limit: q.limitOf(it.rare.key)}
+		it.owner.keys[it.rare.key] = k
 	}
 	k.out++
 }
 
 // releaseKey is the opposite of takeKey.
 func (q *Queue[T]) releaseKey(it *Item[T]) {
-	if it.key == "" {
+	if it.rare == nil || it.rare.key == "" {
 		return
 	}
-	k := it.owner.keys[it.key]
+	k := it.owner.keys[it.rare.key]
 	k.out--
 	for i := range k.parked {
 		q.wake(k, i)
 	}
-	it.owner.dropKey(it.key, k)
+	it.owner.dropKey(it.rare.key, k)
 }
 
 // park takes a ready item aside; its key is at its limit.
 func (q *Queue[T]) park(it *Item[T]) {
-	k := it.owner.keys[it.key]
+	k := it.owner.keys[it.rare.key]
 	for len(k.parked) <= int(it.lane) {
 		k.parked = append(k.parked, parked[T]{best: heap[T]{less: better[T], index: placeIndex[T]},
 			oldest: heap[T]{less: older[T], index: ageIndex[T]}})
 	}
 	q.removeReady(it)
+	it.owner.strays(it)
 	k.parked[it.lane].add(it, q.uptime)
 	it.woken, it.level = false, it.priority
 	q.move(it, Parked)
@@ -112,17 +113,17 @@ func (q *Queue[T]) wake(k *key[T], lane int) bool {
 
 // unpark takes a parked item out for good.
 func (q *Queue[T]) unpark(it *Item[T]) {
-	k := it.owner.keys[it.key]
+	k := it.owner.keys[it.rare.key]
 	k.parked[it.lane].remove(it)
-	it.owner.dropKey(it.key, k)
+	it.owner.dropKey(it.rare.key, k)
 }
 
 // replace wakes another item for one that had been woken and will not use it.
 func (q *Queue[T]) replace(it *Item[T]) {
 	it.woken = false
-	if k := it.owner.keys[it.key]; k != nil && len(k.parked) > int(it.lane) {
+	if k := it.owner.keys[it.rare.key]; k != nil && len(k.parked) > int(it.lane) {
 		q.wake(k, int(it.lane))
-		it.owner.dropKey(it.key, k)
+		it.owner.dropKey(it.rare.key, k)
 	}
 }
 

@@ -17,12 +17,12 @@ type owner[T any] struct {
 	// the last.
 	flows []*flow[T]
 	// blocked is in its order; outside is the owner's place among those who have some.
-	blocked list[T]
+	blocked line[T]
 	outside seat[*owner[T]]
 	// keys are there only while an item with the key is out or parked.
 	keys map[string]*key[T]
 	// disposable are the items that may be dropped, by their priority.
-	disposable [Levels]ages[T]
+	disposable [Levels]spare[T]
 }
 
 func (q *Queue[T]) owner(uid uint32) *owner[T] {
@@ -68,46 +68,65 @@ func (o *owner[T]) droppable(most int) (tasks int, bytes int64) {
 // leastWanted returns the oldest of the lowest priority that may be dropped.
 func (o *owner[T]) leastWanted() *Item[T] {
 	for p := range o.disposable {
-		if it := o.disposable[p].oldest; it != nil {
-			return it
+		if o.disposable[p].count > 0 {
+			return o.oldest(p)
 		}
 	}
 	return nil
 }
 
-// ages is a list of items in the order of their seq.
-type ages[T any] struct {
-	oldest, newest *Item[T]
-	count          int
-	bytes          int64
+// oldest returns the oldest of a priority that may be dropped: it is the first of those that
+// are fresh in one of the lanes, or a stray.
+func (o *owner[T]) oldest(priority int) *Item[T] {
+	it := o.disposable[priority].strays.first()
+	for _, f := range o.flows {
+		if f == nil {
+			continue
+		}
+		if fresh := f.levels[priority].fresh.first(); fresh != nil && (it == nil || fresh.seq < it.seq) {
+			it = fresh
+		}
+	}
+	return it
 }
 
-func (l *ages[T]) add(it *Item[T]) {
-	it.listed, it.older = true, l.newest
-	if l.newest != nil {
-		l.newest.newer = it
-	} else {
-		l.oldest = it
-	}
-	l.newest = it
+// spare are those items of one priority that may be dropped. They are fresh in their lanes,
+// but for the strays: those that have been parked. So they need no list of their own, which
+// would cost each of a million two pointers.
+type spare[T any] struct {
+	count  int
+	bytes  int64
+	strays heap[T]
+}
+
+// list has it, which is fresh, be among those that may be dropped.
+func (o *owner[T]) list(it *Item[T]) {
+	it.listed = true
+	l := &o.disposable[it.priority]
 	l.count++
 	l.bytes += it.bytes
 }
 
-func (l *ages[T]) remove(it *Item[T]) {
-	if it.older != nil {
-		it.older.newer = it.newer
-	} else {
-		l.oldest = it.newer
+// strays notes that it is not fresh any more, if it is among them.
+func (o *owner[T]) strays(it *Item[T]) {
+	if !it.listed || it.rare.stray >= 0 {
+		return
 	}
-	if it.newer != nil {
-		it.newer.older = it.older
-	} else {
-		l.newest = it.older
+	l := &o.disposable[it.priority]
+	if l.strays.less == nil {
+		l.strays = heap[T]{less: older[T], index: strayIndex[T]}
 	}
-	it.older, it.newer, it.listed = nil, nil, false
+	l.strays.push(it)
+}
+
+func (o *owner[T]) unlist(it *Item[T]) {
+	it.listed = false
+	l := &o.disposable[it.priority]
 	l.count--
 	l.bytes -= it.bytes
+	if it.rare != nil && it.rare.stray >= 0 {
+		l.strays.remove(it)
+	}
 }
 
 // Part is what one owner has in the queue, and the bytes also of what it has out.

@@ -140,7 +140,7 @@ func (q *Queue[T]) Push(now Now, v T, e Entry) (*Item[T], error) {
 	switch {
 	case q.options.MaxBytes > 0 && it.bytes > q.options.MaxBytes:
 		return nil, q.refuse(it, ErrTooLarge)
-	case it.owner.blocked.front == nil && q.fits(it):
+	case it.owner.blocked.first() == nil && q.fits(it):
 	case q.options.Policy == Block:
 		q.block(it)
 		return it, nil
@@ -224,7 +224,7 @@ func (q *Queue[T]) PopIf(now Now, lane int, allow func(owner uint32) bool, take 
 // goes before those of its owner and priority that have not been popped yet. It
 // never fails, even over capacity, because it has been accepted already.
 func (q *Queue[T]) Return(now Now, it *Item[T], lane int) {
-	it.start = 0 // its time has come, wherever the clock on the wall has been set since
+	it.begun() // its time has come, wherever the clock on the wall has been set since
 	q.giveBack(now, it, lane)
 }
 
@@ -275,7 +275,7 @@ func (q *Queue[T]) advance(now Now) {
 	q.wall, q.uptime = now.Wall.UnixNano(), int64(now.Uptime)
 	expired := q.expired
 	for it := q.instants.first(); it != nil && it.when() <= q.wall; it = q.instants.first() {
-		if it.expires == 0 || it.expires > q.wall {
+		if expires := it.rare.expires; expires == 0 || expires > q.wall {
 			q.begin(it)
 			continue
 		}
@@ -284,7 +284,7 @@ func (q *Queue[T]) advance(now Now) {
 		q.expired++
 		q.changed(it, from)
 	}
-	for it := q.dues.first(); it != nil && it.start <= q.uptime; it = q.dues.first() {
+	for it := q.dues.first(); it != nil && it.rare.start <= q.uptime; it = q.dues.first() {
 		q.begin(it)
 	}
 	if q.expired > expired { // all of them, so that who enters does not depend on their order
@@ -295,7 +295,7 @@ func (q *Queue[T]) advance(now Now) {
 // begin makes an item ready that has waited for its time.
 func (q *Queue[T]) begin(it *Item[T]) {
 	q.stopTimers(it)
-	it.start = 0
+	it.begun()
 	q.enter(it)
 	q.changed(it, Waiting)
 }
@@ -307,7 +307,7 @@ func (q *Queue[T]) Next() (at time.Time, due time.Duration) {
 		at = time.Unix(0, it.when())
 	}
 	if it := q.dues.first(); it != nil {
-		due = time.Duration(it.start)
+		due = time.Duration(it.rare.start)
 	}
 	return at, due
 }

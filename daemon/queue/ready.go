@@ -26,7 +26,7 @@ type level[T any] struct {
 	// again is those that have been at the front before, popped or parked: all of
 	// them came before all that are fresh.
 	again heap[T]
-	fresh list[T]
+	fresh line[T]
 	// since is when, by the uptime, the level was last served by its own right, or got
 	// its first item; aged is the flow's turn when it was last served for its age.
 	since int64
@@ -46,7 +46,7 @@ func (l *level[T]) first() *Item[T] {
 	if it := l.again.first(); it != nil {
 		return it
 	}
-	return l.fresh.front
+	return l.fresh.first()
 }
 
 // addReady makes it ready in its lane.
@@ -59,20 +59,21 @@ func (q *Queue[T]) addReady(it *Item[T]) {
 	if l.first() == nil {
 		l.since = q.uptime
 	}
-	if it.popped || it.woken {
-		l.again.push(it)
-	} else {
+	if it.fresh = !it.popped && !it.woken; it.fresh {
 		l.fresh.push(it)
+	} else {
+		l.again.push(it)
 	}
 }
 
 func (q *Queue[T]) removeReady(it *Item[T]) {
 	f := it.owner.flow(it.lane)
 	l := &f.levels[it.level]
-	if it.at >= 0 {
-		l.again.remove(it)
-	} else {
+	if it.fresh {
+		it.fresh = false
 		l.fresh.remove(it)
+	} else {
+		l.again.remove(it)
 	}
 	if f.count--; f.count == 0 {
 		q.lanes[it.lane].flows.part(&f.seat)

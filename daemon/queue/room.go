@@ -123,7 +123,7 @@ func (q *Queue[T]) enter(it *Item[T]) {
 		q.move(it, Waiting)
 	} else {
 		if !it.popped {
-			it.owner.disposable[it.priority].add(it)
+			it.owner.list(it)
 		}
 		q.addReady(it)
 		q.move(it, Ready)
@@ -136,13 +136,13 @@ func (q *Queue[T]) startTimers(it *Item[T]) {
 	if it.when() != 0 {
 		q.instants.push(it)
 	}
-	if it.place == Waiting && it.even {
+	if it.awaitsDue() {
 		q.dues.push(it)
 	}
 }
 
 func (q *Queue[T]) stopTimers(it *Item[T]) {
-	if it.timer >= 0 {
+	if it.rare != nil && it.rare.timer >= 0 {
 		q.instants.remove(it)
 	}
 	if it.place == Waiting && it.at >= 0 {
@@ -162,7 +162,7 @@ func (q *Queue[T]) leave(it *Item[T], to Place) {
 		q.unpark(it)
 	}
 	if it.listed {
-		it.owner.disposable[it.priority].remove(it)
+		it.owner.unlist(it)
 	}
 	q.move(it, to)
 	if it.woken && to != Out {
@@ -175,7 +175,7 @@ func (q *Queue[T]) leave(it *Item[T], to Place) {
 // block keeps it outside until there is room.
 func (q *Queue[T]) block(it *Item[T]) {
 	o := it.owner
-	if o.blocked.front == nil {
+	if o.blocked.first() == nil {
 		q.outside.join(&o.outside)
 	}
 	o.blocked.push(it)
@@ -185,7 +185,7 @@ func (q *Queue[T]) block(it *Item[T]) {
 
 func (q *Queue[T]) unblock(it *Item[T]) {
 	o := it.owner
-	if o.blocked.remove(it); o.blocked.front == nil {
+	if o.blocked.remove(it); o.blocked.first() == nil {
 		q.outside.part(&o.outside)
 	}
 }
@@ -195,7 +195,7 @@ func (q *Queue[T]) unblock(it *Item[T]) {
 func (q *Queue[T]) admit() {
 	for passed := 0; passed < q.outside.size && q.Len() < q.options.MaxTasks; {
 		o := q.outside.turn.of
-		it := o.blocked.front
+		it := o.blocked.first()
 		if q.outside.pass(&o.outside); !q.fits(it) {
 			passed++
 			continue
