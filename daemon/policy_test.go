@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"cpulb/balancer"
+	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
@@ -12,11 +12,11 @@ import (
 
 func TestTasksWaitForAFreeSlotUnderEachPolicyThatAReloadBrings(t *testing.T) {
 	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
-		for _, p := range balancer.Policies() {
-			c := daemontest.One(2, 1)
-			c.Pools[0].Policy = p
+		least, turns, two := daemontest.One(2, 1), daemontest.One(2, 1), daemontest.One(2, 1)
+		turns.Pools[0].Policy, two.Pools[0].Policy = "round_robin", "power_of_two"
+		for _, c := range []*config.Config{two, turns, two, least} {
 			if err := f.Reload(c); err != nil {
-				t.Fatal(p, err)
+				t.Fatal(c.Pools[0].Policy, err)
 			}
 			var all []task.ID
 			for range 5 {
