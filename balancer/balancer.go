@@ -30,8 +30,10 @@
 // are CPUs have short tasks, one worker more would only take turns with those, and has to
 // be woken for it. So free slots there come after all others, and for a task that takes
 // less than a wake-up, which is Brief, after places in windows; for one that is Trivial,
-// this begins where half of all CPUs have short tasks. This is so with LeastLoaded alone:
-// other policies are for who wants work spread.
+// this begins where half of all CPUs have short tasks. This is so with LeastLoaded alone,
+// other policies are for who wants work spread, and with windows of a few milliseconds at most:
+// in a longer one a task would wait too long beside a free slot, should those before it take
+// longer than they are expected to.
 //
 // Acquire and Release cost O(log n) in the number of slots.
 package balancer
@@ -144,6 +146,11 @@ func (b *Balancer) SetWindow(d time.Duration) {
 	for _, s := range b.windows.items {
 		if s != nil {
 			b.placeSlot(s)
+		}
+	}
+	for _, c := range b.cores.items {
+		if c != nil {
+			b.placeCores(c) // whether they count as crowded depends on it
 		}
 	}
 }

@@ -14,6 +14,10 @@ func brief(estimate time.Duration) bool { return estimate > 0 && estimate <= Bri
 // worker. So a free slot is not used for one where half of the CPUs have short tasks.
 const Trivial = 5 * time.Microsecond
 
+// mostPacked is how long a window may be for tasks to wait in it beside a free slot: one that
+// is taken for short waits there for that long when those before it are not.
+const mostPacked = 5 * time.Millisecond
+
 // Cores are CPUs that several workers run on.
 type Cores struct {
 	count   int
@@ -55,8 +59,10 @@ func (b *Balancer) halfCrowded(c *Cores) bool {
 	return b.packs() && c != b.alone && 2*b.short >= b.cpus
 }
 
-// packs reports whether the policy lets tasks wait beside free slots.
-func (b *Balancer) packs() bool { return b.options.Policy == LeastLoaded || b.options.Policy == "" }
+// packs reports whether tasks may wait beside free slots.
+func (b *Balancer) packs() bool {
+	return (b.options.Policy == LeastLoaded || b.options.Policy == "") && b.options.Window <= mostPacked
+}
 
 // crowdedLast goes into the first word of a key, which is less, so that crowded cores come
 // after all others.

@@ -144,3 +144,25 @@ func TestCoresAreNotCrowdedByWorkersThatHaveGone(t *testing.T) {
 		b.Release(l, epoch)
 	}
 }
+
+func TestNothingWaitsForLongBesideAFreeSlot(t *testing.T) {
+	long, _ := sharing(balancer.Options{Window: 100 * time.Millisecond}, 4, 2, 1)
+	for i := range 4 {
+		if l := acquire(t, long, epoch, short); l.Depth != 0 {
+			t.Fatalf("task %d waits beside free slots in a window of 100 ms", i)
+		}
+	}
+
+	b, of := sharing(balancer.Options{Window: window}, 4, 2, 1)
+	first := acquire(t, b, epoch, short)
+	b.SetWindow(100 * time.Millisecond)
+	second := acquire(t, b, epoch, short)
+	third := acquire(t, b, epoch, short)
+	if second.Depth != 0 || third.Depth != 0 || of[first.Worker] == of[second.Worker] {
+		t.Errorf("after a change to 100 ms: %v, %v, %v", first, second, third)
+	}
+	b.SetWindow(window)
+	if l := acquire(t, b, epoch, short); l.Depth == 0 {
+		t.Error("after a change to 1 ms a short task does not wait on crowded cores")
+	}
+}
