@@ -84,7 +84,10 @@ class Stream:
 
     def abandon(self):
         """Free the descriptor in a process that os.fork has made; the connection goes on in the one that opened it."""
-        self._lines.close()
+        try:
+            self._lines.close()
+        except OSError:
+            pass  # who makes a daemon of itself has closed all it had
 
     def _check(self):
         if self._end is not None:
