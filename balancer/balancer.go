@@ -165,6 +165,7 @@ func (b *Balancer) SetPolicy(p Policy) {
 				b.placeWorker(w)
 			}
 		}
+		b.placeCores(c) // with PowerOfTwo placeWorker leaves them alone
 	}
 }
 

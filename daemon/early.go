@@ -53,7 +53,7 @@ func hasRoom(r *ledger.Record) bool {
 // linger is how long the sync of new tasks may wait: early are those of them that may run
 // meanwhile.
 func (e *Engine) linger(early, all []*admission) time.Duration {
-	if e.brief > 0 {
+	if e.awaited.any(e.elapsedLocked()) {
 		return mostLinger
 	}
 	if len(early) < len(all) {
@@ -69,7 +69,7 @@ func (e *Engine) linger(early, all []*admission) time.Duration {
 
 // lingerEnded is how long the sync of a Result may wait: for those that are about to come.
 func (e *Engine) lingerEnded() time.Duration {
-	if e.brief > 0 {
+	if e.awaited.any(e.elapsedLocked()) {
 		return mostLinger
 	}
 	return 0

@@ -126,8 +126,8 @@ type Engine struct {
 	store   *ledger.Store
 	// places maps each task that is in a slot to its place there.
 	places map[*ledger.Record]*fleet.Place
-	// brief counts those of them that the journal has and that are expected to end soon.
-	brief   int
+	// awaited are those of them that the journal has and that are expected to end soon.
+	awaited awaited
 	pledges pledges
 	// turns has those tasks run one at a time that were lost with several daemons.
 	turns ledger.Turns

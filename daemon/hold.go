@@ -19,18 +19,16 @@ func (e *Engine) stillRuns(r *ledger.Record) bool { return e.places[r] != nil }
 // seatLocked notes that r has a place.
 func (e *Engine) seatLocked(r *ledger.Record, pl *fleet.Place) {
 	e.places[r] = pl
-	if r.Brief = e.kept(r) && brief(r); r.Brief {
-		e.brief++
+	if e.kept(r) && brief(r) {
+		r.Awaited = e.awaited.add(e.elapsedLocked())
 	}
 }
 
 // unseatLocked notes that r has none any more.
 func (e *Engine) unseatLocked(r *ledger.Record) {
 	delete(e.places, r)
-	if r.Brief {
-		r.Brief = false
-		e.brief--
-	}
+	e.awaited.drop(r.Awaited)
+	r.Awaited = 0
 }
 
 // takeBack takes r from the slot that had it. It reports whether it had been sent.

@@ -59,3 +59,22 @@ func TestAResultDoesNotWaitForTasksThatTakeLong(t *testing.T) {
 		}
 	})
 }
+
+func TestNobodyWaitsForTheResultOfATaskThatTakesLongAgainstAllThatWasKnown(t *testing.T) {
+	brief(t, func(f *daemontest.Farm) {
+		long := sleep(f, "1h")
+		f.Pass(time.Second)
+		k := newTask(f, fleettest.Blocks)
+		w := &reply{}
+		f.Engine.Submit(f.Context(), daemontest.Who(), k, nil, w.is)
+		synctest.Wait()
+		if w.answers != 1 || w.err != nil {
+			t.Errorf("another has %d answers, %v", w.answers, w.err)
+		}
+		for _, id := range []task.ID{k.ID, long.view.ID} {
+			if err := f.Cancel(id); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

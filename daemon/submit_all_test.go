@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -18,8 +19,11 @@ import (
 func submitAll(f *daemontest.Farm, tasks ...*task.Task) (views []task.View, errs []error, order []int) {
 	views, errs = make([]task.View, len(tasks)), make([]error, len(tasks))
 	var all []api.Submission
+	var lock sync.Mutex // answers come from whoever has them
 	for i, k := range tasks {
 		all = append(all, api.Submission{Task: k, Answer: func(v task.View, err error) {
+			lock.Lock()
+			defer lock.Unlock()
 			views[i], errs[i] = v, err
 			order = append(order, i)
 		}})

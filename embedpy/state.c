@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -21,6 +22,8 @@ static struct {
 	sigset_t signals;
 	cpu_set_t cpus;
 	char locale[1024];
+	long zone; // what C makes of TZ, as of late: several functions look at it
+	int daylight;
 	char **environ;
 	char **variables; // a copy of environ's pointers
 	size_t count;
@@ -118,6 +121,8 @@ PyObject *ep_remember(PyObject *self, PyObject *args)
 	pthread_sigmask(SIG_SETMASK, NULL, &want.signals);
 	sched_getaffinity(0, sizeof want.cpus, &want.cpus);
 	snprintf(want.locale, sizeof want.locale, "%s", locale_now());
+	want.zone = timezone;
+	want.daylight = daylight;
 	ep_standing_note();
 	if (remember_environ() < 0 || remember_versions() < 0)
 		return PyErr_NoMemory();
@@ -144,7 +149,8 @@ static int system_changed(void)
 	umask(want.mask);
 	pthread_sigmask(SIG_SETMASK, &want.signals, NULL);
 	return folder_changed() || sched_getaffinity(0, sizeof cpus, &cpus) ||
-	       !CPU_EQUAL(&cpus, &want.cpus) || strcmp(locale_now(), want.locale) || environ_changed();
+	       !CPU_EQUAL(&cpus, &want.cpus) || strcmp(locale_now(), want.locale) || timezone != want.zone ||
+	       daylight != want.daylight || environ_changed();
 }
 
 static int lists_changed(void)

@@ -151,19 +151,6 @@ func (b *buffer) grow(ctx context.Context) error {
 	return nil
 }
 
-// write adds p, of which it keeps no more than shows that the text is too long. The error
-// is for the client.
-func (b *buffer) write(ctx context.Context, p []byte) error {
-	p = p[:min(int64(len(p)), b.most-int64(len(b.text)))]
-	for cap(b.text)-len(b.text) < len(p) {
-		if err := b.grow(ctx); err != nil {
-			return err
-		}
-	}
-	b.text = append(b.text, p...)
-	return nil
-}
-
 // readFrom reads all of r, whose errors are for the client.
 func (b *buffer) readFrom(ctx context.Context, r io.Reader) error {
 	for {
@@ -181,10 +168,4 @@ func (b *buffer) readFrom(ctx context.Context, r io.Reader) error {
 			return err
 		}
 	}
-}
-
-// free lets the text go.
-func (b *buffer) free() {
-	b.hold.give(int64(cap(b.text)))
-	b.text = nil
 }

@@ -68,9 +68,9 @@ func newFrameReader(r io.Reader, maxPayload uint64) *frameReader {
 	return &frameReader{r: bufio.NewReaderSize(r, 64<<10), maxPayload: maxPayload}
 }
 
-// isPlain reports whether m is one of the messages that are read without the generated
-// codec, which is what header says then.
-func isPlain(m proto.Message, header []byte) bool {
+// readPlain makes m what header says, if it is one of the messages that are read without the
+// generated codec; false: m may be anything.
+func readPlain(m proto.Message, header []byte) bool {
 	switch m := m.(type) {
 	case *wire.Task:
 		return wire.ReadTask(m, header)
@@ -94,7 +94,7 @@ func (f *frameReader) next(m proto.Message) error {
 	if f.header, err = f.read(f.header[:0], int(size)); err != nil {
 		return err
 	}
-	if !isPlain(m, f.header) {
+	if !readPlain(m, f.header) {
 		err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(f.header, m)
 	}
 	if cap(f.header) > keptHeader {

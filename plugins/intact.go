@@ -29,14 +29,18 @@ func (w *worker) attend() {
 func (w *worker) lookAfter() {
 	for _, s := range w.slots {
 		s.up.flusher.rescue()
-		if s.slot.Load() != nil && !s.intact() {
+		if taken(func() bool { return s.slot.Load() != nil }, s.intact) {
 			w.giveUp(s.index, errTaken)
 		}
 	}
-	if l := w.loop; l != nil && l.opened.Load() && !l.intact() {
+	if l := w.loop; l != nil && taken(l.opened.Load, l.intact) {
 		w.giveUp(l.first, errTaken)
 	}
 }
+
+// taken reports whether a descriptor is not what it was, and not because its owner has closed
+// it: he says that it is not open any more before he does.
+func taken(open, intact func() bool) bool { return open() && !intact() && open() }
 
 // giveUp ends the process for what has become of a slot.
 func (w *worker) giveUp(slot int, err error) {

@@ -3,6 +3,7 @@ package plugins
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"cpulb/daemon/task"
@@ -57,5 +58,20 @@ func TestAWorkerEndsWhenItsSlotHasAnotherDescriptor(t *testing.T) {
 	}
 	if about, err := file.Stat(); err != nil || about.Size() > 0 {
 		t.Errorf("something was written into a script's file: %v %v", about, err)
+	}
+}
+
+// It may look just then.
+func TestAWorkerIsNotEndedForASlotWhoseConnectionTheDaemonCloses(t *testing.T) {
+	for range 200 {
+		fd, w := serveSlot(t, scripted{})
+		w.end = func() { t.Error("it ends") }
+		for w.slots[0].slot.Load() == nil {
+			runtime.Gosched()
+		}
+		go unix.Shutdown(fd, unix.SHUT_RDWR)
+		for w.slots[0].slot.Load() != nil {
+			w.lookAfter()
+		}
 	}
 }

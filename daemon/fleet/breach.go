@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"cpulb/daemon/effects"
 	"cpulb/plugins"
@@ -110,13 +111,18 @@ const (
 )
 
 // miss looks after what should have come of the worker's slots since it was asked for signs
-// of life before. It answers; so a task that it should have begun has been read by somebody
-// else, or does not reach it, and a Result that it should have sent is gone.
-func (w *Worker) miss(fx *effects.List) {
+// of life before, and for at least as long as patience. It answers; so a task that it should
+// have begun has been read by somebody else, or does not reach it, and a Result that it should
+// have sent is gone.
+func (w *Worker) miss(patience time.Duration, fx *effects.List) {
+	now := w.pool.fleet.ElapsedLocked()
 	for _, s := range w.slots {
 		was := s.seen
-		s.seen = s.sight()
-		if s.seen != was || was.lacks == nothing || !w.isAsked() {
+		if s.seen = s.sight(); s.seen != was {
+			s.seenAt = now
+			continue
+		}
+		if was.lacks == nothing || now-s.seenAt < patience || !w.isAsked() {
 			continue
 		}
 		pl := s.first()

@@ -141,6 +141,21 @@ func TestWhatDoesNotComeIsMissed(t *testing.T) {
 			f.Blameless()
 		})
 	})
+	t.Run("not sooner than a busy machine may need", func(t *testing.T) {
+		c := daemontest.One(1, 1)
+		c.Limits.GILStall = 50 * time.Millisecond
+		daemontest.On(t, c, func(f *daemontest.Farm) {
+			p := f.Ready("p-0")
+			p.HoldResults()
+			id := f.Submit(fleettest.Sleeps, daemontest.Params("2s"))
+			f.Pass(2900 * time.Millisecond)
+			p.TellResults()
+			f.Ends("completed", 1, id)
+			if p.Ended() {
+				t.Errorf("the worker was ended: %s", f.Log)
+			}
+		})
+	})
 	t.Run("not before its time", func(t *testing.T) {
 		daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 			p := f.Ready("p-0")

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"time"
 
 	"cpulb/balancer"
 	"cpulb/daemon/effects"
@@ -32,7 +33,9 @@ type Slot struct {
 	line    line
 	probing probe  // see unfit.go
 	probed  uint64 // seq of the last probe that it was sent
-	seen    sight  // see breach.go
+	// seen is what was seen of it, and seenAt since when, see breach.go.
+	seen   sight
+	seenAt time.Duration
 }
 
 // takes gives the slot one more task.

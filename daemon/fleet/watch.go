@@ -57,11 +57,12 @@ func (w watcher) keepAsking(stall time.Duration) {
 			return
 		}
 		within := max(stall, leastPatience)
-		notice := w.miss
-		if !w.answers(within) {
-			notice = func(fx *effects.List) { w.hang(within, fx) }
+		notice := w.hang
+		if w.answers(within) {
+			notice = w.miss
+			within = max(stall/2, leastPatience) // the ticks after a late answer come close together
 		}
-		w.pool.fleet.do(notice)
+		w.pool.fleet.do(func(fx *effects.List) { notice(within, fx) })
 	}
 }
 

@@ -254,6 +254,7 @@ func (j *Journal) settled(err error, took time.Duration, count int, upTo positio
 			j.answer(x, nil)
 		}
 	}
+	clear(done) // what j.unsynced is a part of has them still
 	if wake {
 		signal(j.wake)
 	}

@@ -29,8 +29,6 @@ type Record struct {
 	// Faults counts the attempts that failed because of the executor, FaultsRun those of
 	// them that may have run.
 	Faults, FaultsRun uint8
-	// Brief: a slot has it, and it is expected to end soon.
-	Brief bool
 	// Lives counts the starts of the daemon since it was submitted, beyond the first.
 	Lives uint32
 	// Stopping: a cancel was asked for. Suspect: it ran in a worker that died, and runs
@@ -60,7 +58,9 @@ type Record struct {
 	log    *EventLog
 	events uint64 // in this life of the daemon
 	// marked is the first part of its cursors, which never goes back, see Mark.
-	marked   uint32
+	marked uint32
+	// Awaited is since which period a slot has it and it is expected to end soon; 0: not so.
+	Awaited  uint32
 	watchers *watchers // nil: nobody
 	// kept is how its Result, or while it waits again its log, is kept; nil if neither is.
 	kept   *kept

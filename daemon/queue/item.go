@@ -109,13 +109,6 @@ func (it *Item[T]) needRare() *rare {
 	return it.rare
 }
 
-func (it *Item[T]) key() string {
-	if it.rare == nil {
-		return ""
-	}
-	return it.rare.key
-}
-
 func (it *Item[T]) setTimes(t Times) {
 	if it.rare == nil && t == (Times{}) {
 		return

@@ -32,8 +32,14 @@ def _folder():
         return ABSENT  # it has been removed
 
 
+_localtime = time.localtime
+_SEASONS = (0, 182 * 24 * 3600)  # of a year, in winter and in summer
+
+
 def _time_zone():
-    return time.tzname, time.timezone, time.altzone, time.daylight
+    """What Python says of it, and what C does: mktime and strftime look at TZ without telling Python."""
+    known = (time.tzname, time.timezone, time.altzone, time.daylight)
+    return known, [(local.tm_zone, local.tm_gmtoff) for local in map(_localtime, _SEASONS)]
 
 
 class StackSize(Entry):
@@ -217,7 +223,9 @@ def table(streams=(), main_thread=False):
         Entry("umask", _umask, os.umask, quick=False, of_thread=True),
         Entry("signal mask", signals.mask, signals.set_mask, quick=False, of_thread=True),
         Affinity(),
-        Entry("time zone", _time_zone, lambda value: time.tzset(), quick=False),  # the names of time are among those below; restored after the environment, which has TZ
+        Entry("time zone", _time_zone, lambda value: time.tzset(), quick=False),  # restored after the environment, which has TZ
+        Attribute("os", "environ"),  # restored after the environment, which it shows
+        Attribute("os", "environb"),
         Environ(),
         Entry("locale", lambda: _locale.setlocale(_locale.LC_ALL, None), lambda value: _locale.setlocale(_locale.LC_ALL, value), quick=False),
         Names(sys, SYS_OTHERS),

@@ -51,6 +51,13 @@ def time_zone():
     time.tzset()
 
 
+def time_zone_of_c():
+    """The environment is as it was then, and so is what Python says of the time zone."""
+    os.environ["TZ"] = "FAR+7"
+    time.mktime((2020, 1, 1, 0, 0, 0, 0, 0, -1))
+    del os.environ["TZ"]
+
+
 def rebind(module, name, value):
     return lambda: setattr(module, name, value)
 
@@ -89,7 +96,9 @@ WAYS = {
     "umask": [lambda: os.umask(0o005)],
     "signal mask": [lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])],
     "CPU affinity": [lambda: os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])],
-    "time zone": [time_zone],
+    "time zone": [time_zone, time_zone_of_c],
+    "os.environ": [rebind(os, "environ", {"NOT": "even a real one"})],
+    "os.environb": [rebind(os, "environb", None)],
     "environment": [lambda: os.environ.update(CHANGED="1"), lambda: os.environ.pop("PATH"), lambda: os.putenv("CHANGED", "2"),
                     lambda: os.unsetenv("PATH"), lambda: os.environb.__setitem__(b"CHANGED", b"3"), os.environ.clear],
     "locale": [lambda: locale.setlocale(locale.LC_ALL, "C"), lambda: locale.setlocale(locale.LC_TIME, "C.UTF-8")],
