@@ -205,6 +205,7 @@ func (c *Conn) event(f *frameReader) error {
 	if f.room != nil {
 		limitTexts(ev, c.output)
 		f.give()
+		defer ev.Reset() // the next does not keep its texts
 	}
 	if c.loop { // else its events need not name it
 		if ev.Slot < uint32(c.first) || ev.Slot >= uint32(c.first+c.count) {

@@ -103,3 +103,14 @@ func TestTheTextsOfALargeHeaderAreBoundedBeforeItsRoomIsGivenBack(t *testing.T) 
 		limitTexts(ev, 1000)
 	}
 }
+
+func TestNothingIsKeptOfALargeHeaderThatHasBeenHandedOver(t *testing.T) {
+	wire, err := appendFrame(nil, &proto.Event{Kind: &proto.Event_Result{Result: &proto.Result{Stdout: strings.Repeat("x", 1<<20)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Conn{output: 1 << 20, handler: &reader{}, count: 1}
+	if err := c.read(c.reader(bytes.NewReader(wire), 1<<20)); err != io.EOF || c.header.Kind != nil {
+		t.Errorf("%d bytes are kept, %v", len(c.header.GetResult().GetStdout()), err)
+	}
+}

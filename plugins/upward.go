@@ -17,6 +17,9 @@ import (
 // one is written at once, and so is what is held when there is as much of it.
 const joined = 64 << 10
 
+// keptHeld is how much room is kept for what is held next.
+const keptHeld = 4 * joined
+
 // upward is what a slot sends up its connection. A task's Started and its Result are held
 // for others to leave with them: until the thread waits for a task, until an event of a
 // task follows them, and heldAtMost at the longest, whatever the thread does. A Started
@@ -175,7 +178,10 @@ func (u *upward) flush(payload []byte) error {
 // sent notes that nothing is held any more. The lock is held.
 func (u *upward) sent() {
 	u.gate.leave(u.answered)
-	u.answered, u.held = 0, u.held[:0]
+	u.answered = 0
+	if u.held = u.held[:0]; cap(u.held) > keptHeld { // a task has printed much
+		u.held, u.result = nil, resultMessage{}
+	}
 	u.since.Store(0)
 }
 

@@ -141,6 +141,24 @@ func TestNobodyWakesForTheResultsOfLongTasks(t *testing.T) {
 	}
 }
 
+func TestASlotKeepsNothingOfWhatItsTaskHasPrinted(t *testing.T) {
+	f := &flusher{now: func() int64 { return 1 }, set: func(time.Duration) bool { return true }}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	u := &upward{fd: ends[1], gate: new(gate), flusher: f}
+	u.gate.enter()
+	ended := make(chan error, 1)
+	go func() { ended <- u.answer(1, &Outcome{Status: task.Completed, Stdout: strings.Repeat("x", 1<<20)}) }()
+	eventsUntil(t, newFrameReader(descriptor(ends[0]), 1<<20), "result 1")
+	if err := <-ended; err != nil || cap(u.held) > keptHeld || u.result.result.Stdout != "" {
+		t.Errorf("%d bytes and %d of the text are kept, %v", cap(u.held), len(u.result.result.Stdout), err)
+	}
+}
+
 func TestAResultDoesNotWaitForTheTaskThatRunsAfterIt(t *testing.T) {
 	release := make(chan struct{})
 	fd, w := serveSlot(t, scripted{"blocks": func(*Task, Emitter) Outcome {

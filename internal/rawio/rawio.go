@@ -46,6 +46,8 @@ type Conn struct {
 	writing sync.Mutex // held by WriteAll, which may wait under it
 	wide    bool       // the kernel has been asked to take more at a time; writing guards it
 
+	closing sync.Once
+
 	mu     sync.Mutex
 	room   *watch // for room to write; nil: nobody waits for it
 	closed bool
@@ -295,15 +297,19 @@ func (c *Conn) CloseRead() (err error) {
 	return os.NewSyscallError("shutdown", err)
 }
 
-// Close implements io.Closer. Reads and writes that wait end.
+// Close implements io.Closer. Reads and writes that wait end, and later ones fail, whichever
+// of several calls returns first.
 func (c *Conn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() { err = c.close() })
+	return err
+}
+
+func (c *Conn) close() error {
 	c.mu.Lock()
-	room, closed := c.room, c.closed
+	room := c.room
 	c.closed = true
 	c.mu.Unlock()
-	if closed {
-		return net.ErrClosed
-	}
 	if room != nil {
 		room.close() // awaitRoom closes it again
 	}

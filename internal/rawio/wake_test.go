@@ -216,3 +216,22 @@ func descriptors(t *testing.T) int {
 	}
 	return len(all)
 }
+
+func TestWhicheverCloseReturnsFirstTheConnectionIsClosed(t *testing.T) {
+	for range 300 {
+		near, _ := pair(t)
+		closers := make(chan error)
+		for range 4 {
+			go func() {
+				near.Close()
+				_, err := near.TryWrite([][]byte{{'x'}})
+				closers <- err
+			}()
+		}
+		for range 4 {
+			if err := <-closers; !errors.Is(err, net.ErrClosed) {
+				t.Fatalf("a write after Close: %v", err)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 """Bells: what threads that wait are woken by."""
 
 import os
+import resource
 import select
 from threading import Lock
 
@@ -14,6 +15,8 @@ class Bells:
     def __init__(self):
         self._free = []
         self._left = _DESCRIPTORS
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._half = float("inf") if limit == resource.RLIM_INFINITY else limit / 2
 
     def take(self):
         """Return a bell that nobody waits for. It may have been rung for the one who had it before."""
@@ -22,9 +25,13 @@ class Bells:
         if self._left:
             self._left -= 1
             try:
-                return _EventBell()
+                bell = _EventBell()
             except OSError:  # this process may have no more descriptors
                 self._left = 0
+                return _LockBell()
+            # The kernel gives out the lowest. The last half of those that there may be is for the program's own files.
+            if bell.descriptor < self._half:
+                return bell
         return _LockBell()
 
     def give(self, bell):
@@ -36,25 +43,25 @@ class _EventBell:
     """A descriptor. Who rings it lets go of the interpreter meanwhile, so who is woken finds it free: that is half as
     much as a lock costs, whose waiter is woken, sleeps again until he gets the interpreter, and is woken again."""
 
-    __slots__ = ("_descriptor", "_poll")
+    __slots__ = ("descriptor", "_poll")
 
     def __init__(self):
-        self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLIN)
+        self._poll.register(self.descriptor, select.POLLIN)
 
     def wait(self, seconds):
         """Wait for ring, at most for seconds (None: for ever)."""
         if self._poll.poll(None if seconds is None else min(seconds * 1000, _LONGEST_MILLISECONDS)):
-            os.eventfd_read(self._descriptor)
+            os.eventfd_read(self.descriptor)
 
     def ring(self):
         """End wait, or let the next one end at once."""
-        os.eventfd_write(self._descriptor, 1)
+        os.eventfd_write(self.descriptor, 1)
 
     def __del__(self):
         try:
-            os.close(self._descriptor)
+            os.close(self.descriptor)
         except (AttributeError, OSError):
             pass  # it was never opened
 

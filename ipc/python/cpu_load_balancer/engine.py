@@ -23,7 +23,7 @@ class _Own:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.stream = None  # replaced with the lock held, read without it
+        self.stream = None  # replaced by who connects, and by close
         self.connecting = False  # a thread makes the next one
 
 
@@ -71,11 +71,11 @@ class Engine(Calls):
 
     def close(self):
         """End the connection, and the daemon if it is private. Tasks of a shared
-        daemon go on. May be called twice."""
+        daemon go on. May be called twice, and by a signal's handler, whatever it interrupts."""
         own = self._own()
-        with own.lock:
-            self._closed = True
-            stream, own.stream = own.stream, None
+        # Without the lock, which what a handler interrupts may hold: who connects looks at that when he has done so.
+        self._closed = True
+        stream, own.stream = own.stream, None
         if stream:
             stream.close()
         if self._daemon:
@@ -137,13 +137,14 @@ class Engine(Calls):
                 if not connects:
                     self._wait_for_turn(until)
             stream = Stream(self.socket, deadline)
-            with own.lock:
-                if not self._closed:
-                    own.stream, stream = stream, own.stream
-            if stream is not None:
-                stream.close()  # its tasks go on, their results are found by id
+            own.stream, before = stream, own.stream
+            if before is not None:
+                before.close()  # its tasks go on, their results are found by id
+            if self._closed:
+                own.stream = None
+                stream.close()
             self._check_open()
-            return own.stream
+            return stream
         finally:
             if connects:  # an interrupt can't come before that is done
                 own.connecting = False

@@ -80,11 +80,21 @@ class Stream:
 
     def close(self):
         """End the connection; who waits gets ConnectionLostError."""
-        self._fail(ConnectionLostError("the connection was closed by this program", "closed"))
+        self.usable = False
+        self._end = self._end or ConnectionLostError("the connection was closed by this program", "closed")
+        self._lines.shut()
+        # A signal's handler must not wait for what it has interrupted. Who holds the lock finds the end, as does who
+        # reads; each who leaves because of it wakes another.
+        if not self._lock.locked():
+            with self._lock:
+                self._ended(self._end)
 
     def abandon(self):
         """Free the descriptor in a process that os.fork has made; the connection goes on in the one that opened it."""
-        self._lines.close()
+        try:
+            self._lines.close()
+        except OSError:
+            pass  # who makes a daemon of itself has closed all it had
 
     def _check(self):
         if self._end is not None:
@@ -203,6 +213,9 @@ class Stream:
                 except BaseException as interrupt:
                     error = interrupt
             raise error
+        if self._end is not None:
+            with self._lock:
+                self._close_if_over()  # it may have ended while this thread held the lock
         if isinstance(waiter.answer, CPULoadBalancerError):
             raise waiter.answer
         return waiter.answer

@@ -10,7 +10,7 @@ import warnings
 from functools import cache
 
 import cpu_load_balancer
-from cpu_load_balancer import Engine, ResultTimeoutError, SubmissionError, Task
+from cpu_load_balancer import ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task
 from fake import FakeDaemon, accepted_line, result_line
 
 PACKAGE = os.path.dirname(cpu_load_balancer.__file__)
@@ -29,8 +29,12 @@ def moments(code):
             if name.startswith(("RESUME", "CALL", "JUMP_BACKWARD", "JUMP_ABSOLUTE"))}
 
 
-def interrupted(call, at):
-    """Make the call and interrupt it at the moments of these numbers. Return how many came about."""
+def interrupts():
+    raise Interrupt
+
+
+def interrupted(call, at, handler=interrupts):
+    """Make the call and interrupt it at the moments of these numbers by the handler. Return how many came about."""
     passed = came = 0
 
     def moment(frame, event, _):
@@ -39,7 +43,7 @@ def interrupted(call, at):
             passed += 1
             if passed in at:
                 came += 1
-                raise Interrupt
+                handler()
         return moment
 
     def enter(frame, *_):
@@ -52,7 +56,7 @@ def interrupted(call, at):
     sys.settrace(enter)
     try:
         call()
-    except (Interrupt, ResultTimeoutError):
+    except (Interrupt, ResultTimeoutError, ConnectionLostError):
         pass
     finally:
         sys.settrace(before)
@@ -114,6 +118,31 @@ class Interrupts(unittest.TestCase):
                     came = interrupted(lambda: call(engine), (at, at + 1))
                     self.assertEqual((name, at, self.use(engine)), (name, at, []))
             self.assertGreater(at, 50, name)
+
+    def test_handler_may_close_the_engine_at_any_moment(self):
+        daemon = FakeDaemon(self, self.answer)
+
+        def all_moments(wrong):
+            at, came = 0, 1
+            while came:
+                at += 1
+                with Engine(daemon.path) as engine:
+                    came = interrupted(lambda: engine.run_task(Task.create("/x.py", 2), SECONDS), (at,), engine.close)
+                    if came:
+                        if engine._own().stream is not None:
+                            wrong.append(at)
+                        with self.assertRaises(ConnectionLostError) as closed:
+                            engine.run_task(Task.create("/x.py", 2), SECONDS)
+                        if closed.exception.code != "closed":
+                            wrong.append((at, closed.exception.code))
+            wrong.append(at)
+        wrong = []
+        thread = threading.Thread(target=all_moments, args=(wrong,), daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        self.assertFalse(thread.is_alive(), "it waits for ever")
+        self.assertEqual(len(wrong), 1, wrong)
+        self.assertGreater(wrong[0], 50)
 
 
 if __name__ == "__main__":

@@ -258,6 +258,21 @@ class Together(unittest.TestCase):
         self.assertIs(engine._own().stream, connection)
         self.assertEqual(self.daemon.connections, 2)
 
+    def test_child_that_closes_all_descriptors_has_a_connection_of_its_own(self):
+        engine = self.engine(self.at_once)
+        engine.run_task(Task.create("/x.py", 0), SECONDS)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(SECONDS)
+            status = 1
+            try:
+                os.closerange(3, 256)
+                status = int(engine.run_task(Task.create("/x.py", 1), SECONDS).data != 1)
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.assertEqual(engine.run_task(Task.create("/x.py", 2), SECONDS).data, 2)
+
     def test_submission_is_sent_again_on_a_new_connection(self):
         def dies_once(connection, command):
             self.held.append(command["task"]["task_id"])

@@ -1,6 +1,8 @@
 """What many threads on one stream do together: who is woken when, and by what."""
 
 import json
+import os
+import resource
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +77,17 @@ class Threads(unittest.TestCase):
                 ThreadPoolExecutor(20) as threads:
             run = [threads.submit(engine.run_task, Task.create("/x.py", n), SECONDS) for n in range(200)]
             self.assertEqual([r.result().data for r in run], list(range(200)))
+
+    def test_program_with_few_descriptors_keeps_half_of_them_for_its_files(self):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
+        bells = Bells()
+        taken = [bells.take() for _ in range(200)]
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(45)]
+        for file in files:
+            os.close(file)
+        self.assertEqual(len({id(bell) for bell in taken}), 200)
 
     def test_bell_of_each_kind_rings_once_however_often_it_was_rung(self):
         for wanted in (OSError, None):
