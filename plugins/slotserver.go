@@ -73,7 +73,7 @@ func (s *slotServer) run(fd int) {
 	for yielded := s.up.flusher.now(); err == nil; {
 		err = s.serveTask(slot, frames)
 		if now := s.up.began; time.Duration(now-yielded) >= yieldAfter {
-			runtime.Gosched()
+			s.yield()
 			yielded = now
 		}
 	}
@@ -85,6 +85,14 @@ func (s *slotServer) run(fd int) {
 		s.worker.giveUp(s.index, errTaken)
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_RDWR) // a process that a script has forked has it, too
+}
+
+// yield lets others have the processor. Where many slots share it, one of them may go into
+// its script with it, and the scheduler takes milliseconds to notice: nothing finished waits
+// for that.
+func (s *slotServer) yield() {
+	_ = s.up.sendHeld() // an error: reading or writing will meet it, too
+	runtime.Gosched()
 }
 
 // Read implements io.Reader for the frame reader. It writes what is held first:

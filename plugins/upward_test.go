@@ -141,6 +141,33 @@ func TestNobodyWakesForTheResultsOfLongTasks(t *testing.T) {
 	}
 }
 
+func TestNothingFinishedWaitsWhileOthersHaveTheProcessor(t *testing.T) {
+	at := int64(1)
+	f := &flusher{now: func() int64 { return at }, set: func(time.Duration) bool { return true }}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	s := &slotServer{}
+	s.up.fd, s.up.gate, s.up.flusher = ends[1], new(gate), f
+	for seq, takes := range []time.Duration{1, longTask} {
+		s.up.gate.enter()
+		if err := s.up.begin(uint64(seq) + 1); err != nil {
+			t.Fatal(err)
+		}
+		at += int64(takes)
+		if err := s.up.answer(uint64(seq)+1, &Outcome{Status: task.Completed}); err != nil {
+			t.Fatal(err)
+		}
+		s.yield()
+		if s.up.heldSince() != 0 {
+			t.Errorf("after a task of %v its Result is held", takes)
+		}
+	}
+}
+
 func TestASlotKeepsNothingOfWhatItsTaskHasPrinted(t *testing.T) {
 	f := &flusher{now: func() int64 { return 1 }, set: func(time.Duration) bool { return true }}
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

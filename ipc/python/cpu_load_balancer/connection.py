@@ -26,12 +26,14 @@ def socket_path(path=None):
 def connect(path, seconds=None):
     """Return a blocking socket that is connected to path, or raise
     ConnectionLostError with code "no_daemon"; TimeoutError when nobody took the connection for so long (None: for ever)."""
+    deadline = None if seconds is None else time.monotonic() + seconds
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if seconds is not None:  # by settimeout it would fail at once where others wait for the same
-            whole, part = divmod(max(seconds, _LEAST_SECONDS), 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(whole), int(part * 1e6)))
-        connection.connect(path)
+        while not _is_connected(connection):  # after a signal Python says that it is
+            if deadline is not None:  # by settimeout it would fail at once where others wait for the same
+                whole, part = divmod(max(remaining(deadline), _LEAST_SECONDS), 1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(whole), int(part * 1e6)))
+            connection.connect(path)
     except OSError as error:
         connection.close()
         if error.errno == errno.EAGAIN:
@@ -39,6 +41,16 @@ def connect(path, seconds=None):
         reason = _HINTS.get(error.errno) or error.strerror or str(error)
         raise ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon") from error
     return connection
+
+
+def _is_connected(connection):
+    try:
+        connection.getpeername()
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+        return False
+    return True
 
 
 def remaining(deadline):

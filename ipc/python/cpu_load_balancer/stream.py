@@ -212,7 +212,8 @@ class Stream:
                     break
                 except BaseException as interrupt:
                     error = interrupt
-            raise error
+            if waiter.answer is None or not isinstance(error, ResultTimeoutError):
+                raise error  # else the answer has come in the last moment, and nobody else has it
         if self._end is not None:
             with self._lock:
                 self._close_if_over()  # it may have ended while this thread held the lock

@@ -1,6 +1,7 @@
 """A daemon that reads nothing, as one that was stopped: who gave a time is not kept longer."""
 
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 from cpu_load_balancer import ConnectionLostError, Engine, ResultTimeoutError, Task
+from cpu_load_balancer.connection import connect
 from cpu_load_balancer.stream import Stream
 from fake import FakeDaemon, accepted_line, result_line
 
@@ -105,6 +107,35 @@ class ReadsNothing(unittest.TestCase):
             finally:
                 for connection in waiting:
                     connection.close()
+
+    def test_signal_does_not_end_the_wait_for_a_connection(self):
+        folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "s")
+        came = threading.Event()
+        before = signal.signal(signal.SIGALRM, lambda *_: came.set())
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        for seconds in (None, SECONDS):
+            came.clear()
+            with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+                listener.bind(path)
+                listener.listen(0)
+                first.connect(path)
+
+                def accept():
+                    came.wait()
+                    listener.accept()[0].close()
+                taking = threading.Thread(target=accept)
+                taking.start()
+                signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+                try:
+                    with connect(path, seconds) as connection:
+                        self.assertEqual(connection.getpeername(), path)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    came.set()
+                    taking.join()
+                os.unlink(path)
 
     def ends_in_time(self, path):
         task = Task.create("/x.py")

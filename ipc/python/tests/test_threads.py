@@ -8,8 +8,9 @@ import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
-from cpu_load_balancer import ConnectionLostError, Engine, ResultTimeoutError, Task
+from cpu_load_balancer import ConnectionLostError, Engine, ResultTimeoutError, Task, stream
 from cpu_load_balancer.stream import Stream
 from fake import FakeDaemon, accepted_line, result_line
 
@@ -124,6 +125,26 @@ class Together(unittest.TestCase):
         with ThreadPoolExecutor(30) as threads:
             self.assertEqual([bad for bad in threads.map(work, range(30)) if bad], [])
         self.assertEqual(self.daemon.connections, 1)
+
+    def test_result_that_comes_as_the_time_is_over_is_not_lost(self):
+        engine = self.engine(lambda connection, command: self.hold(connection, command))
+        in_time = stream._left
+
+        def too_late(waiter, deadline):
+            if waiter.task_id != late.task_id:
+                return in_time(waiter, deadline)
+            self.release(2)
+            while waiter.answer is None:
+                time.sleep(0)
+            raise ResultTimeoutError("no answer in the time given")
+        late = Task.create("/x.py", "late")
+        with ThreadPoolExecutor(1) as threads:
+            leads = threads.submit(engine.run_task, Task.create("/x.py", "leads"), SECONDS)
+            while engine._own().stream is None or not engine._own().stream._reading:
+                time.sleep(0)
+            with mock.patch.object(stream, "_left", too_late):
+                self.assertEqual(engine.run_task(late, SECONDS).data, "late")
+            self.assertEqual(leads.result().data, "leads")
 
     def test_leader_that_is_interrupted_leaves_nobody_waiting(self):
         stream = Stream(FakeDaemon(self, self.hold).path)
