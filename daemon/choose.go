@@ -37,16 +37,17 @@ func submission(t *task.Task, pool string) access.Request {
 // choose returns the place of the pool that t names, or of the first that serves its type
 // and executor. Its error names the pools that the caller may use.
 func choose(pools []config.Pool, t *task.Task, rules *access.Rules, who access.Identity) (int, error) {
+	executor := t.Extras().Executor
 	for i := range pools {
 		p := &pools[i]
 		serves := slices.Contains(p.TaskTypes, string(t.Type))
-		if t.Pool == p.Name || t.Pool == "" && serves && (t.Executor == "" || t.Executor == p.Executor) {
+		if t.Pool == p.Name || t.Pool == "" && serves && (executor == "" || executor == p.Executor) {
 			return i, nil
 		}
 	}
 	if t.Pool == "" {
 		return 0, &task.FieldError{Field: "task_type", Code: "no_such_pool",
-			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, t.Executor)}
+			Problem: fmt.Sprintf("no pool serves %s with executor %q", t.Type, executor)}
 	}
 	var names []string
 	for i := range pools {

@@ -70,7 +70,7 @@ func TestATaskGoesToThePoolThatServesIt(t *testing.T) {
 		if r := f.Result(f.Submit(fleettest.Echo, func(k *task.Task) { k.Pool = "p" })); r.Worker.Pool != "p" {
 			t.Errorf("a task for p ran in %s", r.Worker.Pool)
 		}
-		for _, wrong := range []daemontest.Option{func(k *task.Task) { k.Pool = "r" }, func(k *task.Task) { k.Executor = "other" }} {
+		for _, wrong := range []daemontest.Option{func(k *task.Task) { k.Pool = "r" }, func(k *task.Task) { k.Extra = &task.Extras{Executor: "other"} }} {
 			k := &task.Task{ID: task.NewID(), ScriptPath: f.Dir + "/echo", Function: "main", Type: task.IOBound}
 			wrong(k)
 			f.Engine.Submit(f.Context(), daemontest.Who(), k, nil, func(_ task.View, err error) {

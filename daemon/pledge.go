@@ -289,6 +289,7 @@ func (e *Engine) launch(p *pledge, fx *effects.List) {
 // send sends an attempt to its slot.
 func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 	r.Mark()
+	extras := r.Task.Extras()
 	t := &plugins.Task{
 		ID:          r.Task.ID.String(),
 		ScriptPath:  r.Task.ScriptPath,
@@ -296,8 +297,8 @@ func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		Type:        r.Task.Type,
 		Attempt:     int(r.Attempts),
 		Labels:      r.Task.Labels,
-		Traceparent: r.Task.Traceparent,
-		Source:      r.Task.Extras().Source,
+		Traceparent: extras.Traceparent,
+		Source:      extras.Source,
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}

@@ -113,11 +113,12 @@ func (d *decoder) checkTask(name string, t *task.Task) {
 		}
 		return d.at[name]
 	}
+	executor := t.Extras().Executor
 	var pools, executors []string
 	serves := false
 	for _, p := range d.config.Pools {
 		pools = append(pools, p.Name)
-		serves = serves || slices.Contains(p.TaskTypes, string(t.Type)) && (t.Executor == "" || t.Executor == p.Executor)
+		serves = serves || slices.Contains(p.TaskTypes, string(t.Type)) && (executor == "" || executor == p.Executor)
 	}
 	for _, x := range d.config.Executors {
 		executors = append(executors, x.Name)
@@ -125,10 +126,10 @@ func (d *decoder) checkTask(name string, t *task.Task) {
 	switch {
 	case t.Pool != "" && !slices.Contains(pools, t.Pool):
 		d.fail(at("pool"), fmt.Sprintf("%s: no pool is named %q", name, t.Pool), pools...)
-	case t.Executor != "" && !slices.Contains(executors, t.Executor):
-		d.fail(at("executor"), fmt.Sprintf("%s: no executor %q is configured", name, t.Executor), executors...)
-	case t.Pool == "" && !serves && t.Executor != "":
-		d.fail(at("executor"), fmt.Sprintf("%s: no pool serves %s with the executor %q", name, t.Type, t.Executor))
+	case executor != "" && !slices.Contains(executors, executor):
+		d.fail(at("executor"), fmt.Sprintf("%s: no executor %q is configured", name, executor), executors...)
+	case t.Pool == "" && !serves && executor != "":
+		d.fail(at("executor"), fmt.Sprintf("%s: no pool serves %s with the executor %q", name, t.Type, executor))
 	case t.Pool == "" && !serves:
 		d.fail(at("task_type"), fmt.Sprintf("%s: no pool serves %s", name, t.Type))
 	}

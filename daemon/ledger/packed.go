@@ -33,7 +33,7 @@ const wholeEnds = 512
 type shape struct {
 	script, function string
 	kind             task.Type
-	pool, executor   string
+	pool             string
 	priority         int
 	timeout          task.Duration
 	runsIn           Pool
@@ -121,7 +121,7 @@ func (c *commons) pack(b []byte, r *Record) []byte {
 	if flags&hasBatch != 0 {
 		w.uint(uint64(c.batches.use(r.batch)))
 	}
-	w.uint(uint64(c.shapes.use(shape{t.ScriptPath, t.Function, t.Type, t.Pool, t.Executor, t.Priority, t.Timeout, r.Pool})))
+	w.uint(uint64(c.shapes.use(shape{t.ScriptPath, t.Function, t.Type, t.Pool, t.Priority, t.Timeout, r.Pool})))
 	if flags&hasWorker != 0 {
 		w.uint(uint64(c.workers.use(*res.Worker)))
 	}
@@ -133,7 +133,6 @@ func (c *commons) pack(b []byte, r *Record) []byte {
 	}
 	if flags&hasRest != 0 {
 		w.texts(t.Labels)
-		w.text(t.Traceparent)
 		w.extras(t.Extra)
 	}
 	w.uint(uint64(r.Attempts))
@@ -156,7 +155,7 @@ func flagsOf(r *Record) (flags uint64) {
 	set(hasBatch, r.batch != nil)
 	set(hasWorker, res.Worker != nil)
 	set(showsWorker, r.Worker != nil)
-	set(hasRest, t.Labels != nil || t.Traceparent != "" || t.Extra != nil)
+	set(hasRest, t.Labels != nil || t.Extra != nil)
 	set(hasStart, res.StartedAt != nil)
 	set(hasTexts, res.Stdout != "" || res.Stderr != "")
 	set(hasError, res.Error != nil)

@@ -148,6 +148,8 @@ func (w *packer) extras(x *task.Extras) {
 	}
 	w.uint(1)
 	w.text(x.Source)
+	w.text(x.Executor)
+	w.text(x.Traceparent)
 	w.instant(x.ExpiresAt)
 	w.int(int64(x.MaxRetries))
 	w.int(int64(x.RetryBackoff))
@@ -172,7 +174,7 @@ func (u *unpacker) extras() *task.Extras {
 	if u.uint() == 0 {
 		return nil
 	}
-	x := &task.Extras{Source: u.text(), ExpiresAt: u.instant(), MaxRetries: int(u.int()), RetryBackoff: task.Duration(u.int()),
+	x := &task.Extras{Source: u.text(), Executor: u.text(), Traceparent: u.text(), ExpiresAt: u.instant(), MaxRetries: int(u.int()), RetryBackoff: task.Duration(u.int()),
 		RunAt: u.instant(), Delay: task.Duration(u.int()), ConcurrencyKey: u.text(), OnWorkerLost: task.LostPolicy(u.text())}
 	if durable := u.uint(); durable != 0 {
 		yes := durable == 1

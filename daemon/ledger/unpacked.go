@@ -57,7 +57,7 @@ func (c *commons) unpack(text []byte, stamp int64) *Record {
 func (c *commons) unpackTask(u *unpacker, g *gist, t *task.Task) Pool {
 	in := c.shapes.value(g.shape)
 	t.ID = g.id
-	t.ScriptPath, t.Function, t.Type, t.Pool, t.Executor = in.script, in.function, in.kind, in.pool, in.executor
+	t.ScriptPath, t.Function, t.Type, t.Pool = in.script, in.function, in.kind, in.pool
 	t.Priority, t.Timeout = in.priority, in.timeout
 	if g.flags&plainParams != 0 {
 		t.Params = []byte(noParams)
@@ -65,7 +65,7 @@ func (c *commons) unpackTask(u *unpacker, g *gist, t *task.Task) Pool {
 		t.Params = u.json()
 	}
 	if g.flags&hasRest != 0 {
-		t.Labels, t.Traceparent = u.texts(), u.text()
+		t.Labels = u.texts()
 		if t.Extra = u.extras(); g.flags&hasKey != 0 {
 			t.Extra.IdempotencyKey = g.key
 		}

@@ -27,7 +27,7 @@ var fields = [...]field{
 	common("params", anyJSON, func(t *Task) *jsonText { return (*jsonText)(&t.Params) }),
 	common("task_type", types, func(t *Task) *Type { return &t.Type }),
 	common("pool", sharedTexts, func(t *Task) *string { return &t.Pool }),
-	common("executor", sharedTexts, func(t *Task) *string { return &t.Executor }),
+	rare("executor", sharedTexts, func(x *Extras) *string { return &x.Executor }),
 	common("priority", wholes(true), func(t *Task) *int { return &t.Priority }),
 	common("timeout", durations, func(t *Task) *Duration { return &t.Timeout }),
 	rare("expires_at", times, func(x *Extras) *time.Time { return &x.ExpiresAt }),
@@ -43,7 +43,7 @@ var fields = [...]field{
 	common("labels", objects(MaxLabels), func(t *Task) *map[string]string { return &t.Labels }),
 	rare("env", objects(MaxVariables), func(x *Extras) *map[string]string { return &x.Env }),
 	rare("cwd", filledTexts, func(x *Extras) *string { return &x.Cwd }),
-	common("traceparent", texts, func(t *Task) *string { return &t.Traceparent }),
+	rare("traceparent", texts, func(x *Extras) *string { return &x.Traceparent }),
 }
 
 // fieldNames are those of the table.

@@ -6,10 +6,10 @@ const entryBytes = 64
 // Size is about how many bytes the values of t take: all that its sender decides. What
 // every task takes beside that is not in it.
 func (t *Task) Size() int64 {
-	n := len(t.ScriptPath) + len(t.Function) + len(t.Params) + len(t.Type) + len(t.Pool) + len(t.Executor) + len(t.Traceparent)
+	n := len(t.ScriptPath) + len(t.Function) + len(t.Params) + len(t.Type) + len(t.Pool)
 	size := int64(n) + mapSize(t.Labels)
 	if x := t.Extra; x != nil {
-		n = len(x.Source) + len(x.IdempotencyKey) + len(x.ConcurrencyKey) + len(x.OnWorkerLost) + len(x.Cwd)
+		n = len(x.Source) + len(x.IdempotencyKey) + len(x.ConcurrencyKey) + len(x.OnWorkerLost) + len(x.Cwd) + len(x.Executor) + len(x.Traceparent)
 		size += int64(n) + mapSize(x.Env)
 	}
 	return size

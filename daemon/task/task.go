@@ -79,15 +79,13 @@ type Task struct {
 	// Params is JSON text, passed to the script unchanged; the default is {}.
 	Params json.RawMessage
 	Type   Type
-	// Pool and Executor narrow the choice of pool; empty means any.
-	Pool     string
-	Executor string
+	// Pool narrows the choice of pool; empty means any.
+	Pool string
 	// Priority is 0 to 9, 9 first.
 	Priority int
 	// Timeout bounds one attempt, from its start; 0 means none.
-	Timeout     Duration
-	Labels      map[string]string
-	Traceparent string
+	Timeout Duration
+	Labels  map[string]string
 	// Extra is nil for a task without any of its fields. Write through it, read with
 	// the method Extras.
 	Extra *Extras
@@ -98,6 +96,10 @@ type Task struct {
 type Extras struct {
 	// Source is the script's text, instead of ScriptPath.
 	Source string
+	// Executor narrows the choice of pool to those that have it; empty means any.
+	Executor string
+	// Traceparent is what the script finds in its context (W3C Trace Context).
+	Traceparent string
 	// ExpiresAt is when a task that has not started fails as expired.
 	ExpiresAt time.Time
 	// MaxRetries is how often a failed attempt is followed by another one, after

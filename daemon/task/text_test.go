@@ -51,7 +51,7 @@ func TestHalfASurrogatePairIsNoText(t *testing.T) {
 func TestATaskThatIsNotUTF8IsNotValid(t *testing.T) {
 	for name, change := range map[string]func(*task.Task){
 		"script_path": func(x *task.Task) { x.ScriptPath = "/\xff" }, "function": func(x *task.Task) { x.Function = "\xff" },
-		"pool": func(x *task.Task) { x.Pool = "\xff" }, "executor": func(x *task.Task) { x.Executor = "\xff" }, "traceparent": func(x *task.Task) { x.Traceparent = "\xff" },
+		"pool": func(x *task.Task) { x.Pool = "\xff" }, "executor": func(x *task.Task) { x.Extra = &task.Extras{Executor: "\xff"} }, "traceparent": func(x *task.Task) { x.Extra = &task.Extras{Traceparent: "\xff"} },
 		"labels": func(x *task.Task) { x.Labels = map[string]string{"a": "\xff"} }, "env": func(x *task.Task) { x.Extra = &task.Extras{Env: map[string]string{"\xff": ""}} },
 		"cwd": func(x *task.Task) { x.Extra = &task.Extras{Cwd: "/\xff"} }, "idempotency_key": func(x *task.Task) { x.Extra = &task.Extras{IdempotencyKey: "\xff"} },
 		"source": func(x *task.Task) { x.ScriptPath, x.Extra = "", &task.Extras{Source: "\xff"} }, "concurrency_key": func(x *task.Task) { x.Extra = &task.Extras{ConcurrencyKey: "\xff"} },

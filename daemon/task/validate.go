@@ -69,8 +69,7 @@ func (t *Task) checkChoice() error {
 	case t.Priority < 0 || t.Priority > 9:
 		return &FieldError{Field: "priority", Problem: fmt.Sprintf("%d is not within 0 to 9", t.Priority)}
 	}
-	return cmp.Or(checkDuration("timeout", t.Timeout), checkText("pool", t.Pool, MaxNameBytes),
-		checkText("executor", t.Executor, MaxNameBytes), checkText("traceparent", t.Traceparent, MaxTraceBytes))
+	return cmp.Or(checkDuration("timeout", t.Timeout), checkText("pool", t.Pool, MaxNameBytes))
 }
 
 func (t *Task) checkLabels() error {
@@ -137,7 +136,8 @@ func (x *Extras) checkTexts() error {
 	case !utf8.ValidString(x.Source):
 		return errNotText("source")
 	}
-	err := cmp.Or(checkText("idempotency_key", x.IdempotencyKey, MaxKeyBytes), checkText("concurrency_key", x.ConcurrencyKey, MaxKeyBytes))
+	err := cmp.Or(checkText("executor", x.Executor, MaxNameBytes), checkText("idempotency_key", x.IdempotencyKey, MaxKeyBytes),
+		checkText("concurrency_key", x.ConcurrencyKey, MaxKeyBytes), checkText("traceparent", x.Traceparent, MaxTraceBytes))
 	if err == nil && x.Cwd != "" {
 		err = checkPath("cwd", x.Cwd)
 	}
