@@ -123,7 +123,7 @@ func FuzzDuration(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var d, again task.Duration
 		var err error
-		alloctest.Within(t, 4<<10+8*len(text), func() { err = d.UnmarshalText([]byte(text)) })
+		alloctest.Within(t, 8<<10+8*len(text), func() { err = d.UnmarshalText([]byte(text)) })
 		if err != nil {
 			if len(err.Error()) > 500 {
 				t.Fatalf("an error of %d bytes", len(err.Error()))
