@@ -1,0 +1,5 @@
+"""Any task."""
+
+
+def main(params):
+    return 1
