@@ -144,6 +144,13 @@ PyObject *ep_refuse(PyObject *self, PyObject *args);   // GIL held
 // beneath.c; GIL held
 PyObject *ep_open_beneath(PyObject *self, PyObject *args);
 
+// enclose.c; the first two with the GIL held
+PyObject *ep_enclose(PyObject *self, PyObject *args);
+PyObject *ep_wall_in(PyObject *self, PyObject *step);
+void ep_enclose_slot(void);
+void ep_enclose_task(void);
+void ep_enclose_seal(void);
+
 // module.c
 PyObject *ep_module_init(void);
 extern _Thread_local ep_thread *ep_current;

@@ -210,6 +210,8 @@ static PyMethodDef methods[] = {
 	{"refuse", ep_refuse, METH_VARARGS, "Have an audited event raise RuntimeError."},
 	{"unshare_folder", mod_unshare_folder, METH_NOARGS, NULL},
 	{"log_descriptor", mod_log_descriptor, METH_NOARGS, NULL},
+	{"enclose", ep_enclose, METH_VARARGS, "Choose the walls around the processes of tasks."},
+	{"wall_in", ep_wall_in, METH_O, "Build them around this process, a step at a time."},
 	{NULL, NULL, 0, NULL},
 };
 
