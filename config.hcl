@@ -67,6 +67,10 @@ pool "cpu" {
   policy     = "least_loaded" # or "round_robin", "power_of_two": among the workers with a free slot
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
+  # isolation = "thread"   # or "process": a process of its own for each task; then memory and max_tasks are of that
+  # cpu_time  = "10m"      # and this is how much of it a task may take; "0s": no bound
+  # user      = "nobody"   # whom the workers run as, or "caller": each task as who has submitted it; empty: as the daemon
+  # group     = ""         # empty: the user's own
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
   # spare         = 1        # workers that stand by for one that dies
   # relief        = 2        # workers beyond these for callers that would wait behind another's long tasks; 0: none

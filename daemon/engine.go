@@ -273,7 +273,7 @@ func Check(c *config.Config) error {
 func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error) {
 	names := access.System()
 	rules := &access.Rules{Private: private, DaemonUID: uint32(os.Geteuid()), ScriptDirs: c.Access.ScriptDirs, Source: c.Access.Source,
-		Pools: map[string]access.Who{}}
+		Pools: map[string]access.Who{}, AsCaller: map[string]bool{}, FirstUser: access.FirstUser()}
 	var err error
 	if rules.Submit, err = names.Resolve(c.Access.Users, c.Access.Groups); err != nil {
 		return nil, nil, fmt.Errorf("access: %w", err)
@@ -285,6 +285,7 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 		if rules.Pools[p.Name], err = names.Resolve(p.Users, p.Groups); err != nil {
 			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
+		rules.AsCaller[p.Name] = p.AsCaller()
 	}
 	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err

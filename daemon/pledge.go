@@ -302,6 +302,10 @@ func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}
+	if pl.AsCaller() {
+		uid := r.Owner
+		t.RunAs = &uid
+	}
 	pl.Launch(t, fx)
 }
 

@@ -65,6 +65,11 @@ func newRecurring(c *config.Config, who access.Lookup, rules *access.Rules) ([]*
 		if err := cmp.Or(mayRun(rules, block.Task.ScriptPath), checkScript(block.Task.ScriptPath)); err != nil {
 			wrong = append(wrong, block.Wrong("script_path", err))
 		}
+		if i, err := choose(c.Pools, &block.Task, rules, access.Identity{}); err == nil {
+			if err := rules.MayRunAs(r.owner, c.Pools[i].Name); err != nil {
+				wrong = append(wrong, block.Wrong("owner", err))
+			}
+		}
 		made = append(made, r)
 	}
 	return made, errors.Join(wrong...)

@@ -29,6 +29,11 @@ func (w *worker) accept(l *net.UnixListener) {
 			w.log.Error("slots can't be accepted", "error", err)
 			return
 		}
+		if err := w.daemon.check(conn); err != nil {
+			w.log.Error("slot connection refused", "error", err)
+			conn.Close()
+			continue
+		}
 		if err := w.bind(conn); err != nil {
 			w.log.Error("slot connection refused", "error", err)
 			continue

@@ -163,6 +163,8 @@ type Task struct {
 	// Probe: the executor is to run a trivial call of its own, on the way that scripts
 	// take, instead of a script. It completes if tasks can be run here.
 	Probe bool
+	// RunAs is the uid as which it is to run, nil: as the worker does.
+	RunAs *uint32
 }
 
 // Outcome is how one attempt ended.

@@ -43,11 +43,12 @@ func Serve(e Executor) {
 	closeProgram()
 	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
 	end := func() { endAll(mark) }
+	daemon := &only{pid: os.Getppid()}
 	watchLifeline(end)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake(),
-		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log, end: end}}},
-		GRPCServer:      plugin.DefaultGRPCServer,
+		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log, end: end, daemon: daemon}}},
+		GRPCServer:      daemon.serveAlone,
 		Logger:          log,
 	})
 }
@@ -83,6 +84,7 @@ type worker struct {
 	busy        atomic.Int64 // slots in user code
 	stalled     atomic.Bool  // the interpreter's lock can't be taken
 	done        atomic.Uint64
+	daemon      *only  // nil: whoever connects is served
 	end         func() // the process, with all that it has started; nil: it is a test's
 }
 

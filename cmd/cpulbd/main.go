@@ -35,6 +35,9 @@ func main() {
 	// What whoever starts the daemon has left open is not for workers and their scripts. Old
 	// kernels can't do this.
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	// Nobody but root is to read this process's memory and environment, or to trace it: it has
+	// everybody's params.
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

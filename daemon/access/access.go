@@ -61,7 +61,15 @@ type Rules struct {
 	// Pools has those who may submit to a pool; a pool that is not in it, or has
 	// an empty Who, is open to all who may submit.
 	Pools map[string]Who
+	// AsCaller has the pools whose tasks run as those who have submitted them. Of users
+	// that are no person's, which FirstUser and overflowUID tell, only those that Pools
+	// names may submit there.
+	AsCaller  map[string]bool
+	FirstUser uint32
 }
+
+// overflowUID stands for all users of other user namespaces (user_namespaces(7)).
+const overflowUID = 65534
 
 // Action is a kind of request.
 type Action uint8
@@ -131,6 +139,9 @@ func (r *Rules) submit(id Identity, q Request) error {
 	if !r.MayUse(id, q.Pool) {
 		return &Denied{Field: "pool", Problem: fmt.Sprintf("uid %d may not submit to pool %.64q", id.UID, q.Pool)}
 	}
+	if err := r.MayRunAs(id.UID, q.Pool); err != nil {
+		return err
+	}
 	if q.Source && !r.Source {
 		return &Denied{Field: "source", Problem: "tasks must name a script_path (access.source is false)"}
 	}
@@ -139,6 +150,16 @@ func (r *Rules) submit(id Identity, q Request) error {
 			q.ScriptPath, strings.Join(r.ScriptDirs, ", "))}
 	}
 	return nil
+}
+
+// MayRunAs returns nil if a task of that user may run in the pool, where it may run as the
+// user, else an error that matches ErrDenied.
+func (r *Rules) MayRunAs(uid uint32, pool string) error {
+	if !r.AsCaller[pool] || uid >= r.FirstUser && uid != overflowUID || slices.Contains(r.Pools[pool].Users, uid) {
+		return nil
+	}
+	return &Denied{Field: "pool", Problem: fmt.Sprintf("the tasks of pool %.64q run as their callers, and uid %d is a system user "+
+		"(below %d, or %d): pool.users must name it", pool, uid, r.FirstUser, overflowUID)}
 }
 
 // MayUse reports whether id, if it may submit at all, may submit to a pool.

@@ -107,6 +107,26 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 // Whatever the rules: what somebody may do, root may, unless what runs is at
 // fault; and nobody acts on a task of somebody else without administering.
+func TestSystemUsersMayHaveTasksRunAsThemOnlyWhereTheyAreNamed(t *testing.T) {
+	rules := &access.Rules{AsCaller: map[string]bool{"own": true, "named": true}, FirstUser: 1000,
+		Pools: map[string]access.Who{"named": {Users: []uint32{0, 33}}}}
+	for _, c := range []struct {
+		uid  uint32
+		pool string
+		may  bool
+	}{
+		{1000, "own", true}, {70_000, "own", true},
+		{0, "own", false}, {33, "own", false}, {999, "own", false}, {65534, "own", false},
+		{0, "named", true}, {33, "named", true}, {34, "named", false},
+		{0, "other", true}, {33, "other", true},
+	} {
+		err := rules.Check(access.Identity{UID: c.uid, GID: c.uid}, submit(c.pool, "/x.py"))
+		if (err == nil) != c.may || err != nil && !errors.Is(err, access.ErrDenied) {
+			t.Errorf("uid %d, pool %s: %v", c.uid, c.pool, err)
+		}
+	}
+}
+
 func TestRightsAreInOrder(t *testing.T) {
 	ids := rapid.SliceOfN(rapid.Uint32Range(0, 4), 0, 3)
 	rapid.Check(t, func(t *rapid.T) {

@@ -173,6 +173,7 @@ type Pool struct {
 	OOMScoreAdj int
 	// Users and Groups may submit to the pool; both empty: all who may submit.
 	Users, Groups []string
+	Walls
 	Environment
 }
 

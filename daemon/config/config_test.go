@@ -171,6 +171,19 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 			min_workers = 4
 			max_workers = 3
 		}`, `max_workers is 3, less than min_workers, 4`},
+		{"callers' users among threads", `pool "p" { user = "caller" }`, `user = "caller" takes isolation = "process"`},
+		{"a group for callers", `pool "p" {
+			isolation = "process"
+			user = "caller"
+			group = "users"
+		}`, `takes no group`},
+		{"a group for nobody", `pool "p" { group = "users" }`, `group takes user`},
+		{"CPU time of threads", `pool "p" { cpu_time = "1s" }`, `cpu_time takes isolation = "process"`},
+		{"a loop of processes", `pool "p" {
+			isolation = "process"
+			async_concurrency = 5
+		}`, `leave async_concurrency out`},
+		{"isolation", `pool "p" { isolation = "vm" }`, `pool.isolation: "vm" is not one of: thread, process`},
 		{"I/O priority without level", `pool "p" { ionice = "best-effort" }`, `pool.ionice: must be "none", "idle", or`},
 		{"negative bound", `pool "p" { memory = -1 }`, `or 0 for no bound`},
 		{"nice out of range", `pool "p" { nice = 20 }`, `pool.nice: must be a whole number from -20 to 19`},

@@ -131,6 +131,10 @@ func (d *decoder) poolKeys(name string) []keyKind {
 		{name: "oom_score_adj", set: setCount(&c.OOMScoreAdj, -1000, 1000)},
 		{name: "users", set: setNames(&c.Users)},
 		{name: "groups", set: setNames(&c.Groups)},
+		{name: "isolation", set: setIsolation(&c.Processes)},
+		{name: "cpu_time", set: setDuration(&c.CPUTime, false)},
+		{name: "user", set: setText(&c.User, nil)},
+		{name: "group", set: setText(&c.Group, nil)},
 	}, environmentKeys(&c.Environment)...)
 }
 

@@ -232,6 +232,7 @@ func keyNames(keys []keyKind) []string {
 func (d *decoder) check() {
 	d.checkExecutors()
 	d.checkSizes()
+	d.checkWalls()
 	for _, b := range d.schedules {
 		d.schedule(b)
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"syscall"
@@ -140,6 +141,16 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
 		}
 		in := c.Environment.Over(x.Environment)
+		settings := all.Access.Over(in.Settings())
+		maps.Copy(settings, c.Settings())
+		user, err := userOf(c)
+		if err != nil {
+			return supervisor.Spec{}, fmt.Errorf("pool %q: %w", c.Name, err)
+		}
+		memory := c.MemoryBytes
+		if c.Processes {
+			memory = 0 // it is each task's
+		}
 		return supervisor.Spec{
 			Pool:         c.Name,
 			Executor:     x.Name,
@@ -148,13 +159,29 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 			Slots:        c.Threads,
 			LoopSlots:    c.AsyncConcurrency,
 			Env:          in.Env,
-			Settings:     all.Access.Over(in.Settings()),
+			Settings:     settings,
 			ResultBytes:  limits.ResultBytes,
 			OutputBytes:  limits.OutputBytes,
 			StartTimeout: limits.StartTimeout,
 			LockStall:    limits.GILStall,
-			Limits:       supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: c.MemoryBytes},
+			Limits:       supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: memory},
+			User:         user,
+			Privileged:   c.AsCaller(),
 		}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)
+}
+
+// userOf finds whom the workers of a pool run as, nil: as the daemon.
+func userOf(c config.Pool) (*supervisor.User, error) {
+	if c.User == "" {
+		return nil, nil
+	}
+	if err := supervisor.MayChangeUser(); err != nil {
+		return nil, err
+	}
+	if c.AsCaller() {
+		return nil, nil
+	}
+	return supervisor.FindUser(c.User, c.Group)
 }

@@ -32,6 +32,9 @@ type Place struct {
 // Where names the slot to clients. It must not be changed.
 func (pl *Place) Where() *task.Worker { return pl.slot.where }
 
+// AsCaller reports whether the task is to run as who has submitted it.
+func (pl *Place) AsCaller() bool { return pl.slot.pool.config.AsCaller() }
+
 // Sent reports whether the task has been launched.
 func (pl *Place) Sent() bool { return pl.seq != 0 }
 

@@ -35,7 +35,7 @@ func (w *Worker) countTask() {
 	if w.tasks == 1 {
 		w.seat.deaths.Proved()
 	}
-	if most := w.pool.config.MaxTasks; most > 0 && w.tasks >= most {
+	if most := w.pool.config.MaxTasks; most > 0 && !w.pool.config.Processes && w.tasks >= most {
 		w.recycle(fmt.Sprintf("it has run %d tasks", w.tasks))
 	}
 }

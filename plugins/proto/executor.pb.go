@@ -1333,6 +1333,9 @@ type Task struct {
 	// instead of a script. Its Result is COMPLETED if tasks can be run here; after any
 	// other the worker is replaced. One is sent after a fault, see Fault.
 	Probe bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
+	// The uid as which the task is to run, of a pool whose tasks run as their callers; absent:
+	// as the worker does. Its groups and its home are what the system has for it.
+	RunAs *uint32 `protobuf:"varint,13,opt,name=run_as,json=runAs,proto3,oneof" json:"run_as,omitempty"`
 	// Slot that is to run it; only on the connection of the loop slots.
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Bytes of params that follow this header.
@@ -1446,6 +1449,13 @@ func (x *Task) GetProbe() bool {
 		return x.Probe
 	}
 	return false
+}
+
+func (x *Task) GetRunAs() uint32 {
+	if x != nil && x.RunAs != nil {
+		return *x.RunAs
+	}
+	return 0
 }
 
 func (x *Task) GetSlot() uint32 {
@@ -2153,7 +2163,7 @@ const file_executor_proto_rawDesc = "" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
 	"lockWaitNs\"\x1b\n" +
 	"\x05Hello\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\xdf\x03\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\x86\x04\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1f\n" +
@@ -2168,12 +2178,14 @@ const file_executor_proto_rawDesc = "" +
 	" \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
 	"timeout_ns\x18\v \x01(\x03R\ttimeoutNs\x12\x14\n" +
-	"\x05probe\x18\f \x01(\bR\x05probe\x12\x12\n" +
+	"\x05probe\x18\f \x01(\bR\x05probe\x12\x1a\n" +
+	"\x06run_as\x18\r \x01(\rH\x00R\x05runAs\x88\x01\x01\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
 	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\a\x10\bR\x10deadline_unix_ns\"\xa0\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
+	"\a_run_asJ\x04\b\a\x10\bR\x10deadline_unix_ns\"\xa0\x03\n" +
 	"\x05Event\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x126\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.cpulb.executor.v1.StartedH\x00R\astarted\x123\n" +
@@ -2347,6 +2359,7 @@ func file_executor_proto_init() {
 	if File_executor_proto != nil {
 		return
 	}
+	file_executor_proto_msgTypes[18].OneofWrappers = []any{}
 	file_executor_proto_msgTypes[19].OneofWrappers = []any{
 		(*Event_Started)(nil),
 		(*Event_Result)(nil),

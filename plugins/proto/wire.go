@@ -28,6 +28,7 @@ const (
 	taskSource        protowire.Number = 10
 	taskTimeout       protowire.Number = 11
 	taskProbe         protowire.Number = 12
+	taskRunAs         protowire.Number = 13
 	taskSlot          protowire.Number = 14
 	taskPayloadLength protowire.Number = 15
 )
@@ -47,6 +48,9 @@ func AppendTask(b []byte, m *Task) ([]byte, bool) {
 	b = appendText(b, taskSource, m.Source)
 	b = appendNumber(b, taskTimeout, uint64(m.TimeoutNs))
 	b = appendNumber(b, taskProbe, protowire.EncodeBool(m.Probe))
+	if m.RunAs != nil {
+		b = protowire.AppendVarint(protowire.AppendTag(b, taskRunAs, protowire.VarintType), uint64(*m.RunAs))
+	}
 	b = appendNumber(b, taskSlot, uint64(m.Slot))
 	return appendNumber(b, taskPayloadLength, m.PayloadLength), true
 }
@@ -80,6 +84,9 @@ func ReadTask(m *Task, b []byte) bool {
 			m.TimeoutNs = int64(r.number())
 		case taskProbe:
 			m.Probe = protowire.DecodeBool(r.number())
+		case taskRunAs:
+			uid := uint32(r.number())
+			m.RunAs = &uid
 		case taskSlot:
 			m.Slot = uint32(r.number())
 		case taskPayloadLength:

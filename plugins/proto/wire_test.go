@@ -23,7 +23,8 @@ func anyNumber(r *rand.Rand) uint64 { return anyOf(r, 0, 0, 1, 127, 128, 1<<14, 
 func anyTask(r *rand.Rand) *wire.Task {
 	return &wire.Task{Seq: anyNumber(r), TaskId: anyText(r), ScriptPath: anyText(r), Function: anyText(r), TaskType: anyText(r),
 		Attempt: uint32(anyNumber(r)), Labels: anyOf(r, nil, nil, nil, map[string]string{"a": "b"}), Traceparent: anyText(r), Source: anyText(r),
-		TimeoutNs: int64(anyNumber(r)), Probe: anyOf(r, true, false), Slot: uint32(anyNumber(r)), PayloadLength: anyNumber(r)}
+		TimeoutNs: int64(anyNumber(r)), Probe: anyOf(r, true, false), Slot: uint32(anyNumber(r)), PayloadLength: anyNumber(r),
+		RunAs: anyOf(r, nil, nil, new(uint32), proto.Uint32(uint32(anyNumber(r))))}
 }
 
 func anyEvent(r *rand.Rand) *wire.Event {

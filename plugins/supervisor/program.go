@@ -81,6 +81,9 @@ func environment(spec Spec, mark string) []string {
 	}
 	// Two at least: a thread that waits for an arena costs more than the arena.
 	env = append(env, "MALLOC_ARENA_MAX="+strconv.Itoa(max(2, cpus)))
+	if spec.User != nil {
+		env = append(env, spec.User.environment()...) // of two with one name the last counts
+	}
 	for name, value := range spec.Env {
 		env = append(env, name+"="+value)
 	}

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		"forges":      func() { fmt.Fprint(os.Stderr, strings.Join(forged(), "\n")+"\n"); plugins.Serve(executortest.Fake{}) },
 		"floods":      floods,
 		"daemon":      daemon,
+		"stranger":    func() { stranger(os.Getenv(socketEnv)) },
 		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {

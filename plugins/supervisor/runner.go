@@ -135,7 +135,7 @@ func (p *process) Start(context.Context) error {
 	defer pipes.close(pipes.theirs())
 	p.cmd.Stdout, p.cmd.Stderr = pipes.stdout.theirs, pipes.stderr.theirs
 	p.cmd.ExtraFiles = []*os.File{lifelineFD - 3: pipes.lifeline.theirs, programFD - 3: program, outputFD - 3: pipes.output.theirs}
-	if err := spawn(p.cmd, p.spec.CPUs, p.spec.Limits); err != nil {
+	if err := spawn(p.cmd, &p.spec); err != nil {
 		pipes.close(pipes.ours())
 		return err
 	}

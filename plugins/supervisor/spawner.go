@@ -16,7 +16,7 @@ import (
 var ErrSpawn = errors.New("the worker could not be started")
 
 // spawn starts cmd from an OS thread made for it, because a child inherits CPU
-// affinity, nice value and I/O priority from the thread that forks it: so they
+// affinity, nice value, I/O priority and privileges from the thread that forks it: so they
 // hold before it executes, and for every thread that it ever makes. The thread
 // ends with the start, for nothing else must run under these.
 //
@@ -24,9 +24,9 @@ var ErrSpawn = errors.New("the worker could not be started")
 // it: the kernel sends Pdeathsig at the end of the forking thread, and once more
 // at the end of whichever thread of ours has become its parent then, the last one
 // included. To a worker that runs SIGCONT means nothing.
-func spawn(cmd *exec.Cmd, cpus []int, l Limits) error {
+func spawn(cmd *exec.Cmd, spec *Spec) error {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGCONT
-	return onOwnThread(func() error { return spawnHere(cmd, cpus, l) })
+	return onOwnThread(func() error { return spawnHere(cmd, spec) })
 }
 
 // onOwnThread calls f on an OS thread that ends with it. That can't be the first
@@ -45,8 +45,8 @@ func onOwnThread(f func() error) error {
 	return <-done
 }
 
-func spawnHere(cmd *exec.Cmd, cpus []int, l Limits) error {
-	if len(cpus) > 0 {
+func spawnHere(cmd *exec.Cmd, spec *Spec) error {
+	if cpus := spec.CPUs; len(cpus) > 0 {
 		var mask unix.CPUSet
 		for _, cpu := range cpus {
 			mask.Set(cpu)
@@ -55,8 +55,16 @@ func spawnHere(cmd *exec.Cmd, cpus []int, l Limits) error {
 			return fmt.Errorf("%w: sched_setaffinity to CPUs %v: %w", ErrSpawn, cpus, err)
 		}
 	}
-	if err := l.setOnThread(); err != nil {
+	if err := spec.Limits.setOnThread(); err != nil {
 		return err
+	}
+	if !spec.Privileged {
+		dropAmbient()
+	}
+	if spec.User != nil {
+		if err := spec.User.become(cmd.SysProcAttr); err != nil {
+			return err
+		}
 	}
 	err := cmd.Start()
 	switch {

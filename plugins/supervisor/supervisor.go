@@ -60,6 +60,10 @@ type Spec struct {
 	// LockStall is passed on as plugins.Configuration.LockStall.
 	LockStall time.Duration
 	Limits    Limits
+	// User is whom the worker runs as, nil: as the daemon. Privileged leaves it what
+	// the daemon may do, to run each task as another user.
+	User       *User
+	Privileged bool
 }
 
 // Process is a worker whose slots are open.
@@ -117,7 +121,12 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MostControl))},
 		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+			if spec.User != nil {
+				if err := spec.User.chown(sockets); err != nil {
+					return nil, err
+				}
+			}
 			p.os = newProcess(spec, p.lodging, log, cmd.Env)
 			return tied{p.os, ctx}, nil
 		},

@@ -1,0 +1,70 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// errStranger is what who is not the daemon gets.
+var errStranger = errors.New("this socket is for the daemon alone")
+
+// only is the process whose connections an executor answers: the one that has started it.
+// Scripts can reach the sockets of their worker, and with one of those forge its answers.
+// The kernel keeps the pid that connected (unix(7), SO_PEERCRED); while the daemon lives
+// nobody else has it, and a worker does not outlive it.
+type only struct{ pid int }
+
+// check returns why the one who has connected is not served.
+func (o *only) check(conn net.Conn) error {
+	if o == nil {
+		return nil
+	}
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("%w: %s is no Unix socket", errStranger, conn.LocalAddr())
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	cerr := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err := errors.Join(cerr, err); err != nil {
+		return err
+	}
+	if int(peer.Pid) != o.pid {
+		return fmt.Errorf("%w: process %d of uid %d is not", errStranger, peer.Pid, peer.Uid)
+	}
+	return nil
+}
+
+// serveAlone makes the server of the control plane.
+func (o *only) serveAlone(options []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(options, grpc.Creds(guarded{insecure.NewCredentials(), o}))...)
+}
+
+// guarded are credentials that are checked before a connection is used, and add nothing to
+// it.
+type guarded struct {
+	credentials.TransportCredentials
+	only *only
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (g guarded) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if err := g.only.check(conn); err != nil {
+		return nil, nil, err
+	}
+	return g.TransportCredentials.ServerHandshake(conn)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (g guarded) Clone() credentials.TransportCredentials {
+	return guarded{g.TransportCredentials.Clone(), g.only}
+}
