@@ -82,6 +82,7 @@ int64_t ep_clock_ns(int clock);
 PyObject *ep_args(ep_thread *t, int count);
 int ep_results(ep_thread *t, PyObject *value);
 void ep_error_take(ep_thread *t, const char *what);
+int ep_from_python(ep_value *v, PyObject *item);
 
 // interrupt.c
 extern PyObject *ep_interrupts[EP_MAX_INTERRUPTS];
@@ -150,6 +151,21 @@ PyObject *ep_wall_in(PyObject *self, PyObject *step);
 void ep_enclose_slot(void);
 void ep_enclose_task(void);
 void ep_enclose_seal(void);
+// forked.c; with the GIL held, but for the reading, the writing and ep_post_up
+extern int ep_task_socket;  // -1: this is the host's process
+int ep_read_all(int fd, void *to, size_t size);
+int ep_write_all(int fd, const void *from, size_t size);
+void ep_post_up(int64_t kind, double number, const char *data, size_t size);
+PyObject *ep_receive(PyObject *self, PyObject *unused);
+PyObject *ep_run_region(PyObject *self, PyObject *args);
+PyObject *ep_ask(PyObject *self, PyObject *args);
+PyObject *ep_raise_here(PyObject *self, PyObject *args);
+
+// children.c
+void ep_children(pid_t pid, int64_t age_ns, void (*found)(pid_t));
+
+// slots.c; GIL held
+PyObject *ep_slots(PyObject *self, PyObject *args);
 
 // module.c
 PyObject *ep_module_init(void);

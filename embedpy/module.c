@@ -110,7 +110,10 @@ static PyObject *mod_post(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "KKLds#", &channel, &key, &kind, &number, &text, &size))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
-	embedpyPosted(ep_owner, channel, key, kind, number, (char *)text, (size_t)size);
+	if (ep_task_socket >= 0)
+		ep_post_up(kind, number, text, (size_t)size);
+	else
+		embedpyPosted(ep_owner, channel, key, kind, number, (char *)text, (size_t)size);
 	Py_END_ALLOW_THREADS
 	Py_RETURN_NONE;
 }
@@ -212,6 +215,11 @@ static PyMethodDef methods[] = {
 	{"log_descriptor", mod_log_descriptor, METH_NOARGS, NULL},
 	{"enclose", ep_enclose, METH_VARARGS, "Choose the walls around the processes of tasks."},
 	{"wall_in", ep_wall_in, METH_O, "Build them around this process, a step at a time."},
+	{"receive", ep_receive, METH_NOARGS, "The next task of a forked process."},
+	{"run_region", ep_run_region, METH_VARARGS, "Call something as a region that can be interrupted."},
+	{"ask", ep_ask, METH_VARARGS, "Flag a region."},
+	{"raise_here", ep_raise_here, METH_VARARGS, "Raise an interrupt in the calling thread."},
+	{"slots", ep_slots, METH_VARARGS, "Fork a process for each slot, which forks those of its tasks."},
 	{NULL, NULL, 0, NULL},
 };
 

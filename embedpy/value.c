@@ -54,9 +54,9 @@ PyObject *ep_args(ep_thread *t, int count)
 	return list;
 }
 
-// from_python makes v a view of item, which must outlive it. No copy is made of
+// ep_from_python makes v a view of item, which must outlive it. No copy is made of
 // bytes and of ASCII text; other text keeps its UTF-8 form beside it.
-static int from_python(ep_value *v, PyObject *item)
+int ep_from_python(ep_value *v, PyObject *item)
 {
 	Py_ssize_t size = 0;
 	char *bytes = NULL;
@@ -106,7 +106,7 @@ int ep_results(ep_thread *t, PyObject *value)
 		return -1;
 	}
 	for (Py_ssize_t i = 0; i < count; i++)
-		if (from_python(&t->results[i], PyTuple_GetItem(value, i)) < 0)
+		if (ep_from_python(&t->results[i], PyTuple_GetItem(value, i)) < 0)
 			return -1;
 	return (int)count;
 }

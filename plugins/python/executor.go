@@ -59,6 +59,7 @@ type Executor struct {
 	mainThread                    *embedpy.Thread // while OnSlotThread serves an exclusive slot
 	slots                         []atomic.Pointer[slot]
 	loop                          atomic.Pointer[loop] // nil: none
+	apart                         *isolation           // nil: scripts run in this process
 }
 
 // New returns the executor; version is the program's own. onMain calls its argument,
@@ -86,6 +87,9 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	e.slots = make([]atomic.Pointer[slot], c.Slots)
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &e.descriptors); err != nil {
 		return "", err
+	}
+	if e.apart != nil {
+		return e.isolate(ctx, start.Executable)
 	}
 	start.Posted, start.OnMain = e.posted, e.onMain
 	if e.exclusive() {
@@ -157,16 +161,22 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
 				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
 			}
+		case "isolation", "max_tasks", "memory", "cpu_time":
+			if err := e.isolationSetting(name, value, given["isolation"]); err != nil {
+				return start, err
+			}
 		default:
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, strings.Join([]string{"interrupt_after", "preload", "script_dirs", "venv"}, ", "))
+				name, strings.Join([]string{"cpu_time", "interrupt_after", "isolation", "max_tasks", "memory", "preload", "script_dirs", "venv"}, ", "))
 		}
 	}
 	return start, nil
 }
 
 // exclusive reports whether tasks run one at a time: each then owns the process.
-func (e *Executor) exclusive() bool { return e.conf.Slots == 1 && e.conf.LoopSlots == 0 }
+func (e *Executor) exclusive() bool {
+	return e.apart == nil && e.conf.Slots == 1 && e.conf.LoopSlots == 0
+}
 
 // onMainThread calls a function of the runtime's process module on Python's main
 // thread.
@@ -243,6 +253,9 @@ func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 	if index < 0 || index >= len(e.slots) {
 		return nil, fmt.Errorf("slot %d is not one of %d", index, len(e.slots))
 	}
+	if e.apart != nil {
+		return openTaskSlot(e, index)
+	}
 	s, err := openSlot(e, index)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", index, err)
@@ -254,6 +267,9 @@ func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 // Health implements plugins.Executor: it takes the GIL on a thread that runs no task, and
 // puts off the writing of all stacks to the log.
 func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
+	if e.apart != nil {
+		return 0, e.apart.health()
+	}
 	began := time.Now()
 	if _, err := e.ask(ctx, e.beat, embedpy.Float(e.conf.LockStall.Seconds())); err != nil {
 		return 0, fmt.Errorf("the GIL could not be taken: %w", err)
@@ -262,7 +278,12 @@ func (e *Executor) Health(ctx context.Context) (time.Duration, error) {
 }
 
 // Stacks implements plugins.Stacker.
-func (e *Executor) Stacks(ctx context.Context) (string, error) { return e.ask(ctx, e.stacks) }
+func (e *Executor) Stacks(ctx context.Context) (string, error) {
+	if e.apart != nil {
+		return "each task has a process of its own, whose stacks are not listed\n", nil
+	}
+	return e.ask(ctx, e.stacks)
+}
 
 // ask calls a Python function on a thread that runs no task and returns the text that it
 // answers with, if any. When ctx is done first, the answer is nobody's.

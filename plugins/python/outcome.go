@@ -60,9 +60,13 @@ func (e *Executor) withinLimit(o plugins.Outcome) plugins.Outcome {
 		return o
 	}
 	o.Status, o.Error = task.Failed, &task.Error{Type: "ResultTooLarge", Code: "result_too_large",
-		Message: fmt.Sprintf("the result has %d bytes, limits.result_size is %d", len(o.Data), limit)}
+		Message: tooLarge(int64(len(o.Data)), limit)}
 	o.Data = nil
 	return o
+}
+
+func tooLarge(size, limit int64) string {
+	return fmt.Sprintf("the result has %d bytes, limits.result_size is %d", size, limit)
 }
 
 // decode reads a head; data is the outcome's if the task completed.

@@ -40,19 +40,28 @@ func loadRuntime(in *embedpy.Interpreter) error {
 }
 
 func loadModule(in *embedpy.Interpreter, name string) error {
-	source, err := runtimeFiles.ReadFile("runtime/" + name + ".py")
+	m, err := moduleOf(name)
 	if err != nil {
 		return err
+	}
+	if err := in.LoadCompiled(m.Name, m.File, m.Source, m.Compiled); err != nil {
+		return fmt.Errorf("runtime module %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// moduleOf is one of the runtime's modules, as it is loaded.
+func moduleOf(name string) (embedpy.Module, error) {
+	source, err := runtimeFiles.ReadFile("runtime/" + name + ".py")
+	if err != nil {
+		return embedpy.Module{}, err
 	}
 	module := "cpulb." + name
 	if name == "cpulb" {
 		module = name
 	}
 	code, _ := compiledFiles.ReadFile("compiled/" + name + ".code") // there may be none
-	if err := in.LoadCompiled(module, "<cpulb>/"+name+".py", string(source), codeOf(source, code)); err != nil {
-		return fmt.Errorf("runtime module %s: %w", module, err)
-	}
-	return nil
+	return embedpy.Module{Name: module, File: "<cpulb>/" + name + ".py", Source: string(source), Compiled: codeOf(source, code)}, nil
 }
 
 // codeOf returns what compile.py has made of source, without the hash of what it was made

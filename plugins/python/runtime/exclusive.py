@@ -103,7 +103,8 @@ class Exclusive:
 
     def end(self, context, of_thread):
         """A task has ended."""
-        context._ended = True
+        if context is not None:  # it was stopped before it had one
+            context._ended = True
         return {}
 
     def settle(self):

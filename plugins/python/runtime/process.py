@@ -13,6 +13,7 @@ from cpulb.state import is_loaded
 from cpulb.table import Affinity
 
 house = None  # Exclusive or Shared
+may_fork = False  # whether the process has one thread
 
 NO_FORK = ('a task can\'t fork the worker it runs in, which has several threads; use subprocess, multiprocessing with the start '
            'method "spawn", or a pool with isolation = "process"')
@@ -56,13 +57,14 @@ def preload(name):
     return ()
 
 
-def install(exclusive, folder):
+def install(exclusive, folder, forks=False):
     """Make this the process of an exclusive worker, or of a shared one, whose private
-    folder that is. On Python's main thread."""
-    global house
+    folder that is. On Python's main thread. With forks it has no other, and can be forked."""
+    global house, may_fork
+    may_fork = forks
     importlib.invalidate_caches()  # imports what it needs, which no task should wait for
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
-    for event in ("os.fork", "os.forkpty"):
+    for event in () if may_fork else ("os.fork", "os.forkpty"):
         _embedpy.refuse(event, NO_FORK)
     house = Exclusive() if exclusive else Shared(folder)
     return ()
@@ -72,7 +74,7 @@ def ready():
     """Preloading is done."""
     house.ready()
     shield_imports()
-    for module, then in (("multiprocessing.context", spawn_by_default), ("multiprocessing.spawn", house.serve_children)):
+    for module, then in (("multiprocessing.context", spawn_by_default if not may_fork else bool), ("multiprocessing.spawn", house.serve_children)):
         if module in sys.modules:
             then()
         else:

@@ -1,0 +1,223 @@
+package python
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+	"cpulb/plugins/executortest"
+	"cpulb/plugins/supervisor"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+)
+
+// openApart is a worker with two slots in process isolation; the process is slot 0's handler.
+func openApart(t testing.TB, settings map[string]string) *process {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "worker") // t.TempDir is too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{"isolation": "process"}
+	for name, value := range settings {
+		all[name] = value
+	}
+	p := &process{t: t, ended: make(chan plugins.Outcome, 1)}
+	p.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0], Slots: 2,
+		Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute, Settings: all},
+		executortest.Each(func(int) executortest.SlotHandler { return p }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		<-p.Done()
+		l.Close()
+		os.RemoveAll(dir)
+	})
+	return p
+}
+
+// written is a script of this text.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script.py")
+	writeFile(t, path, text)
+	return path
+}
+
+// within sends a task with a timeout, and waits for its end.
+func (p *process) within(path, params string, timeout time.Duration) plugins.Outcome {
+	p.t.Helper()
+	p.seq++
+	if err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: "task", ScriptPath: path, Function: "main", Type: task.CPUBound, Attempt: 1,
+		Params: []byte(params), Timeout: timeout}); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case o := <-p.ended:
+		return o
+	case <-p.Done():
+		p.t.Fatalf("the worker ended (%s): %v", p.Exit(), p.LastStderr())
+		return plugins.Outcome{}
+	}
+}
+
+func TestEachTaskHasAProcessOfItsOwn(t *testing.T) {
+	for most, same := range map[string]bool{"1": false, "2": true} {
+		p := openApart(t, map[string]string{"max_tasks": most})
+		pid := written(t, "import os\ndef main(params, context):\n    return os.getpid()\n")
+		first, second, third := p.run(pid, "1"), p.run(pid, "1"), p.run(pid, "1")
+		if first.Status != task.Completed || string(first.Data) == string(third.Data) || same != (string(first.Data) == string(second.Data)) {
+			t.Errorf("max_tasks %s: %s %s %s", most, first.Data, second.Data, third.Data)
+		}
+	}
+}
+
+func TestADeathIsTheTasksOutcome(t *testing.T) {
+	p := openApart(t, nil)
+	for body, want := range map[string]int{
+		"os._exit(3)":                        3,
+		"os._exit(0)":                        0,
+		"os.kill(os.getpid(), 9)":            128 + 9,
+		"os.kill(os.getpid(), 11)":           128 + 11,
+		"import ctypes; ctypes.string_at(0)": 128 + 11,
+		"os.closerange(0, 100); os._exit(4)": 4,
+	} {
+		path := written(t, "import os\ndef main(params, context):\n    print('said', flush=True)\n    "+body+"\n")
+		o := p.run(path, "1")
+		if e := wantError(t, o, task.Failed, "exit"); e.ExitCode != want {
+			t.Errorf("%s: %+v", body, e)
+		}
+		if o.Stdout != "said\n" {
+			t.Errorf("%s: stdout %q", body, o.Stdout)
+		}
+		wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
+	}
+}
+
+// what a task leaves is gone with its end.
+const leaves = `import os, subprocess, sys, time
+def main(params, context):
+    r, w = os.pipe()
+    def wait():
+        os.write(w, b"%d\n" % os.getpid())
+        if params.get("silent"):
+            os.closerange(0, 50)
+        time.sleep(1000)
+    if params["how"] == "fork":
+        if os.fork() == 0:
+            wait()
+    elif params["how"] == "daemon":
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                wait()
+            os._exit(0)
+    elif params["how"] == "many":
+        for i in range(20):
+            if os.fork() == 0:
+                os.setsid()
+                os.environ.clear()
+                if os.fork() == 0:
+                    wait()
+                os._exit(0)
+    pids = [int(os.read(r, 100).split()[0])]
+    if params.get("hang"):
+        import ctypes
+        lock = ctypes.create_string_buffer(256)
+        for twice in range(2):
+            ctypes.PyDLL(None).pthread_mutex_lock(lock)  # no signal ends that
+    return pids
+`
+
+func TestNothingSurvivesItsTask(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, leaves)
+	for _, how := range []string{"fork", "daemon", "many"} {
+		for _, silent := range []string{"false", "true"} {
+			o := p.run(path, fmt.Sprintf(`{"how": %q, "silent": %s}`, how, silent))
+			if o.Status != task.Completed {
+				t.Fatalf("%s: %+v", how, o.Error)
+			}
+			pid, _ := strconv.Atoi(strings.Trim(string(o.Data), "[]"))
+			if err := unix.Kill(pid, 0); pid <= 1 || err != unix.ESRCH {
+				t.Errorf("%s: %s lives on: %v", how, o.Data, err)
+			}
+		}
+	}
+}
+
+func TestAHungTaskIsKilled(t *testing.T) {
+	p := openApart(t, nil)
+	o := p.within(written(t, leaves), `{"how": "daemon", "hang": 1}`, 300*time.Millisecond)
+	wantError(t, o, task.TimedOut, "timed_out")
+	t.Logf("it ended %v after its timeout", o.RunTime-300*time.Millisecond)
+	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
+}
+
+func TestAStoppedTaskMayCleanUp(t *testing.T) {
+	p := openApart(t, nil)
+	for _, name := range []string{"cleans_up_when_cancelled.py", "awaits_for_ever.py"} {
+		o := p.within(script(name), "1", 300*time.Millisecond)
+		wantError(t, o, task.TimedOut, "timed_out")
+		if o.Stdout != "cleaned up\n" {
+			t.Errorf("%s: stdout %q", name, o.Stdout)
+		}
+	}
+}
+
+func TestCPUTimeAndMemoryAreEachTasks(t *testing.T) {
+	p := openApart(t, map[string]string{"cpu_time": "1s", "memory": strconv.Itoa(512 << 20)})
+	o := p.run(written(t, "def main(params, context):\n    while True:\n        pass\n"), "1")
+	wantError(t, o, task.Failed, "cpu_time")
+	o = p.run(written(t, "def main(params, context):\n    return len(bytearray(1 << 30))\n"), "1")
+	if e := wantError(t, o, task.Failed, "exception"); e.Type != "MemoryError" {
+		t.Errorf("%+v", e)
+	}
+	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
+}
+
+func TestATasksProcessMayFork(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, `import multiprocessing
+def twice(x):
+    return 2 * x
+def main(params, context):
+    with multiprocessing.Pool(2) as pool:
+        return pool.map(twice, params)
+`)
+	wantData(t, p.run(path, "[1, 2, 3]"), "[2, 4, 6]")
+}
+
+func TestAProcessHasNoDescriptorsOfOthers(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, `import os
+def main(params, context):
+    return sorted(os.readlink("/proc/self/fd/" + fd).partition(":")[0] for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd))
+`)
+	for range 2 {
+		wantData(t, p.run(path, "1"), `["/dev/null", "pipe", "pipe", "socket"]`)
+	}
+}
+
+func TestAPlainScriptHasItsProcess(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, "import sys\nprint(__name__, sys.argv[1:])\nsys.exit(7)\n")
+	o := p.runFunction(path, "__main__", `["a", 1]`)
+	if e := wantError(t, o, task.Failed, "exit"); e.ExitCode != 7 || o.Stdout != "__main__ ['a', '1']\n" {
+		t.Errorf("%+v %q", e, o.Stdout)
+	}
+}

@@ -1,0 +1,152 @@
+"""A process for each task: the template that is forked, and what a forked one does.
+
+The template is a process of one thread. It starts as an exclusive worker does, and what a
+task finds in its process is what a first task finds there.
+"""
+
+import gc
+import signal
+import sys
+
+from cpulb import process, report, streams
+from cpulb.held import _embedpy, contextlib, json, os
+from cpulb.slot import Slot, settle, stop
+
+# Kinds of events beside those of context.py; the host has the same.
+ASKED, RAISED, ENDED, TOO_LARGE, LINE = 11, 12, 13, 14, 15
+ASK_CANCELLED, ASK_TIMED_OUT, RAISE = signal.SIGRTMAX, signal.SIGRTMAX - 1, signal.SIGRTMAX - 2  # what the host sends
+REASONS = {ASK_CANCELLED: 1, ASK_TIMED_OUT: 2}
+
+
+class Stop:
+    """What the host's signals do to the task that runs."""
+
+    def __init__(self):
+        self.slot = self.seq = self.reason = self.early = 0
+
+    def asked(self, number, frame):
+        """The task is to stop: it can see that, or is cancelled where it awaits."""
+        self.early = number
+        if self.seq:
+            self.reason = REASONS[number]
+            _embedpy.ask(self.seq, self.reason)
+            awaits, = stop(self.slot, self.seq)
+            _embedpy.post(0, 0, ASKED, float(awaits), b"")
+
+    def raised(self, number, frame):
+        """It has not, and TaskCancelled or TaskTimeout is raised in it."""
+        if self.seq and self.reason:
+            _embedpy.post(0, 0, RAISED, 0.0, b"")
+            _embedpy.raise_here(self.seq, self.reason - 1)
+
+
+stopping = Stop()
+
+
+def to_host(data):
+    _embedpy.post(0, 0, LINE, 0.0, bytes(data))
+
+
+def answer(control, text):
+    data = text.encode("utf-8", "backslashreplace")
+    os.write(control, len(data).to_bytes(4, sys.byteorder) + data)
+
+
+def prepare(settings):
+    """Become what an exclusive worker is before its first task."""
+    process.install(True, settings["folder"], True)
+    if settings["script_dirs"]:
+        from cpulb import confine
+        confine.install(settings["script_dirs"], settings["sources"])
+    for name in settings["preload"] or ():
+        try:
+            process.preload(name)
+        except BaseException as error:
+            return "?preload: %s: %r" % (name, error)
+    signal.signal(ASK_CANCELLED, stopping.asked)
+    signal.signal(ASK_TIMED_OUT, stopping.asked)
+    signal.signal(RAISE, stopping.raised)
+    process.ready()
+    return "+"
+
+
+def serve(control, settings):
+    """The whole life of the template, and of every process that is forked from it."""
+    settings = json.loads(settings)
+    result = prepare(settings)
+    if result != "+":
+        answer(control, result)
+        os._exit(1)
+    slot = Slot(0, settings["worker"], settings["result_bytes"], settings["output_bytes"])
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    gc.collect()
+    gc.freeze()  # what no task changes stays shared
+    index = _embedpy.slots(control, settings["slots"])
+    if index < 0:
+        answer(control, result)
+        while os.read(control, 1):
+            pass
+        os._exit(0)
+    report.log_bytes = streams.log_bytes = to_host
+    slot.index = stopping.slot = index
+    try:
+        run_all(slot, settings)
+    except BaseException as error:
+        report.log("a task's process has failed: %s" % report.describe(error, whole=True)[1])
+    finally:
+        os._exit(70)
+
+
+def run_all(slot, settings):
+    reseed()
+    for left in reversed(range(settings["max_tasks"])):
+        task = _embedpy.receive()
+        if task is None:
+            break
+        run(slot, json.loads(task[0]), task[1], settings, settle if left else None)
+    os._exit(0)
+
+
+def reseed():
+    """Random numbers are not those of the process beside; random itself sees to its own."""
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        with contextlib.suppress(Exception):
+            numpy.seed()
+
+
+def run(slot, task, params, settings, after):
+    limit(settings)
+    seq = stopping.seq = task["seq"]
+    if stopping.early:  # it was to stop before it had come
+        stopping.asked(stopping.early, None)
+    values, wall, cpu, raised, seen = _embedpy.run_region(
+        seq, slot.run, slot.broken, after, params.decode(), task["path"], task["function"], seq, task["id"], task["type"],
+        task["attempt"], task["timeout"], task["labels"], task["traceparent"])
+    stopping.seq = 0
+    for stream in (sys.stdout, sys.stderr):
+        streams.flush(stream)
+    data = values[0] or b""
+    if type(data) is str:
+        data = data.encode()
+    if len(data) > settings["result_bytes"] > 0:
+        _embedpy.post(0, 0, TOO_LARGE, float(len(data)), b"")
+        return
+    head = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data)}
+    if len(values) > 1:
+        head["head"] = values[1].decode()
+    text = json.dumps(head).encode()
+    _embedpy.post(0, 0, ENDED, float(len(text)), text + data)
+
+
+def limit(settings):
+    """Bound what the process may take from now on."""
+    import resource
+    if settings["memory"]:
+        resource.setrlimit(resource.RLIMIT_AS, (settings["memory"],) * 2)
+    if settings["cpu_seconds"]:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime) + settings["cpu_seconds"]
+        hard = soft + 1 if settings["max_tasks"] == 1 else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))

@@ -1,0 +1,195 @@
+package python
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// hungAfter is how long a script has for the exception of a stop to reach it.
+	hungAfter = 40 * time.Millisecond
+	// cleansUpFor is how long it may go on once it has.
+	cleansUpFor = 1500 * time.Millisecond
+)
+
+// The signals of a stop, as template.py has them.
+const (
+	askCancelled = syscall.Signal(64)
+	askTimedOut  = syscall.Signal(63)
+	raiseStop    = syscall.Signal(62)
+)
+
+// taskSlot implements plugins.Slot by processes, of which the next one waits already.
+type taskSlot struct {
+	executor *Executor
+	index    int
+	socket   int // to the slot's process
+	serial   int64
+	// ready is the process of the next task, running that of the one that runs; both may be nil.
+	ready, running *taskProcess
+	stops          stops
+
+	mu   sync.Mutex // guards closing wake
+	wake int        // an eventfd: a stop has been asked for; -1: closed
+}
+
+func openTaskSlot(e *Executor, index int) (*taskSlot, error) {
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	s := &taskSlot{executor: e, index: index, socket: e.apart.sockets[index], wake: wake}
+	s.stops.stop = func(uint64, plugins.StopReason) { s.awake() }
+	s.ready, err = s.fork()
+	return s, err
+}
+
+func (s *taskSlot) awake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wake >= 0 {
+		_, _ = unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+// Cancel implements plugins.Slot.
+func (s *taskSlot) Cancel(seq uint64, reason plugins.StopReason) { s.stops.request(seq, reason) }
+
+// Close implements plugins.Slot. The slot's process ends what there is when the socket ends.
+func (s *taskSlot) Close() {
+	for _, p := range []*taskProcess{s.ready, s.running} {
+		if p != nil {
+			p.close()
+		}
+	}
+	_ = unix.Close(s.socket)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = unix.Close(s.wake)
+	s.wake = -1
+}
+
+// taskHeader is what template.py reads of a task.
+type taskHeader struct {
+	Path        string `json:"path"`
+	Function    string `json:"function"`
+	Seq         uint64 `json:"seq"`
+	ID          string `json:"id"`
+	Type        string `json:"type"`
+	Attempt     int    `json:"attempt"`
+	Timeout     int64  `json:"timeout"`
+	Labels      string `json:"labels"`
+	Traceparent string `json:"traceparent"`
+}
+
+// Run implements plugins.Slot.
+func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	if t.Probe {
+		t = asProbe(t, s.executor.probes.thread)
+	}
+	path, err := s.executor.sources.path(t)
+	if err != nil {
+		return fault(plugins.Unrun, "OSError", err.Error())
+	}
+	header, err := json.Marshal(taskHeader{path, t.Function, t.Seq, t.ID, string(t.Type), t.Attempt, int64(t.Timeout), string(labelsJSON(t.Labels)),
+		t.Traceparent})
+	if err != nil {
+		return fault(plugins.Unrun, "ExecutorError", err.Error())
+	}
+	if reason := s.stops.begin(t.Seq, t.Timeout); reason != 0 {
+		return stopped(reason)
+	}
+	began := time.Now()
+	r := &taskRun{slot: s, task: t, emit: emit, began: began}
+	err = s.give(header, t.Params)
+	if err == nil {
+		err = r.watch()
+	}
+	reason := s.stops.end()
+	if err != nil {
+		s.discard()
+		o := fault(plugins.Ran, "ExecutorError", err.Error())
+		o.Spent = errors.Is(err, errTemplateGone)
+		return o
+	}
+	o := r.outcome(reason)
+	s.keep(r.reason == 0)
+	return o
+}
+
+// give hands a task to the process that waits, and has the next one forked.
+func (s *taskSlot) give(header, params []byte) (err error) {
+	for range 2 {
+		s.running, s.ready = s.ready, nil
+		if s.running == nil {
+			if s.running, err = s.fork(); err != nil {
+				return err
+			}
+		}
+		if err = s.running.send(header, params); err == nil {
+			break // else it has ended while it waited: nothing of the task has run
+		}
+		s.discard()
+	}
+	if err != nil {
+		return err
+	}
+	s.running.tasks++
+	if s.running.tasks >= s.executor.apart.maxTasks {
+		if s.ready, err = s.fork(); errors.Is(err, errTemplateGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard gives the process of the task up.
+func (s *taskSlot) discard() {
+	if s.running != nil {
+		s.signal(s.running, syscall.SIGKILL)
+		s.running.close()
+		s.running = nil
+	}
+}
+
+// keep keeps the process for the next task, if it may have one. One that was to stop may not: a
+// signal may still be on its way there.
+func (s *taskSlot) keep(may bool) {
+	if s.running.ended {
+		s.running.close()
+		s.running = nil
+	} else if may && s.running.tasks < s.executor.apart.maxTasks {
+		s.running, s.ready = nil, s.running
+	} else {
+		s.discard()
+	}
+}
+
+// died is the end of a task whose process has ended before it said how the task ended.
+func (s *taskSlot) died(p *taskProcess) plugins.Outcome {
+	status := p.end.waitStatus()
+	limit := s.executor.apart.cpuTime
+	switch {
+	case p.end.what == 'X':
+		return fault(plugins.Unrun, "OSError", fmt.Sprintf("a process can't be had: %s", syscall.Errno(p.end.status)))
+	case limit > 0 && (status.Signaled() && (status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL && p.end.cpu() >= limit)):
+		o := failed("cpu_time", "CPUTime", fmt.Sprintf("the task has used up its CPU time, %s (pool.cpu_time)", limit))
+		o.Error.ExitCode = 128 + int(status.Signal())
+		return o
+	case status.Signaled():
+		o := failed("exit", "SystemExit", fmt.Sprintf("the task's process was ended by a signal: %s", status.Signal()))
+		o.Error.ExitCode = 128 + int(status.Signal())
+		return o
+	}
+	o := failed("exit", "SystemExit", fmt.Sprintf("the task's process ended with exit code %d before the script returned", status.ExitStatus()))
+	o.Error.ExitCode = status.ExitStatus()
+	return o
+}

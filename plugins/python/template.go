@@ -1,0 +1,174 @@
+package python
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cpulb/embedpy"
+	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolation is what a worker of process isolation has instead of an interpreter of its own.
+type isolation struct {
+	maxTasks int
+	memory   int64
+	cpuTime  time.Duration
+	template *embedpy.Template
+	gone     atomic.Bool
+	sockets  []int // to the processes of the slots
+}
+
+// templateSettings is what template.py reads.
+type templateSettings struct {
+	Worker      string   `json:"worker"`
+	Folder      string   `json:"folder"`
+	Sources     string   `json:"sources"`
+	ScriptDirs  string   `json:"script_dirs"`
+	Preload     []string `json:"preload"`
+	Slots       int      `json:"slots"`
+	MaxTasks    int      `json:"max_tasks"`
+	Memory      int64    `json:"memory"`
+	CPUSeconds  int64    `json:"cpu_seconds"`
+	ResultBytes int64    `json:"result_bytes"`
+	OutputBytes int64    `json:"output_bytes"`
+}
+
+// cpuSeconds is cpu_time as the kernel counts it.
+func (i *isolation) cpuSeconds() int64 { return int64(math.Ceil(i.cpuTime.Seconds())) }
+
+// isolate makes this the worker of a template: it starts no interpreter.
+func (e *Executor) isolate(_ context.Context, executable string) (string, error) {
+	if e.conf.LoopSlots > 0 {
+		return "", fmt.Errorf("%w: async_concurrency: there is no event loop with isolation = \"process\"", plugins.ErrBadSetting)
+	}
+	e.sources.dir = filepath.Join(e.conf.RuntimeDir, sourcesFolder)
+	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
+		return "", err
+	}
+	if err := e.installProbes(); err != nil {
+		return "", err
+	}
+	modules, err := templateModules()
+	if err != nil {
+		return "", err
+	}
+	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.sources.dir, e.scriptDirs, e.preloads, e.conf.Slots,
+		e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes})
+	if err != nil {
+		return "", err
+	}
+	return "CPython " + embedpy.LinkedVersion(), e.startTemplate(executable, modules, settings)
+}
+
+func (e *Executor) startTemplate(executable string, modules []embedpy.Module, settings []byte) error {
+	control, inherited, err := e.templateSockets()
+	if err != nil {
+		return err
+	}
+	template, answer, err := embedpy.StartTemplate(executable, modules, settings, control, inherited)
+	if err != nil {
+		return err
+	}
+	if answer != "+" {
+		template.Close()
+		if text, ok := strings.CutPrefix(answer, "?"); ok {
+			return fmt.Errorf("%w: %s", plugins.ErrBadSetting, text)
+		}
+		return fmt.Errorf("%w: %s", embedpy.ErrInit, strings.TrimPrefix(answer, "-"))
+	}
+	e.apart.template = template
+	go func() {
+		template.Wait()
+		e.apart.gone.Store(true)
+	}()
+	return nil
+}
+
+// templateSockets makes the sockets between here and the template, and its slots.
+func (e *Executor) templateSockets() (control *os.File, inherited []*os.File, err error) {
+	for i := range e.conf.Slots + 1 {
+		kind := unix.SOCK_SEQPACKET
+		if i == 0 {
+			kind = unix.SOCK_STREAM
+		}
+		pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		inherited = append(inherited, os.NewFile(uintptr(pair[1]), "template"))
+		if i == 0 {
+			control = os.NewFile(uintptr(pair[0]), "template")
+		} else {
+			e.apart.sockets = append(e.apart.sockets, pair[0])
+		}
+	}
+	return control, inherited, nil
+}
+
+// templateModules are the runtime's.
+func templateModules() ([]embedpy.Module, error) {
+	var modules []embedpy.Module
+	for _, name := range append(runtimeModules(), "template") {
+		m, err := moduleOf(name)
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, m)
+	}
+	return modules, nil
+}
+
+// isolationSetting reads one of the settings that belong to process isolation.
+func (e *Executor) isolationSetting(name, value, isolated string) (err error) {
+	bad := func(want string) error {
+		return fmt.Errorf("%w: %s: %q is not %s", plugins.ErrBadSetting, name, value, want)
+	}
+	if isolated != "process" {
+		if name == "isolation" {
+			if value == "thread" {
+				return nil
+			}
+			return bad(`"thread" or "process"`)
+		}
+		return fmt.Errorf("%w: %s needs isolation = \"process\"", plugins.ErrBadSetting, name)
+	}
+	if e.apart == nil {
+		e.apart = &isolation{maxTasks: 1}
+	}
+	switch name {
+	case "max_tasks":
+		if e.apart.maxTasks, err = strconv.Atoi(value); err != nil || e.apart.maxTasks < 1 {
+			return bad("a number of tasks, at least 1")
+		}
+	case "memory":
+		if e.apart.memory, err = strconv.ParseInt(value, 10, 64); err != nil || e.apart.memory < 0 {
+			return bad("a number of bytes")
+		}
+	case "cpu_time":
+		if e.apart.cpuTime, err = time.ParseDuration(value); err != nil || e.apart.cpuTime < 0 {
+			return bad(`a duration such as "10s"`)
+		}
+	}
+	return nil
+}
+
+// health says whether there is somebody who forks.
+func (i *isolation) health() error {
+	if i.gone.Load() {
+		return errTemplateGone
+	}
+	return nil
+}
+
+var errTemplateGone = errors.New("the template of the tasks' processes has ended")
