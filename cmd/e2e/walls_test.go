@@ -172,6 +172,9 @@ func (b *besieged) outcome(attack, mark, wanted string, r map[string]any) string
 			}
 		}
 	case "children", "daemonise", "bomb":
+		if said != "done" {
+			return said
+		}
 		if stays(func() bool { return len(marked(mark)) > 0 }) == gone {
 			return gone
 		}
