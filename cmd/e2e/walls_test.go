@@ -40,6 +40,8 @@ func wallAttacks() map[string]string {
 		"the control socket of another pool's worker":                    "control_other",
 		"the slots' socket of another pool's worker":                     "slots_other",
 		"a connection to the daemon among its descriptors":               "descriptors",
+		"the daemon's descriptors, by `pidfd_getfd`":                     "descriptors_daemon",
+		"its worker's descriptors, by `pidfd_getfd`":                     "descriptors_worker",
 		"write into every descriptor that it has":                        "write_everywhere",
 		"close every descriptor that it has":                             "close_all",
 		"begin a line of the daemon's log":                               "forge_log",

@@ -175,6 +175,26 @@ def trace_other(t):
     return trace(t.other)
 
 
+def takes(pid):
+    """Whether it can have a descriptor of that process for its own, and with it the connection that is behind it."""
+    pidfd_getfd = 438
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    taken = libc.syscall(pidfd_getfd, process, 0, 0)
+    os.close(process)
+    if taken >= 0:
+        os.close(taken)
+    return "reached" if taken >= 0 else "refused"
+
+
+def descriptors_daemon(t):
+    return takes(t.daemon)
+
+
+def descriptors_worker(t):
+    return takes(worker(t))
+
+
 def answers(path):
     """Whether a gRPC server answers us there."""
     with socket.socket(socket.AF_UNIX) as s:
