@@ -24,8 +24,6 @@ type Config struct {
 	Sync string
 	// Pool are the lines of the only pool, e.g. "workers = 2".
 	Pool string
-	// Executor are further lines of the executor, e.g. `preload = ["numpy"]`.
-	Executor string
 }
 
 // text is the configuration file. Nothing but the journal and the pool is told from the
@@ -39,7 +37,6 @@ results {
 }
 executor "python" {
   command = "cpulb-python"
-  %s
 }
 pool "cpu" {
   executor   = "python"
@@ -53,7 +50,7 @@ limits {
   watches       = 2000000
   drain_timeout = "1s"
 }
-`, c.Executor, c.Pool, c.Sync)
+`, c.Pool, c.Sync)
 }
 
 // Daemon is one that runs.

@@ -36,7 +36,6 @@ class Exclusive:
     def ready(self):
         """Preloading is done: what is so now is the base."""
         modules.ready()
-        loader.install()
         self.keeper.base = self.keeper.read()
         self.threads = weakref.WeakSet(threading.enumerate())  # that preloading has started
 

@@ -1,12 +1,16 @@
-"""Loading modules that are not a library's: scripts and what stands beside them.
+"""Loading modules: those of scripts, with what stands beside them, and libraries.
 
-They come through Python's own import system, by a hook in sys.path_hooks for folders
-that are not a library's. Bytecode caches are neither read nor written: they tell
-versions apart by whole seconds, and the folder may be somebody else's.
+Scripts come through Python's own import system, by a hook in sys.path_hooks for folders
+that are not a library's. Their bytecode caches are neither read nor written: they tell
+versions apart by whole seconds, and the folder may be somebody else's. A library's are
+Python's own business, but for caches in which others may write who can't write the
+source: what they plant there would be executed instead of it.
 """
 
+import stat
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
+from importlib.util import cache_from_source
 
 from _embedpy import unshielded
 from cpulb import confine
@@ -14,6 +18,7 @@ from cpulb.errors import unseen
 from cpulb.held import os
 from cpulb.keeper import importing
 from cpulb.modules import modules
+from cpulb.report import log
 
 
 class Watcher:
@@ -71,8 +76,17 @@ class Extension(ExtensionFileLoader):
         return super().create_module(spec)
 
 
+class CompiledLibrary(SourcelessFileLoader):
+    """Loads a library's module of which there is only compiled code, where not everybody may write."""
+
+    def get_data(self, path):
+        if any(os.stat(name).st_mode & stat.S_IWOTH for name in (path, os.path.dirname(path))):
+            raise ImportError("%s is compiled code, and anybody may write it" % path, path=path)
+        return super().get_data(path)
+
+
 class Bytecode(SourcelessFileLoader):
-    """Loads a module of which there is only compiled code, where no other user may write."""
+    """Loads a script's module of which there is only compiled code, where no other user may write."""
 
     def get_data(self, path):
         script = watcher.script()
@@ -95,15 +109,54 @@ class Finder(FileFinder):
         return spec
 
 
+class Library(SourceFileLoader):
+    """Loads a library's module, from its cache if that can be trusted."""
+
+    def get_code(self, fullname):
+        folder = os.path.dirname(self.path)
+        reason = cache_is_foreign(folder)
+        if reason is None:
+            return super().get_code(fullname)
+        if folder not in told:
+            told.add(folder)
+            log("the bytecode cache of %s is not used: %s" % (folder, reason))
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]), (Bytecode, [".pyc"]))
+OF_LIBRARIES = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (Library, [".py"]), (CompiledLibrary, [".pyc"]))
+told = set()  # folders of which the log has it
+
+
+def cache_is_foreign(folder):
+    """Why the bytecode cache of a library's folder can't be trusted, or None.
+
+    Who may write in the folder itself can change the source, too; so may who owns it."""
+    own = os.stat(folder)
+    if own.st_mode & stat.S_IWOTH:
+        return "anybody may write in the folder"
+    try:
+        cache = os.stat(os.path.dirname(cache_from_source(os.path.join(folder, "module.py"))))
+    except OSError:
+        return None  # it would be made by us
+    if cache.st_uid not in (0, os.geteuid(), own.st_uid):
+        return "it belongs to user %d" % cache.st_uid
+    if cache.st_mode & stat.S_IWOTH:
+        return "anybody may write in it"
+    if cache.st_mode & stat.S_IWGRP and cache.st_gid != 0 and not (own.st_mode & stat.S_IWGRP and cache.st_gid == own.st_gid):
+        return "group %d may write in it" % cache.st_gid
+    return None
 
 
 def hook(path):
-    """For sys.path_hooks: a finder for a folder that is not a library's."""
-    if modules.is_library(os.path.realpath(path)) or not os.path.isdir(path):
-        raise ImportError("not a folder of scripts", path=path)
+    """For sys.path_hooks: a finder for a folder."""
+    if not os.path.isdir(path):
+        raise ImportError("not a folder", path=path)
+    if modules.is_library(os.path.realpath(path)):
+        return FileFinder(path, *OF_LIBRARIES)
     return Finder(path, *DETAILS)
 
 
 def install():
     sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.clear()

@@ -14,7 +14,7 @@ class Modules:
     """Who has which module."""
 
     def __init__(self):
-        self.roots = ()
+        self.roots = ("/",)  # until preloading is done, all are libraries
         self.library = {}
         self.tops = set()  # the first parts of the library's names
 

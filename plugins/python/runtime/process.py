@@ -4,7 +4,7 @@ import _frozen_importlib
 import importlib
 import sys
 
-from cpulb import TaskCancelled, TaskTimeout
+from cpulb import TaskCancelled, TaskTimeout, loader
 from cpulb.errors import unseen
 from cpulb.exclusive import Exclusive
 from cpulb.held import _embedpy, threading
@@ -67,6 +67,7 @@ def install(exclusive, folder, forks=False):
     for event in () if may_fork else ("os.fork", "os.forkpty"):
         _embedpy.refuse(event, NO_FORK)
     house = Exclusive() if exclusive else Shared(folder)
+    loader.install()
     return ()
 
 

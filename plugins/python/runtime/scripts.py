@@ -206,6 +206,8 @@ def find_file(path):
 
 def entry_point(module, path, function):
     """Return the function of that name and whether it takes the context."""
+    if function.startswith("__") and function.endswith("__"):
+        raise Refusal("no_entry_point", "AttributeError", "%s: %s is a name of Python's own, and no task's function" % (path, function))
     found = module.__dict__.get(function) if isinstance(module, ModuleType) else getattr(module, function, None)
     if found is None:
         raise Refusal("no_entry_point", "AttributeError",
@@ -213,9 +215,10 @@ def entry_point(module, path, function):
     if not callable(found):
         raise Refusal("no_entry_point", "TypeError", "%s: %s is a %s, not a function"
                       % (path, function, type(found).__name__))
-    if is_imported(found, module) and function not in getattr(module, "__all__", ()):
+    home = imported_from(found, module)
+    if home is not None and function not in getattr(module, "__all__", ()):
         raise Refusal("no_entry_point", "PermissionError", "%s: %s is imported from %s; define it, or name it in __all__"
-                      % (path, function, found.__module__))
+                      % (path, function, home))
     try:
         parameters = inspect.signature(found)
     except (TypeError, ValueError):
@@ -230,11 +233,17 @@ def entry_point(module, path, function):
                   "%s: %s%s must take (params, context) or (params)" % (path, function, parameters))
 
 
-def is_imported(found, module):
-    """Whether another module has the function under its own name."""
-    home = sys.modules.get(getattr(found, "__module__", None))
-    name = getattr(found, "__name__", None)
-    return home is not None and home is not module and isinstance(name, str) and getattr(home, "__dict__", {}).get(name) is found
+def imported_from(found, module):
+    """The module from which a script has something that it has not defined itself, by whatever name; None: it is its own."""
+    home = getattr(found, "__module__", None)
+    if home == module.__name__:
+        return None
+    # Not only the module that it names: a method of a hidden instance, as random.randint is one, names its class's.
+    for name, other in list(sys.modules.items()):
+        if other is not module and isinstance(other, ModuleType) and \
+                any(value is found for value in list(other.__dict__.values())):
+            return home if home in sys.modules else name
+    return None
 
 
 def check(path):

@@ -164,7 +164,6 @@ class Shared:
 
     def ready(self):
         modules.ready()
-        loader.install()
         self.siblings = siblings.install()
         self.kept = Scripts(self.siblings)
         note_starters()
