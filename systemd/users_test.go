@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -16,7 +17,7 @@ def refused(call, *args):
 def main(params, context):
     status = dict(line.split(":\t") for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
     daemon = os.getppid()
-    return {"user": pwd.getpwuid(os.getuid()).pw_name, "capabilities": status["CapEff"] + status["CapPrm"] + status["CapAmb"],
+    return {"user": pwd.getpwuid(os.getuid()).pw_name, "capabilities": status["CapEff"] + status["CapPrm"] + status["CapAmb"] + status["CapInh"],
             "new privileges": status["NoNewPrivs"],
             "refused": [refused(os.kill, daemon, 0), refused(os.listdir, "/var/lib/cpulb"), refused(open, "/proc/%d/environ" % daemon),
                         refused(os.listdir, "/run/cpulbd")]}
@@ -32,7 +33,7 @@ func TestThePoolsUserCanDoNothingToTheDaemonUnderTheUnit(t *testing.T) {
 `)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	got := b.runScript(t, whoAmI)
-	if got["user"] != "cpulb-worker" || got["capabilities"] != "000000000000000000000000000000000000000000000000" || got["new privileges"] != "1" ||
+	if got["user"] != "cpulb-worker" || got["capabilities"] != strings.Repeat("0", 64) || got["new privileges"] != "1" ||
 		fmt.Sprint(got["refused"]) != "[true true true true]" {
 		t.Errorf("%v", got)
 	}

@@ -154,6 +154,15 @@ func (u *User) become(attr *syscall.SysProcAttr) error {
 // given for its own work.
 func dropAmbient() {
 	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) // an error: the kernel knows none
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData // of 32 capabilities each
+	if unix.Capget(&header, &sets[0]) != nil {
+		return
+	}
+	for i := range sets {
+		sets[i].Inheritable = 0
+	}
+	_ = unix.Capset(&header, &sets[0]) // less is always allowed
 }
 
 // environment is what the user's programs expect of theirs.
