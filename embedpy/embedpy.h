@@ -151,6 +151,7 @@ PyObject *ep_wall_in(PyObject *self, PyObject *step);
 void ep_enclose_slot(void);
 void ep_enclose_task(void);
 void ep_enclose_seal(void);
+
 // forked.c; with the GIL held, but for the reading, the writing and ep_post_up
 extern int ep_task_socket;  // -1: this is the host's process
 int ep_read_all(int fd, void *to, size_t size);
@@ -160,6 +161,9 @@ PyObject *ep_receive(PyObject *self, PyObject *unused);
 PyObject *ep_run_region(PyObject *self, PyObject *args);
 PyObject *ep_ask(PyObject *self, PyObject *args);
 PyObject *ep_raise_here(PyObject *self, PyObject *args);
+
+// become.c; GIL held
+PyObject *ep_become(PyObject *self, PyObject *args);
 
 // children.c
 void ep_children(pid_t pid, int64_t age_ns, void (*found)(pid_t));

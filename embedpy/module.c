@@ -215,6 +215,7 @@ static PyMethodDef methods[] = {
 	{"log_descriptor", mod_log_descriptor, METH_NOARGS, NULL},
 	{"enclose", ep_enclose, METH_VARARGS, "Choose the walls around the processes of tasks."},
 	{"wall_in", ep_wall_in, METH_O, "Build them around this process, a step at a time."},
+	{"become", ep_become, METH_VARARGS, "Become another user, for good."},
 	{"receive", ep_receive, METH_NOARGS, "The next task of a forked process."},
 	{"run_region", ep_run_region, METH_VARARGS, "Call something as a region that can be interrupted."},
 	{"ask", ep_ask, METH_VARARGS, "Flag a region."},

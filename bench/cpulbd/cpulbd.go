@@ -24,6 +24,8 @@ type Config struct {
 	Sync string
 	// Pool are the lines of the only pool, e.g. "workers = 2".
 	Pool string
+	// Executor are further lines of the executor, e.g. `preload = ["numpy"]`.
+	Executor string
 }
 
 // text is the configuration file. Nothing but the journal and the pool is told from the
@@ -37,6 +39,7 @@ results {
 }
 executor "python" {
   command = "cpulb-python"
+  %s
 }
 pool "cpu" {
   executor   = "python"
@@ -50,7 +53,7 @@ limits {
   watches       = 2000000
   drain_timeout = "1s"
 }
-`, c.Pool, c.Sync)
+`, c.Executor, c.Pool, c.Sync)
 }
 
 // Daemon is one that runs.

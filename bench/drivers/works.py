@@ -3,6 +3,7 @@
 A work returns what follows from its params alone (see expected), so that each
 result is checked. Scripts of cpulb are called with a context, which nobody uses.
 """
+import itertools
 import sys
 import time
 
@@ -41,9 +42,22 @@ def total(params, context=None):
     return int(numpy.arange(params).sum())
 
 
+def frame(params, context=None):
+    """The same by pandas."""
+    import numpy
+    import pandas
+
+    return int(pandas.DataFrame({"value": numpy.arange(params)})["value"].sum())
+
+
+def hang(params, context=None):
+    """C code that neither returns nor looks for signals."""
+    return sum(itertools.repeat(1, 10**12))
+
+
 def expected(work, params):
     """Return what the work must return."""
-    return params * (params - 1) // 2 if work in ("count", "total") else params
+    return params * (params - 1) // 2 if work in ("count", "total", "frame") else params
 
 
 if __name__ == "__main__":

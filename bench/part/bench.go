@@ -91,6 +91,7 @@ func Parts() []Part {
 		{"fleet", "two cores, and short tasks beside long ones", true, (*Bench).fleet},
 		{"cost", "switches and system calls a task", true, (*Bench).cost},
 		{"start", "from exec to ready", true, (*Bench).start},
+		{"walls", "a process for each task", true, (*Bench).walls},
 		{"curves", "depth, workers, clients", true, (*Bench).curves},
 		{"queue", "a million tasks queued", true, (*Bench).queue},
 	}

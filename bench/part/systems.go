@@ -16,6 +16,8 @@ const (
 	PythonInterval = "cpulb, Python client, interval"
 	GoGroup        = "cpulb, Go client, group"
 	PythonGroup    = "cpulb, Python client, group"
+	Thread         = "cpulb, threads"
+	Process        = "cpulb, a process for each task"
 	Executor       = "ProcessPoolExecutor"
 	Pool           = "multiprocessing.Pool"
 	Joblib         = "joblib"

@@ -51,6 +51,11 @@ func tables() []table {
 			"two tasks of 5 s, in ms.",
 			[]column{{"one worker", "computing by 1", 0, 0}, {"two", "computing by 2", 0, 0}, {"p99 without", "p99 beside 0 long", 0, 0},
 				{"p99 beside", "p99 beside 2 long", 0, 0}}, nil},
+		{"A process for each task", "No-ops in threads, in a process each forked from a warm template (`isolation = \"process\"`), and by a new interpreter: one after the other and after " +
+			"a pause of 20 ms, in µs; tasks a second on two cores, two slots each; the memory of a worker with 16 slots that are idle, in MB; how long after its timeout a task ends in " +
+			"which C code hangs, in ms; the round trip of a script that uses numpy and pandas, which the template has loaded, in ms.",
+			[]column{{"p50", "p50 noop walls", 0, 0}, {"p50 after a pause", "p50 ready walls", 0, 0}, {"tasks/s", "rate walls", 0, 0}, {"16 idle slots", "memory walls", 0, 0},
+				{"hung, end", "hung walls", 0, 0}, {"numpy and pandas", "p50 frame walls", 1e-3, 0}}, nil},
 		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: after the round trips, and after all no-ops. Start is until the first tasks are done.",
 			[]column{{"after the round trips", "memory idle", 0, -1}, {"after the no-ops", "memory", 0, -1}, {"start, s", "start", 0, 0}}, nil},
 	}
@@ -58,7 +63,7 @@ func tables() []table {
 
 // systems returns the names that can have rows, ours first.
 func systems() []string {
-	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup}
+	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process}
 	for _, n := range part.Neighbours() {
 		names = append(names, n.Name)
 	}

@@ -76,6 +76,11 @@ func targets() []target {
 		{"p99 of 1 ms tasks beside 5 s ones ÷ without, in each round", false, 1.1, true,
 			ratio("p99 beside 2 long", part.Go, "p99 beside 0 long", part.Go)},
 		{"script importing numpy ÷ `python3 script.py`", false, 0.01, false, ratio("p50 total", part.Python, "p50 total", part.Script)},
+		{"no-op in a process of its own ÷ `python3 script.py`, p50", false, 0.25, false, ratio("p50 noop walls", part.Process, "p50 noop walls", part.Script)},
+		{"no-op in a process of its own − in a thread, a process being ready, p50 in ms", false, 1, false, func(r *result.Results) stats.Sample {
+			return r.Of("p50 ready walls", part.Process).Plus(r.Of("p50 ready walls", part.Thread).Times(-1)).Times(1e-3)
+		}},
+		{"end of a hung task in a process of its own after its timeout, ms", false, 50, true, func(r *result.Results) stats.Sample { return r.Of("hung walls", part.Process) }},
 		{"100 MB as params and back, Python client ÷ ProcessPoolExecutor", false, 2, false, func(r *result.Results) stats.Sample {
 			return at(r, "payload", part.Python, 100e6).Over(at(r, "payload", part.Executor, 100e6))
 		}},

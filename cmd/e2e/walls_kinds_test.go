@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The users of the table of walls in docs/security.md. None of them needs an account.
@@ -49,7 +51,6 @@ executor "other" {
 pool "own" {
   executor   = "python"
   task_types = ["io_bound"]
-  memory     = "1GiB"
   %s
 }
 pool "other" {
@@ -69,6 +70,7 @@ type besieged struct {
 	left        map[string]string // for how long they stay whom scripts have left, by their marks
 	scripts     string            // a copy of testdata/walls that everybody may read
 	setuid      string            // a program that would make root of whoever runs it
+	bounded     bool              // the attacker's pool has a bound of memory
 }
 
 func besiege(t *testing.T, w wall) *besieged {
@@ -77,8 +79,11 @@ func besiege(t *testing.T, w wall) *besieged {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := &besieged{environment: secret(), left: map[string]string{}, bounded: mayBound(t) || !strings.Contains(w.own, "user") || strings.Contains(w.own, "isolation")}
+	if b.bounded {
+		w.own += " memory = \"1GiB\"\n"
+	}
 	python := filepath.Join(bin, "cpulb-python")
-	b := &besieged{environment: secret(), left: map[string]string{}}
 	d := lay(t, nil, fmt.Sprintf(wallConfig, python, python, b.environment, w.own, w.other))
 	dir := filepath.Dir(d.socket)
 	if err := errors.Join(os.Chown(dir, wallDaemon, wallDaemon), os.Chmod(dir, 0o755)); err != nil {
@@ -112,6 +117,9 @@ func asThePackagedOne(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var add []string
+	if mayBound(t) { // what docs/operations.md adds for pool.memory where no cgroup bounds it
+		add = append(add, "+sys_resource")
+	}
 	for _, line := range regexp.MustCompile(`(?m)^AmbientCapabilities=(.*)$`).FindAllStringSubmatch(string(unit), -1) {
 		for name := range strings.FieldsSeq(line[1]) {
 			add = append(add, "+"+strings.ToLower(strings.TrimPrefix(name, "CAP_")))
@@ -124,6 +132,19 @@ func asThePackagedOne(t *testing.T) []string {
 		args = append(args, "--no-new-privs")
 	}
 	return append(args, "--pdeathsig", "TERM")
+}
+
+// mayBound says whether root may bound the memory of others' processes, which takes
+// CAP_SYS_RESOURCE: a container may have been started without.
+func mayBound(t *testing.T) bool {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	found := regexp.MustCompile(`(?m)^CapPrm:\s*([0-9a-f]+)$`).FindSubmatch(status)
+	if err != nil || found == nil {
+		t.Fatalf("%v\n%s", err, status)
+	}
+	permitted, _ := strconv.ParseUint(string(found[1]), 16, 64)
+	return permitted>>unix.CAP_SYS_RESOURCE&1 == 1
 }
 
 // secret is 32 hexadecimal digits; whoever has it has them behind "SECRET-".

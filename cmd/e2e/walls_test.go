@@ -40,6 +40,8 @@ func wallAttacks() map[string]string {
 		"the control socket of another pool's worker":                    "control_other",
 		"the slots' socket of another pool's worker":                     "slots_other",
 		"a connection to the daemon among its descriptors":               "descriptors",
+		"the daemon's descriptors, by `pidfd_getfd`":                     "descriptors_daemon",
+		"its worker's descriptors, by `pidfd_getfd`":                     "descriptors_worker",
 		"write into every descriptor that it has":                        "write_everywhere",
 		"close every descriptor that it has":                             "close_all",
 		"begin a line of the daemon's log":                               "forge_log",
@@ -94,6 +96,10 @@ func TestWhatAScriptReachesIsAsTheSecurityPageSays(t *testing.T) {
 			for _, row := range slices.Sorted(maps.Keys(table)) {
 				if attacks[row] == "" {
 					t.Errorf("can't be executed: %s", row)
+					continue
+				}
+				if attacks[row] == "memory_bomb" && !b.bounded {
+					t.Log("not tried, as the daemon can't bound another user's memory here: ", row)
 					continue
 				}
 				if got := b.endure(attacks[row], table[row][i]); got != table[row][i] {
@@ -172,6 +178,9 @@ func (b *besieged) outcome(attack, mark, wanted string, r map[string]any) string
 			}
 		}
 	case "children", "daemonise", "bomb":
+		if said != "done" {
+			return said
+		}
 		if stays(func() bool { return len(marked(mark)) > 0 }) == gone {
 			return gone
 		}

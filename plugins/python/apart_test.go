@@ -26,6 +26,9 @@ func openApart(t testing.TB, settings map[string]string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o711); err != nil { // as the daemon's own is, where callers run tasks
+		t.Fatal(err)
+	}
 	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
@@ -220,4 +223,38 @@ func TestAPlainScriptHasItsProcess(t *testing.T) {
 	if e := wantError(t, o, task.Failed, "exit"); e.ExitCode != 7 || o.Stdout != "__main__ ['a', '1']\n" {
 		t.Errorf("%+v %q", e, o.Stdout)
 	}
+}
+
+func TestATaskRunsAsItsCaller(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may become another")
+	}
+	p := openApart(t, map[string]string{"user": "caller"})
+	text := `import os
+def main(params, context):
+    try:
+        os.setuid(0)
+    except PermissionError:
+        pass
+    status = dict(line.split(":\t") for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
+    print("said", file=open("/dev/stdout", "w"))
+    return [os.getresuid(), os.getresgid(), os.environ["USER"], os.environ["HOME"], os.getcwd(), status["NoNewPrivs"],
+            int(status["CapEff"], 16), int(status["CapPrm"], 16), int(status["CapAmb"], 16), os.access("/etc/shadow", os.R_OK)]
+`
+	who, err := lookUp(65534)
+	if err != nil {
+		t.Skip(err)
+	}
+	p.seq++
+	if err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: "task", Source: text, Function: "main", Type: task.CPUBound, Attempt: 1,
+		Params: []byte("1"), RunAs: &who.UID}); err != nil {
+		t.Fatal(err)
+	}
+	o := <-p.ended
+	u, g := who.UID, who.GID
+	wantData(t, o, fmt.Sprintf(`[[%d,%d,%d],[%d,%d,%d],%q,%q,"/","1",0,0,0,false]`, u, u, u, g, g, g, who.Name, who.Home))
+	if o.Stdout != "said\n" {
+		t.Errorf("stdout %q", o.Stdout)
+	}
+	wantError(t, p.run(script("returns_params.py"), "1"), task.Failed, "not_allowed")
 }

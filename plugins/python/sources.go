@@ -3,6 +3,7 @@ package python
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ const (
 // tracebacks, pickling, multiprocessing.
 type sources struct {
 	dir string
+	// open: others may read a text that they know, by whose hash its folder is called.
+	open bool
 
 	mu    sync.Mutex
 	known map[string]bool // by folder
@@ -47,6 +50,9 @@ func (s *sources) path(t *plugins.Task) (string, error) {
 	err := os.Mkdir(folder, 0o700)
 	if err == nil {
 		err = os.WriteFile(path, []byte(t.Source), 0o600)
+	}
+	if err == nil && s.open {
+		err = errors.Join(os.Chmod(folder, 0o755), os.Chmod(path, 0o644))
 	}
 	if err != nil {
 		_ = os.RemoveAll(folder) // or the next try would find it half made

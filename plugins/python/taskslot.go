@@ -88,6 +88,8 @@ type taskHeader struct {
 	Timeout     int64  `json:"timeout"`
 	Labels      string `json:"labels"`
 	Traceparent string `json:"traceparent"`
+	// Caller is null for a task that runs as the worker.
+	Caller *caller `json:"caller"`
 }
 
 // Run implements plugins.Slot.
@@ -99,8 +101,12 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if err != nil {
 		return fault(plugins.Unrun, "OSError", err.Error())
 	}
+	as, err := s.executor.apart.callerOf(t)
+	if err != nil {
+		return failed("not_allowed", "PermissionError", "the task can't run as who has submitted it: "+err.Error())
+	}
 	header, err := json.Marshal(taskHeader{path, t.Function, t.Seq, t.ID, string(t.Type), t.Attempt, int64(t.Timeout), string(labelsJSON(t.Labels)),
-		t.Traceparent})
+		t.Traceparent, as})
 	if err != nil {
 		return fault(plugins.Unrun, "ExecutorError", err.Error())
 	}

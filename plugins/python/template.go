@@ -26,6 +26,8 @@ type isolation struct {
 	cpuTime  time.Duration
 	template *embedpy.Template
 	gone     atomic.Bool
+	asCaller bool // tasks run as who has submitted them
+	callers  callers
 	sockets  []int // to the processes of the slots
 }
 
@@ -52,12 +54,23 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 	if e.conf.LoopSlots > 0 {
 		return "", fmt.Errorf("%w: async_concurrency: there is no event loop with isolation = \"process\"", plugins.ErrBadSetting)
 	}
+	if e.apart.asCaller && e.apart.maxTasks > 1 {
+		return "", fmt.Errorf("%w: max_tasks: with user = \"caller\" each task has a process of its own", plugins.ErrBadSetting)
+	}
+	e.sources.open = e.apart.asCaller
 	e.sources.dir = filepath.Join(e.conf.RuntimeDir, sourcesFolder)
 	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
 		return "", err
 	}
 	if err := e.installProbes(); err != nil {
 		return "", err
+	}
+	if e.sources.open {
+		for _, dir := range []string{e.conf.RuntimeDir, e.sources.dir} {
+			if err := os.Chmod(dir, 0o711); err != nil {
+				return "", err
+			}
+		}
 	}
 	modules, err := templateModules()
 	if err != nil {
@@ -154,6 +167,10 @@ func (e *Executor) isolationSetting(name, value, isolated string) (err error) {
 	case "memory":
 		if e.apart.memory, err = strconv.ParseInt(value, 10, 64); err != nil || e.apart.memory < 0 {
 			return bad("a number of bytes")
+		}
+	case "user":
+		if e.apart.asCaller = value == "caller"; !e.apart.asCaller {
+			return bad(`"caller"`)
 		}
 	case "cpu_time":
 		if e.apart.cpuTime, err = time.ParseDuration(value); err != nil || e.apart.cpuTime < 0 {

@@ -80,6 +80,8 @@ def serve(control, settings):
     slot = Slot(0, settings["worker"], settings["result_bytes"], settings["output_bytes"])
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    if settings["memory"]:
+        settings["memory"] += has_already()
     gc.collect()
     gc.freeze()  # what no task changes stays shared
     index = _embedpy.slots(control, settings["slots"])
@@ -118,6 +120,8 @@ def reseed():
 
 def run(slot, task, params, settings, after):
     limit(settings)
+    if task["caller"] is not None:
+        become(task["caller"])
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)
@@ -140,11 +144,27 @@ def run(slot, task, params, settings, after):
     _embedpy.post(0, 0, ENDED, float(len(text)), text + data)
 
 
+def become(caller):
+    """From here on the process is the caller's: before a byte of a script is read."""
+    _embedpy.become(caller["uid"], caller["gid"], tuple(caller["groups"]))
+    os.environ.update(HOME=caller["home"], USER=caller["name"], LOGNAME=caller["name"])
+    keeper = process.house.keeper
+    keeper.base = keeper.read()
+
+
+def has_already():
+    """The bytes that the process may write to: what is forked has them, too."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData:"))
+
+
 def limit(settings):
     """Bound what the process may take from now on."""
+    if not settings["memory"] and not settings["cpu_seconds"]:
+        return
     import resource
     if settings["memory"]:
-        resource.setrlimit(resource.RLIMIT_AS, (settings["memory"],) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (settings["memory"],) * 2)
     if settings["cpu_seconds"]:
         used = resource.getrusage(resource.RUSAGE_SELF)
         soft = int(used.ru_utime + used.ru_stime) + settings["cpu_seconds"]
