@@ -19,10 +19,13 @@ class Exclusive:
 
     shared = False
 
-    def __init__(self):
+    def __init__(self, once=False):
         signals.default_interrupt()
         self.streams = streams.entries(streams.of_descriptor)
-        self.keeper = Keeper(table.table(self.streams, main_thread=True))
+        entries = table.table(self.streams, main_thread=True)
+        if once:  # nothing comes after the task, so that what it changes is nobody's matter
+            entries = [entry for entry in entries if entry.name in ("sys.argv", "sys.path")]
+        self.keeper = Keeper(entries)
         names = [entry.name for entry in self.keeper.table]
         self.argv, self.path = names.index("sys.argv"), names.index("sys.path")
         self.keeper.noticed.append(_thread._count)

@@ -57,16 +57,17 @@ def preload(name):
     return ()
 
 
-def install(exclusive, folder, forks=False):
+def install(exclusive, folder, forks=False, once=False):
     """Make this the process of an exclusive worker, or of a shared one, whose private
-    folder that is. On Python's main thread. With forks it has no other, and can be forked."""
+    folder that is. On Python's main thread. With forks it has no other, and
+    can be forked; with once it runs one task."""
     global house, may_fork
     may_fork = forks
     importlib.invalidate_caches()  # imports what it needs, which no task should wait for
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
     for event in () if may_fork else ("os.fork", "os.forkpty"):
         _embedpy.refuse(event, NO_FORK)
-    house = Exclusive() if exclusive else Shared(folder)
+    house = Exclusive(once) if exclusive else Shared(folder)
     loader.install()
     return ()
 

@@ -54,7 +54,7 @@ def answer(control, text):
 
 def prepare(settings):
     """Become what an exclusive worker is before its first task."""
-    process.install(True, settings["folder"], True)
+    process.install(True, settings["folder"], True, settings["max_tasks"] == 1)
     if settings["script_dirs"]:
         from cpulb import confine
         confine.install(settings["script_dirs"], settings["sources"])

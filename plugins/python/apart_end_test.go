@@ -1,0 +1,79 @@
+package python
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"cpulb/daemon/task"
+	"cpulb/plugins"
+
+	"golang.org/x/sys/unix"
+)
+
+// waitGone waits until a process has ended; it fails the test when that takes for ever.
+func waitGone(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(hangs/time.Millisecond))
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 {
+			t.Fatalf("process %d lives on", pid)
+		}
+		return
+	}
+}
+
+// pidOf runs a task whose result is a number.
+func pidOf(t *testing.T, o plugins.Outcome) int {
+	t.Helper()
+	pid, err := strconv.Atoi(string(o.Data))
+	if err != nil || pid <= 1 {
+		t.Fatalf("%s %s %+v", o.Status, o.Data, o.Error)
+	}
+	return pid
+}
+
+func TestATaskEndsWithItsWorker(t *testing.T) {
+	p := openApart(t, nil)
+	slots := pidOf(t, p.run(written(t, "import os\ndef main(params, context):\n    return os.getppid()\n"), "1"))
+	if err := unix.Kill(p.PID(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitGone(t, slots)
+}
+
+func TestAScriptThatKillsWhatForksCostsTheWorkerAndNotTheDaemon(t *testing.T) {
+	p := openApart(t, nil)
+	o := p.run(written(t, "import os\ndef main(params, context):\n    os.kill(os.getppid(), 9)\n    while True:\n        pass\n"), "1")
+	if o.Status != task.Failed || o.Fault != plugins.Ran || !o.Spent {
+		t.Errorf("%+v %+v", o, o.Error)
+	}
+}
+
+func TestManyProcessesEndWithTheirTask(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, `import os, time
+def main(params, context):
+    for i in range(100):
+        if os.fork() == 0:
+            if i % 2:
+                os.setsid()
+            if os.fork():
+                os._exit(0)
+            break
+    time.sleep(1000)
+`)
+	wantError(t, p.within(path, "1", 200*time.Millisecond), task.TimedOut, "timed_out")
+	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
+}
