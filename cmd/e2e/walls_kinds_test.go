@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -31,16 +32,20 @@ type wall struct{ own, other string }
 // walls are the kinds, by their columns in the table.
 func walls() map[string]wall {
 	const threads, exclusive, process = "workers = 1\n threads = 4\n pin = false\n", "workers = 2\n threads = 1\n pin = false\n", "workers = 1\n threads = 4\n pin = false\n isolation = \"process\"\n"
-	user := func(id int) string { return fmt.Sprintf(" user = \"%d\"\n group = \"%d\"\n", id, id) }
+	as := func(id int) string { return fmt.Sprintf(" user = \"%d\"\n group = \"%d\"\n", id, id) }
 	return map[string]wall{
 		"threads":         {threads, threads},
 		"exclusive":       {exclusive, exclusive},
 		"process":         {process, process},
-		"user":            {threads + user(wallPool), threads + user(wallOther)},
-		"process, user":   {process + user(wallPool), process + user(wallOther)},
-		"process, caller": {process + " user = \"caller\"\n", process + " user = \"caller\"\n"},
+		"user":            {threads + as(wallPool), threads + as(wallOther)},
+		"process, user":   {process + as(wallPool), process + as(wallOther)},
+		"process, caller": {process + asCaller, process + asCaller},
 	}
 }
+
+// asCaller has tasks run as who has submitted them. Those need accounts, and every system
+// has these; as the system's own they are to be named.
+const asCaller = " user = \"caller\"\n users = [\"games\", \"news\"]\n"
 
 const wallConfig = `
 executor "python" { command = "%s" }
@@ -70,6 +75,8 @@ type besieged struct {
 	left        map[string]string // for how long they stay whom scripts have left, by their marks
 	scripts     string            // a copy of testdata/walls that everybody may read
 	setuid      string            // a program that would make root of whoever runs it
+	caller      int               // who submits the attacks
+	another     int               // who submits the tasks beside
 	bounded     bool              // the attacker's pool has a bound of memory
 }
 
@@ -80,6 +87,10 @@ func besiege(t *testing.T, w wall) *besieged {
 		t.Fatal(err)
 	}
 	b := &besieged{environment: secret(), left: map[string]string{}, bounded: mayBound(t) || !strings.Contains(w.own, "user") || strings.Contains(w.own, "isolation")}
+	b.caller, b.another = caller, another
+	if strings.Contains(w.own, asCaller) {
+		b.caller, b.another = account(t, "games"), account(t, "news")
+	}
 	if b.bounded {
 		w.own += " memory = \"1GiB\"\n"
 	}
@@ -117,12 +128,11 @@ func asThePackagedOne(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var add []string
-	if mayBound(t) { // what docs/operations.md adds for pool.memory where no cgroup bounds it
-		add = append(add, "+sys_resource")
-	}
 	for _, line := range regexp.MustCompile(`(?m)^AmbientCapabilities=(.*)$`).FindAllStringSubmatch(string(unit), -1) {
 		for name := range strings.FieldsSeq(line[1]) {
-			add = append(add, "+"+strings.ToLower(strings.TrimPrefix(name, "CAP_")))
+			if name != "CAP_SYS_RESOURCE" || mayBound(t) {
+				add = append(add, "+"+strings.ToLower(strings.TrimPrefix(name, "CAP_")))
+			}
 		}
 	}
 	caps := strings.Join(append([]string{"-all"}, add...), ",")
@@ -132,6 +142,17 @@ func asThePackagedOne(t *testing.T) []string {
 		args = append(args, "--no-new-privs")
 	}
 	return append(args, "--pdeathsig", "TERM")
+}
+
+// account is the user of that name.
+func account(t *testing.T, name string) int {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Skip(err)
+	}
+	id, _ := strconv.Atoi(u.Uid)
+	return id
 }
 
 // mayBound says whether root may bound the memory of others' processes, which takes

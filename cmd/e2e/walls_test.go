@@ -126,14 +126,14 @@ func (b *besieged) endure(attack, wanted string) string {
 		"neighbour": v["neighbour"].pid, "other": v["other"].pid, "tasks": []string{v["neighbour"].id, v["other"].id},
 		"neighbour_secret": v["neighbour"].secret, "other_secret": v["other"].secret, "environment_secret": b.environment}
 	b.log.Reset()
-	r := b.as(caller).result(b.hand(caller, "own", "adversary.py", params))
+	r := b.as(b.caller).result(b.hand(b.caller, "own", "adversary.py", params))
 	write(b.t, filepath.Join(dir, "go"), "")
 	for who, victim := range v {
-		if r := b.as(another).result(victim.id); r["status"] != "completed" || r["data"] != "SECRET-"+victim.secret {
+		if r := b.as(b.another).result(victim.id); r["status"] != "completed" || r["data"] != "SECRET-"+victim.secret {
 			b.t.Errorf("%s: the %s's task: %v\n%s", attack, who, r, b.log)
 		}
 	}
-	if r := b.as(another).result(b.hand(another, "own", "next.py", map[string]any{})); r["status"] != "completed" {
+	if r := b.as(b.another).result(b.hand(b.another, "own", "next.py", map[string]any{})); r["status"] != "completed" {
 		b.t.Errorf("%s: the pool's next task: %v\n%s", attack, r, b.log)
 	}
 	select {
@@ -170,6 +170,10 @@ func (b *besieged) outcome(attack, mark, wanted string, r map[string]any) string
 		}
 	}
 	switch attack {
+	case "write_everywhere", "close_all":
+		if said == "done" || said == "`exit`" { // whether its result still comes, is its own affair
+			return "itself alone"
+		}
 	case "forge_log":
 		said = "refused"
 		for line := range strings.Lines(b.log.String()) {
@@ -234,12 +238,12 @@ type victim struct {
 func (b *besieged) victim(pool, name, dir string) *victim {
 	b.t.Helper()
 	v := &victim{secret: secret()}
-	v.id = b.hand(another, pool, "victim.py", map[string]any{"folder": dir, "name": name, "secret": "SECRET-" + v.secret})
+	v.id = b.hand(b.another, pool, "victim.py", map[string]any{"folder": dir, "name": name, "secret": "SECRET-" + v.secret})
 	b.until("the "+name+"'s task runs", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "pid-"+name))
 		if err != nil {
 			if _, view := b.call("GET", "/v1/tasks/"+v.id, ""); view["status"] == "failed" {
-				b.t.Fatalf("%v\n%s", view, b.log)
+				b.t.Fatalf("the %s's task: %v\n%s", name, b.result(v.id), b.log)
 			}
 			return false
 		}

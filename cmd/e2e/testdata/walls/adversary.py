@@ -362,7 +362,7 @@ def become_root(t):
 
 def capabilities(t):
     with open("/proc/self/status") as f:
-        return "reached" if re.search(r"(?m)^Cap(Prm|Eff|Amb):\s*0*[1-9a-f]", f.read()) else "refused"
+        return "reached" if re.search(r"(?m)^Cap(Inh|Prm|Eff|Amb):\s*0*[1-9a-f]", f.read()) else "refused"
 
 
 def become_other(t):
