@@ -151,6 +151,7 @@ static void begin(int sock, int signals, pid_t parent, int fds[PASSED])
 	close(null);
 	close(fds[1]);
 	close(fds[2]);
+	ep_enclose_task();
 	ep_task_socket = fds[0];
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
@@ -249,6 +250,7 @@ PyObject *ep_slots(PyObject *self, PyObject *args)
 				if (other != control + 1 + i)
 					close(other);
 			(void)prctl(PR_SET_NAME, "cpulb-slot");
+			ep_enclose_slot();
 			serve(control + 1 + i);
 			return PyLong_FromLong(i);
 		}

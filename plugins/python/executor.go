@@ -161,13 +161,13 @@ func (e *Executor) settings(given map[string]string) (start embedpy.Config, err 
 			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
 				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
 			}
-		case "isolation", "max_tasks", "memory", "cpu_time", "user":
+		case "isolation", "max_tasks", "memory", "cpu_time", "private_tmp", "network", "read_only", "system_calls", "user":
 			if err := e.isolationSetting(name, value, given["isolation"]); err != nil {
 				return start, err
 			}
 		default:
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, strings.Join([]string{"cpu_time", "interrupt_after", "isolation", "max_tasks", "memory", "preload", "script_dirs", "user", "venv"}, ", "))
+				name, "cpu_time, interrupt_after, isolation, max_tasks, memory, network, preload, private_tmp, read_only, script_dirs, system_calls, user, venv")
 		}
 	}
 	return start, nil

@@ -24,6 +24,7 @@ type isolation struct {
 	maxTasks int
 	memory   int64
 	cpuTime  time.Duration
+	walls    walls
 	template *embedpy.Template
 	gone     atomic.Bool
 	asCaller bool // tasks run as who has submitted them
@@ -44,6 +45,8 @@ type templateSettings struct {
 	CPUSeconds  int64    `json:"cpu_seconds"`
 	ResultBytes int64    `json:"result_bytes"`
 	OutputBytes int64    `json:"output_bytes"`
+	Walls       walls    `json:"walls"`
+	AsCaller    bool     `json:"as_caller"`
 }
 
 // cpuSeconds is cpu_time as the kernel counts it.
@@ -58,6 +61,9 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 		return "", fmt.Errorf("%w: max_tasks: with user = \"caller\" each task has a process of its own", plugins.ErrBadSetting)
 	}
 	e.sources.open = e.apart.asCaller
+	if err := e.apart.walls.check(e.conf.RuntimeDir, e.scriptDirs); err != nil {
+		return "", err
+	}
 	e.sources.dir = filepath.Join(e.conf.RuntimeDir, sourcesFolder)
 	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
 		return "", err
@@ -77,7 +83,7 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 		return "", err
 	}
 	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.sources.dir, e.scriptDirs, e.preloads, e.conf.Slots,
-		e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes})
+		e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes, e.apart.walls, e.apart.asCaller})
 	if err != nil {
 		return "", err
 	}
@@ -158,6 +164,9 @@ func (e *Executor) isolationSetting(name, value, isolated string) (err error) {
 	}
 	if e.apart == nil {
 		e.apart = &isolation{maxTasks: 1}
+	}
+	if known, err := e.apart.walls.set(name, value); known {
+		return err
 	}
 	switch name {
 	case "max_tasks":

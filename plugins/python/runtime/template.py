@@ -15,6 +15,7 @@ from cpulb.slot import Slot, settle, stop
 # Kinds of events beside those of context.py; the host has the same.
 ASKED, RAISED, ENDED, TOO_LARGE, LINE = 11, 12, 13, 14, 15
 ASK_CANCELLED, ASK_TIMED_OUT, RAISE = signal.SIGRTMAX, signal.SIGRTMAX - 1, signal.SIGRTMAX - 2  # what the host sends
+SEAL = 2  # the last step of _embedpy.wall_in
 REASONS = {ASK_CANCELLED: 1, ASK_TIMED_OUT: 2}
 
 
@@ -63,11 +64,22 @@ def prepare(settings):
             process.preload(name)
         except BaseException as error:
             return "?preload: %s: %r" % (name, error)
+    try:
+        enclose(settings["walls"], settings["as_caller"])
+    except OSError as error:
+        return "?%s" % error
     signal.signal(ASK_CANCELLED, stopping.asked)
     signal.signal(ASK_TIMED_OUT, stopping.asked)
     signal.signal(RAISE, stopping.raised)
     process.ready()
     return "+"
+
+
+def enclose(walls, as_caller):
+    """Choose what is around each task. OSError: it can't be had here."""
+    if any(walls.values()):
+        import base64
+        _embedpy.enclose(walls["private_tmp"], not walls["no_network"], walls["read_only"], base64.b64decode(walls["filter"] or ""), as_caller)
 
 
 def serve(control, settings):
@@ -102,6 +114,8 @@ def serve(control, settings):
 
 def run_all(slot, settings):
     reseed()
+    if not settings["as_caller"]:
+        _embedpy.wall_in(SEAL)
     for left in reversed(range(settings["max_tasks"])):
         task = _embedpy.receive()
         if task is None:
@@ -122,6 +136,7 @@ def run(slot, task, params, settings, after):
     limit(settings)
     if task["caller"] is not None:
         become(task["caller"])
+        _embedpy.wall_in(SEAL)  # the filter may deny what becoming takes
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)

@@ -1,0 +1,61 @@
+package python
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cpulb/plugins"
+)
+
+// walls are what the kernel puts around the tasks of a worker in process isolation; see
+// embedpy/enclose.c. The template tries them before the worker is ready.
+type walls struct {
+	PrivateTmp bool   `json:"private_tmp"`
+	NoNetwork  bool   `json:"no_network"`
+	ReadOnly   bool   `json:"read_only"`
+	Filter     []byte `json:"filter"` // of system calls; empty: all are allowed
+}
+
+// set reads one of the settings. It reports whether it is one of these.
+func (w *walls) set(name, value string) (known bool, err error) {
+	if name == "system_calls" {
+		w.Filter, err = systemCalls(value)
+		return true, err
+	}
+	to := map[string]*bool{"private_tmp": &w.PrivateTmp, "network": &w.NoNetwork, "read_only": &w.ReadOnly}[name]
+	if to == nil {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(value)
+	if err != nil {
+		return true, fmt.Errorf("%w: %s: %q is neither true nor false", plugins.ErrBadSetting, name, value)
+	}
+	*to = on != (name == "network")
+	return true, nil
+}
+
+// privateFolders are those that private_tmp gives each task anew.
+func privateFolders() []string { return []string{"/tmp", "/var/tmp", "/dev/shm"} }
+
+// check refuses what tasks would have to see in a folder that they have anew.
+func (w *walls) check(folder, scriptDirs string) error {
+	if !w.PrivateTmp {
+		return nil
+	}
+	for what, paths := range map[string][]string{"the worker's folder": {folder}, "of script_dirs": strings.Split(scriptDirs, "\n")} {
+		for _, path := range paths {
+			if real, err := filepath.EvalSymlinks(path); err == nil {
+				path = real
+			}
+			for _, private := range privateFolders() {
+				if path == private || strings.HasPrefix(path, private+"/") {
+					return fmt.Errorf("%w: private_tmp: tasks would not see %s (%s): each has a %s of its own; it has to be elsewhere",
+						plugins.ErrBadSetting, path, what, private)
+				}
+			}
+		}
+	}
+	return nil
+}
