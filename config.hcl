@@ -69,6 +69,10 @@ pool "cpu" {
   # groups   = []
   # isolation = "thread"   # or "process": a process of its own for each task; then memory and max_tasks are of that
   # cpu_time  = "10m"      # and this is how much of it a task may take; "0s": no bound
+  # private_tmp  = false   # with isolation = "process": each task has a /tmp of its own, of 256MiB, which goes with it,
+  # network      = true    # false: and no network,
+  # read_only    = false   # and may write to no file elsewhere,
+  # system_calls = ""      # "scripts": and none of the system calls that scripts have no use for
   # user      = "nobody"   # whom the workers run as, or "caller": each task as who has submitted it; empty: as the daemon
   # group     = ""         # empty: the user's own
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"

@@ -33,9 +33,12 @@
 
 static struct {
 	int private_tmp, no_network, read_only;
-	int other_users; // processes change their user once they are walled in
 	struct sock_fprog filter; // len 0: none
 } wanted;
+
+// The processes change their user, and get a namespace of users as that one, all of it at the last step:
+// within one made before they could become nobody else.
+static int late;
 
 static int own_users; // the process is in a user namespace that was made here
 
@@ -82,9 +85,6 @@ static int as_admin(char *why, const char *option)
 
 	if (may(CAP_SYS_ADMIN))
 		return 0;
-	errno = EPERM;
-	if (wanted.other_users)
-		return failed(why, option, "with user = \"caller\" it takes a daemon with CAP_SYS_ADMIN");
 	if (unshare(CLONE_NEWUSER) < 0)
 		return failed(why, option, "the daemon has no CAP_SYS_ADMIN, and the kernel gives it no user namespace");
 	own_users = 1;
@@ -133,8 +133,8 @@ static int all_read_only(char *why)
 	return 0;
 }
 
-// Each of the next three returns -1 if it fails: why says which option can't be had, and the reason.
-static int enclose_slot(char *why)
+// Each of the next returns -1 if it fails: why says which option can't be had, and the reason.
+static int wall_slot(char *why)
 {
 	const char *first = wanted.private_tmp ? "private_tmp" : wanted.read_only ? "read_only" : "network";
 
@@ -163,7 +163,7 @@ static int own_folder(char *why, const char *path)
 	return 0;
 }
 
-static int enclose_task(char *why)
+static int wall_task(char *why)
 {
 	if (!wanted.private_tmp)
 		return 0;
@@ -203,6 +203,9 @@ static int seal(char *why)
 {
 	if (!wanted.private_tmp && !wanted.no_network && !wanted.read_only && !wanted.filter.len)
 		return 0;
+	// Who has changed its user may not write its maps, else.
+	if (late && (prctl(PR_SET_DUMPABLE, 1) < 0 || wall_slot(why) < 0 || wall_task(why) < 0))
+		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failed(why, "system_calls", "no_new_privs");
 	if (drop(why) < 0)
@@ -211,6 +214,10 @@ static int seal(char *why)
 		return failed(why, "system_calls", "the kernel takes no filter of system calls");
 	return 0;
 }
+
+static int enclose_slot(char *why) { return late ? 0 : wall_slot(why); }
+
+static int enclose_task(char *why) { return late ? 0 : wall_task(why); }
 
 static int (*const steps[])(char *why) = {enclose_slot, enclose_task, seal};
 
@@ -293,14 +300,15 @@ static int try_all(char *why)
 // that are forked from now on. It raises OSError, with the option that this kernel or user can't have.
 PyObject *ep_enclose(PyObject *self, PyObject *args)
 {
-	int network;
+	int network, other_users;
 	const char *filter; // its instructions, as the kernel has them
 	Py_ssize_t size;
 	char why[EP_WHY];
 
-	if (!PyArg_ParseTuple(args, "pppy#p", &wanted.private_tmp, &network, &wanted.read_only, &filter, &size, &wanted.other_users))
+	if (!PyArg_ParseTuple(args, "pppy#p", &wanted.private_tmp, &network, &wanted.read_only, &filter, &size, &other_users))
 		return NULL;
 	wanted.no_network = !network;
+	late = other_users && !may(CAP_SYS_ADMIN);
 	wanted.filter.len = (unsigned short)(size / (Py_ssize_t)sizeof *wanted.filter.filter);
 	if (size > 0) {
 		wanted.filter.filter = malloc((size_t)size);

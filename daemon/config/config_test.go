@@ -179,6 +179,11 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		}`, `takes no group`},
 		{"a group for nobody", `pool "p" { group = "users" }`, `group takes user`},
 		{"CPU time of threads", `pool "p" { cpu_time = "1s" }`, `cpu_time takes isolation = "process"`},
+		{"a private /tmp of threads", `pool "p" { private_tmp = true }`, `private_tmp takes isolation = "process"`},
+		{"no network for threads", `pool "p" { network = false }`, `network = false takes isolation = "process"`},
+		{"read-only threads", `pool "p" { read_only = true }`, `read_only takes isolation = "process"`},
+		{"system calls of threads", `pool "p" { system_calls = "scripts" }`, `system_calls takes isolation = "process"`},
+		{"an unknown set of system calls", `pool "p" { system_calls = "most" }`, `"most" is not one of`},
 		{"a loop of processes", `pool "p" {
 			isolation = "process"
 			async_concurrency = 5

@@ -133,6 +133,10 @@ func (d *decoder) poolKeys(name string) []keyKind {
 		{name: "groups", set: setNames(&c.Groups)},
 		{name: "isolation", set: setIsolation(&c.Processes)},
 		{name: "cpu_time", set: setDuration(&c.CPUTime, false)},
+		{name: "private_tmp", set: setBoolean(&c.PrivateTmp)},
+		{name: "network", set: setNetwork(&c.NoNetwork)},
+		{name: "read_only", set: setBoolean(&c.ReadOnly)},
+		{name: "system_calls", set: setOneOf(&c.SystemCalls, "", "scripts")},
 		{name: "user", set: setText(&c.User, nil)},
 		{name: "group", set: setText(&c.Group, nil)},
 	}, environmentKeys(&c.Environment)...)

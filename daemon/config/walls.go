@@ -26,6 +26,10 @@ type Walls struct {
 	// User and Group, names or numbers, are whom the workers run as; empty: as the daemon.
 	// Without a Group it is the user's own. UserCaller: the tasks run as their callers.
 	User, Group string
+	// PrivateTmp, NoNetwork, ReadOnly and SystemCalls, the name of a set, are what the kernel
+	// puts around each task, with Processes.
+	PrivateTmp, NoNetwork, ReadOnly bool
+	SystemCalls                     string
 }
 
 // AsCaller reports whether tasks run as those who have submitted them.
@@ -48,6 +52,18 @@ func (p *Pool) Settings() map[string]string {
 	if p.AsCaller() {
 		settings["user"] = UserCaller
 	}
+	if p.PrivateTmp {
+		settings["private_tmp"] = "true"
+	}
+	if p.NoNetwork {
+		settings["network"] = "false"
+	}
+	if p.ReadOnly {
+		settings["read_only"] = "true"
+	}
+	if p.SystemCalls != "" {
+		settings["system_calls"] = p.SystemCalls
+	}
 	return settings
 }
 
@@ -56,6 +72,15 @@ func setIsolation(to *bool) func(cty.Value) error {
 		var s string
 		err := setOneOf(&s, isolationThread, isolationProcess)(v)
 		*to = s == isolationProcess
+		return err
+	}
+}
+
+func setNetwork(none *bool) func(cty.Value) error {
+	return func(v cty.Value) error {
+		var has bool
+		err := setBoolean(&has)(v)
+		*none = !has
 		return err
 	}
 }
@@ -73,6 +98,10 @@ func (d *decoder) checkWalls() {
 			{"group", p.AsCaller() && p.Group != "", `user = "caller" takes no group: tasks have the groups of their callers`},
 			{"group", p.Group != "" && p.User == "", "group takes user"},
 			{"cpu_time", p.CPUTime > 0 && !p.Processes, `cpu_time takes isolation = "process"`},
+			{"private_tmp", p.PrivateTmp && !p.Processes, `private_tmp takes isolation = "process"`},
+			{"network", p.NoNetwork && !p.Processes, `network = false takes isolation = "process"`},
+			{"read_only", p.ReadOnly && !p.Processes, `read_only takes isolation = "process"`},
+			{"system_calls", p.SystemCalls != "" && !p.Processes, `system_calls takes isolation = "process"`},
 			{"async_concurrency", p.AsyncConcurrency > 0 && p.Processes,
 				`with isolation = "process" there is no event loop that tasks share; leave async_concurrency out`},
 		} {
