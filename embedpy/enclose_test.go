@@ -69,6 +69,8 @@ def inside(port, here, uid, private_tmp, network, read_only):
 
 def one(port, here, uid, private_tmp, network, read_only):
     output = os.open(here + ".out", os.O_WRONLY | os.O_CREAT)
+    if uid < 0:
+        return late(port, here, output, -uid, private_tmp, network, read_only)
     if uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -78,6 +80,27 @@ def one(port, here, uid, private_tmp, network, read_only):
     _embedpy.enclose(private_tmp, network, read_only, b"", False)
     for step in range(3):
         _embedpy.wall_in(step)
+    return look(port, here, output, private_tmp or read_only or not network)
+
+def late(port, here, output, uid, private_tmp, network, read_only):
+    """Be one who may become anybody, but not mount."""
+    ctypes = __import__("ctypes")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(8, 1, 0, 0, 0)  # it keeps its capabilities
+    os.setresgid(uid - 1, uid - 1, uid - 1)
+    os.setresuid(uid - 1, uid - 1, uid - 1)
+    libc.prctl(4, 1, 0, 0, 0)
+    header, caps = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    caps[0] = caps[1] = 1 << 0 | 1 << 6 | 1 << 7  # chown, setgid, setuid
+    if libc.capset(header, caps):
+        raise OSError(ctypes.get_errno(), "capset")
+    _embedpy.enclose(private_tmp, network, read_only, b"", True)
+    _embedpy.wall_in(0)
+    _embedpy.wall_in(1)
+    for end in (1, 2):
+        os.dup2(os.pipe()[1], end)
+    _embedpy.become(uid, uid, ())
+    _embedpy.wall_in(2)
     return look(port, here, output, private_tmp or read_only or not network)
 `
 
@@ -127,6 +150,7 @@ func TestAProcessReachesNothingBeyondItsWalls(t *testing.T) {
 	users := map[string]int64{"as it is": 0}
 	if os.Getuid() == 0 {
 		users["as nobody, in a user namespace"] = 65534
+		users["as nobody, once it has become that"] = -65534
 	}
 	for name, c := range map[string]struct {
 		wall wall
@@ -143,6 +167,9 @@ func TestAProcessReachesNothingBeyondItsWalls(t *testing.T) {
 				seen := seenFrom(t, c.wall, uid)
 				want := maps.Clone(c.want)
 				want["uid"] = float64(uid)
+				if uid < 0 {
+					want["uid"] = float64(-uid)
+				}
 				if uid == 0 {
 					want["uid"] = float64(os.Getuid())
 				}

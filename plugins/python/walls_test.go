@@ -31,6 +31,9 @@ func elsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil { // for callers
+		t.Fatal(err)
+	}
 	t.Setenv("TMPDIR", dir)
 }
 
@@ -175,6 +178,27 @@ func wantWalls(t *testing.T, settings, expected map[string]string) {
 			t.Errorf("%s: %v\n got %v\nwant %v", round, err, seen, want)
 		}
 	}
+}
+
+func TestWallsStandAroundWhoHasBecomeTheCaller(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may become another")
+	}
+	elsewhere(t)
+	p := openApart(t, map[string]string{"user": "caller", "private_tmp": "true", "network": "false", "read_only": "true", "system_calls": "scripts"})
+	p.seq++
+	nobody := uint32(65534)
+	if err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: "task", Source: looksAround, Function: "main", Type: task.CPUBound, Attempt: 1,
+		Params: []byte(`{"name": "x", "beside": "/var/x", "port": 1, "walls": true, "private": true, "filtered": true}`), RunAs: &nobody}); err != nil {
+		t.Fatal(err)
+	}
+	var o plugins.Outcome
+	select {
+	case o = <-p.ended:
+	case <-p.Done():
+		t.Fatal(p.Exit())
+	}
+	wantData(t, o, `{"tmp":"done","beside":"EROFS","network":"ECONNREFUSED","remount":"EPERM","only":true,"child":true,"unshare":"EPERM"}`)
 }
 
 func TestTheFoldersOfPrivateTmpHaveABound(t *testing.T) {

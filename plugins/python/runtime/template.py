@@ -136,7 +136,8 @@ def run(slot, task, params, settings, after):
     limit(settings)
     if task["caller"] is not None:
         become(task["caller"])
-        _embedpy.wall_in(SEAL)  # the filter may deny what becoming takes
+    if settings["as_caller"]:
+        _embedpy.wall_in(SEAL)  # the last thing: it takes away what becoming somebody takes
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)
