@@ -153,10 +153,12 @@ void ep_enclose_task(void);
 void ep_enclose_seal(void);
 
 // forked.c; with the GIL held, but for the reading, the writing and ep_post_up
-extern int ep_task_socket;  // -1: this is the host's process
+enum { EP_HOST = -1, EP_NOBODY = -2 }; // in place of a socket: this is the host's process, or one that has none
+extern int ep_task_socket;
 int ep_read_all(int fd, void *to, size_t size);
 int ep_write_all(int fd, const void *from, size_t size);
 void ep_post_up(int64_t kind, double number, const char *data, size_t size);
+PyObject *ep_hang_up(PyObject *self, PyObject *unused);
 PyObject *ep_receive(PyObject *self, PyObject *unused);
 PyObject *ep_run_region(PyObject *self, PyObject *args);
 PyObject *ep_ask(PyObject *self, PyObject *args);

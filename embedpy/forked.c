@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int ep_task_socket = -1;
+int ep_task_socket = EP_HOST;
 
 static pthread_mutex_t sending = PTHREAD_MUTEX_INITIALIZER;
 
@@ -47,10 +47,21 @@ void ep_post_up(int64_t kind, double number, const char *data, size_t size)
 		uint64_t size;
 	} header = {kind, number, size};
 
+	if (ep_task_socket < 0)
+		return;
 	pthread_mutex_lock(&sending);
 	if (ep_write_all(ep_task_socket, &header, sizeof header) == 0)
 		(void)ep_write_all(ep_task_socket, data, size);
 	pthread_mutex_unlock(&sending);
+}
+
+// ep_hang_up is _embedpy.hang_up(), for what a task forks: its events and results would be taken for the task's.
+PyObject *ep_hang_up(PyObject *self, PyObject *unused)
+{
+	if (ep_task_socket >= 0)
+		close(ep_task_socket);
+	ep_task_socket = EP_NOBODY;
+	Py_RETURN_NONE;
 }
 
 // ep_receive is _embedpy.receive(): the header and the params of the next task; None when there is none.

@@ -110,7 +110,7 @@ static PyObject *mod_post(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "KKLds#", &channel, &key, &kind, &number, &text, &size))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
-	if (ep_task_socket >= 0)
+	if (ep_task_socket != EP_HOST)
 		ep_post_up(kind, number, text, (size_t)size);
 	else
 		embedpyPosted(ep_owner, channel, key, kind, number, (char *)text, (size_t)size);
@@ -216,6 +216,7 @@ static PyMethodDef methods[] = {
 	{"enclose", ep_enclose, METH_VARARGS, "Choose the walls around the processes of tasks."},
 	{"wall_in", ep_wall_in, METH_O, "Build them around this process, a step at a time."},
 	{"become", ep_become, METH_VARARGS, "Become another user, for good."},
+	{"hang_up", ep_hang_up, METH_NOARGS, "What this process says is no task's any more."},
 	{"receive", ep_receive, METH_NOARGS, "The next task of a forked process."},
 	{"run_region", ep_run_region, METH_VARARGS, "Call something as a region that can be interrupted."},
 	{"ask", ep_ask, METH_VARARGS, "Flag a region."},

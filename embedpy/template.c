@@ -80,6 +80,7 @@ static void template(int fd, int slots)
 	char *executable = text(fd, &size), *settings = NULL;
 	ep_thread *t = NULL;
 
+	ep_task_socket = EP_NOBODY;
 	(void)close_range((unsigned)(fd + slots + 1), ~0U, 0);
 	(void)prctl(PR_SET_NAME, "cpulb-template");
 	if (executable && ep_start(executable, reason, sizeof reason) == 0)

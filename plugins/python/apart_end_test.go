@@ -77,3 +77,9 @@ def main(params, context):
 	wantError(t, p.within(path, "1", 200*time.Millisecond), task.TimedOut, "timed_out")
 	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
 }
+
+func TestAForkedChildDoesNotAnswerForItsTask(t *testing.T) {
+	p := openApart(t, nil)
+	path := written(t, "import os\ndef main(params, context):\n    child = os.fork()\n    if child:\n        os.waitpid(child, 0)\n    else:\n        context.progress(0.5)\n    return bool(child)\n")
+	wantData(t, p.run(path, "1"), "true")
+}

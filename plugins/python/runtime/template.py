@@ -102,6 +102,7 @@ def serve(control, settings):
         while os.read(control, 1):
             pass
         os._exit(0)
+    os.register_at_fork(after_in_child=_embedpy.hang_up)
     report.log_bytes = streams.log_bytes = to_host
     slot.index = stopping.slot = index
     try:
