@@ -56,6 +56,7 @@ PyObject *ep_become(PyObject *self, PyObject *args)
 	free(groups);
 	if (failed)
 		return PyErr_SetFromErrno(PyExc_OSError);
+	(void)prctl(PR_SET_DUMPABLE, 1); // its own files in /proc are its own again
 	if (getppid() != parent)
 		_exit(1);
 	Py_RETURN_NONE;

@@ -159,6 +159,7 @@ int ep_read_all(int fd, void *to, size_t size);
 int ep_write_all(int fd, const void *from, size_t size);
 void ep_post_up(int64_t kind, double number, const char *data, size_t size);
 PyObject *ep_hang_up(PyObject *self, PyObject *unused);
+PyObject *ep_py_had_children(PyObject *self, PyObject *unused);
 PyObject *ep_receive(PyObject *self, PyObject *unused);
 PyObject *ep_run_region(PyObject *self, PyObject *args);
 PyObject *ep_ask(PyObject *self, PyObject *args);

@@ -87,6 +87,12 @@ PyObject *ep_receive(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+// ep_py_had_children is _embedpy.had_children(): see ep_had_children.
+PyObject *ep_py_had_children(PyObject *self, PyObject *unused)
+{
+	return PyBool_FromLong(ep_had_children());
+}
+
 // ep_run_region is _embedpy.run_region(key, callable, rescue, settle, *args): ep_thread_call for who has
 // the GIL. It returns what callable has, how long it took, and whether it was interrupted or saw its flag.
 PyObject *ep_run_region(PyObject *self, PyObject *args)

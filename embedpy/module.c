@@ -217,6 +217,7 @@ static PyMethodDef methods[] = {
 	{"wall_in", ep_wall_in, METH_O, "Build them around this process, a step at a time."},
 	{"become", ep_become, METH_VARARGS, "Become another user, for good."},
 	{"hang_up", ep_hang_up, METH_NOARGS, "What this process says is no task's any more."},
+	{"had_children", ep_py_had_children, METH_NOARGS, "The next task of a forked process."},
 	{"receive", ep_receive, METH_NOARGS, "The next task of a forked process."},
 	{"run_region", ep_run_region, METH_VARARGS, "Call something as a region that can be interrupted."},
 	{"ask", ep_ask, METH_VARARGS, "Flag a region."},

@@ -146,6 +146,7 @@ static void begin(int sock, int signals, pid_t parent, int fds[PASSED])
 		_exit(1);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 0);
 	(void)prctl(PR_SET_NAME, "cpulb-task");
+	(void)prctl(PR_SET_DUMPABLE, 1); // it finds itself in /proc, as any process does
 	if (null < 0 || dup3(null, 0, 0) < 0 || dup3(fds[1], 1, 0) < 0 || dup3(fds[2], 2, 0) < 0)
 		_exit(1);
 	close(null);

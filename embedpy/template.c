@@ -83,6 +83,7 @@ static void template(int fd, int slots)
 	ep_task_socket = EP_NOBODY;
 	(void)close_range((unsigned)(fd + slots + 1), ~0U, 0);
 	(void)prctl(PR_SET_NAME, "cpulb-template");
+	(void)prctl(PR_SET_DUMPABLE, 0); // tasks of this user are not to trace it, or its slots' processes
 	if (executable && ep_start(executable, reason, sizeof reason) == 0)
 		t = ep_thread_main();
 	if (t && load_all(t, fd) == 0 && (settings = text(fd, &size)) != NULL)

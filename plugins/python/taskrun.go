@@ -36,11 +36,13 @@ type taskRun struct {
 	emit  plugins.Emitter
 	began time.Time
 
-	pending  []byte // what has been read and is no whole frame
+	aheadAt  time.Time // when the next task's process is forked beside it; zero: it has been
+	pending  []byte    // what has been read and is no whole frame
 	answered bool
 	result   plugins.Outcome
 	ran, cpu time.Duration
 	heeded   bool // the script has noticed that it is to stop
+	children bool // it has had some, of which others may be left
 
 	reason  plugins.StopReason // 0: it is not to stop
 	raiseAt time.Time          // zero: not
@@ -50,18 +52,25 @@ type taskRun struct {
 
 // ended is the head of kindTaskEnded.
 type endedHead struct {
-	Wall    int64  `json:"wall"`
-	CPU     int64  `json:"cpu"`
-	Stopped bool   `json:"stopped"`
-	Size    int    `json:"size"`
-	Head    string `json:"head"`
+	Wall    int64 `json:"wall"`
+	CPU     int64 `json:"cpu"`
+	Stopped bool  `json:"stopped"`
+	// Children: there have been some.
+	Children bool   `json:"children"`
+	Size     int    `json:"size"`
+	Head     string `json:"head"`
 }
 
-// watch returns when the task has ended: with its process, unless that is to have another.
+// aheadAfter is how long a task has run when the next one's process is forked beside it. That of a
+// shorter one is forked after it: on one CPU they would only take turns.
+const aheadAfter = 3 * time.Millisecond
+
+// watch returns when the task has ended: once it has answered, and where it has had children, with
+// its process and all that it has left, unless that is to have another task.
 func (r *taskRun) watch() error {
 	p := r.slot.running
 	last := p.tasks >= r.slot.executor.apart.maxTasks
-	for !p.ended && (last || !r.answered) {
+	for !p.ended && (!r.answered || last && r.children) {
 		if err := r.step(p); err != nil {
 			return err
 		}
@@ -79,6 +88,12 @@ func (r *taskRun) step(p *taskProcess) error {
 		{Fd: int32(p.socket), Events: unix.POLLIN}, {Fd: int32(p.output[0].fd), Events: unix.POLLIN}, {Fd: int32(p.output[1].fd), Events: unix.POLLIN}}
 	if _, err := unix.Poll(fds, r.patience()); err != nil {
 		return nil // interrupted
+	}
+	if !r.aheadAt.IsZero() && !time.Now().Before(r.aheadAt) {
+		r.aheadAt = time.Time{}
+		if err := r.slot.ahead(); err != nil {
+			return err
+		}
 	}
 	for i := range p.output {
 		if fds[3+i].Revents != 0 {
@@ -103,11 +118,13 @@ func (r *taskRun) step(p *taskProcess) error {
 
 // patience is for how many milliseconds nothing is to be done.
 func (r *taskRun) patience() int {
-	next := r.killAt
-	if !r.raiseAt.IsZero() && r.raiseAt.Before(next) {
-		next = r.raiseAt
+	var next time.Time
+	for _, at := range []time.Time{r.aheadAt, r.raiseAt, r.killAt} {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 	}
-	if next.IsZero() || r.killed {
+	if next.IsZero() {
 		return -1
 	}
 	return max(0, int((time.Until(next)+time.Millisecond-1)/time.Millisecond))
@@ -131,8 +148,8 @@ func (r *taskRun) stop(p *taskProcess, now time.Time) {
 		r.killAt = now.Add(hungAfter)
 		r.slot.signal(p, raiseStop)
 	}
-	if !r.killed && !now.Before(r.killAt) {
-		r.killed = true
+	if !r.killAt.IsZero() && !now.Before(r.killAt) {
+		r.killed, r.killAt, r.raiseAt = true, time.Time{}, time.Time{}
 		r.slot.signal(p, syscall.SIGKILL)
 	}
 }
@@ -192,13 +209,13 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 	case kindAsked:
 		r.asked(number != 0)
 	case kindRaised:
-		if r.reason != 0 {
+		if r.reason != 0 && !r.killed {
 			r.killAt = time.Now().Add(cleansUpFor)
 		}
 	case kindTaskEnded:
 		r.ended(int(number), text)
 	case kindTooLarge:
-		r.answered = true
+		r.answered, r.children = true, true
 		r.result = failed("result_too_large", "ResultTooLarge", tooLarge(int64(number), r.slot.executor.conf.ResultBytes))
 	case kindLine:
 		if log := r.slot.executor.conf.Log; log != nil {
@@ -211,7 +228,7 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 
 // asked: the script can see that it is to stop, and may have that noticed.
 func (r *taskRun) asked(awaits bool) {
-	if r.reason == 0 || !r.raiseAt.IsZero() {
+	if r.reason == 0 || r.killed || !r.raiseAt.IsZero() {
 		return
 	}
 	r.raiseAt = time.Now()
@@ -230,6 +247,7 @@ func (r *taskRun) ended(size int, text []byte) {
 	}
 	data := append(json.RawMessage(nil), text[size:]...)
 	r.ran, r.cpu, r.heeded = time.Duration(h.Wall), time.Duration(h.CPU), h.Stopped
+	r.children = h.Children
 	if h.Head == "" {
 		r.result = plugins.Outcome{Status: task.Completed, Data: data}
 	} else {

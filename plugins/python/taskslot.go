@@ -114,7 +114,7 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return stopped(reason)
 	}
 	began := time.Now()
-	r := &taskRun{slot: s, task: t, emit: emit, began: began}
+	r := &taskRun{slot: s, task: t, emit: emit, began: began, aheadAt: began.Add(aheadAfter)}
 	err = s.give(header, t.Params)
 	if err == nil {
 		err = r.watch()
@@ -128,6 +128,9 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	}
 	o := r.outcome(reason)
 	s.keep(r.reason == 0)
+	if err := s.ahead(); err != nil {
+		o.Spent = true
+	}
 	return o
 }
 
@@ -149,10 +152,17 @@ func (s *taskSlot) give(header, params []byte) (err error) {
 		return err
 	}
 	s.running.tasks++
-	if s.running.tasks >= s.executor.apart.maxTasks {
-		if s.ready, err = s.fork(); errors.Is(err, errTemplateGone) {
-			return err
-		}
+	return nil
+}
+
+// ahead has the process of the next task forked, if that is to have another and there is none
+// yet.
+func (s *taskSlot) ahead() (err error) {
+	if s.ready != nil || s.running != nil && s.running.tasks < s.executor.apart.maxTasks {
+		return nil
+	}
+	if s.ready, err = s.fork(); errors.Is(err, errTemplateGone) {
+		return err
 	}
 	return nil
 }

@@ -107,6 +107,12 @@ func (e *Executor) startTemplate(executable string, modules []embedpy.Module, se
 		return fmt.Errorf("%w: %s", embedpy.ErrInit, strings.TrimPrefix(answer, "-"))
 	}
 	e.apart.template = template
+	// Tasks of this user are not to read this process, which has other tasks' params, or to take
+	// its descriptors. No script runs in it, so nothing of theirs is lost.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		template.Close()
+		return err
+	}
 	go func() {
 		template.Wait()
 		e.apart.gone.Store(true)

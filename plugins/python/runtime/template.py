@@ -154,7 +154,8 @@ def run(slot, task, params, settings, after):
     if len(data) > settings["result_bytes"] > 0:
         _embedpy.post(0, 0, TOO_LARGE, float(len(data)), b"")
         return
-    head = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data)}
+    head = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data),
+            "children": _embedpy.had_children()}
     if len(values) > 1:
         head["head"] = values[1].decode()
     text = json.dumps(head).encode()
