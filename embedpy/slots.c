@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,18 +19,20 @@
 
 enum { MOST = 8, PASSED = 3 };
 
-// What the host asks: 'F', with three descriptors, to fork; 'S' to send a signal. Each packet is one.
+// What the host asks: 'F', with three descriptors, to fork; 'S' to send a signal; 'H' to end what hangs:
+// it has had the CPU since the last signal, and has not done what that asks. Each packet is one.
 struct request {
 	int64_t what, signal, serial;
 };
 
-// What it is told: 'E', a process has ended, and nothing of it is left.
+// What it is told: 'E', a process has ended, and nothing of it is left; 'X', there is none; 'W', it does not
+// hang, but waits for a CPU.
 struct report {
 	int64_t what, serial, status, user_us, system_us, resident_kib;
 };
 
 static struct {
-	int64_t serial, began;
+	int64_t serial, began, delayed; // when the last signal was sent; see delay_of
 	pid_t pid; // 0: a free place
 } processes[MOST];
 
@@ -187,6 +190,23 @@ static int fork_one(int sock, int signals, int64_t serial, int fds[PASSED])
 	return 0;
 }
 
+// delay_of returns for how long a process has waited for a CPU, in ns; 0 where the kernel does not count.
+static int64_t delay_of(pid_t pid)
+{
+	char path[40], content[80];
+	long long ran, waited = 0;
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, content, sizeof content - 1);
+	if (fd >= 0)
+		close(fd);
+	content[n > 0 ? n : 0] = '\0';
+	return sscanf(content, "%lld %lld", &ran, &waited) == 2 ? waited : 0;
+}
+
 static void send_signal(const struct request *r)
 {
 	for (int i = 0; i < MOST; i++)
@@ -194,6 +214,26 @@ static void send_signal(const struct request *r)
 			if (r->signal == SIGKILL)
 				kill(-processes[i].pid, SIGKILL);
 			kill(processes[i].pid, (int)r->signal);
+			processes[i].delayed = delay_of(processes[i].pid);
+		}
+}
+
+enum { STARVED_NS = 5000000 };
+
+static void end_hung(int sock, const struct request *r)
+{
+	for (int i = 0; i < MOST; i++)
+		if (processes[i].pid && processes[i].serial == r->serial) {
+			struct report told = {.what = 'W', .serial = r->serial};
+			int64_t delayed = delay_of(processes[i].pid);
+
+			if (delayed - processes[i].delayed > STARVED_NS) {
+				processes[i].delayed = delayed;
+				(void)send(sock, &told, sizeof told, MSG_NOSIGNAL);
+				continue;
+			}
+			kill(-processes[i].pid, SIGKILL);
+			kill(processes[i].pid, SIGKILL);
 		}
 }
 
@@ -227,6 +267,8 @@ static void serve(int sock)
 			end_all();
 		if (got && r.what == 'S')
 			send_signal(&r);
+		else if (got && r.what == 'H')
+			end_hung(sock, &r);
 		else if (got && fork_one(sock, signals, r.serial, fds))
 			return;
 	}

@@ -14,12 +14,13 @@ import (
 
 // taskProcess is a process that has been forked, or is being forked, for a slot's tasks.
 type taskProcess struct {
-	serial int64
-	socket int
-	output [2]pipeOutput // stdout and stderr
-	tasks  int           // that it has had
-	ended  bool
-	end    processReport
+	serial  int64
+	socket  int
+	output  [2]pipeOutput // stdout and stderr
+	tasks   int           // that it has had
+	starved bool          // it did not hang when it was said to, but waited for a CPU
+	ended   bool
+	end     processReport
 }
 
 // processRequest and processReport are the packets of slots.c.
@@ -88,6 +89,12 @@ func (s *taskSlot) signal(p *taskProcess, number syscall.Signal) {
 	_ = s.request(processRequest{'S', int64(number), p.serial}, nil) // an error: its end is found by reading
 }
 
+// endHung has the slot's process end one that hangs.
+func (s *taskSlot) endHung(p *taskProcess) {
+	p.starved = false
+	_ = s.request(processRequest{'H', 0, p.serial}, nil)
+}
+
 // readReport takes what the slot's process has said.
 func (s *taskSlot) readReport() error {
 	var r processReport
@@ -99,9 +106,14 @@ func (s *taskSlot) readReport() error {
 		return errTemplateGone
 	}
 	for _, p := range []*taskProcess{s.ready, s.running} {
-		if p != nil && p.serial == r.serial {
-			p.ended, p.end = true, r
+		if p == nil || p.serial != r.serial {
+			continue
 		}
+		if r.what == 'W' {
+			p.starved = true
+			continue
+		}
+		p.ended, p.end = true, r
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ type taskRun struct {
 	reason  plugins.StopReason // 0: it is not to stop
 	raiseAt time.Time          // zero: not
 	killAt  time.Time
+	stopAt  time.Time // when it was asked to
+	raised  bool      // the exception has reached it
+	judged  bool      // it is to be ended if it hangs
 	killed  bool
 }
 
@@ -136,7 +139,7 @@ func (r *taskRun) stop(p *taskProcess, now time.Time) {
 		if r.reason = r.slot.stops.pending(r.task.Seq); r.reason == 0 {
 			return
 		}
-		r.killAt = now.Add(hungAfter)
+		r.stopAt, r.killAt = now, now.Add(hungAfter)
 		ask := askCancelled
 		if r.reason == plugins.StopTimedOut {
 			ask = askTimedOut
@@ -148,8 +151,17 @@ func (r *taskRun) stop(p *taskProcess, now time.Time) {
 		r.killAt = now.Add(hungAfter)
 		r.slot.signal(p, raiseStop)
 	}
+	if p.starved && r.judged && !r.killed {
+		p.starved, r.judged, r.killAt = false, false, now.Add(hungAfter)
+	}
 	if !r.killAt.IsZero() && !now.Before(r.killAt) {
-		r.killed, r.killAt, r.raiseAt = true, time.Time{}, time.Time{}
+		r.killAt = time.Time{}
+		if !r.raised && now.Before(r.stopAt.Add(cleansUpFor)) {
+			r.judged = true
+			r.slot.endHung(p)
+			return
+		}
+		r.killed, r.raiseAt = true, time.Time{}
 		r.slot.signal(p, syscall.SIGKILL)
 	}
 }
@@ -210,6 +222,7 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 		r.asked(number != 0)
 	case kindRaised:
 		if r.reason != 0 && !r.killed {
+			r.raised = true
 			r.killAt = time.Now().Add(cleansUpFor)
 		}
 	case kindTaskEnded:
@@ -264,7 +277,7 @@ func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
 	o := r.result
 	if !r.answered {
 		o, r.ran = r.slot.died(p), time.Since(r.began)
-		r.heeded = r.killed
+		r.heeded = r.killed || r.judged
 	}
 	if reason != 0 && r.heeded {
 		o = stopAs(o, reason)
