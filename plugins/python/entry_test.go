@@ -27,3 +27,14 @@ func TestATaskCallsWhatItsScriptDefinesAndNothingThatItImports(t *testing.T) {
 		}
 	})
 }
+
+func TestOnlyAListOfNamesExportsThem(t *testing.T) {
+	everywhere(t, func(t *testing.T, s runner) {
+		for _, all := range []string{`__all__ = "my_system_x"`, `__all__ = 1`, "def __getattr__(name):\n    return 1", `__all__ = {"system"}`} {
+			o := s.runFunction(written(t, "from os import system\n"+all+"\n"), "system", `"true"`)
+			if o.Error == nil || o.Error.Code != "no_entry_point" || o.Fault != 0 {
+				t.Errorf("%s: %s %+v", all, o.Data, o.Error)
+			}
+		}
+	})
+}

@@ -216,7 +216,7 @@ def entry_point(module, path, function):
         raise Refusal("no_entry_point", "TypeError", "%s: %s is a %s, not a function"
                       % (path, function, type(found).__name__))
     home = imported_from(found, module)
-    if home is not None and function not in getattr(module, "__all__", ()):
+    if home is not None and function not in exported(module):
         raise Refusal("no_entry_point", "PermissionError", "%s: %s is imported from %s; define it, or name it in __all__"
                       % (path, function, home))
     try:
@@ -233,10 +233,16 @@ def entry_point(module, path, function):
                   "%s: %s%s must take (params, context) or (params)" % (path, function, parameters))
 
 
+def exported(module):
+    """The names of a script's own __all__; in a string each part of it would count as one."""
+    names = module.__dict__.get("__all__") if isinstance(module, ModuleType) else None
+    return names if type(names) in (list, tuple) else ()
+
+
 def imported_from(found, module):
     """The module from which a script has something that it has not defined itself, by whatever name; None: it is its own."""
     home = getattr(found, "__module__", None)
-    if home == module.__name__:
+    if home == getattr(module, "__name__", None):
         return None
     # Not only the module that it names: a method of a hidden instance, as random.randint is one, names its class's.
     for name, other in list(sys.modules.items()):
