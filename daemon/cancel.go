@@ -124,8 +124,10 @@ func (e *Engine) CancelAll(ctx context.Context, who access.Identity, f api.Filte
 	if failing || need == journal.Whenever {
 		return count, nil
 	}
-	sure := make(chan struct{}) // what was appended before has come as far, and was answered
-	e.journal.Append(need, func(error) { close(sure) })
+	sure := make(chan struct{}) // what was appended before has come as far, and all see it
+	e.do(func(*effects.List) {
+		e.appendLocked(need, func(_ error, fx *effects.List) { fx.Answer(func() { close(sure) }) })
+	})
 	return count, e.await(ctx, sure, last)
 }
 

@@ -54,3 +54,26 @@ func TestACancelOfManyIsAnsweredWhenAllOfThemHaveEnded(t *testing.T) {
 		f.Ends("cancelled", 1, runs)
 	})
 }
+
+// What one write has taken along is answered in several goes, if it is much.
+func TestACancelOfManyThatOneWriteTakesAlongIsAnsweredWhenAllOfThemHaveEnded(t *testing.T) {
+	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+		waiting := f.Many(3000, fleettest.Echo, func(k *task.Task) { k.Extra.Delay = task.Duration(time.Hour) })
+		release := f.Engine.HoldCommits()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			if n, err := f.Engine.CancelAll(f.Context(), daemontest.Who(), api.Filter{}); err != nil || n != len(waiting) {
+				t.Errorf("%d: %v", n, err)
+			}
+			for _, id := range waiting[len(waiting)-10:] {
+				if v, err := f.Engine.View(f.Context(), daemontest.Who(), id); err != nil || v.Status != task.Cancelled {
+					t.Errorf("%s is %s: %v", id, v.Status, err)
+				}
+			}
+		}()
+		synctest.Wait()
+		release()
+		<-answered
+	})
+}
