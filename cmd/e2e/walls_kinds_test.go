@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // The users of the table of walls in docs/security.md. None of them needs an account.
@@ -77,7 +75,6 @@ type besieged struct {
 	setuid      string            // a program that would make root of whoever runs it
 	caller      int               // who submits the attacks
 	another     int               // who submits the tasks beside
-	bounded     bool              // the attacker's pool has a bound of memory
 }
 
 func besiege(t *testing.T, w wall) *besieged {
@@ -86,14 +83,12 @@ func besiege(t *testing.T, w wall) *besieged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &besieged{environment: secret(), left: map[string]string{}, bounded: mayBound(t) || !strings.Contains(w.own, "user") || strings.Contains(w.own, "isolation")}
+	b := &besieged{environment: secret(), left: map[string]string{}}
 	b.caller, b.another = caller, another
 	if strings.Contains(w.own, asCaller) {
 		b.caller, b.another = account(t, "games"), account(t, "news")
 	}
-	if b.bounded {
-		w.own += " memory = \"1GiB\"\n"
-	}
+	w.own += " memory = \"1GiB\"\n"
 	python := filepath.Join(bin, "cpulb-python")
 	d := lay(t, nil, fmt.Sprintf(wallConfig, python, python, b.environment, w.own, w.other))
 	dir := filepath.Dir(d.socket)
@@ -130,9 +125,7 @@ func asThePackagedOne(t *testing.T) []string {
 	var add []string
 	for _, line := range regexp.MustCompile(`(?m)^AmbientCapabilities=(.*)$`).FindAllStringSubmatch(string(unit), -1) {
 		for name := range strings.FieldsSeq(line[1]) {
-			if name != "CAP_SYS_RESOURCE" || mayBound(t) {
-				add = append(add, "+"+strings.ToLower(strings.TrimPrefix(name, "CAP_")))
-			}
+			add = append(add, "+"+strings.ToLower(strings.TrimPrefix(name, "CAP_")))
 		}
 	}
 	caps := strings.Join(append([]string{"-all"}, add...), ",")
@@ -153,19 +146,6 @@ func account(t *testing.T, name string) int {
 	}
 	id, _ := strconv.Atoi(u.Uid)
 	return id
-}
-
-// mayBound says whether root may bound the memory of others' processes, which takes
-// CAP_SYS_RESOURCE: a container may have been started without.
-func mayBound(t *testing.T) bool {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	found := regexp.MustCompile(`(?m)^CapPrm:\s*([0-9a-f]+)$`).FindSubmatch(status)
-	if err != nil || found == nil {
-		t.Fatalf("%v\n%s", err, status)
-	}
-	permitted, _ := strconv.ParseUint(string(found[1]), 16, 64)
-	return permitted>>unix.CAP_SYS_RESOURCE&1 == 1
 }
 
 // secret is 32 hexadecimal digits; whoever has it has them behind "SECRET-".

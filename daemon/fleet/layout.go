@@ -145,7 +145,7 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 		maps.Copy(settings, c.Settings())
 		user, err := userOf(c)
 		if err != nil {
-			return supervisor.Spec{}, fmt.Errorf("pool %q: %w", c.Name, err)
+			return supervisor.Spec{}, err
 		}
 		memory := c.MemoryBytes
 		if c.Processes {

@@ -8,7 +8,8 @@
 // Guarantees: a signal reaches the very process that was chosen, never another
 // that got its pid; a call returns when none is left, or says that some are. Out
 // of reach is a process that has both lost its parent and removed the mark, or
-// that runs as another user; only a cgroup covers these.
+// that runs as a user whom the caller can neither read nor signal; only a cgroup
+// covers these.
 package reaper
 
 import (

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,11 +28,17 @@ type family struct {
 // pids as it says.
 func start(t *testing.T, mark, script string, pids int) *family {
 	t.Helper()
+	return startAs(t, nil, mark, script, pids)
+}
+
+// startAs is start as another user, unless that is nil.
+func startAs(t *testing.T, user *syscall.Credential, mark, script string, pids int) *family {
+	t.Helper()
 	f := &family{root: exec.Command("sh", "-c", script)}
 	if mark != "" {
 		f.root.Env = append(os.Environ(), reaper.MarkEnv+"="+mark)
 	}
-	f.root.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	f.root.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Credential: user}
 	out, err := f.root.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -165,4 +173,38 @@ func TestNobodyIsFoundUnderAnEmptyMark(t *testing.T) {
 	if f.alive() != 1 {
 		t.Error("a marked process ended without being meant")
 	}
+}
+
+func TestMarkedOrphansOfAnotherUserEndWithoutTheRightToTrace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: nobody can be started as another user")
+	}
+	f := startAs(t, &syscall.Credential{Uid: 65534, Gid: 65533}, "foreign/1", orphan+unmarked+stay, 2)
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread, which has lost a right, ends
+		if err := withoutTracing(); err != nil {
+			ended <- err
+			return
+		}
+		ended <- reaper.KillTree(soon(t), f.root.Process.Pid, "foreign/1")
+	}()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || !f.rootLives() {
+		t.Errorf("%d of 2 live on, the root lives: %v", f.alive(), f.rootLives())
+	}
+}
+
+// withoutTracing takes from the calling thread what lets it read any process's environment.
+func withoutTracing() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	sets[0].Effective &^= 1<<unix.CAP_SYS_PTRACE | 1<<unix.CAP_SYS_ADMIN
+	sets[1].Effective &^= 1 << (unix.CAP_PERFMON - 32) // Linux 6.14 lets it read, too, as CAP_SYS_ADMIN
+	return unix.Capset(&header, &sets[0])
 }

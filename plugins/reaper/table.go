@@ -124,14 +124,13 @@ func (t table) marked(is func(mark string) bool) []process {
 	return found
 }
 
-// markOf reads the environment with which a process was executed. Nothing is
-// found in one of another user's.
+// markOf finds the mark of a process whose environment may be read.
 func markOf(pid int) (mark string, ok bool) {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	all, err := environ(pid)
 	if err != nil {
 		return "", false
 	}
-	return findMark(environ)
+	return findMark(all)
 }
 
 func findMark(environ []byte) (mark string, ok bool) {

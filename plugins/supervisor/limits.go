@@ -6,8 +6,6 @@ import (
 	"os"
 	"strconv"
 
-	"cpulb/internal/procfs"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -111,26 +109,6 @@ func (l Limits) setOnChild(pid int) error {
 	err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), strconv.AppendInt(nil, int64(l.OOMScoreAdj), 10), 0)
 	if err != nil {
 		return fmt.Errorf("%w: oom_score_adj %d: %w", ErrLimit, l.OOMScoreAdj, err)
-	}
-	return nil
-}
-
-// limitData bounds the data segment of a worker that is ready. What it has mapped
-// by now and not used, as runtimes do by the gigabyte, is not counted; neither are
-// the stacks that its slots may still have to make.
-func limitData(pid, slots int, bytes int64) error {
-	memory, err := procfs.ReadMemory(pid)
-	if err != nil {
-		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
-	}
-	var stack unix.Rlimit
-	if err := unix.Prlimit(pid, unix.RLIMIT_STACK, nil, &stack); err != nil {
-		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
-	}
-	const usualStack = 8 << 20
-	bound := uint64(memory.Data+max(0, bytes-memory.Anonymous)) + uint64(slots)*min(stack.Cur, usualStack)
-	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: bound, Max: bound}, nil); err != nil {
-		return fmt.Errorf("%w: memory: %w", ErrLimit, err)
 	}
 	return nil
 }

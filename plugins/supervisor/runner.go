@@ -233,16 +233,6 @@ func (p *process) killTree() {
 	_ = unix.Kill(-pid, unix.SIGKILL)
 }
 
-// limitData is the function of that name, for a process that may have ended.
-func (p *process) limitData(slots int, bytes int64) error {
-	p.signals.Lock()
-	defer p.signals.Unlock()
-	if p.exited {
-		return nil // it is being noticed
-	}
-	return limitData(p.cmd.Process.Pid, slots, bytes)
-}
-
 // endedItself says how the process ended, unless it was we who ended it. It is
 // for after its end.
 func (p *process) endedItself() (how string, ok bool) {

@@ -97,7 +97,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, cou
 	p := &Process{lodging: home, done: make(chan struct{})}
 	p.connect(ctx, spec, l.log.Named(spec.ID))
 	if err = p.open(ctx, spec, handler); err == nil {
-		err = p.limitMemory(spec)
+		err = p.limitMemory(ctx, spec)
 	}
 	if err == nil && !p.os.untie() {
 		err = errors.New("the start timeout passed just before the worker was ready")
@@ -223,20 +223,6 @@ func (p *Process) explain(ctx context.Context, spec Spec, err error) error {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return fmt.Errorf("%s%s: %w", spec.Command, last, err)
-}
-
-// limitMemory limits the worker's memory where its cgroup does not.
-func (p *Process) limitMemory(spec Spec) error {
-	switch {
-	case spec.Limits.MemoryBytes == 0:
-		p.memory = MemoryUnlimited
-	case p.contained:
-		p.memory = MemoryCgroup
-	default:
-		p.memory = MemoryRlimit
-		return p.os.limitData(spec.Slots, spec.Limits.MemoryBytes)
-	}
-	return nil
 }
 
 // discard ends the process, if there is one, and removes its folder.

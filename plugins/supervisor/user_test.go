@@ -55,6 +55,27 @@ func TestAWorkerOfAUserHasNothingOfTheDaemons(t *testing.T) {
 	}
 }
 
+// This process may lack CAP_SYS_RESOURCE, as in containers: then the user itself has to do it.
+func TestAWorkerOfAUserCannotHaveMoreMemoryThanItsLimit(t *testing.T) {
+	b := newBox(t)
+	spec := b.spec("executor")
+	spec.User, spec.Limits.MemoryBytes = nobody(t), 64<<20
+	p := b.start(spec, recorders)
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(limits)) {
+		if bound, ok := strings.CutPrefix(line, "Max data size"); ok {
+			if soft := strings.Fields(bound)[0]; soft == "unlimited" || p.MemoryLimit() != supervisor.MemoryRlimit {
+				t.Errorf("its data may have %s bytes, its memory is limited by %s", soft, p.MemoryLimit())
+			}
+			return
+		}
+	}
+	t.Errorf("no bound of data in\n%s", limits)
+}
+
 // Root may open every socket; so it is not its mode that refuses this process's child. The
 // slots' is gone once all are connected.
 func TestAWorkersControlSocketAnswersTheDaemonAlone(t *testing.T) {
