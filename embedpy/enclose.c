@@ -76,18 +76,11 @@ static int may(int capability)
 	       data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
-// as_admin has the process be one that may mount: in a user namespace if it may not as it is.
-static int as_admin(char *why, const char *option)
+// map_users gives the process its own user and group in its user namespace.
+static int map_users(char *why, const char *option, uid_t uid, gid_t gid)
 {
 	char map[64];
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
 
-	if (may(CAP_SYS_ADMIN))
-		return 0;
-	if (unshare(CLONE_NEWUSER) < 0)
-		return failed(why, option, "the daemon has no CAP_SYS_ADMIN, and the kernel gives it no user namespace");
-	own_users = 1;
 	snprintf(map, sizeof map, "%u %u 1", uid, uid);
 	if (write_file("/proc/self/uid_map", map) < 0)
 		return failed(why, option, "/proc/self/uid_map");
@@ -97,6 +90,27 @@ static int as_admin(char *why, const char *option)
 	if (write_file("/proc/self/gid_map", map) < 0)
 		return failed(why, option, "/proc/self/gid_map");
 	return 0;
+}
+
+// as_admin has the process be one that may mount: in a user namespace if it may not as it is.
+static int as_admin(char *why, const char *option)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int dumpable = prctl(PR_GET_DUMPABLE), mapped;
+
+	if (may(CAP_SYS_ADMIN))
+		return 0;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return failed(why, option, "the daemon has no CAP_SYS_ADMIN, and the kernel gives it no user namespace");
+	own_users = 1;
+	// The files of a process that is not dumpable are root's (proc_pid(5)).
+	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+		return failed(why, option, "the process can't be made dumpable");
+	mapped = map_users(why, option, uid, gid);
+	if (dumpable != 1 && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return failed(why, option, "the process stays dumpable");
+	return mapped;
 }
 
 // loopback_up is best effort: a network without it is one, too.
@@ -203,8 +217,7 @@ static int seal(char *why)
 {
 	if (!wanted.private_tmp && !wanted.no_network && !wanted.read_only && !wanted.filter.len)
 		return 0;
-	// Who has changed its user may not write its maps, else.
-	if (late && (prctl(PR_SET_DUMPABLE, 1) < 0 || wall_slot(why) < 0 || wall_task(why) < 0))
+	if (late && (wall_slot(why) < 0 || wall_task(why) < 0))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failed(why, "system_calls", "no_new_privs");

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -139,7 +140,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	}
 	switch {
 	case errors.Is(err, ErrBadSetting):
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return nil, status.Error(codes.InvalidArgument, strings.TrimPrefix(err.Error(), ErrBadSetting.Error()+": ")) // the code says it
 	case err != nil:
 		return nil, status.Error(codes.Internal, err.Error())
 	}

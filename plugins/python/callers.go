@@ -25,30 +25,23 @@ type caller struct {
 
 // callers looks users up, which may ask another machine, and keeps what it has found.
 type callers struct {
-	mu    sync.Mutex
-	known map[uint32]knownCaller
+	known sync.Map // of uid: knownCaller
 }
 
 type knownCaller struct {
-	caller
+	*caller
 	until time.Time
 }
 
 func (c *callers) of(uid uint32) (*caller, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if k, ok := c.known[uid]; ok && now.Before(k.until) {
-		return &k.caller, nil
+	if k, ok := c.known.Load(uid); ok && time.Now().Before(k.(knownCaller).until) {
+		return k.(knownCaller).caller, nil
 	}
 	found, err := lookUp(uid)
 	if err != nil {
 		return nil, err
 	}
-	if c.known == nil {
-		c.known = map[uint32]knownCaller{}
-	}
-	c.known[uid] = knownCaller{*found, now.Add(knownFor)}
+	c.known.Store(uid, knownCaller{found, time.Now().Add(knownFor)})
 	return found, nil
 }
 

@@ -43,6 +43,12 @@ func elsewhere(t *testing.T) {
 // unavailable returns why a worker with these settings does not start.
 func unavailable(t *testing.T, settings map[string]string) error {
 	t.Helper()
+	return unavailableTo(t, nil, settings)
+}
+
+// unavailableTo is unavailable for a worker of another user, unless that is nil.
+func unavailableTo(t *testing.T, user *supervisor.User, settings map[string]string) error {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "worker")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +62,7 @@ func unavailable(t *testing.T, settings map[string]string) error {
 	all := map[string]string{"isolation": "process"}
 	maps.Copy(all, settings)
 	p, err := l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0], Slots: 1,
-		Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute, Settings: all},
+		Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute, Settings: all, User: user},
 		executortest.Each(func(int) executortest.SlotHandler { return &process{t: t, ended: make(chan plugins.Outcome, 1)} }))
 	if err == nil {
 		p.Kill()
@@ -238,5 +244,24 @@ func TestWallsThatCantBeHadAreRefusedInWords(t *testing.T) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// A worker that has given up root's rights takes its walls in a namespace of users.
+func TestAWorkerOfAUserHasWalls(t *testing.T) {
+	if err := supervisor.MayChangeUser(); err != nil {
+		t.Skip("workers can't have another user here:", err)
+	}
+	elsewhere(t)
+	user, err := supervisor.FindUser("65534", "65534")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = unavailableTo(t, user, map[string]string{"private_tmp": "true", "network": "false", "read_only": "true"})
+	if err != nil && strings.Contains(err.Error(), "the kernel gives it no user namespace") {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
