@@ -37,6 +37,7 @@ type templateSettings struct {
 	Worker      string   `json:"worker"`
 	Folder      string   `json:"folder"`
 	Sources     string   `json:"sources"`
+	Rehearsal   string   `json:"rehearsal"` // a script that does nothing
 	ScriptDirs  string   `json:"script_dirs"`
 	Preload     []string `json:"preload"`
 	Slots       int      `json:"slots"`
@@ -82,8 +83,8 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.sources.dir, e.scriptDirs, e.preloads, e.conf.Slots,
-		e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes, e.apart.walls, e.apart.asCaller})
+	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.sources.dir, e.probes.thread, e.scriptDirs, e.preloads,
+		e.conf.Slots, e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes, e.apart.walls, e.apart.asCaller})
 	if err != nil {
 		return "", err
 	}

@@ -55,6 +55,14 @@ class Exclusive:
             self.keeper.enter(script)
         return script, script.function(function)
 
+    def leave(self):
+        """The process is nobody's again, as if the last script had never been."""
+        script, self.keeper.script = self.keeper.script, None
+        if script is not None:
+            modules.take_out(script)
+            self.kept.drop(script)
+        self.keeper.restore(self.keeper.changed(self.keeper.base, self.keeper.read()), self.keeper.base)
+
     def load(self, path):
         script = self.make(path, ("",))
         self.keeper.enter(script)
