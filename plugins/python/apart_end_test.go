@@ -2,6 +2,7 @@ package python
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,15 @@ func TestAForkedChildDoesNotAnswerForItsTask(t *testing.T) {
 	p := openApart(t, nil)
 	path := written(t, "import os\ndef main(params, context):\n    child = os.fork()\n    if child:\n        os.waitpid(child, 0)\n    else:\n        context.progress(0.5)\n    return bool(child)\n")
 	wantData(t, p.run(path, "1"), "true")
+}
+
+// Nobody can learn any more how such a task ends: it does not go on without a bound.
+func TestATaskThatHasClosedItsConnectionEnds(t *testing.T) {
+	p := openApart(t, nil)
+	o := p.run(written(t, "import os, time\ndef main(params, context):\n    os.closerange(3, 1000)\n    while True:\n        time.sleep(1000)\n"), "1")
+	wantError(t, o, task.Failed, "exit")
+	if !strings.Contains(o.Error.Message, "has closed its connection to the worker") || o.Error.ExitCode != 137 {
+		t.Errorf("%+v", o.Error)
+	}
+	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
 }

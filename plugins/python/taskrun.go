@@ -49,6 +49,7 @@ type taskRun struct {
 	killAt  time.Time
 	stopAt  time.Time // when it was asked to
 	raised  bool      // the exception has reached it
+	lost    bool      // it has closed its connection, and can't say any more how the task ends
 	judged  bool      // it is to be ended if it hangs
 	killed  bool
 }
@@ -136,15 +137,7 @@ func (r *taskRun) patience() int {
 // stop does what is due to a task that is to stop.
 func (r *taskRun) stop(p *taskProcess, now time.Time) {
 	if r.reason == 0 {
-		if r.reason = r.slot.stops.pending(r.task.Seq); r.reason == 0 {
-			return
-		}
-		r.stopAt, r.killAt = now, now.Add(hungAfter)
-		ask := askCancelled
-		if r.reason == plugins.StopTimedOut {
-			ask = askTimedOut
-		}
-		r.slot.signal(p, ask)
+		r.ask(p, now)
 	}
 	if !r.raiseAt.IsZero() && !now.Before(r.raiseAt) {
 		r.raiseAt = time.Time{}
@@ -166,6 +159,19 @@ func (r *taskRun) stop(p *taskProcess, now time.Time) {
 	}
 }
 
+// ask tells the process of a stop that has been asked for.
+func (r *taskRun) ask(p *taskProcess, now time.Time) {
+	switch r.reason = r.slot.stops.pending(r.task.Seq); r.reason {
+	case plugins.StopCancelled:
+		r.slot.signal(p, askCancelled)
+	case plugins.StopTimedOut:
+		r.slot.signal(p, askTimedOut)
+	default:
+		return
+	}
+	r.stopAt, r.killAt = now, now.Add(hungAfter)
+}
+
 // readSocket reads what the process has sent.
 func (r *taskRun) readSocket(p *taskProcess, flags int) {
 	buffer := make([]byte, 64<<10)
@@ -180,6 +186,9 @@ func (r *taskRun) readSocket(p *taskProcess, flags int) {
 		if err != nil || n == 0 {
 			unix.Close(p.socket)
 			p.socket = -1
+			if !r.answered && r.reason == 0 {
+				r.lost, r.killAt = true, time.Now().Add(cleansUpFor)
+			}
 			return
 		}
 		r.pending = append(r.pending, buffer[:n]...)
@@ -277,6 +286,9 @@ func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
 	o := r.result
 	if !r.answered {
 		o, r.ran = r.slot.died(p), time.Since(r.began)
+		if r.lost && r.killed && reason == 0 && p.end.waitStatus().Signal() == syscall.SIGKILL {
+			o.Error.Message = "the task's process has closed its connection to the worker, and so could not say how the task ends: has the script closed descriptors that it had not opened?"
+		}
 		r.heeded = r.killed || r.judged
 	}
 	if reason != 0 && r.heeded {
