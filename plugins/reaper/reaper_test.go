@@ -97,8 +97,8 @@ func soon(t *testing.T) context.Context {
 const (
 	child      = "sleep 1000 & echo $!; "
 	newSession = "setsid sh -c 'echo $$; exec sleep 1000' & "
-	// orphan has lost its parent when its pid has been said.
-	orphan = "(setsid sh -c 'sleep 1000 & echo $!') & wait; "
+	// orphan has lost its parent when its pid has been said: the substitution waits for that.
+	orphan = "pid=$(setsid sh -c 'sleep 1000 >/dev/null & echo $!'); echo $pid; "
 	// unmarked is a descendant without the mark.
 	unmarked = "env -u " + reaper.MarkEnv + " setsid sh -c 'echo $$; exec sleep 1000' & "
 	stay     = "exec sleep 1000"
