@@ -22,7 +22,7 @@ var compiledFiles embed.FS
 // each imports only those before it.
 func runtimeModules() []string {
 	return []string{"cpulb", "held", "modules", "errors", "report", "owner", "state", "loggers", "signals", "table", "streams", "keeper", "values", "context", "confine",
-		"loader", "scripts", "exits", "plain", "exclusive", "siblings", "children", "shared", "process", "stacks", "slot"}
+		"loader", "entry", "scripts", "exits", "plain", "exclusive", "siblings", "children", "shared", "process", "stacks", "slot"}
 }
 
 // loopModule is loaded for an event loop alone: it brings asyncio.

@@ -5,13 +5,13 @@ import sys
 from collections import OrderedDict
 from importlib.util import module_from_spec, spec_from_file_location
 from time import monotonic_ns
-from types import ModuleType
 from weakref import WeakSet
 
 from _embedpy import resolved, signature
 from cpulb import confine
+from cpulb.entry import entry_point
 from cpulb.errors import SCARCE, Refusal
-from cpulb.held import inspect, os
+from cpulb.held import os
 from cpulb.loader import Source
 from cpulb.modules import modules
 
@@ -202,54 +202,6 @@ def find_file(path):
             raise
         raise Refusal("script_unreadable", type(error).__name__, "the script can't be read: %s" % error) from None
     raise Refusal("script_not_found", "FileNotFoundError", "there is no script %s" % path)
-
-
-def entry_point(module, path, function):
-    """Return the function of that name and whether it takes the context."""
-    if function.startswith("__") and function.endswith("__"):
-        raise Refusal("no_entry_point", "AttributeError", "%s: %s is a name of Python's own, and no task's function" % (path, function))
-    found = module.__dict__.get(function) if isinstance(module, ModuleType) else getattr(module, function, None)
-    if found is None:
-        raise Refusal("no_entry_point", "AttributeError",
-                      "%s has no function %s; define %s(params, context)" % (path, function, function))
-    if not callable(found):
-        raise Refusal("no_entry_point", "TypeError", "%s: %s is a %s, not a function"
-                      % (path, function, type(found).__name__))
-    home = imported_from(found, module)
-    if home is not None and function not in exported(module):
-        raise Refusal("no_entry_point", "PermissionError", "%s: %s is imported from %s; define it, or name it in __all__"
-                      % (path, function, home))
-    try:
-        parameters = inspect.signature(found)
-    except (TypeError, ValueError):
-        return found, True  # a builtin that does not tell
-    for arguments in (2, 1):
-        try:
-            parameters.bind(*(None,) * arguments)
-            return found, arguments == 2
-        except TypeError:
-            pass
-    raise Refusal("no_entry_point", "TypeError",
-                  "%s: %s%s must take (params, context) or (params)" % (path, function, parameters))
-
-
-def exported(module):
-    """The names of a script's own __all__; in a string each part of it would count as one."""
-    names = module.__dict__.get("__all__") if isinstance(module, ModuleType) else None
-    return names if type(names) in (list, tuple) else ()
-
-
-def imported_from(found, module):
-    """The module from which a script has something that it has not defined itself, by whatever name; None: it is its own."""
-    home = getattr(found, "__module__", None)
-    if home == getattr(module, "__name__", None):
-        return None
-    # Not only the module that it names: a method of a hidden instance, as random.randint is one, names its class's.
-    for name, other in list(sys.modules.items()):
-        if other is not module and isinstance(other, ModuleType) and \
-                any(value is found for value in list(other.__dict__.values())):
-            return home if home in sys.modules else name
-    return None
 
 
 def check(path):

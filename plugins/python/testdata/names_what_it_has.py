@@ -32,6 +32,11 @@ def decorated(params, context):
     return "decorated"
 
 
+@functools.lru_cache
+def cached(params, context):
+    return "cached"
+
+
 class Made:
     def __init__(self, params, context):
         pass
