@@ -129,6 +129,8 @@ type Configuration struct {
 	LoopSlots int
 	// RuntimeDir is the worker's private folder.
 	RuntimeDir string
+	// DaemonUID is the user of the process that has started this one.
+	DaemonUID uint32
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64

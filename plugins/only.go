@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -18,7 +20,26 @@ var errStranger = errors.New("this socket is for the daemon alone")
 // Scripts can reach the sockets of their worker, and with one of those forge its answers.
 // The kernel keeps the pid that connected (unix(7), SO_PEERCRED); while the daemon lives
 // nobody else has it, and a worker does not outlive it.
-type only struct{ pid int }
+type only struct {
+	pid int
+	uid uint32
+}
+
+// parent is the process that has started this one. Whose it is can't always be seen; it
+// counts as root's then, whom everybody trusts anyway.
+func parent() *only {
+	o := &only{pid: os.Getppid()}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", o.pid)) // its folder is root's if it is not dumpable
+	if err != nil {
+		return o
+	}
+	for line := range strings.Lines(string(status)) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			_, _ = fmt.Sscan(ids, new(uint32), &o.uid) // the effective one
+		}
+	}
+	return o
+}
 
 // check returns why the one who has connected is not served.
 func (o *only) check(conn net.Conn) error {

@@ -44,7 +44,7 @@ func Serve(e Executor) {
 	closeProgram()
 	mark := os.Getenv(reaper.MarkEnv) // before a script can change it
 	end := func() { endAll(mark) }
-	daemon := &only{pid: os.Getppid()}
+	daemon := parent()
 	watchLifeline(end)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: Handshake(),
@@ -129,6 +129,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		Slots:       int(r.Slots),
 		LoopSlots:   int(r.LoopSlots),
 		RuntimeDir:  r.RuntimeDir,
+		DaemonUID:   w.daemon.uid,
 		ResultBytes: int64(limits.GetResultBytes()),
 		OutputBytes: int64(limits.GetOutputBytes()),
 		LockStall:   time.Duration(limits.GetLockStallNs()),

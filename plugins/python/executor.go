@@ -110,7 +110,7 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 	if e.exclusive() {
 		exclusive = 1
 	}
-	if err := e.onMainThread("install", embedpy.Int(exclusive), embedpy.Str(c.RuntimeDir)); err != nil {
+	if err := e.onMainThread("install", embedpy.Int(exclusive), embedpy.Str(c.RuntimeDir), embedpy.Int(int64(c.DaemonUID))); err != nil {
 		return "", err
 	}
 	if err := e.preload(e.preloads); err != nil {
@@ -220,7 +220,7 @@ func (e *Executor) installSources() error {
 	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
 		return err
 	}
-	if err := e.installProbes(); err != nil {
+	if err := errors.Join(e.installProbes(), e.writeRules()); err != nil {
 		return err
 	}
 	if e.scriptDirs == "" {

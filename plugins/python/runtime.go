@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"cpulb/embedpy"
 )
@@ -21,7 +24,7 @@ var compiledFiles embed.FS
 // runtimeModules lists the runtime's modules in the order in which they load:
 // each imports only those before it.
 func runtimeModules() []string {
-	return []string{"cpulb", "held", "modules", "errors", "report", "owner", "state", "loggers", "signals", "table", "streams", "keeper", "values", "context", "confine",
+	return []string{"cpulb", "held", "rules", "modules", "errors", "report", "owner", "state", "loggers", "signals", "table", "streams", "keeper", "values", "context", "confine",
 		"loader", "entry", "scripts", "exits", "plain", "exclusive", "siblings", "children", "shared", "process", "stacks", "slot"}
 }
 
@@ -62,6 +65,17 @@ func moduleOf(name string) (embedpy.Module, error) {
 	}
 	code, _ := compiledFiles.ReadFile("compiled/" + name + ".code") // there may be none
 	return embedpy.Module{Name: module, File: "<cpulb>/" + name + ".py", Source: string(source), Compiled: codeOf(source, code)}, nil
+}
+
+// writeRules puts the rules of loading into the worker's folder, where the interpreters find
+// them that scripts start by multiprocessing: as whoever they run.
+func (e *Executor) writeRules() error {
+	text, err := runtimeFiles.ReadFile("runtime/rules.py")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(e.conf.RuntimeDir, "rules.py")
+	return errors.Join(os.WriteFile(path, text, 0o644), os.Chmod(path, 0o644))
 }
 
 // codeOf returns what compile.py has made of source, without the hash of what it was made

@@ -36,6 +36,7 @@ type isolation struct {
 type templateSettings struct {
 	Worker      string   `json:"worker"`
 	Folder      string   `json:"folder"`
+	Daemon      uint32   `json:"daemon"` // its uid
 	Sources     string   `json:"sources"`
 	Rehearsal   string   `json:"rehearsal"` // a script that does nothing
 	ScriptDirs  string   `json:"script_dirs"`
@@ -69,7 +70,7 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 	if err := os.MkdirAll(e.sources.dir, 0o700); err != nil {
 		return "", err
 	}
-	if err := e.installProbes(); err != nil {
+	if err := errors.Join(e.installProbes(), e.writeRules()); err != nil {
 		return "", err
 	}
 	if e.sources.open {
@@ -83,7 +84,7 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.sources.dir, e.probes.thread, e.scriptDirs, e.preloads,
+	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.conf.DaemonUID, e.sources.dir, e.probes.thread, e.scriptDirs, e.preloads,
 		e.conf.Slots, e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes, e.apart.walls, e.apart.asCaller})
 	if err != nil {
 		return "", err

@@ -1,4 +1,4 @@
-"""Which files may be compiled: with script_dirs, only those beneath these folders.
+"""With script_dirs: only files beneath these folders are loaded.
 
 What counts is where a file is opened, not what it is called: between a look at a
 name and the opening somebody may exchange a folder for a link. The folders
@@ -10,8 +10,9 @@ import errno
 from _embedpy import open_beneath
 from cpulb.errors import Refusal
 from cpulb.held import os
+from cpulb.rules import rules
 
-folders = []  # (descriptor, real path); none: any file will do
+folders = []  # (descriptor, real path)
 
 
 def install(paths, own):
@@ -19,16 +20,12 @@ def install(paths, own):
     for path in [*paths.split("\n"), own]:
         descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         folders.append((descriptor, os.path.realpath(path)))
+    rules.folders = tuple(real for _, real in folders)
+    rules.beneath = beneath
     return ()
 
 
-def read(path):
-    """The content of a file, by its real path; Refusal if it is not allowed."""
-    with open(open_(path), "rb") as file:
-        return file.read()
-
-
-def open_(path):
+def beneath(path):
     """A descriptor of a file, by its real path; Refusal if it is not allowed."""
     for descriptor, folder in folders:
         if not path.startswith(folder.rstrip("/") + "/"):

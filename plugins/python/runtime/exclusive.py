@@ -3,7 +3,7 @@
 import sys
 import weakref
 
-from cpulb import loader, plain, signals, streams, table
+from cpulb import loader, plain, rules, signals, streams, table
 from cpulb.exits import executor_of
 from cpulb.held import LOADED_BY_PYTHON, _embedpy, _thread, contextvars, filters_mutated, os, steady, threading
 from cpulb.keeper import Exclusive as Keeper
@@ -109,7 +109,8 @@ class Exclusive:
         sys.path_importer_cache.pop(script.folder, None)
 
     def serve_children(self):
-        """multiprocessing finds all that its children need: it is where python has it."""
+        """multiprocessing.spawn is loaded. It finds all that its children need: it is where python has it."""
+        rules.serve_children()
 
     def end(self, context, of_thread):
         """A task has ended."""

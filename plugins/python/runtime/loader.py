@@ -3,21 +3,17 @@
 Scripts come through Python's own import system, by a hook in sys.path_hooks for folders
 that are not a library's. Their bytecode caches are neither read nor written: they tell
 versions apart by whole seconds, and the folder may be somebody else's. A library's are
-Python's own business, but for caches in which others may write who can't write the
-source: what they plant there would be executed instead of it.
+used where nobody else can have written them; see rules.py.
 """
 
-import stat
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
-from importlib.util import cache_from_source
+from importlib.machinery import EXTENSION_SUFFIXES, FileFinder
 
 from _embedpy import unshielded
-from cpulb import confine
+from cpulb import rules
 from cpulb.errors import unseen
 from cpulb.held import os
 from cpulb.keeper import importing
-from cpulb.modules import modules
 from cpulb.report import log
 
 
@@ -34,23 +30,17 @@ class Watcher:
 watcher = Watcher()
 
 
-class Source(SourceFileLoader):
+class Source(rules.Source):
     """Loads one file, always from its source."""
 
     def get_code(self, fullname):
         script = watcher.script()
         if script is not None:
             script.note(self.path)
-        data = self.get_data(self.path)
         try:
-            return self.source_to_code(data, self.path)
-        except (ValueError, UnicodeError) as error:
-            raise SyntaxError(str(error), (self.path, None, None, None)) from None
+            return super().get_code(fullname)
         finally:
             watcher.executed += 1
-
-    def get_data(self, path):
-        return confine.read(os.path.realpath(path)) if confine.folders else super().get_data(path)
 
     def exec_module(self, module):
         # An interrupt may strike in it, unlike in a library's import.
@@ -63,38 +53,28 @@ class Source(SourceFileLoader):
     exec_module = unseen(exec_module)
 
 
-class Extension(ExtensionFileLoader):
-    """Loads a compiled module. With script_dirs its file is looked at where it is opened, and
-    then loaded by its name: the kernel's loader takes no descriptor."""
+class Extension(rules.Extension):
+    """Loads a compiled module."""
 
     def create_module(self, spec):
         script = watcher.script()
         if script is not None:
             script.note(self.path)
-        if confine.folders:
-            os.close(confine.open_(os.path.realpath(self.path)))
         return super().create_module(spec)
 
 
-class CompiledLibrary(SourcelessFileLoader):
-    """Loads a library's module of which there is only compiled code, where not everybody may write."""
-
-    def get_data(self, path):
-        if any(os.stat(name).st_mode & stat.S_IWOTH for name in (path, os.path.dirname(path))):
-            raise ImportError("%s is compiled code, and anybody may write it" % path, path=path)
-        return super().get_data(path)
-
-
-class Bytecode(SourcelessFileLoader):
-    """Loads a script's module of which there is only compiled code, where no other user may write."""
+class Bytecode(rules.Bytecode):
+    """Loads a script's module of which there is only compiled code, which none but those may have written who may write the script."""
 
     def get_data(self, path):
         script = watcher.script()
         if script is not None:
             script.note(path)
-        if any(os.stat(name).st_mode & 0o022 for name in (path, os.path.dirname(path))):
-            raise ImportError("%s is compiled code, and others may write it" % path, path=path)
-        return confine.read(os.path.realpath(path)) if confine.folders else super().get_data(path)
+        return super().get_data(path)
+
+    def also(self):
+        script = watcher.script()
+        return () if script is None else (os.stat(script.real).st_uid,)
 
 
 class Finder(FileFinder):
@@ -109,54 +89,14 @@ class Finder(FileFinder):
         return spec
 
 
-class Library(SourceFileLoader):
-    """Loads a library's module, from its cache if that can be trusted."""
-
-    def get_code(self, fullname):
-        folder = os.path.dirname(self.path)
-        reason = cache_is_foreign(folder)
-        if reason is None:
-            return super().get_code(fullname)
-        if folder not in told:
-            told.add(folder)
-            log("the bytecode cache of %s is not used: %s" % (folder, reason))
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 DETAILS = ((Extension, EXTENSION_SUFFIXES), (Source, [".py"]), (Bytecode, [".pyc"]))
-OF_LIBRARIES = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (Library, [".py"]), (CompiledLibrary, [".pyc"]))
-told = set()  # folders of which the log has it
 
 
-def cache_is_foreign(folder):
-    """Why the bytecode cache of a library's folder can't be trusted, or None.
-
-    Who may write in the folder itself can change the source, too; so may who owns it."""
-    own = os.stat(folder)
-    if own.st_mode & stat.S_IWOTH:
-        return "anybody may write in the folder"
-    try:
-        cache = os.stat(os.path.dirname(cache_from_source(os.path.join(folder, "module.py"))))
-    except OSError:
-        return None  # it would be made by us
-    if cache.st_uid not in (0, os.geteuid(), own.st_uid):
-        return "it belongs to user %d" % cache.st_uid
-    if cache.st_mode & stat.S_IWOTH:
-        return "anybody may write in it"
-    if cache.st_mode & stat.S_IWGRP and cache.st_gid != 0 and not (own.st_mode & stat.S_IWGRP and cache.st_gid == own.st_gid):
-        return "group %d may write in it" % cache.st_gid
-    return None
-
-
-def hook(path):
-    """For sys.path_hooks: a finder for a folder."""
-    if not os.path.isdir(path):
-        raise ImportError("not a folder", path=path)
-    if modules.is_library(os.path.realpath(path)):
-        return FileFinder(path, *OF_LIBRARIES)
-    return Finder(path, *DETAILS)
-
-
-def install():
-    sys.path_hooks.insert(0, hook)
+def install(daemon, folder):
+    """Have files loaded by the rules; daemon is the uid of the process that has started the worker, folder the
+    worker's own, with a copy of the rules."""
+    rules.rules.users.add(daemon)
+    rules.rules.log = log
+    rules.rules.text = os.path.join(folder, "rules.py")
+    sys.path_hooks.insert(0, rules.finders(Finder, DETAILS))
     sys.path_importer_cache.clear()

@@ -8,25 +8,25 @@ own name, and is in sys.modules while that script's tasks run.
 import sys
 
 from cpulb.held import LOADED_BY_PYTHON, os
+from cpulb.rules import rules
 
 
 class Modules:
     """Who has which module."""
 
     def __init__(self):
-        self.roots = ("/",)  # until preloading is done, all are libraries
         self.library = {}
         self.tops = set()  # the first parts of the library's names
 
     def ready(self):
         """What is there now is the library."""
         paths = {path for entry in sys.path if entry for path in (entry, os.path.realpath(entry))}
-        self.roots = tuple(path.rstrip("/") + "/" for path in paths)
+        rules.roots = tuple(path.rstrip("/") + "/" for path in paths)
         self.library = dict(sys.modules)
         self.tops = {name.partition(".")[0] for name in self.library}
 
     def is_library(self, path):
-        return (path + "/").startswith(self.roots)
+        return rules.is_library(path)
 
     def is_outside(self, module):
         """Whether a module is from no library; None if nobody can tell."""

@@ -57,9 +57,9 @@ def preload(name):
     return ()
 
 
-def install(exclusive, folder, forks=False, once=False):
+def install(exclusive, folder, daemon, forks=False, once=False):
     """Make this the process of an exclusive worker, or of a shared one, whose private
-    folder that is. On Python's main thread. With forks it has no other, and
+    folder that is, and whose daemon has that uid. On Python's main thread. With forks it has no other, and
     can be forked; with once it runs one task."""
     global house, may_fork
     may_fork = forks
@@ -68,7 +68,7 @@ def install(exclusive, folder, forks=False, once=False):
     for event in () if may_fork else ("os.fork", "os.forkpty"):
         _embedpy.refuse(event, NO_FORK)
     house = Exclusive(once) if exclusive else Shared(folder)
-    loader.install()
+    loader.install(daemon, folder)
     return ()
 
 

@@ -8,12 +8,12 @@ from time import monotonic_ns
 from weakref import WeakSet
 
 from _embedpy import resolved, signature
-from cpulb import confine
 from cpulb.entry import entry_point
 from cpulb.errors import SCARCE, Refusal
 from cpulb.held import os
 from cpulb.loader import Source
 from cpulb.modules import modules
+from cpulb.rules import rules
 
 # For how long a look at the files on disk holds. Looking costs more than the rest
 # of a small call; nobody can see a result, write a file and send a task within this.
@@ -188,7 +188,7 @@ def module_name(real):
 def find_file(path):
     """Return the real path and the signature of a script's file, or raise Refusal."""
     try:
-        with open(confine.open_(os.path.realpath(path)) if confine.folders else path, "rb") as file:
+        with open(rules.open(os.path.realpath(path)) if rules.folders else path, "rb") as file:
             file.read(1)
         found = resolved(path)
         if found is not None:

@@ -3,7 +3,7 @@
 import sys
 from time import sleep
 
-from cpulb import TaskCancelled, children, loader, siblings, streams, table
+from cpulb import TaskCancelled, children, loader, rules, siblings, streams, table
 from cpulb.errors import SameFailure
 from cpulb.held import _embedpy, contextvars, filters_mutated, steady, threading
 from cpulb.keeper import Keeper
@@ -171,6 +171,7 @@ class Shared:
 
     def serve_children(self):
         """multiprocessing.spawn is loaded."""
+        rules.serve_children()
         children.serve(self.folder, self.siblings)
 
     def script_that_loads(self):

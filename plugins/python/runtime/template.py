@@ -10,6 +10,7 @@ import sys
 
 from cpulb import process, report, streams
 from cpulb.held import _embedpy, contextlib, json, os
+from cpulb.rules import rules
 from cpulb.slot import Slot, settle, stop
 
 # Kinds of events beside those of context.py; the host has the same.
@@ -55,7 +56,7 @@ def answer(control, text):
 
 def prepare(settings):
     """Become what an exclusive worker is before its first task."""
-    process.install(True, settings["folder"], True, settings["max_tasks"] == 1)
+    process.install(True, settings["folder"], settings["daemon"], True, settings["max_tasks"] == 1)
     if settings["script_dirs"]:
         from cpulb import confine
         confine.install(settings["script_dirs"], settings["sources"])
@@ -72,6 +73,8 @@ def prepare(settings):
     signal.signal(ASK_TIMED_OUT, stopping.asked)
     signal.signal(RAISE, stopping.raised)
     process.ready()
+    if any(settings["walls"].values()):
+        rules.note_sound()
     return "+"
 
 
@@ -116,7 +119,7 @@ def serve(control, settings):
 def run_all(slot, settings):
     reseed()
     if not settings["as_caller"]:
-        _embedpy.wall_in(SEAL)
+        wall_in(settings)
     rehearse(slot, settings)
     for left in reversed(range(settings["max_tasks"])):
         task = _embedpy.receive()
@@ -124,6 +127,12 @@ def run_all(slot, settings):
             break
         run(slot, json.loads(task[0]), task[1], settings, settle if left else None)
     os._exit(0)
+
+
+def wall_in(settings):
+    _embedpy.wall_in(SEAL)
+    if any(settings["walls"].values()):
+        rules.look_at_namespace()
 
 
 def reseed():
@@ -148,7 +157,7 @@ def run(slot, task, params, settings, after):
     if task["caller"] is not None:
         become(task["caller"])
     if settings["as_caller"]:
-        _embedpy.wall_in(SEAL)  # the last thing: it takes away what becoming somebody takes
+        wall_in(settings)  # the last thing: it takes away what becoming somebody takes
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)
