@@ -2,9 +2,11 @@ package plugins
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -44,3 +46,13 @@ func TestOnlyTheProcessThatIsMeantIsServed(t *testing.T) {
 type tcpConn struct{ net.Conn }
 
 func (tcpConn) LocalAddr() net.Addr { return &net.TCPAddr{} }
+
+func TestTheDaemonIsWhoHasStartedTheWorker(t *testing.T) {
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", os.Getppid()))
+	if err != nil {
+		t.Skip(err)
+	}
+	if o := parent(); o.pid != os.Getppid() || o.uid != info.Sys().(*syscall.Stat_t).Uid {
+		t.Errorf("%+v, want %d of user %d", o, os.Getppid(), info.Sys().(*syscall.Stat_t).Uid)
+	}
+}

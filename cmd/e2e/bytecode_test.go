@@ -167,3 +167,39 @@ func emptyGroup(t *testing.T) string {
 	}
 	return group.Gid
 }
+
+// A module of which a script has only bytecode is loaded if it is root's or the script's owner's, and nobody else's.
+func TestAModuleWithoutSourceIsLoadedWhereOnlyItsScriptsOwnerMayWrite(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give folders away")
+	}
+	d := start(t, oneSlot)
+	for name, c := range map[string]struct {
+		script, module int
+		mode           os.FileMode
+		loaded         bool
+	}{
+		"root's":        {0, 0, 0o755, true},
+		"the owner's":   {4321, 4321, 0o755, true},
+		"another's":     {0, 4321, 0o755, false},
+		"anybody's":     {0, 0, 0o777, false},
+		"owner's, open": {4321, 4321, 0o777, false},
+	} {
+		folder := t.TempDir()
+		path := write(t, filepath.Join(folder, "x.py"), "import only_compiled\ndef main(params, context):\n    return only_compiled.WHO\n")
+		module := write(t, filepath.Join(folder, "only_compiled.py"), "WHO = 'source'\n")
+		plantCache(t, module)
+		found, err := filepath.Glob(filepath.Join(folder, "__pycache__", "*.pyc"))
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		if err := errors.Join(os.Remove(module), os.Rename(found[0], module+"c"), os.Chown(path, c.script, 0), os.Chown(module+"c", c.module, 0),
+			os.Chown(folder, c.module, 0), os.Chmod(folder, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if r := d.result(d.post(path, "null", "")); (r["data"] == "planted") != c.loaded || !c.loaded && !strings.Contains(fmt.Sprint(r["error"]), "others may write it") {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+}

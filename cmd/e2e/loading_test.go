@@ -100,6 +100,58 @@ func TestWhatAChildOfMultiprocessingLoadsIsBeneathTheFolders(t *testing.T) {
 	}
 }
 
+// A plain script is as it is under python3, also where only some files may be loaded; those are its own and those beside it.
+func TestAPlainScriptLoadsWhatIsBeneathTheFolders(t *testing.T) {
+	t.Parallel()
+	for kind, pool := range pools() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			inside, outside := filepath.Join(dir, "inside"), filepath.Join(dir, "outside")
+			for _, folder := range []string{inside, outside} {
+				if err := os.Mkdir(folder, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plantCache(t, write(t, filepath.Join(inside, "beside.py"), "WHO = 'source'\n"))
+			evil := write(t, filepath.Join(outside, "evil.py"), "WHO = 'outside'\n")
+			link(t, evil, filepath.Join(inside, "linked.py"))
+			path := write(t, filepath.Join(inside, "plain.py"), `import multiprocessing, os, sys
+def look(name):
+    try:
+        return __import__(name).WHO
+    except Exception:
+        return "refused"
+if __name__ == "__main__":
+    names = ["beside", "linked"]
+    print(sys.argv[1:], os.path.basename(__file__), os.path.basename(sys.path[0]), sys.modules["__main__"].look is look, "code" in globals(), [look(name) for name in names])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(look, names), flush=True)
+    if sys.argv[1:] == ["fails"]:
+        raise ValueError("as it should")
+    sys.exit(len(sys.argv) - 1)
+`)
+			d := start(t, fmt.Sprintf(onePool, pool, fmt.Sprintf("access {\n  script_dirs = [%q]\n}", inside)))
+			const output = "%s plain.py inside True False ['source', 'refused']\n['source', 'refused']\n"
+			for params, want := range map[string]struct {
+				argv, stderr string
+				code         any
+			}{
+				`[]`:         {"[]", "", nil},
+				`["a", "b"]`: {"['a', 'b']", "", 2.0},
+				`["fails"]`: {"['fails']", fmt.Sprintf("Traceback (most recent call last):\n  File \"%s\", line 13, in <module>\n"+
+					"    raise ValueError(\"as it should\")\nValueError: as it should\n", path), 1.0},
+			} {
+				r := d.result(d.post(path, params, `,"function":"__main__"`))
+				problem, _ := r["error"].(map[string]any)
+				if r["stdout"] != fmt.Sprintf(output, want.argv) || fmt.Sprint(r["stderr"]) != want.stderr || problem["exit_code"] != want.code {
+					t.Errorf("%s: %v", params, r)
+				}
+			}
+		})
+	}
+}
+
 // wantEverywhere has a script look in its worker, in children and in theirs.
 func wantEverywhere(t *testing.T, d *daemon, path string, params map[string]any, want []any) {
 	t.Helper()

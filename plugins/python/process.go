@@ -69,10 +69,15 @@ func (s *slot) runProcess(t *plugins.Task, path string) plugins.Outcome {
 
 // startProcess starts the script, or says why it can't.
 func (e *Executor) startProcess(path string, args []string) (*plainProcess, plugins.Outcome) {
-	if o, ok := e.checkScript(path); !ok {
+	first, o, ok := e.checkScript(path)
+	if !ok {
 		return nil, o
 	}
-	p := &plainProcess{cmd: exec.Command(e.interp.Executable(), append([]string{path}, args...)...)}
+	all := append([]string{path}, args...)
+	if first != "" {
+		all = append([]string{"-c", first}, all...)
+	}
+	p := &plainProcess{cmd: exec.Command(e.interp.Executable(), all...)}
 	p.stdout.limit, p.stderr.limit = e.conf.OutputBytes, e.conf.OutputBytes
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = "/", &p.stdout, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -91,9 +96,9 @@ func startOrdinary(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// checkScript has the runtime look at the file as it does before it loads one.
-func (e *Executor) checkScript(path string) (plugins.Outcome, bool) {
-	var o plugins.Outcome
+// checkScript has the runtime look at the file as it does before it loads one. first is what an
+// interpreter has to do before it may load files, the script among them; empty: nothing.
+func (e *Executor) checkScript(path string) (first string, o plugins.Outcome, ok bool) {
 	check, err := e.attr("cpulb.scripts", "check")
 	if err == nil {
 		err = e.interp.Do(context.Background(), func(t *embedpy.Thread) {
@@ -103,13 +108,15 @@ func (e *Executor) checkScript(path string) (plugins.Outcome, bool) {
 				o = fault(plugins.Unrun, "ExecutorError", callErr.Error())
 			case r.Len() == 3:
 				o = failed(r.String(0), r.String(1), r.String(2))
+			case r.Len() == 1:
+				first = r.String(0)
 			}
 		})
 	}
 	if err != nil {
 		o = fault(plugins.Unrun, "ExecutorError", err.Error())
 	}
-	return o, o.Error == nil
+	return first, o, o.Error == nil
 }
 
 // wait waits for the script's end. Of one that was to stop nothing in its process

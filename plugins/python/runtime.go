@@ -68,14 +68,20 @@ func moduleOf(name string) (embedpy.Module, error) {
 }
 
 // writeRules puts the rules of loading into the worker's folder, where the interpreters find
-// them that scripts start by multiprocessing: as whoever they run.
+// them that scripts start by multiprocessing, as whoever they run: the text, and its code for
+// those of the version that is linked.
 func (e *Executor) writeRules() error {
-	text, err := runtimeFiles.ReadFile("runtime/rules.py")
+	m, err := moduleOf("rules")
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(e.conf.RuntimeDir, "rules.py")
-	return errors.Join(os.WriteFile(path, text, 0o644), os.Chmod(path, 0o644))
+	for name, data := range map[string][]byte{"rules.py": []byte(m.Source), "rules.code": m.Compiled} {
+		path := filepath.Join(e.conf.RuntimeDir, name)
+		if err := errors.Join(os.WriteFile(path, data, 0o644), os.Chmod(path, 0o644)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // codeOf returns what compile.py has made of source, without the hash of what it was made

@@ -12,6 +12,9 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from os import O_CLOEXEC, O_PATH, O_RDONLY, close, fsencode, fstat, geteuid, getxattr, lstat, open as open_descriptor, path, readlink
+from time import monotonic
+
+LOOK_SECONDS = 1.0  # for how long a look at a folder holds: imports come in hundreds
 
 
 class Rules:
@@ -19,7 +22,8 @@ class Rules:
 
     def __init__(self):
         self.users = {0, geteuid()}  # whose bytecode is trusted: root's, the daemon's, the worker's
-        self.groups = {0: True}      # gid -> whether it has nobody else as a member
+        self.groups = {0: set()}     # gid -> the uids of its members, None: not known
+        self.looks = {}              # folder -> when it was looked at, and why others may write there
         self.folders = ()            # real paths of script_dirs and of the worker's own; none: all files may be loaded
         self.roots = ("/",)          # of libraries; until preloading is done, all are
         self.sound = ()              # those of them in which nobody else could write when all owners were seen
@@ -50,15 +54,15 @@ class Rules:
     def read_bytecode(self, file, also=()):
         """The content of a file of bytecode, and None; or None and why it is not trusted. also: other users who are."""
         with Pinned(file) as pinned:
-            reason = self.mistrust(pinned, self.trusted(pinned.file).union(also))
+            reason = self.mistrust(pinned, tuple(also))
             if reason is not None:
                 return None, reason
             with open(pinned.reopen(), "rb") as opened:
                 return opened.read(), None
 
-    def trusted(self, file):
+    def trusted(self, file, also):
         """Whose files are trusted there."""
-        users = {geteuid(), *self.users}
+        users = {geteuid(), *self.users, *also}
         if self.hidden is not None and (file + "/").startswith(self.sound):
             users.add(self.hidden)
         return users
@@ -74,20 +78,27 @@ class Rules:
                 return
         with open("/proc/sys/kernel/overflowuid") as user, open("/proc/sys/kernel/overflowgid") as group:
             self.hidden = int(user.read())
-            self.groups[int(group.read())] = True
+            self.groups[int(group.read())] = set()
+        self.looks.clear()
 
-    def mistrust(self, pinned, users):
+    def mistrust(self, pinned, also):
         """Why others may have written what is in a file, or may exchange it; None if they can't."""
-        seen = pinned.seen()
+        seen, users = pinned.seen(), self.trusted(pinned.file, also)
         if not stat.S_ISREG(seen.st_mode):
             return "%s is not a file" % pinned.file
-        return self.writers(pinned.file, seen, pinned.name, users) or self.mistrust_folder(path.dirname(pinned.file), users)
+        return self.mistrust_folder(path.dirname(pinned.file), also) or self.writers(pinned.file, seen, pinned.name, users)
 
-    def mistrust_folder(self, folder, users=None):
-        """Why others may exchange what is in a folder, by its real path; None if they can't.
+    def mistrust_folder(self, folder, also=()):
+        """Why others may exchange what is in a folder, by its real path; None if they can't. The answer holds for a
+        moment: who may not write there can't change it."""
+        key, now = (folder, geteuid(), also), monotonic()
+        known = self.looks.get(key)
+        if known is None or now - known[0] > LOOK_SECONDS:
+            known = self.looks[key] = now, self.look_at_folder(folder, self.trusted(folder, also))
+        return known[1]
 
-        From the root on: nobody else can exchange what stands in a folder that is nobody else's."""
-        users = users or self.trusted(folder)
+    def look_at_folder(self, folder, users):
+        """From the root on: nobody else can exchange what stands in a folder that is nobody else's."""
         parts = folder.strip("/").split("/")
         for i in range(len(parts) + 1):
             above = "/" + "/".join(parts[:i])
@@ -115,13 +126,13 @@ class Rules:
 
     def is_nobodys(self, gid, users):
         """Whether a group has no members but these users."""
-        known = self.groups.get(gid)
-        if known is None:
+        if gid not in self.groups:
             try:
-                known = self.groups[gid] = members(gid) <= users
+                self.groups[gid] = members(gid)
             except KeyError:
-                known = self.groups[gid] = False
-        return known
+                self.groups[gid] = None
+        known = self.groups[gid]
+        return known is not None and known <= users
 
     def tell(self, file, reason):
         """Log once for each reason that bytecode is not used."""
@@ -228,6 +239,13 @@ class Library(SourceFileLoader):
     """Loads a library's module, from its bytecode if that can be trusted."""
 
     mistrusted = False
+    after = {}  # name of a module -> what is to be done when it is loaded
+
+    def exec_module(self, module):
+        super().exec_module(module)
+        then = self.after.get(self.name)
+        if then is not None:
+            then()
 
     def get_data(self, file):
         if file == self.path or not file.endswith(".pyc"):
@@ -296,6 +314,12 @@ def main_from_file(file):
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module
 
 
+def serve_main():
+    """multiprocessing.spawn is loaded."""
+    if rules.folders:
+        sys.modules["multiprocessing.spawn"]._fixup_main_from_path = main_from_file
+
+
 def serve_children():
     """multiprocessing.util is loaded: have all interpreters that it starts load by these rules, from their first line on."""
     util = sys.modules["multiprocessing.util"]
@@ -313,20 +337,48 @@ def serve_children():
     util.spawnv_passfds = confined
 
 
-def preamble():
+def preamble(then="pass"):
     """The first statements of a child. Its working folder is not searched for modules: multiprocessing gives it a path."""
     settings = sorted(rules.users), rules.roots, rules.folders, rules.sound, rules.hidden, rules.text
-    return ("import sys; sys.path[:] = filter(None, sys.path); names = {'__name__': '_cpulb_rules'}; "
-            "exec(compile(open(%r, encoding='utf-8').read(), '<cpulb>/rules.py', 'exec'), names); names['begin_child'](*%r); del names; "
-            % (rules.text, settings))
+    return ("import sys, marshal, _frozen_importlib_external as e; sys.path[:] = filter(None, sys.path); "
+            "code = open(%r, 'rb').read(); names = {'__name__': '_cpulb_rules'}; "
+            "exec(marshal.loads(code[4:]) if code[:4] == e.MAGIC_NUMBER else compile(open(%r, 'rb').read(), '<cpulb>/rules.py', 'exec'), names); "
+            "names['begin_child'](*%r); %s; del marshal, e, code, names; " % (rules.text[:-2] + "code", rules.text, settings, then))
 
 
 def begin_child(users, *settings):
     rules.users.update(users)
     rules.roots, rules.folders, rules.sound, rules.hidden, rules.text = settings
+    Library.after = {"multiprocessing.util": serve_children, "multiprocessing.spawn": serve_main}
     sys.path_hooks.insert(0, finders())
     sys.path_importer_cache.clear()
-    from multiprocessing import spawn
-    serve_children()
-    if rules.folders:
-        spawn._fixup_main_from_path = main_from_file
+
+
+def run_plain():
+    """Be `python script.py`: the script and its arguments are the interpreter's own."""
+    import builtins
+    del sys.argv[0]
+    file = sys.argv[0]
+    sys.path.insert(0, path.dirname(path.realpath(file)))
+    main, loader = sys.modules["__main__"], Source("__main__", file)
+    main.__dict__.clear()
+    main.__dict__.update(__name__="__main__", __file__=file, __loader__=loader, __spec__=None, __package__=None, __cached__=None,
+                         __doc__=None, __annotations__={}, __builtins__=builtins)
+    try:
+        code = loader.get_code("__main__")
+    except SyntaxError as error:
+        end(error, None)
+    try:
+        exec(code, main.__dict__)
+    except Exception as error:
+        end(error, error.__traceback__.tb_next)
+    except KeyboardInterrupt as error:
+        end(error, error.__traceback__.tb_next, 130)
+    sys.exit()
+
+
+def end(error, traceback, code=1):
+    """End as the interpreter does of an exception that nobody handles."""
+    error.__traceback__ = traceback
+    sys.excepthook(type(error), error, traceback)
+    sys.exit(code)

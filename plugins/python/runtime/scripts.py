@@ -13,7 +13,7 @@ from cpulb.errors import SCARCE, Refusal
 from cpulb.held import os
 from cpulb.loader import Source
 from cpulb.modules import modules
-from cpulb.rules import rules
+from cpulb.rules import preamble, rules
 
 # For how long a look at the files on disk holds. Looking costs more than the rest
 # of a small call; nobody can see a result, write a file and send a task within this.
@@ -205,9 +205,10 @@ def find_file(path):
 
 
 def check(path):
-    """Look at a script's file: () if it can be run, else code, type and message of the reason."""
+    """Look at the file of a plain script: code, type and message of the reason why it can't be run, or the first
+    statements of the interpreter that runs it; (): they are the script's."""
     try:
         find_file(path)
     except Refusal as refusal:
         return refusal.code, refusal.kind, str(refusal)
-    return ()
+    return (preamble("names['run_plain']()"),) if rules.folders else ()
