@@ -134,12 +134,6 @@ func (l *Launcher) lodge(spec Spec) (home lodging, err error) {
 	if err := l.mkdir(home.dir); err != nil {
 		return home, fmt.Errorf("worker folder: %w", err)
 	}
-	if spec.User != nil {
-		if err := spec.User.own(l.dir, home.dir); err != nil {
-			_ = os.Remove(home.dir)
-			return home, err
-		}
-	}
 	if tree != nil {
 		if err := home.contain(tree, spec, number); err != nil {
 			_ = os.Remove(home.dir)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,7 +124,7 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
 			if spec.User != nil {
-				if err := spec.User.chown(sockets); err != nil {
+				if err := spec.User.own(filepath.Dir(p.dir), p.dir, sockets); err != nil {
 					return nil, err
 				}
 			}

@@ -173,18 +173,3 @@ func (u *User) environment() []string {
 	}
 	return env
 }
-
-// own gives the worker its folder, and a way to it.
-func (u *User) own(launchers, folder string) error {
-	if err := os.Chmod(launchers, 0o711); err != nil {
-		return fmt.Errorf("%w: %w", ErrUser, err)
-	}
-	return u.chown(folder)
-}
-
-func (u *User) chown(folder string) error {
-	if err := os.Chown(folder, int(u.UID), int(u.GID)); err != nil {
-		return fmt.Errorf("%w: %w", ErrUser, err)
-	}
-	return nil
-}
