@@ -84,6 +84,41 @@ func TestBytecodeThatOthersMayHavePlantedIsNotExecuted(t *testing.T) {
 	}
 }
 
+// In a namespace of users root's files can't be told from others': what was nobody else's before is trusted, and not compiled for each task.
+func TestBytecodeIsUsedWhereOwnersCantBeSeen(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for a pool with a user")
+	}
+	if none, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err != nil || strings.TrimSpace(string(none)) == "0" {
+		t.Skip("the kernel gives no namespace of users")
+	}
+	cases := map[string]planted{
+		"sound":       {0o755, 0o755, 0o644, 0, 0, 0, "", "planted"},
+		"open_cache":  {0o755, 0o777, 0o644, 0, 0, 0, "", "source"},
+		"open_folder": {0o777, 0o755, 0o644, 0, 0, 0, "", "source"},
+		"open_file":   {0o755, 0o755, 0o666, 0, 0, 0, "", "source"},
+	}
+	dir, _ := planting(t, cases)
+	wantPlanted(t, "workers = 1\n  user = \"4321\"\n  group = \"4321\"\n  isolation = \"process\"\n  network = false", dir, cases)
+}
+
+func TestTheCallersBytecodeIsExecutedInItsOwnTasks(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to run tasks as others")
+	}
+	games, news := account(t, "games"), account(t, "news")
+	cases := map[string]planted{
+		"sound":     {0o755, 0o755, 0o644, 0, 0, 0, "", "planted"},
+		"own":       {0o755, 0o755, 0o644, games, games, games, "", "planted"},
+		"anothers":  {0o755, 0o755, 0o644, 0, news, 0, "", "source"},
+		"own_group": {0o775, 0o775, 0o644, 0, 0, 0, "", "planted"}, // it has no other member
+	}
+	dir, _ := planting(t, cases)
+	wantPlanted(t, "workers = 1\n  isolation = \"process\"\n"+asCaller, dir, cases)
+}
+
 // wantPlanted has a task of a pool import all, and a child of its.
 func wantPlanted(t *testing.T, pool, venv string, cases map[string]planted) {
 	t.Helper()
@@ -109,7 +144,11 @@ def main(params, context):
 			t.Fatal(err)
 		}
 	}
+	d.args = slices.DeleteFunc(d.args, func(arg string) bool { return arg == "-private" })
 	d.launch()
+	if strings.Contains(pool, asCaller) {
+		d = d.as(account(t, "games"))
+	}
 	r := d.result(d.post(write(t, filepath.Join(scripts, "x.py"), text), string(params), ""))
 	if fmt.Sprint(r["data"]) != fmt.Sprint([]any{want, want}) {
 		t.Errorf("%v\nwant twice %v", r, want)

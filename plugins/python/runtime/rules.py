@@ -10,7 +10,7 @@ import functools
 import stat
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader, SourcelessFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import MAGIC_NUMBER, module_from_spec, spec_from_file_location
 from os import O_CLOEXEC, O_PATH, O_RDONLY, close, fsencode, fstat, geteuid, getxattr, lstat, open as open_descriptor, path, readlink
 from time import monotonic
 
@@ -31,6 +31,7 @@ class Rules:
         self.told = set()            # what the log has
         self.log = bool
         self.text = ""               # the file in which children find this
+        self.code = None             # what they are given instead, if they can't read that
         self.beneath = self.pinned_beneath
 
     def is_library(self, folder):
@@ -80,6 +81,15 @@ class Rules:
             self.hidden = int(user.read())
             self.groups[int(group.read())] = set()
         self.looks.clear()
+
+    def carry(self):
+        """Give children the rules themselves: they run as somebody who can't read the worker's folder."""
+        import binascii
+        import marshal
+        import zlib
+        with open(self.text, "rb") as text:
+            code = marshal.dumps(compile(text.read(), "<cpulb>/rules.py", "exec", dont_inherit=True))
+        self.code = binascii.b2a_base64(zlib.compress(code), newline=False)
 
     def mistrust(self, pinned, also):
         """Why others may have written what is in a file, or may exchange it; None if they can't."""
@@ -337,16 +347,23 @@ def serve_children():
     util.spawnv_passfds = confined
 
 
+FROM_FILE = """code = None; read = open(%r, "rb").read()
+exec(marshal.loads(read[4:]) if read[:4] == e.MAGIC_NUMBER else compile(open(%r, "rb").read(), "<cpulb>/rules.py", "exec"), names); del read"""
+CARRIED = """import binascii, zlib; code = %r
+if e.MAGIC_NUMBER != %r: sys.exit("only the worker's version of Python can be a child of multiprocessing here")
+exec(marshal.loads(zlib.decompress(binascii.a2b_base64(code))), names); del binascii, zlib"""
+
+
 def preamble(then="pass"):
     """The first statements of a child. Its working folder is not searched for modules: multiprocessing gives it a path."""
     settings = sorted(rules.users), rules.roots, rules.folders, rules.sound, rules.hidden, rules.text
-    return ("import sys, marshal, _frozen_importlib_external as e; sys.path[:] = filter(None, sys.path); "
-            "code = open(%r, 'rb').read(); names = {'__name__': '_cpulb_rules'}; "
-            "exec(marshal.loads(code[4:]) if code[:4] == e.MAGIC_NUMBER else compile(open(%r, 'rb').read(), '<cpulb>/rules.py', 'exec'), names); "
-            "names['begin_child'](*%r); %s; del marshal, e, code, names; " % (rules.text[:-2] + "code", rules.text, settings, then))
+    load = CARRIED % (rules.code, MAGIC_NUMBER) if rules.code else FROM_FILE % (rules.text[:-2] + "code", rules.text)
+    return ("import sys, marshal, _frozen_importlib_external as e; sys.path[:] = filter(None, sys.path); names = {'__name__': '_cpulb_rules'}\n"
+            "%s\nnames['begin_child'](code, *%r); %s; del marshal, e, code, names\n" % (load, settings, then))
 
 
-def begin_child(users, *settings):
+def begin_child(code, users, *settings):
+    rules.code = code
     rules.users.update(users)
     rules.roots, rules.folders, rules.sound, rules.hidden, rules.text = settings
     Library.after = {"multiprocessing.util": serve_children, "multiprocessing.spawn": serve_main}

@@ -75,6 +75,8 @@ def prepare(settings):
     process.ready()
     if any(settings["walls"].values()):
         rules.note_sound()
+    if settings["as_caller"]:
+        rules.carry()
     return "+"
 
 
