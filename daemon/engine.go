@@ -250,6 +250,9 @@ func newLauncher(runtimeDir string, log hclog.Logger) (launcher fleet.Launcher, 
 	return fleet.Supervised(l), l.Serve, nil
 }
 
+// RemoveWorker removes the folder of a worker that an earlier daemon has left.
+func RemoveWorker(folder string) error { return supervisor.RemoveFolder(folder) }
+
 func (e *Engine) queueOptionsLocked(c *config.Config) queue.Options {
 	limits := c.Queue
 	return queue.Options{Lanes: e.fleet.LanesLocked(len(c.Pools)), MaxTasks: limits.MaxTasks, MaxBytes: limits.MaxBytes, Ageing: queueAgeing,

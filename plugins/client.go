@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -45,10 +46,13 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
-// Configure makes the worker ready and opens its slots. handler returns the Handler of a
+// Dial connects to a socket of a worker, and to nobody else's: see CheckServer.
+type Dial func(ctx context.Context, path string) (net.Conn, error)
+
+// Configure makes the worker ready and opens its slots, by dial. handler returns the Handler of a
 // connection, which has count slots from first on. It returns the name of the runtime. An
 // error caused by a setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(first, count int) Handler) (
+func (c *Client) Configure(ctx context.Context, cfg Configuration, dial Dial, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
@@ -70,12 +74,12 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, handler func(
 	if err != nil {
 		return "", nil, fmt.Errorf("configure: %w", err)
 	}
-	slots, err = c.openSlots(ctx, r.SlotSocket, cfg, handler)
+	slots, err = c.openSlots(ctx, opening{dial, r.SlotSocket, c.shares, &cfg}, handler)
 	return task.Clip(r.Runtime, mostName), slots, err
 }
 
 // openSlots opens the connections of all slots; the loop's slots share one.
-func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, handler func(first, count int) Handler) (slots []*Conn, err error) {
+func (c *Client) openSlots(ctx context.Context, o opening, handler func(first, count int) Handler) (slots []*Conn, err error) {
 	defer func() {
 		if err != nil {
 			for _, open := range slots {
@@ -84,8 +88,9 @@ func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, 
 			slots = nil
 		}
 	}()
+	cfg := o.cfg
 	for i := range cfg.Slots {
-		conn, err := openConn(ctx, path, i, 1, false, c.shares, &cfg, handler(i, 1))
+		conn, err := o.conn(ctx, i, 1, false, handler(i, 1))
 		if err != nil {
 			return slots, err
 		}
@@ -94,7 +99,7 @@ func (c *Client) openSlots(ctx context.Context, path string, cfg Configuration, 
 	if cfg.LoopSlots == 0 {
 		return slots, nil
 	}
-	conn, err := openConn(ctx, path, cfg.Slots, cfg.LoopSlots, true, c.shares, &cfg, handler(cfg.Slots, cfg.LoopSlots))
+	conn, err := o.conn(ctx, cfg.Slots, cfg.LoopSlots, true, handler(cfg.Slots, cfg.LoopSlots))
 	if err != nil {
 		return slots, err
 	}

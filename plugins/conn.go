@@ -40,23 +40,36 @@ const ConnDescriptors = rawio.Descriptors
 // mostEvents bounds what is handed over at a time.
 const mostEvents = 256
 
-// openConn connects to a slot, or to count slots of a loop, and starts reading. With shares
-// the worker is passed a claim table for each.
-func openConn(ctx context.Context, path string, slot, count int, loop, shares bool, cfg *Configuration, handler Handler) (*Conn, error) {
-	dialled, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+// opening is what all connections of a worker are opened with. With shares it is passed a
+// claim table for each slot.
+type opening struct {
+	dial   Dial
+	path   string
+	shares bool
+	cfg    *Configuration
+}
+
+// conn connects to a slot, or to count slots of a loop, and starts reading.
+func (o *opening) conn(ctx context.Context, slot, count int, loop bool, handler Handler) (*Conn, error) {
+	dialled, err := o.dial(ctx, o.path)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	c := &Conn{loop: loop, output: cfg.OutputBytes, first: slot, count: count, handler: handler}
-	if err = c.hello(dialled.(*net.UnixConn), shares); err != nil {
+	socket, ok := dialled.(*net.UnixConn)
+	if !ok {
 		dialled.Close()
+		return nil, fmt.Errorf("slot %d: %s is not a Unix socket", slot, o.path)
+	}
+	c := &Conn{loop: loop, output: o.cfg.OutputBytes, first: slot, count: count, handler: handler}
+	if err = c.hello(socket, o.shares); err != nil {
+		socket.Close()
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
-	if c.conn, err = rawio.New(dialled.(*net.UnixConn)); err != nil {
+	if c.conn, err = rawio.New(socket); err != nil {
 		return nil, fmt.Errorf("slot %d: %w", slot, err)
 	}
 	c.out = outbox.New(c.conn, 0)
-	go c.serve(c.reader(c.conn, uint64(cfg.ResultBytes)))
+	go c.serve(c.reader(c.conn, uint64(o.cfg.ResultBytes)))
 	return c, nil
 }
 

@@ -46,9 +46,22 @@ func (o *only) check(conn net.Conn) error {
 	if o == nil {
 		return nil
 	}
+	return checkPeer(conn, o.pid, errStranger)
+}
+
+// ErrNotWorker is matched by the error of CheckServer.
+var ErrNotWorker = errors.New("this socket is not the worker's")
+
+// CheckServer returns why the daemon may not speak on a connection that it has made: it is
+// not the process pid, which has not been reaped, that serves the socket.
+func CheckServer(conn net.Conn, pid int) error { return checkPeer(conn, pid, ErrNotWorker) }
+
+// checkPeer returns an error that matches other if it is not process pid that is at the other
+// end: that has connected, or listens.
+func checkPeer(conn net.Conn, pid int, other error) error {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
-		return fmt.Errorf("%w: %s is no Unix socket", errStranger, conn.LocalAddr())
+		return fmt.Errorf("%w: %s is not a Unix socket", other, conn.LocalAddr())
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -59,8 +72,8 @@ func (o *only) check(conn net.Conn) error {
 	if err := errors.Join(cerr, err); err != nil {
 		return err
 	}
-	if int(peer.Pid) != o.pid {
-		return fmt.Errorf("%w: process %d of uid %d is not", errStranger, peer.Pid, peer.Uid)
+	if int(peer.Pid) != pid {
+		return fmt.Errorf("%w: process %d of uid %d is at its other end", other, peer.Pid, peer.Uid)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -196,7 +197,11 @@ func TestAHelloBringsATableAndNothingElseIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		c, err := openConn(t.Context(), path, 3, 1, false, shares, &Configuration{}, &reader{})
+		dial := func(ctx context.Context, path string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}
+		o := opening{dial, path, shares, &Configuration{}}
+		c, err := o.conn(t.Context(), 3, 1, false, &reader{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"cpulb/daemon"
 	"cpulb/daemon/config"
 	"cpulb/internal/trust"
 )
@@ -103,14 +104,15 @@ func (f *workersFolder) secure() error {
 func (f *workersFolder) empty() error {
 	entries, err := os.ReadDir(f.path)
 	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(f.path, e.Name())))
+		err = errors.Join(err, daemon.RemoveWorker(filepath.Join(f.path, e.Name())))
 	}
 	return err
 }
 
 // remove ends the claim; whatever the workers left goes with it.
 func (f *workersFolder) remove() {
-	_ = os.RemoveAll(f.path) // the next start tries again
+	_ = f.empty()
+	_ = os.Remove(f.path) // the next start tries again
 	f.lock.Close()
 }
 

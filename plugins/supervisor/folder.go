@@ -3,8 +3,11 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,4 +60,71 @@ func openOwn(at int, path string) (fd int, err error) {
 		return -1, &os.PathError{Op: "give away", Path: path, Err: err}
 	}
 	return fd, nil
+}
+
+// remove removes a worker's folder. What is in it the user's scripts have made: it is removed
+// as that user, nil for the daemon's own.
+func (u *User) remove(folder string) error {
+	if u != nil {
+		_ = u.as(func() error { return empty(folder) }) // what is left the last call names
+	}
+	return os.RemoveAll(folder)
+}
+
+// RemoveFolder removes the folder of a worker of an earlier daemon, which has been the user's
+// whose it is.
+func RemoveFolder(folder string) error {
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() || owner.Uid == 0 {
+		return os.RemoveAll(folder)
+	}
+	return (&User{UID: owner.Uid, GID: owner.Gid}).remove(folder)
+}
+
+// empty removes what is in a folder of the calling thread's user, also where that has no
+// permission to.
+func empty(folder string) error {
+	_ = os.RemoveAll(folder) // never all: the folder is in one of the daemon's
+	if left, err := os.ReadDir(folder); err == nil && len(left) == 0 {
+		return nil
+	}
+	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			err = os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(folder))
+}
+
+// as calls f on a thread that may do to files what u may, and nothing else: whatever scripts
+// of u have put in a path's place, they can reach it themselves. It changes that thread's
+// user for file systems alone (credentials(7)): with any other of the ids u could signal it.
+// f stays on its goroutine.
+func (u *User) as(f func() error) error {
+	return onOwnThread(func() error {
+		groups := u.Groups
+		if len(groups) == 0 {
+			groups = []uint32{u.GID}
+		}
+		// Of this thread alone, where syscall.Setgroups is for all.
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
+			return fmt.Errorf("%w: setgroups: %w", ErrUser, errno)
+		}
+		_ = unix.Setfsgid(int(u.GID)) // neither reports an error (setfsuid(2))
+		_ = unix.Setfsuid(int(u.UID))
+		uid, _ := unix.SetfsuidRetUid(-1)
+		gid, _ := unix.SetfsgidRetGid(-1)
+		if uid != int(u.UID) || gid != int(u.GID) {
+			return fmt.Errorf("%w: setfsuid: %w", ErrUser, unix.EPERM)
+		}
+		if err := dropEffective(); err != nil {
+			return fmt.Errorf("%w: capset: %w", ErrUser, err)
+		}
+		return f()
+	})
 }

@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		"floods":      floods,
 		"daemon":      daemon,
 		"stranger":    func() { stranger(os.Getenv(socketEnv)) },
+		"elsewhere":   elsewhere,
+		"diverts":     func() { plugins.Serve(diverts{}) },
 		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {

@@ -14,7 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -72,7 +72,9 @@ type Process struct {
 	lodging
 	os          *process // nil until go-plugin asks for it
 	plugin      *plugin.Client
+	user        *User
 	disconnect  func() // asks the process to end, and waits 2 s for it
+	control     string // the path of the control plane's socket
 	client      *plugins.Client
 	description plugins.Description
 	runtime     string
@@ -95,7 +97,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, cou
 	}
 	ctx, cancel := context.WithTimeout(ctx, spec.StartTimeout)
 	defer cancel()
-	p := &Process{lodging: home, done: make(chan struct{})}
+	p := &Process{lodging: home, user: spec.User, done: make(chan struct{})}
 	p.connect(ctx, spec, l.log.Named(spec.ID))
 	if err = p.open(ctx, spec, handler); err == nil {
 		err = p.limitMemory(ctx, spec)
@@ -119,7 +121,10 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           quiet{log},
 		SkipHostEnv:      true,
-		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MostControl))},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MostControl)),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.dial(ctx, p.control) }),
+		},
 		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
@@ -147,6 +152,11 @@ func (q quiet) Warn(message string, args ...any) { q.Debug(message, args...) }
 func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
 
 func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count int) plugins.Handler) error {
+	control, err := p.plugin.Start()
+	if err != nil {
+		return notExecutor(err)
+	}
+	p.control = control.String()
 	rpc, err := p.plugin.Client()
 	if err != nil {
 		return notExecutor(err)
@@ -172,7 +182,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count
 		OutputBytes: spec.OutputBytes,
 		LockStall:   spec.LockStall,
 		Settings:    spec.Settings,
-	}, handler)
+	}, p.dial, handler)
 	p.runtime = legible(p.runtime)
 	return err
 }
@@ -239,7 +249,7 @@ func (p *Process) discard() {
 	for _, s := range p.slots {
 		s.Close()
 	}
-	_ = os.RemoveAll(p.dir)
+	_ = p.user.remove(p.dir)
 }
 
 // afterwards cleans up after the worker, however it ends.
@@ -250,7 +260,7 @@ func (p *Process) afterwards() {
 	}
 	p.disconnect()
 	p.os.finish()
-	_ = os.RemoveAll(p.dir) // an error: what is left goes with the runtime folder
+	_ = p.user.remove(p.dir) // an error: what is left goes with the runtime folder
 	close(p.done)
 }
 

@@ -93,7 +93,7 @@ var needed = []struct {
 	name string
 }{
 	{unix.CAP_SETUID, "CAP_SETUID"}, {unix.CAP_SETGID, "CAP_SETGID"},
-	{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, // the worker's folder, and its sockets there
+	{unix.CAP_CHOWN, "CAP_CHOWN"},                                    // the worker's folder, which is then reached as its user
 	{unix.CAP_KILL, "CAP_KILL"}, {unix.CAP_SYS_NICE, "CAP_SYS_NICE"}, // ending it, moving a spare to other CPUs
 }
 
@@ -154,15 +154,25 @@ func (u *User) become(attr *syscall.SysProcAttr) error {
 // given for its own work.
 func dropAmbient() {
 	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) // an error: the kernel knows none
+	_ = lessen(func(set *unix.CapUserData) { set.Inheritable = 0 })
+}
+
+// dropEffective takes all capabilities from the calling thread.
+func dropEffective() error {
+	return lessen(func(set *unix.CapUserData) { set.Effective = 0 })
+}
+
+// lessen takes capabilities from the calling thread, which is always allowed.
+func lessen(each func(*unix.CapUserData)) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData // of 32 capabilities each
-	if unix.Capget(&header, &sets[0]) != nil {
-		return
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
 	}
 	for i := range sets {
-		sets[i].Inheritable = 0
+		each(&sets[i])
 	}
-	_ = unix.Capset(&header, &sets[0]) // less is always allowed
+	return unix.Capset(&header, &sets[0])
 }
 
 // environment is what the user's programs expect of theirs.
