@@ -249,13 +249,6 @@ class Library(SourceFileLoader):
     """Loads a library's module, from its bytecode if that can be trusted."""
 
     mistrusted = False
-    after = {}  # name of a module -> what is to be done when it is loaded
-
-    def exec_module(self, module):
-        super().exec_module(module)
-        then = self.after.get(self.name)
-        if then is not None:
-            then()
 
     def get_data(self, file):
         if file == self.path or not file.endswith(".pyc"):
@@ -362,11 +355,21 @@ def preamble(then="pass"):
             "%s\nnames['begin_child'](code, *%r); %s; del marshal, e, code, names\n" % (load, settings, then))
 
 
+def exec_and_serve(loader, module):
+    """A child's Library.exec_module."""
+    SourceFileLoader.exec_module(loader, module)
+    then = {"multiprocessing.util": serve_children, "multiprocessing.spawn": serve_main}.get(loader.name)
+    if then is not None:
+        then()
+
+
 def begin_child(code, users, *settings):
     rules.code = code
     rules.users.update(users)
     rules.roots, rules.folders, rules.sound, rules.hidden, rules.text = settings
-    Library.after = {"multiprocessing.util": serve_children, "multiprocessing.spawn": serve_main}
+    # Warnings of libraries pass over the frames of importlib, and are to pass over this one.
+    exec_and_serve.__code__ = exec_and_serve.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+    Library.exec_module = exec_and_serve
     sys.path_hooks.insert(0, finders())
     sys.path_importer_cache.clear()
 
