@@ -6,12 +6,15 @@
 // no task's way there. Each task's process then has its own /tmp (ep_enclose_task), and loses what
 // would undo this (ep_enclose_seal), after the last change of its user and before any script.
 //
-// Without CAP_SYS_ADMIN a user namespace gives it, where the kernel allows one. Users outside of it
-// but the process's own have no number there.
+// Each task's process ends up in a user namespace of its own, whoever it runs as: the walls are around a
+// process, and one of the same user that stands elsewhere would be a way around them, by its /proc/PID/root
+// and its memory, were it in the same one. Users but the process's own have no number there. Where
+// there is no CAP_SYS_ADMIN, such a namespace also gives what building the walls takes.
 #define _GNU_SOURCE
 #include "embedpy.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -36,11 +39,11 @@ static struct {
 	struct sock_fprog filter; // len 0: none
 } wanted;
 
-// The processes change their user, and get a namespace of users as that one, all of it at the last step:
-// within one made before they could become nobody else.
-static int late;
+static int other_users; // the processes change their user
 
-static int own_users; // the process is in a user namespace that was made here
+// Their walls are all built at the last step, for lack of CAP_SYS_ADMIN: within a user namespace that was
+// made before they could become nobody else.
+static int late;
 
 enum { EP_WHY = 256 };
 
@@ -55,9 +58,29 @@ static int failed(char *why, const char *option, const char *what)
 	return -1;
 }
 
-static int write_file(const char *path, const char *text)
+// first is one of the options that are wanted; NULL: none is.
+static const char *first(void)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return wanted.private_tmp  ? "private_tmp"
+	       : wanted.read_only  ? "read_only"
+	       : wanted.no_network ? "network"
+	       : wanted.filter.len ? "system_calls"
+				   : NULL;
+}
+
+// proc is a descriptor of /proc from before the mounts became read-only; -1: none. The script never has it.
+static int proc = -1;
+
+static int hold_proc(char *why)
+{
+	if (proc < 0)
+		proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return proc < 0 ? failed(why, first(), "/proc") : 0;
+}
+
+static int write_proc(const char *path, const char *text)
+{
+	int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
 	int written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 	int reason = errno;
 
@@ -77,39 +100,38 @@ static int may(int capability)
 }
 
 // map_users gives the process its own user and group in its user namespace.
-static int map_users(char *why, const char *option, uid_t uid, gid_t gid)
+static int map_users(char *why, uid_t uid, gid_t gid)
 {
 	char map[64];
 
 	snprintf(map, sizeof map, "%u %u 1", uid, uid);
-	if (write_file("/proc/self/uid_map", map) < 0)
-		return failed(why, option, "/proc/self/uid_map");
-	if (write_file("/proc/self/setgroups", "deny") < 0)
-		return failed(why, option, "/proc/self/setgroups");
+	if (write_proc("self/uid_map", map) < 0)
+		return failed(why, first(), "/proc/self/uid_map");
+	if (write_proc("self/setgroups", "deny") < 0)
+		return failed(why, first(), "/proc/self/setgroups");
 	snprintf(map, sizeof map, "%u %u 1", gid, gid);
-	if (write_file("/proc/self/gid_map", map) < 0)
-		return failed(why, option, "/proc/self/gid_map");
+	if (write_proc("self/gid_map", map) < 0)
+		return failed(why, first(), "/proc/self/gid_map");
 	return 0;
 }
 
-// as_admin has the process be one that may mount: in a user namespace if it may not as it is.
-static int as_admin(char *why, const char *option)
+// own_users puts the process into a user namespace of its own, in which it may mount.
+static int own_users(char *why)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int dumpable = prctl(PR_GET_DUMPABLE), mapped;
 
-	if (may(CAP_SYS_ADMIN))
-		return 0;
+	if (hold_proc(why) < 0)
+		return -1;
 	if (unshare(CLONE_NEWUSER) < 0)
-		return failed(why, option, "the daemon has no CAP_SYS_ADMIN, and the kernel gives it no user namespace");
-	own_users = 1;
+		return failed(why, first(), "the kernel gives the user no user namespace");
 	// The files of a process that is not dumpable are root's (proc_pid(5)).
 	if (prctl(PR_SET_DUMPABLE, 1) < 0)
-		return failed(why, option, "the process can't be made dumpable");
-	mapped = map_users(why, option, uid, gid);
+		return failed(why, first(), "the process can't be made dumpable");
+	mapped = map_users(why, uid, gid);
 	if (dumpable != 1 && prctl(PR_SET_DUMPABLE, 0) < 0)
-		return failed(why, option, "the process stays dumpable");
+		return failed(why, first(), "the process stays dumpable");
 	return mapped;
 }
 
@@ -150,18 +172,16 @@ static int all_read_only(char *why)
 // Each of the next returns -1 if it fails: why says which option can't be had, and the reason.
 static int wall_slot(char *why)
 {
-	const char *first = wanted.private_tmp ? "private_tmp" : wanted.read_only ? "read_only" : "network";
-
 	if (!wanted.private_tmp && !wanted.no_network && !wanted.read_only)
 		return 0;
-	if (as_admin(why, first) < 0)
+	if (hold_proc(why) < 0 || (!may(CAP_SYS_ADMIN) && own_users(why) < 0))
 		return -1;
 	if (wanted.no_network) {
 		if (unshare(CLONE_NEWNET) < 0)
 			return failed(why, "network", "the kernel gives no network of its own");
 		loopback_up();
 	}
-	if ((wanted.private_tmp || wanted.read_only) && own_mounts(why, first) < 0)
+	if ((wanted.private_tmp || wanted.read_only) && own_mounts(why, first()) < 0)
 		return -1;
 	return wanted.read_only ? all_read_only(why) : 0;
 }
@@ -187,40 +207,33 @@ static int wall_task(char *why)
 	return 0;
 }
 
-// What root can undo a wall with, or reach around it.
-static const int undoing[] = {CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_NET_ADMIN,
-			      CAP_MKNOD, CAP_SYS_CHROOT, CAP_SYSLOG, CAP_PERFMON, CAP_BPF, CAP_SETFCAP};
-
+// drop takes all capabilities. Those that the process has of its namespace could not undo a wall, but
+// there is nothing that a script needs them for.
 static int drop(char *why)
 {
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2] = {{0}};
+	struct __user_cap_data_struct none[2] = {{0}};
 
-	if (syscall(SYS_capget, &header, data) < 0)
-		return failed(why, "isolation", "the capabilities can't be read");
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	for (size_t i = 0; i < sizeof undoing / sizeof *undoing; i++) {
-		int c = undoing[i];
-		(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
-		data[CAP_TO_INDEX(c)].effective &= ~CAP_TO_MASK(c);
-		data[CAP_TO_INDEX(c)].permitted &= ~CAP_TO_MASK(c);
-		data[CAP_TO_INDEX(c)].inheritable &= ~CAP_TO_MASK(c);
-	}
-	if (own_users) // all that it has, it has of the namespace that is to wall it in
-		memset(data, 0, sizeof data);
-	if (syscall(SYS_capset, &header, data) < 0)
-		return failed(why, "isolation", "the capabilities can't be dropped");
+	for (int c = 0; prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0; c++)
+		;
+	if (syscall(SYS_capset, &header, none) < 0)
+		return failed(why, first(), "the capabilities can't be dropped");
 	return 0;
 }
 
 static int seal(char *why)
 {
-	if (!wanted.private_tmp && !wanted.no_network && !wanted.read_only && !wanted.filter.len)
+	if (!first())
 		return 0;
+	if (own_users(why) < 0)
+		return -1;
 	if (late && (wall_slot(why) < 0 || wall_task(why) < 0))
 		return -1;
+	close(proc);
+	proc = -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return failed(why, "system_calls", "no_new_privs");
+		return failed(why, first(), "no_new_privs");
 	if (drop(why) < 0)
 		return -1;
 	if (wanted.filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &wanted.filter) < 0)
@@ -275,6 +288,20 @@ PyObject *ep_wall_in(PyObject *self, PyObject *step)
 	Py_RETURN_NONE;
 }
 
+// as_anybody has the process be one that may nothing, as those are who are to get the walls: what the kernel
+// gives root, it may refuse them.
+static int as_anybody(char *why)
+{
+	enum { NOBODY = 65534 };
+
+	if (!other_users)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 1) < 0)
+		return failed(why, first(), "the user can't be changed");
+	return 0;
+}
+
 // try_all builds the walls in a child, once, for those who are to get them. -1: why says what is missing.
 static int try_all(char *why)
 {
@@ -286,7 +313,7 @@ static int try_all(char *why)
 		return failed(why, "isolation", "pipe");
 	pid = fork();
 	if (pid == 0) {
-		int bad = enclose_slot(why) < 0 || enclose_task(why) < 0 || seal(why) < 0;
+		int bad = enclose_slot(why) < 0 || enclose_task(why) < 0 || as_anybody(why) < 0 || seal(why) < 0;
 		if (bad)
 			(void)!write(ends[1], why, strlen(why));
 		_exit(bad);
@@ -313,7 +340,7 @@ static int try_all(char *why)
 // that are forked from now on. It raises OSError, with the option that this kernel or user can't have.
 PyObject *ep_enclose(PyObject *self, PyObject *args)
 {
-	int network, other_users;
+	int network;
 	const char *filter; // its instructions, as the kernel has them
 	Py_ssize_t size;
 	char why[EP_WHY];

@@ -22,6 +22,12 @@ import (
 // openApart is a worker with two slots in process isolation; the process is slot 0's handler.
 func openApart(t testing.TB, settings map[string]string) *process {
 	t.Helper()
+	return openApartAs(t, nil, settings)
+}
+
+// openApartAs is openApart for a worker of another user, unless that is nil.
+func openApartAs(t testing.TB, user *supervisor.User, settings map[string]string) *process {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "worker") // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +45,7 @@ func openApart(t testing.TB, settings map[string]string) *process {
 	}
 	p := &process{t: t, ended: make(chan plugins.Outcome, 1)}
 	p.Process, err = l.Start(context.Background(), supervisor.Spec{ID: "test-0", Pool: "test", Executor: "python", Command: os.Args[0], Slots: 2,
-		Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute, Settings: all},
+		Env: map[string]string{workerRole: "1"}, ResultBytes: testResultBytes, OutputBytes: testOutputBytes, StartTimeout: time.Minute, Settings: all, User: user},
 		executortest.Each(func(int) executortest.SlotHandler { return p }))
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ type process struct {
 	t     testing.TB
 	seq   uint64
 	ended chan plugins.Outcome
+	said  chan string // messages of progress; nil: nobody reads them
 }
 
 func openProcess(t testing.TB, resultBytes int64) *process {
@@ -95,6 +96,9 @@ func (p *process) runFunction(path, function, params string) plugins.Outcome {
 func (p *process) Event(ev *plugins.Event) {
 	if ev.Kind == plugins.EventEnded {
 		p.ended <- ev.Outcome
+	}
+	if ev.Kind == plugins.EventProgress && p.said != nil {
+		p.said <- ev.Message
 	}
 }
 

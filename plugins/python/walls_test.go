@@ -258,7 +258,7 @@ func TestAWorkerOfAUserHasWalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = unavailableTo(t, user, map[string]string{"private_tmp": "true", "network": "false", "read_only": "true"})
-	if err != nil && strings.Contains(err.Error(), "the kernel gives it no user namespace") {
+	if err != nil && strings.Contains(err.Error(), "the kernel gives the user no user namespace") {
 		t.Skip(err)
 	}
 	if err != nil {
