@@ -26,6 +26,11 @@ func cancelled() plugins.Outcome {
 	return o
 }
 
+// notAllowed is how a task ends that may not run any more.
+func notAllowed(err error) plugins.Outcome {
+	return failure("NotAllowed", "not_allowed", err.Error())
+}
+
 // faulted is how a task ends that executors failed.
 func faulted(o plugins.Outcome, why string) plugins.Outcome {
 	if o.Error == nil {

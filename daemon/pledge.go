@@ -79,6 +79,11 @@ func (e *Engine) setAside(r *ledger.Record) bool {
 
 // give makes r the task of a place in a slot. It is sent once its attempt has been noted.
 func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
+	if err := e.mayRunAs(r, pl); err != nil {
+		pl.Return()
+		e.end(r, notAllowed(err), fx)
+		return
+	}
 	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
@@ -280,8 +285,22 @@ func (e *Engine) giveUp(p *pledge, fx *effects.List) {
 	pl.GiveUp(fx)
 }
 
+// mayRunAs returns why r may not run in a place that would run it as its owner: a reload has
+// made it one, or has taken the right from the owner, after r was submitted.
+func (e *Engine) mayRunAs(r *ledger.Record, pl *fleet.Place) error {
+	if !pl.AsCaller() {
+		return nil
+	}
+	return e.rules.Load().MayBecome(r.Owner, pl.Where().Pool)
+}
+
 // launch sends an attempt to its slot that was a pledge until now.
 func (e *Engine) launch(p *pledge, fx *effects.List) {
+	if err := e.mayRunAs(p.record, p.place); err != nil {
+		e.giveUp(p, fx)
+		e.end(p.record, notAllowed(err), fx)
+		return
+	}
 	e.forgetPledge(p)
 	e.send(p.record, p.place, fx)
 }

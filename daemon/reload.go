@@ -82,7 +82,7 @@ func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 
 // adopt makes a configuration that has been proven the engine's.
 func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recurring, rollout *fleet.Rollout) (err error) {
-	e.do(func(*effects.List) {
+	e.do(func(fx *effects.List) {
 		if e.stopping {
 			err = api.ErrDraining
 			return
@@ -94,6 +94,9 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 		e.incoming.Resize(c.Limits.Incoming())
 		rollout.AdoptLocked(&c.Limits)
 		e.queue.Reconfigure(e.momentLocked(), e.queueOptionsLocked(c))
+		for _, p := range e.fleet.AllLocked() {
+			p.EmptyWindows(fx) // what has not begun is asked anew whether it may
+		}
 		e.timers.kick()
 	})
 	return err

@@ -155,7 +155,16 @@ func (r *Rules) submit(id Identity, q Request) error {
 // MayRunAs returns nil if a task of that user may run in the pool, where it may run as the
 // user, else an error that matches ErrDenied.
 func (r *Rules) MayRunAs(uid uint32, pool string) error {
-	if !r.AsCaller[pool] || uid >= r.FirstUser && uid != overflowUID || slices.Contains(r.Pools[pool].Users, uid) {
+	if !r.AsCaller[pool] {
+		return nil
+	}
+	return r.MayBecome(uid, pool)
+}
+
+// MayBecome is MayRunAs where the worker runs tasks as their callers, whatever the pool's next
+// ones will do.
+func (r *Rules) MayBecome(uid uint32, pool string) error {
+	if uid >= r.FirstUser && uid != overflowUID || slices.Contains(r.Pools[pool].Users, uid) {
 		return nil
 	}
 	return &Denied{Field: "pool", Problem: fmt.Sprintf("the tasks of pool %.64q run as their callers, and uid %d is a system user "+

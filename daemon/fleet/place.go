@@ -33,7 +33,8 @@ type Place struct {
 func (pl *Place) Where() *task.Worker { return pl.slot.where }
 
 // AsCaller reports whether the task is to run as who has submitted it.
-func (pl *Place) AsCaller() bool { return pl.slot.pool.config.AsCaller() }
+// A reload changes that with the worker.
+func (pl *Place) AsCaller() bool { return pl.slot.worker.spec.Privileged }
 
 // Sent reports whether the task has been launched.
 func (pl *Place) Sent() bool { return pl.seq != 0 }
@@ -50,6 +51,10 @@ func (pl *Place) Launch(t *plugins.Task, fx *effects.List) {
 	}
 	fx.Frame(s, t)
 }
+
+// Return frees the place of a task that it is not given after all, within the dispatch that
+// has taken it.
+func (pl *Place) Return() { pl.release() }
 
 // GiveUp frees the place of a task that has not been launched.
 func (pl *Place) GiveUp(fx *effects.List) {
