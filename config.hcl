@@ -68,7 +68,7 @@ pool "cpu" {
   # users    = ["www-data"] # who may submit here; none and no groups: all who may submit
   # groups   = []
   # isolation = "thread"   # or "process": a process of its own for each task; then memory and max_tasks are of that
-  # cpu_time  = "10m"      # and this is how much of it a task may take; "0s": no bound
+  # cpu_time  = "10m"      # and this is how much of it each process of a task may take; "0s": no bound
   # private_tmp  = false   # with isolation = "process": each task has a /tmp of its own, of 256MiB, which goes with it,
   # network      = true    # false: and no network,
   # read_only    = false   # and may write to no file elsewhere,

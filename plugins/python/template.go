@@ -51,6 +51,26 @@ type templateSettings struct {
 	AsCaller    bool     `json:"as_caller"`
 }
 
+func (e *Executor) templateSettings() templateSettings {
+	return templateSettings{
+		Worker:      e.conf.WorkerID,
+		Folder:      e.conf.RuntimeDir,
+		Daemon:      e.conf.DaemonUID,
+		Sources:     e.sources.dir,
+		Rehearsal:   e.probes.thread,
+		ScriptDirs:  e.scriptDirs,
+		Preload:     e.preloads,
+		Slots:       e.conf.Slots,
+		MaxTasks:    e.apart.maxTasks,
+		Memory:      e.apart.memory,
+		CPUSeconds:  e.apart.cpuSeconds(),
+		ResultBytes: e.conf.ResultBytes,
+		OutputBytes: e.conf.OutputBytes,
+		Walls:       e.apart.walls,
+		AsCaller:    e.apart.asCaller,
+	}
+}
+
 // cpuSeconds is cpu_time as the kernel counts it.
 func (i *isolation) cpuSeconds() int64 { return int64(math.Ceil(i.cpuTime.Seconds())) }
 
@@ -84,8 +104,7 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	settings, err := json.Marshal(templateSettings{e.conf.WorkerID, e.conf.RuntimeDir, e.conf.DaemonUID, e.sources.dir, e.probes.thread, e.scriptDirs, e.preloads,
-		e.conf.Slots, e.apart.maxTasks, e.apart.memory, e.apart.cpuSeconds(), e.conf.ResultBytes, e.conf.OutputBytes, e.apart.walls, e.apart.asCaller})
+	settings, err := json.Marshal(e.templateSettings())
 	if err != nil {
 		return "", err
 	}

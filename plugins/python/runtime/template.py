@@ -4,9 +4,11 @@ The template is a process of one thread. It starts as an exclusive worker does, 
 task finds in its process is what a first task finds there.
 """
 
+import _thread
 import gc
 import signal
 import sys
+import time
 
 from cpulb import process, report, streams
 from cpulb.held import _embedpy, contextlib, json, os
@@ -17,6 +19,7 @@ from cpulb.slot import Slot, settle, stop
 ASKED, RAISED, ENDED, TOO_LARGE, LINE = 11, 12, 13, 14, 15
 ASK_CANCELLED, ASK_TIMED_OUT, RAISE = signal.SIGRTMAX, signal.SIGRTMAX - 1, signal.SIGRTMAX - 2  # what the host sends
 SEAL = 2  # the last step of _embedpy.wall_in
+ENDING_SECONDS = 0.1  # for how long a thread that ends may still be there
 REASONS = {ASK_CANCELLED: 1, ASK_TIMED_OUT: 2}
 
 
@@ -61,10 +64,9 @@ def prepare(settings):
         from cpulb import confine
         confine.install(settings["script_dirs"], settings["sources"])
     for name in settings["preload"] or ():
-        try:
-            process.preload(name)
-        except BaseException as error:
-            return "?preload: %s: %r" % (name, error)
+        refused = preload(name)
+        if refused is not None:
+            return "?preload: %s: %s" % (name, refused)
     try:
         enclose(settings["walls"], settings["as_caller"])
     except OSError as error:
@@ -78,6 +80,40 @@ def prepare(settings):
     if settings["as_caller"]:
         rules.carry()
     return "+"
+
+
+def preload(name):
+    """Import a module for all tasks to come. Returns why it can't be."""
+    before, began = native_threads(), time.monotonic()
+    try:
+        process.preload(name)
+    except BaseException as error:
+        return repr(error)
+    report.log("module %s is loaded, which took %.1f ms" % (name, (time.monotonic() - began) * 1000))
+    if not has_more_threads(before):
+        return None
+    if _thread._count():
+        import threading
+        main = threading.main_thread()
+        running = ", ".join(repr(thread.name) for thread in threading.enumerate() if thread is not main) or "one of the module _thread"
+        return "it has started a thread (%s), of which the processes of tasks would have the locks alone; load it in the script" % running
+    report.log("preload: %s has started threads outside of Python, which the processes of tasks do not have: "
+               "if it does not allow for a fork, tasks hang" % name)
+    return None
+
+
+def native_threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def has_more_threads(most):
+    """Whether there are more threads than that, beside those that are about to end."""
+    until = time.monotonic() + ENDING_SECONDS
+    while native_threads() > most:
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def enclose(walls, as_caller):
