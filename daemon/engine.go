@@ -289,6 +289,11 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 			return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
 		}
 		rules.AsCaller[p.Name] = p.AsCaller()
+		if p.User != "" && !p.AsCaller() {
+			if _, err := supervisor.FindUser(p.User, p.Group); err != nil {
+				return nil, nil, fmt.Errorf("pool %q: %w", p.Name, err)
+			}
+		}
 	}
 	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err

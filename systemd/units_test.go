@@ -204,11 +204,11 @@ def main(params):
     return {"user": pwd.getpwuid(os.getuid()).pw_name, "environment": sorted(os.environ)}
 `
 
-func TestScriptRunsAsTheServicesUserAndSeesNothingOfSystemd(t *testing.T) {
+func TestScriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd(t *testing.T) {
 	b := install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	data := b.runScript(t, surroundings)
-	if data["user"] != "cpulb" {
+	if data["user"] != "cpulb-worker" {
 		t.Errorf("it ran as %v", data["user"])
 	}
 	for _, name := range data["environment"].([]any) {

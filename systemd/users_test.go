@@ -26,15 +26,19 @@ def main(params, context):
                         refused(os.listdir, "/run/cpulbd")]}
 `
 
-func TestThePoolsUserCanDoNothingToTheDaemonUnderTheUnit(t *testing.T) {
-	b := install(t, `pool "all" {
+// The first pool names no user, and stands beside one that does.
+func TestScriptsCanDoNothingToTheDaemonUnderTheUnit(t *testing.T) {
+	b := install(t, onePool+`pool "other" {
   executor   = "python"
-  task_types = ["cpu_bound", "io_bound"]
+  task_types = ["io_bound"]
   workers    = 1
-  user       = "cpulb-worker"
+  user       = "games"
 }
 `)
 	b.run(t, "systemctl", "start", "cpulbd.service")
+	if log := b.journal(t); strings.Contains(log, "run as the daemon's user") {
+		t.Errorf("it warns:\n%s", log)
+	}
 	got := b.runScript(t, whoAmI)
 	if got["user"] != "cpulb-worker" || got["capabilities"] != strings.Repeat("0", 64) || got["new privileges"] != "1" ||
 		fmt.Sprint(got["refused"]) != "[true true true true]" {

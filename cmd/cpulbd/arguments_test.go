@@ -52,11 +52,16 @@ func TestCheckConfigSaysOKOrEverythingThatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	good := writeFile(t, filepath.Join(dir, "good.hcl"), onePool, 0o600)
 	bad := writeFile(t, filepath.Join(dir, "bad.hcl"), "log {\n  colour = 1\n  level = 2\n}\n", 0o600)
+	pool := func(user string) string {
+		return writeFile(t, filepath.Join(dir, user+".hcl"), strings.Replace(onePool, "{", "{\n  user = \""+user+"\"", 1), 0o600)
+	}
 	for _, c := range []struct {
 		file   string
 		status int
 		want   []string
 	}{
+		{pool("no-such-user"), 78, []string{`there is no user "no-such-user"; a name or a number is allowed`}},
+		{pool("root"), 0, []string{"OK: ", "run as root: who may submit there can do anything to the machine"}},
 		{"../../config.hcl", 0, []string{"OK: ../../config.hcl", "memory: the daemon takes "}},
 		{good, 0, []string{"OK: " + good}},
 		{bad, 78, []string{bad + `:2:3: unknown key "colour" in log (allowed: level, format)`, bad + ":3:11: log.level: must be a string"}},

@@ -67,6 +67,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if o.checkConfig {
 		fmt.Fprintln(stdout, "OK:", o.source())
 		fmt.Fprintln(stdout, mostMemory(c))
+		for _, warning := range o.warnings(c) {
+			fmt.Fprintln(stdout, "warning:", warning)
+		}
 		return exitOK
 	}
 	if err := serve(o, c, stderr); err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"cpulb/daemon"
 	"cpulb/daemon/config"
 	"errors"
 	"flag"
@@ -20,6 +22,7 @@ type options struct {
 	config      string
 	socket      string
 	stateDir    string
+	workerUser  string
 	private     bool
 	untilEOF    bool
 	checkConfig bool
@@ -34,6 +37,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.socket, "socket", "", "`path` of the socket; overrides the configuration and systemd")
 	f.StringVar(&o.stateDir, "state-dir", "", "`folder` for the journal, created if absent; default systemd's, else "+defaultState+
 		"; with -private, tasks are kept only if this is given")
+	f.StringVar(&o.workerUser, "worker-user", "", "`user` as whom the workers of pools run that name none, as the packaged service has it; default the daemon's own")
 	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, for tests and demonstrations; overrides the configuration and systemd")
 	f.BoolVar(&o.untilEOF, "until-eof", false, "stop when stdin ends, as after SIGTERM, for a program that starts a daemon of its own")
 	f.BoolVar(&o.checkConfig, "check-config", false, "check the configuration, print its errors and exit")
@@ -90,10 +94,22 @@ func (o *options) override(c *config.Config) error {
 		}
 		c.Socket.Path = path
 	}
+	for i := range c.Pools {
+		c.Pools[i].User = cmp.Or(c.Pools[i].User, o.workerUser)
+	}
 	if o.private {
 		c.Socket.Mode, c.Socket.Group = 0o600, ""
 	}
 	return nil
+}
+
+// warnings are about scripts that can do what the daemon can. With -private they are those
+// of its own user alone.
+func (o *options) warnings(c *config.Config) []string {
+	if o.private {
+		return nil
+	}
+	return daemon.Warnings(c)
 }
 
 // source returns where the configuration came from.

@@ -34,9 +34,15 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 	if o.untilEOF {
 		signals.stopAtEnd(os.Stdin)
 	}
-	boundMemory(c)
 	defer reserve()()
 	log := newLog(c.Log, stderr)
+	adopted := func(c *config.Config) {
+		boundMemory(c)
+		for _, warning := range o.warnings(c) {
+			log.Warn(warning)
+		}
+	}
+	adopted(c)
 	manager, err := systemd.NewNotifier()
 	if err != nil {
 		return err
@@ -61,7 +67,7 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		StateDir:   state,
 		Private:    o.private,
 		Load:       o.load,
-		Reloaded:   boundMemory,
+		Reloaded:   adopted,
 		Log:        log,
 	})
 	if err != nil {

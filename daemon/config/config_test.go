@@ -171,6 +171,11 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 			min_workers = 4
 			max_workers = 3
 		}`, `max_workers is 3, less than min_workers, 4`},
+		{"callers' users in one process", `pool "p" {
+			user = "caller"
+			isolation = "process"
+			max_tasks = 5
+		}`, `x.hcl:4:16: pool "p": user = "caller" takes a process for each task; leave max_tasks out`},
 		{"callers' users among threads", `pool "p" { user = "caller" }`, `user = "caller" takes isolation = "process"`},
 		{"a group for callers", `pool "p" {
 			isolation = "process"

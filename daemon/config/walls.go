@@ -95,6 +95,7 @@ func (d *decoder) checkWalls() {
 			why     string
 		}{
 			{"user", p.AsCaller() && !p.Processes, `user = "caller" takes isolation = "process": threads of one process have one user`},
+			{"max_tasks", p.AsCaller() && p.MaxTasks > 1, `user = "caller" takes a process for each task; leave max_tasks out`},
 			{"group", p.AsCaller() && p.Group != "", `user = "caller" takes no group: tasks have the groups of their callers`},
 			{"group", p.Group != "" && p.User == "", "group takes user"},
 			{"cpu_time", p.CPUTime > 0 && !p.Processes, `cpu_time takes isolation = "process"`},
