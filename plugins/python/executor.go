@@ -146,31 +146,46 @@ func (e *Executor) Configure(ctx context.Context, c plugins.Configuration) (stri
 
 func (e *Executor) settings(given map[string]string) (start embedpy.Config, err error) {
 	e.interruptAfter = defaultInterruptAfter
+	setters := e.setters(&start, given["isolation"])
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		value := given[name]
-		switch name {
-		case "venv":
-			if start.Executable, err = venvExecutable(value, embedpy.LinkedVersion()); err != nil {
-				return start, err
-			}
-		case "preload":
-			e.preloads = strings.Fields(value)
-		case "script_dirs":
-			e.scriptDirs = value
-		case "interrupt_after":
-			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
-				return start, fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
-			}
-		case "isolation", "max_tasks", "memory", "cpu_time", "private_tmp", "network", "read_only", "system_calls", "user":
-			if err := e.isolationSetting(name, value, given["isolation"]); err != nil {
-				return start, err
-			}
-		default:
+		set, known := setters[name]
+		if !known {
 			return start, fmt.Errorf("%w: %s: the python executor has no such setting (allowed: %s)", plugins.ErrBadSetting,
-				name, "cpu_time, interrupt_after, isolation, max_tasks, memory, network, preload, private_tmp, read_only, script_dirs, system_calls, user, venv")
+				name, strings.Join(slices.Sorted(maps.Keys(setters)), ", "))
+		}
+		if err := set(given[name]); err != nil {
+			return start, err
 		}
 	}
 	return start, nil
+}
+
+// setters are what reads each setting.
+func (e *Executor) setters(start *embedpy.Config, isolated string) map[string]func(value string) error {
+	all := map[string]func(value string) error{
+		"venv": func(value string) (err error) {
+			start.Executable, err = venvExecutable(value, embedpy.LinkedVersion())
+			return err
+		},
+		"preload": func(value string) error {
+			e.preloads = strings.Fields(value)
+			return nil
+		},
+		"script_dirs": func(value string) error {
+			e.scriptDirs = value
+			return nil
+		},
+		"interrupt_after": func(value string) (err error) {
+			if e.interruptAfter, err = time.ParseDuration(value); err != nil || e.interruptAfter < 0 {
+				return fmt.Errorf("%w: interrupt_after: %q is not a duration such as \"50ms\"", plugins.ErrBadSetting, value)
+			}
+			return nil
+		},
+	}
+	for _, name := range isolationSettings() {
+		all[name] = func(value string) error { return e.isolationSetting(name, value, isolated) }
+	}
+	return all
 }
 
 // exclusive reports whether tasks run one at a time: each then owns the process.

@@ -175,7 +175,12 @@ func templateModules() ([]embedpy.Module, error) {
 	return modules, nil
 }
 
-// isolationSetting reads one of the settings that belong to process isolation.
+// isolationSettings are those that belong to process isolation.
+func isolationSettings() []string {
+	return append(wallSettings(), "isolation", "max_tasks", "memory", "cpu_time", "user")
+}
+
+// isolationSetting reads one of these.
 func (e *Executor) isolationSetting(name, value, isolated string) (err error) {
 	bad := func(want string) error {
 		return fmt.Errorf("%w: %s: %q is not %s", plugins.ErrBadSetting, name, value, want)

@@ -18,6 +18,9 @@ type walls struct {
 	Filter     []byte `json:"filter"` // of system calls; empty: all are allowed
 }
 
+// wallSettings are the settings that set reads.
+func wallSettings() []string { return []string{"private_tmp", "network", "read_only", "system_calls"} }
+
 // set reads one of the settings. It reports whether it is one of these.
 func (w *walls) set(name, value string) (known bool, err error) {
 	if name == "system_calls" {
