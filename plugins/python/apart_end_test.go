@@ -45,13 +45,56 @@ func pidOf(t *testing.T, o plugins.Outcome) int {
 	return pid
 }
 
+// waitsWithOthers starts processes, whatever sessions and parents they take, and says which these are, and its own.
+const waitsWithOthers = `import os, signal, time
+def main(params, context):
+    ours, theirs = os.pipe()
+    for i in range(params["count"]):
+        if os.fork() == 0:
+            if i % 2:
+                os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if os.fork():
+                os._exit(0)
+            os.write(theirs, b"%d " % os.getpid())
+            while True:
+                time.sleep(1000)
+    os.close(theirs)
+    said = b""
+    while len(said.split()) < params["count"] or said[-1:] != b" ":
+        said += os.read(ours, 4096)
+    context.progress(0, said.decode() + "%d %d" % (os.getpid(), os.getppid()))
+    while True:
+        time.sleep(1000)
+`
+
+// pids returns the numbers in what a task has said.
+func (p *process) pids() (pids []int) {
+	p.t.Helper()
+	for text := range strings.FieldsSeq(p.hears()) {
+		pid, err := strconv.Atoi(text)
+		if err != nil || pid <= 1 {
+			p.t.Fatalf("%q: %v", text, err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
 func TestATaskEndsWithItsWorker(t *testing.T) {
 	p := openApart(t, nil)
-	slots := pidOf(t, p.run(written(t, "import os\ndef main(params, context):\n    return os.getppid()\n"), "1"))
+	p.said = make(chan string, 1)
+	p.hand(0, waitsWithOthers, `{"count": 4}`, nil)
+	pids := p.pids()
+	if len(pids) != 6 {
+		t.Fatal(pids)
+	}
 	if err := unix.Kill(p.PID(), unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	waitGone(t, slots)
+	for _, pid := range pids {
+		waitGone(t, pid)
+	}
 }
 
 func TestAScriptThatKillsWhatForksCostsTheWorkerAndNotTheDaemon(t *testing.T) {
@@ -64,18 +107,19 @@ func TestAScriptThatKillsWhatForksCostsTheWorkerAndNotTheDaemon(t *testing.T) {
 
 func TestManyProcessesEndWithTheirTask(t *testing.T) {
 	p := openApart(t, nil)
-	path := written(t, `import os, time
-def main(params, context):
-    for i in range(100):
-        if os.fork() == 0:
-            if i % 2:
-                os.setsid()
-            if os.fork():
-                os._exit(0)
-            break
-    time.sleep(1000)
-`)
-	wantError(t, p.within(path, "1", 200*time.Millisecond), task.TimedOut, "timed_out")
+	p.said = make(chan string, 1)
+	p.hand(0, waitsWithOthers, `{"count": 100}`, nil)
+	pids := p.pids()
+	if len(pids) != 102 {
+		t.Fatal(pids)
+	}
+	p.stop(plugins.StopCancelled)
+	wantError(t, <-p.ended, task.Cancelled, "cancelled")
+	for _, pid := range pids[:101] { // the last is the slot's process
+		if err := unix.Kill(pid, 0); err != unix.ESRCH {
+			t.Errorf("%d lives on: %v", pid, err)
+		}
+	}
 	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
 }
 

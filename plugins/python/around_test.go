@@ -139,6 +139,14 @@ func (p *process) hand(slot int, source, params string, caller *uint32) {
 	}
 }
 
+// stop asks slot 0 to stop its task.
+func (p *process) stop(reason plugins.StopReason) {
+	p.t.Helper()
+	if _, err := p.Cancel(p.t.Context(), 0, p.seq, reason); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // hears returns the next message of progress.
 func (p *process) hears() string {
 	p.t.Helper()

@@ -6,6 +6,7 @@ task finds in its process is what a first task finds there.
 
 import _thread
 import gc
+import math
 import signal
 import sys
 import time
@@ -242,6 +243,8 @@ def limit(settings):
         resource.setrlimit(resource.RLIMIT_DATA, (settings["memory"],) * 2)
     if settings["cpu_seconds"]:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        soft = int(used.ru_utime + used.ru_stime) + settings["cpu_seconds"]
+        taken = used.ru_utime + used.ru_stime
+        # What a process has taken that is to have one task is hardly anything. Tasks before this one are not its own affair.
+        soft = settings["cpu_seconds"] + int(taken if settings["max_tasks"] == 1 else math.ceil(taken))
         hard = soft + 1 if settings["max_tasks"] == 1 else resource.RLIM_INFINITY
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
