@@ -1,10 +1,10 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -70,17 +70,40 @@ func dataBound(pid, slots int, bytes int64) (uint64, error) {
 	return uint64(memory.Data+max(0, bytes-memory.Anonymous)) + uint64(slots)*min(stack.Cur, usualStack), nil
 }
 
-// limitTimeout bounds how long prlimit(1) may take: its user's other processes could stop it.
-const limitTimeout = 10 * time.Second
+// limitTimeout bounds how long prlimit(1) may take, afterLimit how long it may take to end
+// when it is killed then: its user's other processes could stop it, and trace it, so that
+// its end is theirs to see first (ptrace(2)).
+const (
+	limitTimeout = 10 * time.Second
+	afterLimit   = time.Second
+)
+
+// errHeld: something keeps prlimit(1) from ending.
+var errHeld = errors.New("it does not end; another process of the user holds it")
 
 // limitData has prlimit(1) bound the data segment of a process of u's as u, who may do that.
 func (u *User) limitData(ctx context.Context, pid int, bound uint64) error {
+	// Not a pipe, which other processes of u could keep open.
+	said, err := memoryFile("prlimit")
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	if err := u.run(ctx, said, "prlimit", "--pid", strconv.Itoa(pid), "--data="+strconv.FormatUint(bound, 10)); err != nil {
+		text := make([]byte, 200)
+		n, _ := said.ReadAt(text, 0) // less: the end
+		return fmt.Errorf("without CAP_SYS_RESOURCE it takes prlimit(1): %w: %s", err, legible(string(text[:n])))
+	}
+	return nil
+}
+
+// run runs a command as u, for limitTimeout at the most, and returns soon after that, whether
+// it has ended or not.
+func (u *User) run(ctx context.Context, output *os.File, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, limitTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "prlimit", "--pid", strconv.Itoa(pid), "--data="+strconv.FormatUint(bound, 10))
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = "/", []string{}, &syscall.SysProcAttr{Setsid: true}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = output, output
 	err := onOwnThread(func() error {
 		dropAmbient()
 		if err := u.become(cmd.SysProcAttr); err != nil {
@@ -88,11 +111,33 @@ func (u *User) limitData(ctx context.Context, pid int, bound uint64) error {
 		}
 		return cmd.Start()
 	})
-	if err == nil {
-		err = cmd.Wait()
-	}
 	if err != nil {
-		return fmt.Errorf("without CAP_SYS_RESOURCE it takes prlimit(1): %w: %.200s", err, bytes.TrimSpace(said.Bytes()))
+		cancel()
+		return err
 	}
-	return nil
+	ended := make(chan error, 1)
+	go func() {
+		defer cancel()
+		ended <- cmd.Wait()
+	}()
+	select {
+	case err = <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err = <-ended:
+		return err
+	case <-time.After(afterLimit):
+		return errHeld
+	}
+}
+
+// memoryFile is a file without a name.
+func memoryFile(label string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(label, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), label), nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // roleEnv makes this test binary, executed anew, something else than the tests.
@@ -37,6 +40,7 @@ func TestMain(m *testing.M) {
 		"daemon":      daemon,
 		"stranger":    func() { stranger(os.Getenv(socketEnv)) },
 		"elsewhere":   elsewhere,
+		"tracer":      tracer,
 		"diverts":     func() { plugins.Serve(diverts{}) },
 		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}
@@ -128,3 +132,18 @@ func (h *pids) Event(ev *plugins.Event) {
 
 // Lost implements executortest.SlotHandler.
 func (h *pids) Lost(error) {}
+
+// tracer takes hold of a process of its user and never looks at it again.
+func tracer() {
+	pid, err := strconv.Atoi(os.Getenv("TRACED"))
+	if err == nil {
+		runtime.LockOSThread()
+		err = unix.PtraceSeize(pid)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("traced")
+	unix.Pause() // on this thread, whose tracee it is
+}
