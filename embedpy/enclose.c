@@ -237,7 +237,7 @@ static int seal(char *why)
 	if (drop(why) < 0)
 		return -1;
 	if (wanted.filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &wanted.filter) < 0)
-		return failed(why, "system_calls", "the kernel takes no filter of system calls");
+		return failed(why, wanted.no_network ? "network" : "system_calls", "the kernel takes no filter of system calls");
 	return 0;
 }
 

@@ -39,15 +39,41 @@ func deniedCalls() []string {
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
-// systemCalls returns the filter of that name, as the kernel takes it.
-func systemCalls(name string) ([]byte, error) {
-	if name != scriptCalls {
-		return nil, fmt.Errorf("%w: system_calls: %q is not a set of system calls (allowed: %q)", plugins.ErrBadSetting, name, scriptCalls)
+// localFamilies are those of sockets that a namespace of the network bounds, and that scripts use. Of others,
+// such as AF_VSOCK, by which a virtual machine reaches its host, there is one for all.
+func localFamilies() []uint64 {
+	return []uint64{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
+}
+
+// filterOf returns what refuses the calls that scripts have no use for, and those that lead out of a network of
+// its own, as the kernel takes it; nil: none is to be refused.
+func filterOf(scripts, noNetwork bool) ([]byte, error) {
+	if !scripts && !noNetwork {
+		return nil, nil
 	}
 	here, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("%w: system_calls: %w", plugins.ErrBadSetting, err)
 	}
+	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow}
+	if scripts {
+		policy.Syscalls = append(policy.Syscalls, withoutUse(here)...)
+	}
+	if noNetwork {
+		policy.Syscalls = append(policy.Syscalls, otherFamilies())
+		if !scripts { // a ring makes sockets, too
+			policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Action: refuseWith(unix.EPERM), Names: []string{"io_uring_setup"}})
+		}
+	}
+	program, err := policy.Assemble()
+	if err != nil {
+		return nil, fmt.Errorf("%w: system_calls: %w", plugins.ErrBadSetting, err)
+	}
+	return encoded(append(onlyOf(here), program...))
+}
+
+// withoutUse are the calls that scripts have no use for.
+func withoutUse(here *arch.Info) []seccomp.SyscallGroup {
 	var known []string
 	for _, call := range deniedCalls() {
 		if _, has := here.SyscallNames[call]; has {
@@ -57,17 +83,21 @@ func systemCalls(name string) ([]byte, error) {
 	onAny := func(call string, bits uint64) seccomp.NameWithConditions {
 		return seccomp.NameWithConditions{Name: call, Conditions: seccomp.ArgumentConditions{{Operation: seccomp.BitsSet, Value: bits}}}
 	}
-	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{
+	return []seccomp.SyscallGroup{
 		{Action: refuseWith(unix.EPERM), Names: known,
 			NamesWithCondtions: []seccomp.NameWithConditions{onAny("clone", newNamespaces), onAny("unshare", newNamespaces|unix.CLONE_NEWTIME)}},
 		// Its flags are in memory, where a filter can't look. The C library takes clone then.
 		{Action: refuseWith(unix.ENOSYS), Names: []string{"clone3"}},
-	}}
-	program, err := policy.Assemble()
-	if err != nil {
-		return nil, fmt.Errorf("%w: system_calls: %w", plugins.ErrBadSetting, err)
 	}
-	return encoded(append(onlyOf(here), program...))
+}
+
+// otherFamilies refuses sockets of all but the local ones, as a kernel does that lacks them.
+func otherFamilies() seccomp.SyscallGroup {
+	var none seccomp.ArgumentConditions
+	for _, family := range localFamilies() {
+		none = append(none, seccomp.Condition{Operation: seccomp.NotEqual, Value: family})
+	}
+	return seccomp.SyscallGroup{Action: refuseWith(unix.EAFNOSUPPORT), NamesWithCondtions: []seccomp.NameWithConditions{{Name: "socket", Conditions: none}}}
 }
 
 func refuseWith(reason unix.Errno) seccomp.Action {

@@ -83,7 +83,7 @@ func (e *Executor) isolate(_ context.Context, executable string) (string, error)
 		return "", fmt.Errorf("%w: max_tasks: with user = \"caller\" each task has a process of its own", plugins.ErrBadSetting)
 	}
 	e.sources.open = e.apart.asCaller
-	if err := e.apart.walls.check(e.conf.RuntimeDir, e.scriptDirs); err != nil {
+	if err := errors.Join(e.apart.walls.build(), e.apart.walls.check(e.conf.RuntimeDir, e.scriptDirs)); err != nil {
 		return "", err
 	}
 	e.sources.dir = filepath.Join(e.conf.RuntimeDir, sourcesFolder)

@@ -16,6 +16,8 @@ type walls struct {
 	NoNetwork  bool   `json:"no_network"`
 	ReadOnly   bool   `json:"read_only"`
 	Filter     []byte `json:"filter"` // of system calls; empty: all are allowed
+
+	scripts bool // system_calls = "scripts"
 }
 
 // wallSettings are the settings that set reads.
@@ -24,7 +26,9 @@ func wallSettings() []string { return []string{"private_tmp", "network", "read_o
 // set reads one of the settings. It reports whether it is one of these.
 func (w *walls) set(name, value string) (known bool, err error) {
 	if name == "system_calls" {
-		w.Filter, err = systemCalls(value)
+		if w.scripts = value == scriptCalls; !w.scripts {
+			err = fmt.Errorf("%w: system_calls: %q is not a set of system calls (allowed: %q)", plugins.ErrBadSetting, value, scriptCalls)
+		}
 		return true, err
 	}
 	to := map[string]*bool{"private_tmp": &w.PrivateTmp, "network": &w.NoNetwork, "read_only": &w.ReadOnly}[name]
@@ -37,6 +41,12 @@ func (w *walls) set(name, value string) (known bool, err error) {
 	}
 	*to = on != (name == "network")
 	return true, nil
+}
+
+// build makes the filter, once all is set.
+func (w *walls) build() (err error) {
+	w.Filter, err = filterOf(w.scripts, w.NoNetwork)
+	return err
 }
 
 // privateFolders are those that private_tmp gives each task anew.
