@@ -86,10 +86,9 @@ func RemoveFolder(folder string) error {
 }
 
 // empty removes what is in a folder of the calling thread's user, also where that has no
-// permission to.
+// permission to. The folder stays: it is in one of the daemon's, which the user can't list.
 func empty(folder string) error {
-	_ = os.RemoveAll(folder) // never all: the folder is in one of the daemon's
-	if left, err := os.ReadDir(folder); err == nil && len(left) == 0 {
+	if removeAllIn(folder) == nil {
 		return nil
 	}
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
@@ -98,7 +97,15 @@ func empty(folder string) error {
 		}
 		return err
 	})
-	return errors.Join(err, os.RemoveAll(folder))
+	return errors.Join(err, removeAllIn(folder))
+}
+
+func removeAllIn(folder string) error {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(folder, e.Name())))
+	}
+	return err
 }
 
 // as calls f on a thread that may do to files what u may, and nothing else: whatever scripts

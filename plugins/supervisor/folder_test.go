@@ -86,3 +86,29 @@ func TestNothingIsGivenAwayThatHasTakenTheWorkersFoldersPlace(t *testing.T) {
 		})
 	}
 }
+
+// The daemon may not be root: what it can't remove itself the user can.
+func TestWhatAWorkersUserHasLeftThatUserRemoves(t *testing.T) {
+	launchers, folder, sockets, _ := folders(t)
+	u := &User{UID: nobodyID, GID: nobodyID}
+	if err := u.own(launchers, folder, sockets); err != nil {
+		t.Fatal(err)
+	}
+	for dir := launchers; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) { // the way there
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deep := filepath.Join(sockets, "closed", "deep")
+	if err := u.as(func() error {
+		return errors.Join(os.MkdirAll(deep, 0o700), os.WriteFile(filepath.Join(deep, "file"), nil, 0), os.Chmod(filepath.Dir(deep), 0), os.Chmod(folder, 0))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.as(func() error { return empty(folder) }); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}
