@@ -135,16 +135,34 @@ func create(c ListenConfig, gid int) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if gid >= 0 {
-		err = os.Chown(c.Path, -1, gid)
-	}
-	if err == nil {
-		err = os.Chmod(c.Path, c.Mode)
-	}
-	if err != nil {
+	if err = publish(c, gid); err != nil {
 		return nil, errors.Join(fmt.Errorf("socket's group and mode: %w", err), l.Close())
 	}
 	return l.(*net.UnixListener), nil // what net documents for "unix"
+}
+
+// publish gives the socket its group and mode. Scripts that run as the daemon's user can put a
+// link to another file in its place at any moment, whose group the daemon may be able to
+// change. So it is held by a descriptor, and has to be a socket of that user.
+func publish(c ListenConfig, gid int) error {
+	fd, err := unix.Open(c.Path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return err
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s has been exchanged", c.Path)
+	}
+	if gid >= 0 {
+		if err := unix.Fchownat(fd, "", -1, gid, unix.AT_EMPTY_PATH); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), c.Mode) // such a descriptor takes no fchmod(2)
 }
 
 // groupID returns -1 for the empty name.
