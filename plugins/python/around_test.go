@@ -121,6 +121,33 @@ func TestOtherProcessesOfItsUserAreNoWayAroundATasksWalls(t *testing.T) {
 	}
 }
 
+// Root's walls are against accidents: what belongs to root obeys it without any capability.
+func TestWallsTakeRootsCapabilitiesAndReadOnlyTheKernelsSettings(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("for root alone")
+	}
+	elsewhere(t)
+	path := written(t, `import errno, os
+def main(params, context):
+    try:
+        os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
+        wrote = "opened"
+    except OSError as error:
+        wrote = errno.errorcode[error.errno]
+    with open("/proc/self/status") as f:
+        return [wrote, *(int(line.split()[1], 16) for line in f if line.startswith("Cap"))]
+`)
+	for walls, want := range map[string]string{"private_tmp": "opened", "network": "opened", "system_calls": "opened", "read_only": "EROFS"} {
+		t.Run(walls, func(t *testing.T) {
+			settings := wallsNamed(walls)
+			if err := unavailable(t, settings); err != nil {
+				t.Skip(err)
+			}
+			wantData(t, openApart(t, settings).run(path, "1"), `["`+want+`",0,0,0,0,0]`)
+		})
+	}
+}
+
 func wallsNamed(names string) map[string]string {
 	settings := map[string]string{}
 	for name := range strings.FieldsSeq(names) {
