@@ -73,7 +73,7 @@ pool "cpu" {
   # network      = true    # false: and no network,
   # read_only    = false   # and may write to no file elsewhere,
   # system_calls = ""      # "scripts": and none of the system calls that scripts have no use for
-  # user      = "nobody"   # whom the workers run as, or "caller": each task as who has submitted it; empty: as the daemon
+  # user      = "nobody"   # whom the workers run as, or "caller": each task as who has submitted it; empty: -worker-user, else the daemon's own
   # group     = ""         # empty: the user's own
   cores      = "auto" # all that the daemon may use, or a list such as "0-3,8"
   # spare         = 1        # workers that stand by for one that dies

@@ -1,8 +1,8 @@
 // Package access decides who may do what. It is pure: identities come from the
 // socket, rules from the configuration, and Check is the only decision.
 //
-// It does not protect tasks of one pool from each other: their scripts share the
-// daemon's uid and an interpreter. And script_dirs is checked here by name only,
+// It does not protect tasks of one pool from each other: their scripts mostly share
+// a uid and an interpreter. And script_dirs is checked here by name only,
 // for an early error; where it counts, the executor opens the file beneath them.
 package access
 

@@ -23,7 +23,8 @@ type Walls struct {
 	Processes bool
 	// CPUTime is how much of it a task may take, with Processes; 0: no bound.
 	CPUTime time.Duration
-	// User and Group, names or numbers, are whom the workers run as; empty: as the daemon.
+	// User and Group, names or numbers, are whom the workers run as; empty: as the daemon, unless
+	// its -worker-user fills that in.
 	// Without a Group it is the user's own. UserCaller: the tasks run as their callers.
 	User, Group string
 	// PrivateTmp, NoNetwork, ReadOnly and SystemCalls, the name of a set, are what the kernel
