@@ -5,19 +5,44 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// environ reads the environment with which a process was executed. One of another user may
-// be read by who has CAP_SYS_PTRACE; a daemon that may only become others asks as its owner.
+// environ reads the environment with which a process was executed. All threads have the same,
+// but it is not to be had from one that has ended, as the first may have before the others.
 func environ(pid int) ([]byte, error) {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	proc := fmt.Sprintf("/proc/%d", pid)
+	content, err := environIn(proc)
+	if len(content) > 0 || errors.Is(err, unix.EACCES) {
+		return content, err
+	}
+	threads, derr := os.ReadDir(proc + "/task")
+	if derr != nil {
+		return nil, derr
+	}
+	for _, thread := range threads {
+		if thread.Name() == strconv.Itoa(pid) {
+			continue
+		}
+		if content, terr := environIn(proc + "/task/" + thread.Name()); len(content) > 0 {
+			return content, terr
+		}
+	}
+	return content, err
+}
+
+// environIn reads the environment in the folder of a process or thread. One of another user may
+// be read by who has CAP_SYS_PTRACE; a daemon that may only become others asks as its owner.
+func environIn(folder string) ([]byte, error) {
+	path := folder + "/environ"
+	content, err := os.ReadFile(path)
 	if !errors.Is(err, unix.EACCES) {
 		return content, err
 	}
-	info, serr := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	info, serr := os.Stat(folder)
 	if serr != nil {
 		return nil, serr
 	}
@@ -27,7 +52,7 @@ func environ(pid int) ([]byte, error) {
 	if !ok || int(owner.Uid) == os.Geteuid() || owner.Uid == 0 {
 		return nil, err
 	}
-	return readAs(int(owner.Uid), int(owner.Gid), fmt.Sprintf("/proc/%d/environ", pid))
+	return readAs(int(owner.Uid), int(owner.Gid), path)
 }
 
 // readAs reads a file with the rights of another user, if this process may become that one.

@@ -38,6 +38,12 @@ func startAs(t *testing.T, user *syscall.Credential, mark, script string, pids i
 	if mark != "" {
 		f.root.Env = append(os.Environ(), reaper.MarkEnv+"="+mark)
 	}
+	tests, err := os.Open("/proc/self/exe") // other users have no way to it by its path
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tests.Close()
+	f.root.ExtraFiles = []*os.File{tests}
 	f.root.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Credential: user}
 	out, err := f.root.StdoutPipe()
 	if err != nil {
@@ -99,6 +105,9 @@ const (
 	newSession = "setsid sh -c 'echo $$; exec sleep 1000' & "
 	// orphan has lost its parent when its pid has been said: the substitution waits for that.
 	orphan = "pid=$(setsid sh -c 'sleep 1000 >/dev/null & echo $!'); echo $pid; "
+	// headless is a process without its first thread, see beHeadless.
+	headless       = roleEnv + "=headless /proc/self/fd/3 & "
+	headlessOrphan = "pid=$(setsid sh -c '" + headless + "'); echo $pid; "
 	// unmarked is a descendant without the mark.
 	unmarked = "env -u " + reaper.MarkEnv + " setsid sh -c 'echo $$; exec sleep 1000' & "
 	stay     = "exec sleep 1000"
@@ -176,10 +185,52 @@ func TestNobodyIsFoundUnderAnEmptyMark(t *testing.T) {
 }
 
 func TestMarkedOrphansOfAnotherUserEndWithoutTheRightToTrace(t *testing.T) {
+	endsForeign(t, orphan+unmarked+stay, 2)
+}
+
+func TestAProcessWithoutItsFirstThreadEnds(t *testing.T) {
+	f := start(t, "headless/1", headless+headlessOrphan+stay, 2)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, "headless/1"); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 || !f.rootLives() {
+		t.Errorf("%d of 2 live on, the root lives: %v", f.alive(), f.rootLives())
+	}
+}
+
+func TestAMarkedProcessWithoutItsFirstThreadEnds(t *testing.T) {
+	f := start(t, "headless/2", headlessOrphan+stay, 1)
+	began := reaper.Began(f.root.Process.Pid)
+	if err := reaper.KillMarked(soon(t), began, func(mark string) bool { return mark == "headless/2" }); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 {
+		t.Error("it lives on")
+	}
+}
+
+func TestTheChildrenOfAProcessWithoutItsFirstThreadEnd(t *testing.T) {
+	f := start(t, "", "CHILD=1 "+headless+stay, 2)
+	if err := reaper.KillTree(soon(t), f.root.Process.Pid, ""); err != nil {
+		t.Fatal(err)
+	}
+	if f.alive() != 0 {
+		t.Errorf("%d of 2 live on", f.alive())
+	}
+}
+
+func TestAnotherUsersProcessWithoutItsFirstThreadEnds(t *testing.T) {
+	endsForeign(t, headlessOrphan+stay, 1)
+}
+
+// endsForeign has KillTree end what another user's script has started, by a thread that may not
+// trace that user's processes.
+func endsForeign(t *testing.T, script string, pids int) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: nobody can be started as another user")
 	}
-	f := startAs(t, &syscall.Credential{Uid: 65534, Gid: 65533}, "foreign/1", orphan+unmarked+stay, 2)
+	f := startAs(t, &syscall.Credential{Uid: 65534, Gid: 65533}, "foreign/1", script, pids)
 	ended := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread, which has lost a right, ends
@@ -193,7 +244,7 @@ func TestMarkedOrphansOfAnotherUserEndWithoutTheRightToTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.alive() != 0 || !f.rootLives() {
-		t.Errorf("%d of 2 live on, the root lives: %v", f.alive(), f.rootLives())
+		t.Errorf("%d of %d live on, the root lives: %v", f.alive(), pids, f.rootLives())
 	}
 }
 

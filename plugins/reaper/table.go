@@ -75,12 +75,12 @@ func parse(line []byte) (process, error) {
 	if !ok || end < 0 {
 		return process{}, errStat
 	}
-	const state, parent, starttime = 0, 1, 19 // after comm
+	const state, parent, threads, starttime = 0, 1, 17, 19 // after comm
 	fields := bytes.Fields(line[end+1:])
 	if len(fields) <= starttime {
 		return process{}, errStat
 	}
-	if s := fields[state][0]; s == 'Z' || s == 'X' {
+	if ended(fields[state][0], string(fields[threads])) {
 		return process{}, errEnded
 	}
 	pid, err := strconv.Atoi(string(head))
@@ -90,6 +90,13 @@ func parse(line []byte) (process, error) {
 		return process{}, fmt.Errorf("%w: %w", errStat, err)
 	}
 	return process{pid: pid, parent: ppid, began: Moment(began)}, nil
+}
+
+// ended tells whether a process has ended, from the state of its first thread and the number
+// of its threads. That thread may end before the others (exit(2) as a bare system call): the
+// process waits for its parent, a zombie, once no other thread is left.
+func ended(state byte, threads string) bool {
+	return state == 'X' || state == 'Z' && (threads == "1" || threads == "0") // 0: it is being removed
 }
 
 // began returns when a process of the table began, else 0.

@@ -3,6 +3,7 @@ package reaper
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -14,8 +15,22 @@ func TestACommandMayHaveAnyName(t *testing.T) {
 			t.Errorf("%q: %+v %v", comm, p, err)
 		}
 	}
-	if _, err := parse([]byte("12 (sh) Z 7 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4242 1 2")); !errors.Is(err, errEnded) {
-		t.Errorf("a zombie: %v", err)
+}
+
+func TestAZombieHasEndedWithItsLastThread(t *testing.T) {
+	for state, want := range map[string]error{
+		"S 1":  nil,
+		"Z 1":  errEnded,
+		"Z 0":  errEnded,
+		"Z 2":  nil, // its first thread alone has ended
+		"Z 10": nil,
+		"X 0":  errEnded,
+	} {
+		s, threads, _ := strings.Cut(state, " ")
+		_, err := parse([]byte("12 (sh) " + s + " 7 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 " + threads + " 0 4242 1 2"))
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", state, err)
+		}
 	}
 }
 
@@ -39,7 +54,8 @@ func FuzzStat(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, line := range []string{string(own), "", "1 (", "1 () ", ") (1", "1 (a) S"} {
+	for _, line := range []string{string(own), "", "1 (", "1 () ", ") (1", "1 (a) S",
+		"1 (a) Z 7 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 2 0 4242 1 2"} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
