@@ -245,7 +245,7 @@ func newLauncher(runtimeDir string, log hclog.Logger) (launcher fleet.Launcher, 
 		log.Debug("workers have no cgroups of their own: memory is bounded by RLIMIT_DATA", "reason", err)
 	} else {
 		l.Contain(tree)
-		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory())
+		log.Info("each worker has a cgroup of its own", "bounds_memory", tree.HasMemory(), "max_pids", tree.MaxPIDs())
 	}
 	return fleet.Supervised(l), l.Serve, nil
 }

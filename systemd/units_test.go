@@ -257,7 +257,7 @@ func TestWorkersHaveCgroupsOfTheirOwn(t *testing.T) {
 	}
 	w := answer.Workers[0]
 	own := b.run(t, "cat", fmt.Sprintf("/proc/%d/cgroup", w.PID))
-	if !strings.Contains(own, "cpulbd.service/worker-all-0.") {
+	if !strings.Contains(own, "cpulbd.service/workers/worker-all-0.") {
 		t.Errorf("its cgroups are\n%s\n%s", own, b.journal(t))
 	}
 	want := "rlimit_data"

@@ -3,8 +3,9 @@
 //
 // Guarantees: a process that is started in a Group never runs outside of it, nor
 // does anything that it starts; Kill ends them all at once, whatever session or
-// parent they have; the memory limit counts them together. Nothing is touched
-// that is not delegated.
+// parent they have; the memory limit counts them together. However many processes
+// and threads there are in Groups, some are left for the daemon. Nothing is
+// touched that is not delegated.
 package cgroup
 
 import (
@@ -30,14 +31,18 @@ var ErrNoController = errors.New("the cgroup has no such controller")
 // and systemd starts us in the root of what it delegates.
 const daemons = "daemon"
 
-// workers begins the name of each Group, by which a later daemon knows what an
-// earlier one has left.
-const workers = "worker-"
+// workers has all Groups, so that what they have together can be bounded. A later
+// daemon ends what an earlier one has left there.
+const workers = "workers"
+
+// worker begins the name of each Group. Earlier daemons had them beside workers.
+const worker = "worker-"
 
 // Tree is a delegated cgroup.
 type Tree struct {
 	dir    string
 	memory bool
+	pids   int64 // how many a Group may have; 0: as many as there are
 }
 
 // Own divides the cgroup that systemd has delegated to this unit (Delegate=yes).
@@ -67,6 +72,9 @@ func Divide(dir string) (*Tree, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotDelegated, err)
 	}
 	t.memory = t.enable("memory")
+	if t.enable("pids") {
+		t.pids = t.boundPIDs()
+	}
 	return t, nil
 }
 
@@ -82,12 +90,15 @@ func delegated(dir string) bool {
 	return false
 }
 
-// settle moves all processes of the root into the leaf. There can be more than
-// this one, e.g. of a start that goes on beside us.
+// settle makes the cgroup of the Groups, and moves all processes of the root into
+// the daemon's leaf. There can be more than this one, e.g. of a start that goes on
+// beside us.
 func (t *Tree) settle() error {
 	leaf := filepath.Join(t.dir, daemons)
-	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	for _, dir := range []string{leaf, filepath.Join(t.dir, workers)} {
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 	}
 	text, err := os.ReadFile(filepath.Join(t.dir, "cgroup.procs"))
 	if err != nil {
@@ -101,18 +112,22 @@ func (t *Tree) settle() error {
 	return nil
 }
 
-// enable passes a controller on to the leaves; false when we don't have it.
+// enable passes a controller on to the Groups; false when we don't have it.
 func (t *Tree) enable(controller string) bool {
 	text, err := os.ReadFile(filepath.Join(t.dir, "cgroup.controllers"))
 	return err == nil && slices.Contains(strings.Fields(string(text)), controller) &&
-		write(t.dir, "cgroup.subtree_control", "+"+controller) == nil
+		write(t.dir, "cgroup.subtree_control", "+"+controller) == nil &&
+		write(filepath.Join(t.dir, workers), "cgroup.subtree_control", "+"+controller) == nil
 }
 
 // sweep ends what an earlier daemon's workers have left.
 func (t *Tree) sweep() error {
-	left, err := filepath.Glob(filepath.Join(t.dir, workers+"*"))
+	left, err := filepath.Glob(filepath.Join(t.dir, worker+"*"))
 	if err != nil {
 		return err
+	}
+	if all := filepath.Join(t.dir, workers); exists(all) {
+		left = append(left, all)
 	}
 	for _, dir := range left {
 		g, err := open(dir)
@@ -129,11 +144,20 @@ func (t *Tree) sweep() error {
 // HasMemory tells whether Groups can limit memory.
 func (t *Tree) HasMemory() bool { return t.memory }
 
+// MaxPIDs is how many processes and threads a Group may have; 0: as many as there are.
+func (t *Tree) MaxPIDs() int64 { return t.pids }
+
 // New makes a Group; the name is one that no other has now.
 func (t *Tree) New(name string) (*Group, error) {
-	dir := filepath.Join(t.dir, workers+name)
+	dir := filepath.Join(t.dir, workers, worker+name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cgroup: %w", err)
+	}
+	if t.pids > 0 {
+		if err := limitPIDs(dir, t.pids); err != nil {
+			_ = os.Remove(dir)
+			return nil, err
+		}
 	}
 	return open(dir)
 }

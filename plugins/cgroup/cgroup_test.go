@@ -84,7 +84,6 @@ func TestNobodyEscapesAGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(filepath.Join(tree.dir, daemons)) })
 	g, err := tree.New("cpu-0")
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +104,22 @@ func TestWhatAnEarlierDaemonLeftIsEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(filepath.Join(dir, daemons)) })
 	g, err := first.New("cpu-0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer g.folder.Close()
 	fds := into(t, g.FD(), "mkdir "+g.dir+"/made-by-a-script; "+escapes, 2)
+	before := filepath.Join(dir, worker+"cpu-1") // where a daemon before cgroup workers had them
+	if err := os.Mkdir(before, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old, err := open(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.folder.Close()
+	fds = append(fds, into(t, old.FD(), escapes, 2)...)
 	second, err := Divide(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +165,6 @@ func TestAMemoryLimitThatCannotBeKeptIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(filepath.Join(tree.dir, daemons)) })
 	g, err := tree.New("cpu-0")
 	if err != nil {
 		t.Fatal(err)

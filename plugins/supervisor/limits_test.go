@@ -148,7 +148,7 @@ func contained(t *testing.T) (*box, *cgroup.Tree) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(filepath.Join(dir, "daemon")) })
+	t.Cleanup(func() { os.Remove(filepath.Join(dir, "daemon")); os.Remove(filepath.Join(dir, "workers")) })
 	b := newBox(t)
 	b.Contain(tree)
 	return b, tree
