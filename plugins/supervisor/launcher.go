@@ -28,6 +28,8 @@ type Launcher struct {
 	mark string // the part that all workers' marks have in common
 	log  hclog.Logger
 
+	threads threads
+
 	mu     sync.Mutex
 	serves string       // the last part of all marks, see Serve
 	tree   *cgroup.Tree // nil: none
@@ -48,6 +50,7 @@ func NewLauncher(dir string, log hclog.Logger) (*Launcher, error) {
 		return nil, fmt.Errorf("workers' folder: %s is not a folder", dir)
 	}
 	l := &Launcher{dir: dir, log: log, mark: identity(stat) + "/"}
+	l.threads.replenish()
 	if err := sweep(reapTimeout, func(mark string) bool { return strings.HasPrefix(mark, l.mark) }); err != nil {
 		log.Warn("a process of an earlier daemon could not be ended", "error", err)
 	}

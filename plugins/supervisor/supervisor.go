@@ -107,9 +107,11 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, cou
 	}
 	if err != nil {
 		p.discard()
+		l.threads.failed()
 		return nil, p.explain(ctx, spec, err)
 	}
-	go p.afterwards()
+	go p.afterwards(&l.threads)
+	l.threads.replenish()
 	return p, nil
 }
 
@@ -253,8 +255,11 @@ func (p *Process) discard() {
 }
 
 // afterwards cleans up after the worker, however it ends.
-func (p *Process) afterwards() {
+func (p *Process) afterwards(t *threads) {
 	<-p.os.reaped
+	if !p.os.cmd.ProcessState.Success() {
+		t.failed()
+	}
 	for _, s := range p.slots {
 		s.CloseRead() // what it has written is still read
 	}
