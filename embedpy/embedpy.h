@@ -164,6 +164,11 @@ PyObject *ep_receive(PyObject *self, PyObject *unused);
 PyObject *ep_run_region(PyObject *self, PyObject *args);
 PyObject *ep_ask(PyObject *self, PyObject *args);
 PyObject *ep_raise_here(PyObject *self, PyObject *args);
+void ep_leave(PyObject *ending);
+
+// fit.c; GIL held
+PyObject *ep_note_fit(PyObject *self, PyObject *unused);
+PyObject *ep_unfit(PyObject *self, PyObject *unused);
 
 // become.c; GIL held
 PyObject *ep_become(PyObject *self, PyObject *args);

@@ -4,6 +4,7 @@
 #include "embedpy.h"
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -154,4 +155,28 @@ PyObject *ep_raise_here(PyObject *self, PyObject *args)
 	t->was_interrupted = 1;
 	PyErr_SetNone(ep_interrupts[which]);
 	return NULL;
+}
+
+// ep_leave ends the process, which a task has forked, as Py_RunMain does. ending is a tuple that it takes over, of
+// what nothing has handled, or None, and whether that is an interrupt. No Python code runs that would be seen in it.
+void ep_leave(PyObject *ending)
+{
+	PyObject *error;
+	int interrupted, status = 0;
+
+	if (!PyArg_ParseTuple(ending, "Op", &error, &interrupted))
+		return;
+	if (error != Py_None) {
+		PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), Py_NewRef(error), PyException_GetTraceback(error));
+		Py_DECREF(ending);
+		PyErr_Print(); // of SystemExit it does not return
+		status = 1;
+	}
+	if (Py_FinalizeEx() < 0)
+		status = 120;
+	if (interrupted) { // so that a parent sees it that waits, as a shell does
+		signal(SIGINT, SIG_DFL);
+		kill(getpid(), SIGINT);
+	}
+	exit(status);
 }

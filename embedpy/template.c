@@ -58,7 +58,8 @@ static int load_all(ep_thread *t, int fd)
 	}
 }
 
-// call calls the runtime's function, which ends the process.
+// call calls the runtime's function, which ends the process, but for one that a task has forked: of that it
+// returns how it ends.
 static void call(ep_thread *t, int fd, const char *settings, size_t size)
 {
 	PyObject *module, *value = NULL;
@@ -67,7 +68,9 @@ static void call(ep_thread *t, int fd, const char *settings, size_t size)
 	module = PyImport_ImportModule("cpulb.template");
 	if (module)
 		value = PyObject_CallMethod(module, "serve", "is#", fd, settings, (Py_ssize_t)size);
-	if (!value)
+	if (value)
+		ep_leave(value);
+	else
 		ep_error_take(t, "template");
 }
 

@@ -43,6 +43,7 @@ type taskRun struct {
 	ran, cpu time.Duration
 	heeded   bool // the script has noticed that it is to stop
 	children bool // it has had some, of which others may be left
+	last     bool // its process takes no further one
 
 	reason  plugins.StopReason // 0: it is not to stop
 	raiseAt time.Time          // zero: not
@@ -60,9 +61,11 @@ type endedHead struct {
 	CPU     int64 `json:"cpu"`
 	Stopped bool  `json:"stopped"`
 	// Children: there have been some.
-	Children bool   `json:"children"`
-	Size     int    `json:"size"`
-	Head     string `json:"head"`
+	Children bool `json:"children"`
+	// Last: the process takes no further task.
+	Last bool   `json:"last"`
+	Size int    `json:"size"`
+	Head string `json:"head"`
 }
 
 // aheadAfter is how long a task has run when the next one's process is forked beside it. That of a
@@ -70,11 +73,10 @@ type endedHead struct {
 const aheadAfter = 3 * time.Millisecond
 
 // watch returns when the task has ended: once it has answered, and where it has had children, with
-// its process and all that it has left, unless that is to have another task.
+// its process and all that it has left.
 func (r *taskRun) watch() error {
 	p := r.slot.running
-	last := p.tasks >= r.slot.executor.apart.maxTasks
-	for !p.ended && (!r.answered || last && r.children) {
+	for !p.ended && (!r.answered || r.children) {
 		if err := r.step(p); err != nil {
 			return err
 		}
@@ -237,7 +239,7 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 	case kindTaskEnded:
 		r.ended(int(number), text)
 	case kindTooLarge:
-		r.answered, r.children = true, true
+		r.answered, r.children, r.last = true, true, true
 		r.result = failed("result_too_large", "ResultTooLarge", tooLarge(int64(number), r.slot.executor.conf.ResultBytes))
 	case kindLine:
 		if log := r.slot.executor.conf.Log; log != nil {
@@ -270,6 +272,7 @@ func (r *taskRun) ended(size int, text []byte) {
 	data := append(json.RawMessage(nil), text[size:]...)
 	r.ran, r.cpu, r.heeded = time.Duration(h.Wall), time.Duration(h.CPU), h.Stopped
 	r.children = h.Children
+	r.last = h.Last || h.Children
 	if h.Head == "" {
 		r.result = plugins.Outcome{Status: task.Completed, Data: data}
 	} else {

@@ -127,7 +127,7 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return o
 	}
 	o := r.outcome(reason)
-	s.keep(r.reason == 0)
+	s.keep(r.reason == 0 && !r.last && o.Fault == plugins.NoFault)
 	if err := s.ahead(); err != nil {
 		o.Spent = true
 	}

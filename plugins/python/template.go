@@ -165,7 +165,7 @@ func (e *Executor) templateSockets() (control *os.File, inherited []*os.File, er
 // templateModules are the runtime's.
 func templateModules() ([]embedpy.Module, error) {
 	var modules []embedpy.Module
-	for _, name := range append(runtimeModules(), "template") {
+	for _, name := range append(runtimeModules(), "apart", "template") {
 		m, err := moduleOf(name)
 		if err != nil {
 			return nil, err

@@ -162,13 +162,8 @@ func wantWalls(t *testing.T, settings, expected map[string]string) {
 		for k, v := range expected {
 			want[k] = v
 		}
-		if settings["max_tasks"] == "2" && round == "second" {
-			want["only"] = false // the process has had another task
-		} else if private {
-			want["only"] = true
-		}
-		if private {
-			want["child"] = true
+		if private { // also of the second: a process that has had a child takes no further task
+			want["only"], want["child"] = true, true
 		}
 		if settings != nil {
 			want["remount"] = "EPERM"

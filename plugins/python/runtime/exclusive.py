@@ -18,13 +18,16 @@ class Exclusive:
     """The one slot's scripts, and the state of the process around each of its tasks."""
 
     shared = False
+    is_child = staticmethod(bool)  # whether a task has forked this process, which is possible where a process is one task's
 
-    def __init__(self, once=False):
+    def __init__(self, forks=False, once=False):
         signals.default_interrupt()
         self.streams = streams.entries(streams.of_descriptor)
         entries = table.table(self.streams, main_thread=True)
         if once:  # nothing comes after the task, so that what it changes is nobody's matter
             entries = [entry for entry in entries if entry.name in ("sys.argv", "sys.path")]
+        elif forks:  # each task has limits of its own, and fit.c puts them back
+            entries = [entry for entry in entries if entry.name != "resource limits"]
         self.keeper = Keeper(entries)
         names = [entry.name for entry in self.keeper.table]
         self.argv, self.path = names.index("sys.argv"), names.index("sys.path")

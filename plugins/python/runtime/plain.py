@@ -52,19 +52,27 @@ class Run:
         before = set(threading.enumerate())
         finalizers = set(weakref.finalize._registry)
         sys.modules[MAIN] = module
+        exits = AtExit()
         try:
-            with AtExit() as exits:
+            with exits:
                 failure = self.execute(loader, module)
-                flush(sys.stdout)
-                end_main_thread()
-                end_threads(before)
-                exits.run()
-                end_libraries(finalizers)
+                if not self.house.is_child():
+                    self.end(before, exits, finalizers)
         finally:
-            _embedpy.shielded(self.finish, module)
+            if self.house.is_child():
+                exits.hand_over()  # its interpreter ends, and does the rest
+            else:
+                _embedpy.shielded(self.finish, module)
         if failure is not None:
             raise failure
         return {"exit_code": 0}
+
+    def end(self, before, exits, finalizers):
+        flush(sys.stdout)
+        end_main_thread()
+        end_threads(before)
+        exits.run()
+        end_libraries(finalizers)
 
     def finish(self, module):
         revive_main_thread()
@@ -82,10 +90,14 @@ class Run:
         try:
             exec(code, module.__dict__)
         except SystemExit as exit:
+            if self.house.is_child():
+                raise
             return ended_by(exit.code)
         except TaskCancelled:
             raise
         except BaseException as error:
+            if self.house.is_child():
+                raise
             error.__traceback__ = error.__traceback__.tb_next  # without us
             try:
                 show(error)
@@ -108,7 +120,7 @@ def ended_by(code):
         if sys.stderr is not None:
             print(code, file=sys.stderr)
         code = 1
-    code = code & 0xff if -1 << 31 <= code < 1 << 31 else 0xff
+    code = code & 0xff if -1 << 63 <= code < 1 << 63 else 0xff
     if code:
         return ExitCode(code)
     return None
@@ -121,6 +133,9 @@ def show(error):
     except (TaskCancelled, SystemExit):
         raise
     except BaseException as other:
+        other.__traceback__ = other.__traceback__.tb_next
+        if other.__context__ is error:  # it was raised beside it, and not in a handler of it
+            other.__context__ = None
         print("Error in sys.excepthook:", file=sys.stderr)
         traceback.print_exception(other)
         print("\nOriginal exception was:", file=sys.stderr)

@@ -67,7 +67,7 @@ def install(exclusive, folder, daemon, forks=False, once=False):
     _embedpy.set_interrupts(TaskCancelled, TaskTimeout)
     for event in () if may_fork else ("os.fork", "os.forkpty"):
         _embedpy.refuse(event, NO_FORK)
-    house = Exclusive(once) if exclusive else Shared(folder)
+    house = Exclusive(forks, once) if exclusive else Shared(folder)
     loader.install(daemon, folder)
     return ()
 

@@ -194,6 +194,8 @@ class Slot:
             return self.ended(None, FAILED, "SystemExit", str(exc), None, "exit", exc.code)
         status, code = FAILED, "exception"
         message, trace = describe(exc)
+        if isinstance(exc, MemoryError) and not message:
+            message = self.shortage(exc)
         if isinstance(exc, TaskTimeout):
             status, code = TIMED_OUT, "timed_out"
         elif isinstance(exc, TaskCancelled):
@@ -210,8 +212,17 @@ class Slot:
             exc.__traceback__ = exc.__context__ = exc.__cause__ = None
         return self.ended(None, status, kind, message, trace, code)
 
+    def shortage(self, exc):
+        """What a MemoryError that says nothing is about; that of a script's own line is its own."""
+        if self.inside:
+            return ""
+        doing = "writing the result" if self.began else "loading the script" if passes_script(exc) else "reading the params"
+        return "out of memory (pool.memory) while " + doing
+
     def is_fault(self, exc):
         """Whether the runtime has failed and not the script."""
+        if self.began and isinstance(exc, MemoryError):
+            return False  # what there was the script has taken, or its result needs more
         if self.inside or not isinstance(exc, Exception) or isinstance(exc, (Refusal, TooLarge, ExitCode, BadValue, SyntaxError)):
             return False
         return exc.errno in SCARCE if isinstance(exc, OSError) and not passes_script(exc) else not passes_script(exc)

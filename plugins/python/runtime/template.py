@@ -14,13 +14,15 @@ import time
 from cpulb import process, report, streams
 from cpulb.held import _embedpy, contextlib, json, os
 from cpulb.rules import rules
-from cpulb.slot import Slot, settle, stop
+from cpulb.apart import TaskSlot, part, spare
+from cpulb.slot import FAILED, head, stop
 
 # Kinds of events beside those of context.py; the host has the same.
 ASKED, RAISED, ENDED, TOO_LARGE, LINE = 11, 12, 13, 14, 15
 ASK_CANCELLED, ASK_TIMED_OUT, RAISE = signal.SIGRTMAX, signal.SIGRTMAX - 1, signal.SIGRTMAX - 2  # what the host sends
 SEAL = 2  # the last step of _embedpy.wall_in
 ENDING_SECONDS = 0.1  # for how long a thread that ends may still be there
+ROOM = 8 << 20  # bytes beyond pool.memory, in which the runtime says that this has not been enough
 REASONS = {ASK_CANCELLED: 1, ASK_TIMED_OUT: 2}
 
 
@@ -125,13 +127,13 @@ def enclose(walls, as_caller):
 
 
 def serve(control, settings):
-    """The whole life of the template, and of every process that is forked from it."""
+    """The whole life of the template, and of every process that is forked from it; it returns in what tasks fork."""
     settings = json.loads(settings)
     result = prepare(settings)
     if result != "+":
         answer(control, result)
         os._exit(1)
-    slot = Slot(0, settings["worker"], settings["result_bytes"], settings["output_bytes"])
+    slot = TaskSlot(0, settings["worker"], settings["result_bytes"], settings["output_bytes"])
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     if settings["memory"]:
@@ -144,27 +146,38 @@ def serve(control, settings):
         while os.read(control, 1):
             pass
         os._exit(0)
-    os.register_at_fork(after_in_child=_embedpy.hang_up)
+    os.register_at_fork(after_in_child=part)
     report.log_bytes = streams.log_bytes = to_host
     slot.index = stopping.slot = index
+    slot.pid = os.getpid()
+    process.house.is_child = slot.is_child
     try:
         run_all(slot, settings)
     except BaseException as error:
         report.log("a task's process has failed: %s" % report.describe(error, whole=True)[1])
-    finally:
         os._exit(70)
+    return slot.leave()
 
 
 def run_all(slot, settings):
+    """Run tasks until the process has had its last, with which it ends. In what a task forks it returns."""
     reseed()
     if not settings["as_caller"]:
         wall_in(settings)
     rehearse(slot, settings)
     for left in reversed(range(settings["max_tasks"])):
-        task = _embedpy.receive()
-        if task is None:
+        try:
+            task = _embedpy.receive()
+            more = task is not None and run(slot, *task, settings, left > 0)
+        except MemoryError:
+            if slot.is_child():
+                return
+            more = False
+            out_of_memory("reading the params" if slot.params is None else "writing the result")
+        if slot.is_child():
+            return
+        if not more:
             break
-        run(slot, json.loads(task[0]), task[1], settings, settle if left else None)
     os._exit(0)
 
 
@@ -186,38 +199,89 @@ def rehearse(slot, settings):
     """Do once what is to be done for a task, while none waits, with a script that does nothing.
 
     A forked process copies each page of memory that it is the first to write to. For a small
-    task that takes several times what the task itself does."""
-    _embedpy.run_region(0, slot.run, slot.broken, None, "null", settings["rehearsal"], "main", 0, "", "", 1, 0, "{}", "")
+    task that takes several times what the task itself does. Whether it ran as it should."""
+    slot.params = "null"
+    values, *_ = _embedpy.run_region(0, slot.run, slot.broken, None, settings["rehearsal"], "main", 0, "", "", 1, 0, "{}", "")
     process.house.leave()
+    return values == ("null",)
 
 
-def run(slot, task, params, settings, after):
+def run(slot, header, params, settings, more):
+    """Run a task and report its end. Whether the process may have another, of which there are more."""
+    slot.params = None
+    task = json.loads(header)
     limit(settings)
     if task["caller"] is not None:
         become(task["caller"])
     if settings["as_caller"]:
         wall_in(settings)  # the last thing: it takes away what becoming somebody takes
+    if more:
+        _embedpy.note_fit()
+    slot.params = params.decode()
+    slot.settled = False
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)
-    values, wall, cpu, raised, seen = _embedpy.run_region(
-        seq, slot.run, slot.broken, after, params.decode(), task["path"], task["function"], seq, task["id"], task["type"],
+    ended = _embedpy.run_region(
+        seq, slot.run, slot.broken, slot.settle if more else None, task["path"], task["function"], seq, task["id"], task["type"],
         task["attempt"], task["timeout"], task["labels"], task["traceparent"])
     stopping.seq = 0
+    if slot.is_child():
+        return False
+    flush()
+    children = _embedpy.had_children()
+    more = more and not children and fit(slot, settings, task["path"])
+    return report_end(ended, settings["result_bytes"], children, more) and more
+
+
+def flush():
+    """Write what the task has left in the standard streams: those that it sees, and those that it has found."""
     for stream in (sys.stdout, sys.stderr):
         streams.flush(stream)
+    for entry in process.house.streams:
+        entry.flush()
+
+
+def report_end(ended, most, children, more):
+    """Send how the task ended. False: its result was too large, and the process has no further task."""
+    values, wall, cpu, raised, seen = ended
     data = values[0] or b""
     if type(data) is str:
         data = data.encode()
-    if len(data) > settings["result_bytes"] > 0:
+    if len(data) > most > 0:
         _embedpy.post(0, 0, TOO_LARGE, float(len(data)), b"")
-        return
-    head = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data),
-            "children": _embedpy.had_children()}
+        return False
+    about = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data), "children": children, "last": not more}
     if len(values) > 1:
-        head["head"] = values[1].decode()
-    text = json.dumps(head).encode()
+        about["head"] = values[1].decode()
+    send_end(about, data)
+    return True
+
+
+def send_end(about, data):
+    text = json.dumps(about).encode()
     _embedpy.post(0, 0, ENDED, float(len(text)), text + data)
+
+
+def out_of_memory(doing):
+    """The end of a task that the runtime could not read, or whose result it could not send."""
+    spare()
+    said = head(status=FAILED, type="MemoryError", message="out of memory (pool.memory) while " + doing, code="exception")
+    send_end({"wall": 0, "cpu": 0, "stopped": False, "size": 0, "children": True, "last": True, "head": said.decode()}, b"")
+
+
+def fit(slot, settings, path):
+    """Whether the process can have another task. What a thread that goes on does would be that one's doing."""
+    why = _embedpy.unfit()
+    if why is None and slot.settled and not rehearse(slot, settings):
+        why = "no script can be run after it"
+    if why is None and process.house.late:
+        why = "it has left threads"
+    if why is None and process.house.keeper.in_doubt:
+        return False  # which has been said
+    if why is not None:
+        report.log("a process has no further task after %s: %s" % (path, why))
+    return why is None
 
 
 def become(caller):
@@ -240,7 +304,7 @@ def limit(settings):
         return
     import resource
     if settings["memory"]:
-        resource.setrlimit(resource.RLIMIT_DATA, (settings["memory"],) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (settings["memory"], settings["memory"] + ROOM))
     if settings["cpu_seconds"]:
         used = resource.getrusage(resource.RUSAGE_SELF)
         taken = used.ru_utime + used.ru_stime

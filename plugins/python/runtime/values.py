@@ -108,7 +108,7 @@ def to_json(value, dumps, deepest=MAX_DEPTH):
         text = encoded(value, dumps)
         if not plain_keys(value, deepest):
             check(value, deepest)
-    except BadValue:
+    except (BadValue, MemoryError):
         raise
     except Exception as error:  # a rule may run code of the value's own
         raise BadValue(complaint(value, deepest) or str(error)) from None
