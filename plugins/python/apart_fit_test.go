@@ -112,3 +112,45 @@ func TestAProcessIsKeptWhereItIsAsItWas(t *testing.T) {
 		}
 	}
 }
+
+// What a script takes from its own process is not missed where its result and its output are passed on.
+func TestATaskEndsAsItShouldWhateverItTakesFromItsProcess(t *testing.T) {
+	for _, most := range []string{"1", "5"} {
+		p := openApart(t, map[string]string{"max_tasks": most, "memory": strconv.Itoa(256 << 20)})
+		for _, body := range []string{
+			"print('out')\n    sys.stdout = sys.stderr = None",
+			"print('out')\n    del sys.stdout, sys.stderr, sys.__stdout__, sys.stdin",
+			"print('out')\n    sys.stdout.close()",
+			"print('out', flush=True)\n    os.close(1)",
+			"print('out', flush=True)\n    os.dup2(os.open('/dev/null', os.O_WRONLY), 1)",
+			"os.dup2(1, 2)\n    print('out', file=sys.stderr)",
+			"global kept\n    kept = sys.stdout.detach()\n    kept.write(b'out\\n')",
+			"sys.stdout = Wrapped(sys.stdout)\n    print('out')",
+			"print('out')\n    vars(json).clear()\n    vars(json.encoder).clear() if hasattr(json, 'encoder') else None",
+			"print('out')\n    sys.modules.clear()",
+			"print('out')\n    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+			"print('out')\n    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))",
+			"print('out')\n    resource.setrlimit(resource.RLIMIT_DATA, (1, 1))",
+			"print('out')\n    for number in range(1, 65):\n        if number not in (9, 19, 32, 33): signal.signal(number, signal.SIG_IGN)",
+		} {
+			o := p.run(written(t, takesFromItself+body+"\n    return [1]\n"), "1")
+			if o.Status != task.Completed || string(o.Data) != "[1]" || o.Stdout != "out\n" || o.Stderr != "" {
+				t.Errorf("max_tasks %s: %s: %v %s %+v stdout %q stderr %q", most, body, o.Status, o.Data, o.Error, o.Stdout, o.Stderr)
+			}
+		}
+		text := "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\nasync def main(params, context):\n    pass\n"
+		o := p.run(written(t, text), "1")
+		if e := wantError(t, o, task.Failed, "exception"); e.Type != "OSError" || o.Fault != plugins.NoFault {
+			t.Errorf("a script that leaves itself no descriptors: %+v fault %d", e, o.Fault)
+		}
+	}
+}
+
+const takesFromItself = `import json, os, resource, signal, sys
+
+class Wrapped:
+    def __init__(self, stream):
+        self.write = stream.write
+
+def main(params, context):
+    `

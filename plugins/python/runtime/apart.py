@@ -50,7 +50,7 @@ class TaskSlot(Slot):
         """What a child ends with, see ep_leave; here nothing is left of what was done for the task."""
         part()  # C code can have forked it, of which Python knows nothing
         for stream in self.house.streams:
-            stream.ours = None  # the interpreter flushes those that it is the last to let go
+            stream.ours = stream.buffer = None  # the interpreter flushes those that it is the last to let go
         error, self.error = self.error, None
         if isinstance(error, (BadValue, TooLarge)) or self.began and not self.inside:
             error = None  # the script has ended, and its result is nobody's

@@ -30,7 +30,7 @@ class Stream(Entry):
         super().__init__("sys." + name, self.get, self.put)
         self.stream = name
         self.make = make
-        self.ours = None
+        self.ours = self.buffer = None
         self.older = []  # weak references to those that were ours
         self.renew()
 
@@ -39,6 +39,7 @@ class Stream(Entry):
             self.flush()
             self.older = [ref for ref in self.older if ref() is not None] + [weakref.ref(self.ours)]
         self.ours = self.make(self.stream)
+        self.buffer = self.ours.buffer  # a script can take it out of ours, and leave text in it
         self.how = SETTINGS(self.ours)
         setattr(sys, self.stream, self.ours)
         setattr(sys, "__%s__" % self.stream, self.ours)
@@ -74,21 +75,21 @@ class Stream(Entry):
 
     def finish(self):
         flush(getattr(sys, self.stream, None))
-        if self.stream != "stdin" and not flush(self.ours):
+        if self.stream != "stdin" and not flush(self.ours) and not flush(self.buffer):
             self.discard()
         self.flush()
 
     def discard(self):
         """What can't be written is not to be written into the next task's output."""
-        old, self.ours = self.ours, None
+        old, self.ours = self.buffer, None
         try:
-            old.buffer.raw.close()
+            old.raw.close()
         except Exception:  # it has been taken apart
             pass
         self.renew()
 
     def flush(self):
-        for stream in (self.ours, *(ref() for ref in self.older)):
+        for stream in (self.ours, *(ref() for ref in self.older), self.buffer):
             flush(stream)
 
     def merge(self, value, before, after):

@@ -235,31 +235,28 @@ def run(slot, header, params, settings, more):
 
 
 def flush():
-    """Write what the task has left in the standard streams: those that it sees, and those that it has found."""
-    for stream in (sys.stdout, sys.stderr):
-        streams.flush(stream)
+    """Write what the task has left in the standard streams: those that it sees, and those that it has found, whole or taken apart."""
     for entry in process.house.streams:
+        streams.flush(getattr(sys, entry.stream, None))
         entry.flush()
 
 
 def report_end(ended, most, children, more):
     """Send how the task ended. False: its result was too large, and the process has no further task."""
     values, wall, cpu, raised, seen = ended
-    data = values[0] or b""
-    if type(data) is str:
-        data = data.encode()
+    data = values[0] or b""  # a str is ASCII
     if len(data) > most > 0:
         _embedpy.post(0, 0, TOO_LARGE, float(len(data)), b"")
         return False
-    about = {"wall": wall, "cpu": cpu, "stopped": bool(raised or seen), "size": len(data), "children": children, "last": not more}
-    if len(values) > 1:
-        about["head"] = values[1].decode()
-    send_end(about, data)
+    if type(data) is str:
+        data = data.encode()
+    said = values[1].decode() if len(values) > 1 else ""
+    send_end(data, wall=wall, cpu=cpu, stopped=bool(raised or seen), size=len(data), children=children, last=not more, head=said)
     return True
 
 
-def send_end(about, data):
-    text = json.dumps(about).encode()
+def send_end(data, **about):
+    text = head(**about)
     _embedpy.post(0, 0, ENDED, float(len(text)), text + data)
 
 
@@ -267,7 +264,7 @@ def out_of_memory(doing):
     """The end of a task that the runtime could not read, or whose result it could not send."""
     spare()
     said = head(status=FAILED, type="MemoryError", message="out of memory (pool.memory) while " + doing, code="exception")
-    send_end({"wall": 0, "cpu": 0, "stopped": False, "size": 0, "children": True, "last": True, "head": said.decode()}, b"")
+    send_end(b"", children=True, last=True, head=said.decode())
 
 
 def fit(slot, settings, path):

@@ -205,6 +205,18 @@ def awaits():
     asyncio.run(raise_later())
 
 
+def forks_in_a_thread():
+    def fork():
+        child = os.fork()
+        if child == 0:
+            print("child of a thread", flush=True)
+            sys.exit(9)
+        print("in a thread", os.waitpid(child, 0)[1])
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+
+
 def forks_by_c():
     import ctypes
     child = ctypes.PyDLL(None).fork()
