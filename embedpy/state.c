@@ -214,7 +214,7 @@ int ep_had_children(void)
 	getrusage(RUSAGE_CHILDREN, &now);
 	waited = memcmp(&now, &before, sizeof now) != 0;
 	before = now;
-	return waited || waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return waited || waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
 static struct sigaction hosts[_NSIG];

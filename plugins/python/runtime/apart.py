@@ -5,6 +5,7 @@ task's whole stack. There it ends, as a child of `python3 script.py` does.
 """
 
 import errno
+from _signal import SIG_IGN, SIGCHLD, getsignal
 
 from cpulb.errors import BadValue, TooLarge
 from cpulb.held import _embedpy, os
@@ -24,6 +25,7 @@ class TaskSlot(Slot):
         self.pid = 0  # the task's process; it is not there yet
         self.params = "null"
         self.settled = False  # whether something has been put back since somebody looked
+        self.forked = False  # whether the task may have had children of which the kernel has kept no trace
         self.error = None  # in a child, what the script has raised in it
 
     def is_child(self):
@@ -31,7 +33,12 @@ class TaskSlot(Slot):
 
     def run(self, *task):
         result = super().run(self.params, *task)
+        if getsignal(SIGCHLD) == SIG_IGN:
+            self.forked = True  # nobody has to wait for them then
         return () if self.is_child() else result
+
+    def note_child(self):
+        self.forked = True
 
     def settle(self):
         if not self.is_child():

@@ -146,7 +146,7 @@ def serve(control, settings):
         while os.read(control, 1):
             pass
         os._exit(0)
-    os.register_at_fork(after_in_child=part)
+    os.register_at_fork(after_in_parent=slot.note_child, after_in_child=part)
     report.log_bytes = streams.log_bytes = to_host
     slot.index = stopping.slot = index
     slot.pid = os.getpid()
@@ -218,7 +218,7 @@ def run(slot, header, params, settings, more):
     if more:
         _embedpy.note_fit()
     slot.params = params.decode()
-    slot.settled = False
+    slot.settled = slot.forked = False
     seq = stopping.seq = task["seq"]
     if stopping.early:  # it was to stop before it had come
         stopping.asked(stopping.early, None)
@@ -229,7 +229,7 @@ def run(slot, header, params, settings, more):
     if slot.is_child():
         return False
     flush()
-    children = _embedpy.had_children()
+    children = _embedpy.had_children() or slot.forked
     more = more and not children and fit(slot, settings, task["path"])
     return report_end(ended, settings["result_bytes"], children, more) and more
 

@@ -124,8 +124,23 @@ def leaves_a_daemon():
         if os.fork():
             os._exit(0)
     else:
-        os.waitpid(child, 0)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            pass
     writes_for_ever(child)
+
+
+def leaves_a_daemon_that_nobody_waits_for():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    leaves_a_daemon()
+    signal.signal(signal.SIGCHLD, before)
+
+
+def leaves_a_program_that_nobody_waits_for():
+    import subprocess
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    subprocess.Popen(["/bin/sh", "-c", "(while echo other; do :; done) &"]).wait()
 
 
 def leaves_a_program():
