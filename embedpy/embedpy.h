@@ -174,7 +174,9 @@ PyObject *ep_unfit(PyObject *self, PyObject *unused);
 PyObject *ep_become(PyObject *self, PyObject *args);
 
 // children.c
-void ep_children(pid_t pid, int64_t age_ns, void (*found)(pid_t));
+int ep_reap(void);
+int ep_is_over(pid_t pid);
+void ep_end_below(void);
 
 // slots.c; GIL held
 PyObject *ep_slots(PyObject *self, PyObject *args);

@@ -1,5 +1,6 @@
-// The processes of the slots. The template forks one for each slot, and that one forks the processes
-// of the slot's tasks when the host says so: each is a child of the slot's, with all that it has left.
+// The subreapers of the slots. The template forks two for each slot, and they fork the processes of the slot's
+// tasks in turn when the host says so. One has one task's process at a time, so that all that is below it is that
+// task's: it ends with the process, while the next task may run below the other.
 #define _GNU_SOURCE
 #include "embedpy.h"
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 8, PASSED = 3 };
+enum { PASSED = 3, LOOK_AGAIN_MS = 20 };
 
 // What the host asks: 'F', with three descriptors, to fork; 'S' to send a signal; 'H' to end what hangs:
 // it has had the CPU since the last signal, and has not done what that asks. Each packet is one.
@@ -25,94 +26,62 @@ struct request {
 	int64_t what, signal, serial;
 };
 
-// What it is told: 'E', a process has ended, and nothing of it is left; 'X', there is none; 'W', it does not
+// What it is told: 'E', the process has ended, and nothing of it is left; 'X', there is none; 'W', it does not
 // hang, but waits for a CPU.
 struct report {
 	int64_t what, serial, status, user_us, system_us, resident_kib;
 };
 
 static struct {
-	int64_t serial, began, delayed; // when the last signal was sent; see delay_of
-	pid_t pid; // 0: a free place
-} processes[MOST];
+	int64_t serial;
+	int64_t delayed; // when the last signal was sent; see delay_of
+	pid_t pid;       // 0: there is none
+	int killed;
+} task;
 
 static sigset_t mask; // that of the template
 
-static int place_of(pid_t pid)
+// ended is called when the process has ended. Its status can't be had while somebody traces it.
+static void ended(int sock)
 {
-	for (int i = 0; i < MOST; i++)
-		if (processes[i].pid == pid)
-			return i;
-	return -1;
-}
-
-static int killed;
-
-static void kill_one(pid_t pid)
-{
-	if (place_of(pid) >= 0)
-		return;
-	killed = 1;
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-// kill_left ends the children that are no process of a task, until there are none: what tasks have left
-// behind comes here, with its own children once it has ended. It began after pid, age_ns ago.
-static void kill_left(pid_t pid, int64_t age_ns)
-{
-	do {
-		killed = 0;
-		ep_children(pid, age_ns, kill_one);
-	} while (killed);
-}
-
-// end_of is called for a process that has ended and is to be waited for.
-static void end_of(int sock, int place)
-{
-	struct report told = {.what = 'E', .serial = processes[place].serial};
-	pid_t pid = processes[place].pid;
-	struct rusage used;
+	struct report told = {.what = 'E', .serial = task.serial, .status = SIGKILL};
+	struct rusage used = {0};
+	pid_t pid = task.pid, waited;
 	int status = 0;
 
 	kill(-pid, SIGKILL); // its session's first group; nobody else has that number yet
-	while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR)
+	while ((waited = wait4(pid, &status, WNOHANG, &used)) < 0 && errno == EINTR)
 		;
-	processes[place].pid = 0;
-	kill_left(pid, ep_clock_ns(CLOCK_MONOTONIC) - processes[place].began);
-	told.status = status;
+	task.pid = 0;
+	ep_end_below();
+	if (waited == pid)
+		told.status = status;
 	told.user_us = (int64_t)used.ru_utime.tv_sec * 1000000 + used.ru_utime.tv_usec;
 	told.system_us = (int64_t)used.ru_stime.tv_sec * 1000000 + used.ru_stime.tv_usec;
 	told.resident_kib = used.ru_maxrss;
 	(void)send(sock, &told, sizeof told, MSG_NOSIGNAL);
 }
 
+// reap waits for what has ended, and sees the end of the task's process.
 static void reap(int sock)
 {
 	for (;;) {
-		siginfo_t ended = {0};
+		siginfo_t found = {0};
+		int none = waitid(P_ALL, 0, &found, WEXITED | WNOHANG | WNOWAIT) < 0 || found.si_pid == 0;
 
-		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 || ended.si_pid == 0)
+		if (task.pid && (found.si_pid == task.pid || (none && task.killed && ep_is_over(task.pid))))
+			ended(sock);
+		else if (none)
 			return;
-		int place = place_of(ended.si_pid);
-		if (place >= 0)
-			end_of(sock, place);
 		else
-			waitpid(ended.si_pid, NULL, WNOHANG);
+			waitpid(found.si_pid, NULL, WNOHANG);
 	}
 }
 
 // end_all ends everything of the slot, and its process.
 static void end_all(void)
 {
-	for (int i = 0; i < MOST; i++)
-		if (processes[i].pid) {
-			kill(-processes[i].pid, SIGKILL);
-			kill(processes[i].pid, SIGKILL);
-			processes[i].pid = 0;
-		}
-	kill_left(1, INT64_MAX);
+	ep_end_below();
 	_exit(0);
 }
 
@@ -164,11 +133,12 @@ static void begin(int sock, int signals, pid_t parent, int fds[PASSED])
 static int fork_one(int sock, int signals, int64_t serial, int fds[PASSED])
 {
 	pid_t parent = getpid(), pid = -1;
-	int place = place_of(0);
+	int reason = task.pid ? EBUSY : EMFILE; // without descriptors: there was no room for them
 
-	if (place >= 0 && fds[0] >= 0) {
+	if (!task.pid && fds[0] >= 0) {
 		PyOS_BeforeFork();
 		pid = fork();
+		reason = errno;
 		if (pid == 0) {
 			PyOS_AfterFork_Child();
 			begin(sock, signals, parent, fds);
@@ -180,12 +150,12 @@ static int fork_one(int sock, int signals, int64_t serial, int fds[PASSED])
 		if (fds[i] >= 0)
 			close(fds[i]);
 	if (pid > 0) {
-		processes[place].pid = pid;
-		processes[place].serial = serial;
-		processes[place].began = ep_clock_ns(CLOCK_MONOTONIC);
+		task.pid = pid;
+		task.serial = serial;
+		task.delayed = task.killed = 0;
 		return 0;
 	}
-	struct report told = {.what = 'X', .serial = serial, .status = errno};
+	struct report told = {.what = 'X', .serial = serial, .status = reason};
 	(void)send(sock, &told, sizeof told, MSG_NOSIGNAL);
 	return 0;
 }
@@ -207,37 +177,44 @@ static int64_t delay_of(pid_t pid)
 	return sscanf(content, "%lld %lld", &ran, &waited) == 2 ? waited : 0;
 }
 
-static void send_signal(const struct request *r)
+static void send_signal(int signal)
 {
-	for (int i = 0; i < MOST; i++)
-		if (processes[i].pid && processes[i].serial == r->serial) {
-			if (r->signal == SIGKILL)
-				kill(-processes[i].pid, SIGKILL);
-			kill(processes[i].pid, (int)r->signal);
-			processes[i].delayed = delay_of(processes[i].pid);
-		}
+	if (signal == SIGKILL)
+		task.killed = 1, kill(-task.pid, SIGKILL); // its group is there once it has begun
+	kill(task.pid, signal);
+	task.delayed = delay_of(task.pid);
 }
 
 enum { STARVED_NS = 5000000 };
 
-static void end_hung(int sock, const struct request *r)
+static void end_hung(int sock)
 {
-	for (int i = 0; i < MOST; i++)
-		if (processes[i].pid && processes[i].serial == r->serial) {
-			struct report told = {.what = 'W', .serial = r->serial};
-			int64_t delayed = delay_of(processes[i].pid);
+	struct report told = {.what = 'W', .serial = task.serial};
+	int64_t delayed = delay_of(task.pid);
 
-			if (delayed - processes[i].delayed > STARVED_NS) {
-				processes[i].delayed = delayed;
-				(void)send(sock, &told, sizeof told, MSG_NOSIGNAL);
-				continue;
-			}
-			kill(-processes[i].pid, SIGKILL);
-			kill(processes[i].pid, SIGKILL);
-		}
+	if (delayed - task.delayed > STARVED_NS) {
+		task.delayed = delayed;
+		(void)send(sock, &told, sizeof told, MSG_NOSIGNAL);
+	} else {
+		send_signal(SIGKILL);
+	}
 }
 
-// serve is the life of a slot's process; it returns in those that it forks.
+// asked does what the host asks. It returns 1 in a process that is forked.
+static int asked(int sock, int signals, const struct request *r, int fds[PASSED])
+{
+	if (r->what == 'F')
+		return fork_one(sock, signals, r->serial, fds);
+	if (!task.pid || task.serial != r->serial)
+		return 0;
+	if (r->what == 'S')
+		send_signal((int)r->signal);
+	else if (r->what == 'H')
+		end_hung(sock);
+	return 0;
+}
+
+// serve is the life of a subreaper; it returns in those that it forks.
 static void serve(int sock)
 {
 	sigset_t child;
@@ -251,31 +228,27 @@ static void serve(int sock)
 		_exit(1);
 	for (;;) {
 		struct pollfd look[] = {{sock, POLLIN, 0}, {signals, POLLIN, 0}};
+		struct signalfd_siginfo info;
 		struct request r;
+		int got;
 
-		if (poll(look, 2, -1) < 0)
+		// No signal comes of the end of what somebody traces.
+		if (poll(look, 2, task.pid && task.killed ? LOOK_AGAIN_MS : -1) < 0)
 			continue;
-		if (look[1].revents) {
-			struct signalfd_siginfo info;
-			(void)!read(signals, &info, sizeof info);
-			reap(sock);
-		}
+		(void)!read(signals, &info, sizeof info);
+		reap(sock);
 		if (!look[0].revents)
 			continue;
-		int got = receive(sock, &r, fds);
+		got = receive(sock, &r, fds);
 		if (got < 0)
 			end_all();
-		if (got && r.what == 'S')
-			send_signal(&r);
-		else if (got && r.what == 'H')
-			end_hung(sock, &r);
-		else if (got && fork_one(sock, signals, r.serial, fds))
+		if (got && asked(sock, signals, &r, fds))
 			return;
 	}
 }
 
-// ep_slots is _embedpy.slots(control, count): the sockets of the slots follow control, the template's own.
-// It returns the slot's index in a process of a task, and -1 in the template.
+// ep_slots is _embedpy.slots(control, count): the sockets of count subreapers follow control, the template's own.
+// It returns the subreaper's index in a process of a task, and -1 in the template.
 PyObject *ep_slots(PyObject *self, PyObject *args)
 {
 	int control, count;

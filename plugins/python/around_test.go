@@ -67,13 +67,15 @@ def mine():
             pass
 
 def waits():
-    """Whether the process of the next task is there."""
+    """Whether the processes of both slots' next tasks are there, beside the other slot's task."""
+    template, others = parent(os.getppid()), 0
     for name in os.listdir("/proc"):
         try:
-            if name.isdigit() and int(name) != os.getpid() and parent(int(name)) == os.getppid():
-                return True
+            if name.isdigit() and int(name) != os.getpid() and parent(parent(int(name))) == template:
+                others += 1
         except OSError:
             pass
+    return others >= 3
 
 def main(params, context):
     while not waits():

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -14,14 +13,24 @@ import (
 
 // taskProcess is a process that has been forked, or is being forked, for a slot's tasks.
 type taskProcess struct {
-	serial  int64
-	socket  int
-	output  [2]pipeOutput // stdout and stderr
-	tasks   int           // that it has had
-	starved bool          // it did not hang when it was said to, but waited for a CPU
-	ended   bool
-	end     processReport
+	serial    int64
+	subreaper *subreaper
+	socket    int
+	output    [2]pipeOutput // stdout and stderr
+	tasks     int           // that it has had
+	starved   bool          // it did not hang when it was said to, but waited for a CPU
+	ended     bool
+	end       processReport
 }
+
+// subreaper is one of the processes that fork those of a slot's tasks; see slots.c.
+type subreaper struct {
+	socket int
+	holds  *taskProcess // the one below it, which may have been given up; nil: it may fork another
+}
+
+// subreapers is how many a slot has: while one ends what a task has left, the next task runs below the other.
+const subreapers = 2
 
 // processRequest and processReport are the packets of slots.c.
 type (
@@ -44,10 +53,19 @@ type pipeOutput struct {
 
 var errScarce = errors.New("a process of its own can't be had")
 
-// fork has the slot's process fork another.
+// fork has another process forked, where that is possible now; nil: no subreaper is free.
 func (s *taskSlot) fork() (*taskProcess, error) {
+	var free *subreaper
+	for i := range s.subreapers {
+		if s.subreapers[i].holds == nil {
+			free = &s.subreapers[i]
+		}
+	}
+	if free == nil {
+		return nil, nil
+	}
 	s.serial++
-	p := &taskProcess{serial: s.serial, socket: -1}
+	p := &taskProcess{serial: s.serial, subreaper: free, socket: -1}
 	p.output[0].fd, p.output[1].fd = -1, -1
 	theirs := make([]int, 0, 3)
 	defer func() {
@@ -69,51 +87,67 @@ func (s *taskSlot) fork() (*taskProcess, error) {
 		p.output[i].limit = s.executor.conf.OutputBytes
 		_ = unix.SetNonblock(pair[0], true)
 	}
-	if err := s.request(processRequest{'F', 0, p.serial}, unix.UnixRights(theirs...)); err != nil {
+	if err := free.request(processRequest{'F', 0, p.serial}, unix.UnixRights(theirs...)); err != nil {
 		p.close()
 		return nil, err
 	}
+	free.holds = p
 	return p, nil
 }
 
-func (s *taskSlot) request(r processRequest, rights []byte) error {
+func (u *subreaper) request(r processRequest, rights []byte) error {
 	data := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
-	if err := unix.Sendmsg(s.socket, data, rights, nil, unix.MSG_NOSIGNAL); err != nil {
+	if err := unix.Sendmsg(u.socket, data, rights, nil, unix.MSG_NOSIGNAL); err != nil {
 		return fmt.Errorf("%w: %w", errTemplateGone, err)
 	}
 	return nil
 }
 
-// signal has the slot's process send a signal, which knows that it is that process.
-func (s *taskSlot) signal(p *taskProcess, number syscall.Signal) {
-	_ = s.request(processRequest{'S', int64(number), p.serial}, nil) // an error: its end is found by reading
+// signal has the process sent a signal by who knows that it is that process.
+func (p *taskProcess) signal(number syscall.Signal) {
+	_ = p.subreaper.request(processRequest{'S', int64(number), p.serial}, nil) // an error: its end is found by reading
 }
 
-// endHung has the slot's process end one that hangs.
-func (s *taskSlot) endHung(p *taskProcess) {
+// endHung has the process ended if it hangs.
+func (p *taskProcess) endHung() {
 	p.starved = false
-	_ = s.request(processRequest{'H', 0, p.serial}, nil)
+	_ = p.subreaper.request(processRequest{'H', 0, p.serial}, nil)
 }
 
-// readReport takes what the slot's process has said.
-func (s *taskSlot) readReport() error {
+// readReport takes what the subreaper has said.
+func (u *subreaper) readReport() error {
 	var r processReport
-	n, err := unix.Read(s.socket, unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)))
-	switch {
+	n, err := unix.Read(u.socket, unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)))
+	switch p := u.holds; {
 	case err == unix.EINTR:
 		return nil
 	case err != nil || n != int(unsafe.Sizeof(r)):
 		return errTemplateGone
+	case p == nil || p.serial != r.serial:
+	case r.what == 'W':
+		p.starved = true
+	default:
+		p.ended, p.end, u.holds = true, r, nil
 	}
-	for _, p := range []*taskProcess{s.ready, s.running} {
-		if p == nil || p.serial != r.serial {
-			continue
+	return nil
+}
+
+// readReports takes what the subreapers have said by now.
+func (s *taskSlot) readReports() error {
+	fds := make([]unix.PollFd, subreapers)
+	for i := range fds {
+		fds[i] = unix.PollFd{Fd: int32(s.subreapers[i].socket), Events: unix.POLLIN}
+	}
+	if _, err := unix.Poll(fds, 0); err != nil {
+		return nil // interrupted: the next look finds it
+	}
+	for i := range fds {
+		if fds[i].Revents != 0 {
+			if err := s.subreapers[i].readReport(); err != nil {
+				s.executor.apart.gone.Store(true)
+				return err
+			}
 		}
-		if r.what == 'W' {
-			p.starved = true
-			continue
-		}
-		p.ended, p.end = true, r
 	}
 	return nil
 }
@@ -127,23 +161,11 @@ func (p *taskProcess) close() {
 	p.socket, p.output[0].fd, p.output[1].fd = -1, -1, -1
 }
 
-// send sends a task: header and params.
-func (p *taskProcess) send(header, params []byte) error {
-	b := binary.NativeEndian.AppendUint32(make([]byte, 0, 8+len(header)), uint32(len(header)))
-	b = append(binary.NativeEndian.AppendUint32(b, uint32(len(params))), header...)
-	for _, part := range [][]byte{b, params} {
-		for len(part) > 0 {
-			n, err := unix.SendmsgN(p.socket, part, nil, nil, unix.MSG_NOSIGNAL)
-			if err == unix.EINTR {
-				continue
-			}
-			if err != nil {
-				return os.NewSyscallError("send", err)
-			}
-			part = part[n:]
-		}
-	}
-	return nil
+// taskFrame is what a process reads of a task: the sizes, the header and the params.
+func taskFrame(header, params []byte) [][]byte {
+	sizes := binary.NativeEndian.AppendUint32(make([]byte, 0, 8+len(header)), uint32(len(header)))
+	sizes = binary.NativeEndian.AppendUint32(sizes, uint32(len(params)))
+	return [][]byte{append(sizes, header...), params}
 }
 
 // drain reads what is in a pipe, or its end, but not for ever: a writer may be quicker.

@@ -3,7 +3,9 @@ package python
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
+	"slices"
 	"syscall"
 	"time"
 
@@ -36,6 +38,9 @@ type taskRun struct {
 	emit  plugins.Emitter
 	began time.Time
 
+	frame    [][]byte
+	unsent   [][]byte  // what its process has not been sent of that yet
+	tries    int       // how many processes have had it, or a part
 	aheadAt  time.Time // when the next task's process is forked beside it; zero: it has been
 	pending  []byte    // what has been read and is no whole frame
 	answered bool
@@ -49,7 +54,10 @@ type taskRun struct {
 	raiseAt time.Time          // zero: not
 	killAt  time.Time
 	stopAt  time.Time // when it was asked to
-	raised  bool      // the exception has reached it
+	asked   bool      // it has been told, and has said that the script can see it
+	raising bool      // the exception has been sent
+	raised  bool      // and has reached it
+	garbled bool      // it has sent what is no frame, and is ended for that
 	lost    bool      // it has closed its connection, and can't say any more how the task ends
 	judged  bool      // it is to be ended if it hangs
 	killed  bool
@@ -75,56 +83,159 @@ const aheadAfter = 3 * time.Millisecond
 // watch returns when the task has ended: once it has answered, and where it has had children, with
 // its process and all that it has left.
 func (r *taskRun) watch() error {
-	p := r.slot.running
-	for !p.ended && (!r.answered || r.children) {
-		if err := r.step(p); err != nil {
+	for !r.isOver() {
+		if err := r.step(); err != nil {
+			if r.answered {
+				break
+			}
 			return err
 		}
 	}
-	r.readSocket(p, unix.MSG_DONTWAIT)
-	for i := range p.output {
-		p.output[i].drain()
-	}
-	return nil
-}
-
-// step waits for the next thing that happens.
-func (r *taskRun) step(p *taskProcess) error {
-	fds := []unix.PollFd{{Fd: int32(r.slot.socket), Events: unix.POLLIN}, {Fd: int32(r.slot.wake), Events: unix.POLLIN},
-		{Fd: int32(p.socket), Events: unix.POLLIN}, {Fd: int32(p.output[0].fd), Events: unix.POLLIN}, {Fd: int32(p.output[1].fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(fds, r.patience()); err != nil {
-		return nil // interrupted
-	}
-	if !r.aheadAt.IsZero() && !time.Now().Before(r.aheadAt) {
-		r.aheadAt = time.Time{}
-		if err := r.slot.ahead(); err != nil {
-			return err
-		}
-	}
-	for i := range p.output {
-		if fds[3+i].Revents != 0 {
+	if p := r.slot.running; p != nil {
+		r.readLast(p)
+		for i := range p.output {
 			p.output[i].drain()
 		}
 	}
-	if fds[2].Revents != 0 {
-		r.readSocket(p, 0)
+	_ = r.slot.readReports() // whoever forks the next process finds it
+	return nil
+}
+
+func (r *taskRun) isOver() bool {
+	p := r.slot.running
+	if p == nil {
+		return r.answered
 	}
-	if fds[1].Revents != 0 {
-		var b [8]byte
-		_, _ = unix.Read(r.slot.wake, b[:])
+	return p.ended && !r.mayTryAgain(p) || r.answered && !r.children
+}
+
+// mostTries is how many processes may end while a task is on its way to them.
+const mostTries = 3
+
+// mayTryAgain: nothing of the task has run, as the process had ended before it had all of it.
+func (r *taskRun) mayTryAgain(p *taskProcess) bool {
+	return len(r.unsent) > 0 && r.tries < mostTries && p.end.what != 'X'
+}
+
+// step waits for the next thing that happens.
+func (r *taskRun) step() error {
+	if err := r.find(); err != nil {
+		return err
+	}
+	s, p := r.slot, r.slot.running
+	fds := []unix.PollFd{{Fd: int32(s.wake), Events: unix.POLLIN}, {Fd: int32(s.subreapers[0].socket), Events: unix.POLLIN},
+		{Fd: int32(s.subreapers[1].socket), Events: unix.POLLIN}}
+	if p != nil {
+		fds = append(fds, r.at(p), unix.PollFd{Fd: int32(p.output[0].fd), Events: unix.POLLIN}, unix.PollFd{Fd: int32(p.output[1].fd), Events: unix.POLLIN})
+	}
+	if _, err := unix.Poll(fds, r.patience()); err != nil && err != unix.EINTR {
+		return err
 	}
 	if fds[0].Revents != 0 {
-		if err := r.slot.readReport(); err != nil {
+		var b [8]byte
+		_, _ = unix.Read(s.wake, b[:])
+	}
+	if p != nil {
+		r.exchange(p, fds[3:])
+	}
+	if err := s.readReports(); err != nil {
+		return err
+	}
+	now := time.Now()
+	if !r.aheadAt.IsZero() && !now.Before(r.aheadAt) {
+		r.aheadAt = time.Time{}
+		if err := s.ahead(); err != nil {
 			return err
 		}
 	}
-	r.stop(p, time.Now())
+	r.stop(now)
 	return nil
+}
+
+// jammedAfter is how long both subreapers may take to end what tasks have left.
+const jammedAfter = 10 * time.Second
+
+var errJammed = errors.New("what earlier tasks have left can't be ended")
+
+// find gives the task a process, as soon as there may be one.
+func (r *taskRun) find() (err error) {
+	s := r.slot
+	if s.running != nil && s.running.ended {
+		s.running.close()
+		s.running = nil
+	}
+	if s.running != nil || r.answered {
+		return nil
+	}
+	if s.ready != nil && s.ready.ended {
+		s.ready.close()
+		s.ready = nil
+	}
+	if s.running, s.ready = s.ready, nil; s.running == nil {
+		s.running, err = s.fork()
+	}
+	if s.running != nil {
+		s.running.tasks++
+		r.tries++
+		r.unsent = slices.Clone(r.frame)
+	} else if err == nil && time.Since(r.began) > jammedAfter {
+		err = errJammed
+	}
+	return err
+}
+
+// at is what is waited for at the process's socket: nothing more once it has answered.
+func (r *taskRun) at(p *taskProcess) unix.PollFd {
+	switch {
+	case r.answered:
+		return unix.PollFd{Fd: -1}
+	case len(r.unsent) > 0:
+		return unix.PollFd{Fd: int32(p.socket), Events: unix.POLLIN | unix.POLLOUT}
+	}
+	return unix.PollFd{Fd: int32(p.socket), Events: unix.POLLIN}
+}
+
+// exchange does what can be done at the process's socket and outputs.
+func (r *taskRun) exchange(p *taskProcess, fds []unix.PollFd) {
+	for i := range p.output {
+		if fds[1+i].Revents != 0 {
+			p.output[i].drain()
+		}
+	}
+	switch {
+	case fds[0].Revents == 0:
+	case fds[0].Revents&unix.POLLIN != 0 || len(r.unsent) == 0:
+		r.read(p)
+	default:
+		r.send(p)
+	}
+}
+
+// send sends as much of the task as the socket takes.
+func (r *taskRun) send(p *taskProcess) {
+	for len(r.unsent) > 0 {
+		n, err := unix.SendmsgN(p.socket, r.unsent[0], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EAGAIN || err == unix.EINTR:
+			return
+		case err != nil:
+			unix.Close(p.socket)
+			p.socket = -1
+			p.signal(syscall.SIGKILL) // it has ended, or is of no use; its end is waited for
+			return
+		}
+		if r.unsent[0] = r.unsent[0][n:]; len(r.unsent[0]) == 0 {
+			r.unsent = r.unsent[1:]
+		}
+	}
 }
 
 // patience is for how many milliseconds nothing is to be done.
 func (r *taskRun) patience() int {
 	var next time.Time
+	if r.slot.running == nil {
+		next = r.began.Add(jammedAfter)
+	}
 	for _, at := range []time.Time{r.aheadAt, r.raiseAt, r.killAt} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
@@ -136,69 +247,35 @@ func (r *taskRun) patience() int {
 	return max(0, int((time.Until(next)+time.Millisecond-1)/time.Millisecond))
 }
 
-// stop does what is due to a task that is to stop.
-func (r *taskRun) stop(p *taskProcess, now time.Time) {
-	if r.reason == 0 {
-		r.ask(p, now)
-	}
-	if !r.raiseAt.IsZero() && !now.Before(r.raiseAt) {
-		r.raiseAt = time.Time{}
-		r.killAt = now.Add(hungAfter)
-		r.slot.signal(p, raiseStop)
-	}
-	if p.starved && r.judged && !r.killed {
-		p.starved, r.judged, r.killAt = false, false, now.Add(hungAfter)
-	}
-	if !r.killAt.IsZero() && !now.Before(r.killAt) {
-		r.killAt = time.Time{}
-		if !r.raised && now.Before(r.stopAt.Add(cleansUpFor)) {
-			r.judged = true
-			r.slot.endHung(p)
-			return
+// read reads some of what the process has sent.
+func (r *taskRun) read(p *taskProcess) {
+	n, _, err := unix.Recvfrom(p.socket, r.slot.buffer, unix.MSG_DONTWAIT)
+	switch {
+	case err == unix.EINTR || err == unix.EAGAIN:
+		return
+	case err != nil || n == 0:
+		unix.Close(p.socket)
+		p.socket = -1
+		if r.reason == 0 && len(r.unsent) == 0 {
+			r.lost, r.killAt = true, time.Now().Add(cleansUpFor)
 		}
-		r.killed, r.raiseAt = true, time.Time{}
-		r.slot.signal(p, syscall.SIGKILL)
-	}
-}
-
-// ask tells the process of a stop that has been asked for.
-func (r *taskRun) ask(p *taskProcess, now time.Time) {
-	switch r.reason = r.slot.stops.pending(r.task.Seq); r.reason {
-	case plugins.StopCancelled:
-		r.slot.signal(p, askCancelled)
-	case plugins.StopTimedOut:
-		r.slot.signal(p, askTimedOut)
-	default:
 		return
 	}
-	r.stopAt, r.killAt = now, now.Add(hungAfter)
+	r.pending = append(r.pending, r.slot.buffer[:n]...)
+	if !r.frames() {
+		r.pending, r.garbled = nil, true
+		p.signal(syscall.SIGKILL)
+	}
+	if r.answered && r.children {
+		p.signal(syscall.SIGKILL) // it has nothing left to do, and its end is waited for
+	}
 }
 
-// readSocket reads what the process has sent.
-func (r *taskRun) readSocket(p *taskProcess, flags int) {
-	buffer := make([]byte, 64<<10)
-	for p.socket >= 0 {
-		n, _, err := unix.Recvfrom(p.socket, buffer, flags)
-		if err == unix.EINTR {
-			continue
-		}
-		if err == unix.EAGAIN {
-			return
-		}
-		if err != nil || n == 0 {
-			unix.Close(p.socket)
-			p.socket = -1
-			if !r.answered && r.reason == 0 {
-				r.lost, r.killAt = true, time.Now().Add(cleansUpFor)
-			}
-			return
-		}
-		r.pending = append(r.pending, buffer[:n]...)
-		if !r.frames() {
-			r.pending = nil
-			r.slot.signal(p, syscall.SIGKILL)
-		}
-		if flags == 0 {
+// readLast reads what a process that has ended had sent: all who could send more have ended, too.
+func (r *taskRun) readLast(p *taskProcess) {
+	for p.socket >= 0 && !r.answered {
+		before := len(r.pending)
+		if r.read(p); p.socket >= 0 && len(r.pending) == before && !r.answered {
 			return
 		}
 	}
@@ -230,11 +307,11 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 	}
 	switch kind {
 	case kindAsked:
-		r.asked(number != 0)
+		r.canSee(number != 0)
 	case kindRaised:
-		if r.reason != 0 && !r.killed {
+		if r.raising && !r.raised && !r.killed {
 			r.raised = true
-			r.killAt = time.Now().Add(cleansUpFor)
+			r.killBy(time.Now().Add(cleansUpFor))
 		}
 	case kindTaskEnded:
 		r.ended(int(number), text)
@@ -250,23 +327,11 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 	}
 }
 
-// asked: the script can see that it is to stop, and may have that noticed.
-func (r *taskRun) asked(awaits bool) {
-	if r.reason == 0 || r.killed || !r.raiseAt.IsZero() {
-		return
-	}
-	r.raiseAt = time.Now()
-	if awaits || r.reason == plugins.StopCancelled {
-		r.raiseAt = r.raiseAt.Add(r.slot.executor.interruptAfter)
-	}
-	r.killAt = r.raiseAt.Add(hungAfter)
-}
-
 func (r *taskRun) ended(size int, text []byte) {
 	r.answered = true
 	var h endedHead
 	if size < 0 || size > len(text) || json.Unmarshal(text[:size], &h) != nil {
-		r.result = fault(plugins.Ran, "ExecutorError", "the task's process has sent no result")
+		r.result = failed("executor", "ExecutorError", "the task's process has sent no result")
 		return
 	}
 	data := append(json.RawMessage(nil), text[size:]...)
@@ -279,18 +344,26 @@ func (r *taskRun) ended(size int, text []byte) {
 		r.result = decode([]byte(h.Head), data)
 	}
 	if r.result.Status == task.Completed && !json.Valid(data) {
-		r.result = fault(plugins.Ran, "ExecutorError", "the task's process has sent a result that is no JSON")
+		r.result = failed("executor", "ExecutorError", "the task's process has sent a result that is no JSON")
 	}
+	// The process is the script's: that it could not run there says nothing of the worker.
+	r.result.Fault, r.result.Spent = plugins.NoFault, false
 }
 
 // outcome is how the task ended; reason is why it was to stop, 0 if it was not.
 func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
-	p := r.slot.running
-	o := r.result
+	p, o := r.slot.running, r.result
+	if !r.answered && len(r.unsent) > 0 && p.end.what != 'X' {
+		return fault(plugins.Unrun, "OSError", "the processes for it end before they have it")
+	}
 	if !r.answered {
 		o, r.ran = r.slot.died(p), time.Since(r.began)
+		if r.garbled && o.Error != nil {
+			o.Error.Message = "the task's process was ended, as it had written on its connection to the worker what is no message"
+		}
 		if r.lost && r.killed && reason == 0 && p.end.waitStatus().Signal() == syscall.SIGKILL {
-			o.Error.Message = "the task's process has closed its connection to the worker, and so could not say how the task ends: has the script closed descriptors that it had not opened?"
+			o.Error.Message = "the task's process has closed its connection to the worker, and so could not say how the task ends: " +
+				"has the script closed descriptors that it had not opened?"
 		}
 		r.heeded = r.killed || r.judged
 	}
@@ -299,6 +372,9 @@ func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
 	}
 	o = r.slot.executor.withinLimit(o)
 	o.RunTime, o.CPUTime = r.ran, r.cpu
+	if p == nil {
+		return o
+	}
 	if p.ended && p.tasks == 1 {
 		o.CPUTime = p.end.cpu()
 	}
@@ -307,4 +383,12 @@ func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
 	o.Stderr, cut[1] = p.output[1].take()
 	o.Truncated = cut[0] || cut[1]
 	return o
+}
+
+// ranAtAll is what is to be said of the attempt where the executor fails.
+func (r *taskRun) ranAtAll() plugins.Fault {
+	if len(r.unsent) > 0 {
+		return plugins.Unrun
+	}
+	return plugins.Ran
 }

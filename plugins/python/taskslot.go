@@ -29,10 +29,11 @@ const (
 
 // taskSlot implements plugins.Slot by processes, of which the next one waits already.
 type taskSlot struct {
-	executor *Executor
-	index    int
-	socket   int // to the slot's process
-	serial   int64
+	executor   *Executor
+	index      int
+	subreapers [subreapers]subreaper
+	serial     int64
+	buffer     []byte // for what processes send
 	// ready is the process of the next task, running that of the one that runs; both may be nil.
 	ready, running *taskProcess
 	stops          stops
@@ -46,7 +47,10 @@ func openTaskSlot(e *Executor, index int) (*taskSlot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &taskSlot{executor: e, index: index, socket: e.apart.sockets[index], wake: wake}
+	s := &taskSlot{executor: e, index: index, wake: wake, buffer: make([]byte, 64<<10)}
+	for i := range s.subreapers {
+		s.subreapers[i].socket = e.apart.sockets[subreapers*index+i]
+	}
 	s.stops.stop = func(uint64, plugins.StopReason) { s.awake() }
 	s.ready, err = s.fork()
 	return s, err
@@ -63,14 +67,16 @@ func (s *taskSlot) awake() {
 // Cancel implements plugins.Slot.
 func (s *taskSlot) Cancel(seq uint64, reason plugins.StopReason) { s.stops.request(seq, reason) }
 
-// Close implements plugins.Slot. The slot's process ends what there is when the socket ends.
+// Close implements plugins.Slot. The subreapers end what there is when their sockets end.
 func (s *taskSlot) Close() {
 	for _, p := range []*taskProcess{s.ready, s.running} {
 		if p != nil {
 			p.close()
 		}
 	}
-	_ = unix.Close(s.socket)
+	for _, u := range s.subreapers {
+		_ = unix.Close(u.socket)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = unix.Close(s.wake)
@@ -114,16 +120,13 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return stopped(reason)
 	}
 	began := time.Now()
-	r := &taskRun{slot: s, task: t, emit: emit, began: began, aheadAt: began.Add(aheadAfter)}
-	err = s.give(header, t.Params)
-	if err == nil {
-		err = r.watch()
-	}
+	r := &taskRun{slot: s, task: t, emit: emit, began: began, aheadAt: began.Add(aheadAfter), frame: taskFrame(header, t.Params)}
+	err = r.watch()
 	reason := s.stops.end()
 	if err != nil {
 		s.discard()
-		o := fault(plugins.Ran, "ExecutorError", err.Error())
-		o.Spent = errors.Is(err, errTemplateGone)
+		o := fault(r.ranAtAll(), "ExecutorError", err.Error())
+		o.Spent = errors.Is(err, errTemplateGone) || errors.Is(err, errJammed)
 		return o
 	}
 	o := r.outcome(reason)
@@ -134,29 +137,8 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	return o
 }
 
-// give hands a task to the process that waits, and has the next one forked.
-func (s *taskSlot) give(header, params []byte) (err error) {
-	for range 2 {
-		s.running, s.ready = s.ready, nil
-		if s.running == nil {
-			if s.running, err = s.fork(); err != nil {
-				return err
-			}
-		}
-		if err = s.running.send(header, params); err == nil {
-			break // else it has ended while it waited: nothing of the task has run
-		}
-		s.discard()
-	}
-	if err != nil {
-		return err
-	}
-	s.running.tasks++
-	return nil
-}
-
-// ahead has the process of the next task forked, if that is to have another and there is none
-// yet.
+// ahead has the process of the next task forked, if that is to have another, there is none yet, and it is possible
+// now.
 func (s *taskSlot) ahead() (err error) {
 	if s.ready != nil || s.running != nil && s.running.tasks < s.executor.apart.maxTasks {
 		return nil
@@ -170,7 +152,7 @@ func (s *taskSlot) ahead() (err error) {
 // discard gives the process of the task up.
 func (s *taskSlot) discard() {
 	if s.running != nil {
-		s.signal(s.running, syscall.SIGKILL)
+		s.running.signal(syscall.SIGKILL)
 		s.running.close()
 		s.running = nil
 	}
@@ -179,6 +161,9 @@ func (s *taskSlot) discard() {
 // keep keeps the process for the next task, if it may have one. One that was to stop may not: a
 // signal may still be on its way there.
 func (s *taskSlot) keep(may bool) {
+	if s.running == nil {
+		return
+	}
 	if s.running.ended {
 		s.running.close()
 		s.running = nil

@@ -29,7 +29,7 @@ type isolation struct {
 	gone     atomic.Bool
 	asCaller bool // tasks run as who has submitted them
 	callers  callers
-	sockets  []int // to the processes of the slots
+	sockets  []int // to the subreapers of the slots, two for each
 }
 
 // templateSettings is what template.py reads.
@@ -41,7 +41,7 @@ type templateSettings struct {
 	Rehearsal   string   `json:"rehearsal"` // a script that does nothing
 	ScriptDirs  string   `json:"script_dirs"`
 	Preload     []string `json:"preload"`
-	Slots       int      `json:"slots"`
+	Subreapers  int      `json:"subreapers"` // two for each slot
 	MaxTasks    int      `json:"max_tasks"`
 	Memory      int64    `json:"memory"`
 	CPUSeconds  int64    `json:"cpu_seconds"`
@@ -60,7 +60,7 @@ func (e *Executor) templateSettings() templateSettings {
 		Rehearsal:   e.probes.thread,
 		ScriptDirs:  e.scriptDirs,
 		Preload:     e.preloads,
-		Slots:       e.conf.Slots,
+		Subreapers:  subreapers * e.conf.Slots,
 		MaxTasks:    e.apart.maxTasks,
 		Memory:      e.apart.memory,
 		CPUSeconds:  e.apart.cpuSeconds(),
@@ -141,9 +141,9 @@ func (e *Executor) startTemplate(executable string, modules []embedpy.Module, se
 	return nil
 }
 
-// templateSockets makes the sockets between here and the template, and its slots.
+// templateSockets makes the sockets between here and the template, and the slots' subreapers.
 func (e *Executor) templateSockets() (control *os.File, inherited []*os.File, err error) {
-	for i := range e.conf.Slots + 1 {
+	for i := range subreapers*e.conf.Slots + 1 {
 		kind := unix.SOCK_SEQPACKET
 		if i == 0 {
 			kind = unix.SOCK_STREAM

@@ -140,7 +140,7 @@ def serve(control, settings):
         settings["memory"] += has_already()
     gc.collect()
     gc.freeze()  # what no task changes stays shared
-    index = _embedpy.slots(control, settings["slots"])
+    index = _embedpy.slots(control, settings["subreapers"])
     if index < 0:
         answer(control, result)
         while os.read(control, 1):
@@ -148,7 +148,7 @@ def serve(control, settings):
         os._exit(0)
     os.register_at_fork(after_in_parent=slot.note_child, after_in_child=part)
     report.log_bytes = streams.log_bytes = to_host
-    slot.index = stopping.slot = index
+    slot.index = stopping.slot = index // 2
     slot.pid = os.getpid()
     process.house.is_child = slot.is_child
     try:
