@@ -22,19 +22,28 @@ func (w *worker) heartbeat(stall time.Duration) {
 		ctx, cancel := context.WithTimeout(context.Background(), stall)
 		_, err := w.executor.Health(ctx)
 		cancel()
-		switch {
-		case err != nil && w.stalled.CompareAndSwap(false, true):
-			w.log.Warn("the interpreter's lock can't be taken; the stacks of all threads are in the log", "for", stall, "error", err)
-		case err == nil && w.stalled.CompareAndSwap(true, false):
-			w.log.Info("the interpreter's lock can be taken again")
+		switch before := w.stalled.Load(); {
+		case err == nil && before != nil:
+			w.log.Info("tasks can make progress again")
+			w.stalled.Store(nil)
+		case err == nil || before != nil:
+		case errors.Is(err, context.DeadlineExceeded):
+			w.log.Warn(lockStalled+"; the stacks of all threads are in the log", "for", stall, "error", err)
+			w.stalled.Store(new(lockStalled))
+		default:
+			w.log.Warn("tasks can't make progress", "error", err)
+			w.stalled.Store(new(err.Error()))
 		}
 		time.Sleep(stall / 2)
 	}
 }
 
+const lockStalled = "the interpreter's lock can't be taken"
+
+// degraded says why, "" if it is not.
 func (w *worker) degraded() string {
-	if w.stalled.Load() {
-		return "the interpreter's lock can't be taken"
+	if why := w.stalled.Load(); why != nil {
+		return *why
 	}
 	return ""
 }

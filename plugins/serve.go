@@ -82,8 +82,8 @@ type worker struct {
 	slots       []*slotServer
 	loop        *loopServer // nil: none
 	gate        gate
-	busy        atomic.Int64 // slots in user code
-	stalled     atomic.Bool  // the interpreter's lock can't be taken
+	busy        atomic.Int64           // slots in user code
+	stalled     atomic.Pointer[string] // why tasks can make no progress; nil: they can
 	done        atomic.Uint64
 	daemon      *only  // nil: whoever connects is served
 	end         func() // the process, with all that it has started; nil: it is a test's

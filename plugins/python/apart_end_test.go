@@ -139,3 +139,18 @@ func TestATaskThatHasClosedItsConnectionEnds(t *testing.T) {
 	}
 	wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
 }
+
+func TestTasksNeedTheTemplateNoMoreOnceTheWorkerIsReady(t *testing.T) {
+	p := openApart(t, nil)
+	template := pidOf(t, p.run(written(t, "import os\ndef main(params, context):\n    return int(open('/proc/%d/stat' % os.getppid()).read().rpartition(')')[2].split()[1])\n"), "1"))
+	if err := unix.Kill(template, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitGone(t, template)
+	for range 3 {
+		wantData(t, p.run(script("returns_params.py"), `"next"`), `"next"`)
+	}
+	if _, err := p.Health(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

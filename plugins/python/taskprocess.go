@@ -98,7 +98,7 @@ func (s *taskSlot) fork() (*taskProcess, error) {
 func (u *subreaper) request(r processRequest, rights []byte) error {
 	data := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
 	if err := unix.Sendmsg(u.socket, data, rights, nil, unix.MSG_NOSIGNAL); err != nil {
-		return fmt.Errorf("%w: %w", errTemplateGone, err)
+		return fmt.Errorf("%w: %w", errSubreaperGone, err)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (u *subreaper) readReport() error {
 	case err == unix.EINTR:
 		return nil
 	case err != nil || n != int(unsafe.Sizeof(r)):
-		return errTemplateGone
+		return errSubreaperGone
 	case p == nil || p.serial != r.serial:
 	case r.what == 'W':
 		p.starved = true

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"cpulb/daemon/task"
 	"cpulb/embedpy"
@@ -317,7 +318,7 @@ func (r *taskRun) take(kind int64, number float64, text []byte) {
 		r.ended(int(number), text)
 	case kindTooLarge:
 		r.answered, r.children, r.last = true, true, true
-		r.result = failed("result_too_large", "ResultTooLarge", tooLarge(int64(number), r.slot.executor.conf.ResultBytes))
+		r.result = failed("result_too_large", "ResultTooLarge", tooLarge(int64(min(max(0, number), math.MaxInt32)), r.slot.executor.conf.ResultBytes))
 	case kindLine:
 		if log := r.slot.executor.conf.Log; log != nil {
 			log.Info("a task's process reports", "task_id", r.task.ID, "text", string(text))
@@ -335,7 +336,7 @@ func (r *taskRun) ended(size int, text []byte) {
 		return
 	}
 	data := append(json.RawMessage(nil), text[size:]...)
-	r.ran, r.cpu, r.heeded = time.Duration(h.Wall), time.Duration(h.CPU), h.Stopped
+	r.ran, r.cpu, r.heeded = min(max(0, time.Duration(h.Wall)), time.Since(r.began)), max(0, time.Duration(h.CPU)), h.Stopped
 	r.children = h.Children
 	r.last = h.Last || h.Children
 	if h.Head == "" {
@@ -343,7 +344,7 @@ func (r *taskRun) ended(size int, text []byte) {
 	} else {
 		r.result = decode([]byte(h.Head), data)
 	}
-	if r.result.Status == task.Completed && !json.Valid(data) {
+	if r.result.Status == task.Completed && !(utf8.Valid(data) && json.Valid(data)) {
 		r.result = failed("executor", "ExecutorError", "the task's process has sent a result that is no JSON")
 	}
 	// The process is the script's: that it could not run there says nothing of the worker.
@@ -361,7 +362,7 @@ func (r *taskRun) outcome(reason plugins.StopReason) plugins.Outcome {
 		if r.garbled && o.Error != nil {
 			o.Error.Message = "the task's process was ended, as it had written on its connection to the worker what is no message"
 		}
-		if r.lost && r.killed && reason == 0 && p.end.waitStatus().Signal() == syscall.SIGKILL {
+		if status := p.end.waitStatus(); r.lost && reason == 0 && (r.killed && status.Signal() == syscall.SIGKILL || status.Exited() && status.ExitStatus() == 0) {
 			o.Error.Message = "the task's process has closed its connection to the worker, and so could not say how the task ends: " +
 				"has the script closed descriptors that it had not opened?"
 		}

@@ -126,7 +126,7 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if err != nil {
 		s.discard()
 		o := fault(r.ranAtAll(), "ExecutorError", err.Error())
-		o.Spent = errors.Is(err, errTemplateGone) || errors.Is(err, errJammed)
+		o.Spent = errors.Is(err, errSubreaperGone) || errors.Is(err, errJammed)
 		return o
 	}
 	o := r.outcome(reason)
@@ -143,7 +143,7 @@ func (s *taskSlot) ahead() (err error) {
 	if s.ready != nil || s.running != nil && s.running.tasks < s.executor.apart.maxTasks {
 		return nil
 	}
-	if s.ready, err = s.fork(); errors.Is(err, errTemplateGone) {
+	if s.ready, err = s.fork(); errors.Is(err, errSubreaperGone) {
 		return err
 	}
 	return nil

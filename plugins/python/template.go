@@ -26,8 +26,8 @@ type isolation struct {
 	cpuTime  time.Duration
 	walls    walls
 	template *embedpy.Template
-	gone     atomic.Bool
-	asCaller bool // tasks run as who has submitted them
+	gone     atomic.Bool // one of the subreapers has ended
+	asCaller bool        // tasks run as who has submitted them
 	callers  callers
 	sockets  []int // to the subreapers of the slots, two for each
 }
@@ -134,10 +134,7 @@ func (e *Executor) startTemplate(executable string, modules []embedpy.Module, se
 		template.Close()
 		return err
 	}
-	go func() {
-		template.Wait()
-		e.apart.gone.Store(true)
-	}()
+	go template.Wait() // the subreapers need it no more
 	return nil
 }
 
@@ -221,12 +218,12 @@ func (e *Executor) isolationSetting(name, value, isolated string) (err error) {
 	return nil
 }
 
-// health says whether there is somebody who forks.
+// health says whether all are there who fork.
 func (i *isolation) health() error {
 	if i.gone.Load() {
-		return errTemplateGone
+		return errSubreaperGone
 	}
 	return nil
 }
 
-var errTemplateGone = errors.New("the template of the tasks' processes has ended")
+var errSubreaperGone = errors.New("a process that forks those of tasks has ended")
