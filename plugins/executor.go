@@ -96,6 +96,14 @@ type Slot interface {
 	Close()
 }
 
+// Idler is a Slot that has something left to do once the Result of its task has been sent:
+// what Run does after its script has ended keeps the Result waiting.
+type Idler interface {
+	// Idle is called before the slot waits for its next task, perhaps more than once, and
+	// not between tasks that are there already.
+	Idle()
+}
+
 // Emitter receives what a script emits before its end. It is safe to call from any
 // thread during Run, and blocks only on the daemon's buffer for this task. Calls
 // after Run has returned are dropped.

@@ -28,6 +28,7 @@ type slotServer struct {
 	claims *claims
 	shared bool                 // the daemon has claims, too
 	slot   atomic.Pointer[Slot] // nil before it is open and once it is closed
+	idle   func()               // of an Idler; nil: there is nothing to do
 
 	inode inode // of the connection
 
@@ -67,6 +68,9 @@ func (s *slotServer) run(fd int) {
 	}
 	defer slot.Close()
 	s.slot.Store(&slot)
+	if i, ok := slot.(Idler); ok {
+		s.idle = i.Idle
+	}
 	defer s.slot.Store(nil)
 	frames := newFrameReader(s, maxParams)
 	frames.trusts = true
@@ -102,6 +106,9 @@ func (s *slotServer) Read(p []byte) (int, error) {
 		if err := s.up.sendHeld(); err != nil {
 			return 0, err
 		}
+	}
+	if s.idle != nil {
+		s.idle()
 	}
 	for {
 		n, err := awaitAndRead(s.up.fd, p)

@@ -131,10 +131,14 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	}
 	o := r.outcome(reason)
 	s.keep(r.reason == 0 && !r.last && o.Fault == plugins.NoFault)
-	if err := s.ahead(); err != nil {
-		o.Spent = true
-	}
 	return o
+}
+
+// Idle implements plugins.Idler: a fork after the Result has gone is on no task's way.
+func (s *taskSlot) Idle() {
+	if s.readReports() == nil {
+		_ = s.ahead() // an error: whoever is to fork the next process finds it again
+	}
 }
 
 // ahead has the process of the next task forked, if that is to have another, there is none yet, and it is possible
