@@ -160,7 +160,7 @@ int ep_is_over(pid_t pid)
 	return look_at(number, &p) < 0 || p.over;
 }
 
-enum { FAST = 3, PASSES = 2000 };
+enum { FAST = 3, SURE = 20, PASSES = 2000 };
 
 // ep_end_below ends all that is below the calling process, which has one thread. It returns once nothing of that
 // runs, or it can't be ended: it is another user's, or the kernel does not let it go.
@@ -169,8 +169,9 @@ void ep_end_below(void)
 	cpu_set_t own;
 	int known = sched_getaffinity(0, sizeof own, &own) == 0;
 
-	// What has ended during a look may have started something that the look has not met.
-	for (int pass = 0, none = 0; ep_reap() && none < 2 && pass < PASSES; pass++) {
+	// What forks and ends at once may be missed by a look. As long as we have children there is something, if only
+	// what can't be ended.
+	for (int pass = 0, none = 0; ep_reap() && none < SURE && pass < PASSES; pass++) {
 		struct timespec moment = {0, pass < FAST ? 100000 : 1000000};
 		if (pass == FAST) { // it will have to be quicker than what is on the CPU of its own
 			cpu_set_t here;
@@ -179,8 +180,7 @@ void ep_end_below(void)
 			(void)sched_setaffinity(0, sizeof here, &here);
 		}
 		none = kill_below(pass >= FAST) ? 0 : none + 1;
-		if (!none)
-			nanosleep(&moment, NULL);
+		nanosleep(&moment, NULL);
 	}
 	if (known)
 		(void)sched_setaffinity(0, sizeof own, &own);
