@@ -37,12 +37,7 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 		return d, "", fmt.Errorf("the executor speaks slot protocol %d, this daemon %d", r.SlotProtocol, slotProtocol)
 	}
 	d = Description{Name: task.Clip(r.Name, mostName), Version: task.Clip(r.Version, mostName)}
-	for _, capability := range r.Capabilities {
-		d.CanCancel = d.CanCancel || capability == proto.Capability_CAPABILITY_CANCEL
-		d.HasEvents = d.HasEvents || capability == proto.Capability_CAPABILITY_EVENTS
-		d.HasLoop = d.HasLoop || capability == proto.Capability_CAPABILITY_LOOP
-		c.shares = c.shares || capability == proto.Capability_CAPABILITY_SHARED_CLAIMS
-	}
+	c.shares = d.describe(r.Capabilities)
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }
 
@@ -50,9 +45,9 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 type Dial func(ctx context.Context, path string) (net.Conn, error)
 
 // Configure makes the worker ready and opens its slots, by dial. handler returns the Handler of a
-// connection, which has count slots from first on. It returns the name of the runtime. An
-// error caused by a setting matches ErrBadSetting.
-func (c *Client) Configure(ctx context.Context, cfg Configuration, dial Dial, handler func(first, count int) Handler) (
+// connection, which has count slots from first on. It returns the name of the runtime, and
+// leaves d the capabilities that hold now. An error caused by a setting matches ErrBadSetting.
+func (c *Client) Configure(ctx context.Context, d *Description, cfg Configuration, dial Dial, handler func(first, count int) Handler) (
 	runtime string, slots []*Conn, err error,
 ) {
 	r, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
@@ -73,6 +68,9 @@ func (c *Client) Configure(ctx context.Context, cfg Configuration, dial Dial, ha
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("configure: %w", err)
+	}
+	if len(r.Capabilities) > 0 {
+		c.shares = d.describe(r.Capabilities)
 	}
 	slots, err = c.openSlots(ctx, opening{dial, r.SlotSocket, c.shares, &cfg}, handler)
 	return task.Clip(r.Runtime, mostName), slots, err

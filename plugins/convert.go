@@ -13,7 +13,7 @@ import (
 func taskOf(m *proto.Task, params []byte) Task {
 	return Task{Slot: int(m.Slot), Seq: m.Seq, ID: m.TaskId, ScriptPath: m.ScriptPath, Function: m.Function, Type: task.Type(m.TaskType),
 		Attempt: int(m.Attempt), Labels: m.Labels, Traceparent: m.Traceparent, Source: m.Source, Params: params,
-		Timeout: time.Duration(m.TimeoutNs), Probe: m.Probe, RunAs: m.RunAs}
+		Timeout: time.Duration(m.TimeoutNs), Probe: m.Probe, RunAs: m.RunAs, Env: m.Env, Cwd: m.Cwd}
 }
 
 // taskHeader is t's, for the slot if it is one of a loop, else 0.
@@ -28,7 +28,7 @@ func fillTask(m *proto.Task, t *Task, slot int) {
 	m.Seq, m.TaskId, m.ScriptPath, m.Function, m.TaskType = t.Seq, t.ID, t.ScriptPath, t.Function, string(t.Type)
 	m.Attempt, m.Labels, m.Traceparent, m.Source = uint32(t.Attempt), t.Labels, t.Traceparent, t.Source
 	m.PayloadLength, m.TimeoutNs, m.Probe, m.Slot = uint64(len(t.Params)), int64(t.Timeout), t.Probe, uint32(slot)
-	m.RunAs = t.RunAs
+	m.RunAs, m.Env, m.Cwd = t.RunAs, t.Env, t.Cwd
 }
 
 func resultEvent(seq uint64, o *Outcome) *proto.Event { return new(resultMessage).of(seq, o) }

@@ -35,6 +35,12 @@ type Executor interface {
 	Health(ctx context.Context) (lockWait time.Duration, err error)
 }
 
+// Redescriber is an Executor whose capabilities depend on its configuration.
+type Redescriber interface {
+	// Redescribe returns what holds as it is configured. It is called once, after Configure.
+	Redescribe() Description
+}
+
 // Looper is an Executor that can also run tasks on an event loop.
 type Looper interface {
 	Executor
@@ -125,7 +131,46 @@ type Description struct {
 	// HasLoop: the executor is a Looper. Without it the daemon refuses to start a
 	// worker with LoopSlots.
 	HasLoop bool
+	// CanIsolate: each task can have a process or a sandbox of its own. Without it a pool
+	// with isolation = "process" does not start.
+	CanIsolate bool
+	// TakesEnv and TakesCwd: tasks may have Task.Env and Task.Cwd. Without it one that has
+	// them is refused.
+	TakesEnv, TakesCwd bool
+	// Settings are the keys that Configuration.Settings may have, beside those of the pool.
+	Settings []Setting
 }
+
+// Setting describes one key of Configuration.Settings.
+type Setting struct {
+	// Name has lower-case letters, digits and underscores.
+	Name string
+	Kind SettingKind
+	// Description is one line for people, Default what holds without it.
+	Description, Default string
+	Required             bool
+	// Allowed are the values that it may have; none: any of its kind.
+	Allowed []string
+}
+
+// SettingKind is how a setting's value is written in config.hcl, and as text in
+// Configuration.Settings.
+type SettingKind int
+
+// The kinds of settings.
+const (
+	// StringSetting is text as it is, IntegerSetting decimal, BooleanSetting "true" or "false".
+	StringSetting SettingKind = iota + 1
+	IntegerSetting
+	BooleanSetting
+	// DurationSetting is as Go writes it, "1m30s"; BytesSetting a decimal number of bytes,
+	// "64MiB" in config.hcl.
+	DurationSetting
+	BytesSetting
+	// ListSetting is a JSON array of strings, MapSetting a JSON object of strings.
+	ListSetting
+	MapSetting
+)
 
 // Configuration is what a worker gets before its slots are opened.
 type Configuration struct {
@@ -175,6 +220,10 @@ type Task struct {
 	Probe bool
 	// RunAs is the uid as which it is to run, nil: as the worker does.
 	RunAs *uint32
+	// Env is added to the environment of its process, Cwd is the directory in which it starts;
+	// empty: the executor's choice.
+	Env map[string]string
+	Cwd string
 }
 
 // Outcome is how one attempt ended.

@@ -96,18 +96,8 @@ const maxParams = 1 << 32
 func (w *worker) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeResponse, error) {
 	d := w.executor.Describe()
 	cpus, _ := procfs.Threads(procfs.Self)
-	r := &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol,
-		Capabilities: []proto.Capability{proto.Capability_CAPABILITY_SHARED_CLAIMS}}
-	if d.CanCancel {
-		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_CANCEL)
-	}
-	if d.HasLoop {
-		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_LOOP)
-	}
-	if d.HasEvents {
-		r.Capabilities = append(r.Capabilities, proto.Capability_CAPABILITY_EVENTS)
-	}
-	return r, nil
+	return &proto.DescribeResponse{Name: d.Name, Version: d.Version, CpusAllowed: cpus, SlotProtocol: slotProtocol,
+		Capabilities: capabilitiesOf(&d), Settings: settingsOf(d.Settings)}, nil
 }
 
 // Configure implements proto.ExecutorServer.
@@ -156,7 +146,12 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	go w.accept(l)
 	go w.attend()
 	go w.heartbeat(time.Duration(r.GetLimits().GetLockStallNs()))
-	return &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}, nil
+	answer := &proto.ConfigureResponse{SlotSocket: path, Runtime: engine}
+	if x, ok := w.executor.(Redescriber); ok {
+		d := x.Redescribe()
+		answer.Capabilities = capabilitiesOf(&d)
+	}
+	return answer, nil
 }
 
 // openSlots makes the slots of threads, which await their connections, and the flusher of all.

@@ -40,6 +40,79 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// SettingKind is how a value is written in the configuration, and as text in
+// ConfigureRequest.settings.
+type SettingKind int32
+
+const (
+	SettingKind_SETTING_KIND_UNSPECIFIED SettingKind = 0
+	// Text, as it is.
+	SettingKind_SETTING_KIND_STRING SettingKind = 1
+	// An integer in decimal.
+	SettingKind_SETTING_KIND_INTEGER SettingKind = 2
+	// "true" or "false".
+	SettingKind_SETTING_KIND_BOOLEAN SettingKind = 3
+	// A duration as Go writes it, "1m30s".
+	SettingKind_SETTING_KIND_DURATION SettingKind = 4
+	// A number of bytes in decimal; "64MiB" in the configuration.
+	SettingKind_SETTING_KIND_BYTES SettingKind = 5
+	// A list of texts, as a JSON array.
+	SettingKind_SETTING_KIND_LIST SettingKind = 6
+	// Texts by name, as a JSON object.
+	SettingKind_SETTING_KIND_MAP SettingKind = 7
+)
+
+// Enum value maps for SettingKind.
+var (
+	SettingKind_name = map[int32]string{
+		0: "SETTING_KIND_UNSPECIFIED",
+		1: "SETTING_KIND_STRING",
+		2: "SETTING_KIND_INTEGER",
+		3: "SETTING_KIND_BOOLEAN",
+		4: "SETTING_KIND_DURATION",
+		5: "SETTING_KIND_BYTES",
+		6: "SETTING_KIND_LIST",
+		7: "SETTING_KIND_MAP",
+	}
+	SettingKind_value = map[string]int32{
+		"SETTING_KIND_UNSPECIFIED": 0,
+		"SETTING_KIND_STRING":      1,
+		"SETTING_KIND_INTEGER":     2,
+		"SETTING_KIND_BOOLEAN":     3,
+		"SETTING_KIND_DURATION":    4,
+		"SETTING_KIND_BYTES":       5,
+		"SETTING_KIND_LIST":        6,
+		"SETTING_KIND_MAP":         7,
+	}
+)
+
+func (x SettingKind) Enum() *SettingKind {
+	p := new(SettingKind)
+	*p = x
+	return p
+}
+
+func (x SettingKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SettingKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_executor_proto_enumTypes[0].Descriptor()
+}
+
+func (SettingKind) Type() protoreflect.EnumType {
+	return &file_executor_proto_enumTypes[0]
+}
+
+func (x SettingKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SettingKind.Descriptor instead.
+func (SettingKind) EnumDescriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{0}
+}
+
 type Capability int32
 
 const (
@@ -54,6 +127,13 @@ const (
 	// daemon, and those of a loop say there what has begun, see Hello. Only a thread's slot that
 	// does is sent a task before the one before has ended.
 	Capability_CAPABILITY_SHARED_CLAIMS Capability = 4
+	// Each task can have a process or a sandbox of its own. Only pools of such an executor may
+	// have isolation = "process".
+	Capability_CAPABILITY_ISOLATION Capability = 5
+	// Tasks may bring environment variables, Task.env.
+	Capability_CAPABILITY_TASK_ENV Capability = 6
+	// Tasks may bring a working directory, Task.cwd.
+	Capability_CAPABILITY_TASK_CWD Capability = 7
 )
 
 // Enum value maps for Capability.
@@ -64,6 +144,9 @@ var (
 		2: "CAPABILITY_EVENTS",
 		3: "CAPABILITY_LOOP",
 		4: "CAPABILITY_SHARED_CLAIMS",
+		5: "CAPABILITY_ISOLATION",
+		6: "CAPABILITY_TASK_ENV",
+		7: "CAPABILITY_TASK_CWD",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":   0,
@@ -71,6 +154,9 @@ var (
 		"CAPABILITY_EVENTS":        2,
 		"CAPABILITY_LOOP":          3,
 		"CAPABILITY_SHARED_CLAIMS": 4,
+		"CAPABILITY_ISOLATION":     5,
+		"CAPABILITY_TASK_ENV":      6,
+		"CAPABILITY_TASK_CWD":      7,
 	}
 )
 
@@ -85,11 +171,11 @@ func (x Capability) String() string {
 }
 
 func (Capability) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[0].Descriptor()
+	return file_executor_proto_enumTypes[1].Descriptor()
 }
 
 func (Capability) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[0]
+	return &file_executor_proto_enumTypes[1]
 }
 
 func (x Capability) Number() protoreflect.EnumNumber {
@@ -98,7 +184,7 @@ func (x Capability) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Capability.Descriptor instead.
 func (Capability) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{0}
+	return file_executor_proto_rawDescGZIP(), []int{1}
 }
 
 type StopReason int32
@@ -136,11 +222,11 @@ func (x StopReason) String() string {
 }
 
 func (StopReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[1].Descriptor()
+	return file_executor_proto_enumTypes[2].Descriptor()
 }
 
 func (StopReason) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[1]
+	return &file_executor_proto_enumTypes[2]
 }
 
 func (x StopReason) Number() protoreflect.EnumNumber {
@@ -149,7 +235,7 @@ func (x StopReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StopReason.Descriptor instead.
 func (StopReason) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{1}
+	return file_executor_proto_rawDescGZIP(), []int{2}
 }
 
 // Claim says who won the task: the slot's thread, or whoever took it back.
@@ -190,11 +276,11 @@ func (x Claim) String() string {
 }
 
 func (Claim) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[2].Descriptor()
+	return file_executor_proto_enumTypes[3].Descriptor()
 }
 
 func (Claim) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[2]
+	return &file_executor_proto_enumTypes[3]
 }
 
 func (x Claim) Number() protoreflect.EnumNumber {
@@ -203,7 +289,7 @@ func (x Claim) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Claim.Descriptor instead.
 func (Claim) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{2}
+	return file_executor_proto_rawDescGZIP(), []int{3}
 }
 
 // Fault says that an attempt failed because of the executor: no descriptor was left to
@@ -246,11 +332,11 @@ func (x Fault) String() string {
 }
 
 func (Fault) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[3].Descriptor()
+	return file_executor_proto_enumTypes[4].Descriptor()
 }
 
 func (Fault) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[3]
+	return &file_executor_proto_enumTypes[4]
 }
 
 func (x Fault) Number() protoreflect.EnumNumber {
@@ -259,7 +345,7 @@ func (x Fault) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fault.Descriptor instead.
 func (Fault) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{3}
+	return file_executor_proto_rawDescGZIP(), []int{4}
 }
 
 type Outcome int32
@@ -301,11 +387,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[4].Descriptor()
+	return file_executor_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[4]
+	return &file_executor_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -314,7 +400,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{4}
+	return file_executor_proto_rawDescGZIP(), []int{5}
 }
 
 type DescribeRequest struct {
@@ -368,7 +454,10 @@ type DescribeResponse struct {
 	// format ("0-3,8"), read when Describe is called.
 	CpusAllowed string `protobuf:"bytes,5,opt,name=cpus_allowed,json=cpusAllowed,proto3" json:"cpus_allowed,omitempty"`
 	// Version of the slot protocol; this file describes version 1.
-	SlotProtocol  uint32 `protobuf:"varint,6,opt,name=slot_protocol,json=slotProtocol,proto3" json:"slot_protocol,omitempty"`
+	SlotProtocol uint32 `protobuf:"varint,6,opt,name=slot_protocol,json=slotProtocol,proto3" json:"slot_protocol,omitempty"`
+	// The settings that Configure takes, beside those of the pool (docs/plugins.md). The
+	// daemon refuses others, and values of another kind, before it starts a worker.
+	Settings      []*Setting `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -445,6 +534,103 @@ func (x *DescribeResponse) GetSlotProtocol() uint32 {
 	return 0
 }
 
+func (x *DescribeResponse) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Setting describes one key of ConfigureRequest.settings.
+type Setting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the key: lower-case letters, digits and underscores.
+	Name string      `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind SettingKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cpulb.executor.v1.SettingKind" json:"kind,omitempty"`
+	// What it does, for people: one line.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Configure fails without it.
+	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	// What holds without it; for people.
+	Default string `protobuf:"bytes,5,opt,name=default,proto3" json:"default,omitempty"`
+	// The values that it may have; empty: any of its kind.
+	Allowed       []string `protobuf:"bytes,6,rep,name=allowed,proto3" json:"allowed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_executor_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_executor_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetKind() SettingKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SettingKind_SETTING_KIND_UNSPECIFIED
+}
+
+func (x *Setting) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Setting) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *Setting) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
+func (x *Setting) GetAllowed() []string {
+	if x != nil {
+		return x.Allowed
+	}
+	return nil
+}
+
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the worker as operators see it, e.g. "cpu-0".
@@ -467,7 +653,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_executor_proto_msgTypes[2]
+	mi := &file_executor_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +665,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[2]
+	mi := &file_executor_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +678,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{2}
+	return file_executor_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ConfigureRequest) GetWorkerId() string {
@@ -561,7 +747,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_executor_proto_msgTypes[3]
+	mi := &file_executor_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +759,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[3]
+	mi := &file_executor_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +772,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{3}
+	return file_executor_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Limits) GetResultBytes() uint64 {
@@ -615,14 +801,16 @@ type ConfigureResponse struct {
 	// Path of the Unix stream socket that takes one connection per slot.
 	SlotSocket string `protobuf:"bytes,1,opt,name=slot_socket,json=slotSocket,proto3" json:"slot_socket,omitempty"`
 	// Runtime that now runs, e.g. "CPython 3.11.2".
-	Runtime       string `protobuf:"bytes,2,opt,name=runtime,proto3" json:"runtime,omitempty"`
+	Runtime string `protobuf:"bytes,2,opt,name=runtime,proto3" json:"runtime,omitempty"`
+	// The capabilities that hold as the worker is configured; none: those of Describe.
+	Capabilities  []Capability `protobuf:"varint,3,rep,packed,name=capabilities,proto3,enum=cpulb.executor.v1.Capability" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_executor_proto_msgTypes[4]
+	mi := &file_executor_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +822,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[4]
+	mi := &file_executor_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +835,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{4}
+	return file_executor_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigureResponse) GetSlotSocket() string {
@@ -664,6 +852,13 @@ func (x *ConfigureResponse) GetRuntime() string {
 	return ""
 }
 
+func (x *ConfigureResponse) GetCapabilities() []Capability {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
 type CancelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
@@ -675,7 +870,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_executor_proto_msgTypes[5]
+	mi := &file_executor_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +882,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[5]
+	mi := &file_executor_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +895,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{5}
+	return file_executor_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelRequest) GetSlot() uint32 {
@@ -733,7 +928,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_executor_proto_msgTypes[6]
+	mi := &file_executor_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +940,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[6]
+	mi := &file_executor_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +953,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{6}
+	return file_executor_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CancelResponse) GetClaim() Claim {
@@ -778,7 +973,7 @@ type RecallRequest struct {
 
 func (x *RecallRequest) Reset() {
 	*x = RecallRequest{}
-	mi := &file_executor_proto_msgTypes[7]
+	mi := &file_executor_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +985,7 @@ func (x *RecallRequest) String() string {
 func (*RecallRequest) ProtoMessage() {}
 
 func (x *RecallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[7]
+	mi := &file_executor_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +998,7 @@ func (x *RecallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecallRequest.ProtoReflect.Descriptor instead.
 func (*RecallRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{7}
+	return file_executor_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RecallRequest) GetSlot() uint32 {
@@ -829,7 +1024,7 @@ type RecallResponse struct {
 
 func (x *RecallResponse) Reset() {
 	*x = RecallResponse{}
-	mi := &file_executor_proto_msgTypes[8]
+	mi := &file_executor_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1036,7 @@ func (x *RecallResponse) String() string {
 func (*RecallResponse) ProtoMessage() {}
 
 func (x *RecallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[8]
+	mi := &file_executor_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +1049,7 @@ func (x *RecallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecallResponse.ProtoReflect.Descriptor instead.
 func (*RecallResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{8}
+	return file_executor_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RecallResponse) GetClaim() Claim {
@@ -872,7 +1067,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_executor_proto_msgTypes[9]
+	mi := &file_executor_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +1079,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[9]
+	mi := &file_executor_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +1092,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{9}
+	return file_executor_proto_rawDescGZIP(), []int{10}
 }
 
 type DrainResponse struct {
@@ -910,7 +1105,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_executor_proto_msgTypes[10]
+	mi := &file_executor_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1117,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[10]
+	mi := &file_executor_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1130,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{10}
+	return file_executor_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DrainResponse) GetStillRunning() uint32 {
@@ -953,7 +1148,7 @@ type StacksRequest struct {
 
 func (x *StacksRequest) Reset() {
 	*x = StacksRequest{}
-	mi := &file_executor_proto_msgTypes[11]
+	mi := &file_executor_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1160,7 @@ func (x *StacksRequest) String() string {
 func (*StacksRequest) ProtoMessage() {}
 
 func (x *StacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[11]
+	mi := &file_executor_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1173,7 @@ func (x *StacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StacksRequest.ProtoReflect.Descriptor instead.
 func (*StacksRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{11}
+	return file_executor_proto_rawDescGZIP(), []int{12}
 }
 
 type StacksResponse struct {
@@ -990,7 +1185,7 @@ type StacksResponse struct {
 
 func (x *StacksResponse) Reset() {
 	*x = StacksResponse{}
-	mi := &file_executor_proto_msgTypes[12]
+	mi := &file_executor_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1197,7 @@ func (x *StacksResponse) String() string {
 func (*StacksResponse) ProtoMessage() {}
 
 func (x *StacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[12]
+	mi := &file_executor_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1210,7 @@ func (x *StacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StacksResponse.ProtoReflect.Descriptor instead.
 func (*StacksResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{12}
+	return file_executor_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StacksResponse) GetText() string {
@@ -1033,7 +1228,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_executor_proto_msgTypes[13]
+	mi := &file_executor_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1240,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[13]
+	mi := &file_executor_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1253,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{13}
+	return file_executor_proto_rawDescGZIP(), []int{14}
 }
 
 type StatsResponse struct {
@@ -1085,7 +1280,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_executor_proto_msgTypes[14]
+	mi := &file_executor_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1292,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[14]
+	mi := &file_executor_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1305,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{14}
+	return file_executor_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StatsResponse) GetSlotsBusy() uint32 {
@@ -1170,7 +1365,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_executor_proto_msgTypes[15]
+	mi := &file_executor_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1377,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[15]
+	mi := &file_executor_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1390,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{15}
+	return file_executor_proto_rawDescGZIP(), []int{16}
 }
 
 type HealthResponse struct {
@@ -1209,7 +1404,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_executor_proto_msgTypes[16]
+	mi := &file_executor_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1416,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[16]
+	mi := &file_executor_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1429,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{16}
+	return file_executor_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HealthResponse) GetLockWaitNs() uint64 {
@@ -1271,7 +1466,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_executor_proto_msgTypes[17]
+	mi := &file_executor_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1478,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[17]
+	mi := &file_executor_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1491,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{17}
+	return file_executor_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Hello) GetSlot() uint32 {
@@ -1340,13 +1535,19 @@ type Task struct {
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
 	// Bytes of params that follow this header.
 	PayloadLength uint64 `protobuf:"varint,15,opt,name=payload_length,json=payloadLength,proto3" json:"payload_length,omitempty"`
+	// Environment variables to add to those of the task's process; only with
+	// CAPABILITY_TASK_ENV.
+	Env map[string]string `protobuf:"bytes,16,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Absolute path of the directory in which the task starts; empty: the executor's choice.
+	// Only with CAPABILITY_TASK_CWD.
+	Cwd           string `protobuf:"bytes,17,opt,name=cwd,proto3" json:"cwd,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_executor_proto_msgTypes[18]
+	mi := &file_executor_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1559,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[18]
+	mi := &file_executor_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1572,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{18}
+	return file_executor_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1472,6 +1673,20 @@ func (x *Task) GetPayloadLength() uint64 {
 	return 0
 }
 
+func (x *Task) GetEnv() map[string]string {
+	if x != nil {
+		return x.Env
+	}
+	return nil
+}
+
+func (x *Task) GetCwd() string {
+	if x != nil {
+		return x.Cwd
+	}
+	return ""
+}
+
 // Event comes up a slot.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1497,7 +1712,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_executor_proto_msgTypes[19]
+	mi := &file_executor_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1724,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[19]
+	mi := &file_executor_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1737,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{19}
+	return file_executor_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Event) GetSeq() uint64 {
@@ -1657,7 +1872,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_executor_proto_msgTypes[20]
+	mi := &file_executor_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1884,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[20]
+	mi := &file_executor_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1897,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{20}
+	return file_executor_proto_rawDescGZIP(), []int{21}
 }
 
 // Skipped says that the task was read but did not run here and will not. One that was
@@ -1698,7 +1913,7 @@ type Skipped struct {
 
 func (x *Skipped) Reset() {
 	*x = Skipped{}
-	mi := &file_executor_proto_msgTypes[21]
+	mi := &file_executor_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1925,7 @@ func (x *Skipped) String() string {
 func (*Skipped) ProtoMessage() {}
 
 func (x *Skipped) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[21]
+	mi := &file_executor_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1938,7 @@ func (x *Skipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Skipped.ProtoReflect.Descriptor instead.
 func (*Skipped) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{21}
+	return file_executor_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Skipped) GetNeedsThread() bool {
@@ -1744,7 +1959,7 @@ type Partial struct {
 
 func (x *Partial) Reset() {
 	*x = Partial{}
-	mi := &file_executor_proto_msgTypes[22]
+	mi := &file_executor_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1971,7 @@ func (x *Partial) String() string {
 func (*Partial) ProtoMessage() {}
 
 func (x *Partial) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[22]
+	mi := &file_executor_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1984,7 @@ func (x *Partial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partial.ProtoReflect.Descriptor instead.
 func (*Partial) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{22}
+	return file_executor_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Partial) GetNumber() uint64 {
@@ -1791,7 +2006,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_executor_proto_msgTypes[23]
+	mi := &file_executor_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2018,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[23]
+	mi := &file_executor_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +2031,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{23}
+	return file_executor_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Progress) GetFraction() float64 {
@@ -1845,7 +2060,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_executor_proto_msgTypes[24]
+	mi := &file_executor_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2072,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[24]
+	mi := &file_executor_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2085,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{24}
+	return file_executor_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Log) GetLevel() string {
@@ -1915,7 +2130,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_executor_proto_msgTypes[25]
+	mi := &file_executor_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2142,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[25]
+	mi := &file_executor_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2155,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{25}
+	return file_executor_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Result) GetOutcome() Outcome {
@@ -2033,7 +2248,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_executor_proto_msgTypes[26]
+	mi := &file_executor_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2260,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[26]
+	mi := &file_executor_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2273,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{26}
+	return file_executor_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Error) GetType() string {
@@ -2101,14 +2316,22 @@ var File_executor_proto protoreflect.FileDescriptor
 const file_executor_proto_rawDesc = "" +
 	"\n" +
 	"\x0eexecutor.proto\x12\x11cpulb.executor.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xe5\x01\n" +
+	"\x0fDescribeRequest\"\x9d\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aruntime\x18\x03 \x01(\tR\aruntime\x12A\n" +
 	"\fcapabilities\x18\x04 \x03(\x0e2\x1d.cpulb.executor.v1.CapabilityR\fcapabilities\x12!\n" +
 	"\fcpus_allowed\x18\x05 \x01(\tR\vcpusAllowed\x12#\n" +
-	"\rslot_protocol\x18\x06 \x01(\rR\fslotProtocol\"\xd8\x02\n" +
+	"\rslot_protocol\x18\x06 \x01(\rR\fslotProtocol\x126\n" +
+	"\bsettings\x18\a \x03(\v2\x1a.cpulb.executor.v1.SettingR\bsettings\"\xc3\x01\n" +
+	"\aSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1e.cpulb.executor.v1.SettingKindR\x04kind\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
+	"\brequired\x18\x04 \x01(\bR\brequired\x12\x18\n" +
+	"\adefault\x18\x05 \x01(\tR\adefault\x12\x18\n" +
+	"\aallowed\x18\x06 \x03(\tR\aallowed\"\xd8\x02\n" +
 	"\x10ConfigureRequest\x12\x1b\n" +
 	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2125,11 +2348,12 @@ const file_executor_proto_rawDesc = "" +
 	"\x06Limits\x12!\n" +
 	"\fresult_bytes\x18\x01 \x01(\x04R\vresultBytes\x12!\n" +
 	"\foutput_bytes\x18\x02 \x01(\x04R\voutputBytes\x12\"\n" +
-	"\rlock_stall_ns\x18\x03 \x01(\x04R\vlockStallNs\"N\n" +
+	"\rlock_stall_ns\x18\x03 \x01(\x04R\vlockStallNs\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12\x1f\n" +
 	"\vslot_socket\x18\x01 \x01(\tR\n" +
 	"slotSocket\x12\x18\n" +
-	"\aruntime\x18\x02 \x01(\tR\aruntime\"l\n" +
+	"\aruntime\x18\x02 \x01(\tR\aruntime\x12A\n" +
+	"\fcapabilities\x18\x03 \x03(\x0e2\x1d.cpulb.executor.v1.CapabilityR\fcapabilities\"l\n" +
 	"\rCancelRequest\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x125\n" +
@@ -2163,7 +2387,7 @@ const file_executor_proto_rawDesc = "" +
 	"\flock_wait_ns\x18\x01 \x01(\x04R\n" +
 	"lockWaitNs\"\x1b\n" +
 	"\x05Hello\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\rR\x04slot\"\x86\x04\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"\x84\x05\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1f\n" +
@@ -2181,8 +2405,13 @@ const file_executor_proto_rawDesc = "" +
 	"\x05probe\x18\f \x01(\bR\x05probe\x12\x1a\n" +
 	"\x06run_as\x18\r \x01(\rH\x00R\x05runAs\x88\x01\x01\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
-	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x1a9\n" +
+	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLength\x122\n" +
+	"\x03env\x18\x10 \x03(\v2 .cpulb.executor.v1.Task.EnvEntryR\x03env\x12\x10\n" +
+	"\x03cwd\x18\x11 \x01(\tR\x03cwd\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a6\n" +
+	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
 	"\a_run_asJ\x04\b\a\x10\bR\x10deadline_unix_ns\"\xa0\x03\n" +
@@ -2226,14 +2455,26 @@ const file_executor_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
 	"\ttraceback\x18\x03 \x01(\tR\ttraceback\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\tR\x04code\x12\x1b\n" +
-	"\texit_code\x18\x05 \x01(\rR\bexitCode*\x89\x01\n" +
+	"\texit_code\x18\x05 \x01(\rR\bexitCode*\xd8\x01\n" +
+	"\vSettingKind\x12\x1c\n" +
+	"\x18SETTING_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13SETTING_KIND_STRING\x10\x01\x12\x18\n" +
+	"\x14SETTING_KIND_INTEGER\x10\x02\x12\x18\n" +
+	"\x14SETTING_KIND_BOOLEAN\x10\x03\x12\x19\n" +
+	"\x15SETTING_KIND_DURATION\x10\x04\x12\x16\n" +
+	"\x12SETTING_KIND_BYTES\x10\x05\x12\x15\n" +
+	"\x11SETTING_KIND_LIST\x10\x06\x12\x14\n" +
+	"\x10SETTING_KIND_MAP\x10\a*\xd5\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CAPABILITY_CANCEL\x10\x01\x12\x15\n" +
 	"\x11CAPABILITY_EVENTS\x10\x02\x12\x13\n" +
 	"\x0fCAPABILITY_LOOP\x10\x03\x12\x1c\n" +
-	"\x18CAPABILITY_SHARED_CLAIMS\x10\x04*_\n" +
+	"\x18CAPABILITY_SHARED_CLAIMS\x10\x04\x12\x18\n" +
+	"\x14CAPABILITY_ISOLATION\x10\x05\x12\x17\n" +
+	"\x13CAPABILITY_TASK_ENV\x10\x06\x12\x17\n" +
+	"\x13CAPABILITY_TASK_CWD\x10\a*_\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -2276,82 +2517,89 @@ func file_executor_proto_rawDescGZIP() []byte {
 	return file_executor_proto_rawDescData
 }
 
-var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_executor_proto_goTypes = []any{
-	(Capability)(0),           // 0: cpulb.executor.v1.Capability
-	(StopReason)(0),           // 1: cpulb.executor.v1.StopReason
-	(Claim)(0),                // 2: cpulb.executor.v1.Claim
-	(Fault)(0),                // 3: cpulb.executor.v1.Fault
-	(Outcome)(0),              // 4: cpulb.executor.v1.Outcome
-	(*DescribeRequest)(nil),   // 5: cpulb.executor.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 6: cpulb.executor.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 7: cpulb.executor.v1.ConfigureRequest
-	(*Limits)(nil),            // 8: cpulb.executor.v1.Limits
-	(*ConfigureResponse)(nil), // 9: cpulb.executor.v1.ConfigureResponse
-	(*CancelRequest)(nil),     // 10: cpulb.executor.v1.CancelRequest
-	(*CancelResponse)(nil),    // 11: cpulb.executor.v1.CancelResponse
-	(*RecallRequest)(nil),     // 12: cpulb.executor.v1.RecallRequest
-	(*RecallResponse)(nil),    // 13: cpulb.executor.v1.RecallResponse
-	(*DrainRequest)(nil),      // 14: cpulb.executor.v1.DrainRequest
-	(*DrainResponse)(nil),     // 15: cpulb.executor.v1.DrainResponse
-	(*StacksRequest)(nil),     // 16: cpulb.executor.v1.StacksRequest
-	(*StacksResponse)(nil),    // 17: cpulb.executor.v1.StacksResponse
-	(*StatsRequest)(nil),      // 18: cpulb.executor.v1.StatsRequest
-	(*StatsResponse)(nil),     // 19: cpulb.executor.v1.StatsResponse
-	(*HealthRequest)(nil),     // 20: cpulb.executor.v1.HealthRequest
-	(*HealthResponse)(nil),    // 21: cpulb.executor.v1.HealthResponse
-	(*Hello)(nil),             // 22: cpulb.executor.v1.Hello
-	(*Task)(nil),              // 23: cpulb.executor.v1.Task
-	(*Event)(nil),             // 24: cpulb.executor.v1.Event
-	(*Started)(nil),           // 25: cpulb.executor.v1.Started
-	(*Skipped)(nil),           // 26: cpulb.executor.v1.Skipped
-	(*Partial)(nil),           // 27: cpulb.executor.v1.Partial
-	(*Progress)(nil),          // 28: cpulb.executor.v1.Progress
-	(*Log)(nil),               // 29: cpulb.executor.v1.Log
-	(*Result)(nil),            // 30: cpulb.executor.v1.Result
-	(*Error)(nil),             // 31: cpulb.executor.v1.Error
-	nil,                       // 32: cpulb.executor.v1.ConfigureRequest.SettingsEntry
-	nil,                       // 33: cpulb.executor.v1.Task.LabelsEntry
+	(SettingKind)(0),          // 0: cpulb.executor.v1.SettingKind
+	(Capability)(0),           // 1: cpulb.executor.v1.Capability
+	(StopReason)(0),           // 2: cpulb.executor.v1.StopReason
+	(Claim)(0),                // 3: cpulb.executor.v1.Claim
+	(Fault)(0),                // 4: cpulb.executor.v1.Fault
+	(Outcome)(0),              // 5: cpulb.executor.v1.Outcome
+	(*DescribeRequest)(nil),   // 6: cpulb.executor.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 7: cpulb.executor.v1.DescribeResponse
+	(*Setting)(nil),           // 8: cpulb.executor.v1.Setting
+	(*ConfigureRequest)(nil),  // 9: cpulb.executor.v1.ConfigureRequest
+	(*Limits)(nil),            // 10: cpulb.executor.v1.Limits
+	(*ConfigureResponse)(nil), // 11: cpulb.executor.v1.ConfigureResponse
+	(*CancelRequest)(nil),     // 12: cpulb.executor.v1.CancelRequest
+	(*CancelResponse)(nil),    // 13: cpulb.executor.v1.CancelResponse
+	(*RecallRequest)(nil),     // 14: cpulb.executor.v1.RecallRequest
+	(*RecallResponse)(nil),    // 15: cpulb.executor.v1.RecallResponse
+	(*DrainRequest)(nil),      // 16: cpulb.executor.v1.DrainRequest
+	(*DrainResponse)(nil),     // 17: cpulb.executor.v1.DrainResponse
+	(*StacksRequest)(nil),     // 18: cpulb.executor.v1.StacksRequest
+	(*StacksResponse)(nil),    // 19: cpulb.executor.v1.StacksResponse
+	(*StatsRequest)(nil),      // 20: cpulb.executor.v1.StatsRequest
+	(*StatsResponse)(nil),     // 21: cpulb.executor.v1.StatsResponse
+	(*HealthRequest)(nil),     // 22: cpulb.executor.v1.HealthRequest
+	(*HealthResponse)(nil),    // 23: cpulb.executor.v1.HealthResponse
+	(*Hello)(nil),             // 24: cpulb.executor.v1.Hello
+	(*Task)(nil),              // 25: cpulb.executor.v1.Task
+	(*Event)(nil),             // 26: cpulb.executor.v1.Event
+	(*Started)(nil),           // 27: cpulb.executor.v1.Started
+	(*Skipped)(nil),           // 28: cpulb.executor.v1.Skipped
+	(*Partial)(nil),           // 29: cpulb.executor.v1.Partial
+	(*Progress)(nil),          // 30: cpulb.executor.v1.Progress
+	(*Log)(nil),               // 31: cpulb.executor.v1.Log
+	(*Result)(nil),            // 32: cpulb.executor.v1.Result
+	(*Error)(nil),             // 33: cpulb.executor.v1.Error
+	nil,                       // 34: cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	nil,                       // 35: cpulb.executor.v1.Task.LabelsEntry
+	nil,                       // 36: cpulb.executor.v1.Task.EnvEntry
 }
 var file_executor_proto_depIdxs = []int32{
-	0,  // 0: cpulb.executor.v1.DescribeResponse.capabilities:type_name -> cpulb.executor.v1.Capability
-	8,  // 1: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
-	32, // 2: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
-	1,  // 3: cpulb.executor.v1.CancelRequest.reason:type_name -> cpulb.executor.v1.StopReason
-	2,  // 4: cpulb.executor.v1.CancelResponse.claim:type_name -> cpulb.executor.v1.Claim
-	2,  // 5: cpulb.executor.v1.RecallResponse.claim:type_name -> cpulb.executor.v1.Claim
-	33, // 6: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
-	25, // 7: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
-	30, // 8: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
-	26, // 9: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
-	27, // 10: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
-	28, // 11: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
-	29, // 12: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
-	4,  // 13: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
-	31, // 14: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
-	3,  // 15: cpulb.executor.v1.Result.fault:type_name -> cpulb.executor.v1.Fault
-	5,  // 16: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
-	7,  // 17: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
-	10, // 18: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
-	12, // 19: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
-	14, // 20: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
-	16, // 21: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
-	18, // 22: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
-	20, // 23: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
-	6,  // 24: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
-	9,  // 25: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
-	11, // 26: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
-	13, // 27: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
-	15, // 28: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
-	17, // 29: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
-	19, // 30: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
-	21, // 31: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	1,  // 0: cpulb.executor.v1.DescribeResponse.capabilities:type_name -> cpulb.executor.v1.Capability
+	8,  // 1: cpulb.executor.v1.DescribeResponse.settings:type_name -> cpulb.executor.v1.Setting
+	0,  // 2: cpulb.executor.v1.Setting.kind:type_name -> cpulb.executor.v1.SettingKind
+	10, // 3: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
+	34, // 4: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	1,  // 5: cpulb.executor.v1.ConfigureResponse.capabilities:type_name -> cpulb.executor.v1.Capability
+	2,  // 6: cpulb.executor.v1.CancelRequest.reason:type_name -> cpulb.executor.v1.StopReason
+	3,  // 7: cpulb.executor.v1.CancelResponse.claim:type_name -> cpulb.executor.v1.Claim
+	3,  // 8: cpulb.executor.v1.RecallResponse.claim:type_name -> cpulb.executor.v1.Claim
+	35, // 9: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
+	36, // 10: cpulb.executor.v1.Task.env:type_name -> cpulb.executor.v1.Task.EnvEntry
+	27, // 11: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
+	32, // 12: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
+	28, // 13: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
+	29, // 14: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
+	30, // 15: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
+	31, // 16: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
+	5,  // 17: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
+	33, // 18: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
+	4,  // 19: cpulb.executor.v1.Result.fault:type_name -> cpulb.executor.v1.Fault
+	6,  // 20: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
+	9,  // 21: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
+	12, // 22: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
+	14, // 23: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
+	16, // 24: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
+	18, // 25: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
+	20, // 26: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
+	22, // 27: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
+	7,  // 28: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
+	11, // 29: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
+	13, // 30: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
+	15, // 31: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
+	17, // 32: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
+	19, // 33: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
+	21, // 34: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
+	23, // 35: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
+	28, // [28:36] is the sub-list for method output_type
+	20, // [20:28] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_executor_proto_init() }
@@ -2359,8 +2607,8 @@ func file_executor_proto_init() {
 	if File_executor_proto != nil {
 		return
 	}
-	file_executor_proto_msgTypes[18].OneofWrappers = []any{}
-	file_executor_proto_msgTypes[19].OneofWrappers = []any{
+	file_executor_proto_msgTypes[19].OneofWrappers = []any{}
+	file_executor_proto_msgTypes[20].OneofWrappers = []any{
 		(*Event_Started)(nil),
 		(*Event_Result)(nil),
 		(*Event_Skipped)(nil),
@@ -2373,8 +2621,8 @@ func file_executor_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_executor_proto_rawDesc), len(file_executor_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   29,
+			NumEnums:      6,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,7 +35,7 @@ const (
 
 // AppendTask appends m to b; false: b is as it was.
 func AppendTask(b []byte, m *Task) ([]byte, bool) {
-	if len(m.Labels) > 0 || len(m.unknownFields) > 0 || !areText(m.TaskId, m.ScriptPath, m.Function, m.TaskType, m.Traceparent, m.Source) {
+	if len(m.Labels) > 0 || len(m.Env) > 0 || m.Cwd != "" || len(m.unknownFields) > 0 || !areText(m.TaskId, m.ScriptPath, m.Function, m.TaskType, m.Traceparent, m.Source) {
 		return b, false
 	}
 	b = appendNumber(b, taskSeq, m.Seq)

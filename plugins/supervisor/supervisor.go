@@ -174,7 +174,7 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count
 	if spec.LoopSlots > 0 && !p.description.HasLoop {
 		return fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", plugins.ErrBadSetting, p.description.Name)
 	}
-	p.runtime, p.slots, err = p.client.Configure(ctx, plugins.Configuration{
+	p.runtime, p.slots, err = p.client.Configure(ctx, &p.description, plugins.Configuration{
 		WorkerID:    spec.ID,
 		Pool:        spec.Pool,
 		Slots:       spec.Slots,
