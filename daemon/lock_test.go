@@ -126,7 +126,9 @@ func underLock(t *testing.T, path, pattern string, core ...string) []string {
 // exports finds the compiled form of what a package imports.
 func exports(t *testing.T, path string) importer.Lookup {
 	t.Helper()
-	c := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", path)
+	// As make build compiles them: so they are there already.
+	c := exec.Command("go", "list", "-trimpath", "-export", "-deps", "-json=ImportPath,Export", path)
+	c.Env = append(os.Environ(), "GOEXPERIMENT=", "CGO_ENABLED=0")
 	c.Stderr = os.Stderr
 	text, err := c.Output()
 	if err != nil {

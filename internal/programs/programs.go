@@ -38,7 +38,7 @@ func build(name, to string) error {
 		cgo = "1"
 	}
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, "cpulb/cmd/"+name)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOEXPERIMENT=") // not those of the tests
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}

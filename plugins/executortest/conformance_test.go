@@ -21,7 +21,9 @@ import (
 func build(t *testing.T, pkg string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "executor")
-	if out, err := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, pkg).CombinedOutput(); err != nil {
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, pkg)
+	c.Env = append(os.Environ(), "GOEXPERIMENT=", "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
 	}
 	return program
