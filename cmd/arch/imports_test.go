@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"balancer":               {},
 	"balancer/topology":      {},
 	"daemon/access":          {},
+	"daemon/canary":          {},
 	"daemon/schedule":        {},
 	"daemon/task":            {},
 	"embedpy":                {},
