@@ -31,7 +31,15 @@ func (e *Engine) permit(who access.Identity, t *task.Task) error {
 
 // submission is the request to have t run in a pool.
 func submission(t *task.Task, pool string) access.Request {
-	return access.Request{Action: access.Submit, Pool: pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")}
+	q := access.Request{Action: access.Submit, Pool: pool, ScriptPath: t.ScriptPath, Source: t.Gives("source")}
+	switch x := t.Extra; {
+	case x == nil:
+	case len(x.Env) > 0:
+		q.Surroundings = "env"
+	case x.Cwd != "":
+		q.Surroundings = "cwd"
+	}
+	return q
 }
 
 // choose returns the place of the pool that t names, or of the first that serves its type

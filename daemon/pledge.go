@@ -84,6 +84,11 @@ func (e *Engine) give(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		e.end(r, notAllowed(err), fx)
 		return
 	}
+	if o := unsupported(r.Task, pl); o != nil {
+		pl.Return()
+		e.end(r, *o, fx)
+		return
+	}
 	e.seatLocked(r, pl)
 	r.Worker = pl.Where()
 	e.move(r, ledger.Sent, fx)
@@ -318,6 +323,8 @@ func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		Labels:      r.Task.Labels,
 		Traceparent: extras.Traceparent,
 		Source:      extras.Source,
+		Env:         extras.Env,
+		Cwd:         extras.Cwd,
 		Params:      r.Task.Params,
 		Timeout:     time.Duration(r.Task.Timeout),
 	}

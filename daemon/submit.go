@@ -27,9 +27,10 @@ import (
 // more.
 //
 // Errors, in this order: access.Denied when the caller may not submit; a task.FieldError
-// for a field that is not served here; access.Denied for the pool or the script, and a
+// for what this daemon can't do; access.Denied for the pool or the script, and a
 // task.FieldError for a script that is not there; task.ErrConflict when the id names
-// another task; api.ErrDraining, task.ErrQueueFull, task.ErrNoSpace.
+// another task; a task.FieldError for a field that the pool's executor does not take;
+// api.ErrDraining, task.ErrQueueFull, task.ErrNoSpace.
 func (e *Engine) Submit(ctx context.Context, who access.Identity, t *task.Task, w task.Watcher, done func(task.View, error)) {
 	e.SubmitAll(ctx, who, []api.Submission{{Task: t, Watcher: w, Answer: done}})
 }
@@ -106,20 +107,6 @@ func (e *Engine) admitSome(who access.Identity, some []*admission, member func(*
 	}
 }
 
-// unserved lists the fields of a task that the engine does not act on yet.
-func unserved() []string {
-	return []string{"env", "cwd"}
-}
-
-// refuseUnserved refuses a task that sets such a field: its caller relies on it. All
-// of them are extras, which most tasks do not have.
-func refuseUnserved(t *task.Task) error {
-	if t.Extra == nil {
-		return nil
-	}
-	return t.Refuse(unserved()...)
-}
-
 // prepare does the part of the admission of t that needs no lock. Nothing is told to a
 // caller but what is wrong with its own input before it is known that it may have t run:
 // whether a file exists, or an id is taken, is not for who may not. now is the uptime.
@@ -148,9 +135,6 @@ func (e *Engine) lookedAt(path string) string {
 
 // newAdmission is prepare without a look at the script.
 func (e *Engine) newAdmission(who access.Identity, t *task.Task) (*admission, error) {
-	if err := refuseUnserved(t); err != nil {
-		return nil, err
-	}
 	if err := e.checkDurable(t); err != nil {
 		return nil, err
 	}
@@ -181,6 +165,9 @@ func (e *Engine) placeLocked(who access.Identity, a *admission) error {
 		if err := e.rules.Load().Check(who, submission(r.Task, p.Name())); err != nil {
 			return err
 		}
+	}
+	if err := e.takesLocked(who, p, r.Task); err != nil {
+		return err
 	}
 	now := e.momentLocked()
 	r.Pool = p

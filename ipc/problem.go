@@ -20,6 +20,7 @@ const (
 	codeScriptIsDirectory  = "script_is_directory"
 	codeScriptNotReadable  = "script_not_readable"
 	codeNoSuchPool         = "no_such_pool"
+	codeNotSupported       = "not_supported"
 	codeBadQuery           = "bad_query"
 	codeNotAllowed         = "not_allowed"
 	codeTaskNotFound       = "task_not_found"
@@ -65,6 +66,7 @@ func kinds() []kind {
 		{nil, codeScriptIsDirectory, http.StatusBadRequest, "The script is a folder"},
 		{nil, codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
 		{nil, codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
+		{nil, codeNotSupported, http.StatusBadRequest, "The executor does not take that"},
 		{api.ErrBadCursor, codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
 		{access.ErrDenied, codeNotAllowed, http.StatusForbidden, "Not allowed"},
 		{task.ErrNotFound, codeTaskNotFound, http.StatusNotFound, "No such task"},

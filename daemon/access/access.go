@@ -98,6 +98,9 @@ type Request struct {
 	Pool       string
 	ScriptPath string
 	Source     bool
+	// Surroundings is the task's field that says in what its script runs, "env" or "cwd";
+	// empty: it has neither.
+	Surroundings string
 }
 
 // Denied says why not. It matches ErrDenied.
@@ -148,6 +151,10 @@ func (r *Rules) submit(id Identity, q Request) error {
 	if !q.Source && !r.beneath(q.ScriptPath) {
 		return &Denied{Field: "script_path", Problem: fmt.Sprintf("%.256q is not beneath access.script_dirs (%s)",
 			q.ScriptPath, strings.Join(r.ScriptDirs, ", "))}
+	}
+	if q.Surroundings != "" && len(r.ScriptDirs) > 0 && !r.Source {
+		return &Denied{Field: q.Surroundings, Problem: q.Surroundings + " can have a script load what is not beneath access.script_dirs " +
+			"(PYTHONPATH, LD_PRELOAD, a relative path); with script_dirs it takes access.source = true"}
 	}
 	return nil
 }

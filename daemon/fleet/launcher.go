@@ -35,6 +35,8 @@ type Process interface {
 	PID() int
 	// Runtime says what runs in it, e.g. "CPython 3.11.2".
 	Runtime() string
+	// Description is what the executor is and can do, as it is configured; it does not change.
+	Description() plugins.Description
 	// CPUsAllowed is the kernel's list for the process at its start.
 	CPUsAllowed() string
 	MemoryLimit() supervisor.MemoryLimit

@@ -10,6 +10,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 )
 
@@ -42,6 +43,8 @@ type Pool struct {
 	seed      maphash.Seed // of entry points
 	looked    looked
 	stalls    stalls
+	// described is what the executor of its latest ready worker can do.
+	described plugins.Description
 }
 
 // entryPoint stands for what a task calls: paths are the callers', and long. Two that come

@@ -105,6 +105,9 @@ func (r *Rollout) AdoptLocked(limits *config.Limits) {
 			c.layout.count = min(max(len(c.pool.seats), c.layout.config.MinWorkers), most)
 		}
 		c.pool.Layout = c.layout
+		if c.proven != nil {
+			c.pool.described = c.proven.described
+		}
 		f.pools = append(f.pools, c.pool)
 	}
 	for _, p := range old {

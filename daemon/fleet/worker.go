@@ -8,6 +8,7 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,7 +29,9 @@ type Worker struct {
 	state            lifecycle.Machine
 	// process is nil until it has started.
 	process Process
-	slots   []*Slot
+	// described is what its executor can do, once it has started.
+	described plugins.Description
+	slots     []*Slot
 	// threads and loops are its entries in the pool's lanes, nil unless it takes
 	// tasks.
 	threads, loops *balancer.Worker
@@ -61,7 +64,7 @@ func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
 
 // attach gives the worker its process, whose slots are open.
 func (w *Worker) attach(p Process, fx *effects.List) {
-	w.process = p
+	w.process, w.described = p, p.Description()
 	if w.broken != "" {
 		fx.Process(p.Kill)
 	}
@@ -75,6 +78,7 @@ func (w *Worker) attach(p Process, fx *effects.List) {
 func (w *Worker) open() {
 	_, _ = w.state.Advance(lifecycle.Ready) // an error: it is, as a spare
 	w.born = w.pool.fleet.Elapsed()
+	w.pool.described = w.described
 	switch p := w.pool; w.seat.kind {
 	case standby:
 	case alone:

@@ -126,21 +126,6 @@ func TestADefaultSaidAloudIsTheSame(t *testing.T) {
 	}
 }
 
-// A daemon that does not serve a field must say so: whoever set it relies on it.
-func TestAFieldThatIsNotServedIsRefusedAndNoOther(t *testing.T) {
-	for _, name := range task.Fields() {
-		_, x := taskWith(t, name, samples[name][0])
-		var field *task.FieldError
-		if err := x.Refuse(name); !errors.As(err, &field) || field.Field != name || !errors.Is(err, task.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	_, x := taskWith(t, "script_path", `"/x.py"`)
-	if err := x.Refuse("source", "delay", "env", "durable", "labels", "pool"); err != nil {
-		t.Error(err)
-	}
-}
-
 // badTasks are fields and values that no task may have, with a part of what has
 // to be said of each.
 var badTasks = []struct{ name, value, said string }{

@@ -101,17 +101,6 @@ func (t *Task) Gives(name string) bool {
 	return ok && fields[i].given(t)
 }
 
-// Refuse returns a FieldError if t has a value in one of these fields, which the
-// caller does not support: to ignore them would be worse.
-func (t *Task) Refuse(unserved ...string) error {
-	for _, name := range unserved {
-		if t.Gives(name) {
-			return &FieldError{Field: name, Problem: "is not supported by this daemon; leave it out"}
-		}
-	}
-	return nil
-}
-
 // Same reports whether t and u are equal in every field, which distinguishes a task
 // that is sent again from another one with its id. Params are compared by SameParams.
 func (t *Task) Same(u *Task) bool {

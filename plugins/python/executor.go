@@ -72,7 +72,15 @@ func New(version string, onMain func(func())) *Executor {
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true}
+	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true, CanIsolate: true}
+}
+
+// Redescribe implements plugins.Redescriber: only a process of its own has an environment and
+// a working folder that no other task sees.
+func (e *Executor) Redescribe() plugins.Description {
+	d := e.Describe()
+	d.TakesEnv, d.TakesCwd = e.apart != nil, e.apart != nil
+	return d
 }
 
 // Configure implements plugins.Executor. Its settings are "venv", "preload" and

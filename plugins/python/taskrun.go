@@ -168,6 +168,11 @@ func (r *taskRun) find() (err error) {
 	if s.running != nil || r.answered {
 		return nil
 	}
+	if s.ready != nil && s.ready.tasks > 0 && hasSurroundings(r.task) {
+		s.ready.signal(syscall.SIGKILL)
+		s.ready.close()
+		s.ready = nil
+	}
 	if s.ready != nil && s.ready.ended {
 		s.ready.close()
 		s.ready = nil

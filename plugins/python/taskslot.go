@@ -96,7 +96,14 @@ type taskHeader struct {
 	Traceparent string `json:"traceparent"`
 	// Caller is null for a task that runs as the worker.
 	Caller *caller `json:"caller"`
+	// Env and Cwd are null and "" for a task without them.
+	Env map[string]string `json:"env"`
+	Cwd string            `json:"cwd"`
 }
+
+// hasSurroundings reports whether t needs a process in which no script has been loaded, and
+// that no other task has after it.
+func hasSurroundings(t *plugins.Task) bool { return len(t.Env) > 0 || t.Cwd != "" }
 
 // Run implements plugins.Slot.
 func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
@@ -112,7 +119,7 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return failed("not_allowed", "PermissionError", "the task can't run as who has submitted it: "+err.Error())
 	}
 	header, err := json.Marshal(taskHeader{path, t.Function, t.Seq, t.ID, string(t.Type), t.Attempt, int64(t.Timeout), string(labelsJSON(t.Labels)),
-		t.Traceparent, as})
+		t.Traceparent, as, t.Env, t.Cwd})
 	if err != nil {
 		return fault(plugins.Unrun, "ExecutorError", err.Error())
 	}

@@ -27,6 +27,7 @@ type Launcher struct {
 	all    []*Process
 	takes  time.Duration
 	asks   bool
+	about  plugins.Description
 	refuse func(supervisor.Spec) error
 	closed bool
 }
@@ -43,6 +44,13 @@ func (l *Launcher) NoClaims() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asks = true
+}
+
+// Describes sets what the processes that start from now on can do.
+func (l *Launcher) Describes(d plugins.Description) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.about = d
 }
 
 // Refuse has starts fail for which f returns an error; nil: none.
@@ -75,7 +83,7 @@ func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func
 		}
 	}
 	p := newProcess(len(l.all)+1, spec)
-	p.runs = l.Runs
+	p.runs, p.about = l.Runs, l.about
 	for i := range spec.Slots + spec.LoopSlots {
 		s := &slot{process: p, index: i, handler: handler(i, 1), loop: i >= spec.Slots, shares: !l.asks, claimed: map[uint64]bool{}}
 		p.slots = append(p.slots, s)

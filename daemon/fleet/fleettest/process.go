@@ -19,6 +19,7 @@ type Process struct {
 	Spec    supervisor.Spec
 	pid     int
 	runs    *Runs
+	about   plugins.Description
 	running sync.WaitGroup
 
 	mu       sync.Mutex
@@ -51,6 +52,9 @@ func (p *Process) PID() int { return p.pid }
 
 // Runtime implements fleet.Process.
 func (p *Process) Runtime() string { return "fake" }
+
+// Description implements fleet.Process.
+func (p *Process) Description() plugins.Description { return p.about }
 
 // CPUsAllowed implements fleet.Process.
 func (p *Process) CPUsAllowed() string { return "0" }

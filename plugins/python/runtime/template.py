@@ -214,7 +214,13 @@ def run(slot, header, params, settings, more):
     if task["caller"] is not None:
         become(task["caller"])
     if settings["as_caller"]:
-        wall_in(settings)  # the last thing: it takes away what becoming somebody takes
+        wall_in(settings)  # after it: it takes away what becoming somebody takes
+    if task["env"] or task["cwd"]:
+        more = False  # the next task's script is not to be loaded here
+        refused = surround(task["env"] or {}, task["cwd"])
+        if refused is not None:
+            send_end(b"", children=False, last=True, head=refused)
+            return False
     if more:
         _embedpy.note_fit()
     slot.params = params.decode()
@@ -287,6 +293,21 @@ def become(caller):
     os.environ.update(HOME=caller["home"], USER=caller["name"], LOGNAME=caller["name"])
     keeper = process.house.keeper
     keeper.base = keeper.read()
+
+
+def surround(env, cwd):
+    """Give the process the environment and the working folder of its task. Returns the head of the failure if that can't be."""
+    os.environ.update(env)
+    time.tzset()  # TZ may be among them
+    try:
+        if cwd:
+            os.chdir(cwd)
+    except OSError as error:
+        return head(status=FAILED, type=type(error).__name__, code="bad_cwd",
+                    message="the task can't start in its cwd, %s: %s" % (cwd, error.strerror)).decode()
+    keeper = process.house.keeper
+    keeper.base = keeper.read()
+    return None
 
 
 def has_already():
