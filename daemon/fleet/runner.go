@@ -29,7 +29,8 @@ func (r runner) launch(ctx context.Context, spec supervisor.Spec, core int) (*Wo
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", spec.ID, err)
 	}
-	r.do(func(fx *effects.List) { w.attach(process, fx) })
+	d := process.Description()
+	r.do(func(fx *effects.List) { w.attach(process, d, fx) })
 	return w, nil
 }
 

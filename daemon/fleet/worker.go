@@ -62,9 +62,9 @@ func newWorker(s *Seat, spec supervisor.Spec, core int) *Worker {
 	return w
 }
 
-// attach gives the worker its process, whose slots are open.
-func (w *Worker) attach(p Process, fx *effects.List) {
-	w.process, w.described = p, p.Description()
+// attach gives the worker its process, whose slots are open and whose executor is d.
+func (w *Worker) attach(p Process, d plugins.Description, fx *effects.List) {
+	w.process, w.described = p, d
 	if w.broken != "" {
 		fx.Process(p.Kill)
 	}
