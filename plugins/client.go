@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -35,6 +36,9 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	}
 	if r.SlotProtocol != slotProtocol {
 		return d, "", fmt.Errorf("the executor speaks slot protocol %d, this daemon %d", r.SlotProtocol, slotProtocol)
+	}
+	if r.Name == "" {
+		return d, "", errors.New("describe: the executor has no name")
 	}
 	d = Description{Name: task.Clip(r.Name, mostName), Version: task.Clip(r.Version, mostName)}
 	c.shares = d.describe(r.Capabilities)
@@ -71,6 +75,9 @@ func (c *Client) Configure(ctx context.Context, d *Description, cfg Configuratio
 	}
 	if len(r.Capabilities) > 0 {
 		c.shares = d.describe(r.Capabilities)
+	}
+	if err := checkSocket(r.SlotSocket, cfg.RuntimeDir); err != nil {
+		return "", nil, err
 	}
 	slots, err = c.openSlots(ctx, opening{dial, r.SlotSocket, c.shares, &cfg}, handler)
 	return task.Clip(r.Runtime, mostName), slots, err
@@ -135,8 +142,8 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	return Stats{
 		SlotsBusy:    int(r.SlotsBusy),
 		TasksDone:    r.TasksDone,
-		RSSBytes:     int64(r.RssBytes),
-		PeakRSSBytes: int64(r.PeakRssBytes),
+		RSSBytes:     int64(min(r.RssBytes, math.MaxInt64)),
+		PeakRSSBytes: int64(min(r.PeakRssBytes, math.MaxInt64)),
 		CPUsAllowed:  task.Clip(r.CpusAllowed, mostReason),
 		Threads:      int(r.Threads),
 		Degraded:     task.Clip(r.Degraded, mostReason),
@@ -166,5 +173,5 @@ func (c *Client) Health(ctx context.Context) (lockWait time.Duration, err error)
 	if err != nil {
 		return 0, fmt.Errorf("health: %w", err)
 	}
-	return time.Duration(r.LockWaitNs), nil
+	return durationOf(r.LockWaitNs), nil
 }

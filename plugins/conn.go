@@ -222,9 +222,12 @@ func (c *Conn) event(f *frameReader) error {
 	}
 	if c.loop { // else its events need not name it
 		if ev.Slot < uint32(c.first) || ev.Slot >= uint32(c.first+c.count) {
-			return fmt.Errorf("%w: an event of slot %d", ErrFrame, ev.Slot)
+			return fmt.Errorf("%w: an event of slot %d, on the connection of slots %d to %d", ErrContract, ev.Slot, c.first, c.first+c.count-1)
 		}
 		c.from = int(ev.Slot)
+	}
+	if err := checkEvent(ev, c.first, c.loop); err != nil {
+		return err
 	}
 	payload, err := f.payload(ev.PayloadLength)
 	if err != nil {
@@ -242,7 +245,10 @@ func (c *Conn) event(f *frameReader) error {
 		x.Kind, x.NeedsThread = EventSkipped, k.Skipped.GetNeedsThread()
 	case *proto.Event_Partial:
 		value, ok := oneLine(payload)
-		if !ok || value == nil {
+		if !ok {
+			return fmt.Errorf("%w: Partial of task %d: its value is not JSON", ErrContract, ev.Seq)
+		}
+		if value == nil {
 			value = []byte("null")
 		}
 		x.Kind, x.Number, x.Value = EventPartial, k.Partial.Number, value

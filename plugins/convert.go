@@ -62,12 +62,12 @@ func (m *resultMessage) of(seq uint64, o *Outcome) *proto.Event {
 	return &m.event
 }
 
-// outcome converts a Result. Data that is not JSON breaks the executor's contract:
+// outcome converts a Result that checkResult has let through. Data that is not JSON breaks the executor's contract:
 // the task has failed then, so that nobody has to check the data again.
 func outcome(r *proto.Result, data []byte) Outcome {
 	data, ok := oneLine(data)
 	o := Outcome{Status: task.Failed, Data: data, Stdout: r.Stdout, Stderr: r.Stderr, Truncated: r.Truncated,
-		RunTime: time.Duration(r.RunNs), CPUTime: time.Duration(r.CpuNs), LockWait: time.Duration(r.LockWaitNs), Spent: r.Spent}
+		RunTime: durationOf(r.RunNs), CPUTime: durationOf(r.CpuNs), LockWait: durationOf(r.LockWaitNs), Spent: r.Spent}
 	switch r.Outcome {
 	case proto.Outcome_OUTCOME_COMPLETED:
 		o.Status = task.Completed
@@ -78,12 +78,14 @@ func outcome(r *proto.Result, data []byte) Outcome {
 	}
 	if e := r.Error; e != nil {
 		o.Error = errorOf(e.Type, e.Message, e.Traceback, e.Code, e.ExitCode)
+	} else {
+		o.Error = untold(o.Status)
 	}
 	switch r.Fault {
 	case proto.Fault_FAULT_UNRUN:
-		o.Status, o.Data, o.Fault = task.Failed, nil, Unrun
+		o.Fault = Unrun
 	case proto.Fault_FAULT_RAN:
-		o.Status, o.Data, o.Fault = task.Failed, nil, Ran
+		o.Fault = Ran
 	}
 	if !ok {
 		o.Status, o.Data = task.Failed, nil
@@ -107,8 +109,10 @@ func oneLine(text []byte) ([]byte, bool) {
 	return line.Bytes(), err == nil
 }
 
-// limitResult turns an Outcome with more than most bytes of data into a failure.
+// limitResult makes an Executor's Outcome one that can be sent; with more than most bytes of
+// data it is a failure.
 func limitResult(o *Outcome, most int64) {
+	abide(o)
 	if int64(len(o.Data)) <= most {
 		return
 	}

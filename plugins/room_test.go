@@ -105,7 +105,7 @@ func TestTheTextsOfALargeHeaderAreBoundedBeforeItsRoomIsGivenBack(t *testing.T) 
 }
 
 func TestNothingIsKeptOfALargeHeaderThatHasBeenHandedOver(t *testing.T) {
-	wire, err := appendFrame(nil, &proto.Event{Kind: &proto.Event_Result{Result: &proto.Result{Stdout: strings.Repeat("x", 1<<20)}}})
+	wire, err := appendFrame(nil, &proto.Event{Kind: &proto.Event_Result{Result: &proto.Result{Outcome: proto.Outcome_OUTCOME_COMPLETED, Stdout: strings.Repeat("x", 1<<20)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

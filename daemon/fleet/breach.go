@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet/lifecycle"
 	"cpulb/plugins"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,9 +20,6 @@ import (
 // can't be true ends the connection (told), what does not come is missed when the worker is
 // asked for signs of life (miss). Only what a script says of the task that its slot runs, in
 // the right words and with the right claims, can't be told from what the executor says.
-
-// errBreach is matched by what a worker says that can't be true.
-var errBreach = errors.New("the contract of slots is broken")
 
 // told returns the place of the task that an event is of; nil: the daemon has taken it back,
 // and nothing is to be done.
@@ -43,10 +41,13 @@ func (s *Slot) told(ev *plugins.Event) (*Place, error) {
 // believe returns an error if an event can't be of the task in the i-th place: claims are
 // written before events are sent, and a thread runs one task after the other.
 func (s *Slot) believe(ev *plugins.Event, i int) error {
-	if ev.Kind == plugins.EventSkipped {
-		return nil // skipped looks after it
-	}
 	pl := s.places[i]
+	if ev.Kind == plugins.EventSkipped {
+		return s.believeSkipped(ev, pl)
+	}
+	if ev.Kind == plugins.EventPartial && ev.Number != pl.partials+1 {
+		return s.breach(ev, fmt.Sprintf("with the number %d, after %d", ev.Number, pl.partials))
+	}
 	switch fate := pl.fate(); {
 	case fate == plugins.FateClaimed && ev.Kind == plugins.EventEnded:
 		return s.breach(ev, "which has not ended, as its claims say")
@@ -63,8 +64,21 @@ func (s *Slot) believe(ev *plugins.Event, i int) error {
 	return nil
 }
 
+// believeSkipped returns an error if a task has begun that is said not to run: it may have
+// done things, and must not count as one that has not.
+func (s *Slot) believeSkipped(ev *plugins.Event, pl *Place) error {
+	fate := pl.fate()
+	switch begun := fate == plugins.FateClaimed || fate == plugins.FateDone; {
+	case pl.hold.Runs(), begun:
+		return s.breach(ev, "which has begun")
+	case ev.NeedsThread && s.index < s.worker.spec.Slots:
+		return s.breach(ev, "which has a thread, and is said to need one")
+	}
+	return nil
+}
+
 func (s *Slot) breach(ev *plugins.Event, why string) error {
-	return fmt.Errorf("%w: %s of task %d, %s", errBreach, ev.Kind, ev.Seq, why)
+	return fmt.Errorf("%w: %s of task %d, %s", plugins.ErrContract, ev.Kind, ev.Seq, why)
 }
 
 // breakOff ends the worker, of which s can't be used any more. The tasks that it has are seen
@@ -75,14 +89,44 @@ func (s *Slot) breakOff(err error, fx *effects.List) {
 	if first {
 		w.broken = fmt.Sprintf("slot %d: %v", s.index, err)
 	}
+	if first && !hasEnded(err) && w.state.Load() != lifecycle.Stopping {
+		w.breach = w.broken
+		w.pool.noteBreach(w)
+	}
 	if w.process == nil {
 		return // attach sees to it
 	}
 	if first && !hasEnded(err) {
 		fx.Log(hclog.Error, "worker is ended: a script has broken into its slot, or the executor is wrong", "worker", w.spec.ID,
-			"pid", w.process.PID(), "slot", s.index, "error", err, "ran_before", w.ranBefore())
+			"pid", w.process.PID(), "slot", s.index, "error", err, "executor", w.spec.Executor, "command", w.spec.Command, "ran_before", w.ranBefore())
 	}
 	fx.Process(w.process.Kill)
+}
+
+// ending says how the worker has ended, in words that name the cause.
+func (w *Worker) ending() string {
+	if w.breach != "" {
+		return "the daemon ended it, " + w.breach
+	}
+	return w.exit
+}
+
+// breaches are the breaches of the contract by a pool's workers.
+type breaches struct {
+	last string        // what it was
+	at   time.Duration // by Fleet.Elapsed
+}
+
+func (p *Pool) noteBreach(w *Worker) {
+	p.breaches = breaches{fmt.Sprintf("worker %s was ended, %s", w.spec.ID, w.breach), p.fleet.ElapsedLocked()}
+}
+
+// breached says what a worker of the pool has done of late; "": nothing.
+func (p *Pool) breached() string {
+	if p.breaches.last == "" || p.fleet.Elapsed()-p.breaches.at > recurrence {
+		return ""
+	}
+	return p.breaches.last
 }
 
 // hasEnded reports whether err is what a connection ends with when its process has ended.
@@ -129,7 +173,7 @@ func (w *Worker) miss(patience time.Duration, fx *effects.List) {
 		about := []any{"worker", w.spec.ID, "pid", w.process.PID(), "slot", s.index, "task_id", pl.hold.Info().ID, "script_path", pl.hold.Info().ScriptPath}
 		if was.lacks == itsResult {
 			fx.Log(hclog.Error, "the result of a task does not come", about...)
-			s.breakOff(fmt.Errorf("%w: the result of task %d does not come", errBreach, was.seq), fx)
+			s.breakOff(fmt.Errorf("%w: the result of task %d does not come", plugins.ErrContract, was.seq), fx)
 			return
 		}
 		fx.Log(hclog.Error, "a slot does not begin the task that it was sent", about...)

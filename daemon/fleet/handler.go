@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"math"
+	"runtime"
+	"time"
 
 	"cpulb/daemon/effects"
 	"cpulb/daemon/task"
@@ -43,11 +45,13 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 	if pl == nil || err != nil {
 		return false, err
 	}
+	if ev.Kind != plugins.EventEnded && ev.Kind != plugins.EventSkipped {
+		pl.started(0, fx) // who says something of a task has begun it, and may be wrong in leaving that out
+	}
 	owner := s.pool.fleet.Owner
 	switch ev.Kind {
-	case plugins.EventStarted:
-		pl.started(0, fx)
 	case plugins.EventPartial:
+		pl.partials = ev.Number
 		owner.Event(pl.hold, &task.Event{Kind: task.EventPartial, Value: ev.Value}, fx)
 	case plugins.EventProgress:
 		fraction := ev.Fraction
@@ -58,6 +62,7 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 		pl.skipped(ev.NeedsThread, fx)
 		return true, nil
 	case plugins.EventEnded:
+		pl.bound(&ev.Outcome)
 		pl.started(ev.Outcome.RunTime, fx)
 		if ev.Outcome.Fault != plugins.NoFault {
 			pl.faulted(ev.Outcome, fx)
@@ -67,6 +72,17 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 		return true, nil
 	}
 	return false, nil
+}
+
+// slack is by how much an executor's clocks may be ahead of the daemon's.
+const slack = time.Second
+
+// bound makes the figures of a Result such as can be true: since the task was sent, no more
+// time can have passed, and none on more CPUs than there are.
+func (pl *Place) bound(o *plugins.Outcome) {
+	most := pl.slot.pool.fleet.ElapsedLocked() - pl.sentAt + slack
+	o.RunTime, o.LockWait = min(o.RunTime, most), min(o.LockWait, most)
+	o.CPUTime = min(o.CPUTime, most*time.Duration(runtime.NumCPU()))
 }
 
 func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
@@ -88,14 +104,18 @@ func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
 // can be run in it.
 func (pl *Place) skipped(needsThread bool, fx *effects.List) {
 	s := pl.slot
-	if needsThread {
+	switch {
+	case needsThread:
 		s.pool.refused(pl.hold.Info())
 		s.pool.fleet.Owner.Returned(pl.release(), NeedsThread, fx)
 		return
-	}
-	if s.conn.Shares() && s.worker.state.Load().TakesTasks() {
+	case s.worker.state.Load().TakesTasks():
+		why := "the worker has skipped a task that nobody took back, though it does not drain"
+		if pl.fate() == plugins.FateRecalled {
+			why = "the worker's claims say that the task was taken back"
+		}
 		pl.faulted(plugins.Outcome{Status: task.Failed, Fault: plugins.Unrun, Spent: true,
-			Error: &task.Error{Type: "ExecutorError", Message: "the worker's claims say that the task was taken back", Code: "executor"}}, fx)
+			Error: &task.Error{Type: "ExecutorError", Message: why, Code: "executor"}}, fx)
 		return
 	}
 	s.pool.fleet.Owner.Returned(pl.leave(), Skipped, fx) // it takes no more

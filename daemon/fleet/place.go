@@ -25,8 +25,12 @@ type Place struct {
 	overdue plugins.StopReason
 	sentAt  time.Duration // by Fleet.Elapsed, as began
 	began   time.Duration // of a hold that runs
-	lease   balancer.Lease
-	guard   *time.Timer // ends a worker whose task does not stop in time
+	// partials is the number of the last one. claimed: the worker has answered that it has
+	// begun the task, of which nothing has come yet.
+	partials uint64
+	claimed  bool
+	lease    balancer.Lease
+	guard    *time.Timer // ends a worker whose task does not stop in time
 }
 
 // Where names the slot to clients. It must not be changed.
@@ -117,7 +121,7 @@ func (pl *Place) done() bool { return pl.fate() == plugins.FateDone }
 // mayRun reports whether the task may have begun, of which its worker may not have told yet.
 func (pl *Place) mayRun() bool {
 	fate := pl.fate()
-	return fate == plugins.FateClaimed || fate == plugins.FateDone || pl.hold.Doubted() && pl.Sent()
+	return fate == plugins.FateClaimed || fate == plugins.FateDone || (pl.claimed || pl.hold.Doubted()) && pl.Sent()
 }
 
 // ranLast reports whether the task ran when its worker died, whose word that it was done
@@ -218,24 +222,33 @@ func (s asker) cancel(seq uint64, reason plugins.StopReason, grace time.Duration
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	claim, err := s.process.Cancel(ctx, s.index, seq, reason)
-	if err != nil || claim != plugins.Recalled {
-		return // claimed: its Result comes; an error: the guard or the worker's end does
-	}
-	s.returned(seq, Stopped)
+	s.claimIs(seq, claim, err, Stopped)
 }
 
 // recall takes a task back that the leaving worker may not have begun.
 func (s asker) recall(seq uint64, grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	if claim, err := s.process.Recall(ctx, s.index, seq); err == nil && claim == plugins.Recalled { // else as in cancel
-		s.returned(seq, Recalled)
-	}
+	claim, err := s.process.Recall(ctx, s.index, seq)
+	s.claimIs(seq, claim, err, Recalled)
 }
 
-func (s asker) returned(seq uint64, why Return) {
+// claimIs deals with what a worker says of a task that it was asked to give back or to stop.
+// Of one that it has claimed the Result comes; after an error, the guard does, or the worker's
+// end. It may say that it has not begun what it has: then that is not run again.
+func (s asker) claimIs(seq uint64, claim plugins.Claim, err error, why Return) {
 	s.with(seq, func(pl *Place, fx *effects.List) {
-		s.pool.fleet.Owner.Returned(pl.release(), why, fx)
-		s.worker.freed(fx)
+		switch {
+		case err != nil:
+		case claim == plugins.Claimed:
+			pl.claimed = true
+		case claim != plugins.Recalled:
+			s.breakOff(fmt.Errorf("%w: asked for task %d, it answers with claim %d; 1 and 2 are allowed", plugins.ErrContract, seq, claim), fx)
+		case pl.hold.Runs():
+			s.breakOff(fmt.Errorf("%w: task %d is said to have been recalled, and has begun", plugins.ErrContract, seq), fx)
+		default:
+			s.pool.fleet.Owner.Returned(pl.release(), why, fx)
+			s.worker.freed(fx)
+		}
 	})
 }

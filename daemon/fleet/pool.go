@@ -36,6 +36,7 @@ type Pool struct {
 	deaths                 int             // workers that died
 	unfit                  int             // workers that could not run tasks any more
 	unfitAt                []time.Duration // the last of them, by Fleet.Elapsed
+	breaches               breaches
 	// needThread are the entry points that a loop has refused.
 	needThread map[entryPoint]struct{}
 	// estimates is how long tasks take, by what they call.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -117,9 +118,17 @@ func (s *Seat) degraded() string {
 	case s.crowded:
 		return fmt.Sprintf("no other worker is started before one of the %d that leave has ended", len(s.leaving))
 	case looping:
-		return "crash loop: " + last.String()
+		return s.naming("crash loop: " + last.String())
 	}
-	return s.pool.recurring()
+	return s.naming(cmp.Or(s.pool.recurring(), s.pool.breached()))
+}
+
+// naming adds to what is wrong with a seat which program it is of.
+func (s *Seat) naming(why string) string {
+	if why == "" || strings.Contains(why, s.spec.Command) {
+		return why
+	}
+	return fmt.Sprintf("%s (executor %s: %s)", why, s.spec.Executor, s.spec.Command)
 }
 
 // reportTo fills in what the daemon knows of the process.

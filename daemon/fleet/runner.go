@@ -119,7 +119,7 @@ func (r runner) failed(err error) (wait time.Duration) {
 	r.do(func(fx *effects.List) {
 		wait = r.deaths.Died(err.Error(), nil)
 		if r.life.Err() == nil {
-			fx.Log(hclog.Error, "worker can't be restarted", "worker", r.spec.ID, "error", err, "next_try_in", wait)
+			fx.Log(hclog.Error, "worker can't be restarted", "worker", r.spec.ID, "executor", r.spec.Executor, "command", r.spec.Command, "error", err, "next_try_in", wait)
 		}
 	})
 	return wait

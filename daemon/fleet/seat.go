@@ -148,7 +148,7 @@ func (s *Seat) lost(w *Worker, state lifecycle.State) {
 		s.deaths.Ended()
 		s.vacate(0)
 	} else {
-		s.vacate(s.deaths.Died(w.exit, w.stderr))
+		s.vacate(s.deaths.Died(w.ending(), w.stderr))
 	}
 	s.departed()
 }

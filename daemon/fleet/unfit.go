@@ -119,7 +119,7 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	}
 	w.isUnfit = true
 	w.pool.noteUnfit()
-	about := []any{"worker", w.spec.ID, "pid", w.process.PID()}
+	about := []any{"worker", w.spec.ID, "pid", w.process.PID(), "executor", w.spec.Executor, "command", w.spec.Command}
 	var likely holders
 	for _, r := range w.runs {
 		likely.add(r.caller, 1)

@@ -46,6 +46,7 @@ type Worker struct {
 	// exit is how the process ended and stderr what it wrote last, once it has.
 	exit   string
 	broken string // which connection ended first, and how; "": none has
+	breach string // that, if it was for what it said; "": it was not
 	stderr []string
 	// patience ends a fenced worker whose neighbours take too long.
 	patience *time.Timer
@@ -114,7 +115,7 @@ func (w *Worker) died(fx *effects.List) {
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
 	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
 		fx.Log(hclog.Error, "worker died", "worker", w.spec.ID, "pid", w.process.PID(),
-			"exit", w.exit, "connection", w.broken, "stderr", w.stderr)
+			"exit", w.exit, "connection", w.broken, "executor", w.spec.Executor, "command", w.spec.Command, "stderr", w.stderr)
 	}
 }
 
@@ -137,7 +138,7 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	}
 	// Which of several ran, scripts in the worker can have written: that makes suspects, but
 	// proves nothing.
-	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1 && sent == 1, Worker: w.spec.ID, Exit: w.exit}
+	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1 && sent == 1, Worker: w.spec.ID, Exit: w.ending()}
 	if d.Blame {
 		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
 	}

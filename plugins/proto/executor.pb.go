@@ -798,7 +798,8 @@ func (x *Limits) GetLockStallNs() uint64 {
 
 type ConfigureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Path of the Unix stream socket that takes one connection per slot.
+	// Path of the Unix stream socket that takes one connection per slot, directly in
+	// ConfigureRequest.runtime_dir.
 	SlotSocket string `protobuf:"bytes,1,opt,name=slot_socket,json=slotSocket,proto3" json:"slot_socket,omitempty"`
 	// Runtime that now runs, e.g. "CPython 3.11.2".
 	Runtime string `protobuf:"bytes,2,opt,name=runtime,proto3" json:"runtime,omitempty"`
@@ -2107,7 +2108,9 @@ func (x *Log) GetMessage() string {
 type Result struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Outcome Outcome                `protobuf:"varint,1,opt,name=outcome,proto3,enum=cpulb.executor.v1.Outcome" json:"outcome,omitempty"`
-	Error   *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// Why it is not COMPLETED. One that is FAILED has it, with a code; one that is COMPLETED
+	// has none.
+	Error *Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	// What the script printed, valid UTF-8, bounded by Limits.output_bytes.
 	Stdout string `protobuf:"bytes,3,opt,name=stdout,proto3" json:"stdout,omitempty"`
 	Stderr string `protobuf:"bytes,4,opt,name=stderr,proto3" json:"stderr,omitempty"`

@@ -28,6 +28,7 @@ type Launcher struct {
 	takes  time.Duration
 	asks   bool
 	about  plugins.Description
+	says   func(slot int, t *plugins.Task) []plugins.Event
 	refuse func(supervisor.Spec) error
 	closed bool
 }
@@ -51,6 +52,14 @@ func (l *Launcher) Describes(d plugins.Description) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.about = d
+}
+
+// Says has the slots of processes that start from now on say this of each task that they
+// claim, and run nothing; nil: they run it.
+func (l *Launcher) Says(f func(slot int, t *plugins.Task) []plugins.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.says = f
 }
 
 // Refuse has starts fail for which f returns an error; nil: none.
@@ -83,7 +92,7 @@ func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func
 		}
 	}
 	p := newProcess(len(l.all)+1, spec)
-	p.runs, p.about = l.Runs, l.about
+	p.runs, p.about, p.says = l.Runs, l.about, l.says
 	for i := range spec.Slots + spec.LoopSlots {
 		s := &slot{process: p, index: i, handler: handler(i, 1), loop: i >= spec.Slots, shares: !l.asks, claimed: map[uint64]bool{}}
 		p.slots = append(p.slots, s)

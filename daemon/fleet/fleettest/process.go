@@ -36,8 +36,10 @@ type Process struct {
 	linger   time.Duration
 	// spoilt: every task fails; probesToo: probes, too.
 	spoilt, probesToo bool
-	hang              bool // probes
-	holds             bool // what its slots tell
+	hang              bool                                            // probes
+	says              func(slot int, t *plugins.Task) []plugins.Event // see Launcher.Says
+	claim             plugins.Claim                                   // see AnswersWith; 0: the truth
+	holds             bool                                            // what its slots tell
 
 	ended chan struct{} // closed at its end
 	done  chan struct{} // closed once everything of it has been read
@@ -123,10 +125,26 @@ func closed() chan struct{} {
 	return c
 }
 
+// AnswersWith has Cancel and Recall answer so, whatever is true.
+func (p *Process) AnswersWith(c plugins.Claim) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.claim = c
+}
+
+func (p *Process) answersWith() plugins.Claim {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.claim
+}
+
 // Cancel implements fleet.Process.
 func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.StopReason) (plugins.Claim, error) {
 	if err := p.answers(ctx); err != nil {
 		return 0, err
+	}
+	if c := p.answersWith(); c != 0 {
+		return c, nil
 	}
 	return p.slots[slot].cancel(seq, r), nil
 }
@@ -135,6 +153,9 @@ func (p *Process) Cancel(ctx context.Context, slot int, seq uint64, r plugins.St
 func (p *Process) Recall(ctx context.Context, slot int, seq uint64) (plugins.Claim, error) {
 	if err := p.answers(ctx); err != nil {
 		return 0, err
+	}
+	if c := p.answersWith(); c != 0 {
+		return c, nil
 	}
 	return p.slots[slot].recall(seq), nil
 }

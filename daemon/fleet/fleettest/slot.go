@@ -137,6 +137,12 @@ func (s *slot) run() {
 			s.process.runs.end(run, true)
 			continue
 		}
+		if says := s.process.says; says != nil && !j.task.Probe {
+			s.hand(says(s.index, j.task))
+			<-s.process.ended
+			s.process.runs.end(run, true)
+			continue
+		}
 		s.tell(plugins.Event{Kind: plugins.EventStarted, Seq: j.task.Seq})
 		o, ok := s.perform(j)
 		s.process.runs.end(run, !ok)
