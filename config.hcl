@@ -49,6 +49,7 @@ executor "python" {
   # venv    = "/srv/venv"       # a virtual environment of the embedded Python's version
   # preload = ["numpy"]         # modules that every worker loads at its start
   # env     = { TZ = "UTC" }    # added to the workers' otherwise scrubbed environment
+  # settings = {}               # the executor's own, which it says itself: cpulb executors --json
 }
 
 # Like workers, each a process. A task that names no pool goes to the first one

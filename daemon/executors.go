@@ -5,6 +5,7 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
+	"cpulb/plugins"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -24,17 +25,27 @@ func (e *Engine) executorStatuses(context.Context) []api.ExecutorStatus {
 	all := []api.ExecutorStatus{}
 	for _, x := range e.config.Load().Executors {
 		s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
-		if pid := e.workerOf(&s); pid != 0 {
+		if pid, d := e.workerOf(&s); pid != 0 {
 			s.SHA256 = e.programs.hash(pid)
+			sayOf(&s, d)
 		}
 		all = append(all, s)
 	}
 	return all
 }
 
+// sayOf fills in what the executor says of itself.
+func sayOf(s *api.ExecutorStatus, d plugins.Description) {
+	s.Program, s.Version, s.Capabilities = d.Name, d.Version, d.Capabilities()
+	for _, o := range d.Settings {
+		s.Settings = append(s.Settings, api.SettingStatus{Name: o.Name, Kind: o.Kind.String(), Description: o.Description,
+			Required: o.Required, Default: o.Default, Allowed: o.Allowed})
+	}
+}
+
 // workerOf fills in the pools of an executor and the runtime of one of its workers,
-// of which it returns the process, or 0.
-func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
+// of which it returns the process, or 0, and what it can do in any of the pools.
+func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int, d plugins.Description) {
 	e.do(func(*effects.List) {
 		for _, p := range e.fleet.PoolsLocked() {
 			if p.Config().Executor != s.Name {
@@ -43,10 +54,12 @@ func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int) {
 			s.Pools = append(s.Pools, p.Name())
 			if pid == 0 {
 				pid, s.Runtime = p.Runs()
+				d = p.Described()
 			}
+			d.Add(p.Described()) // some depends on the pool
 		}
 	})
-	return pid
+	return pid, d
 }
 
 // programs remembers the hashes of program files, which are large. The zero

@@ -2,6 +2,8 @@ package daemon_test
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/daemontest"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/plugins"
 )
 
 func TestMetricsHaveThePoolsAndTheirTasks(t *testing.T) {
@@ -70,7 +73,17 @@ func TestExecutorsSayWhoRunsThem(t *testing.T) {
 	c := daemontest.One(1, 1)
 	c.Executors = append(c.Executors, config.Executor{Name: "idle", Command: "/bin/true"})
 	daemontest.On(t, c, func(f *daemontest.Farm) {
+		f.Launcher.Describes(plugins.Description{Name: "the fake", Version: "7", CanCancel: true, TakesEnv: true,
+			Settings: []plugins.Setting{{Name: "size", Kind: plugins.BytesSetting, Description: "how large", Required: true}}})
+		if err := f.Engine.RestartWorker(f.Context(), daemontest.Who(), "p-0"); err != nil {
+			t.Fatal(err)
+		}
 		all := f.Engine.Executors()
+		size := api.SettingStatus{Name: "size", Kind: "bytes", Description: "how large", Required: true}
+		if x := all[0]; x.Program != "the fake" || x.Version != "7" || !slices.Equal(x.Capabilities, []string{"CANCEL", "TASK_ENV"}) ||
+			len(x.Settings) != 1 || !reflect.DeepEqual(x.Settings[0], size) || all[1].Program != "" {
+			t.Errorf("%+v", all)
+		}
 		if len(all) != 2 || all[0].Runtime != "fake" || len(all[0].Pools) != 1 || len(all[1].Pools) != 0 {
 			t.Errorf("%+v", all)
 		}

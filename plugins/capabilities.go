@@ -4,19 +4,38 @@ import "cpulb/plugins/proto"
 
 // capability pairs one of the contract's capabilities with its field of a Description.
 type capability struct {
-	of  proto.Capability
-	has func(*Description) *bool
+	of   proto.Capability
+	name string
+	has  func(*Description) *bool
 }
 
 // capabilities lists those that an executor says of itself.
 func capabilities() []capability {
 	return []capability{
-		{proto.Capability_CAPABILITY_CANCEL, func(d *Description) *bool { return &d.CanCancel }},
-		{proto.Capability_CAPABILITY_EVENTS, func(d *Description) *bool { return &d.HasEvents }},
-		{proto.Capability_CAPABILITY_LOOP, func(d *Description) *bool { return &d.HasLoop }},
-		{proto.Capability_CAPABILITY_ISOLATION, func(d *Description) *bool { return &d.CanIsolate }},
-		{proto.Capability_CAPABILITY_TASK_ENV, func(d *Description) *bool { return &d.TakesEnv }},
-		{proto.Capability_CAPABILITY_TASK_CWD, func(d *Description) *bool { return &d.TakesCwd }},
+		{proto.Capability_CAPABILITY_CANCEL, "CANCEL", func(d *Description) *bool { return &d.CanCancel }},
+		{proto.Capability_CAPABILITY_EVENTS, "EVENTS", func(d *Description) *bool { return &d.HasEvents }},
+		{proto.Capability_CAPABILITY_LOOP, "LOOP", func(d *Description) *bool { return &d.HasLoop }},
+		{proto.Capability_CAPABILITY_ISOLATION, "ISOLATION", func(d *Description) *bool { return &d.CanIsolate }},
+		{proto.Capability_CAPABILITY_TASK_ENV, "TASK_ENV", func(d *Description) *bool { return &d.TakesEnv }},
+		{proto.Capability_CAPABILITY_TASK_CWD, "TASK_CWD", func(d *Description) *bool { return &d.TakesCwd }},
+	}
+}
+
+// Capabilities lists what d has by the contract's names, without their prefix.
+func (d *Description) Capabilities() []string {
+	all := []string{}
+	for _, c := range capabilities() {
+		if *c.has(d) {
+			all = append(all, c.name)
+		}
+	}
+	return all
+}
+
+// Add gives d what o can do, too.
+func (d *Description) Add(o Description) {
+	for _, c := range capabilities() {
+		*c.has(d) = *c.has(d) || *c.has(&o)
 	}
 }
 
@@ -46,13 +65,4 @@ func (d *Description) describe(listed []proto.Capability) (shares bool) {
 		}
 	}
 	return shares
-}
-
-func settingsOf(all []Setting) []*proto.Setting {
-	var some []*proto.Setting
-	for _, s := range all {
-		some = append(some, &proto.Setting{Name: s.Name, Kind: proto.SettingKind(s.Kind), Description: s.Description, Default: s.Default,
-			Required: s.Required, Allowed: s.Allowed})
-	}
-	return some
 }

@@ -41,6 +41,9 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 		return d, "", errors.New("describe: the executor has no name")
 	}
 	d = Description{Name: task.Clip(r.Name, mostName), Version: task.Clip(r.Version, mostName)}
+	if d.Settings, err = described(r.Settings); err != nil {
+		return d, "", fmt.Errorf("describe: %w", err)
+	}
 	c.shares = d.describe(r.Capabilities)
 	return d, task.Clip(r.CpusAllowed, mostReason), nil
 }

@@ -149,7 +149,8 @@ type Setting struct {
 	// Description is one line for people, Default what holds without it.
 	Description, Default string
 	Required             bool
-	// Allowed are the values that it may have; none: any of its kind.
+	// Allowed are the values that it may have, or those of its list, as text in
+	// Configuration.Settings; none: any of its kind.
 	Allowed []string
 }
 

@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"daemon": {"daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/journal", "daemon/ledger", "daemon/queue",
 		"daemon/schedule", "daemon/task", "internal/share", "plugins", "plugins/cgroup", "plugins/supervisor"},
 	"daemon/api":     {"daemon/task"},
-	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins/supervisor"},
+	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins", "plugins/supervisor"},
 	"daemon/effects": {"daemon/task", "plugins"},
 	"daemon/fleet": {"balancer", "balancer/topology", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet/lifecycle", "daemon/task",
 		"internal/procfs", "internal/share", "plugins", "plugins/supervisor"},

@@ -80,4 +80,24 @@ type ExecutorStatus struct {
 	Runtime string `json:"runtime,omitempty"`
 	// Pools are those whose workers run it.
 	Pools []string `json:"pools"`
+	// Program and Version are what it calls itself; empty while no worker runs, as the next two are.
+	Program string `json:"program,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Capabilities are the contract's names of what it can do in one of the pools.
+	Capabilities []string `json:"capabilities,omitempty"`
+	// Settings are those that its blocks may have.
+	Settings []SettingStatus `json:"settings,omitempty"`
+}
+
+// SettingStatus is one setting of an executor.
+type SettingStatus struct {
+	Name string `json:"name"`
+	// Kind is string, integer, boolean, duration, bytes, list or map.
+	Kind        string `json:"kind"`
+	Description string `json:"description"`
+	Required    bool   `json:"required"`
+	// Default is what holds without it, for people.
+	Default string `json:"default,omitempty"`
+	// Allowed are the values that it may have; empty: any of its kind.
+	Allowed []string `json:"allowed,omitempty"`
 }

@@ -72,5 +72,6 @@ func (s ScheduleStatus) Public() ScheduleStatus {
 
 // Public returns the view for everybody.
 func (x ExecutorStatus) Public() ExecutorStatus {
-	return ExecutorStatus{Name: x.Name, Command: filepath.Base(x.Command), SHA256: x.SHA256, Runtime: x.Runtime, Pools: x.Pools}
+	return ExecutorStatus{Name: x.Name, Command: filepath.Base(x.Command), SHA256: x.SHA256, Runtime: x.Runtime, Pools: x.Pools,
+		Program: x.Program, Version: x.Version, Capabilities: x.Capabilities, Settings: x.Settings}
 }

@@ -23,7 +23,7 @@ var (
 		"WorkerStatus": {"ID", "Pool", "Executor", "Runtime", "PID", "Core", "CPUsAllowed", "State", "UptimeSeconds", "MemoryLimit", "Slots",
 			"SlotsBusy", "TasksDone", "Restarts", "RSSBytes", "PeakRSSBytes"},
 		"ScheduleStatus": {"Name", "Cron", "TimeZone", "Overlap", "CatchUp", "Next", "Last", "Skipped", "Missed", "RefusedAt"},
-		"ExecutorStatus": {"Name", "SHA256", "Runtime", "Pools"},
+		"ExecutorStatus": {"Name", "SHA256", "Runtime", "Pools", "Program", "Version", "Capabilities", "Settings"},
 	}
 	hidden = map[string][]string{
 		"Component":      {"Reason", "PublicReason"},

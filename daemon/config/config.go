@@ -8,12 +8,14 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"cpulb/balancer"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 )
 
@@ -94,6 +96,8 @@ type Environment struct {
 	Preload []string
 	// Env is added to the scrubbed environment of its workers.
 	Env map[string]string
+	// Own are the executor's own settings, by name, of which it says itself which it has.
+	Own map[string]plugins.Given
 }
 
 // Over returns e with what it leaves out taken from base.
@@ -107,19 +111,36 @@ func (e Environment) Over(base Environment) Environment {
 	if e.Env == nil {
 		e.Env = base.Env
 	}
+	if base.Own != nil {
+		own := maps.Clone(base.Own)
+		maps.Copy(own, e.Own)
+		e.Own = own
+	}
 	return e
 }
 
-// Settings returns what the executor itself has to know of e.
-func (e Environment) Settings() map[string]string {
-	settings := map[string]string{}
-	if e.Venv != "" {
-		settings["venv"] = e.Venv
+// Given returns what the file has for the settings of x, the pool's executor, those that have
+// keys of their own included.
+func (p *Pool) Given(x *Executor) map[string]plugins.Given {
+	in := p.Environment.Over(x.Environment)
+	all := maps.Clone(in.Own)
+	if all == nil {
+		all = map[string]plugins.Given{}
 	}
-	if len(e.Preload) > 0 {
-		settings["preload"] = strings.Join(e.Preload, " ")
+	give := func(key string, form plugins.Form, text string, pools bool) {
+		where := fmt.Sprintf("executor %q", x.Name)
+		if pools {
+			where = fmt.Sprintf("pool %q", p.Name)
+		}
+		all[key] = plugins.Given{Where: where, Key: key, Form: form, Text: text}
 	}
-	return settings
+	if in.Venv != "" {
+		give("venv", plugins.TextForm, in.Venv, p.Venv != "")
+	}
+	if len(in.Preload) > 0 {
+		give("preload", plugins.ListForm, jsonText(in.Preload), p.Preload != nil)
+	}
+	return all
 }
 
 // DefaultWindow is Pool.Window where the file has none. Longer tasks gain little by it, and

@@ -92,14 +92,15 @@ func (d *decoder) executorKeys(name string) []keyKind {
 	return append([]keyKind{
 		{name: "command", required: true, set: setText(&c.Command, executorCommand)},
 		{name: "sha256", set: setText(&c.SHA256, sha256Hex)},
-	}, environmentKeys(&c.Environment)...)
+	}, environmentKeys(&c.Environment, fmt.Sprintf("executor %q", name))...)
 }
 
-func environmentKeys(c *Environment) []keyKind {
+func environmentKeys(c *Environment, where string) []keyKind {
 	return []keyKind{
 		{name: "venv", set: setText(&c.Venv, absolutePath)},
 		{name: "preload", set: setModules(&c.Preload)},
 		{name: "env", set: setEnvironment(&c.Env)},
+		{name: "settings", set: setSettings(&c.Own, where)},
 	}
 }
 
@@ -139,7 +140,7 @@ func (d *decoder) poolKeys(name string) []keyKind {
 		{name: "system_calls", set: setOneOf(&c.SystemCalls, "", "scripts")},
 		{name: "user", set: setText(&c.User, nil)},
 		{name: "group", set: setText(&c.Group, nil)},
-	}, environmentKeys(&c.Environment)...)
+	}, environmentKeys(&c.Environment, fmt.Sprintf("pool %q", name))...)
 }
 
 func (d *decoder) limitsKeys(string) []keyKind {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -161,18 +161,8 @@ const maxOutput = 64 << 20
 const maxTotal = 1 << 40
 
 func parseSize(s string) (int64, bool) {
-	shift := 0
-	for unit, bits := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
-		if digits, ok := strings.CutSuffix(s, unit); ok {
-			s, shift = digits, bits
-			break
-		}
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || n > maxTotal>>shift {
-		return 0, false
-	}
-	return int64(n) << shift, true
+	n, ok := plugins.ParseBytes(s)
+	return n, ok && n <= maxTotal
 }
 
 // setSubset takes a list with at least one of allowed and none twice.

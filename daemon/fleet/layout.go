@@ -141,7 +141,7 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 			return supervisor.Spec{}, fmt.Errorf("executor %q: %w", x.Name, err)
 		}
 		in := c.Environment.Over(x.Environment)
-		settings := all.Access.Over(in.Settings())
+		settings := all.Access.Over(map[string]string{})
 		maps.Copy(settings, c.Settings())
 		user, err := userOf(c)
 		if err != nil {
@@ -160,6 +160,7 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 			LoopSlots:    c.AsyncConcurrency,
 			Env:          in.Env,
 			Settings:     settings,
+			Given:        c.Given(&x),
 			ResultBytes:  limits.ResultBytes,
 			OutputBytes:  limits.OutputBytes,
 			StartTimeout: limits.StartTimeout,

@@ -17,6 +17,9 @@ func lacks(d *plugins.Description, t *task.Task) string {
 	return ""
 }
 
+// Described returns what the executor of the pool's latest ready worker can do, as the pool has it.
+func (p *Pool) Described() plugins.Description { return p.described }
+
 // Lacks returns the field of a task that some worker of the pool would not take; "": all take
 // it. While workers are exchanged the old ones count, too: the task may meet one.
 func (p *Pool) Lacks(t *task.Task) string {

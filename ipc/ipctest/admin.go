@@ -117,6 +117,8 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 		SHA256:  "ab12",
 		Runtime: "CPython 3.11.2",
 		Pools:   []string{"cpu", "io"},
+		Program: "python", Version: "1.0", Capabilities: []string{"CANCEL", "EVENTS"},
+		Settings: []api.SettingStatus{{Name: "venv", Kind: "string", Description: "a virtual environment", Default: "none"}},
 	}}
 }
 

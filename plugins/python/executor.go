@@ -16,6 +16,7 @@ package python
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,7 +73,18 @@ func New(version string, onMain func(func())) *Executor {
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true, CanIsolate: true}
+	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true, CanIsolate: true,
+		Settings: ownSettings()}
+}
+
+// ownSettings are those that an operator may give; the others come from the pool.
+func ownSettings() []plugins.Setting {
+	return []plugins.Setting{
+		{Name: "venv", Kind: plugins.StringSetting, Description: "absolute path of a virtual environment, whose packages scripts see", Default: "none"},
+		{Name: "preload", Kind: plugins.ListSetting, Description: "modules that a worker loads at its start", Default: "none"},
+		{Name: "interrupt_after", Kind: plugins.DurationSetting, Description: "from when a cancelled task can see that, until TaskCancelled is raised in it",
+			Default: defaultInterruptAfter.String()},
+	}
 }
 
 // Redescribe implements plugins.Redescriber: only a process of its own has an environment and
@@ -176,7 +188,9 @@ func (e *Executor) setters(start *embedpy.Config, isolated string) map[string]fu
 			return err
 		},
 		"preload": func(value string) error {
-			e.preloads = strings.Fields(value)
+			if json.Unmarshal([]byte(value), &e.preloads) != nil {
+				return fmt.Errorf("%w: preload: %q is not a JSON array of names of modules", plugins.ErrBadSetting, value)
+			}
 			return nil
 		},
 		"script_dirs": func(value string) error {

@@ -36,7 +36,7 @@ func TestAPreloadThatStartsAThreadIsRefused(t *testing.T) {
 		"preloaded: it has started a thread ('holder')":                  startsAThread,
 		"preloaded: it has started a thread (one of the module _thread)": "import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\n_thread.start_new_thread(lock.acquire, ())\n",
 	} {
-		err := unavailable(t, map[string]string{"preload": "json preloaded", "venv": venvWith(t, text)})
+		err := unavailable(t, map[string]string{"preload": `["json", "preloaded"]`, "venv": venvWith(t, text)})
 		if err == nil || !strings.Contains(err.Error(), "preload: "+name) {
 			t.Errorf("%v", err)
 		}
@@ -56,7 +56,7 @@ func TestAPreloadMayHaveThreadsThatEndAndSuchAsPythonDoesNotKnow(t *testing.T) {
 		"native": startsANativeThread,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := openApart(t, map[string]string{"preload": "preloaded", "venv": venvWith(t, text)})
+			p := openApart(t, map[string]string{"preload": `["preloaded"]`, "venv": venvWith(t, text)})
 			wantData(t, p.run(script("returns_params.py"), "1"), "1")
 			said := strings.Contains(strings.Join(p.LastStderr(), "\n"), "preload: preloaded has started threads outside of Python")
 			if said != (name == "native") {

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 		"elsewhere":   elsewhere,
 		"tracer":      tracer,
 		"diverts":     func() { plugins.Serve(diverts{}) },
+		"choosy":      func() { plugins.Serve(choosy{}) },
 		"not-first":   func() { fmt.Fprintln(os.Stderr, "starting"); plugins.Serve(executortest.Fake{}) },
 	}
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {

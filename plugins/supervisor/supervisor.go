@@ -53,8 +53,11 @@ type Spec struct {
 	// Slots are threads, LoopSlots places on one event loop.
 	Slots, LoopSlots int
 	// Env is added to the scrubbed environment.
-	Env                      map[string]string
+	Env map[string]string
+	// Settings are what the pool adds, of which the executor's schema says nothing; Given is what the
+	// configuration has for its own settings, and is checked against the schema.
 	Settings                 map[string]string
+	Given                    map[string]plugins.Given
 	ResultBytes, OutputBytes int64
 	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
@@ -99,7 +102,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, cou
 	defer cancel()
 	p := &Process{lodging: home, user: spec.User, done: make(chan struct{})}
 	p.connect(ctx, spec, l.log.Named(spec.ID))
-	if err = p.open(ctx, spec, handler); err == nil {
+	if err = p.open(ctx, spec, l.log.Named(spec.ID), handler); err == nil {
 		err = p.limitMemory(ctx, spec)
 	}
 	if err == nil && !p.os.untie() {
@@ -153,7 +156,7 @@ func (q quiet) Warn(message string, args ...any) { q.Debug(message, args...) }
 // Info implements hclog.Logger.
 func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
 
-func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count int) plugins.Handler) error {
+func (p *Process) open(ctx context.Context, spec Spec, log hclog.Logger, handler func(first, count int) plugins.Handler) error {
 	control, err := p.plugin.Start()
 	if err != nil {
 		return notExecutor(err)
@@ -171,8 +174,9 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count
 	if p.description, p.cpus, err = p.client.Describe(ctx); err != nil {
 		return notExecutor(err)
 	}
-	if spec.LoopSlots > 0 && !p.description.HasLoop {
-		return fmt.Errorf("%w: async_concurrency: the executor %s has no event loop", plugins.ErrBadSetting, p.description.Name)
+	settings, err := spec.settle(&p.description)
+	if err != nil {
+		return err
 	}
 	p.runtime, p.slots, err = p.client.Configure(ctx, &p.description, plugins.Configuration{
 		WorkerID:    spec.ID,
@@ -183,9 +187,12 @@ func (p *Process) open(ctx context.Context, spec Spec, handler func(first, count
 		ResultBytes: spec.ResultBytes,
 		OutputBytes: spec.OutputBytes,
 		LockStall:   spec.LockStall,
-		Settings:    spec.Settings,
-	}, p.dial, handler)
+		Settings:    settings,
+	}, p.dial, p.heard(log, handler))
 	p.runtime = legible(p.runtime)
+	if err == nil {
+		err = spec.suits(&p.description) // some capabilities depend on the settings
+	}
 	return err
 }
 
