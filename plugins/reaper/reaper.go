@@ -57,7 +57,7 @@ func KillMarked(ctx context.Context, since Moment, is func(mark string) bool) er
 // at /proc finds may have started others meanwhile.
 func kill(ctx context.Context, choose func(table) []process) error {
 	spared := map[process]bool{} // not ours to signal
-	for {
+	for round := 0; ; round++ {
 		t, err := look()
 		if err != nil {
 			return err
@@ -66,9 +66,38 @@ func kill(ctx context.Context, choose func(table) []process) error {
 		if len(chosen) == 0 {
 			return nil
 		}
+		if round >= fast {
+			holdBack(chosen)
+		}
 		if err := killAll(ctx, chosen, spared); err != nil {
 			return err
 		}
+	}
+}
+
+// SignalTree sends a signal to all descendants of the process root, once. Those that begin
+// meanwhile may be missed.
+func SignalTree(root int, signal unix.Signal) error {
+	t, err := look()
+	if err != nil {
+		return err
+	}
+	for _, p := range t.tree([]process{{pid: root}}, root) {
+		if fd, err := p.signal(signal); err == nil {
+			unix.Close(fd)
+		}
+	}
+	return nil
+}
+
+// fast is how many looks find the last of what ordinary programs have started.
+const fast = 3
+
+// holdBack has processes, and what they start from now on, run when nobody else wants to: what
+// forks faster than it is found would win for ever.
+func holdBack(chosen []process) {
+	for _, p := range chosen {
+		_ = unix.SchedSetAttr(p.pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0) // it may have ended
 	}
 }
 
@@ -96,9 +125,12 @@ func killAll(ctx context.Context, chosen []process, spared map[process]bool) err
 	return nil
 }
 
-// kill sends SIGKILL and returns a pidfd to wait with. It fails with ESRCH when
-// the process has ended.
-func (p process) kill() (fd int, err error) {
+// kill sends SIGKILL, see signal.
+func (p process) kill() (fd int, err error) { return p.signal(unix.SIGKILL) }
+
+// signal sends a signal and returns a pidfd to wait with. It fails with ESRCH when the process
+// has ended.
+func (p process) signal(number unix.Signal) (fd int, err error) {
 	fd, err = unix.PidfdOpen(p.pid, 0)
 	if err != nil {
 		return -1, err
@@ -108,7 +140,7 @@ func (p process) kill() (fd int, err error) {
 		err = unix.ESRCH
 	}
 	if err == nil {
-		err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		err = unix.PidfdSendSignal(fd, number, nil, 0)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -1,0 +1,314 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"cpulb/plugins/reaper"
+
+	"golang.org/x/sys/unix"
+)
+
+// keeperSocket is the descriptor of a keeper's connection to its worker.
+const keeperSocket = 3
+
+// keeper is a process that runs a slot's programs, one after the other. It is a subreaper
+// (prctl(2)): whatever a program starts stays below it, whichever parents, session and
+// environment that gives up, and nothing else is there.
+type keeper struct {
+	woken   int // an eventfd: a child has ended
+	exe     string
+	task    kept
+	caller  bool // whoever it runs gets no privileges any more
+	applied bounds
+}
+
+// kept is what a keeper runs; pid is 0 if it is nothing.
+type kept struct {
+	serial int64
+	pid    int
+	pidfd  int
+	failed int // the end of a pipe on which begin says why the program can't be executed; -1: none
+	status unix.WaitStatus
+	waited bool // and status is known
+	cpu    time.Duration
+}
+
+// Keep is the life of a keeper. It is called on the process's first thread, to which the
+// caller is locked: that thread's end is what a program's death signal means.
+func Keep() error {
+	k := &keeper{exe: "/proc/self/exe", caller: len(os.Args) > 2 && os.Args[2] == keepsForCallers}
+	if err := k.prepare(); err != nil {
+		return err
+	}
+	for {
+		fds := []unix.PollFd{{Fd: keeperSocket, Events: unix.POLLIN}, {Fd: int32(k.woken), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+		if k.task.pid != 0 {
+			fds[2].Fd = int32(k.task.pidfd) // also of one that is traced, for whose end no signal comes
+		}
+		if _, err := unix.Poll(fds, -1); err != nil {
+			continue
+		}
+		if fds[2].Revents != 0 { // before it is waited for, and its number can be another's
+			k.ended()
+		}
+		if fds[1].Revents != 0 {
+			var b [8]byte
+			_, _ = unix.Read(k.woken, b[:])
+			k.reap()
+		}
+		if k.task.waited {
+			k.ended()
+		}
+		if fds[0].Revents != 0 {
+			if err := k.serve(); err != nil {
+				k.endBelow()
+				return nil
+			}
+		}
+	}
+}
+
+func (k *keeper) prepare() (err error) {
+	unix.CloseOnExec(keeperSocket)
+	_ = os.WriteFile("/proc/self/comm", []byte("cpulb-keeper"), 0) // cosmetic
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("subreaper: %w", err)
+	}
+	if k.caller {
+		// From one user of its own with capabilities, as the packaged daemon is, to another they
+		// are kept; what the ambient set does not have is gone with the next execve.
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+			return fmt.Errorf("ambient capabilities: %w", err)
+		}
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no new privileges: %w", err)
+		}
+	}
+	if k.woken, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, unix.SIGCHLD)
+	go func() {
+		for range ended {
+			_, _ = unix.Write(k.woken, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		}
+	}()
+	haveThreads(4)
+	return nil
+}
+
+// haveThreads makes Go have so many threads beyond those it runs on, which it keeps. Where a
+// task has used up the processes that there may be, none can be had.
+func haveThreads(n int) {
+	var pair [2]int
+	if unix.Pipe2(pair[:], unix.O_CLOEXEC) != nil {
+		return
+	}
+	blocked := make(chan struct{})
+	for range n {
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			blocked <- struct{}{}
+			_, _ = unix.Read(pair[0], make([]byte, 1))
+		}()
+	}
+	for range n {
+		<-blocked
+	}
+	unix.Close(pair[1])
+}
+
+// serve does what the worker asks; an error: it has gone.
+func (k *keeper) serve() error {
+	var a ask
+	fds, err := receive(keeperSocket, &a)
+	if err == unix.EINTR {
+		return nil
+	}
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+	switch {
+	case err != nil:
+		return err
+	case a.what == askRun:
+		return k.run(a.serial, fds)
+	case k.task.pid == 0 || k.task.serial != a.serial:
+	case a.what == askTerminate:
+		_ = reaper.SignalTree(os.Getpid(), unix.SIGTERM)
+		_ = reaper.SignalTree(os.Getpid(), unix.SIGCONT) // who is stopped notices nothing
+	case a.what == askKill:
+		k.kill()
+	}
+	return nil
+}
+
+// run starts the program that the worker asks for.
+func (k *keeper) run(serial int64, fds []int) error {
+	k.task = kept{serial: serial, failed: -1}
+	if len(fds) < scriptFD { // some have got lost, as there was no room for them
+		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(unix.EMFILE), stage: atFork})
+	}
+	text, err := readWhole(fds[orderFD])
+	var o *order
+	if err == nil {
+		o, err = decodeOrder(text)
+	}
+	if err != nil {
+		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(unix.EINVAL), stage: atFork})
+	}
+	if stage, err := k.start(o, fds); err != nil {
+		number, _ := err.(syscall.Errno)
+		k.endBelow()
+		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(number), stage: stage})
+	}
+	return nil
+}
+
+func readWhole(fd int) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	text := make([]byte, st.Size)
+	n, err := unix.Pread(fd, text, 0)
+	if err == nil && n != len(text) {
+		err = unix.EIO
+	}
+	return text, err
+}
+
+// start starts the program in a session of its own. It ends with this process's first thread.
+func (k *keeper) start(o *order, fds []int) (stage int64, err error) {
+	path, argv := o.path, o.argv
+	if o.byScriptFD {
+		path = fmt.Sprintf("/proc/self/fd/%d", fds[scriptFD])
+	}
+	attr := &syscall.ProcAttr{Dir: o.dir, Env: o.env, Files: []uintptr{uintptr(fds[stdinFD]), uintptr(fds[stdoutFD]), uintptr(fds[stderrFD]), uintptr(fds[eventsFD])},
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &k.task.pidfd}}
+	if o.who != nil {
+		attr.Sys.Credential = &syscall.Credential{Uid: o.who.uid, Gid: o.who.gid, Groups: o.who.groups}
+	}
+	stage = atExec
+	if o.bounds != (bounds{}) {
+		var pair [2]int
+		if err := unix.Pipe2(pair[:], unix.O_CLOEXEC); err != nil {
+			return atFork, err
+		}
+		defer unix.Close(pair[1])
+		k.task.failed = pair[0]
+		attr.Files = append(attr.Files, uintptr(pair[1]))
+		if o.byScriptFD {
+			attr.Files = append(attr.Files, uintptr(fds[scriptFD]))
+			path = fmt.Sprintf("/proc/self/fd/%d", beginScript)
+		}
+		path, argv = k.exe, beginArguments(path, argv, o.bounds)
+		stage = atFork
+	}
+	for attempt := 0; ; attempt++ {
+		k.task.pid, err = syscall.ForkExec(path, argv, attr)
+		if err != syscall.ETXTBSY || attempt == mostBusy {
+			break
+		}
+		time.Sleep(busyFor) // who has just written the file has it open for a moment in a child of its own
+	}
+	if err != nil {
+		k.task.pid = 0
+		if k.task.failed >= 0 {
+			unix.Close(k.task.failed)
+		}
+		if forks(err) {
+			stage = atFork
+		}
+	}
+	return stage, err
+}
+
+const (
+	mostBusy = 20
+	busyFor  = 5 * time.Millisecond
+)
+
+// forks reports whether err is one of fork(2), and says nothing of the program.
+func forks(err error) bool {
+	return err == syscall.EAGAIN || err == syscall.ENOMEM || err == syscall.EMFILE || err == syscall.ENFILE
+}
+
+// kill ends the program and all that it has started, however fast that starts more.
+func (k *keeper) kill() {
+	_ = unix.Kill(-k.task.pid, unix.SIGKILL) // its session's first group, all at once
+	_ = unix.Kill(k.task.pid, unix.SIGKILL)
+	k.endBelow()
+}
+
+// reap waits for those that have ended, without waiting. It returns false when there are no
+// children at all: nothing is below then.
+func (k *keeper) reap() (some bool) {
+	for {
+		var status unix.WaitStatus
+		var used unix.Rusage
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &used)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false
+		case pid == 0:
+			return true
+		default:
+			k.task.cpu += time.Duration(used.Utime.Nano() + used.Stime.Nano())
+			if pid == k.task.pid {
+				k.task.status, k.task.waited = status, true
+			}
+		}
+	}
+}
+
+// patience bounds the search for what can't be ended: it is another user's, or in the kernel.
+const patience = 2 * time.Second
+
+// endBelow ends all that is below this process.
+func (k *keeper) endBelow() {
+	until := time.Now().Add(patience)
+	for k.reap() && time.Now().Before(until) {
+		ctx, cancel := context.WithDeadline(context.Background(), until)
+		_ = reaper.KillTree(ctx, os.Getpid(), "")
+		cancel()
+		time.Sleep(100 * time.Microsecond) // what forks and ends at once may have been missed
+	}
+}
+
+// ended is called when the program has ended. Whatever it has started ends with it.
+func (k *keeper) ended() {
+	t := &k.task
+	if t.pid == 0 {
+		return
+	}
+	if !t.waited {
+		_ = unix.Kill(-t.pid, unix.SIGKILL) // nobody else can have that number before it is waited for
+	}
+	k.endBelow()
+	says := answer{what: saysEnded, serial: t.serial, status: int64(t.status), cpu: int64(t.cpu)}
+	if !t.waited {
+		says.status = int64(unix.SIGKILL) // who traces it, from elsewhere, keeps its status
+	}
+	if t.failed >= 0 {
+		var number [1]byte
+		if n, _ := unix.Read(t.failed, number[:]); n == 1 {
+			says.what, says.status, says.stage = saysRefused, int64(number[0]), atExec
+		}
+		unix.Close(t.failed)
+	}
+	unix.Close(t.pidfd)
+	*t = kept{failed: -1}
+	_ = send(keeperSocket, says) // an error: the worker has gone, which the next look finds
+}
