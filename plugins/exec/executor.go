@@ -21,6 +21,8 @@ import (
 
 	"cpulb/plugins"
 	"cpulb/plugins/program"
+
+	"golang.org/x/sys/unix"
 )
 
 // sourcesFolder is in the worker's folder and has the sources of the tasks that run.
@@ -78,6 +80,11 @@ func (e *Executor) Configure(_ context.Context, c plugins.Configuration) (string
 				return "", err
 			}
 		}
+	}
+	// Programs of this user are not to read this process, which has other tasks' params, or to
+	// take its descriptors.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return "", err
 	}
 	// Beside those that open slots: where a task has used up the processes that there may be,
 	// no thread can be had.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"cpulb/plugins/reaper"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -33,7 +35,7 @@ func startKeeper(asCaller bool) (*watched, error) {
 		cmd.Args = append(cmd.Args, keepsForCallers)
 	}
 	cmd.Args[0] = "cpulb-exec"
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", []string{"GOMAXPROCS=2"}, os.Stdout, os.Stderr, []*os.File{theirs}
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", []string{"GOMAXPROCS=2", reaper.MarkEnv + "=" + os.Getenv(reaper.MarkEnv)}, os.Stdout, os.Stderr, []*os.File{theirs}
 	if err := cmd.Start(); err != nil {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("keeper: %w", err)

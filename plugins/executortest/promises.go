@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -363,7 +364,8 @@ func environment(b *bench) {
 		if name == reaper.MarkEnv {
 			continue // by which what scripts start is found
 		}
-		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "CPULB_") || name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") {
+		plumbing := []string{plugins.Handshake().MagicCookieKey, plugins.LifelineEnv, plugins.ProgramEnv, plugins.OutputEnv, "NOTIFY_SOCKET"}
+		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "LISTEN_") || slices.Contains(plumbing, name) {
 			b.Errorf("a script sees %s", name)
 		}
 	}

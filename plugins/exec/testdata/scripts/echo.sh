@@ -1,0 +1,3 @@
+#!/bin/sh
+echo "$CPULB_TASK_ID"
+exec cat

@@ -1,0 +1,3 @@
+#!/bin/sh
+echo '{"error":{"type":"ValueError","message":"as asked"}}' >&"$CPULB_EVENTS_FD"
+exit 1

@@ -1,0 +1,2 @@
+#!/bin/sh
+head -c 4194305 /dev/zero | tr '\0' x
