@@ -17,9 +17,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Plugins is the plugin set of go-plugin's client in the daemon; the dispensed value
-// is a *Client.
-func Plugins() plugin.PluginSet { return plugin.PluginSet{PluginName: &glue{}} }
+// Plugins are the plugin sets of go-plugin's client in the daemon, by version; the dispensed
+// value is a *Client.
+func Plugins() map[int]plugin.PluginSet { return pluginSets(&glue{}) }
 
 // Client is the daemon's end of the control plane.
 type Client struct {
@@ -34,13 +34,10 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	if err != nil {
 		return d, "", fmt.Errorf("describe: %w", err)
 	}
-	if r.SlotProtocol != slotProtocol {
-		return d, "", fmt.Errorf("the executor speaks slot protocol %d, this daemon %d", r.SlotProtocol, slotProtocol)
-	}
-	if r.Name == "" {
-		return d, "", errors.New("describe: the executor has no name")
-	}
 	d = Description{Name: task.Clip(r.Name, mostName), Version: task.Clip(r.Version, mostName)}
+	if err := checkSlotProtocol(&d, r.SlotProtocol); err != nil {
+		return d, "", err
+	}
 	if d.Settings, err = described(r.Settings); err != nil {
 		return d, "", fmt.Errorf("describe: %w", err)
 	}

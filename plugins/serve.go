@@ -30,11 +30,8 @@ const PluginName = "executor"
 
 // Handshake is what go-plugin compares before it speaks to an executor.
 func Handshake() plugin.HandshakeConfig {
-	return plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "CPULB_EXECUTOR", MagicCookieValue: "b3c1c1a2-executor"}
+	return plugin.HandshakeConfig{MagicCookieKey: "CPULB_EXECUTOR", MagicCookieValue: "b3c1c1a2-executor"}
 }
-
-// slotProtocol is the version of the data plane.
-const slotProtocol = 1
 
 // Serve runs e as an executor process until the daemon ends it; it is the main
 // function of an executor and does not return before.
@@ -47,10 +44,10 @@ func Serve(e Executor) {
 	daemon := parent()
 	watchLifeline(end)
 	plugin.Serve(&plugin.ServeConfig{
-		HandshakeConfig: Handshake(),
-		Plugins:         plugin.PluginSet{PluginName: &glue{worker: &worker{executor: e, log: log, end: end, daemon: daemon}}},
-		GRPCServer:      daemon.serveAlone,
-		Logger:          log,
+		HandshakeConfig:  Handshake(),
+		VersionedPlugins: pluginSets(&glue{worker: &worker{executor: e, log: log, end: end, daemon: daemon}}),
+		GRPCServer:       daemon.serveAlone,
+		Logger:           log,
 	})
 }
 

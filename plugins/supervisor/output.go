@@ -27,13 +27,14 @@ const maxHandshake = 4 << 10
 // open, and must not keep us.
 const afterlife = time.Second
 
-// forwardHandshake passes the first line on and drains the rest at any length, so
-// that no program can block on a full pipe.
-func forwardHandshake(r *os.File, to *io.PipeWriter) {
+// forwardHandshake passes the first line on, after seen has seen it, and drains the rest at
+// any length, so that no program can block on a full pipe.
+func forwardHandshake(r *os.File, to *io.PipeWriter, seen func(line string)) {
 	defer r.Close()
 	lines := bufio.NewReaderSize(r, maxHandshake)
 	line, err := lines.ReadSlice('\n')
 	if err == nil || len(line) > 0 && errors.Is(err, io.EOF) {
+		seen(string(line))
 		_, _ = to.Write(line) // an error: nobody reads the handshake any more
 	}
 	to.Close()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ type process struct {
 	cmd      *exec.Cmd
 	lifeline *os.File // our end; closing it, or dying, ends the worker
 	stdout   *io.PipeReader
+	// handshake is the first line of its stdout; nil: it has none yet.
+	handshake atomic.Pointer[string]
 	// The read ends of the worker's pipes; reap bounds how long they are read.
 	stdoutPipe, stderr, output *os.File
 	last                       *tail
@@ -143,7 +146,7 @@ func (p *process) Start(context.Context) error {
 	p.lifeline, p.stdoutPipe, p.stderr, p.output = pipes.lifeline.ours, pipes.stdout.ours, pipes.stderr.ours, pipes.output.ours
 	r, w := io.Pipe()
 	p.stdout = r
-	p.reading.Go(func() { forwardHandshake(p.stdoutPipe, w) })
+	p.reading.Go(func() { forwardHandshake(p.stdoutPipe, w, func(line string) { p.handshake.Store(&line) }) })
 	p.reading.Go(func() { logExecutor(p.stderr, p.log, p.last) })
 	p.reading.Go(func() { logOutput(p.output, p.log, p.last) })
 	limited := p.spec.Limits.setOnChild(p.cmd.Process.Pid)

@@ -59,7 +59,6 @@ func TestNotAPluginIsAClearError(t *testing.T) {
 		"chatter": "",
 		"garbage": "\uFFFD",
 		"liar":    "",
-		"other":   "99",
 	} {
 		err := b.fails(t.Context(), b.spec(role))
 		t.Logf("%s: %v", role, err)
@@ -124,6 +123,15 @@ func TestAnEscapedChildOfAFailedProgramEndsWithIt(t *testing.T) {
 func zombie(pid int) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(line), ") Z ")
+}
+
+func TestAnExecutorOfAnotherVersionIsToldFromNone(t *testing.T) {
+	b := newBox(t)
+	err := b.fails(t.Context(), b.spec("other"))
+	if !errors.Is(err, plugins.ErrVersion) || errors.Is(err, supervisor.ErrNotExecutor) ||
+		!strings.HasSuffix(err.Error(), "no protocol version in common: the executor speaks version 99 of the protocol, this daemon 1") {
+		t.Error(err)
+	}
 }
 
 func TestABadSettingIsBlamed(t *testing.T) {

@@ -11,6 +11,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Errors of Start, beside ErrNotFound and ErrHash.
+// Errors of Start, beside ErrNotFound, ErrHash, plugins.ErrBadSetting and plugins.ErrVersion.
 var (
 	// ErrNotExecutor: the program ended, or its output is not that of an executor.
 	ErrNotExecutor = errors.New("not an executor")
@@ -122,7 +123,7 @@ func (l *Launcher) Start(ctx context.Context, spec Spec, handler func(first, cou
 func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 	p.plugin = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugins.Handshake(),
-		Plugins:          plugins.Plugins(),
+		VersionedPlugins: plugins.Plugins(),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           quiet{log},
 		SkipHostEnv:      true,
@@ -159,7 +160,7 @@ func (q quiet) Info(message string, args ...any) { q.Debug(message, args...) }
 func (p *Process) open(ctx context.Context, spec Spec, log hclog.Logger, handler func(first, count int) plugins.Handler) error {
 	control, err := p.plugin.Start()
 	if err != nil {
-		return notExecutor(err)
+		return notExecutor(cmp.Or(p.os.checkVersion(), err))
 	}
 	p.control = control.String()
 	rpc, err := p.plugin.Client()
@@ -199,7 +200,7 @@ func (p *Process) open(ctx context.Context, spec Spec, log hclog.Logger, handler
 // notExecutor makes err an ErrNotExecutor, on one line where go-plugin uses several,
 // unless it matches a sentinel already.
 func notExecutor(err error) error {
-	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor, ErrSpawn, ErrLimit} {
+	for _, named := range []error{ErrNotFound, ErrHash, ErrNotExecutor, ErrSpawn, ErrLimit, plugins.ErrVersion} {
 		if errors.Is(err, named) {
 			return err
 		}
