@@ -1,0 +1,2 @@
+print(context.task_id)
+params

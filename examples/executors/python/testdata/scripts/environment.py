@@ -1,0 +1,3 @@
+import os
+
+dict(os.environ)
