@@ -58,6 +58,9 @@ var arrows = map[string][]string{
 	"plugins":                {"daemon/task", "internal/outbox", "internal/procfs", "internal/rawio", "plugins/proto", "plugins/reaper"},
 	"internal/outbox":        {"internal/rawio"},
 	"balancer/simulation":    {"balancer"},
+
+	"plugins/executortest/impostor": {"plugins/proto"},
+
 	// Leaves.
 	"cmd/adversary":          {},
 	"cmd/arch":               {},

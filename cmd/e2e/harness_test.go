@@ -21,6 +21,7 @@ import (
 
 	"cpulb/internal/owndaemon"
 	built "cpulb/internal/programs"
+	"cpulb/plugins/executortest/impostor"
 )
 
 // programs returns a folder with the three programs, one for all tests of the package.
@@ -40,6 +41,7 @@ var programs = sync.OnceValues(func() (string, error) {
 const together = "8"
 
 func TestMain(m *testing.M) {
+	impostor.Served()
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // nobody asks for another number
 		_ = f.Value.Set(together) // a number

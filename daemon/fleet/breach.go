@@ -177,6 +177,7 @@ func (w *Worker) miss(patience time.Duration, fx *effects.List) {
 			return
 		}
 		fx.Log(hclog.Error, "a slot does not begin the task that it was sent", about...)
+		w.unfitFor = ": a slot does not begin the task that it was sent"
 		w.unfit(nil, fx)
 		w.fence(unfitness, fx) // it may have been leaving
 		return

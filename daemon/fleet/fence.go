@@ -57,7 +57,7 @@ func (w *Worker) leave(to lifecycle.State, why string, fx *effects.List) bool {
 // unfit one after the other are started ever more slowly, like those that die.
 func (s *Seat) left(w *Worker) (wait time.Duration) {
 	if w.isUnfit {
-		return s.deaths.Died(unfitness, nil)
+		return s.deaths.Died(unfitness+w.unfitFor, nil)
 	}
 	s.deaths.Ended()
 	return 0

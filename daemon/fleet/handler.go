@@ -114,6 +114,7 @@ func (pl *Place) skipped(needsThread bool, fx *effects.List) {
 		if pl.fate() == plugins.FateRecalled {
 			why = "the worker's claims say that the task was taken back"
 		}
+		s.worker.unfitFor = ": " + why
 		pl.faulted(plugins.Outcome{Status: task.Failed, Fault: plugins.Unrun, Spent: true,
 			Error: &task.Error{Type: "ExecutorError", Message: why, Code: "executor"}}, fx)
 		return

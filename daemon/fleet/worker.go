@@ -40,7 +40,8 @@ type Worker struct {
 	why            string        // it leaves
 	hung           bool          // it did not answer, see watch.go
 	unread         int           // of its connections wait for room
-	isUnfit        bool          // see unfit.go, as the next two
+	isUnfit        bool          // see unfit.go, as the next three
+	unfitFor       string        // why, if the daemon knows
 	faults         holders       // whose the attempts in a row were that the executor failed
 	runs           []ran         // the last that ended here
 	// exit is how the process ended and stderr what it wrote last, once it has.

@@ -13,6 +13,7 @@ import (
 
 	"cpulb/plugins"
 	"cpulb/plugins/executortest"
+	"cpulb/plugins/executortest/impostor"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,6 +24,7 @@ import (
 const roleEnv = "SUPERVISOR_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	impostor.Served()
 	roles := map[string]func(){
 		"executor": func() { plugins.Serve(executortest.Fake{}) },
 		// Foreign programs that are not executors.
