@@ -38,6 +38,9 @@ func (c *Client) Describe(ctx context.Context) (d Description, cpusAllowed strin
 	if err := checkSlotProtocol(&d, r.SlotProtocol); err != nil {
 		return d, "", err
 	}
+	if d.Name == "" {
+		return d, "", errors.New("describe: the executor has no name")
+	}
 	if d.Settings, err = described(r.Settings); err != nil {
 		return d, "", fmt.Errorf("describe: %w", err)
 	}

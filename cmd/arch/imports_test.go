@@ -92,7 +92,7 @@ var arrows = map[string][]string{
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
 	"cmd/adversary":        {"daemon/config", "internal/owndaemon", "internal/programs"},
-	"cmd/e2e":              {"daemon", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client"},
+	"cmd/e2e":              {"daemon", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins/executortest/impostor"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"examples/executors":   {"daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins", "plugins/executortest", "plugins/supervisor"},
 	"systemd":              {"internal/programs"},
@@ -103,7 +103,7 @@ var forTests = map[string][]string{
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/exec":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
-	"plugins/supervisor":   {"plugins/executortest", "daemon/task"},
+	"plugins/supervisor":   {"plugins/executortest", "plugins/executortest/impostor", "daemon/task"},
 	"plugins/executortest": {"plugins/supervisor"},
 	"plugins":              {"internal/alloctest"},
 	"daemon/task":          {"internal/alloctest"},

@@ -81,7 +81,7 @@ func TestAnExecutorThatMisbehavesCostsItsWorkerAndNobodyElse(t *testing.T) {
 			t.Errorf("%s: the log does not name the program:\n%s", name, d.log)
 		}
 	}
-	for _, ev := range d.follow(d.submit(in("is_nowhere_near"), `"params":1,"pool":"wrong"`), "0", "") {
+	for _, ev := range d.follow(d.submit(in("is_nowhere_near"), `"params":1,"pool":"wrong"`), "0.0", "") {
 		if f, ok := ev["fraction"].(float64); ev["event"] == "progress" && (!ok || f < 0 || f > 1) {
 			t.Errorf("a client is told %v", ev)
 		}
