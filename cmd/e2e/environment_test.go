@@ -102,6 +102,7 @@ func TestAnEnvironmentThatIsNoneIsAClearErrorOfTheStart(t *testing.T) {
 		`venv = "/nonexistent"`:           "/nonexistent is not a virtual environment",
 		fmt.Sprintf("venv = %q", other):   "is for Python 3.4.1, this executor embeds 3.",
 		`preload = ["no_such_module"]`:    "preload: no_such_module",
+		`settings = { colour = "red" }`:   `executor "python": settings.colour: the executor python has no such setting (allowed: venv, preload, interrupt_after)`,
 		`venv = "relative"`:               "must be an absolute path",
 		`preload = "numpy"`:               "must be a list of module names",
 		`preload = ["import os; evil()"]`: "must be a list of module names",
