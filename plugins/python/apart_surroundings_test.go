@@ -45,8 +45,12 @@ func TestATaskFindsItsEnvironmentAndItsFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := written(t, tellsItsSurroundings)
-	for _, most := range []string{"1", "3"} {
+	const child = "    child = "
+	begin := strings.Index(tellsItsSurroundings, child)
+	end := begin + strings.Index(tellsItsSurroundings[begin:], "\n")
+	childless := tellsItsSurroundings[:begin] + child + "now" + tellsItsSurroundings[end:] // with children no process has another task
+	for most, text := range map[string]string{"1": tellsItsSurroundings, "5": childless} {
+		path := written(t, text)
 		p := openApart(t, map[string]string{"max_tasks": most})
 		if d := p.Description(); !d.CanIsolate || !d.TakesEnv || !d.TakesCwd {
 			t.Errorf("it describes itself as %+v", d)
