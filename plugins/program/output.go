@@ -102,7 +102,7 @@ func (o *Output) Write(p []byte) (int, error) {
 
 // hold keeps p as long as all that is kept is within the bound.
 func (o *Output) hold(p []byte) {
-	if int64(len(o.held)+len(o.tail)+len(o.list)+len(p)) > o.most {
+	if int64(len(o.held)+len(o.list)+len(p)) > o.most {
 		o.err = ErrTooLarge
 		return
 	}
@@ -116,6 +116,10 @@ func (o *Output) line() {
 	empty := len(bytes.TrimSpace(line)) == 0
 	switch {
 	case o.mode == LastLine && empty:
+		if int64(len(o.tail)+len(line)) > o.most {
+			o.err = ErrTooLarge
+			return
+		}
 		o.tail = append(o.tail, line...)
 	case o.mode == LastLine:
 		_, _ = o.head.Write(o.tail)
