@@ -24,7 +24,7 @@ import (
 	"cpulb/plugins/executortest/impostor"
 )
 
-// programs returns a folder with the three programs, one for all tests of the package.
+// programs returns a folder with the programs, one for all tests of the package.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "cpulb-programs")
 	if err != nil {
@@ -33,7 +33,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // other users' daemons run them, too
 		return dir, err
 	}
-	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python")
+	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python", "cpulb-exec")
 })
 
 // together is how many tests run at a time. Each has a daemon of its own, and most

@@ -11,6 +11,7 @@ import (
 // Of what ends a worker, or leaves something behind there, nothing can be asked of a program:
 // it ends itself, and what it has started ends with it.
 func TestTheExecutorConforms(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/scripts/*")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

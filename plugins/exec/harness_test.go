@@ -41,29 +41,35 @@ func TestMain(m *testing.M) {
 // long is for how long a test waits before it takes what it waits for for hung.
 const long = 10 * time.Minute
 
+// launch starts a worker with these settings, or returns why it does not start.
+func launch(t *testing.T, slots int, settings map[string]string, handler func(first, count int) plugins.Handler) (*supervisor.Process, error) {
+	t.Helper()
+	command, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "exec") // t.TempDir is too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil { // with user = "caller" they find their sources there
+		t.Fatal(err)
+	}
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l.Start(t.Context(), supervisor.Spec{ID: "w", Pool: "test", Command: command, Slots: slots, StartTimeout: long,
+		ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16, Settings: settings}, handler)
+}
+
 // starter starts workers with these settings.
 func starter(settings map[string]string) func(*testing.T, int, func(first, count int) plugins.Handler) executortest.Worker {
 	return func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
 		t.Helper()
-		command, err := program()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir, err := os.MkdirTemp("", "exec") // t.TempDir is too long for sockets
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(dir, 0o711); err != nil { // with user = "caller" they find their sources there
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(l.Close)
-		p, err := l.Start(t.Context(), supervisor.Spec{ID: "w", Pool: "test", Command: command, Slots: slots, StartTimeout: long,
-			ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16, Settings: settings}, handler)
+		p, err := launch(t, slots, settings, handler)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,6 +79,17 @@ func starter(settings map[string]string) func(*testing.T, int, func(first, count
 		})
 		return p
 	}
+}
+
+// startError returns why a worker with these settings does not start.
+func startError(t *testing.T, settings map[string]string) error {
+	t.Helper()
+	p, err := launch(t, 1, settings, executortest.Each(func(int) executortest.SlotHandler { return executortest.NewRecorder() }))
+	if err == nil {
+		p.Kill()
+		<-p.Done()
+	}
+	return err
 }
 
 // worker is one with one slot.

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -75,7 +76,10 @@ func Keep() error {
 }
 
 func (k *keeper) prepare() (err error) {
-	unix.CloseOnExec(keeperSocket)
+	// Also what has come from whoever started the daemon.
+	if err := unix.CloseRange(keeperSocket, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		unix.CloseOnExec(keeperSocket)
+	}
 	_ = os.WriteFile("/proc/self/comm", []byte("cpulb-keeper"), 0) // cosmetic
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("subreaper: %w", err)
