@@ -22,7 +22,7 @@ func build(t *testing.T, pkg string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "executor")
 	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, pkg)
-	c.Env = append(os.Environ(), "GOEXPERIMENT=", "CGO_ENABLED=0")
+	c.Env = append(os.Environ(), "GOEXPERIMENT=") // as make build does
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
 	}
