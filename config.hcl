@@ -46,6 +46,9 @@ journal {
 executor "python" {
   command = "cpulb-python"
   # sha256 = "…"            # refuse to start any other program
+  # canary     = "10%"        # another program gets this share of the tasks at first, when a reload or a swap brings one
+  # canary_for = "1m"         # for so long, and then all unless it is worse
+  # probe      = { script_path = "/srv/check.py", params = 1 } # and it must complete this before
   # venv    = "/srv/venv"       # a virtual environment of the embedded Python's version
   # preload = ["numpy"]         # modules that every worker loads at its start
   # env     = { TZ = "UTC" }    # added to the workers' otherwise scrubbed environment

@@ -17,6 +17,11 @@ func (e *Engine) dispatch(p *fleet.Pool, fx *effects.List) {
 		return
 	}
 	e.fillAlone(p, fx)
+	p.TryLanes(func(threads, loops *fleet.Lane) {
+		e.fill(p, p.Loops(), loops, nil, fx)
+		e.fill(p, p.Threads(), threads, nil, fx)
+		e.fill(p, p.Loops(), threads, nil, fx)
+	})
 	e.fill(p, p.Loops(), p.Loops(), nil, fx)
 	e.fill(p, p.Threads(), p.Threads(), nil, fx)
 	e.fill(p, p.Loops(), p.Threads(), nil, fx) // what the loops have no room for

@@ -103,7 +103,7 @@ type Engine struct {
 	serve func(folder string) error
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
-	reloads sync.Mutex // held during one
+	reloads sync.Mutex // held during one, and during a swap
 	// signs are seen without the lock.
 	signs signs
 	// descriptors is what Descriptors returns.
@@ -137,6 +137,11 @@ type Engine struct {
 	// newest were given to the journal last, by what they need of it.
 	newest  [journal.Synced + 1]*admission
 	watches watches
+	swaps   swaps
+	// overrides are the programs that were swapped.
+	overrides overrides
+	// stale: the file of them says something else yet.
+	stale bool
 	// cancels are answered when the task has ended.
 	cancels   map[*ledger.Record][]func(task.View, error)
 	recurring map[*schedule.Schedule]*recurring
@@ -169,7 +174,7 @@ func New(o Options) (*Engine, error) {
 		serve:    func(string) error { return nil },
 		arriving: map[*ledger.Record]*admission{}, cancels: map[*ledger.Record][]func(task.View, error){}, places: map[*ledger.Record]*fleet.Place{},
 		pledges: pledges{of: map[*ledger.Record]*pledge{}}, scheduled: map[string]*ledger.Record{}, unsaved: unsaved{},
-		watches: watches{own: map[uint32]int64{}}}
+		watches: watches{own: map[uint32]int64{}}, swaps: swaps{last: map[string]*swap{}}, overrides: overrides{}}
 	e.config.Store(o.Config)
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
@@ -180,7 +185,7 @@ func New(o Options) (*Engine, error) {
 	e.schedules = rounds[[]api.ScheduleStatus]{ask: e.scheduleStatuses, elapsed: e.elapsed}
 	e.executors = rounds[[]api.ExecutorStatus]{ask: e.executorStatuses, elapsed: e.elapsed}
 	e.gathered = rounds[gathered]{ask: e.gatherAll, elapsed: e.elapsed}
-	layouts, err := e.layouts(o.Config)
+	layouts, err := e.takeOverSwaps()
 	if err != nil {
 		return nil, err
 	}
@@ -340,6 +345,7 @@ func (e *Engine) locked(f func()) {
 // the others are stopped and its error is returned: a daemon that could never
 // run a task should not say that it is ready.
 func (e *Engine) Start(ctx context.Context) error {
+	e.proveSwaps(ctx)
 	if err := e.fleet.Start(ctx); err != nil {
 		e.endLife()
 		e.closeJournal(ctx)

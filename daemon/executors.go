@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"cpulb/daemon/api"
+	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/plugins"
@@ -24,12 +25,7 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 func (e *Engine) executorStatuses(context.Context) []api.ExecutorStatus {
 	all := []api.ExecutorStatus{}
 	for _, x := range e.config.Load().Executors {
-		s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
-		if pid, d := e.workerOf(&s); pid != 0 {
-			s.SHA256 = e.programs.hash(pid)
-			sayOf(&s, d)
-		}
-		all = append(all, s)
+		all = append(all, e.statusOf(&x))
 	}
 	return all
 }
@@ -41,6 +37,45 @@ func sayOf(s *api.ExecutorStatus, d plugins.Description) {
 		s.Settings = append(s.Settings, api.SettingStatus{Name: o.Name, Kind: o.Kind.String(), Description: o.Description,
 			Required: o.Required, Default: o.Default, Allowed: o.Allowed})
 	}
+}
+
+func (e *Engine) statusOf(x *config.Executor) api.ExecutorStatus {
+	s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
+	if pid, d := e.workerOf(&s); pid != 0 {
+		s.SHA256 = e.programs.hash(pid)
+		sayOf(&s, d)
+	}
+	e.do(func(*effects.List) {
+		if last := e.swaps.last[x.Name]; last != nil {
+			status := e.swapStatusLocked(last)
+			s.Swap = &status
+		}
+		if o := e.overrides[x.Name]; o.Before != nil {
+			s.BeforeCommand = o.Before.Command
+		}
+	})
+	return s
+}
+
+// executorStatus reports one executor as it stands now.
+func (e *Engine) executorStatus(name string) api.ExecutorStatus {
+	x, err := e.executorOf(name)
+	if err != nil { // a reload has taken it away meanwhile
+		return api.ExecutorStatus{Name: name, Pools: []string{}}
+	}
+	return e.statusOf(&x)
+}
+
+// swapStatusLocked reports a swap as it stands.
+func (e *Engine) swapStatusLocked(s *swap) api.SwapStatus {
+	status := s.status
+	if s.canary == nil {
+		return status
+	}
+	if c, ok := s.canary.CountsLocked(e.fleet); ok {
+		status.Canary = &api.CanaryStatus{Share: c.Share, Tasks: c.Tasks, Failed: c.Failed, Others: c.Others, SecondsLeft: c.Left.Seconds()}
+	}
+	return status
 }
 
 // workerOf fills in the pools of an executor and the runtime of one of its workers,
@@ -81,26 +116,35 @@ func (p *programs) hash(pid int) string {
 		return ""
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	hash, err := p.hashOf(f)
 	if err != nil {
 		return ""
 	}
+	return hash
+}
+
+// hashOf returns the SHA-256 of an open file.
+func (p *programs) hashOf(f *os.File) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
 	key, err := fleet.IDOf(info)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	p.mu.Lock() // also while it is read: several callers need it read once
 	defer p.mu.Unlock()
 	if known, ok := p.known[key]; ok {
-		return known
+		return known, nil
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return ""
+		return "", err
 	}
 	if p.known == nil || len(p.known) >= maxPrograms {
 		p.known = map[fleet.FileID]string{}
 	}
 	p.known[key] = hex.EncodeToString(h.Sum(nil))
-	return p.known[key]
+	return p.known[key], nil
 }

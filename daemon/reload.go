@@ -31,11 +31,13 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	if e.options.Load == nil {
 		return fmt.Errorf("%w: there is nothing to take it from", api.ErrReload)
 	}
-	e.reloads.Lock()
+	if err := e.lockReloads(); err != nil {
+		return err
+	}
 	defer e.reloads.Unlock()
-	c, err := e.options.Load()
+	file, err := e.options.Load()
 	if err == nil {
-		err = e.apply(ctx, c)
+		err = e.reload(ctx, file)
 	}
 	if err != nil && !errors.Is(err, api.ErrReload) {
 		err = fmt.Errorf("%w: %w", api.ErrReload, err)
@@ -43,9 +45,36 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	return err
 }
 
-// apply makes c the configuration. ctx bounds the proof that c works; the exchange of
+// lockReloads waits for another reload, but not for a swap, which can take long.
+func (e *Engine) lockReloads() error {
+	if e.reloads.TryLock() {
+		return nil
+	}
+	if err := e.swapping(); err != nil {
+		return err
+	}
+	e.reloads.Lock()
+	return nil
+}
+
+// reload makes what the file says hold, but for the programs that were swapped since.
+func (e *Engine) reload(ctx context.Context, file *config.Config) error {
+	var was overrides
+	e.do(func(*effects.List) { was = e.overrides })
+	c, _, words := was.over(file)
+	err := e.change(ctx, c, func(r *fleet.Rollout) ([]*swap, error) { return e.reloadSwaps(r, file, c) })
+	if err != nil {
+		return err
+	}
+	for _, text := range words {
+		e.log.Warn(text)
+	}
+	return e.dropOverrides(file)
+}
+
+// apply makes c the configuration, with swaps that find returns; nil: none. ctx bounds the proof that c works; the exchange of
 // workers that follows is not interrupted.
-func (e *Engine) apply(ctx context.Context, c *config.Config) error {
+func (e *Engine) apply(ctx context.Context, c *config.Config, find func(*fleet.Rollout) ([]*swap, error)) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
 	}
@@ -58,7 +87,15 @@ func (e *Engine) apply(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	rollout := e.fleet.NewRollout(layouts)
-	if err = rollout.Prove(ctx); err == nil {
+	var swaps []*swap
+	if find != nil {
+		swaps, err = find(rollout)
+	}
+	if err == nil {
+		err = e.prove(ctx, rollout, swaps)
+	}
+	if err == nil {
+		e.moveSwaps(swaps, api.SwapRolling)
 		err = e.adopt(c, rules, schedules, rollout)
 	}
 	if err == nil {

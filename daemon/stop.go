@@ -21,6 +21,9 @@ func (e *Engine) Stop(ctx context.Context) {
 	var idle <-chan struct{}
 	e.do(func(fx *effects.List) {
 		e.stopping = true
+		if e.swaps.stop != nil {
+			e.swaps.stop(errStopping)
+		}
 		e.drainLocked(fx)
 		idle = e.idle
 		e.refuseBlocked(fx)

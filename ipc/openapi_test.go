@@ -184,7 +184,8 @@ func TestTheDocumentHasEveryFieldOfTheAnswers(t *testing.T) {
 	for name, v := range map[string]any{"View": task.View{}, "Result": task.Result{}, "Worker": task.Worker{}, "Error": task.Error{}, "Event": task.Event{},
 		"Problem": api.Problem{}, "BatchAnswer": api.Batch{}, "BatchError": api.BatchError{}, "BatchView": api.BatchView{}, "Listing": api.Listing{},
 		"DaemonStatus": api.Status{}, "EngineStatus": api.EngineStatus{}, "Component": api.Component{}, "WorkerStatus": api.WorkerStatus{},
-		"ExecutorStatus": api.ExecutorStatus{}, "ScheduleStatus": api.ScheduleStatus{}} {
+		"ExecutorStatus": api.ExecutorStatus{}, "ScheduleStatus": api.ScheduleStatus{},
+		"SwapStatus": api.SwapStatus{}, "CanaryStatus": api.CanaryStatus{}} {
 		s := doc.Components.Schemas[name].Value
 		var fields, always []string
 		for f := range reflect.TypeOf(v).Fields() {

@@ -26,6 +26,10 @@ const (
 	codeTaskNotFound       = "task_not_found"
 	codeBatchNotFound      = "batch_not_found"
 	codeWorkerNotFound     = "worker_not_found"
+	codeExecutorNotFound   = "executor_not_found"
+	codeSwapConflict       = "swap_conflict"
+	codeSwapFailed         = "swap_failed"
+	codeInvalidSwap        = "invalid_swap"
 	codeNoStacks           = "no_stacks"
 	codeNoSuchRoute        = "no_such_route"
 	codeMethodNotAllowed   = "method_not_allowed"
@@ -67,14 +71,18 @@ func kinds() []kind {
 		{nil, codeScriptNotReadable, http.StatusBadRequest, "The script can't be read"},
 		{nil, codeNoSuchPool, http.StatusBadRequest, "No pool for the task"},
 		{nil, codeNotSupported, http.StatusBadRequest, "The executor does not take that"},
+		{api.ErrSwapFailed, codeSwapFailed, http.StatusUnprocessableEntity, "The program was not swapped"},
+		{api.ErrSwapInvalid, codeInvalidSwap, http.StatusBadRequest, "No such swap is possible"},
 		{api.ErrBadCursor, codeBadQuery, http.StatusBadRequest, "Bad query parameter"},
 		{access.ErrDenied, codeNotAllowed, http.StatusForbidden, "Not allowed"},
 		{task.ErrNotFound, codeTaskNotFound, http.StatusNotFound, "No such task"},
 		{api.ErrBatchNotFound, codeBatchNotFound, http.StatusNotFound, "No such batch"},
 		{api.ErrNoWorker, codeWorkerNotFound, http.StatusNotFound, "No such worker"},
+		{api.ErrNoExecutor, codeExecutorNotFound, http.StatusNotFound, "No such executor"},
 		{nil, codeNoSuchRoute, http.StatusNotFound, "No such route"},
 		{nil, codeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
 		{task.ErrConflict, codeTaskConflict, http.StatusConflict, "Task id is taken"},
+		{api.ErrSwapConflict, codeSwapConflict, http.StatusConflict, "Not now"},
 		{task.ErrEvicted, codeResultEvicted, http.StatusGone, "Result no longer kept"},
 		{nil, codeBodyTooLarge, http.StatusRequestEntityTooLarge, "Too large"},
 		{api.ErrReload, codeReloadFailed, http.StatusUnprocessableEntity, "The configuration was not reloaded"},

@@ -17,16 +17,18 @@ func (s *Server) rights() map[string]func(access.Identity) error {
 		return &access.Denied{Problem: "this is for root and for the administrators listed in access"}
 	}
 	return map[string]func(access.Identity) error{
-		"POST /v1/tasks":                       submits,
-		"POST /v1/tasks/{task_id}/rerun":       submits,
-		"POST /v1/batches":                     submits,
-		"POST /v1/stream":                      submits,
-		"POST /v1/workers/{worker_id}/restart": administers,
-		"GET /v1/workers/{worker_id}/stacks":   administers,
-		"POST /v1/drain":                       administers,
-		"POST /v1/resume":                      administers,
-		"POST /v1/reload":                      administers,
-		"GET /debug/pprof/{profile...}":        administers,
+		"POST /v1/tasks":                         submits,
+		"POST /v1/tasks/{task_id}/rerun":         submits,
+		"POST /v1/batches":                       submits,
+		"POST /v1/stream":                        submits,
+		"POST /v1/workers/{worker_id}/restart":   administers,
+		"GET /v1/workers/{worker_id}/stacks":     administers,
+		"POST /v1/executors/{executor}/swap":     administers,
+		"POST /v1/executors/{executor}/rollback": administers,
+		"POST /v1/drain":                         administers,
+		"POST /v1/resume":                        administers,
+		"POST /v1/reload":                        administers,
+		"GET /debug/pprof/{profile...}":          administers,
 	}
 }
 

@@ -102,6 +102,10 @@ type Administration interface {
 	// Reload returns once the new configuration holds, or with the reason why the old
 	// one still does.
 	Reload(ctx context.Context, who access.Identity) error
+	// Swap has an executor's workers run another program, Rollback the one before. Both
+	// return at the end, or after wait.
+	Swap(ctx context.Context, who access.Identity, executor string, req *api.SwapRequest, wait time.Duration) (api.ExecutorStatus, error)
+	Rollback(ctx context.Context, who access.Identity, executor string, wait time.Duration) (api.ExecutorStatus, error)
 	Drain(who access.Identity) error
 	Resume(who access.Identity) error
 	// Administers reports whether who is an administrator.
@@ -225,29 +229,31 @@ func (s *Server) Settle() { s.settle.Do(func() { close(s.settled) }) }
 // calls lists every path, its methods and their handlers.
 func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
-		"/v1/tasks":                       {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
-		"/v1/tasks/{task_id}":             {"GET": s.getTask, "DELETE": s.deleteTask},
-		"/v1/tasks/{task_id}/result":      {"GET": s.getResult},
-		"/v1/tasks/{task_id}/events":      {"GET": s.getEvents},
-		"/v1/tasks/{task_id}/rerun":       {"POST": s.postRerun},
-		"/v1/batches":                     {"POST": s.postBatch},
-		"/v1/batches/{batch_id}":          {"GET": s.getBatch},
-		"/v1/batches/{batch_id}/results":  {"GET": s.getBatchResults},
-		"/v1/stream":                      {"POST": s.postStream},
-		"/v1/status":                      {"GET": s.getStatus},
-		"/v1/workers":                     {"GET": s.getWorkers},
-		"/v1/workers/{worker_id}/stacks":  {"GET": s.getStacks},
-		"/v1/workers/{worker_id}/restart": {"POST": s.postRestart},
-		"/v1/executors":                   {"GET": s.getExecutors},
-		"/v1/schedules":                   {"GET": s.getSchedules},
-		"/v1/drain":                       {"POST": s.postDrain},
-		"/v1/resume":                      {"POST": s.postResume},
-		"/v1/reload":                      {"POST": s.postReload},
-		"/v1/openapi.json":                {"GET": s.getOpenAPI},
-		"/metrics":                        {"GET": s.getMetrics},
-		"/debug/pprof/{profile...}":       {"GET": s.getProfile},
-		"/healthz":                        {"GET": s.getHealth},
-		"/readyz":                         {"GET": s.getReady},
+		"/v1/tasks":                         {"POST": s.postTask, "GET": s.getTasks, "DELETE": s.deleteTasks},
+		"/v1/tasks/{task_id}":               {"GET": s.getTask, "DELETE": s.deleteTask},
+		"/v1/tasks/{task_id}/result":        {"GET": s.getResult},
+		"/v1/tasks/{task_id}/events":        {"GET": s.getEvents},
+		"/v1/tasks/{task_id}/rerun":         {"POST": s.postRerun},
+		"/v1/batches":                       {"POST": s.postBatch},
+		"/v1/batches/{batch_id}":            {"GET": s.getBatch},
+		"/v1/batches/{batch_id}/results":    {"GET": s.getBatchResults},
+		"/v1/stream":                        {"POST": s.postStream},
+		"/v1/status":                        {"GET": s.getStatus},
+		"/v1/workers":                       {"GET": s.getWorkers},
+		"/v1/workers/{worker_id}/stacks":    {"GET": s.getStacks},
+		"/v1/workers/{worker_id}/restart":   {"POST": s.postRestart},
+		"/v1/executors":                     {"GET": s.getExecutors},
+		"/v1/executors/{executor}/swap":     {"POST": s.postSwap},
+		"/v1/executors/{executor}/rollback": {"POST": s.postRollback},
+		"/v1/schedules":                     {"GET": s.getSchedules},
+		"/v1/drain":                         {"POST": s.postDrain},
+		"/v1/resume":                        {"POST": s.postResume},
+		"/v1/reload":                        {"POST": s.postReload},
+		"/v1/openapi.json":                  {"GET": s.getOpenAPI},
+		"/metrics":                          {"GET": s.getMetrics},
+		"/debug/pprof/{profile...}":         {"GET": s.getProfile},
+		"/healthz":                          {"GET": s.getHealth},
+		"/readyz":                           {"GET": s.getReady},
 	}
 }
 

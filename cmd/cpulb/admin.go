@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"cpulb/daemon/api"
@@ -64,27 +63,6 @@ type workersRestartCommand struct {
 // Run implements the command.
 func (w *workersRestartCommand) Run(ctx context.Context, c *client.Client) error {
 	return c.RestartWorker(ctx, w.Worker)
-}
-
-type executorsCommand struct {
-	JSON bool `help:"Print one executor per line, as JSON."`
-}
-
-// Run implements the command.
-func (e *executorsCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
-	all, err := c.Executors(ctx)
-	switch {
-	case err != nil:
-		return err
-	case e.JSON:
-		return printAll(t.data(), all)
-	}
-	w := table(t.out)
-	fmt.Fprintln(w, "EXECUTOR\tCOMMAND\tRUNTIME\tPOOLS\tSHA256")
-	for _, v := range all {
-		row(w, v.Name, v.Command, v.Runtime, strings.Join(v.Pools, " "), v.SHA256)
-	}
-	return w.Flush()
 }
 
 type schedulesCommand struct {

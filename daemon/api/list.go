@@ -87,6 +87,10 @@ type ExecutorStatus struct {
 	Capabilities []string `json:"capabilities,omitempty"`
 	// Settings are those that its blocks may have.
 	Settings []SettingStatus `json:"settings,omitempty"`
+	// BeforeCommand is the program to which a rollback goes back; empty: there is none.
+	BeforeCommand string `json:"before_command,omitempty"`
+	// Swap is the last one since the daemon's start; nil: there was none.
+	Swap *SwapStatus `json:"swap,omitempty"`
 }
 
 // SettingStatus is one setting of an executor.

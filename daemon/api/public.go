@@ -58,7 +58,7 @@ func PublicWorkers(all []WorkerStatus) []WorkerStatus {
 // public shows the pid and the core, which ps shows, too.
 func (w *WorkerStatus) public() WorkerStatus {
 	return WorkerStatus{ID: w.ID, Pool: w.Pool, Executor: w.Executor, Runtime: w.Runtime, PID: w.PID, Core: w.Core, CPUsAllowed: w.CPUsAllowed,
-		State: w.State, Leaving: instead("it is being replaced", w.Leaving), UptimeSeconds: w.UptimeSeconds, MemoryLimit: w.MemoryLimit,
+		State: w.State, Leaving: instead("it is being replaced", w.Leaving), UptimeSeconds: w.UptimeSeconds, Trial: w.Trial, MemoryLimit: w.MemoryLimit,
 		Slots: w.Slots, SlotsBusy: w.SlotsBusy, TasksDone: w.TasksDone, Restarts: w.Restarts, RSSBytes: w.RSSBytes, PeakRSSBytes: w.PeakRSSBytes,
 		Degraded: instead("it does not work as it should", w.Degraded)}
 }

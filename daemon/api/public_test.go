@@ -20,7 +20,7 @@ var (
 		"Status":       {"Engine", "Components"},
 		"EngineStatus": {"IsRunning", "Draining", "Version", "PID", "UptimeSeconds", "Tasks"},
 		"Component":    {"Health", "Metrics"},
-		"WorkerStatus": {"ID", "Pool", "Executor", "Runtime", "PID", "Core", "CPUsAllowed", "State", "UptimeSeconds", "MemoryLimit", "Slots",
+		"WorkerStatus": {"ID", "Pool", "Executor", "Runtime", "PID", "Core", "CPUsAllowed", "State", "UptimeSeconds", "Trial", "MemoryLimit", "Slots",
 			"SlotsBusy", "TasksDone", "Restarts", "RSSBytes", "PeakRSSBytes"},
 		"ScheduleStatus": {"Name", "Cron", "TimeZone", "Overlap", "CatchUp", "Next", "Last", "Skipped", "Missed", "RefusedAt"},
 		"ExecutorStatus": {"Name", "SHA256", "Runtime", "Pools", "Program", "Version", "Capabilities", "Settings"},
@@ -29,7 +29,7 @@ var (
 		"Component":      {"Reason", "PublicReason"},
 		"WorkerStatus":   {"Leaving", "Degraded"},
 		"ScheduleStatus": {"LastTask", "RefusedReason", "Owner"},
-		"ExecutorStatus": {"Command"},
+		"ExecutorStatus": {"Command", "BeforeCommand", "Swap"},
 	}
 )
 

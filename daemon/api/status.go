@@ -65,6 +65,9 @@ type WorkerStatus struct {
 	// Leaving says why a draining, fenced or stopping worker goes.
 	Leaving       string  `json:"leaving,omitempty"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
+	// Trial is "canary" for a worker that tries a new program, "control" for one that runs the
+	// old one to compare with, empty for all others.
+	Trial string `json:"trial,omitempty"`
 	// MemoryLimit is how the worker's memory is bounded: "none", "cgroup" or
 	// "rlimit_data".
 	MemoryLimit string `json:"memory_limit,omitempty"`

@@ -84,7 +84,18 @@ type Executor struct {
 	Command string
 	// SHA256 of the program in hex; empty accepts any.
 	SHA256 string
+	Trial
 	Environment
+}
+
+// Trial is how a program that is to take the place of another is tried first.
+type Trial struct {
+	// Canary is which part of the tasks it gets at first, from 0 to MostCanary, and CanaryFor
+	// for how long; 0: it gets all once it has passed the checks.
+	Canary    float64
+	CanaryFor time.Duration
+	// Probe is a task that it must complete before it gets any other; nil: there is none.
+	Probe *task.Task
 }
 
 // Environment is what an executor's workers run in. A pool can have its own, which
@@ -320,7 +331,7 @@ func Default() *Config {
 		Queue:     Queue{MaxTasks: 100_000, MaxBytes: 1 << 30, Policy: "reject", KeyLimit: 1},
 		Results:   Results{TTL: time.Hour, Max: 100_000, MaxBytes: 1 << 30},
 		Journal:   Journal{Sync: "group", Interval: time.Second},
-		Executors: []Executor{{Name: "python", Command: "cpulb-python"}},
+		Executors: []Executor{{Name: "python", Command: "cpulb-python", Trial: Trial{CanaryFor: DefaultCanaryFor}}},
 		Pools: []Pool{
 			{
 				Name: "cpu", Executor: "python", TaskTypes: []string{"cpu_bound"},

@@ -62,14 +62,19 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	probe, err := task.Decode([]byte(`{"script_path": "/srv/check.py", "function": "run", "params": [1], "timeout": "3s"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe.ID = got.Executors[0].Probe.ID
 	want := &Config{
 		Socket:  Socket{Path: "/tmp/x.sock", Mode: 0o600, Group: "users"},
 		Queue:   Queue{MaxTasks: 7, MaxBytes: 8 << 30, Policy: "drop_oldest", KeyLimit: 2, KeyLimits: map[string]int{"database": 4}},
 		Results: Results{TTL: 90 * time.Second, Max: 8, MaxBytes: 9},
 		Journal: Journal{Sync: "interval", Interval: 250 * time.Millisecond},
 		Executors: []Executor{
-			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Environment: Environment{Env: map[string]string{"A": "b", "C": ""}}},
-			{Name: "other", Command: "other"},
+			{Name: "py", Command: "/opt/py", SHA256: strings.Repeat("ab", 32), Trial: Trial{0.025, 90 * time.Second, probe}, Environment: Environment{Env: map[string]string{"A": "b", "C": ""}}},
+			{Name: "other", Command: "other", Trial: Trial{CanaryFor: DefaultCanaryFor}},
 		},
 		Pools: []Pool{
 			{Name: "all", Executor: "py", TaskTypes: []string{"io_bound", "cpu_bound"}, Workers: 3, MinWorkers: 2, IdleTimeout: 7 * time.Second, Threads: 4, Policy: "power_of_two", Cores: "0-1,3",
@@ -202,6 +207,10 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"level", `log { level = "loud" }`, `x.hcl:1:15: log.level: "loud" is not one of: trace, debug, info, warn, error`},
 		{"null", `log { level = null }`, `log.level: must be a string`},
 		{"command", `executor "python" { command = "bin/x" }`, `executor.command: "bin/x" must be a file name`},
+		{"canary", "executor \"python\" {\n  command = \"x\"\n  canary = \"51%\"\n}", `executor.canary: "51%" must be a share of the tasks such as "10%", at most "50%"`},
+		{"canary for", "executor \"python\" {\n  command = \"x\"\n  canary_for = \"0s\"\n}", `executor.canary_for: "0s" must be`},
+		{"probe", "executor \"python\" {\n  command = \"x\"\n  probe = { script_path = \"/x\", pool = \"p\" }\n}", `executor.probe: has no field "pool"`},
+		{"probe script", "executor \"python\" {\n  command = \"x\"\n  probe = { function = \"x\" }\n}", `executor.probe: script_path: `},
 		{"sha256", "executor \"python\" {\n  command = \"x\"\n  sha256 = \"abc\"\n}", `executor.sha256: "abc" must be 64 hexadecimal digits`},
 		{"env", "executor \"python\" {\n  command = \"x\"\n  env = { A = 1 }\n}", `executor.env: variable "A" must have a string as its value`},
 		{"settings type", "executor \"python\" {\n  command = \"x\"\n  settings = [1]\n}", `executor.settings: must be an object such as`},

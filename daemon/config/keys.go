@@ -89,10 +89,10 @@ func (d *decoder) journalKeys(string) []keyKind {
 func (d *decoder) executorKeys(name string) []keyKind {
 	c := &Executor{Name: name}
 	d.executors = append(d.executors, c)
-	return append([]keyKind{
+	return slices.Concat([]keyKind{
 		{name: "command", required: true, set: setText(&c.Command, executorCommand)},
 		{name: "sha256", set: setText(&c.SHA256, sha256Hex)},
-	}, environmentKeys(&c.Environment, fmt.Sprintf("executor %q", name))...)
+	}, trialKeys(&c.Trial), environmentKeys(&c.Environment, fmt.Sprintf("executor %q", name)))
 }
 
 func environmentKeys(c *Environment, where string) []keyKind {
@@ -195,6 +195,17 @@ func executorCommand(s string) error {
 	if s == "" || strings.ContainsRune(s, 0) || strings.ContainsRune(s, '/') && !filepath.IsAbs(s) {
 		return fmt.Errorf("%.128q must be a file name, which is looked up in the daemon's folder, in ../libexec/cpulb and in PATH, "+
 			"or an absolute path", s)
+	}
+	return nil
+}
+
+// CheckProgram returns what is wrong with an executor's command or sha256.
+func CheckProgram(command, sha256 string) error {
+	if err := executorCommand(command); err != nil {
+		return fmt.Errorf("command: %w", err)
+	}
+	if err := sha256Hex(sha256); err != nil {
+		return fmt.Errorf("sha256: %w", err)
 	}
 	return nil
 }

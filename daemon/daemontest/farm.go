@@ -24,6 +24,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
+	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -39,6 +40,8 @@ type Farm struct {
 	State string
 	lives int // that ended by a Crash
 	Log   *Lines
+	// Refuse is what later engines' launchers refuse, see fleettest.Launcher.
+	Refuse func(supervisor.Spec) error
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once

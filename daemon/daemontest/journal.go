@@ -75,6 +75,7 @@ func (f *Farm) CrashFor(down time.Duration) {
 func (f *Farm) start() {
 	f.Helper()
 	f.Launcher = &fleettest.Launcher{Runs: f.Launcher.Runs}
+	f.Launcher.Refuse(f.Refuse)
 	f.Build(f.next)
 	f.end = sync.Once{}
 	if err := f.Engine.Start(f.Context()); err != nil {

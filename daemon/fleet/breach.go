@@ -99,6 +99,7 @@ func (s *Slot) breakOff(err error, fx *effects.List) {
 	if first && !hasEnded(err) {
 		fx.Log(hclog.Error, "worker is ended: a script has broken into its slot, or the executor is wrong", "worker", w.spec.ID,
 			"pid", w.process.PID(), "slot", s.index, "error", err, "executor", w.spec.Executor, "command", w.spec.Command, "ran_before", w.ranBefore())
+		w.failedTrial(fmt.Sprintf("broke its slot %d: %v", s.index, err), fx)
 	}
 	fx.Process(w.process.Kill)
 }

@@ -41,6 +41,9 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 	if s.probing.isAsked(ev.Seq) {
 		return ev.Kind == plugins.EventEnded && s.answered(ev.Outcome.Status == task.Completed && !ev.Outcome.Spent, fx), nil
 	}
+	if s.isChecked(ev) {
+		return false, nil
+	}
 	pl, err := s.told(ev)
 	if pl == nil || err != nil {
 		return false, err
@@ -90,6 +93,7 @@ func (pl *Place) ended(o plugins.Outcome, fx *effects.List) {
 	w := s.worker
 	s.pool.fleet.Owner.Ended(h, o, fx)
 	s.pool.observe(h.Info(), o.RunTime)
+	pl.tried(o, fx)
 	w.faults = holders{}
 	w.noteRun(h)
 	w.countTask()

@@ -104,6 +104,14 @@ func (p *Pool) dismissIdle() {
 	})
 }
 
+// dismissAlone lets all seats go: their workers are not as the configuration has it.
+func (p *Pool) dismissAlone() {
+	for _, s := range p.isolation.seats {
+		p.dismiss(s)
+	}
+	p.isolation.seats = nil
+}
+
 // close gives w no more suspects.
 func (i *isolation) close(w *Worker) {
 	if at := slices.Index(i.idle, w); at >= 0 {

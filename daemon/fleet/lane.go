@@ -20,6 +20,8 @@ type Lane struct {
 	// class of slots.
 	held  holders
 	class *holders
+	// may, if not nil, reports whether the lane may get one more task, see trial.go.
+	may func() bool
 }
 
 func newLane(class *holders, loop bool) Lane {
@@ -56,7 +58,7 @@ func (h *holders) with(caller uint32) int {
 func (n *Lane) Index() int { return n.index }
 
 // Room reports whether there is a place for some task, if only for a short one.
-func (n *Lane) Room() bool { return n.balancer.Room() }
+func (n *Lane) Room() bool { return n.balancer.Room() && (n.may == nil || n.may()) }
 
 // Acquire gives a task a place in a class, at this time by Fleet.Elapsed; nil: there is none
 // for it.
@@ -68,11 +70,16 @@ func (p *Pool) Acquire(n *Lane, h Hold, at time.Duration) *Place {
 	if lease.Depth > 0 {
 		p.watchStalls()
 	}
-	return n.slot(lease).takes(h, lease)
+	s := n.slot(lease)
+	p.tryout.gave(s.worker.seat.kind)
+	return s.takes(h, lease)
 }
 
 // Fits reports whether Acquire has a place for a task at that time.
 func (p *Pool) Fits(n *Lane, h Hold, at time.Duration) bool {
+	if n.may != nil && h.Suspected() { // only a death in a worker of a known program proves something
+		return false
+	}
 	return n.balancer.Free() || n.balancer.Fits(timeOf(at), p.span(h))
 }
 

@@ -55,11 +55,12 @@ func NewLayout(all *config.Config, c config.Pool, binDir string) (Layout, error)
 	if err := l.place(); err != nil {
 		return l, err
 	}
-	l.program, err = identify(l.spec.Command)
+	l.program, err = Identify(l.spec.Command)
 	return l, err
 }
 
-func identify(path string) (FileID, error) {
+// Identify returns the FileID of the file at path.
+func Identify(path string) (FileID, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return FileID{}, err
@@ -95,7 +96,7 @@ const workerDescriptors = 8
 // take: all of them while they are exchanged for others, and suspects have their own.
 func (l *Layout) Descriptors() int {
 	seats := max(l.count, l.config.MaxWorkers)
-	workers := 2*(seats+l.config.Spare+l.config.Relief) + seats + maxAlone
+	workers := 2*(seats+l.config.Spare+l.config.Relief) + seats + maxAlone + trialWorkers
 	conns := l.spec.Slots + min(l.spec.LoopSlots, 1) // those of a loop share one
 	return workers * (conns*plugins.ConnDescriptors + workerDescriptors)
 }

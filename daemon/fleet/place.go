@@ -30,6 +30,7 @@ type Place struct {
 	partials uint64
 	claimed  bool
 	lease    balancer.Lease
+	during   *Trial      // its pool had when the task got the place
 	guard    *time.Timer // ends a worker whose task does not stop in time
 }
 
@@ -195,6 +196,10 @@ func (pl *Place) overdueFor(reason plugins.StopReason, fx *effects.List) {
 		return
 	}
 	pl.overdue = reason
+	if reason == plugins.StopTimedOut {
+		pl.tried(plugins.Outcome{Status: task.TimedOut, RunTime: time.Duration(pl.hold.Info().Timeout)}, fx)
+		pl.during = nil // that was its end
+	}
 	s.pool.relief.blame(&holders{of: map[uint32]int{pl.hold.Caller(): 1}}, f.ElapsedLocked())
 	f.Owner.Overdue(pl.hold, reason, fx)
 	w.fence(fmt.Sprintf("task %s (%s) did not stop", pl.hold.Info().ID, pl.hold.Info().ScriptPath), fx)

@@ -32,6 +32,7 @@ type Pool struct {
 	threadsHeld, loopsHeld holders
 	relief                 relief
 	demand                 demand
+	tryout                 tryout
 	isolation              isolation
 	deaths                 int             // workers that died
 	unfit                  int             // workers that could not run tasks any more
@@ -79,6 +80,7 @@ func newPool(f *Fleet, l Layout) *Pool {
 		estimates: balancer.NewEstimator[entryPoint](maxEstimates), seed: maphash.MakeSeed()}
 	p.threads, p.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
 	p.relief.threads, p.relief.loops = newLane(&p.threadsHeld, false), newLane(&p.loopsHeld, true)
+	p.tryout.init(&p.threadsHeld, &p.loopsHeld)
 	p.resize()
 	return p
 }
@@ -88,6 +90,12 @@ func newPool(f *Fleet, l Layout) *Pool {
 func (p *Pool) useLanes(first int) {
 	p.threads.index, p.loops.index, p.isolation.lane = first, first+1, first+2
 	p.relief.threads.index, p.relief.loops.index = first, first+1
+	for _, n := range p.tryout.all() {
+		n.index = first
+		if n.loop {
+			n.index++
+		}
+	}
 }
 
 // Name returns the pool's name in the configuration, which never changes: it may be asked
@@ -96,6 +104,10 @@ func (p *Pool) Name() string { return p.name }
 
 // Config returns what the configuration says of the pool.
 func (p *Pool) Config() *config.Pool { return &p.config }
+
+// Program returns the path of the workers' program, and the FileID that it had when the pool
+// was laid out.
+func (p *Pool) Program() (path string, id FileID) { return p.spec.Command, p.program }
 
 // Workers returns how many seats the pool has, those for spares and suspects aside.
 func (p *Pool) Workers() int { return len(p.seats) }
@@ -144,13 +156,13 @@ func (p *Pool) Restarts(yield func(worker string, restarts int) bool) {
 
 // all returns every seat that may have a process.
 func (p *Pool) all() []*Seat {
-	return slices.Concat(p.seats, p.spares, p.relief.seats, p.isolation.seats, slices.Collect(maps.Keys(p.departing)))
+	return slices.Concat(p.seats, p.spares, p.relief.seats, p.isolation.seats, p.tryout.seats(), slices.Collect(maps.Keys(p.departing)))
 }
 
 // resize gives the pool as many seats as it should have. Those that are new have no
 // worker yet.
 func (p *Pool) resize() {
-	for _, n := range []*Lane{&p.threads, &p.loops, &p.relief.threads, &p.relief.loops} {
+	for _, n := range append(p.tryout.all(), &p.threads, &p.loops, &p.relief.threads, &p.relief.loops) {
 		n.balancer.SetPolicy(p.config.Policy)
 	}
 	p.threads.balancer.SetWindow(p.config.Window)

@@ -61,8 +61,13 @@ func (p *Pool) ReliefDue() time.Duration { return p.relief.due }
 
 // lanesOf returns the lanes to which the slots of such a seat belong.
 func (p *Pool) lanesOf(k kind) (threads, loops *Lane) {
-	if k == relieving {
+	switch k {
+	case relieving:
 		return &p.relief.threads, &p.relief.loops
+	case trying:
+		return &p.tryout.canaryThreads, &p.tryout.canaryLoops
+	case controlling:
+		return &p.tryout.controlThreads, &p.tryout.controlLoops
 	}
 	return &p.threads, &p.loops
 }

@@ -99,6 +99,7 @@ func (s *Seat) reports() []Report {
 			Slots:    s.spec.Slots + s.spec.LoopSlots,
 			Restarts: s.restarts(),
 			State:    s.state().String(),
+			Trial:    s.kind.trial(),
 		}}
 		if w != nil {
 			w.reportTo(&r)

@@ -31,8 +31,13 @@ type change struct {
 	// fresh: the pool is new. exchanged: its workers are others than those that it
 	// has.
 	fresh, exchanged bool
-	// proven is a worker for the first seat, until that has it.
+	// proven is a worker for the first seat, or the canary, until that has it.
 	proven *Worker
+	// trial is what the new workers have to pass, nil: none; canary and control are its seats
+	// here, and controls a worker for the latter.
+	trial           *Trial
+	canary, control *Seat
+	controls        *Worker
 }
 
 // NewRollout finds out what changes, and changes nothing.
@@ -56,21 +61,79 @@ func (f *Fleet) changeToLocked(l Layout) *change {
 	return &change{pool: newPool(f, l), layout: l, fresh: true}
 }
 
+// Program is another program for the workers of an executor, by their paths.
+type Program struct {
+	Executor, Path, Before string
+	// InPlace: the old one's file has been replaced by it.
+	InPlace bool
+}
+
+// Programs returns the programs that change in pools that there are, one for each executor.
+func (r *Rollout) Programs() (all []Program) {
+	r.fleet.do(func(*effects.List) {
+		for _, c := range r.changes {
+			old, l := &c.pool.Layout, &c.layout
+			known := slices.ContainsFunc(all, func(p Program) bool { return p.Executor == l.config.Executor })
+			if c.fresh || known || old.config.Executor != l.config.Executor || old.program == l.program && old.spec.Command == l.spec.Command && old.spec.SHA256 == l.spec.SHA256 {
+				continue
+			}
+			all = append(all, Program{l.config.Executor, l.spec.Command, old.spec.Command, old.spec.Command == l.spec.Command && old.program != l.program})
+		}
+	})
+	return all
+}
+
 // Prove starts one worker of each pool that changes.
 func (r *Rollout) Prove(ctx context.Context) error {
 	for _, c := range r.changes {
 		if !c.fresh && !c.exchanged {
 			continue
 		}
-		var first *Seat
-		r.fleet.do(func(*effects.List) { first = c.pool.seats[0] })
-		spec, core := c.layout.post(0)
-		var err error
-		if c.proven, err = (runner{first}).launch(ctx, spec, core); err != nil {
+		if err := c.prove(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *change) prove(ctx context.Context) (err error) {
+	if c.trial != nil {
+		return c.proveTrial(ctx)
+	}
+	var first *Seat
+	c.pool.fleet.do(func(*effects.List) { first = c.pool.seats[0] })
+	spec, core := c.layout.post(0)
+	c.proven, err = runner{first}.launch(ctx, spec, core)
+	return err
+}
+
+// CanStart starts a worker in each pool of these executors, and ends it again. It is for
+// before Start, as Replace is.
+func (f *Fleet) CanStart(ctx context.Context, executors []string) error {
+	for _, p := range f.pools {
+		if !slices.Contains(executors, p.config.Executor) || len(p.seats) == 0 {
+			continue
+		}
+		first := p.seats[0]
+		w, err := runner{first}.launch(ctx, first.spec, first.core)
+		if err != nil {
+			return err
+		}
+		w.process.Kill()
+		<-w.process.Done()
+	}
+	return nil
+}
+
+// Replace has the pools be as other layouts of the same configuration say, which differ in
+// their programs.
+func (f *Fleet) Replace(layouts []Layout) {
+	for i, p := range f.pools {
+		p.Layout = layouts[i]
+		for n, s := range p.seats {
+			s.spec, s.core = p.post(n)
+		}
+	}
 }
 
 // Discard ends what was proven and is not used.
@@ -80,12 +143,19 @@ func (r *Rollout) Discard() {
 			if c.fresh {
 				c.pool.discard()
 			}
+			for _, s := range []*Seat{c.canary, c.control} {
+				if s != nil {
+					s.dismiss()
+				}
+			}
 		}
 	})
 	for _, c := range r.changes {
-		if c.proven != nil {
-			c.proven.process.Kill()
-			<-c.proven.process.Done()
+		for _, w := range []*Worker{c.proven, c.controls} {
+			if w != nil {
+				w.process.Kill()
+				<-w.process.Done()
+			}
 		}
 	}
 }
@@ -152,6 +222,9 @@ func (c *change) roll() error {
 		spares = slices.Clone(p.spares[:min(len(p.spares), p.config.Spare)])
 		p.resizeSpares(fx)
 		p.dismissRelief(c.exchanged)
+		if c.exchanged {
+			p.dismissAlone()
+		}
 	})
 	var failed []error
 	note := func(err error) {

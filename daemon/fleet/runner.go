@@ -118,6 +118,9 @@ func (r runner) refill(wait time.Duration) {
 func (r runner) failed(err error) (wait time.Duration) {
 	r.do(func(fx *effects.List) {
 		wait = r.deaths.Died(err.Error(), nil)
+		if y := &r.pool.tryout; y.of != nil && y.canary == r.Seat {
+			y.of.isWorse(err, fx)
+		}
 		if r.life.Err() == nil {
 			fx.Log(hclog.Error, "worker can't be restarted", "worker", r.spec.ID, "executor", r.spec.Executor, "command", r.spec.Command, "error", err, "next_try_in", wait)
 		}

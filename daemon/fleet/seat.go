@@ -24,6 +24,9 @@ const (
 	alone
 	// relieving: they take the tasks of callers with less than their part, see relief.go.
 	relieving
+	// trying: they run a new program, and controlling the old one beside it, see trial.go.
+	trying
+	controlling
 )
 
 // leased reports whether tasks come there by a lease of a lane.
@@ -133,7 +136,7 @@ func (s *Seat) gone() error {
 
 // lost notes that w has died, in state.
 func (s *Seat) lost(w *Worker, state lifecycle.State) {
-	if state.BlamesTasks() {
+	if state.BlamesTasks() && s.kind != trying {
 		s.pool.deaths++
 	}
 	if i := slices.Index(s.leaving, w); i >= 0 {

@@ -32,7 +32,9 @@ type Slot struct {
 	seq     uint64 // of the last task that it was sent
 	line    line
 	probing probe  // see unfit.go
-	probed  uint64 // seq of the last probe that it was sent
+	probed  uint64 // seq of the last probe, or check, that it was sent
+	// checking is the task that the worker must complete first, see check.go; nil: none.
+	checking *check
 	// seen is what was seen of it, and seenAt since when, see breach.go.
 	seen   sight
 	seenAt time.Duration
@@ -40,7 +42,7 @@ type Slot struct {
 
 // takes gives the slot one more task.
 func (s *Slot) takes(h Hold, l balancer.Lease) *Place {
-	pl := &Place{slot: s, hold: h, lease: l}
+	pl := &Place{slot: s, hold: h, lease: l, during: s.pool.tryout.of}
 	s.places = append(s.places, pl)
 	s.recount()
 	return pl

@@ -57,6 +57,10 @@ func (pl *Place) faulted(o plugins.Outcome, fx *effects.List) {
 	h := pl.leave()
 	fx.Log(hclog.Warn, "the executor failed a task", "worker", w.spec.ID, "pid", w.process.PID(), "task_id", h.Info().ID,
 		"script_path", h.Info().ScriptPath, "error", reason(o))
+	if w.seat.kind == trying {
+		pl.faultedInTrial(h, o, fx)
+		return
+	}
 	owner.Faulted(h, o, fx)
 	w.faults.add(h.Caller(), 1)
 	switch {
@@ -117,7 +121,11 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	if !w.state.Load().TakesTasks() {
 		return
 	}
-	w.isUnfit = true
+	if w.isUnfit = true; w.seat.kind == trying {
+		w.failedTrial(unfitness, fx)
+		w.drain(unfitness, fx)
+		return
+	}
 	w.pool.noteUnfit()
 	about := []any{"worker", w.spec.ID, "pid", w.process.PID(), "executor", w.spec.Executor, "command", w.spec.Command}
 	var likely holders

@@ -95,6 +95,7 @@ func (w *Worker) hang(silent time.Duration, fx *effects.List) {
 		return // a spare that moves is asked again in its seat
 	}
 	w.hung = true
+	w.failedTrial(fmt.Sprintf("did not answer for %s, twice", silent), fx)
 	fx.Log(hclog.Warn, "worker does not answer", "worker", w.spec.ID, "pid", w.process.PID(), "for", silent)
 	w.fence(fmt.Sprintf("it did not answer for %s, twice", silent), fx)
 }

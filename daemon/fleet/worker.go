@@ -111,6 +111,9 @@ func (w *Worker) died(fx *effects.List) {
 	if w.patience != nil {
 		w.patience.Stop()
 	}
+	if state.BlamesTasks() && w.pool.fleet.life.Err() == nil {
+		w.failedTrial("died: "+w.exit, fx)
+	}
 	w.abandon(state, fx)
 	w.seat.lost(w, state)
 	w.pool.fleet.Owner.Room(w.pool, fx) // what was requeued may run on another worker
@@ -139,7 +142,7 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 	}
 	// Which of several ran, scripts in the worker can have written: that makes suspects, but
 	// proves nothing.
-	d := Death{Blame: state.BlamesTasks() || w.hung, Alone: running.total == 1 && sent == 1, Worker: w.spec.ID, Exit: w.ending()}
+	d := Death{Blame: (state.BlamesTasks() || w.hung) && w.seat.kind != trying, Alone: running.total == 1 && sent == 1, Worker: w.spec.ID, Exit: w.ending()}
 	if d.Blame {
 		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
 	}

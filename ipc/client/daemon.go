@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // Status returns the daemon's status as JSON.
@@ -27,6 +28,29 @@ func (c *Client) Executors(ctx context.Context) ([]api.ExecutorStatus, error) {
 	var answer struct{ Executors []api.ExecutorStatus }
 	err := c.call(ctx, http.MethodGet, "/v1/executors", nil, &answer)
 	return answer.Executors, err
+}
+
+// Swap has an executor's workers run another program. It returns at the end of the swap, or
+// when that has been under way for wait: Executors then says how far it has come. An
+// *api.Problem with the code swap_failed says why the old program still has all tasks.
+func (c *Client) Swap(ctx context.Context, executor string, req api.SwapRequest, wait time.Duration) (api.ExecutorStatus, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	return c.swap(ctx, executor, "swap", body, wait)
+}
+
+// Rollback has an executor's workers run the program again that they ran before the last swap,
+// or ends a swap that is under way. It returns as Swap does.
+func (c *Client) Rollback(ctx context.Context, executor string, wait time.Duration) (api.ExecutorStatus, error) {
+	return c.swap(ctx, executor, "rollback", nil, wait)
+}
+
+func (c *Client) swap(ctx context.Context, executor, what string, body []byte, wait time.Duration) (api.ExecutorStatus, error) {
+	var status api.ExecutorStatus
+	err := c.call(ctx, http.MethodPost, "/v1/executors/"+url.PathEscape(executor)+"/"+what+"?wait="+url.QueryEscape(wait.String()), body, &status)
+	return status, err
 }
 
 // Schedules lists the schedules.

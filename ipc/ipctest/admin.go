@@ -122,6 +122,39 @@ func (e *Engine) Executors() []api.ExecutorStatus {
 	}}
 }
 
+// Swap implements ipc.Engine: it is done at once, but for /starting, which goes on, and
+// /broken, which goes back.
+func (e *Engine) Swap(_ context.Context, who access.Identity, executor string, req *api.SwapRequest, _ time.Duration) (api.ExecutorStatus, error) {
+	if err := e.administer(who); err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	status := e.Executors()[0]
+	switch {
+	case executor != status.Name:
+		return status, fmt.Errorf("%w: %q", api.ErrNoExecutor, executor)
+	case req.Command == "":
+		return status, fmt.Errorf("%w: command: it is empty", api.ErrSwapInvalid)
+	case req.Command == "/busy":
+		return status, fmt.Errorf("%w: it is being swapped", api.ErrSwapConflict)
+	case req.Command == "/broken":
+		return status, fmt.Errorf("%w: it exits at once", api.ErrSwapFailed)
+	}
+	began := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	status.Swap = &api.SwapStatus{State: api.SwapDone, By: "swap", Command: req.Command, SHA256: "cd34", BeforeCommand: status.Command, BeforeSHA256: "ab12",
+		Began: began, Ended: &began, Persists: true, Persistence: "it is kept"}
+	if req.Command == "/starting" {
+		status.Swap.State, status.Swap.Ended = api.SwapCanary, nil
+		status.Swap.Canary = &api.CanaryStatus{Share: 0.1, Tasks: 3, Failed: 1, Others: 40, SecondsLeft: 12.5}
+	}
+	status.Command = req.Command
+	return status, nil
+}
+
+// Rollback implements ipc.Engine: there is nothing to go back to but for python.
+func (e *Engine) Rollback(ctx context.Context, who access.Identity, executor string, wait time.Duration) (api.ExecutorStatus, error) {
+	return e.Swap(ctx, who, executor, &api.SwapRequest{Command: "cpulb-python"}, wait)
+}
+
 // Gather implements ipc.Engine.
 func (e *Engine) Gather() ([]*dto.MetricFamily, error) {
 	e.mu.Lock()

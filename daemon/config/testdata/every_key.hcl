@@ -25,6 +25,9 @@ executor "py" {
   command = "/opt/py"
   sha256  = "abababababababababababababababababababababababababababababababab"
   env     = { A = "b", C = "" }
+  canary     = "2.5%"
+  canary_for = "90s"
+  probe      = { script_path = "/srv/check.py", function = "run", params = [1], timeout = "3s" }
 }
 executor "other" {
   command = "other"

@@ -22,6 +22,9 @@ var ErrClosed = errors.New("the launcher is closed")
 type Launcher struct {
 	// Runs, which may be nil, has what runs in the processes.
 	Runs *Runs
+	// Acts, if not nil, returns the task that a process of this spec runs instead of the one
+	// that it was sent: so programs differ. It is called by all processes, and not for probes.
+	Acts func(supervisor.Spec, *plugins.Task) *plugins.Task
 
 	mu     sync.Mutex
 	all    []*Process
@@ -93,6 +96,7 @@ func (l *Launcher) Start(ctx context.Context, spec supervisor.Spec, handler func
 	}
 	p := newProcess(len(l.all)+1, spec)
 	p.runs, p.about, p.says = l.Runs, l.about, l.says
+	p.acts = l.Acts
 	for i := range spec.Slots + spec.LoopSlots {
 		s := &slot{process: p, index: i, handler: handler(i, 1), loop: i >= spec.Slots, shares: !l.asks, claimed: map[uint64]bool{}}
 		p.slots = append(p.slots, s)

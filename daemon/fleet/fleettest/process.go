@@ -19,6 +19,7 @@ type Process struct {
 	Spec    supervisor.Spec
 	pid     int
 	runs    *Runs
+	acts    func(supervisor.Spec, *plugins.Task) *plugins.Task
 	about   plugins.Description
 	running sync.WaitGroup
 

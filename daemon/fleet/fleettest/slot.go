@@ -224,6 +224,9 @@ func (s *slot) idle() <-chan struct{} {
 // perform runs a task; false when the process ends before.
 func (s *slot) perform(j *job) (plugins.Outcome, bool) {
 	p := s.process
+	if p.acts != nil && !j.task.Probe {
+		j = &job{p.acts(p.Spec, j.task), j.stop}
+	}
 	var ran time.Duration
 	var takes, deadline <-chan time.Time // nil: for ever
 	if timeout := j.task.Timeout; timeout > 0 {

@@ -1,0 +1,250 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/config"
+	"cpulb/daemon/effects"
+	"cpulb/daemon/fleet"
+	"cpulb/daemon/swapfile"
+)
+
+// A swap gives an executor another program while its pools work. It is a reload of a
+// configuration that differs in the executor's block, which a call has asked for or the file
+// has. One worker of each pool is started with the new program and checked; it may be a
+// canary for a while; then all workers are exchanged, one at a time in each pool. Any failure
+// leaves the old program with all tasks. Nothing that runs is cut off or run again: a worker
+// that leaves ends what it has, see fleet's fence.go.
+
+// swap is one, from its beginning to its end and beyond. The engine's lock guards status.
+type swap struct {
+	executor string
+	status   api.SwapStatus
+	// trial is how the program is tried, and uid as whom its probe runs in pools that run
+	// tasks as their callers.
+	trial config.Trial
+	uid   uint32
+	// inPlace: the file of the program before has been replaced. canary is nil before the
+	// trial, and if there is none.
+	inPlace bool
+	canary  *fleet.Trial
+	// program gets all tasks, which before has now; replaced is what the configuration says.
+	program, before, replaced swapfile.Program
+	// ended is closed at its end; failed is why it went back.
+	ended  chan struct{}
+	failed error
+}
+
+// swaps are those that the engine knows. The engine's lock guards them.
+type swaps struct {
+	// last is each executor's last one.
+	last map[string]*swap
+	// stop ends those that are under way, which go back; nil: there are none.
+	stop func(why error)
+}
+
+// What has asked for a swap, see api.SwapStatus.
+const (
+	bySwap     = "swap"
+	byRollback = "rollback"
+	byReload   = "reload"
+)
+
+// Swap has an executor's workers run another program. It returns once that is done, or has
+// been under way for wait. Errors: access.Denied, api.ErrNoExecutor, api.ErrSwapInvalid,
+// api.ErrSwapConflict; api.ErrSwapFailed says why the old program still has all tasks.
+func (e *Engine) Swap(ctx context.Context, who access.Identity, name string, req *api.SwapRequest, wait time.Duration) (api.ExecutorStatus, error) {
+	if err := e.administer(who); err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	x, err := e.executorOf(name)
+	if err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	next, trial, err := requested(x, req)
+	if err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	if len(req.Probe) > 0 {
+		if err := e.mayProbe(who, name, trial.Probe); err != nil {
+			return api.ExecutorStatus{}, err
+		}
+	}
+	return e.beginSwap(ctx, who, bySwap, next, trial, wait)
+}
+
+// Rollback has an executor's workers run the program again that they ran before the last
+// swap; a swap that is under way goes back. It returns as Swap does, with the same errors.
+func (e *Engine) Rollback(ctx context.Context, who access.Identity, name string, wait time.Duration) (api.ExecutorStatus, error) {
+	if err := e.administer(who); err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	if _, err := e.executorOf(name); err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	if s := e.stopSwap(name, errors.New("a rollback was asked for")); s != nil {
+		err := s.wait(ctx, wait)
+		if errors.Is(err, api.ErrSwapFailed) { // which is what was asked for
+			err = nil
+		}
+		return e.executorStatus(name), err
+	}
+	x, err := e.before(name)
+	if err != nil {
+		return api.ExecutorStatus{}, err
+	}
+	trial := x.Trial
+	trial.Canary = 0 // it has run all tasks before
+	return e.beginSwap(ctx, who, byRollback, x, trial, wait)
+}
+
+// stopSwap makes the swap of an executor that is under way go back; nil: there is none.
+func (e *Engine) stopSwap(name string, why error) (s *swap) {
+	e.do(func(*effects.List) {
+		if last := e.swaps.last[name]; last != nil && !last.status.State.Ended() && e.swaps.stop != nil {
+			s = last
+			e.swaps.stop(why)
+		}
+	})
+	return s
+}
+
+// before returns the executor's block as it was before the last swap.
+func (e *Engine) before(name string) (config.Executor, error) {
+	x, err := e.executorOf(name)
+	if err != nil {
+		return x, err
+	}
+	var was *swapfile.Program
+	e.do(func(*effects.List) { was = e.overrides[name].Before })
+	if was == nil {
+		return x, fmt.Errorf("%w: executor %q has run no other program before, or has gone back to it already", api.ErrSwapConflict, name)
+	}
+	x.Command, x.SHA256 = was.Command, was.Pin
+	if was.SHA256 == "" {
+		return x, nil
+	}
+	_, hash, err := e.lookUp(&x)
+	if err == nil && hash != was.SHA256 {
+		err = fmt.Errorf("its sha256 is %s now, and was %s", hash, was.SHA256)
+	}
+	if err != nil {
+		return x, fmt.Errorf("%w: there is nothing to go back to: %s is not the program any more that ran before: %w", api.ErrSwapConflict, x.Command, err)
+	}
+	return x, nil
+}
+
+// beginSwap starts a swap, unless another change of the workers is under way.
+func (e *Engine) beginSwap(ctx context.Context, who access.Identity, by string, x config.Executor, trial config.Trial, wait time.Duration) (api.ExecutorStatus, error) {
+	none := api.ExecutorStatus{}
+	if !e.reloads.TryLock() {
+		return none, e.conflict()
+	}
+	s, err := e.newSwap(x, trial, by, who)
+	if err != nil && !errors.Is(err, api.ErrSwapConflict) {
+		err = fmt.Errorf("%w: %w", api.ErrSwapFailed, err)
+	}
+	if err == nil {
+		next := withExecutor(e.config.Load(), x)
+		e.do(func(fx *effects.List) {
+			if !e.running || e.stopping {
+				err = fmt.Errorf("%w: the daemon is starting or stopping", api.ErrSwapConflict)
+				return
+			}
+			e.noteBeginLocked([]*swap{s}, fx)
+			e.loops.Go(func() {
+				defer e.reloads.Unlock()
+				_ = e.change(e.life, next, func(*fleet.Rollout) ([]*swap, error) { return []*swap{s}, nil }) // its status says how it ended
+			})
+		})
+	}
+	if err != nil {
+		e.reloads.Unlock()
+		return none, err
+	}
+	err = s.wait(ctx, wait)
+	return e.executorStatus(x.Name), err
+}
+
+// conflict returns what the change of the workers is that is under way.
+func (e *Engine) conflict() error {
+	if err := e.swapping(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the configuration is being reloaded", api.ErrSwapConflict)
+}
+
+// swapping returns that a swap is under way; nil: none is.
+func (e *Engine) swapping() (err error) {
+	e.do(func(*effects.List) {
+		for name, s := range e.swaps.last {
+			if !s.status.State.Ended() {
+				err = fmt.Errorf("%w: executor %q is being swapped (%s); wait for its end, or roll it back", api.ErrSwapConflict, name, s.status.State)
+			}
+		}
+	})
+	return err
+}
+
+// newSwap looks at the program of x, and starts nothing.
+func (e *Engine) newSwap(x config.Executor, trial config.Trial, by string, who access.Identity) (*swap, error) {
+	old, err := e.executorOf(x.Name)
+	if err != nil {
+		return nil, err
+	}
+	path, hash, err := e.lookUp(&x)
+	if err != nil {
+		return nil, err
+	}
+	s := &swap{executor: x.Name, trial: trial, uid: who.UID, program: saysOf(&x), before: saysOf(&old), replaced: saysOf(&old), ended: make(chan struct{})}
+	s.program.SHA256, s.before.SHA256 = hash, e.hashBefore(&old)
+	if by != byReload && s.program == s.before {
+		return nil, fmt.Errorf("%w: executor %q runs %s already, with this content", api.ErrSwapConflict, x.Name, path)
+	}
+	s.inPlace = s.program.Command == s.before.Command && s.program.SHA256 != s.before.SHA256
+	s.status = api.SwapStatus{State: api.SwapStarting, By: by, Command: x.Command, SHA256: hash, BeforeCommand: old.Command, BeforeSHA256: s.before.SHA256}
+	e.do(func(*effects.List) {
+		s.status.Began = e.momentLocked().Wall
+		if o, ok := e.overrides[x.Name]; ok {
+			s.replaced = o.Replaced
+		}
+	})
+	s.status.Persists, s.status.Persistence = e.persistence(by)
+	return s, nil
+}
+
+// persistence says whether a swap outlives the daemon once it is done.
+func (e *Engine) persistence(by string) (persists bool, why string) {
+	switch {
+	case by == byReload:
+		return true, "the configuration says so"
+	case e.swapFolder() == "":
+		return false, "there is no journal: the next daemon runs what the configuration says"
+	}
+	return true, "it is kept beside the journal, and holds until the configuration names another program"
+}
+
+// wait returns at the end of the swap, with the reason why it went back, or after d.
+func (s *swap) wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.ended:
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if s.failed != nil { // which does not change any more
+		return fmt.Errorf("%w: %w", api.ErrSwapFailed, s.failed)
+	}
+	return nil
+}
