@@ -333,3 +333,33 @@ func TestADaemonThatStopsEndsACanary(t *testing.T) {
 		}
 	})
 }
+
+// A task that only the old program takes does not meet the new one.
+func TestACanaryGetsNoTaskThatItDoesNotTake(t *testing.T) {
+	next := program(t, "next")
+	daemontest.On(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
+		f.Launcher.Describes(plugins.Description{TakesEnv: true})
+		for _, id := range []string{"p-0", "p-1"} { // they take an environment from now on
+			if err := f.Engine.RestartWorker(f.Context(), daemontest.Who(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Launcher.Refuse(func(s supervisor.Spec) error { // which is asked in turn
+			f.Launcher.DescribesLocked(plugins.Description{TakesEnv: s.Command != next})
+			return nil
+		})
+		hour := task.Duration(time.Hour)
+		if _, err := f.Engine.Swap(f.Context(), daemontest.Who(), "fake", &api.SwapRequest{Command: next, Canary: "50%", For: &hour}, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		inEnv := func(k *task.Task) { k.Extra.Env = map[string]string{"A": "b"} }
+		f.Ends("completed", 1, f.Many(10, fleettest.Echo, inEnv)...)
+		if c := swapState(f).Canary; c.Tasks != 0 || c.Others != 10 {
+			t.Errorf("%+v", c)
+		}
+		f.Ends("completed", 1, f.Many(10, fleettest.Echo)...)
+		if c := swapState(f).Canary; c.Tasks != 10 {
+			t.Errorf("%+v", c)
+		}
+	})
+}

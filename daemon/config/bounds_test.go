@@ -35,7 +35,7 @@ func TestDurationsOfAnyLengthCanBeAddedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, schedules, _ := strings.Cut(string(text), "\nschedule ")
-	before = strings.Replace(before, `window = "2ms"`, "", 1) // which is bounded
+	before = strings.Replace(before, `window = "2ms"`, "", 1)   // which is bounded
 	before = strings.Replace(before, `, timeout = "3s"`, "", 1) // a task's, which is refused
 	before = regexp.MustCompile(`"([0-9]+(ms|s|m|h))+"`).ReplaceAllString(before, `"2562047h47m16.854775807s"`)
 	path := filepath.Join(t.TempDir(), "x.hcl")

@@ -91,7 +91,9 @@ func (s *Slot) breakOff(err error, fx *effects.List) {
 	}
 	if first && !hasEnded(err) && w.state.Load() != lifecycle.Stopping {
 		w.breach = w.broken
-		w.pool.noteBreach(w)
+		if w.seat.kind != trying {
+			w.pool.noteBreach(w)
+		}
 	}
 	if w.process == nil {
 		return // attach sees to it

@@ -77,7 +77,7 @@ func (p *Pool) Acquire(n *Lane, h Hold, at time.Duration) *Place {
 
 // Fits reports whether Acquire has a place for a task at that time.
 func (p *Pool) Fits(n *Lane, h Hold, at time.Duration) bool {
-	if n.may != nil && h.Suspected() { // only a death in a worker of a known program proves something
+	if n.may != nil && !n.takesInTrial(h) {
 		return false
 	}
 	return n.balancer.Free() || n.balancer.Fits(timeOf(at), p.span(h))

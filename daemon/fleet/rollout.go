@@ -9,6 +9,7 @@ import (
 	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 	"cpulb/daemon/effects"
+	"cpulb/plugins"
 	"cpulb/plugins/supervisor"
 )
 
@@ -38,6 +39,7 @@ type change struct {
 	trial           *Trial
 	canary, control *Seat
 	controls        *Worker
+	described       *plugins.Description // what was proven can do
 }
 
 // NewRollout finds out what changes, and changes nothing.
@@ -98,12 +100,16 @@ func (r *Rollout) Prove(ctx context.Context) error {
 
 func (c *change) prove(ctx context.Context) (err error) {
 	if c.trial != nil {
-		return c.proveTrial(ctx)
+		err = c.proveTrial(ctx)
+	} else {
+		var first *Seat
+		c.pool.fleet.do(func(*effects.List) { first = c.pool.seats[0] })
+		spec, core := c.layout.post(0)
+		c.proven, err = runner{first}.launch(ctx, spec, core)
 	}
-	var first *Seat
-	c.pool.fleet.do(func(*effects.List) { first = c.pool.seats[0] })
-	spec, core := c.layout.post(0)
-	c.proven, err = runner{first}.launch(ctx, spec, core)
+	if err == nil {
+		c.described = &c.proven.described
+	}
 	return err
 }
 
@@ -175,8 +181,8 @@ func (r *Rollout) AdoptLocked(limits *config.Limits) {
 			c.layout.count = min(max(len(c.pool.seats), c.layout.config.MinWorkers), most)
 		}
 		c.pool.Layout = c.layout
-		if c.proven != nil {
-			c.pool.described = c.proven.described
+		if c.described != nil {
+			c.pool.described = *c.described
 		}
 		f.pools = append(f.pools, c.pool)
 	}

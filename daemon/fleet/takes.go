@@ -21,11 +21,12 @@ func lacks(d *plugins.Description, t *task.Task) string {
 func (p *Pool) Described() plugins.Description { return p.described }
 
 // Lacks returns the field of a task that some worker of the pool would not take; "": all take
-// it. While workers are exchanged the old ones count, too: the task may meet one.
+// it. While workers are exchanged the old ones count, too: the task may meet one. A canary does not: it
+// gets no task that it does not take.
 func (p *Pool) Lacks(t *task.Task) string {
 	field := lacks(&p.described, t)
 	for _, s := range p.all() {
-		if w := s.worker; field == "" && w != nil && w.state.Load().TakesTasks() {
+		if w := s.worker; field == "" && w != nil && s.kind != trying && w.state.Load().TakesTasks() {
 			field = lacks(&w.described, t)
 		}
 	}

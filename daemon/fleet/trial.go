@@ -118,6 +118,16 @@ func (p *Pool) TryLanes(fill func(threads, loops *Lane)) {
 	fill(&y.controlThreads, &y.controlLoops)
 }
 
+// takesInTrial reports whether a task can be given to the lane's worker, which a canary or a
+// control has for itself. A suspect can't: only a death in a worker of a program that is known
+// proves something.
+func (n *Lane) takesInTrial(h Hold) bool {
+	for _, w := range n.entries {
+		return !h.Suspected() && lacks(&w.described, h.Info()) == ""
+	}
+	return false
+}
+
 // gave notes that a slot of a kind of worker has got a task.
 func (y *tryout) gave(k kind) {
 	switch {

@@ -80,7 +80,9 @@ func (w *Worker) attach(p Process, d plugins.Description, fx *effects.List) {
 func (w *Worker) open() {
 	_, _ = w.state.Advance(lifecycle.Ready) // an error: it is, as a spare
 	w.born = w.pool.fleet.Elapsed()
-	w.pool.described = w.described
+	if w.seat.kind != trying {
+		w.pool.described = w.described
+	}
 	switch p := w.pool; w.seat.kind {
 	case standby:
 	case alone:

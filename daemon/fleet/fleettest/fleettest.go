@@ -57,6 +57,9 @@ func (l *Launcher) Describes(d plugins.Description) {
 	l.about = d
 }
 
+// DescribesLocked is Describes for the function of Refuse.
+func (l *Launcher) DescribesLocked(d plugins.Description) { l.about = d }
+
 // Says has the slots of processes that start from now on say this of each task that they
 // claim, and run nothing; nil: they run it.
 func (l *Launcher) Says(f func(slot int, t *plugins.Task) []plugins.Event) {
