@@ -135,6 +135,7 @@ func (t *loopTask) Begun() {
 // Ended implements LoopRun.
 func (t *loopTask) Ended(o Outcome) {
 	limitResult(&o, t.server.worker.resultBytes)
+	limitOutput(&o, t.server.worker.outputBytes)
 	if t.last(resultEvent(t.seq, &o), o.Data) == nil {
 		return
 	}

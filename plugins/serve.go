@@ -74,16 +74,16 @@ type worker struct {
 	executor   Executor
 	log        hclog.Logger
 	configured atomic.Bool
-	// resultBytes is Configuration.ResultBytes.
-	resultBytes int64
-	slots       []*slotServer
-	loop        *loopServer // nil: none
-	gate        gate
-	busy        atomic.Int64           // slots in user code
-	stalled     atomic.Pointer[string] // why tasks can make no progress; nil: they can
-	done        atomic.Uint64
-	daemon      *only  // nil: whoever connects is served
-	end         func() // the process, with all that it has started; nil: it is a test's
+	// resultBytes and outputBytes are the Configuration's.
+	resultBytes, outputBytes int64
+	slots                    []*slotServer
+	loop                     *loopServer // nil: none
+	gate                     gate
+	busy                     atomic.Int64           // slots in user code
+	stalled                  atomic.Pointer[string] // why tasks can make no progress; nil: they can
+	done                     atomic.Uint64
+	daemon                   *only  // nil: whoever connects is served
+	end                      func() // the process, with all that it has started; nil: it is a test's
 }
 
 // maxParams bounds the params of one task; the daemon has its own, lower bound.
@@ -133,7 +133,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	spareProcessors(int(r.Slots))
-	w.resultBytes = int64(limits.GetResultBytes())
+	w.resultBytes, w.outputBytes = int64(limits.GetResultBytes()), int64(limits.GetOutputBytes())
 	w.openSlots(int(r.Slots))
 	path := filepath.Join(r.RuntimeDir, "slots.sock")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

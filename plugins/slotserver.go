@@ -159,6 +159,7 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 	o := s.runTask(slot, s.attemptAt(m, params))
 	s.claims.done(m.Seq)
 	limitResult(&o, s.worker.resultBytes)
+	limitOutput(&o, s.worker.outputBytes)
 	return s.up.answer(m.Seq, &o)
 }
 

@@ -19,6 +19,8 @@ const module = "cpulb/"
 // arrows says which packages of this module each package may import. They point
 // down only: what runs a program is on top, what everyone speaks of at the bottom.
 var arrows = map[string][]string{
+	"cmd/cpulb-conformance": {"cmd/version", "plugins/conformance", "plugins/supervisor"},
+
 	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
@@ -54,7 +56,8 @@ var arrows = map[string][]string{
 	"plugins/python":         {"daemon/task", "embedpy", "plugins", "plugins/proto"},
 	"plugins/exec":           {"daemon/task", "plugins", "plugins/program", "plugins/reaper"},
 	"plugins/program":        {"daemon/task", "plugins"},
-	"plugins/executortest":   {"daemon/task", "plugins", "plugins/proto", "plugins/reaper"},
+	"plugins/conformance":    {"daemon/task", "plugins", "plugins/reaper", "plugins/supervisor"},
+	"plugins/executortest":   {"daemon/task", "plugins", "plugins/conformance", "plugins/proto", "plugins/supervisor"},
 	"plugins":                {"daemon/task", "internal/outbox", "internal/procfs", "internal/rawio", "plugins/proto", "plugins/reaper"},
 	"internal/outbox":        {"internal/rawio"},
 	"balancer/simulation":    {"balancer"},
@@ -92,6 +95,8 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"cmd/cpulb-conformance": {"internal/programs", "plugins", "plugins/executortest"},
+
 	"cmd/adversary":        {"daemon/config", "internal/owndaemon", "internal/programs"},
 	"cmd/e2e":              {"daemon", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins/executortest/impostor"},
 	"cmd/cpulbd":           {"internal/programs"},
@@ -105,7 +110,7 @@ var forTests = map[string][]string{
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/exec":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "plugins/executortest/impostor", "daemon/task"},
-	"plugins/executortest": {"plugins/supervisor"},
+	"plugins/executortest": {"internal/programs"},
 	"plugins":              {"internal/alloctest"},
 	"daemon/task":          {"internal/alloctest"},
 	"daemon/config":        {"internal/alloctest"},
@@ -225,6 +230,20 @@ func TestDaemonAndCommandLineNeverLinkPython(t *testing.T) {
 
 // heavy is what a program that lives for some milliseconds does not start with.
 var heavy = regexp.MustCompile(`^(google\.golang\.org/|github\.com/hashicorp/|github\.com/prometheus/|net/http/pprof$|expvar$|cpulb/(daemon|plugins|ipc|balancer)$)`)
+
+// A program that people run is no test binary: its flags, and what it prints, are its own.
+// (go-plugin imports testing, for helpers of its own.)
+func TestNoProgramUsesTesting(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"./cmd/cpulbd", "./cmd/cpulb", "./cmd/cpulb-conformance", "./cmd/cpulb-python"} {
+		for _, p := range list(t, "-deps", program) {
+			ours := strings.HasPrefix(p.ImportPath, module)
+			if ours && slices.Contains(p.Imports, "testing") || program == "./cmd/cpulb" && p.ImportPath == "testing" {
+				t.Errorf("%s links package testing, by %s", program, p.ImportPath)
+			}
+		}
+	}
+}
 
 func TestTheCommandLineStartsLight(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ type executorsCommand struct {
 	List     executorsListCommand     `cmd:"" default:"withargs" help:"List the executors."`
 	Swap     executorsSwapCommand     `cmd:"" help:"Have an executor's workers run another program, while tasks go on. If it does not pass, the old one keeps all tasks, and the exit code is 1. For administrators."`
 	Rollback executorsRollbackCommand `cmd:"" help:"Have them run the program before again, or end a swap that is under way. For administrators."`
+	Test     executorsTestCommand     `cmd:"" passthrough:"" help:"Test the program of an executor against the contract, without a daemon. What follows is for the test; --help lists it."`
 }
 
 type executorsListCommand struct {

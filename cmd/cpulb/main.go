@@ -48,7 +48,7 @@ type arguments struct {
 
 	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
 	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
-	Executors executorsCommand `cmd:"" help:"List the executors, or swap the program of one."`
+	Executors executorsCommand `cmd:"" help:"List the executors, swap the program of one, or test a program."`
 	Schedules schedulesCommand `cmd:"" help:"List the schedules."`
 	Stacks    stacksCommand    `cmd:"" help:"Print the stack of every thread of a worker. For administrators."`
 	Drain     drainCommand     `cmd:"" help:"Stop accepting and starting tasks. For administrators."`

@@ -5,19 +5,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
+	"cpulb/internal/programs"
 	"cpulb/plugins"
+	"cpulb/plugins/conformance"
 	"cpulb/plugins/executortest"
 	"cpulb/plugins/supervisor"
 
-	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 )
 
-// build builds a program for one test.
+// python is the program of the executor with CPython.
+func python(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := programs.Into(folder, "cpulb-python"); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(folder, "cpulb-python")
+}
+
+// build builds a program without cgo for one test.
 func build(t *testing.T, pkg string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "executor")
@@ -29,71 +38,37 @@ func build(t *testing.T, pkg string) string {
 	return program
 }
 
-// starter starts workers of a program, each with a launcher of its own.
-func starter(spec supervisor.Spec) func(*testing.T, int, func(first, count int) plugins.Handler) executortest.Worker {
-	spec.ID, spec.Pool, spec.StartTimeout = "w", "test", 10*time.Minute
-	spec.ResultBytes, spec.OutputBytes = executortest.SuiteResultBytes, 1<<16
-	return func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
-		t.Helper()
-		spec.Slots = slots
-		dir, err := os.MkdirTemp("", "sup") // t.TempDir is too long for sockets
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := l.Start(t.Context(), spec, handler)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			p.Kill()
-			<-p.Done()
-			l.Close()
-			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-				t.Errorf("left in the runtime folder: %v %v", left, err)
-			}
-			os.RemoveAll(dir)
-		})
-		return p
-	}
-}
-
-// pythonScripts are those of testdata/python, by the behaviours that they are
-// named after.
-func pythonScripts(t *testing.T) map[executortest.Behaviour]string {
+// scriptsIn returns the scripts in a folder of testdata.
+func scriptsIn(t *testing.T, folder string) map[executortest.Behaviour]string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/python/*.py")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	known := executortest.FakeScripts()
-	scripts := map[executortest.Behaviour]string{}
-	for _, file := range files {
-		b := executortest.Behaviour(strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".py"), "_", "-"))
-		if known[b] == "" {
-			t.Errorf("%s is named after no behaviour", file)
-		}
-		if scripts[b], err = filepath.Abs(file); err != nil {
-			t.Fatal(err)
-		}
+	scripts, err := conformance.Scripts(filepath.Join("testdata", folder))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return scripts
 }
 
+// start starts a worker of a program.
+func start(t *testing.T, spec supervisor.Spec, slots int, up *executortest.Recorder) executortest.Worker {
+	t.Helper()
+	w, err := executortest.Program(spec)(t, executortest.Options{Slots: slots, MemoryBytes: spec.Limits.MemoryBytes},
+		executortest.Each(func(int) executortest.SlotHandler { return up }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 func TestThePythonExecutorConforms(t *testing.T) {
-	start := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python"),
+	start := executortest.Program(supervisor.Spec{Command: python(t),
 		Settings: map[string]string{"interrupt_after": "0s"}}) // nothing in the suite stops by itself
-	executortest.Run(t, executortest.Suite{Scripts: pythonScripts(t), Start: start, Shares: true})
+	executortest.Run(t, executortest.Suite{Scripts: scriptsIn(t, "python"), StartWith: start, Shares: true})
 }
 
 func TestTooMuchMemoryIsAMemoryErrorToPython(t *testing.T) {
-	scripts := pythonScripts(t)
+	scripts := scriptsIn(t, "python")
 	up := executortest.NewRecorder()
-	start := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python"), Limits: supervisor.Limits{MemoryBytes: 128 << 20}})
-	w := start(t, 4, executortest.Each(func(int) executortest.SlotHandler { return up }))
+	w := start(t, supervisor.Spec{Command: python(t), Limits: supervisor.Limits{MemoryBytes: 128 << 20}}, 4, up)
 	for seq, b := range []executortest.Behaviour{executortest.EatsMemory, executortest.Echo} {
 		err := w.Slot(0).Send(&plugins.Task{Seq: uint64(seq + 1), ScriptPath: scripts[b], Function: "main", Params: []byte("1")})
 		if err != nil {
@@ -106,16 +81,6 @@ func TestTooMuchMemoryIsAMemoryErrorToPython(t *testing.T) {
 	if o := up.Wait(t, "ended", 2).Outcome; string(o.Data) != "1" {
 		t.Errorf("the next task gave %s %+v", o.Data, o.Error)
 	}
-}
-
-func TestAnExecutorWrittenFromTheDocumentConforms(t *testing.T) {
-	scripts := map[executortest.Behaviour]string{}
-	for _, b := range []executortest.Behaviour{executortest.Echo, executortest.Fails, executortest.Events, executortest.BlocksUntilStopped,
-		executortest.StrayOutput, executortest.Crashes, executortest.Exits, executortest.HugeResult, executortest.Environment,
-		executortest.SpawnsChild, executortest.ChildEscapes, executortest.Faulted, executortest.Breaks} {
-		scripts[b] = fmt.Sprintf("/%s", b)
-	}
-	executortest.Run(t, executortest.Suite{Scripts: scripts, Start: starter(supervisor.Spec{Command: build(t, "./testdata/foreign")})})
 }
 
 // The next task keeps the GIL until it is told to go on: nothing of Python can send the
@@ -135,11 +100,10 @@ func TestAResultLeavesWhileTheNextTaskKeepsTheGIL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer goOn.Close()
-	echo := pythonScripts(t)[executortest.Echo]
+	echo := scriptsIn(t, "python")[executortest.Echo]
 	for _, slots := range []int{1, 2} { // exclusive, and shared
 		up := executortest.NewRecorder()
-		w := starter(supervisor.Spec{Command: build(t, "cpulb/cmd/cpulb-python")})(t, slots,
-			executortest.Each(func(int) executortest.SlotHandler { return up }))
+		w := start(t, supervisor.Spec{Command: python(t)}, slots, up)
 		seq := uint64(0)
 		next := func(path, params string) *plugins.Task {
 			seq++

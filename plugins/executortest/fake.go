@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,13 +42,18 @@ func fakeScripts() map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter)
 		BlocksUntilStopped: (*fakeSlot).block, StrayOutput: (*fakeSlot).strayOutput, Crashes: (*fakeSlot).crashes,
 		SpawnsChild: (*fakeSlot).spawnsChild, ChildEscapes: (*fakeSlot).childEscapes, Environment: (*fakeSlot).environment,
 		HugeResult: (*fakeSlot).hugeResult, LateEvents: (*fakeSlot).lateEvents, NotText: (*fakeSlot).notText,
+		WaitsForFile: (*fakeSlot).waitsForFile, PrintsMuch: (*fakeSlot).printsMuch, WorkingDirectory: (*fakeSlot).workingDirectory,
 		EatsMemory: (*fakeSlot).eatsMemory, ChildVanishes: (*fakeSlot).childVanishes, Faults: (*fakeSlot).faults, Exits: (*fakeSlot).exits,
 	}
 }
 
 // Describe implements plugins.Executor.
 func (Fake) Describe() plugins.Description {
-	return plugins.Description{Name: "fake", Version: "1", CanCancel: true, HasEvents: true}
+	return plugins.Description{Name: "fake", Version: "1", CanCancel: true, HasEvents: true, Settings: []plugins.Setting{
+		{Name: "refuse", Kind: plugins.StringSetting, Description: "Configure refuses its value."},
+		{Name: "die", Kind: plugins.StringSetting, Description: "The process ends in Configure, after these words."},
+		{Name: "number", Kind: plugins.IntegerSetting, Description: "A number that nothing depends on.", Default: "0"},
+	}}
 }
 
 // Configure implements plugins.Executor. Its settings make it fail: "refuse" as
@@ -54,6 +61,11 @@ func (Fake) Describe() plugins.Description {
 func (Fake) Configure(_ context.Context, c plugins.Configuration) (string, error) {
 	if text := c.Settings["refuse"]; text != "" {
 		return "", fmt.Errorf("%w: refuse: %s", plugins.ErrBadSetting, text)
+	}
+	if text := c.Settings["number"]; text != "" {
+		if _, err := strconv.Atoi(text); err != nil {
+			return "", fmt.Errorf("%w: number: %w", plugins.ErrBadSetting, err)
+		}
 	}
 	if text := c.Settings["die"]; text != "" {
 		fmt.Fprintln(os.Stderr, "not for the log: go-plugin has taken os.Stderr")
@@ -95,7 +107,7 @@ func (s *fakeSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if t.Probe {
 		return completed(true)
 	}
-	run, ok := fakeScripts()[Behaviour(strings.TrimPrefix(t.ScriptPath, "/"))]
+	run, ok := fakeScripts()[behaviourOf(t.ScriptPath)]
 	if !ok {
 		return failed("FileNotFoundError", t.ScriptPath, "script_not_found")
 	}
@@ -103,6 +115,15 @@ func (s *fakeSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		defer time.AfterFunc(t.Timeout, func() { s.Cancel(t.Seq, plugins.StopTimedOut) }).Stop()
 	}
 	return run(s, t, emit)
+}
+
+// behaviourOf is what a script does: its name says it, without its extension.
+func behaviourOf(path string) Behaviour {
+	name, extension, _ := strings.Cut(filepath.Base(path), ".")
+	if extension == "is-not-there" {
+		return ""
+	}
+	return Behaviour(strings.ReplaceAll(name, "_", "-"))
 }
 
 // Cancel implements plugins.Slot. It may come before the Run that it means.
@@ -224,4 +245,30 @@ func (s *fakeSlot) lateEvents(_ *plugins.Task, emit plugins.Emitter) plugins.Out
 
 func (s *fakeSlot) notText(*plugins.Task, plugins.Emitter) plugins.Outcome {
 	return plugins.Outcome{Status: task.Completed, Data: []byte("1"), Stdout: "\xff"}
+}
+
+func (s *fakeSlot) printsMuch(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
+	return plugins.Outcome{Status: task.Completed, Data: t.Params, Stdout: strings.Repeat("x", 1_000_000)}
+}
+
+// waitsForFile is for executors that can't stop a task, so it can't be stopped.
+func (s *fakeSlot) waitsForFile(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
+	var path string
+	if err := json.Unmarshal(t.Params, &path); err != nil {
+		return failed("TypeError", err.Error(), "exception")
+	}
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return plugins.Outcome{Status: task.Completed, Data: t.Params}
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (s *fakeSlot) workingDirectory(*plugins.Task, plugins.Emitter) plugins.Outcome {
+	dir, err := os.Getwd()
+	if err != nil {
+		return failed("OSError", err.Error(), "exception")
+	}
+	return completed(dir)
 }

@@ -88,10 +88,10 @@ func ownSettings() []plugins.Setting {
 }
 
 // Redescribe implements plugins.Redescriber: only a process of its own has an environment and
-// a working folder that no other task sees.
+// a working folder that no other task sees, and it has no event loop.
 func (e *Executor) Redescribe() plugins.Description {
 	d := e.Describe()
-	d.TakesEnv, d.TakesCwd = e.apart != nil, e.apart != nil
+	d.TakesEnv, d.TakesCwd, d.HasLoop = e.apart != nil, e.apart != nil, e.apart == nil
 	return d
 }
 

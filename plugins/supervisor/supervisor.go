@@ -357,3 +357,9 @@ func (p *Process) Stop(ctx context.Context) {
 
 // Kill ends the process at once, with all that it has started; Done follows.
 func (p *Process) Kill() { p.os.kill() }
+
+// Control returns the control plane, for calls that the daemon does not make.
+func (p *Process) Control() *plugins.Client { return p.client }
+
+// Abandon is to the worker as if this process had ended: it has to end itself.
+func (p *Process) Abandon() { p.os.lifeline.Close() }

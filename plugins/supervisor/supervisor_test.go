@@ -88,14 +88,9 @@ func recorders(first, count int) plugins.Handler {
 
 func TestTheFakeExecutorConforms(t *testing.T) {
 	executortest.Run(t, executortest.Suite{
-		Scripts: executortest.FakeScripts(),
-		Shares:  true,
-		Start: func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
-			b := newBox(t)
-			spec := b.spec("executor")
-			spec.Slots = slots
-			return b.start(spec, handler)
-		},
+		Scripts:   executortest.FakeScripts(),
+		Shares:    true,
+		StartWith: executortest.Program(newBox(t).spec("executor")),
 	})
 }
 

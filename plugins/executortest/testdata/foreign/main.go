@@ -1,24 +1,21 @@
 // Command foreign is an executor that was written from executor.proto and
 // docs/executors.md alone: of this module it knows nothing but the generated
 // protocol. Its scripts are names of behaviours. It keeps everything in one
-// goroutine for each slot and one lock.
+// goroutine for each slot and one lock. Started with FOREIGN_BREAKS it does one thing wrong.
 package main
 
 import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"cpulb/plugins/proto"
 
@@ -29,8 +26,13 @@ import (
 	pb "google.golang.org/protobuf/proto"
 )
 
+// breaks is what this process does wrong; "": nothing. With it the suite itself is tested.
+var breaks = os.Getenv("FOREIGN_BREAKS")
+
 func main() {
-	watchLifeline()
+	if breaks != "ignores its lifeline" {
+		watchLifeline()
+	}
 	e := &executor{}
 	e.changed = sync.NewCond(&e.mu)
 	plugin.Serve(&plugin.ServeConfig{
@@ -73,10 +75,12 @@ func (g *glue) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn)
 type executor struct {
 	proto.UnimplementedExecutorServer
 
+	alone       sync.Mutex // held to run a task, to break a promise
 	mu          sync.Mutex
 	changed     *sync.Cond // on every change below
 	slots       []*slot
 	resultBytes uint64
+	outputBytes uint64
 	draining    bool
 	open        uint32 // tasks whose Result has not been sent
 	begun, done uint64
@@ -91,22 +95,25 @@ type slot struct {
 }
 
 func (e *executor) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeResponse, error) {
-	return &proto.DescribeResponse{Name: "foreign", Version: "1", SlotProtocol: 1, CpusAllowed: ownStatus("Cpus_allowed_list:"),
+	return &proto.DescribeResponse{Name: "foreign", Version: "1", SlotProtocol: 1, CpusAllowed: ownStatus("Cpus_allowed_list:"), Settings: settings(),
 		Capabilities: []proto.Capability{proto.Capability_CAPABILITY_CANCEL, proto.Capability_CAPABILITY_EVENTS}}, nil
 }
 
 func (e *executor) Configure(_ context.Context, r *proto.ConfigureRequest) (*proto.ConfigureResponse, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.slots != nil {
+	switch {
+	case r.Settings["number"] == "neither" && breaks != "takes any value":
+		return nil, status.Error(codes.InvalidArgument, "number: neither is not an integer")
+	case e.slots != nil && breaks != "is configured twice":
 		return nil, status.Error(codes.FailedPrecondition, "configured already")
 	}
 	for range r.Slots {
 		e.slots = append(e.slots, &slot{recalled: map[uint64]bool{}, stops: map[uint64]proto.StopReason{}})
 	}
-	e.resultBytes = r.Limits.GetResultBytes()
+	e.resultBytes, e.outputBytes = r.Limits.GetResultBytes(), r.Limits.GetOutputBytes()
 	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "CPULB_") && name != "CPULB_WORKER" {
+		if name, _, _ := strings.Cut(kv, "="); (strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "CPULB_") && name != "CPULB_WORKER") && breaks != "shows its plumbing" {
 			os.Unsetenv(name)
 		}
 	}
@@ -129,6 +136,9 @@ func (e *executor) Configure(_ context.Context, r *proto.ConfigureRequest) (*pro
 
 // recall decides on a seq. e.mu is held.
 func (s *slot) recall(seq uint64) proto.Claim {
+	if breaks == "takes back what runs" {
+		return proto.Claim_CLAIM_RECALLED
+	}
 	if seq <= s.claimed && !s.recalled[seq] {
 		return proto.Claim_CLAIM_CLAIMED
 	}
@@ -146,7 +156,7 @@ func (e *executor) Cancel(_ context.Context, r *proto.CancelRequest) (*proto.Can
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	claim := e.slots[r.Slot].recall(r.Seq)
-	if claim == proto.Claim_CLAIM_CLAIMED {
+	if claim == proto.Claim_CLAIM_CLAIMED && breaks != "does not stop" {
 		e.slots[r.Slot].stops[r.Seq] = r.Reason
 		e.changed.Broadcast()
 	}
@@ -167,6 +177,9 @@ func (e *executor) Drain(ctx context.Context, _ *proto.DrainRequest) (*proto.Dra
 func (e *executor) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResponse, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if breaks == "does not count" {
+		return &proto.StatsResponse{}, nil
+	}
 	rss, _ := strconv.ParseUint(strings.TrimSuffix(ownStatus("VmRSS:"), " kB"), 10, 64)
 	threads, _ := strconv.ParseUint(ownStatus("Threads:"), 10, 32)
 	return &proto.StatsResponse{SlotsBusy: uint32(e.begun - e.done), TasksDone: e.done, RssBytes: rss << 10, Threads: uint32(threads),
@@ -174,6 +187,9 @@ func (e *executor) Stats(context.Context, *proto.StatsRequest) (*proto.StatsResp
 }
 
 func (e *executor) Health(context.Context, *proto.HealthRequest) (*proto.HealthResponse, error) {
+	if breaks == "is never healthy" {
+		return nil, status.Error(codes.Unavailable, "as asked")
+	}
 	return &proto.HealthResponse{}, nil
 }
 
@@ -205,7 +221,14 @@ func (e *executor) serve(conn net.Conn) {
 		if _, err := io.ReadFull(r, params); err != nil {
 			return
 		}
-		if err := e.one(conn, s, &t, params); err != nil {
+		if breaks == "has one task at a time" {
+			e.alone.Lock()
+		}
+		err := e.one(conn, s, &t, params)
+		if breaks == "has one task at a time" {
+			e.alone.Unlock()
+		}
+		if err != nil {
 			return
 		}
 	}
@@ -213,7 +236,7 @@ func (e *executor) serve(conn net.Conn) {
 
 func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) error {
 	e.mu.Lock()
-	recalled, draining := s.recalled[t.Seq], e.draining
+	recalled, draining := s.recalled[t.Seq] && breaks != "runs what was taken back", e.draining && breaks != "does not drain"
 	s.claimed = t.Seq
 	s.recalled[t.Seq] = recalled || draining
 	if !s.recalled[t.Seq] {
@@ -228,9 +251,12 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 		return send(conn, &proto.Event{Seq: t.Seq, Kind: &proto.Event_Skipped{Skipped: &proto.Skipped{}}}, nil)
 	}
 	err := send(conn, &proto.Event{Seq: t.Seq, Kind: &proto.Event_Started{Started: &proto.Started{}}}, nil)
+	if err == nil && t.ScriptPath == "/echo" && breaks == "answers the next task" {
+		t.Seq++
+	}
 	if err == nil {
 		data, result := e.run(conn, s, t, params)
-		if uint64(len(data)) > e.resultBytes {
+		if uint64(len(data)) > e.resultBytes && breaks != "knows no bounds" {
 			data, result = nil, failed("ResultTooLarge", "it is too large", "result_too_large")
 		}
 		e.mu.Lock()
@@ -245,108 +271,14 @@ func (e *executor) one(conn net.Conn, s *slot, t *proto.Task, params []byte) err
 	return err
 }
 
-// run is what the scripts do.
-func (e *executor) run(conn net.Conn, s *slot, t *proto.Task, params []byte) ([]byte, *proto.Result) {
-	completed := &proto.Result{Outcome: proto.Outcome_OUTCOME_COMPLETED}
-	switch {
-	case s.broken:
-		return nil, fault()
-	case t.Probe:
-		return params, completed
-	}
-	switch t.ScriptPath {
-	case "/faulted":
-		return nil, fault()
-	case "/breaks":
-		s.broken = true
-		return params, completed
-	case "/echo":
-		completed.Stdout = t.TaskId + "\n"
-		return params, completed
-	case "/fails":
-		return nil, failed("Error", "as asked", "exception")
-	case "/events":
-		e.events(conn, t.Seq)
-		return []byte("null"), completed
-	case "/blocks-until-stopped":
-		return nil, e.block(s, t.Seq, time.Duration(t.TimeoutNs))
-	case "/stray-output":
-		line := []byte(strings.Repeat("x", 1_000_000) + "\n")
-		_, _ = os.NewFile(1, "stdout").Write(line)
-		_, _ = os.NewFile(2, "stderr").Write(line)
-		return []byte("1"), completed
-	case "/crashes":
-		_, _ = syscall.Write(2, []byte("last words of a crash\n"))
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	case "/exits":
-		syscall.Exit(42)
-	case "/huge-result":
-		return []byte(`"` + strings.Repeat("x", int(e.resultBytes)) + `"`), completed
-	case "/environment":
-		env := map[string]string{}
-		for _, kv := range os.Environ() {
-			name, value, _ := strings.Cut(kv, "=")
-			env[name] = value
-		}
-		text, _ := json.Marshal(env)
-		return text, completed
-	case "/spawns-child", "/child-escapes":
-		c := exec.Command("sleep", "1000")
-		c.SysProcAttr = &syscall.SysProcAttr{Setsid: t.ScriptPath == "/child-escapes"}
-		if err := c.Start(); err != nil {
-			return nil, failed("Error", err.Error(), "exception")
-		}
-		return []byte(strconv.Itoa(c.Process.Pid)), completed
-	}
-	return nil, failed("Error", "no such script", "script_not_found")
-}
-
-func (e *executor) events(conn net.Conn, seq uint64) {
-	_ = send(conn, &proto.Event{Seq: seq, Kind: &proto.Event_Progress{Progress: &proto.Progress{Fraction: 0.5, Message: "half way"}}}, nil)
-	_ = send(conn, &proto.Event{Seq: seq, Kind: &proto.Event_Log{Log: &proto.Log{Level: "info", Message: "hello"}}}, nil)
-	for i := range uint64(3) {
-		_ = send(conn, &proto.Event{Seq: seq, Kind: &proto.Event_Partial{Partial: &proto.Partial{Number: i + 1}}}, strconv.AppendUint(nil, i+1, 10))
-	}
-}
-
-func (e *executor) block(s *slot, seq uint64, timeout time.Duration) *proto.Result {
-	if timeout > 0 {
-		defer time.AfterFunc(timeout, func() {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			s.stops[seq] = proto.StopReason_STOP_REASON_TIMED_OUT
-			e.changed.Broadcast()
-		}).Stop()
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for {
-		switch s.stops[seq] {
-		case proto.StopReason_STOP_REASON_CANCELLED:
-			return &proto.Result{Outcome: proto.Outcome_OUTCOME_CANCELLED, Error: &proto.Error{Type: "Stopped", Code: "cancelled"}}
-		case proto.StopReason_STOP_REASON_TIMED_OUT:
-			return &proto.Result{Outcome: proto.Outcome_OUTCOME_TIMED_OUT, Error: &proto.Error{Type: "Stopped", Code: "timed_out"}}
-		}
-		e.changed.Wait()
-	}
-}
-
-func fault() *proto.Result {
-	r := failed("Error", "as asked", "executor")
-	r.Fault = proto.Fault_FAULT_UNRUN
-	return r
-}
-
-func failed(kind, message, code string) *proto.Result {
-	return &proto.Result{Outcome: proto.Outcome_OUTCOME_FAILED, Error: &proto.Error{Type: kind, Message: message, Code: code}}
-}
-
 // receive reads uvarint(length) | header.
 func receive(r *bufio.Reader, m pb.Message) error {
 	size, err := binary.ReadUvarint(r)
 	if err != nil {
 		return err
+	}
+	if size > 4<<20 && breaks == "reads small headers" {
+		return io.ErrShortBuffer
 	}
 	header := make([]byte, size)
 	if _, err := io.ReadFull(r, header); err != nil {

@@ -1,11 +1,10 @@
-package executortest
+package conformance
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"cpulb/plugins"
@@ -75,13 +74,19 @@ func (e each) Room(int, int64) plugins.Room { return nil }
 
 // Recorder is a SlotHandler that records its calls.
 type Recorder struct {
+	patience time.Duration
+
 	mu      sync.Mutex
 	events  []Event
 	changed chan struct{} // closed and replaced with each event
 }
 
 // NewRecorder returns an empty Recorder.
-func NewRecorder() *Recorder { return &Recorder{changed: make(chan struct{})} }
+func NewRecorder() *Recorder { return newRecorder(forTests) }
+
+func newRecorder(patience time.Duration) *Recorder {
+	return &Recorder{patience: patience, changed: make(chan struct{})}
+}
 
 func (r *Recorder) add(e Event) {
 	r.mu.Lock()
@@ -110,38 +115,44 @@ func (r *Recorder) Events() []Event {
 	return append([]Event(nil), r.events...)
 }
 
-// patience is how long Wait waits before it takes a test for hung.
-const patience = 10 * time.Minute
+// forTests is how long a Recorder of a Go test waits before it takes the test for hung: a
+// busy machine must not fail it.
+const forTests = 10 * time.Minute
 
 // Wait returns the first event of that kind and seq. It fails the test when the
 // slot is lost meanwhile, or nothing comes.
-func (r *Recorder) Wait(t testing.TB, kind string, seq uint64) Event {
+func (r *Recorder) Wait(t T, kind string, seq uint64) Event {
 	t.Helper()
-	return r.wait(t, fmt.Sprintf("%s %d", kind, seq), func(e Event) bool { return e.Kind == kind && e.Seq == seq })
+	return r.wait(t, fmt.Sprintf("%s %d", kind, seq), func(e Event) bool {
+		if e.Kind == "skipped" && e.Seq == seq && kind != e.Kind {
+			t.Fatalf("task %d was skipped; wanted that it is %s", seq, kind)
+		}
+		return e.Kind == kind && e.Seq == seq
+	})
 }
 
 // WaitAnswered returns the event that answers seq: its Result or its refusal.
-func (r *Recorder) WaitAnswered(t testing.TB, seq uint64) Event {
+func (r *Recorder) WaitAnswered(t T, seq uint64) Event {
 	t.Helper()
 	return r.wait(t, fmt.Sprintf("an answer to %d", seq),
 		func(e Event) bool { return e.Seq == seq && (e.Kind == "ended" || e.Kind == "skipped") })
 }
 
 // WaitLost waits for the end of the slot.
-func (r *Recorder) WaitLost(t testing.TB) {
+func (r *Recorder) WaitLost(t T) {
 	t.Helper()
 	r.wait(t, "the end of the slot", func(e Event) bool { return e.Kind == "lost" })
 }
 
 // WaitAny returns the first event of one of these kinds.
-func (r *Recorder) WaitAny(t testing.TB, kinds ...string) Event {
+func (r *Recorder) WaitAny(t T, kinds ...string) Event {
 	t.Helper()
 	return r.wait(t, strings.Join(kinds, " or "), func(e Event) bool { return slices.Contains(kinds, e.Kind) })
 }
 
-func (r *Recorder) wait(t testing.TB, what string, is func(Event) bool) Event {
+func (r *Recorder) wait(t T, what string, is func(Event) bool) Event {
 	t.Helper()
-	giveUp := time.After(patience)
+	giveUp := time.After(r.patience)
 	for {
 		r.mu.Lock()
 		events, changed := r.events, r.changed
@@ -151,13 +162,15 @@ func (r *Recorder) wait(t testing.TB, what string, is func(Event) bool) Event {
 				return e
 			}
 			if e.Kind == "lost" {
-				t.Fatalf("the slot was lost (%v) before %s; recorded: %s", e.Err, what, names(events))
+				t.Fatalf("the slot was lost (%v) before %s; recorded: %s", e.Err, what, said(events))
 			}
 		}
 		select {
 		case <-changed:
+		case <-t.Context().Done():
+			t.Fatalf("%s had not come when the test was to end (%v); recorded: %s", what, t.Context().Err(), said(events))
 		case <-giveUp:
-			t.Fatalf("%s did not come; recorded: %s", what, names(events))
+			t.Fatalf("%s did not come within %v; recorded: %s", what, r.patience, said(events))
 		}
 	}
 }
@@ -171,6 +184,18 @@ func (r *Recorder) Of(seq uint64) string {
 		}
 	}
 	return names(of)
+}
+
+// said lists the last of events, for people.
+func said(events []Event) string {
+	const most = 12
+	switch n := len(events); {
+	case n == 0:
+		return "nothing"
+	case n > most:
+		return fmt.Sprintf("%d events, at last %s", n, names(events[n-most:]))
+	}
+	return names(events)
 }
 
 func names(events []Event) string {

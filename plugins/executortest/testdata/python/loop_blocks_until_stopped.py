@@ -1,0 +1,5 @@
+import asyncio
+
+
+async def main(params, context):
+    await asyncio.Event().wait()

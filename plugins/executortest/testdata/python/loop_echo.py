@@ -1,0 +1,3 @@
+async def main(params, context):
+    print(context.task_id)
+    return params

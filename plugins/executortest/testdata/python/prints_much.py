@@ -1,0 +1,3 @@
+def main(params, context):
+    print("x" * 1_000_000)
+    return params

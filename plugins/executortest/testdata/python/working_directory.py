@@ -1,0 +1,5 @@
+import os
+
+
+def main(params, context):
+    return os.getcwd()
