@@ -277,3 +277,8 @@ func TestADaemonServesThePythonExample(t *testing.T) {
 	t.Parallel()
 	serves(t, python(t))
 }
+
+func TestADaemonServesTheNodeExample(t *testing.T) {
+	t.Parallel()
+	serves(t, node(t))
+}

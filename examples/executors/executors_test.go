@@ -23,6 +23,8 @@ type example struct {
 	name    string
 	command string
 	scripts map[executortest.Behaviour]string
+	// settings are those of the executor; nil: none.
+	settings map[string]string
 }
 
 // python lays out the Python executor with what protoc makes of executor.proto, as its
@@ -40,7 +42,20 @@ func python(t *testing.T) example {
 	if out, err := exec.Command("protoc", "-I", "../../plugins/proto", "--python_out="+dir, "executor.proto").CombinedOutput(); err != nil {
 		t.Fatalf("protoc: %v\n%s", err, out)
 	}
-	return example{"python", filepath.Join(dir, "executor.py"), scripts(t, "python")}
+	return example{"python", filepath.Join(dir, "executor.py"), scripts(t, "python"), nil}
+}
+
+// node runs where it lies.
+func node(t *testing.T) example {
+	t.Helper()
+	if out, err := exec.Command("node", "--version").CombinedOutput(); err != nil {
+		t.Skipf("nodejs is not installed: %v\n%s", err, out)
+	}
+	command, err := filepath.Abs("node/cpulb-node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return example{"node", command, scripts(t, "node"), nil}
 }
 
 // copyFiles copies files with their modes.
@@ -75,40 +90,61 @@ func scripts(t *testing.T, name string) map[executortest.Behaviour]string {
 	return found
 }
 
-// start starts workers of the example for the suite, each with a launcher of its own.
-func (e example) start(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
+// launch starts a worker of the example with a launcher of its own, which is ended by the test's end.
+func (e example) launch(t *testing.T, slots int, handler func(first, count int) plugins.Handler) (*supervisor.Process, error) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sup") // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := hclog.NewNullLogger()
-	if testing.Verbose() {
-		log = hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: t.Output()})
-	}
-	l, err := supervisor.NewLauncher(dir, log)
+	t.Cleanup(func() {
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left in the runtime folder: %v %v", left, err)
+		}
+		os.RemoveAll(dir)
+	})
+	l, err := supervisor.NewLauncher(dir, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := l.Start(t.Context(), supervisor.Spec{ID: "w", Pool: "test", Command: e.command, Slots: slots, StartTimeout: 10 * time.Minute,
-		ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16}, handler)
+	t.Cleanup(l.Close)
+	return l.Start(t.Context(), supervisor.Spec{ID: "w", Pool: "test", Command: e.command, Settings: e.settings, Slots: slots,
+		StartTimeout: 10 * time.Minute, ResultBytes: executortest.SuiteResultBytes, OutputBytes: 1 << 16}, handler)
+}
+
+// start is Suite.Start.
+func (e example) start(t *testing.T, slots int, handler func(first, count int) plugins.Handler) executortest.Worker {
+	t.Helper()
+	p, err := e.launch(t, slots, handler)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.Kill()
 		<-p.Done()
-		l.Close()
-		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-			t.Errorf("left in the runtime folder: %v %v", left, err)
-		}
-		os.RemoveAll(dir)
 	})
 	return p
+}
+
+// refused returns why a worker can't be started.
+func (e example) refused(t *testing.T) error {
+	t.Helper()
+	p, err := e.launch(t, 1, nil)
+	if err == nil {
+		p.Kill()
+		<-p.Done()
+	}
+	return err
 }
 
 func TestThePythonExampleConforms(t *testing.T) {
 	t.Parallel()
 	e := python(t)
+	executortest.Run(t, executortest.Suite{Scripts: e.scripts, Start: e.start})
+}
+
+func TestTheNodeExampleConforms(t *testing.T) {
+	t.Parallel()
+	e := node(t)
 	executortest.Run(t, executortest.Suite{Scripts: e.scripts, Start: e.start})
 }

@@ -1,0 +1,4 @@
+exports.main = (params) => {
+  globalThis.JSON = undefined;
+  return params;
+};

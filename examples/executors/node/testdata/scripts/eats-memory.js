@@ -1,0 +1,1 @@
+exports.main = () => Buffer.alloc(512 << 20, 'x').length;

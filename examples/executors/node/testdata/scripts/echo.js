@@ -1,0 +1,4 @@
+exports.main = (params, context) => {
+  console.log(context.task_id);
+  return params;
+};

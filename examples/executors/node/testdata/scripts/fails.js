@@ -1,0 +1,3 @@
+exports.main = () => {
+  throw new RangeError('as asked');
+};

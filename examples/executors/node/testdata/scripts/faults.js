@@ -1,0 +1,4 @@
+exports.main = () => {
+  process.kill(process.pid, 'SIGSEGV');
+  for (;;);
+};

@@ -1,0 +1,1 @@
+exports.main = () => 'x'.repeat(4 << 20);
