@@ -39,10 +39,10 @@ setup: ## Install what building needs (python3-dev, pkg-config, a C compiler), i
 	@.ci/setup build
 
 .PHONY: build
-build: setup ## Build bin/cpulbd, bin/cpulb, bin/cpulb-conformance, bin/cpulb-python and bin/cpulb-exec
+build: setup ## Build bin/cpulbd, bin/cpulb, bin/cpulb-conformance, bin/cpulb-python, bin/cpulb-exec and bin/cpulb-wasm
 	@mkdir -p bin
 	@$(PYTHON) plugins/python/compiled/compile.py
-	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulbd ./cmd/cpulb ./cmd/cpulb-conformance ./cmd/cpulb-exec
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulbd ./cmd/cpulb ./cmd/cpulb-conformance ./cmd/cpulb-exec ./cmd/cpulb-wasm
 	CGO_ENABLED=1 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulb-python
 
 .PHONY: demo

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb-python": {"cmd/version", "plugins", "plugins/python"},
+	"cmd/cpulb-wasm":   {"cmd/version", "plugins", "plugins/wasm", "plugins/wasm/sandbox"},
 	"cmd/cpulb-exec":   {"cmd/version", "plugins", "plugins/exec"},
 	"bench":            {"bench/part", "bench/report", "bench/result"},
 	"bench/part":       {"bench/cpulbd", "bench/proc", "bench/result", "bench/stats", "bench/subject", "daemon/task", "ipc/client"},
@@ -55,6 +56,7 @@ var arrows = map[string][]string{
 	"plugins/supervisor":     {"internal/outbox", "internal/procfs", "plugins", "plugins/cgroup", "plugins/proto", "plugins/reaper"},
 	"plugins/python":         {"daemon/task", "embedpy", "plugins", "plugins/proto"},
 	"plugins/exec":           {"daemon/task", "plugins", "plugins/program", "plugins/reaper"},
+	"plugins/wasm":           {"daemon/task", "plugins", "plugins/program", "plugins/reaper", "plugins/wasm/sandbox"},
 	"plugins/program":        {"daemon/task", "plugins"},
 	"plugins/conformance":    {"daemon/task", "plugins", "plugins/reaper", "plugins/supervisor"},
 	"plugins/executortest":   {"daemon/task", "plugins", "plugins/conformance", "plugins/proto", "plugins/supervisor"},
@@ -90,6 +92,7 @@ var arrows = map[string][]string{
 	"plugins/reaper":         {},
 	"internal/rawio":         {},
 	"plugins/proto":          {},
+	"plugins/wasm/sandbox":   {},
 	"systemd":                {},
 }
 
@@ -108,6 +111,7 @@ var forTests = map[string][]string{
 	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
+	"plugins/wasm":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
 	"plugins/exec":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
 	"plugins/supervisor":   {"plugins/executortest", "plugins/executortest/impostor", "daemon/task"},
 	"plugins/executortest": {"internal/programs"},
@@ -259,7 +263,7 @@ func TestTheCommandLineStartsLight(t *testing.T) {
 
 // pure are the packages that have no lock, no goroutine and do no I/O: their owner
 // serialises all calls and says what time it is.
-var pure = []string{"balancer", "daemon/api", "daemon/fleet/lifecycle", "daemon/ledger", "daemon/queue", "daemon/schedule"}
+var pure = []string{"balancer", "daemon/api", "daemon/canary", "daemon/fleet/lifecycle", "daemon/ledger", "daemon/queue", "daemon/schedule"}
 
 // impure are the packages of the standard library that these do without.
 var impure = regexp.MustCompile(`^(context|io|io/.*|log|log/.*|net|net/.*|os|os/.*|sync|sync/.*|syscall|testing)$`)

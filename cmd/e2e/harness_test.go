@@ -33,7 +33,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // other users' daemons run them, too
 		return dir, err
 	}
-	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python", "cpulb-exec")
+	return dir, built.Into(dir, "cpulbd", "cpulb", "cpulb-python", "cpulb-exec", "cpulb-wasm")
 })
 
 // together is how many tests run at a time. Each has a daemon of its own, and most

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cpulb/plugins/wasm/sandbox"
-
 )
 
 // What bounds a worker's knowledge of modules, and a compilation.

@@ -31,7 +31,8 @@ const (
 // settings are what Configuration.Settings say.
 type settings struct {
 	mode       program.Mode
-	memory     int64
+	memory     int64 // of an instance
+	poolMemory int64 // pool.memory, where it is of a task; 0: none
 	engine     string
 	cacheDir   string
 	cacheSize  int64
@@ -45,7 +46,7 @@ type settings struct {
 func ownSettings() []plugins.Setting {
 	return []plugins.Setting{
 		program.OutputSetting(),
-		{Name: "memory", Kind: plugins.BytesSetting, Default: "256MiB", Description: "how large the memory of an instance may become, from 64KiB to 4GiB"},
+		{Name: "module_memory", Kind: plugins.BytesSetting, Default: "256MiB", Description: "how large the memory of an instance may become, from 64KiB to 4GiB"},
 		{Name: "engine", Kind: plugins.StringSetting, Default: engineAuto, Allowed: []string{engineAuto, engineCompiler, engineInterpreter},
 			Description: "how modules run: compiled to machine code, or interpreted where that is not allowed"},
 		{Name: "cache_dir", Kind: plugins.StringSetting, Default: "a folder of the worker's own",
@@ -68,6 +69,9 @@ func readSettings(given map[string]string) (settings, error) {
 			return s, fmt.Errorf("%w: %s: %w", plugins.ErrBadSetting, name, err)
 		}
 	}
+	if s.poolMemory > 0 {
+		s.memory = min(s.memory, s.poolMemory)
+	}
 	if _, process := given["isolation"]; process && s.maxTasks == 0 {
 		s.maxTasks = 1
 	}
@@ -76,9 +80,9 @@ func readSettings(given map[string]string) (settings, error) {
 
 func (s *settings) setters() map[string]func(value string) error {
 	return map[string]func(string) error{
-		"output": func(v string) (err error) { s.mode, err = program.ParseMode(v); return err },
-		"memory": func(v string) error { return bytesOf(v, leastMemory, mostMemory, &s.memory) },
-		"engine": func(v string) error { s.engine = v; return oneOf(engineAuto, engineCompiler, engineInterpreter)(v) },
+		"output":        func(v string) (err error) { s.mode, err = program.ParseMode(v); return err },
+		"module_memory": func(v string) error { return bytesOf(v, leastMemory, mostMemory, &s.memory) },
+		"engine":        func(v string) error { s.engine = v; return oneOf(engineAuto, engineCompiler, engineInterpreter)(v) },
 		"cache_dir": func(v string) error {
 			if s.cacheDir = v; !filepath.IsAbs(v) {
 				return fmt.Errorf("%q is not an absolute path", v)
@@ -89,6 +93,7 @@ func (s *settings) setters() map[string]func(value string) error {
 		"script_dirs": func(v string) error { s.scriptDirs = strings.Split(v, "\n"); return nil },
 		// Those of the pool. No module has files or a network, walls or not.
 		"isolation": oneOf("process"),
+		"memory":    func(v string) error { return bytesOf(v, leastMemory, 1<<62, &s.poolMemory) },
 		"max_tasks": func(v string) (err error) {
 			if s.maxTasks, err = strconv.Atoi(v); err == nil && s.maxTasks < 1 {
 				err = fmt.Errorf("%q is not a number of tasks, at least 1", v)

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,7 +100,7 @@ func TestATrapIsAFailureWithItsFunctions(t *testing.T) {
 // A module can take what it may have, and neither its worker's memory nor its sandbox's for
 // the next one.
 func TestTooMuchOfAnythingFailsTheTaskOnly(t *testing.T) {
-	w := opened(t, map[string]string{"memory": "67108864"})
+	w := opened(t, map[string]string{"module_memory": "67108864"})
 	start := func(m made, body string) plugins.Outcome {
 		m.functions = []function{{"_start", body}}
 		return w.path(written(t, m.bytes()))
@@ -326,5 +327,33 @@ func TestTheInterpreterDoesTheSame(t *testing.T) {
 	is(t, w.run(&plugins.Task{ScriptPath: guest(t, "echo"), Params: []byte(`{"a":1}`)}, &said{}), `"id\n{\"a\":1}"`)
 	if o := w.run(&plugins.Task{ScriptPath: guest(t, "spins"), Timeout: 50 * time.Millisecond}, &said{}); o.Status != task.TimedOut {
 		t.Errorf("%s %+v", o.Status, o.Error)
+	}
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	for name, given := range map[string]map[string]string{
+		"none of its":     {"colour": "green"},
+		"an output":       {"output": "xml"},
+		"too little":      {"module_memory": "1"},
+		"too much":        {"module_memory": "4294967297"},
+		"an engine":       {"engine": "v8"},
+		"a relative path": {"cache_dir": "cache"},
+		"a user":          {"isolation": "process", "user": "caller"},
+		"a filter":        {"isolation": "process", "system_calls": "pure"},
+		"a network":       {"isolation": "process", "network": "true"},
+		"tasks":           {"isolation": "process", "max_tasks": "0"},
+	} {
+		if _, err := readSettings(given); !errors.Is(err, plugins.ErrBadSetting) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s, err := readSettings(map[string]string{"isolation": "process", "memory": "1048576", "network": "false", "private_tmp": "true", "read_only": "true"})
+	if err != nil || s.memory != 1<<20 || s.maxTasks != 1 {
+		t.Errorf("%+v %v", s, err)
+	}
+	for _, own := range ownSettings() {
+		if _, known := new(settings).setters()[own.Name]; !known {
+			t.Errorf("%s is described and not known", own.Name)
+		}
 	}
 }
