@@ -157,11 +157,20 @@ func (s *slot) attempt(ctx context.Context, r *run) error {
 	for again := false; ; again = true {
 		err := s.once(ctx, r)
 		var refused *refusal
-		if err == nil || r.begun || again || ctx.Err() != nil || errors.As(err, &refused) {
+		if err == nil || r.begun || ctx.Err() != nil || errors.As(err, &refused) {
+			return err
+		}
+		switch {
+		case again && errors.Is(err, errEnded): // a new one has read it: it is what that died of
+			return refuse("script_syntax", "WasmError", "it can't be loaded: %s", err)
+		case again:
 			return err
 		}
 	}
 }
+
+// errEnded is matched when a sandbox has ended by itself before the module ran.
+var errEnded = errors.New("its sandbox has ended")
 
 // once sends r to a sandbox and waits for its end.
 func (s *slot) once(ctx context.Context, r *run) (err error) {
@@ -195,7 +204,7 @@ func (s *slot) once(ctx context.Context, r *run) (err error) {
 	}
 	if err != nil && !r.begun && ctx.Err() == nil {
 		p.close()
-		err = fmt.Errorf("a sandbox has ended: %s", p.words())
+		err = fmt.Errorf("%w: %s", errEnded, p.words())
 	}
 	return err
 }
