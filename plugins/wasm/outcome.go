@@ -101,6 +101,8 @@ type meter struct {
 func startMeter(p *process, most time.Duration) *meter {
 	m := &meter{}
 	until := p.cpu() + most
+	m.mu.Lock() // the timer may be due before this has its name
+	defer m.mu.Unlock()
 	m.timer = time.AfterFunc(most, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
