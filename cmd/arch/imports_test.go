@@ -20,6 +20,7 @@ const module = "cpulb/"
 // down only: what runs a program is on top, what everyone speaks of at the bottom.
 var arrows = map[string][]string{
 	"cmd/cpulb-conformance": {"cmd/version", "plugins/conformance", "plugins/supervisor"},
+	"examples/executors/go": {"plugins"},
 
 	"cmd/cpulbd":       {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb":        {"cmd/version", "daemon/api", "daemon/task", "ipc/client"},
@@ -98,6 +99,7 @@ var arrows = map[string][]string{
 
 // forTests is what a package's tests may import beyond that.
 var forTests = map[string][]string{
+	"examples/executors/go": {"plugins/conformance", "plugins/executortest", "plugins/supervisor"},
 	"cmd/cpulb-conformance": {"internal/programs", "plugins", "plugins/executortest"},
 
 	"cmd/adversary":        {"daemon/config", "internal/owndaemon", "internal/programs"},
