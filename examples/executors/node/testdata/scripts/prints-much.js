@@ -1,0 +1,4 @@
+exports.main = (params) => {
+  console.log('x'.repeat(1_000_000));
+  return params;
+};
