@@ -92,6 +92,7 @@ func Parts() []Part {
 		{"cost", "switches and system calls a task", true, (*Bench).cost},
 		{"start", "from exec to ready", true, (*Bench).start},
 		{"walls", "a process for each task", true, (*Bench).walls},
+		{"executors", "a no-op by each executor", true, (*Bench).executors},
 		{"curves", "depth, workers, clients", true, (*Bench).curves},
 		{"queue", "a million tasks queued", true, (*Bench).queue},
 	}

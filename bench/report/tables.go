@@ -56,6 +56,8 @@ func tables() []table {
 			"which C code hangs, in ms; the round trip of a script that uses numpy and pandas, which the template has loaded, in ms.",
 			[]column{{"p50", "p50 noop walls", 0, 0}, {"p50 after a pause", "p50 ready walls", 0, 0}, {"tasks/s", "rate walls", 0, 0}, {"16 idle slots", "memory walls", 0, 0},
 				{"hung, end", "hung walls", 0, 0}, {"numpy and pandas", "p50 frame walls", 1e-3, 0}}, nil},
+		{"Executors", "A no-op by each executor, in turns, in µs, and the CPU time of the task itself: a program's includes its start.",
+			[]column{{"p50", "p50 executors", 0, 0}, {"p99", "p99 executors", 0, 0}, {"CPU", "cpu executors", 0, 0}}, nil},
 		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: after the round trips, and after all no-ops. Start is until the first tasks are done.",
 			[]column{{"after the round trips", "memory idle", 0, -1}, {"after the no-ops", "memory", 0, -1}, {"start, s", "start", 0, 0}}, nil},
 	}
@@ -63,7 +65,7 @@ func tables() []table {
 
 // systems returns the names that can have rows, ours first.
 func systems() []string {
-	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process}
+	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process, part.ExecBinary, part.ExecScript}
 	for _, n := range part.Neighbours() {
 		names = append(names, n.Name)
 	}
