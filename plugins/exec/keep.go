@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -22,7 +21,6 @@ const keeperSocket = 3
 // (prctl(2)): whatever a program starts stays below it, whichever parents, session and
 // environment that gives up, and nothing else is there.
 type keeper struct {
-	woken   int // an eventfd: a child has ended
 	exe     string
 	task    kept
 	caller  bool // whoever it runs gets no privileges any more
@@ -40,6 +38,11 @@ type kept struct {
 	cpu    time.Duration
 }
 
+// reapEvery is how often a keeper waits for what its program has left behind and has ended
+// since. A signal for each would keep it busy when it has to be quicker than what forks on and
+// on; the end of the program itself shows by its pidfd, also when somebody traces it.
+const reapEvery = time.Second
+
 // Keep is the life of a keeper. It is called on the process's first thread, to which the
 // caller is locked: that thread's end is what a program's death signal means.
 func Keep() error {
@@ -48,19 +51,18 @@ func Keep() error {
 		return err
 	}
 	for {
-		fds := []unix.PollFd{{Fd: keeperSocket, Events: unix.POLLIN}, {Fd: int32(k.woken), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+		fds := []unix.PollFd{{Fd: keeperSocket, Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+		timeout := -1
 		if k.task.pid != 0 {
-			fds[2].Fd = int32(k.task.pidfd) // also of one that is traced, for whose end no signal comes
+			fds[1].Fd, timeout = int32(k.task.pidfd), int(reapEvery.Milliseconds())
 		}
-		if _, err := unix.Poll(fds, -1); err != nil {
+		n, err := unix.Poll(fds, timeout)
+		if err != nil {
 			continue
 		}
-		if fds[2].Revents != 0 { // before it is waited for, and its number can be another's
+		if fds[1].Revents != 0 { // before it is waited for, and its number can be another's
 			k.ended()
-		}
-		if fds[1].Revents != 0 {
-			var b [8]byte
-			_, _ = unix.Read(k.woken, b[:])
+		} else if n == 0 {
 			k.reap()
 		}
 		if k.task.waited {
@@ -75,7 +77,7 @@ func Keep() error {
 	}
 }
 
-func (k *keeper) prepare() (err error) {
+func (k *keeper) prepare() error {
 	// Also what has come from whoever started the daemon.
 	if err := unix.CloseRange(keeperSocket, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		unix.CloseOnExec(keeperSocket)
@@ -94,20 +96,10 @@ func (k *keeper) prepare() (err error) {
 			return fmt.Errorf("no new privileges: %w", err)
 		}
 	}
-	if k.woken, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return err
-	}
 	// Programs of this user are not to read this process's memory, or to take its descriptors.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, unix.SIGCHLD)
-	go func() {
-		for range ended {
-			_, _ = unix.Write(k.woken, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-		}
-	}()
 	haveThreads(4)
 	return nil
 }
@@ -153,8 +145,10 @@ func (k *keeper) serve() error {
 		return k.run(a.serial, fds)
 	case k.task.pid == 0 || k.task.serial != a.serial:
 	case a.what == askTerminate:
-		_ = reaper.SignalTree(os.Getpid(), unix.SIGTERM)
-		_ = reaper.SignalTree(os.Getpid(), unix.SIGCONT) // who is stopped notices nothing
+		k.reap()
+		if reaper.SignalBelow(unix.SIGTERM, unix.SIGCONT) != nil { // who is stopped notices nothing else
+			_ = unix.Kill(-k.task.pid, unix.SIGTERM)
+		}
 	case a.what == askKill:
 		k.kill()
 	}
@@ -259,10 +253,13 @@ func (k *keeper) kill() {
 	k.endBelow()
 }
 
+// mostReaped bounds a call of reap: what forks and ends at once may be quicker.
+const mostReaped = 1000
+
 // reap waits for those that have ended, without waiting. It returns false when there are no
 // children at all: nothing is below then.
 func (k *keeper) reap() (some bool) {
-	for {
+	for range mostReaped {
 		var status unix.WaitStatus
 		var used unix.Rusage
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &used)
@@ -279,20 +276,17 @@ func (k *keeper) reap() (some bool) {
 			}
 		}
 	}
+	return true
 }
 
 // patience bounds the search for what can't be ended: it is another user's, or in the kernel.
-const patience = 2 * time.Second
+const patience = 10 * time.Second
 
 // endBelow ends all that is below this process.
 func (k *keeper) endBelow() {
-	until := time.Now().Add(patience)
-	for k.reap() && time.Now().Before(until) {
-		ctx, cancel := context.WithDeadline(context.Background(), until)
-		_ = reaper.KillTree(ctx, os.Getpid(), "")
-		cancel()
-		time.Sleep(100 * time.Microsecond) // what forks and ends at once may have been missed
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = reaper.KillBelow(ctx, k.reap) // an error: the daemon ends with the worker what survives
 }
 
 // ended is called when the program has ended. Whatever it has started ends with it.

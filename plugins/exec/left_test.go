@@ -69,6 +69,7 @@ func TestNothingOfATaskIsLeft(t *testing.T) {
 		"without an environment": "(env -i /usr/bin/setsid %[1]s %[2]s & ) &",
 		"stopped":                "%[1]s %[2]s & p=$!; while [ ! -e %[2]s ]; do sleep 0.01; done; kill -STOP $p",
 		"with others":            "for i in 1 2 3 4 5 6 7 8; do setsid %[1]s %[2]s & done",
+		"forking on and on":      "%[1]s %[2]s & setsid sh -c 'f() { (setsid true; f) & }; f; f; f; f' &",
 		"forking":                "setsid sh -c 'while :; do setsid %[1]s %[2]s & sleep 0.01; done' &",
 	} {
 		begun := filepath.Join(dir, fmt.Sprintf("begun-%d", w.seq))

@@ -57,7 +57,7 @@ func KillMarked(ctx context.Context, since Moment, is func(mark string) bool) er
 // at /proc finds may have started others meanwhile.
 func kill(ctx context.Context, choose func(table) []process) error {
 	spared := map[process]bool{} // not ours to signal
-	for round := 0; ; round++ {
+	for {
 		t, err := look()
 		if err != nil {
 			return err
@@ -66,38 +66,9 @@ func kill(ctx context.Context, choose func(table) []process) error {
 		if len(chosen) == 0 {
 			return nil
 		}
-		if round >= fast {
-			holdBack(chosen)
-		}
 		if err := killAll(ctx, chosen, spared); err != nil {
 			return err
 		}
-	}
-}
-
-// SignalTree sends a signal to all descendants of the process root, once. Those that begin
-// meanwhile may be missed.
-func SignalTree(root int, signal unix.Signal) error {
-	t, err := look()
-	if err != nil {
-		return err
-	}
-	for _, p := range t.tree([]process{{pid: root}}, root) {
-		if fd, err := p.signal(signal); err == nil {
-			unix.Close(fd)
-		}
-	}
-	return nil
-}
-
-// fast is how many looks find the last of what ordinary programs have started.
-const fast = 3
-
-// holdBack has processes, and what they start from now on, run when nobody else wants to: what
-// forks faster than it is found would win for ever.
-func holdBack(chosen []process) {
-	for _, p := range chosen {
-		_ = unix.SchedSetAttr(p.pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0) // it may have ended
 	}
 }
 
