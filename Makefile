@@ -93,6 +93,10 @@ soak-python: setup ## Run 100,000 tasks in one worker and see that it holds no m
 soak-deaths: setup ## Kill 1,000 workers under load and see that every task ends and the daemon holds no more afterwards
 	CPULB_SOAK_DEATHS=1000 $(GO) test ./cmd/e2e -run TestTheDaemonHoldsNoMoreAfterManyDeaths -v -timeout 30m
 
+.PHONY: soak-swap
+soak-swap: setup ## Swap an executor's program and roll it back among 100,000 tasks and see that none is lost, blamed or rerun
+	CPULB_SOAK_SWAP=100000 $(GO) test ./cmd/e2e -count=1 -run TestASwapUnderLoad -v -timeout 30m
+
 .PHONY: soak-race
 soak-race: setup ## Load a daemon built with the race detector for 80 s, with clients that leave, workers that die and reloads
 	CPULB_SOAK_RACE=80s $(GO) test ./cmd/e2e -count=1 -run TestADaemonUnderAMixedLoad -v -timeout 30m

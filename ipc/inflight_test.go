@@ -80,7 +80,7 @@ func TestNothingOfABodyIsReadForWhoMayNotSendIt(t *testing.T) {
 	engine.Rules.Submit = access.Who{Users: []uint32{4711}}
 	socket := ipctest.ServeAll(t, engine, ipc.Options{})
 	for _, path := range []string{"/v1/tasks", "/v1/batches", "/v1/stream", "/v1/tasks/01890000-0000-7000-8000-000000000000/rerun", "/v1/drain", "/v1/reload",
-		"/v1/resume", "/v1/workers/cpu-0/restart"} {
+		"/v1/resume", "/v1/workers/cpu-0/restart", "/v1/executors/python/swap", "/v1/executors/python/rollback"} {
 		for name, head := range map[string]string{"expected": "Expect: 100-continue\r\n", "unasked": ""} {
 			s := dialAs(t, caller1, socket)
 			s.post(path, 60<<10, head, "")

@@ -42,6 +42,7 @@ const together = "8"
 
 func TestMain(m *testing.M) {
 	impostor.Served()
+	servedSwapped()
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // nobody asks for another number
 		_ = f.Value.Set(together) // a number

@@ -162,8 +162,11 @@ func (pl *Place) tried(o plugins.Outcome, fx *effects.List) {
 	x := pl.hold.Info()
 	failed := o.Status != task.Completed || x.Timeout > 0 && o.RunTime > time.Duration(x.Timeout)
 	run := o.RunTime
-	if t.uncontrolled {
+	switch {
+	case t.uncontrolled:
 		run = 0 // who ran alone is no measure for who did not
+	case run == 0: // the executor does not say; in both its slots a task begins when it is sent
+		run = pl.slot.pool.fleet.ElapsedLocked() - pl.sentAt
 	}
 	t.test.Observe(side, fmt.Sprintf("%s:%s in pool %s", x.ScriptPath, x.Function, pl.slot.pool.name), failed, run)
 	if v := t.test.Verdict(); v.Decision == canary.Worse {

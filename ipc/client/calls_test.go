@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"testing"
+	"time"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -157,6 +158,29 @@ func TestTheDaemonIsAdministered(t *testing.T) {
 	}
 	if all, err := c.Schedules(t.Context()); err != nil || len(all) != 1 || all[0].Next == nil || all[0].Last != nil {
 		t.Errorf("%+v %v", all, err)
+	}
+}
+
+func TestAProgramIsSwappedAndRolledBack(t *testing.T) {
+	engine, c, _ := serve(t)
+	engine.Rules.Private, engine.Rules.DaemonUID = true, uint32(os.Getuid())
+	d := task.Duration(time.Minute)
+	req := api.SwapRequest{Command: "/next", SHA256: "ab", Canary: "10%", For: &d, Probe: []byte(`{"script_path":"/x.py"}`)}
+	if s, err := c.Swap(t.Context(), "python", req, time.Minute); err != nil || s.Swap.State != api.SwapDone || s.Command != "/next" {
+		t.Errorf("%+v %v", s, err)
+	}
+	if s, err := c.Swap(t.Context(), "python", api.SwapRequest{Command: "/starting"}, 0); err != nil || s.Swap.State.Ended() || s.Swap.Canary.Tasks != 3 {
+		t.Errorf("%+v %v", s, err)
+	}
+	if s, err := c.Rollback(t.Context(), "python", time.Second); err != nil || s.Swap.State != api.SwapDone {
+		t.Errorf("%+v %v", s, err)
+	}
+	var p *api.Problem
+	for _, x := range []struct{ executor, command, code string }{{"python", "/broken", "swap_failed"}, {"python", "/busy", "swap_conflict"}, {"python", "", "invalid_swap"},
+		{"ba na/na", "/next", "executor_not_found"}} {
+		if _, err := c.Swap(t.Context(), x.executor, api.SwapRequest{Command: x.command}, 0); !errors.As(err, &p) || p.Code != x.code {
+			t.Errorf("%+v: %v", x, err)
+		}
 	}
 }
 
