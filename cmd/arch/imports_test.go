@@ -70,7 +70,7 @@ var arrows = map[string][]string{
 	// Leaves.
 	"cmd/adversary":          {},
 	"cmd/arch":               {},
-	"cmd/e2e":                {},
+	"cmd/e2e":                {"daemon/api", "plugins"},
 	"cmd/version":            {},
 	"balancer":               {},
 	"balancer/topology":      {},
