@@ -146,8 +146,7 @@ func table(out io.Writer, files []string) error {
 	return printTable(out, all)
 }
 
-// printTable prints promise by executor, in Markdown. Why a promise was skipped or is broken
-// is in notes below.
+// printTable prints promise by executor, in Markdown, with why one was skipped or is broken.
 func printTable(out io.Writer, all []report) error {
 	var b strings.Builder
 	head, line := "| promise |", "|---|"
@@ -178,7 +177,14 @@ func brief(f conformance.Finding) string {
 	case conformance.Kept:
 		return "kept"
 	case conformance.Skipped:
-		return strings.Join(f.Reasons, "; ")
+		reason := strings.Join(f.Reasons, "; ")
+		if strings.HasPrefix(reason, "no script for ") {
+			return "no script"
+		}
+		if capability, ok := strings.CutSuffix(reason, " is not among the capabilities"); ok {
+			return "no " + capability
+		}
+		return reason
 	}
 	return "**broken**: " + strings.Join(f.Reasons, "; ")
 }

@@ -60,6 +60,7 @@ const (
 type SettingKind int32
 
 const (
+	// Not a kind.
 	SettingKind_SETTING_KIND_UNSPECIFIED SettingKind = 0
 	// Text, as it is.
 	SettingKind_SETTING_KIND_STRING SettingKind = 1
@@ -128,9 +129,12 @@ func (SettingKind) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{0}
 }
 
+// Capability is something that not every executor can do. The daemon asks for it only of one
+// that lists it.
 type Capability int32
 
 const (
+	// Not a capability.
 	Capability_CAPABILITY_UNSPECIFIED Capability = 0
 	// A running task can be asked to stop.
 	Capability_CAPABILITY_CANCEL Capability = 1
@@ -202,9 +206,11 @@ func (Capability) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{1}
 }
 
+// StopReason is why a task is to stop, which its outcome repeats.
 type StopReason int32
 
 const (
+	// Not a reason.
 	StopReason_STOP_REASON_UNSPECIFIED StopReason = 0
 	// Somebody asked for it.
 	StopReason_STOP_REASON_CANCELLED StopReason = 1
@@ -257,6 +263,7 @@ func (StopReason) EnumDescriptor() ([]byte, []int) {
 type Claim int32
 
 const (
+	// Not an answer.
 	Claim_CLAIM_UNSPECIFIED Claim = 0
 	// The slot's thread had claimed the task: it runs or has run, and its Result
 	// is or will be on the slot.
@@ -363,14 +370,20 @@ func (Fault) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{4}
 }
 
+// Outcome is how a task has ended.
 type Outcome int32
 
 const (
+	// Not an outcome.
 	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
-	Outcome_OUTCOME_COMPLETED   Outcome = 1
-	Outcome_OUTCOME_FAILED      Outcome = 2
-	Outcome_OUTCOME_CANCELLED   Outcome = 3
-	Outcome_OUTCOME_TIMED_OUT   Outcome = 4
+	// The script has returned; the payload is what.
+	Outcome_OUTCOME_COMPLETED Outcome = 1
+	// The script, or with a fault the executor, has failed; error says how.
+	Outcome_OUTCOME_FAILED Outcome = 2
+	// It was stopped, for somebody asked.
+	Outcome_OUTCOME_CANCELLED Outcome = 3
+	// It was stopped, for its time was over.
+	Outcome_OUTCOME_TIMED_OUT Outcome = 4
 )
 
 // Enum value maps for Outcome.
@@ -418,6 +431,7 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{5}
 }
 
+// DescribeRequest asks for nothing in particular.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -454,6 +468,7 @@ func (*DescribeRequest) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{0}
 }
 
+// DescribeResponse is what an executor is, before it is configured.
 type DescribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the executor, e.g. "python".
@@ -560,7 +575,8 @@ func (x *DescribeResponse) GetSettings() []*Setting {
 type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the key: lower-case letters, digits and underscores.
-	Name string      `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How its value is written.
 	Kind SettingKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cpulb.executor.v1.SettingKind" json:"kind,omitempty"`
 	// What it does, for people: one line.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
@@ -646,6 +662,7 @@ func (x *Setting) GetAllowed() []string {
 	return nil
 }
 
+// ConfigureRequest is all that a worker is told before its slots are opened.
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the worker as operators see it, e.g. "cpu-0".
@@ -745,6 +762,7 @@ func (x *ConfigureRequest) GetLoopSlots() uint32 {
 	return 0
 }
 
+// Limits bound what one task may give back, and a wait.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Largest Result payload in bytes; a larger one is a failed Result with code
@@ -811,6 +829,7 @@ func (x *Limits) GetLockStallNs() uint64 {
 	return 0
 }
 
+// ConfigureResponse says that the worker is ready, and for what.
 type ConfigureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Path of the Unix stream socket that takes one connection per slot, directly in
@@ -875,11 +894,15 @@ func (x *ConfigureResponse) GetCapabilities() []Capability {
 	return nil
 }
 
+// CancelRequest names a task by its slot and seq: the one that runs, or one that is unread.
 type CancelRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	Reason        StopReason             `protobuf:"varint,3,opt,name=reason,proto3,enum=cpulb.executor.v1.StopReason" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the slot that was sent it.
+	Slot uint32 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	// Its Task.seq.
+	Seq uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// CANCELLED or TIMED_OUT; the Result has the outcome of that name.
+	Reason        StopReason `protobuf:"varint,3,opt,name=reason,proto3,enum=cpulb.executor.v1.StopReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -935,9 +958,11 @@ func (x *CancelRequest) GetReason() StopReason {
 	return StopReason_STOP_REASON_UNSPECIFIED
 }
 
+// CancelResponse says whether the task is to be waited for.
 type CancelResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Claim         Claim                  `protobuf:"varint,1,opt,name=claim,proto3,enum=cpulb.executor.v1.Claim" json:"claim,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// CLAIMED: the Result follows. RECALLED: nothing does.
+	Claim         Claim `protobuf:"varint,1,opt,name=claim,proto3,enum=cpulb.executor.v1.Claim" json:"claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -979,10 +1004,13 @@ func (x *CancelResponse) GetClaim() Claim {
 	return Claim_CLAIM_UNSPECIFIED
 }
 
+// RecallRequest names a task by its slot and seq.
 type RecallRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the slot that was sent it.
+	Slot uint32 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	// Its Task.seq.
+	Seq           uint64 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1031,9 +1059,11 @@ func (x *RecallRequest) GetSeq() uint64 {
 	return 0
 }
 
+// RecallResponse says whether the task was taken back.
 type RecallResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Claim         Claim                  `protobuf:"varint,1,opt,name=claim,proto3,enum=cpulb.executor.v1.Claim" json:"claim,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// CLAIMED: it was left alone. RECALLED: nothing of it follows.
+	Claim         Claim `protobuf:"varint,1,opt,name=claim,proto3,enum=cpulb.executor.v1.Claim" json:"claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1075,6 +1105,7 @@ func (x *RecallResponse) GetClaim() Claim {
 	return Claim_CLAIM_UNSPECIFIED
 }
 
+// DrainRequest has nothing: the deadline is the call's.
 type DrainRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1111,6 +1142,7 @@ func (*DrainRequest) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{10}
 }
 
+// DrainResponse says what the drain did not wait for.
 type DrainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tasks that were still running when the deadline passed.
@@ -1156,6 +1188,7 @@ func (x *DrainResponse) GetStillRunning() uint32 {
 	return 0
 }
 
+// StacksRequest has nothing: it asks for all threads.
 type StacksRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1192,9 +1225,11 @@ func (*StacksRequest) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{12}
 }
 
+// StacksResponse is for people.
 type StacksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Every thread and what it does, in any form.
+	Text          string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1236,6 +1271,7 @@ func (x *StacksResponse) GetText() string {
 	return ""
 }
 
+// StatsRequest has nothing.
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1272,6 +1308,7 @@ func (*StatsRequest) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{14}
 }
 
+// StatsResponse is what the worker knows of itself.
 type StatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Slots with a claimed task.
@@ -1373,6 +1410,7 @@ func (x *StatsResponse) GetPeakRssBytes() uint64 {
 	return 0
 }
 
+// HealthRequest has nothing: the deadline is the call's.
 type HealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1409,6 +1447,7 @@ func (*HealthRequest) Descriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{16}
 }
 
+// HealthResponse says that tasks can make progress.
 type HealthResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long the interpreter lock took to get, in nanoseconds; 0 for an
@@ -1521,7 +1560,8 @@ func (x *Hello) GetSlot() uint32 {
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Sequence number on this slot: 1, 2, 3 … without gaps.
-	Seq    uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// The id by which its caller knows it; unlike seq it is the same at every attempt.
 	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// Absolute path of the script; empty if there is its source instead.
 	ScriptPath string `protobuf:"bytes,3,opt,name=script_path,json=scriptPath,proto3" json:"script_path,omitempty"`
@@ -1530,8 +1570,9 @@ type Task struct {
 	// "cpu_bound" or "io_bound".
 	TaskType string `protobuf:"bytes,5,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
 	// 1 for the first attempt.
-	Attempt uint32            `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Labels  map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attempt uint32 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The labels of its caller, for the script to read.
+	Labels map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// W3C trace context, passed through.
 	Traceparent string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// The script's text, instead of a path; an executor that does not run such ends
@@ -1843,26 +1884,32 @@ type isEvent_Kind interface {
 }
 
 type Event_Started struct {
+	// It has begun.
 	Started *Started `protobuf:"bytes,2,opt,name=started,proto3,oneof"`
 }
 
 type Event_Result struct {
+	// It has ended; the last event of a task.
 	Result *Result `protobuf:"bytes,3,opt,name=result,proto3,oneof"`
 }
 
 type Event_Skipped struct {
+	// It will not run here.
 	Skipped *Skipped `protobuf:"bytes,4,opt,name=skipped,proto3,oneof"`
 }
 
 type Event_Partial struct {
+	// It has given a value before its end.
 	Partial *Partial `protobuf:"bytes,5,opt,name=partial,proto3,oneof"`
 }
 
 type Event_Progress struct {
+	// It says how far it is.
 	Progress *Progress `protobuf:"bytes,6,opt,name=progress,proto3,oneof"`
 }
 
 type Event_Log struct {
+	// It has logged a line.
 	Log *Log `protobuf:"bytes,7,opt,name=log,proto3,oneof"`
 }
 
@@ -2014,8 +2061,9 @@ func (x *Partial) GetNumber() uint64 {
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0 to 1.
-	Fraction      float64 `protobuf:"fixed64,1,opt,name=fraction,proto3" json:"fraction,omitempty"`
-	Message       string  `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Fraction float64 `protobuf:"fixed64,1,opt,name=fraction,proto3" json:"fraction,omitempty"`
+	// What it says of that, for people; may be empty.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2068,7 +2116,8 @@ func (x *Progress) GetMessage() string {
 type Log struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "debug", "info", "warning" or "error".
-	Level         string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	Level string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	// The line, without its end.
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2121,13 +2170,15 @@ func (x *Log) GetMessage() string {
 // Result is the last event of a task; its payload is the data as JSON text,
 // empty unless outcome is COMPLETED.
 type Result struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Outcome Outcome                `protobuf:"varint,1,opt,name=outcome,proto3,enum=cpulb.executor.v1.Outcome" json:"outcome,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it ended.
+	Outcome Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=cpulb.executor.v1.Outcome" json:"outcome,omitempty"`
 	// Why it is not COMPLETED. One that is FAILED has it, with a code; one that is COMPLETED
 	// has none.
 	Error *Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	// What the script printed, valid UTF-8, bounded by Limits.output_bytes.
 	Stdout string `protobuf:"bytes,3,opt,name=stdout,proto3" json:"stdout,omitempty"`
+	// The same of its standard error.
 	Stderr string `protobuf:"bytes,4,opt,name=stderr,proto3" json:"stderr,omitempty"`
 	// stdout or stderr lost something to the bound.
 	Truncated bool `protobuf:"varint,5,opt,name=truncated,proto3" json:"truncated,omitempty"`
@@ -2246,10 +2297,12 @@ func (x *Result) GetSpent() bool {
 	return false
 }
 
+// Error is why a task has not completed.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Type of the error as the script's language names it, e.g. "ValueError".
-	Type    string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// What went wrong, for people.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// The language's own rendering, from the first frame of the user's script.
 	Traceback string `protobuf:"bytes,3,opt,name=traceback,proto3" json:"traceback,omitempty"`

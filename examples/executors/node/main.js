@@ -1,5 +1,5 @@
 'use strict';
-// An executor for cpulbd, written from docs/executors.md and executor.proto: go-plugin's handshake
+// An executor for cpulbd, written from docs/plugins.md and executor.proto: go-plugin's handshake
 // and the control plane. Scripts never run on this thread, so a call is answered whatever they do.
 
 const fs = require('node:fs');

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""An executor for cpulbd, written from docs/executors.md and executor.proto alone.
+"""An executor for cpulbd, written from docs/plugins.md and executor.proto alone.
 
 It runs cells, see cells.py. This file is the process: go-plugin's handshake, the control
 plane over gRPC, and the end. Beside grpc and protobuf it needs executor_pb2.py:

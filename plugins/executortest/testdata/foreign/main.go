@@ -1,5 +1,5 @@
 // Command foreign is an executor that was written from executor.proto and
-// docs/executors.md alone: of this module it knows nothing but the generated
+// docs/plugins.md alone: of this module it knows nothing but the generated
 // protocol. Its scripts are names of behaviours. It keeps everything in one
 // goroutine for each slot and one lock. Started with FOREIGN_BREAKS it does one thing wrong.
 package main
