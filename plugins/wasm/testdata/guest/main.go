@@ -156,6 +156,8 @@ func main() {
 	switch base(args[0]) {
 	case "echo":
 		write(1, variable("CPULB_TASK_ID")+"\n"+input())
+	case "prints-much":
+		write(1, long("0123456789abcdef\n", 1<<16)+input())
 	case "fails":
 		say(`{"error":{"type":"ValueError","message":"as asked"}}`)
 	case "events":
