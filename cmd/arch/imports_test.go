@@ -70,7 +70,7 @@ var arrows = map[string][]string{
 	// Leaves.
 	"cmd/adversary":          {},
 	"cmd/arch":               {},
-	"cmd/e2e":                {"daemon/api", "plugins"},
+	"cmd/e2e":                {},
 	"cmd/version":            {},
 	"balancer":               {},
 	"balancer/topology":      {},
@@ -103,7 +103,7 @@ var forTests = map[string][]string{
 	"cmd/cpulb-conformance": {"internal/programs", "plugins", "plugins/executortest"},
 
 	"cmd/adversary":        {"daemon/config", "internal/owndaemon", "internal/programs"},
-	"cmd/e2e":              {"daemon", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins/executortest/impostor"},
+	"cmd/e2e":              {"daemon", "daemon/api", "daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins", "plugins/executortest/impostor"},
 	"cmd/cpulbd":           {"internal/programs"},
 	"examples/executors":   {"daemon/task", "internal/owndaemon", "internal/programs", "ipc/client", "plugins", "plugins/executortest", "plugins/supervisor"},
 	"systemd":              {"internal/programs"},
