@@ -300,6 +300,9 @@ func resolve(c *config.Config, private bool) (*access.Rules, []*recurring, error
 			}
 		}
 	}
+	if err := checkProbes(c); err != nil {
+		return nil, nil, err
+	}
 	schedules, err := newRecurring(c, names, rules)
 	return rules, schedules, err
 }

@@ -189,7 +189,7 @@ func (e *Engine) dropOverrides(file *config.Config) error {
 		return nil
 	}
 	if err := e.keepOverrides(held); err != nil {
-		return &partial{fmt.Errorf("the next daemon may run programs that were swapped before: %w", err)}
+		return &partial{"the next daemon may run programs that were swapped before", err}
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (e *Engine) apply(ctx context.Context, c *config.Config, find func(*fleet.R
 	e.log.SetLevel(hclog.LevelFromString(c.Log.Level))
 	e.log.Info("the new configuration holds; workers follow", "pools", len(layouts))
 	if err := rollout.Roll(); err != nil {
-		return &partial{err}
+		return &partial{notEverywhere, err}
 	}
 	e.log.Info("reloaded in every worker")
 	return nil
@@ -140,11 +140,17 @@ func (e *Engine) adopt(c *config.Config, rules *access.Rules, schedules []*recur
 }
 
 // partial is an api.ErrReload that does not say that nothing was reloaded.
-type partial struct{ why error }
+type partial struct {
+	but string // what is not as it should be
+	why error
+}
+
+// notEverywhere is a partial's but.
+const notEverywhere = "not in every worker"
 
 // Error implements error.
 func (p *partial) Error() string {
-	return "the new configuration holds, but not in every worker: " + p.why.Error()
+	return "the new configuration holds, but " + p.but + ": " + p.why.Error()
 }
 
 // Unwrap makes p match api.ErrReload and its reason.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"cpulb/daemon/access"
@@ -12,6 +13,7 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/swapfile"
+	"cpulb/internal/trust"
 )
 
 // A swap gives an executor another program while its pools work. It is a reload of a
@@ -146,7 +148,7 @@ func (e *Engine) beginSwap(ctx context.Context, who access.Identity, by string, 
 		return none, e.conflict()
 	}
 	s, err := e.newSwap(x, trial, by, who)
-	if err != nil && !errors.Is(err, api.ErrSwapConflict) {
+	if err != nil && !errors.Is(err, api.ErrSwapConflict) && !errors.Is(err, access.ErrDenied) {
 		err = fmt.Errorf("%w: %w", api.ErrSwapFailed, err)
 	}
 	if err == nil {
@@ -201,6 +203,11 @@ func (e *Engine) newSwap(x config.Executor, trial config.Trial, by string, who a
 	if err != nil {
 		return nil, err
 	}
+	if by != byReload {
+		if err := e.mayRun(who, path); err != nil {
+			return nil, err
+		}
+	}
 	s := &swap{executor: x.Name, trial: trial, uid: who.UID, program: saysOf(&x), before: saysOf(&old), replaced: saysOf(&old), ended: make(chan struct{})}
 	s.program.SHA256, s.before.SHA256 = hash, e.hashBefore(&old)
 	if by != byReload && s.program == s.before {
@@ -216,6 +223,20 @@ func (e *Engine) newSwap(x config.Executor, trial config.Trial, by string, who a
 	})
 	s.status.Persists, s.status.Persistence = e.persistence(by)
 	return s, nil
+}
+
+// mayRun returns why who may not have a program run as the daemon, which can be root: an
+// administrator need not be. Whoever can write the program, or put another one at its path,
+// could have anything run.
+func (e *Engine) mayRun(who access.Identity, path string) error {
+	if e.rules.Load().MayRunAnything(who) {
+		return nil
+	}
+	if err := trust.File(path, os.Geteuid()); err != nil {
+		return &access.Denied{Field: "command", Problem: fmt.Sprintf("command: uid %d may only have programs run that nobody but root and the "+
+			"daemon's user (uid %d) can change: %s", who.UID, os.Geteuid(), err)}
+	}
+	return nil
 }
 
 // persistence says whether a swap outlives the daemon once it is done.

@@ -86,7 +86,9 @@ func (e *Engine) prove(ctx context.Context, rollout *fleet.Rollout, all []*swap)
 		if s.trial.Probe == nil {
 			continue
 		}
-		if err := rollout.Check(checks, s.executor, func(p *config.Pool) *plugins.Task { return probeTask(s.trial.Probe, p, s.uid) }); err != nil {
+		if err := rollout.Check(checks, s.executor, func(p *config.Pool) (*plugins.Task, error) {
+			return probeTask(e.rules.Load(), s.trial.Probe, p, s.uid)
+		}); err != nil {
 			return err
 		}
 	}

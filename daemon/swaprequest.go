@@ -85,15 +85,31 @@ func (e *Engine) mayProbe(who access.Identity, executor string, probe *task.Task
 	return nil
 }
 
-// probeTask is an executor's probe as a worker of a pool gets it.
-func probeTask(probe *task.Task, p *config.Pool, uid uint32) *plugins.Task {
+// probeTask is an executor's probe as a worker of a pool gets it. Where tasks run as their
+// callers it runs as uid, who must be one whose tasks do.
+func probeTask(rules *access.Rules, probe *task.Task, p *config.Pool, uid uint32) (*plugins.Task, error) {
 	t := &plugins.Task{ID: task.NewID().String(), ScriptPath: probe.ScriptPath, Source: probe.Extras().Source, Function: probe.Function,
 		Params: probe.Params, Type: task.Type(p.TaskTypes[0]), Timeout: time.Duration(probe.Timeout), Attempt: 1}
 	if p.AsCaller() {
+		if err := rules.MayBecome(uid, p.Name); err != nil {
+			return nil, err
+		}
 		t.RunAs = &uid
 	}
-	return t
+	return t, nil
 }
 
-// ownUID is as whom a probe runs that no caller has asked for.
+// checkProbes returns which probe of a configuration has nobody to run as: no caller has asked
+// for it, and it must not run as the daemon.
+func checkProbes(c *config.Config) error {
+	for _, p := range c.Pools {
+		if x := executorIn(c, p.Executor); p.AsCaller() && x != nil && x.Trial.Probe != nil {
+			return fmt.Errorf("executor %q: probe: the tasks of pool %q run as their callers, and a probe of the configuration has none: "+
+				"leave it out, and give one to cpulb executors swap, which runs as who asks for the swap", x.Name, p.Name)
+		}
+	}
+	return nil
+}
+
+// ownUID is who asks for a reload.
 func ownUID() uint32 { return uint32(os.Geteuid()) }

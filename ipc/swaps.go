@@ -1,12 +1,12 @@
 package ipc
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -63,14 +63,21 @@ func (s *Server) readSwap(w http.ResponseWriter, r *http.Request, h *hold) (*api
 	if !task.IsJSON(text.text) {
 		return nil, &requestError{code: codeInvalidJSON, field: "body", detail: "the body is not JSON in UTF-8"}
 	}
-	d := json.NewDecoder(bytes.NewReader(text.text))
-	d.DisallowUnknownFields()
-	var req *api.SwapRequest
-	if err := d.Decode(&req); err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrSwapInvalid, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) || req == nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text.text, &fields); err != nil || fields == nil {
 		return nil, fmt.Errorf("%w: the body must be one object", api.ErrSwapInvalid)
 	}
-	return req, nil
+	for _, name := range slices.Sorted(maps.Keys(fields)) { // encoding/json would take COMMAND, too
+		if !slices.Contains(swapFields(), name) {
+			return nil, fmt.Errorf("%w: unknown field %.64q (allowed: %s)", api.ErrSwapInvalid, name, strings.Join(swapFields(), ", "))
+		}
+	}
+	var req api.SwapRequest
+	if err := json.Unmarshal(text.text, &req); err != nil {
+		return nil, fmt.Errorf("%w: %w", api.ErrSwapInvalid, err)
+	}
+	return &req, nil
 }
+
+// swapFields are the fields of an api.SwapRequest.
+func swapFields() []string { return []string{"command", "sha256", "canary", "for", "probe"} }

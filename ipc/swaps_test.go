@@ -50,3 +50,13 @@ func TestASwapIsReadStrictlyAndAnsweredByHowFarItHasCome(t *testing.T) {
 		}
 	}
 }
+
+// encoding/json takes a field in any case; an API that does would have two names for one.
+func TestAFieldOfASwapIsMatchedExactly(t *testing.T) {
+	c := administered(t)
+	for _, text := range []string{`{"COMMAND": "/bin/true"}`, `{"command": "/bin/true", "Probe": {}}`, `[]`, `null`, `{"command": 1}`} {
+		if resp, answer := c.do("POST", "/v1/executors/python/swap", text); resp.StatusCode != 400 || answer["code"] != "invalid_swap" {
+			t.Errorf("%s: %d %v", text, resp.StatusCode, answer)
+		}
+	}
+}

@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"ipc/client":       {"daemon/api", "daemon/task", "internal/outbox", "internal/rawio"},
 	"ipc/ipctest":      {"daemon/access", "daemon/api", "daemon/task", "ipc"},
 	"daemon": {"daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/journal", "daemon/ledger", "daemon/queue",
-		"daemon/schedule", "daemon/swapfile", "daemon/task", "internal/share", "plugins", "plugins/cgroup", "plugins/supervisor"},
+		"daemon/schedule", "daemon/swapfile", "daemon/task", "internal/share", "internal/trust", "plugins", "plugins/cgroup", "plugins/supervisor"},
 	"daemon/api":     {"daemon/task"},
 	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins", "plugins/supervisor"},
 	"daemon/effects": {"daemon/task", "plugins"},

@@ -196,7 +196,13 @@ func (r *Rules) MaySubmit(id Identity) error {
 
 // Administers reports whether id may do everything.
 func (r *Rules) Administers(id Identity) bool {
-	return id.UID == 0 || r.Administer.has(id) || r.Private && id.UID == r.DaemonUID
+	return r.MayRunAnything(id) || r.Administer.has(id)
+}
+
+// MayRunAnything reports whether id may have the daemon run any program as itself: root, and the
+// daemon's own user if it is private, who could do so anyway.
+func (r *Rules) MayRunAnything(id Identity) bool {
+	return id.UID == 0 || r.Private && id.UID == r.DaemonUID
 }
 
 // beneath reports whether path names a file beneath one of the folders. Links

@@ -226,5 +226,5 @@ func (t *Test) worseTimes(p, threshold float64) Verdict {
 }
 
 func percent(part, all int) string {
-	return fmt.Sprintf("%.2g %%", 100*float64(part)/float64(max(all, 1)))
+	return fmt.Sprintf("%.3g %%", 100*float64(part)/float64(max(all, 1)))
 }

@@ -185,7 +185,7 @@ func TestWordsNameTheTestAndBothSides(t *testing.T) {
 		fresh []script
 		words []string
 	}{
-		"failures": {failing(calm, 1), []string{"5 of 5 attempts of the new program failed (1e+02 %)", "0 of ", "Fisher's exact test", "threshold 0.0025 in look 1", "a.py:main"}},
+		"failures": {failing(calm, 1), []string{"5 of 5 attempts of the new program failed (100 %)", "0 of ", "Fisher's exact test", "threshold 0.0025 in look 1", "a.py:main"}},
 		"run time": {slower(calm, 3), []string{"more than 1.25 times", "100µs", "van Elteren's", "median 3", "against 1", "a.py:main"}},
 	} {
 		v := simulated(3, calm, c.fresh).run(40).test.Last()

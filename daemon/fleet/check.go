@@ -24,12 +24,16 @@ var errUnchecked = errors.New("the worker gave the probe task back")
 
 // Check has each worker that was proven, of the pools with this executor, complete a task.
 // of makes that of a pool.
-func (r *Rollout) Check(ctx context.Context, executor string, of func(p *config.Pool) *plugins.Task) error {
+func (r *Rollout) Check(ctx context.Context, executor string, of func(p *config.Pool) (*plugins.Task, error)) error {
 	for _, c := range r.changes {
 		if c.proven == nil || c.layout.config.Executor != executor {
 			continue
 		}
-		if err := (checker{c.proven}).check(ctx, of(&c.layout.config)); err != nil {
+		t, err := of(&c.layout.config)
+		if err == nil {
+			err = (checker{c.proven}).check(ctx, t)
+		}
+		if err != nil {
 			return fmt.Errorf("worker %s: the probe task: %w", c.proven.spec.ID, err)
 		}
 	}

@@ -27,8 +27,8 @@ import (
 //
 // A trial ends for the worse, at once, when a canary dies, breaks the contract, does not
 // answer, says that it is spent, fails a task itself or can't be started again; none of that
-// is counted against the tasks that it has. They run again elsewhere, but for those that must
-// not run twice, which end with their worker as always.
+// is counted against the tasks that it has. They run again elsewhere; those that must not run
+// twice never go to a canary.
 
 // Trial is a program's time as a canary, in all pools of its executor. The Owner's lock
 // guards it.
@@ -120,10 +120,12 @@ func (p *Pool) TryLanes(fill func(threads, loops *Lane)) {
 
 // takesInTrial reports whether a task can be given to the lane's worker, which a canary or a
 // control has for itself. A suspect can't: only a death in a worker of a program that is known
-// proves something.
+// proves something. Nor can a task that must not run twice: a canary that dies would take it along.
 func (n *Lane) takesInTrial(h Hold) bool {
 	for _, w := range n.entries {
-		return !h.Suspected() && lacks(&w.described, h.Info()) == ""
+		t := h.Info()
+		once := t.Extra != nil && t.Extra.OnWorkerLost == task.Fail
+		return !once && !h.Suspected() && lacks(&w.described, t) == ""
 	}
 	return false
 }

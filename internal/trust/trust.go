@@ -1,8 +1,8 @@
-// Package trust says whether a folder is its user's alone: nobody else owns it, can
-// write in it, or can put another in its place.
+// Package trust says whether a folder, or a file, is its user's alone: nobody else owns it,
+// can write in it, or can put another in its place.
 //
-// Guarantees: after Folder returned nil, only the user and root can change what the path
-// leads to. It holds as long as these two leave the modes as they are.
+// Guarantees: after Folder or File returned nil, only the user and root can change what the
+// path leads to. It holds as long as these two leave the modes as they are.
 package trust
 
 import (
@@ -23,6 +23,9 @@ var (
 	ErrOpen = errors.New("others can write in it")
 	// ErrWay is matched when others control a folder or a symbolic link on the way there.
 	ErrWay = errors.New("the way to the folder can't be trusted")
+	// ErrFile is matched when a file belongs to somebody else than the user and root, or
+	// others can write in it.
+	ErrFile = errors.New("the file can't be trusted")
 )
 
 // maxLinks is how many symbolic links a path may have, as for the kernel.
@@ -45,6 +48,45 @@ func Folder(path string, uid int) error {
 		}
 	}
 	return w.end()
+}
+
+// File checks the file at path, which must exist, for this user: only he and root can write
+// in it, or put another one there.
+func File(path string, uid int) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	w := walk{uid: uid, at: "/", rest: split(path)}
+	for len(w.rest) > 0 {
+		if err := w.passes(); err != nil {
+			return err
+		}
+		file, err := w.file()
+		if err != nil || file {
+			return err
+		}
+		if err := w.step(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s is a folder", ErrFile, w.at)
+}
+
+// file checks the file that the next name is, if it is one and the last.
+func (w *walk) file() (is bool, err error) {
+	path := filepath.Join(w.at, w.rest[0])
+	info, err := os.Lstat(path)
+	if err != nil || len(w.rest) > 1 || !info.Mode().IsRegular() {
+		return false, err
+	}
+	if owner := ownerOf(info); owner != 0 && owner != w.uid {
+		return true, fmt.Errorf("%w: %s belongs to uid %d, neither to uid %d nor to root", ErrFile, path, owner, w.uid)
+	}
+	if info.Mode().Perm()&0o022 != 0 && !w.mine(info) {
+		return true, fmt.Errorf("%w: %s: %w, its mode is %04o", ErrFile, path, ErrOpen, info.Mode().Perm())
+	}
+	return true, nil
 }
 
 // Itself checks the folder alone, wherever the way there leads. One that does not exist
@@ -105,7 +147,7 @@ func (w *walk) passes() error {
 		return fmt.Errorf("%w: %s belongs to uid %d, neither to uid %d nor to root", ErrWay, w.at, owner, w.uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 && !w.mine(info) {
-		return fmt.Errorf("%w: others can write in %s (mode %04o) and put another folder there", ErrWay, w.at, info.Mode().Perm())
+		return fmt.Errorf("%w: others can write in %s (mode %04o) and put something else there", ErrWay, w.at, info.Mode().Perm())
 	}
 	return nil
 }

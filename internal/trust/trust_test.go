@@ -124,3 +124,36 @@ func TestTheFolderItselfMayStandAnywhere(t *testing.T) {
 		t.Error("a link to itself is trusted")
 	}
 }
+
+func TestAFileIsTrustedThatOnlyItsUserAndRootCanChange(t *testing.T) {
+	file := func(path string, mode os.FileMode) string {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	dir := folder(t, filepath.Join(t.TempDir(), "bin"), 0o755)
+	open := folder(t, filepath.Join(dir, "open"), 0o777)
+	sticky := folder(t, filepath.Join(dir, "tmp"), 0o777|os.ModeSticky)
+	ours := file(filepath.Join(dir, "ours"), 0o755)
+	for _, path := range []string{ours, file(filepath.Join(sticky, "ours"), 0o755), link(t, "ours", filepath.Join(dir, "link"))} {
+		if err := trust.File(path, os.Geteuid()); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for path, kind := range map[string]error{file(filepath.Join(dir, "writable"), 0o757): trust.ErrFile, file(filepath.Join(open, "ours"), 0o755): trust.ErrWay,
+		link(t, ours, filepath.Join(open, "link")): trust.ErrWay, dir: trust.ErrFile, filepath.Join(dir, "nowhere"): os.ErrNotExist} {
+		if err := trust.File(path, os.Geteuid()); !errors.Is(err, kind) {
+			t.Errorf("%s: %v, not %v", path, err, kind)
+		}
+	}
+	give(t, ours)
+	if err := trust.File(ours, os.Geteuid()); !errors.Is(err, trust.ErrFile) || !strings.Contains(err.Error(), "belongs to uid 54321") {
+		t.Error(err)
+	}
+	give(t, filepath.Join(dir, "link"))
+	if err := trust.File(filepath.Join(dir, "link"), os.Geteuid()); !errors.Is(err, trust.ErrWay) {
+		t.Error(err)
+	}
+}
