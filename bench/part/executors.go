@@ -16,6 +16,7 @@ import (
 // executorsConfig has a pool of each kind.
 const executorsConfig = `executor "python" { command = "cpulb-python" }
 executor "exec" { command = "cpulb-exec" }
+executor "wasm" { command = "cpulb-wasm" }
 pool "thread" {
   executor   = "python"
   task_types = ["cpu_bound"]
@@ -32,14 +33,30 @@ pool "exec" {
   task_types = ["cpu_bound"]
   workers    = 1
 }
+pool "wasm" {
+  executor   = "wasm"
+  task_types = ["cpu_bound"]
+  workers    = 1
+}
+pool "wasm-process" {
+  executor   = "wasm"
+  task_types = ["cpu_bound"]
+  workers    = 1
+  isolation  = "process"
+}
 journal { sync = "off" }
 `
 
-// The rows of no-ops by the executor of programs.
+// The rows of no-ops by the executors of programs and of modules.
 const (
-	ExecBinary = "cpulb-exec, /bin/true"
-	ExecScript = "cpulb-exec, a bash script"
+	ExecBinary  = "cpulb-exec, /bin/true"
+	ExecScript  = "cpulb-exec, a bash script"
+	Wasm        = "cpulb-wasm, an empty module"
+	WasmProcess = "cpulb-wasm, an empty module, its own process"
 )
+
+// emptyModule is (module (func (export "_start"))).
+const emptyModule = "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x0a\x01\x06_start\x00\x00\x0a\x04\x01\x02\x00\x0b"
 
 // executors measures a no-op by each executor, one after the other, in turns: the ratios are
 // of one run.
@@ -55,6 +72,10 @@ func (b *Bench) executors(ctx context.Context) error {
 	if err := os.WriteFile(script, []byte("#!/bin/bash\n"), 0o700); err != nil {
 		return err
 	}
+	module := filepath.Join(b.Dir, "noop.wasm")
+	if err := os.WriteFile(module, []byte(emptyModule), 0o600); err != nil {
+		return err
+	}
 	d, err := cpulbd.StartFile(ctx, b.Bin, home, config)
 	if err != nil {
 		return err
@@ -65,6 +86,8 @@ func (b *Bench) executors(ctx context.Context) error {
 		{Process, "process", filepath.Join(b.Drivers, "works.py"), "noop"},
 		{ExecBinary, "exec", "/bin/true", "main"},
 		{ExecScript, "exec", script, "main"},
+		{Wasm, "wasm", module, "main"},
+		{WasmProcess, "wasm-process", module, "main"},
 	}
 	took, cpu := map[string]stats.Sample{}, map[string]stats.Sample{}
 	c := client.New(d.Socket)

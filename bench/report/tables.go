@@ -65,7 +65,7 @@ func tables() []table {
 
 // systems returns the names that can have rows, ours first.
 func systems() []string {
-	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process, part.ExecBinary, part.ExecScript}
+	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process, part.ExecBinary, part.ExecScript, part.Wasm, part.WasmProcess}
 	for _, n := range part.Neighbours() {
 		names = append(names, n.Name)
 	}
