@@ -151,6 +151,7 @@ func (pl *Place) leave() Hold {
 		s.places = slices.Delete(s.places, i, i+1)
 	}
 	s.recount()
+	pl.leftTrial()
 	s.worker.seat.used = s.pool.fleet.ElapsedLocked()
 	return pl.hold
 }

@@ -45,6 +45,11 @@ type Trial struct {
 	// worse is why the trial has ended before its time. over is closed then.
 	worse error
 	over  chan struct{}
+	// closed: its time is over, see trialend.go; emptied is closed once the canaries have
+	// ended what they had then.
+	closed  bool
+	emptied chan struct{}
+	paces   map[string]*pace // by entry point
 }
 
 // TrialCounts says how far a Trial is.
@@ -101,11 +106,11 @@ func (y *tryout) seats() (all []*Seat) {
 
 // mayTry reports whether the canary may get one more task.
 func (y *tryout) mayTry() bool {
-	return y.of != nil && float64(y.given+1) <= y.of.share*float64(y.given+1+y.others)
+	return y.of != nil && !y.of.closed && float64(y.given+1) <= y.of.share*float64(y.given+1+y.others)
 }
 
 // mayControl reports whether the control may: it gets one for each of the canary's.
-func (y *tryout) mayControl() bool { return y.of != nil && y.controls < y.given }
+func (y *tryout) mayControl() bool { return y.of != nil && !y.of.closed && y.controls < y.given }
 
 // TryLanes yields the free slots of canaries and controls that may have a task now, threads
 // and loops in turn; nil: there are none.
@@ -152,6 +157,9 @@ func (pl *Place) tried(o plugins.Outcome, fx *effects.List) {
 		y.others++
 		t.others++
 	}
+	if o.Status != task.Cancelled {
+		t.notePace(pl.entry(), k == trying, o.RunTime)
+	}
 	side := canary.Old
 	switch {
 	case o.Status == task.Cancelled:
@@ -170,7 +178,7 @@ func (pl *Place) tried(o plugins.Outcome, fx *effects.List) {
 	case run == 0: // the executor does not say; in both its slots a task begins when it is sent
 		run = pl.slot.pool.fleet.ElapsedLocked() - pl.sentAt
 	}
-	t.test.Observe(side, fmt.Sprintf("%s:%s in pool %s", x.ScriptPath, x.Function, pl.slot.pool.name), failed, run)
+	t.test.Observe(side, pl.entry(), failed, run)
 	if v := t.test.Verdict(); v.Decision == canary.Worse {
 		t.isWorse(errors.New(v.Words), fx)
 	}
@@ -216,7 +224,7 @@ func (w *Worker) failedTrial(what string, fx *effects.List) {
 // NewTrial has the workers of an executor's pools be canaries, for d, when they are proven.
 // uncontrolled: the old program can't be started any more.
 func (r *Rollout) NewTrial(executor string, share float64, uncontrolled bool) *Trial {
-	t := &Trial{share: share, uncontrolled: uncontrolled, over: make(chan struct{})}
+	t := &Trial{share: share, uncontrolled: uncontrolled, over: make(chan struct{}), emptied: make(chan struct{}), paces: map[string]*pace{}}
 	for _, c := range r.changes {
 		if c.exchanged && !c.fresh && c.layout.config.Executor == executor {
 			c.trial = t
@@ -246,7 +254,7 @@ func (c *change) proveTrial(ctx context.Context) error {
 	return nil
 }
 
-// Try has a trial go on for d. It returns nil when it has passed, else why it has not; ctx
+// Try has a trial go on for d, and then for as long again until its canaries have ended what they have. It returns nil when it has passed, else why it has not; ctx
 // ends it, too. The canaries have left then, or end what they have.
 func (r *Rollout) Try(ctx context.Context, t *Trial, d time.Duration) error {
 	f := r.fleet
@@ -274,6 +282,7 @@ func (r *Rollout) Try(ctx context.Context, t *Trial, d time.Duration) error {
 	var stopped error
 	select {
 	case <-timer.C:
+		stopped = t.await(ctx, f, d)
 	case <-t.over:
 	case <-ctx.Done():
 		stopped = context.Cause(ctx)
@@ -282,6 +291,8 @@ func (r *Rollout) Try(ctx context.Context, t *Trial, d time.Duration) error {
 	f.do(func(fx *effects.List) {
 		if v := t.test.Last(); stopped == nil && v.Decision == canary.Worse {
 			t.isWorse(errors.New(v.Words), fx)
+		} else if late := t.late(f.ElapsedLocked()); stopped == nil && late != nil {
+			t.isWorse(late, fx)
 		}
 		if err = t.worse; err == nil {
 			err = stopped
