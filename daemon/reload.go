@@ -34,7 +34,7 @@ func (e *Engine) Reconfigure(ctx context.Context) error {
 	if err := e.lockReloads(); err != nil {
 		return err
 	}
-	defer e.reloads.Unlock()
+	defer e.endChange()
 	file, err := e.options.Load()
 	if err == nil {
 		err = e.reload(ctx, file)
@@ -72,9 +72,9 @@ func (e *Engine) reload(ctx context.Context, file *config.Config) error {
 	return e.dropOverrides(file)
 }
 
-// apply makes c the configuration, with swaps that find returns; nil: none. ctx bounds the proof that c works; the exchange of
-// workers that follows is not interrupted.
-func (e *Engine) apply(ctx context.Context, c *config.Config, find func(*fleet.Rollout) ([]*swap, error)) error {
+// apply makes c the configuration, with swaps that find returns; nil: none. ctx bounds the proof that c works, and stop all of it:
+// an exchange of workers that it interrupts is partial.
+func (e *Engine) apply(ctx, stop context.Context, c *config.Config, find func(*fleet.Rollout) ([]*swap, error)) error {
 	if err := fixed(e.config.Load(), c); err != nil {
 		return err
 	}
@@ -92,10 +92,13 @@ func (e *Engine) apply(ctx context.Context, c *config.Config, find func(*fleet.R
 		swaps, err = find(rollout)
 	}
 	if err == nil {
-		err = e.prove(ctx, rollout, swaps)
+		err = e.prove(ctx, stop, rollout, swaps)
 	}
 	if err == nil {
 		e.moveSwaps(swaps, api.SwapRolling)
+		err = context.Cause(stop)
+	}
+	if err == nil {
 		err = e.adopt(c, rules, schedules, rollout)
 	}
 	if err == nil {
@@ -110,7 +113,7 @@ func (e *Engine) apply(ctx context.Context, c *config.Config, find func(*fleet.R
 	}
 	e.log.SetLevel(hclog.LevelFromString(c.Log.Level))
 	e.log.Info("the new configuration holds; workers follow", "pools", len(layouts))
-	if err := rollout.Roll(); err != nil {
+	if err := rollout.Roll(stop); err != nil {
 		return &partial{notEverywhere, err}
 	}
 	e.log.Info("reloaded in every worker")

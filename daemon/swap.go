@@ -37,16 +37,19 @@ type swap struct {
 	canary  *fleet.Trial
 	// program gets all tasks, which before has now; replaced is what the configuration says.
 	program, before, replaced swapfile.Program
-	// ended is closed at its end; failed is why it went back.
-	ended  chan struct{}
-	failed error
+	// ended is closed at its end, and told then; failed is why it is not done. stuck: some
+	// workers have been exchanged, and it can't go back.
+	ended       chan struct{}
+	told, stuck bool
+	failed      error
 }
 
 // swaps are those that the engine knows. The engine's lock guards them.
 type swaps struct {
 	// last is each executor's last one.
 	last map[string]*swap
-	// stop ends those that are under way, which go back; nil: there are none.
+	// stop ends those that are under way, which go back; nil: there are none, or they are done
+	// but for what is to be written down.
 	stop func(why error)
 }
 
@@ -89,12 +92,23 @@ func (e *Engine) Rollback(ctx context.Context, who access.Identity, name string,
 	if _, err := e.executorOf(name); err != nil {
 		return api.ExecutorStatus{}, err
 	}
-	if s := e.stopSwap(name, errors.New("a rollback was asked for")); s != nil {
+	s, stopped, err := e.stopSwap(name, errors.New("a rollback was asked for"))
+	switch {
+	case err != nil:
+		return api.ExecutorStatus{}, err
+	case stopped:
 		err := s.wait(ctx, wait)
-		if errors.Is(err, api.ErrSwapFailed) { // which is what was asked for
+		status := e.executorStatus(name)
+		if errors.Is(err, api.ErrSwapFailed) && status.Swap.State == api.SwapWentBack { // which is what was asked for
 			err = nil
 		}
-		return e.executorStatus(name), err
+		return status, err
+	case s != nil: // it is as good as done
+		select {
+		case <-s.ended:
+		case <-ctx.Done():
+			return api.ExecutorStatus{}, context.Cause(ctx)
+		}
 	}
 	x, err := e.before(name)
 	if err != nil {
@@ -105,15 +119,24 @@ func (e *Engine) Rollback(ctx context.Context, who access.Identity, name string,
 	return e.beginSwap(ctx, who, byRollback, x, trial, wait)
 }
 
-// stopSwap makes the swap of an executor that is under way go back; nil: there is none.
-func (e *Engine) stopSwap(name string, why error) (s *swap) {
+// stopSwap makes the swap of an executor that is under way go back; nil: there is none. It can
+// come too late: then the swap is not stopped, and about to end.
+func (e *Engine) stopSwap(name string, why error) (s *swap, stopped bool, err error) {
 	e.do(func(*effects.List) {
-		if last := e.swaps.last[name]; last != nil && !last.status.State.Ended() && e.swaps.stop != nil {
-			s = last
+		last := e.swaps.last[name]
+		switch {
+		case last == nil || last.told:
+			return
+		case last.inPlace && last.status.State == api.SwapRolling:
+			err = fmt.Errorf("%w: executor %q is being swapped (rolling), and can't go back: the file of the old program has been replaced", api.ErrSwapConflict, name)
+			return
+		}
+		s, stopped = last, e.swaps.stop != nil && !last.status.State.Ended()
+		if stopped {
 			e.swaps.stop(why)
 		}
 	})
-	return s
+	return s, stopped, err
 }
 
 // before returns the executor's block as it was before the last swap.
@@ -160,7 +183,7 @@ func (e *Engine) beginSwap(ctx context.Context, who access.Identity, by string, 
 			}
 			e.noteBeginLocked([]*swap{s}, fx)
 			e.loops.Go(func() {
-				defer e.reloads.Unlock()
+				defer e.endChange()
 				_ = e.change(e.life, next, func(*fleet.Rollout) ([]*swap, error) { return []*swap{s}, nil }) // its status says how it ended
 			})
 		})

@@ -26,15 +26,25 @@ var errStopping = errors.New("the daemon stops")
 // their end. reloads is held.
 func (e *Engine) change(ctx context.Context, c *config.Config, find func(*fleet.Rollout) ([]*swap, error)) error {
 	old := e.config.Load()
+	stop, end := e.stoppable(ctx)
+	defer end()
 	var all []*swap
-	err := e.apply(ctx, c, func(r *fleet.Rollout) (found []*swap, err error) {
+	err := e.apply(ctx, stop, c, func(r *fleet.Rollout) (found []*swap, err error) {
 		all, err = find(r)
 		return all, err
 	})
+	if err == nil && len(all) > 0 {
+		err = e.settle(stop)
+	}
 	var some *partial
-	if errors.As(err, &some) && len(all) > 0 { // it passed, and then a worker could not be exchanged
-		back := e.apply(e.life, old, nil)
-		if err = fmt.Errorf("%w: %w", api.ErrReload, some.why); back != nil {
+	back := error(nil)
+	rolled := errors.As(err, &some) && len(all) > 0
+	if rolled { // it passed, and then a worker could not be exchanged, or it was stopped
+		err = fmt.Errorf("%w: %w", api.ErrReload, some.why)
+		if !errors.Is(some.why, errStopping) {
+			back = e.apply(e.life, context.WithoutCancel(e.life), old, nil)
+		}
+		if back != nil {
 			err = fmt.Errorf("%w; and it could not go back: %w", some, back)
 		}
 	}
@@ -43,8 +53,53 @@ func (e *Engine) change(ctx context.Context, c *config.Config, find func(*fleet.
 			e.log.Error("a swapped program is not kept for the next daemon", "error", lost)
 		}
 	}
+	for _, s := range all {
+		s.stuck = rolled && (s.inPlace || back != nil)
+	}
 	e.endSwaps(err, all)
 	return err
+}
+
+// stoppable returns what is done once the change that is under way is to go back, until end.
+func (e *Engine) stoppable(ctx context.Context) (stop context.Context, end func()) {
+	stop, cancel := context.WithCancelCause(context.WithoutCancel(ctx)) // a client that has gone does not end a canary
+	e.do(func(*effects.List) {
+		e.swaps.stop = cancel
+		if e.stopping {
+			cancel(errStopping)
+		}
+	})
+	return stop, func() {
+		e.do(func(*effects.List) { e.swaps.stop = nil })
+		cancel(nil)
+	}
+}
+
+// settle is the moment from which a swap can't be stopped any more; a stop that came before is
+// not lost.
+func (e *Engine) settle(stop context.Context) (err error) {
+	e.do(func(*effects.List) {
+		if why := context.Cause(stop); why != nil {
+			err = &partial{notEverywhere, why}
+			return
+		}
+		e.swaps.stop = nil
+	})
+	return err
+}
+
+// endChange lets the next change begin, and then notes who waits for the end of swaps: they may
+// ask for the next at once.
+func (e *Engine) endChange() {
+	e.reloads.Unlock()
+	e.do(func(*effects.List) {
+		for _, s := range e.swaps.last {
+			if s.status.State.Ended() && !s.told {
+				s.told = true
+				close(s.ended)
+			}
+		}
+	})
 }
 
 // noteBeginLocked notes that swaps have begun.
@@ -57,22 +112,13 @@ func (e *Engine) noteBeginLocked(all []*swap, fx *effects.List) {
 }
 
 // prove starts the new workers that show that a change works, and has those of swaps pass
-// their checks and their time as canaries. ctx bounds it but for that time.
-func (e *Engine) prove(ctx context.Context, rollout *fleet.Rollout, all []*swap) error {
+// their checks and their time as canaries. ctx bounds it but for that time, stop all of it.
+func (e *Engine) prove(ctx, stop context.Context, rollout *fleet.Rollout, all []*swap) error {
 	checks, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	trials, end := context.WithCancelCause(context.WithoutCancel(ctx)) // a client that has gone does not end them
+	defer context.AfterFunc(stop, func() { cancel(context.Cause(stop)) })()
+	trials, end := context.WithCancelCause(stop)
 	defer end(nil)
-	e.do(func(*effects.List) {
-		e.swaps.stop = func(why error) {
-			cancel(why)
-			end(why)
-		}
-		if e.stopping {
-			e.swaps.stop(errStopping)
-		}
-	})
-	defer e.do(func(*effects.List) { e.swaps.stop = nil })
 	for _, s := range all {
 		if s.trial.Canary > 0 {
 			t := rollout.NewTrial(s.executor, s.trial.Canary, s.inPlace)
@@ -133,13 +179,25 @@ func (e *Engine) endSwaps(err error, all []*swap) {
 			if err == nil {
 				fx.Log(hclog.Info, "an executor was swapped", append(about, "persists", s.status.Persists)...)
 			} else {
-				s.status.State, s.status.Why, s.failed = api.SwapWentBack, err.Error(), err
-				s.status.Persists, s.status.Persistence = false, "it went back"
-				fx.Log(hclog.Error, "a swap went back", append(about, "reason", err)...)
+				s.fail(err)
+				fx.Log(hclog.Error, "a swap failed", append(about, "state", s.status.State, "reason", err)...)
 			}
-			close(s.ended)
 		}
 	})
+}
+
+// fail notes why the swap has not been done.
+func (s *swap) fail(err error) {
+	state, persistence := api.SwapWentBack, "it went back"
+	if s.stuck {
+		state, persistence = api.SwapIncomplete, "it is incomplete"
+		if s.inPlace {
+			err = fmt.Errorf("%w; the file of the old program has been replaced, so there is nothing to go back to: some workers run the new one, "+
+				"and others the old one until they are restarted", err)
+		}
+	}
+	s.status.State, s.status.Why, s.failed = state, err.Error(), err
+	s.status.Persists, s.status.Persistence = false, persistence
 }
 
 // reloadSwaps finds the swaps that a reload makes. file is what the file says, next that with

@@ -50,6 +50,8 @@ func swapLine(s *api.SwapStatus) string {
 	switch c := s.Canary; {
 	case s.State == api.SwapWentBack:
 		return "went back to " + s.BeforeCommand + ": " + s.Why
+	case s.State == api.SwapIncomplete:
+		text += ": " + s.Why
 	case s.State == api.SwapDone:
 		text += ", before it " + s.BeforeCommand
 		if !s.Persists {

@@ -40,17 +40,19 @@ type SwapRequest struct {
 // SwapState is how far a swap has come.
 type SwapState string
 
-// The states of a swap, in their order. Done and WentBack are its ends.
+// The states of a swap, in their order. The last three are its ends: in the last some workers
+// run the new program, and it could not go back.
 const (
-	SwapStarting SwapState = "starting"
-	SwapCanary   SwapState = "canary"
-	SwapRolling  SwapState = "rolling"
-	SwapDone     SwapState = "done"
-	SwapWentBack SwapState = "went_back"
+	SwapStarting   SwapState = "starting"
+	SwapCanary     SwapState = "canary"
+	SwapRolling    SwapState = "rolling"
+	SwapDone       SwapState = "done"
+	SwapWentBack   SwapState = "went_back"
+	SwapIncomplete SwapState = "incomplete"
 )
 
 // Ended reports whether nothing follows.
-func (s SwapState) Ended() bool { return s == SwapDone || s == SwapWentBack }
+func (s SwapState) Ended() bool { return s == SwapDone || s == SwapWentBack || s == SwapIncomplete }
 
 // SwapStatus is the last swap of an executor, and how far it has come.
 type SwapStatus struct {

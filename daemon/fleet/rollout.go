@@ -204,18 +204,24 @@ func freeLanes(taken []*Pool) int {
 }
 
 // Roll exchanges the workers, one at a time in each pool. A start that fails now has
-// been proven to work; the seat tries again by itself.
-func (r *Rollout) Roll() error {
+// been proven to work; the seat tries again by itself. Once ctx is done no further worker is
+// exchanged, and its cause is among the errors.
+func (r *Rollout) Roll(ctx context.Context) error {
 	failed := make([]error, len(r.changes))
 	var all sync.WaitGroup
 	for i, c := range r.changes {
-		all.Go(func() { failed[i] = c.roll() })
+		all.Go(func() { failed[i] = c.roll(ctx) })
 	}
 	all.Wait()
+	for _, c := range r.changes {
+		if w := c.takeProven(); w != nil { // ctx was done before a seat could have it
+			w.process.Kill()
+		}
+	}
 	return errors.Join(failed...)
 }
 
-func (c *change) roll() error {
+func (c *change) roll(ctx context.Context) error {
 	p := c.pool
 	var seats, spares []*Seat
 	had := 0
@@ -242,16 +248,19 @@ func (c *change) roll() error {
 		switch {
 		case i >= had:
 			note(runner{s}.fill(c.takeProven()))
-		case c.exchanged:
+		case c.exchanged && ctx.Err() == nil:
 			spec, core := c.layout.post(i)
 			note(runner{s}.exchangeFor(spec, core, c.takeProven()))
 		}
 	}
 	for i, s := range spares {
-		if c.exchanged {
+		if c.exchanged && ctx.Err() == nil {
 			spec, core := c.layout.spareSpec(i)
 			note(runner{s}.exchangeFor(spec, core, nil))
 		}
+	}
+	if c.exchanged {
+		note(context.Cause(ctx))
 	}
 	return summary(failed)
 }
