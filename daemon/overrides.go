@@ -12,6 +12,7 @@ import (
 	"cpulb/daemon/effects"
 	"cpulb/daemon/fleet"
 	"cpulb/daemon/swapfile"
+	"cpulb/plugins/supervisor"
 )
 
 // overrides are the programs that run in the place of those that the configuration has, by
@@ -98,9 +99,15 @@ func (e *Engine) takeOverSwaps() ([]fleet.Layout, error) {
 	for _, text := range words {
 		e.log.Warn(text)
 	}
+	for _, name := range held.swapped() {
+		if _, err := supervisor.Find(held[name].Program.Command, e.options.BinDir); err != nil {
+			e.log.Error("a program that was swapped can't be used: the configuration's runs", "executor", name, "error", err)
+			c = e.without(c, held, name)
+		}
+	}
 	layouts, err := e.layouts(c)
 	if err != nil && c != e.options.Config {
-		e.log.Error("a program that was swapped can't be used: the configuration's run", "error", err)
+		e.log.Error("programs that were swapped can't be used: the configuration's run", "executors", held.swapped(), "error", err)
 		c, held = e.options.Config, overrides{}
 		layouts, err = e.layouts(c)
 	}
@@ -109,24 +116,43 @@ func (e *Engine) takeOverSwaps() ([]fleet.Layout, error) {
 	return layouts, err
 }
 
-// proveSwaps has a worker started with each program that an earlier daemon has swapped. If one
-// can't be, the configuration's programs run. Nobody else uses the engine yet.
-func (e *Engine) proveSwaps(ctx context.Context) {
-	var swapped []string
-	for name, s := range e.overrides {
-		if !sameProgram(s.Program, s.Replaced) {
-			swapped = append(swapped, name)
+// swapped are the executors that don't run what the configuration says.
+func (o overrides) swapped() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if !sameProgram(o[name].Program, o[name].Replaced) {
+			names = append(names, name)
 		}
 	}
-	if err := e.fleet.CanStart(ctx, swapped); err != nil {
-		layouts, broken := e.layouts(e.options.Config)
-		if broken != nil {
-			return // the start says why
+	return names
+}
+
+// without returns c with the configuration's program for an executor, whose swap it removes.
+func (e *Engine) without(c *config.Config, held overrides, name string) *config.Config {
+	delete(held, name)
+	if x := executorIn(e.options.Config, name); x != nil {
+		return withExecutor(c, *x)
+	}
+	return c
+}
+
+// proveSwaps has a worker started with each program that an earlier daemon has swapped. Where one
+// can't be, the configuration's program runs. Nobody else uses the engine yet.
+func (e *Engine) proveSwaps(ctx context.Context) {
+	for _, name := range e.overrides.swapped() {
+		err := e.fleet.CanStart(ctx, []string{name})
+		if err == nil {
+			continue
 		}
-		e.log.Error("a program that was swapped can't be started: the configuration's run", "error", err)
+		held := maps.Clone(e.overrides)
+		c := e.without(e.config.Load(), held, name)
+		layouts, broken := e.layouts(c)
+		if broken != nil {
+			continue // the start says why
+		}
+		e.log.Error("a program that was swapped can't be started: the configuration's runs", "executor", name, "error", err)
 		e.fleet.Replace(layouts)
-		e.config.Store(e.options.Config)
-		e.overrides, e.stale = overrides{}, true
+		e.config.Store(c)
+		e.overrides, e.stale = held, true
 	}
 	if !e.stale {
 		return

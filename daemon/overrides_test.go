@@ -110,6 +110,48 @@ func TestASwappedProgramThatIsGoneOrDoesNotStartIsGivenUp(t *testing.T) {
 	}
 }
 
+// What is wrong with one program says nothing of the others.
+func TestOneSwappedProgramThatCannotBeUsedLeavesTheOthers(t *testing.T) {
+	for name, spoil := range map[string]func(f *daemontest.Farm, path string) error{
+		"gone": func(_ *daemontest.Farm, path string) error { return os.Remove(path) },
+		"does not start": func(f *daemontest.Farm, path string) error {
+			f.Refuse = func(s supervisor.Spec) error {
+				if s.Command == path {
+					return errors.New("exits at once")
+				}
+				return nil
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := program(t, "a"), program(t, "b")
+			c := daemontest.One(1, 1)
+			c.Executors = append(c.Executors, c.Executors[0])
+			c.Executors[1].Name = "other"
+			c.Pools = append(c.Pools, c.Pools[0])
+			c.Pools[1].Name, c.Pools[1].Executor = "q", "other"
+			daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+				for name, path := range map[string]string{"fake": a, "other": b} {
+					if _, err := f.Engine.Swap(f.Context(), daemontest.Who(), name, &api.SwapRequest{Command: path}, 1<<40); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := spoil(f, b); err != nil {
+					t.Fatal(err)
+				}
+				for range 2 { // it is kept so
+					f.Restart()
+					if p, q := f.Ready("p-0").Spec.Command, f.Ready("q-0").Spec.Command; p != a || q != os.Args[0] {
+						t.Errorf("p runs %s, q runs %s", p, q)
+					}
+				}
+				f.Logged("executor=other")
+			})
+		})
+	}
+}
+
 func TestASwapWithoutAJournalSaysThatItDoesNotLast(t *testing.T) {
 	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		status, err := swap(f, api.SwapRequest{Command: program(t, "next")})
