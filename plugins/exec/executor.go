@@ -104,7 +104,7 @@ func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 		return nil, fmt.Errorf("slot %d is not one of %d", index, e.conf.Slots)
 	}
 	s := &slot{executor: e, index: index, chunk: make([]byte, 64<<10)}
-	s.stops = program.NewStops(func(uint64, plugins.StopReason) { s.stop() })
+	s.stops = program.NewStops(s.stop)
 	return s, nil
 }
 

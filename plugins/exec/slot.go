@@ -28,9 +28,9 @@ type slot struct {
 	rungs    atomic.Pointer[rungs] // of the task that runs; nil: none does
 }
 
-// stop takes the first step of the ladder.
-func (s *slot) stop() {
-	if r := s.rungs.Load(); r != nil {
+// stop takes the first step of the ladder of that task. It does nothing if another one runs by now.
+func (s *slot) stop(seq uint64, _ plugins.StopReason) {
+	if r := s.rungs.Load(); r != nil && r.seq == seq {
 		r.terminate()
 	}
 }
@@ -77,10 +77,10 @@ func (s *slot) run(t *plugins.Task, emit plugins.Emitter) (plugins.Outcome, plug
 		return program.Fault(plugins.Unrun, "OSError", err.Error()), 0
 	}
 	s.keeper.serial++
-	r.rungs = &rungs{socket: s.keeper.socket, serial: s.keeper.serial, grace: s.executor.grace}
+	r.rungs = &rungs{seq: t.Seq, socket: s.keeper.socket, serial: s.keeper.serial, grace: s.executor.grace}
 	s.rungs.Store(r.rungs)
-	if s.stops.Pending(t.Seq) != 0 {
-		s.stop() // it came before there was a ladder
+	if reason := s.stops.Pending(t.Seq); reason != 0 {
+		s.stop(t.Seq, reason) // it came before there was a ladder
 	}
 	err = r.watch()
 	s.rungs.Store(nil)

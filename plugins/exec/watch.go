@@ -49,6 +49,7 @@ func (w *watched) close() { unix.Close(w.socket) }
 // rungs are the steps of the ladder that stops one task: SIGTERM, and SIGKILL once the grace is
 // over. Its methods may be called from any goroutine.
 type rungs struct {
+	seq    uint64 // of the task
 	socket int
 	serial int64
 	grace  time.Duration

@@ -22,7 +22,9 @@ type Stops struct {
 	timer    *time.Timer
 }
 
-// NewStops returns one that calls stop, without a lock, when the task that runs is to stop.
+// NewStops returns one that calls stop, without a lock, when the task with that seq is to stop.
+// The task may have ended by then, and the slot's next one have begun: stop has to compare seq
+// with that of the task which it finds.
 func NewStops(stop func(seq uint64, reason plugins.StopReason)) *Stops { return &Stops{stop: stop} }
 
 // Begin opens the task with that seq, unless it has been stopped already: then it returns why.

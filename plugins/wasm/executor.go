@@ -93,7 +93,7 @@ func (e *Executor) Health(ctx context.Context) (time.Duration, error) { return 0
 // OpenSlot implements plugins.Executor.
 func (e *Executor) OpenSlot(index int) (plugins.Slot, error) {
 	s := &slot{executor: e, index: index}
-	s.stops = program.NewStops(func(uint64, plugins.StopReason) { s.stopRun() })
+	s.stops = program.NewStops(s.stopRun)
 	return s, nil
 }
 

@@ -25,25 +25,26 @@ type slot struct {
 	used     bool     // it has had a task
 
 	mu   sync.Mutex
-	stop context.CancelFunc // of the run; nil: none runs
+	seq  uint64             // of the task that runs
+	stop context.CancelFunc // of that task; nil: none runs
 }
 
 // Cancel implements plugins.Slot.
 func (s *slot) Cancel(seq uint64, reason plugins.StopReason) { s.stops.Request(seq, reason) }
 
-// stopRun ends what runs.
-func (s *slot) stopRun() {
+// stopRun ends the task with that seq. It does nothing if another one runs by now.
+func (s *slot) stopRun(seq uint64, _ plugins.StopReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop != nil {
+	if s.stop != nil && s.seq == seq {
 		s.stop()
 	}
 }
 
-func (s *slot) setStop(stop context.CancelFunc) {
+func (s *slot) setStop(seq uint64, stop context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stop = stop
+	s.seq, s.stop = seq, stop
 }
 
 // Close implements plugins.Slot.
@@ -75,8 +76,8 @@ func (s *slot) replace() {
 func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s.setStop(cancel)
-	defer s.setStop(nil)
+	s.setStop(t.Seq, cancel)
+	defer s.setStop(t.Seq, nil)
 	if reason := s.stops.Begin(t.Seq, t.Timeout); reason != 0 {
 		return program.Stopped(reason)
 	}
