@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -52,6 +54,56 @@ func TestProgramsOfAnyLanguageRun(t *testing.T) {
 		})
 	}
 }
+
+// The daemon has a user of its own, and the privileges of its unit.
+func TestProgramsRunAsTheirCallers(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run a daemon as another user")
+	}
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := account(t, "games")
+	config := fmt.Sprintf("executor \"exec\" { command = %q }\n", filepath.Join(bin, "cpulb-exec")) + callersConfig
+	d := lay(t, nil, config)
+	if err := errors.Join(os.Chown(filepath.Dir(d.socket), wallDaemon, wallDaemon), os.Chmod(filepath.Dir(d.socket), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	d.args = append(asThePackagedOne(t), slices.DeleteFunc(d.args, func(arg string) bool { return arg == "-private" })...)
+	d.launch()
+	path := filepath.Join(folder(t, 0o755), "program")
+	const text = "#!/bin/sh\nid -un; cat; echo ok >/dev/stdout\n"
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tasks := map[string]string{"script": fmt.Sprintf(`"script_path":%q`, path), "source": fmt.Sprintf(`"source":%q`, text)}
+	if _, err := exec.LookPath("node"); err == nil { // it looks for where its script really is
+		js := "#!/usr/bin/env node\nconst {execFileSync: run} = require('child_process'); process.stdout.write(run('id', ['-un']) + '{}\\nok\\n')\n"
+		tasks["node's source"] = fmt.Sprintf(`"source":%q`, js)
+	}
+	for name, what := range tasks {
+		code, r := d.as(uid).call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{%s,"params":{},"cwd":"/","task_type":"io_bound"}`, what))
+		if code != 200 || r["status"] != "completed" || r["data"] != "games\n{}\nok" {
+			t.Errorf("%s: %d %v\n%s", name, code, r, d.log)
+		}
+	}
+}
+
+const callersConfig = `
+pool "programs" {
+  executor   = "exec"
+  task_types = ["io_bound"]
+  workers    = 1
+  threads    = 2
+  isolation  = "process"
+  user       = "caller"
+  users      = ["games"]
+}
+access { source = true }
+socket { mode = "0666" }
+`
 
 func TestAProgramHasTheEnvironmentAndFolderOfItsTask(t *testing.T) {
 	t.Parallel()

@@ -20,12 +20,16 @@ import (
 type command struct {
 	path   string
 	argv   []string
-	script int // a descriptor to execute instead of path; -1: none
+	script int    // a descriptor to execute instead of path; -1: none
+	source string // a file to remove; "": none
 }
 
 func (c *command) close() {
 	if c.script >= 0 {
 		unix.Close(c.script)
+	}
+	if c.source != "" {
+		_ = os.Remove(c.source) // the next one of the slot removes it, too
 	}
 }
 
@@ -154,7 +158,7 @@ func (e *Executor) sourceCommand(t *plugins.Task, slot int, args []string) (*com
 	if err != nil {
 		return nil, err
 	}
-	return &command{path: path, argv: slices.Concat(argv, []string{file}, args), script: -1}, nil
+	return &command{path: path, argv: slices.Concat(argv, []string{file}, args), script: -1, source: file}, nil
 }
 
 // shebang is what execve(2) makes of a first line: an interpreter and at most one argument.
@@ -182,7 +186,7 @@ func shebang(text string) []string {
 // as that.
 func (e *Executor) writeSource(t *plugins.Task, slot int) (string, error) {
 	path := filepath.Join(e.conf.RuntimeDir, sourcesFolder, fmt.Sprintf("source-%d", slot))
-	_ = os.Remove(path) // of the task before
+	_ = os.Remove(path) // one that has stayed
 	if err := os.WriteFile(path, []byte(t.Source), 0o600); err != nil {
 		return "", err
 	}

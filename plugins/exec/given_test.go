@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,6 +75,21 @@ func TestASourceRunsByItsFirstLine(t *testing.T) {
 	for _, first := range []string{"#!/bin/sh", "#! /usr/bin/env sh", "#!/bin/sh -e\r"} {
 		if o := w.end(w.send(plugins.Task{Source: first + "\necho \"$PWD $1\"\n", Params: []byte(`["x"]`)})); string(o.Data) != `"/ x"` {
 			t.Errorf("%q: %s %s %+v", first, o.Status, o.Data, o.Error)
+		}
+	}
+}
+
+func TestASourceGoesWithItsTask(t *testing.T) {
+	t.Parallel()
+	w := start(t, "output", "text")
+	for _, text := range []string{"echo $0", "echo $0; kill -9 $PPID"} {
+		o := w.end(w.send(plugins.Task{Source: "#!/bin/sh\n" + text}))
+		var path string
+		if _ = json.Unmarshal(o.Data, &path); path == "" {
+			path = strings.TrimSpace(o.Stdout)
+		}
+		if _, err := os.Stat(path); !filepath.IsAbs(path) || !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %q: %v", text, path, err)
 		}
 	}
 }

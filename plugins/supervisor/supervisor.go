@@ -134,8 +134,13 @@ func (p *Process) connect(ctx context.Context, spec Spec, log hclog.Logger) {
 		StartTimeout:     max(spec.StartTimeout, spec.StartTimeout+time.Minute), // ctx decides, see tied; the sum may overflow
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
-			if spec.User != nil {
-				if err := spec.User.own(filepath.Dir(p.dir), p.dir, sockets); err != nil {
+			switch launchers := filepath.Dir(p.dir); {
+			case spec.User != nil:
+				if err := spec.User.own(launchers, p.dir, sockets); err != nil {
+					return nil, err
+				}
+			case spec.Privileged: // its folder may have files of tasks, which are their callers'
+				if err := letThrough(launchers); err != nil {
 					return nil, err
 				}
 			}
