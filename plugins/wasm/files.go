@@ -22,13 +22,18 @@ import (
 const mostModule = 64 << 20
 
 // refusal is the end of a task of which nothing has run.
-type refusal struct{ outcome plugins.Outcome }
+type refusal struct {
+	outcome plugins.Outcome
+	certain bool // it is the module's own, and the same whenever it is tried
+}
 
 func (r *refusal) Error() string { return r.outcome.Error.Message }
 
-func refuse(code, kind, format string, args ...any) error {
-	return &refusal{program.Failed(code, kind, fmt.Sprintf(format, args...))}
+func refuse(code, kind, format string, args ...any) *refusal {
+	return &refusal{outcome: program.Failed(code, kind, fmt.Sprintf(format, args...))}
 }
+
+func certainly(r *refusal) *refusal { r.certain = true; return r }
 
 // unbegun is the outcome of a task that err has kept from running.
 func unbegun(err error) plugins.Outcome {

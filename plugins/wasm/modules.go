@@ -8,36 +8,24 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"cpulb/plugins/wasm/sandbox"
 )
 
-// What bounds a worker's knowledge of modules, and a compilation.
-const (
-	mostKnown      = 256
-	compileTimeout = time.Minute
-	compileMemory  = 1 << 30
-)
+// mostKnown bounds a worker's knowledge of modules.
+const mostKnown = 256
 
 // modules are what a worker knows of modules: what its files have, and how compilations ended.
 type modules struct {
-	executor *Executor
+	executor     *Executor
+	compilations *compilations
 
-	mu       sync.Mutex
-	files    map[identity]string // to the module's name
-	compiled map[string]*compilation
-	order    []string // of compiled, oldest first
-}
-
-// compilation is one that runs or has ended. It does not end with the task that wanted it
-// first: whoever gives modules too little time would have each begin anew.
-type compilation struct {
-	done chan struct{}
-	err  error // once it is done; a refusal is the module's own fault
+	mu    sync.Mutex
+	files map[identity]string // to the module's name
 }
 
 func newModules(e *Executor) *modules {
-	return &modules{executor: e, files: map[identity]string{}, compiled: map[string]*compilation{}}
+	m := &modules{executor: e, files: map[identity]string{}}
+	m.compilations = newCompilations(m.compile)
+	return m
 }
 
 // module is one that can be run.
@@ -99,83 +87,13 @@ func (m *modules) find(path string) (*module, error) {
 	return found, nil
 }
 
-// ready waits until a module has been compiled, and compiles it if nobody has. It fails with
+// ready waits until a module has been compiled, and has it compiled if nobody has. It fails with
 // ctx's error if that ends first.
 func (m *modules) ready(ctx context.Context, of *module) error {
-	m.mu.Lock()
-	c := m.compiled[of.name]
-	if c == nil {
-		c = &compilation{done: make(chan struct{})}
-		m.compiled[of.name] = c
-		m.order = append(m.order, of.name)
-		if len(m.order) > mostKnown {
-			delete(m.compiled, m.order[0])
-			m.order = slices.Delete(m.order, 0, 1)
-		}
-		m.mu.Unlock()
-		code, err := of.bytes()
-		if err != nil {
-			m.end(of.name, c, err)
-			return err
-		}
-		if m.isKnown(of.name) {
-			m.end(of.name, c, nil)
-		} else {
-			go func() { m.end(of.name, c, m.compile(of.name, code)) }()
-		}
-	} else {
-		m.mu.Unlock()
+	if m.isKnown(of.name) {
+		return nil
 	}
-	select {
-	case <-c.done:
-		return c.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// end notes how c ended. What says nothing of the module is not kept.
-func (m *modules) end(name string, c *compilation, err error) {
-	c.err = err
-	if _, own := err.(*refusal); err != nil && !own {
-		m.mu.Lock()
-		delete(m.compiled, name)
-		m.order = slices.DeleteFunc(m.order, func(s string) bool { return s == name })
-		m.mu.Unlock()
-	}
-	close(c.done)
-}
-
-// compile has a process of its own compile a module into the cache, from where the slots' take
-// it. A module that is made to break the compiler, or to have it take all memory, breaks that one.
-func (m *modules) compile(name string, code []byte) error {
-	c := m.executor.sandbox
-	c.Data = compileMemory
-	p, err := m.executor.startProcess(c, false)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	ctx, cancel := context.WithTimeout(context.Background(), compileTimeout)
-	defer cancel()
-	defer context.AfterFunc(ctx, p.kill)()
-	if err := p.send(&sandbox.Request{Module: name}, code, nil); err != nil {
-		p.close()
-		return refuse("script_syntax", "WasmError", "it can't be compiled: %s", p.words())
-	}
-	report, err := p.receive(nil)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return refuse("script_syntax", "WasmError", "it can't be compiled within %v", compileTimeout)
-	case err != nil:
-		p.close()
-		return refuse("script_syntax", "WasmError", "it can't be compiled: %s", p.words())
-	case report.End == sandbox.Invalid:
-		return refuse("script_syntax", "WasmError", "it can't be compiled: %s", report.Message)
-	}
-	m.know(name)
-	m.trim()
-	return nil
+	return m.compilations.await(ctx, of.name, of.bytes)
 }
 
 // mark is the file that says that a module has been compiled by this version: with a cache_dir that

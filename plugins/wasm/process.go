@@ -137,9 +137,9 @@ func (p *process) receive(take func(kind sandbox.Kind, payload []byte) error) (*
 	for {
 		kind, payload, err := sandbox.ReadFrame(p.in, p.buffer)
 		if err == nil && kind == sandbox.Ended {
-			var end sandbox.Report
-			if err = json.Unmarshal(payload, &end); err == nil {
-				return &end, nil
+			var end *sandbox.Report
+			if end, err = sandbox.ReadReport(payload); err == nil {
+				return end, nil
 			}
 		}
 		if p.buffer = payload; err == nil && take != nil {

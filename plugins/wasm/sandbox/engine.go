@@ -22,30 +22,46 @@ import (
 type engine struct {
 	config  Config
 	runtime wazero.Runtime
-	modules map[string]wazero.CompiledModule
+	plain   wazero.Runtime // it has no cache, for what the cache has kept runtime from loading; nil: not needed yet
+	modules map[string]loaded
 	events  func(line []byte) // of the instance that runs
 }
 
-func newEngine(ctx context.Context, c Config) (*engine, error) {
+// loaded is a module with its runtime.
+type loaded struct {
+	in     wazero.Runtime
+	module wazero.CompiledModule
+}
+
+func newEngine(ctx context.Context, c Config) (_ *engine, err error) {
+	e := &engine{config: c, modules: map[string]loaded{}}
+	e.runtime, err = e.newRuntime(ctx, e.caches())
+	return e, err
+}
+
+func (e *engine) caches() bool { return e.config.CacheDir != "" && !e.config.Interpreted }
+
+func (e *engine) newRuntime(ctx context.Context, caches bool) (wazero.Runtime, error) {
+	c := e.config
 	kind := wazero.NewRuntimeConfigCompiler()
 	if c.Interpreted {
 		kind = wazero.NewRuntimeConfigInterpreter()
 	}
 	kind = kind.WithCloseOnContextDone(false).WithDebugInfoEnabled(false).WithCoreFeatures(api.CoreFeaturesV2)
-	if c.CacheDir != "" && !c.Interpreted {
+	if caches {
 		cache, err := wazero.NewCompilationCacheWithDir(c.CacheDir)
 		if err != nil {
 			return nil, fmt.Errorf("cache_dir: %w", err)
 		}
 		kind = kind.WithCompilationCache(cache)
 	}
-	e := &engine{config: c, runtime: wazero.NewRuntimeWithConfig(ctx, kind), modules: map[string]wazero.CompiledModule{}}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, e.runtime); err != nil {
+	r := wazero.NewRuntimeWithConfig(ctx, kind)
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
 		return nil, err
 	}
-	_, err := e.runtime.NewHostModuleBuilder("cpulb").NewFunctionBuilder().WithFunc(e.event).
+	_, err := r.NewHostModuleBuilder("cpulb").NewFunctionBuilder().WithFunc(e.event).
 		WithParameterNames("text", "length").Export("event").Instantiate(ctx)
-	return e, err
+	return r, err
 }
 
 // mostEvent bounds what an instance gives to event in one call.
@@ -66,35 +82,69 @@ func (e *engine) event(_ context.Context, m api.Module, text, length uint32) uin
 	return 0
 }
 
-// load compiles module, or takes it from the cache.
-func (e *engine) load(ctx context.Context, name string, module []byte) (_ wazero.CompiledModule, err error) {
-	if m := e.modules[name]; m != nil {
+// errUnloaded is matched when a module could not be loaded, which says nothing of it.
+var errUnloaded = errors.New("it could not be loaded")
+
+// load compiles module, or takes it from the cache. An error is the module's fault, unless it
+// matches errUnloaded.
+func (e *engine) load(ctx context.Context, name string, module []byte) (_ loaded, err error) {
+	if m, has := e.modules[name]; has {
 		return m, nil
 	}
 	defer func() {
-		if r := recover(); r != nil { // what it does not expect of a module
-			err = fmt.Errorf("the compiler failed: %v", r)
+		if r := recover(); r != nil { // what it does not expect, of a module or of the system
+			err = fmt.Errorf("%w: the compiler failed: %v", errUnloaded, r)
 		}
 	}()
-	m, err := e.runtime.CompileModule(ctx, module)
+	m, err := e.compile(ctx, module)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	for _, f := range m.ImportedFunctions() {
+	for _, f := range m.module.ImportedFunctions() {
 		from, what, _ := f.Import()
 		offers := e.runtime.Module(from)
 		if offers == nil || offers.ExportedFunctionDefinitions()[what] == nil {
-			return nil, fmt.Errorf("it imports the function %s.%s; there are those of wasi_snapshot_preview1, and cpulb.event", from, what)
+			return m, fmt.Errorf("it imports the function %s.%s; there are those of wasi_snapshot_preview1, and cpulb.event",
+				clip(from, mostName), clip(what, mostName))
 		}
 	}
 	e.modules[name] = m
 	return m, nil
 }
 
+// compile compiles module. A cache that is full, broken or read-only costs time, and decides
+// nothing: what can't be compiled without one is at fault itself.
+func (e *engine) compile(ctx context.Context, module []byte) (m loaded, err error) {
+	attempts := 1
+	if e.caches() {
+		attempts = 2 // what the runtime could not write, it has in its memory the second time
+	}
+	for range attempts {
+		if m.module, err = e.runtime.CompileModule(ctx, module); err == nil {
+			m.in = e.runtime
+			return m, nil
+		}
+	}
+	if e.caches() {
+		if e.plain == nil {
+			var perr error
+			if e.plain, perr = e.newRuntime(ctx, false); perr != nil {
+				return m, fmt.Errorf("%w: %w", errUnloaded, perr)
+			}
+		}
+		m.in = e.plain
+		m.module, err = e.plain.CompileModule(ctx, module)
+	}
+	if system := unix.Errno(0); errors.As(err, &system) {
+		err = fmt.Errorf("%w: %w", errUnloaded, err)
+	}
+	return m, err
+}
+
 // forget gives up a module.
 func (e *engine) forget(ctx context.Context, name string) {
-	if m := e.modules[name]; m != nil {
-		_ = m.Close(ctx)
+	if m, has := e.modules[name]; has {
+		_ = m.module.Close(ctx)
 		delete(e.modules, name)
 	}
 }
@@ -106,7 +156,7 @@ type streams struct {
 }
 
 // run runs an instance of m, to its end.
-func (e *engine) run(ctx context.Context, m wazero.CompiledModule, r *Request, input []byte, to streams) (end *Report) {
+func (e *engine) run(ctx context.Context, m loaded, r *Request, input []byte, to streams) (end *Report) {
 	memory := &allocator{most: uint64(e.config.Memory)}
 	began, cpu := time.Now(), threadTime()
 	defer func() {
@@ -126,12 +176,12 @@ func (e *engine) run(ctx context.Context, m wazero.CompiledModule, r *Request, i
 		name, value, _ := strings.Cut(v, "=")
 		c = c.WithEnv(name, value)
 	}
-	instance, err := e.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, memory), m, c)
+	instance, err := m.in.InstantiateModule(experimental.WithMemoryAllocator(ctx, memory), m.module, c)
 	if err != nil {
 		return endOf(err, Invalid)
 	}
 	defer instance.Close(ctx)
-	function, problem := entry(instance, m, r.Function)
+	function, problem := entry(instance, m.module, r.Function)
 	if problem != "" {
 		return &Report{End: NoFunction, Message: problem}
 	}
@@ -162,9 +212,9 @@ func entry(instance api.Module, m wazero.CompiledModule, name string) (_ api.Fun
 	case f == nil && name == Main:
 		return nil, "it exports neither _start nor main, but " + list(all)
 	case f == nil:
-		return nil, fmt.Sprintf("it exports no function %q, but %s", name, list(all))
+		return nil, fmt.Sprintf("it exports no function %q, but %s", clip(name, mostName), list(all))
 	case len(f.Definition().ParamTypes()) > 0:
-		return nil, fmt.Sprintf("its function %q takes %d parameters; a task's function takes none, and reads params from standard input", name,
+		return nil, fmt.Sprintf("its function %q takes %d parameters; a task's function takes none, and reads params from standard input", clip(name, mostName),
 			len(f.Definition().ParamTypes()))
 	}
 	return f, ""
@@ -177,7 +227,11 @@ func list(names []string) string {
 	if len(names) > 20 {
 		names = append(names[:20:20], "…")
 	}
-	return strings.Join(names, ", ")
+	clipped := make([]string, len(names))
+	for i, name := range names {
+		clipped[i] = clip(name, mostName)
+	}
+	return strings.Join(clipped, ", ")
 }
 
 // traceMark begins the part of an error's text that lists functions.

@@ -68,11 +68,10 @@ func (e *engine) serve(ctx context.Context, wire io.Writer, r *Request, module, 
 		e.forget(ctx, r.Forget)
 	}
 	m, err := e.load(ctx, r.Module, module)
-	if errors.Is(err, ErrWire) {
-		return err
-	}
 	end := &Report{End: Exited}
 	switch {
+	case errors.Is(err, errUnloaded):
+		end.End, end.Message = Unloaded, err.Error()
 	case err != nil:
 		end.End, end.Message = Invalid, err.Error()
 	case r.Function != "":
@@ -88,6 +87,7 @@ func (e *engine) serve(ctx context.Context, wire io.Writer, r *Request, module, 
 		to.output.flush()
 		to.errors.flush()
 	}
+	end.clip()
 	text, err := json.Marshal(end)
 	if err != nil {
 		return err

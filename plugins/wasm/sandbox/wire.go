@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Role is the argument with which the program becomes a sandbox; the next one is a Config
@@ -86,6 +87,8 @@ const (
 	Trapped End = "trapped"
 	// Invalid: it is not a module that can be run here.
 	Invalid End = "invalid"
+	// Unloaded: it could not be loaded this time, which says nothing of the module.
+	Unloaded End = "unloaded"
 	// NoFunction: it has no such function.
 	NoFunction End = "no function"
 )
@@ -100,6 +103,37 @@ type Report struct {
 	Denied bool
 	// RunNS is wall time in the instance, CPUNS CPU time there.
 	RunNS, CPUNS int64
+}
+
+// What bounds a Report's texts, which have the names that a module gives its functions.
+const (
+	mostMessage = 4 << 10
+	mostTrace   = 32 << 10
+	mostName    = 100
+)
+
+// clip bounds r's texts.
+func (r *Report) clip() {
+	r.Message, r.Trace = clip(r.Message, mostMessage), clip(r.Trace, mostTrace)
+}
+
+// clip returns the beginning of text in at most n bytes, and a sign if that is not all.
+func clip(text string, n int) string {
+	const sign = "…"
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-len(sign)], "") + sign
+}
+
+// ReadReport reads the payload of Ended. A sandbox that has been taken over does not clip.
+func ReadReport(payload []byte) (*Report, error) {
+	r := new(Report)
+	if err := json.Unmarshal(payload, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrWire, err)
+	}
+	r.clip()
+	return r, nil
 }
 
 // mostFrame bounds a frame of what has to be in memory as a whole.
