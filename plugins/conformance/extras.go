@@ -23,13 +23,14 @@ func (b *bench) environmentOf(t *plugins.Task) map[string]string {
 
 func taskEnv(b *bench) {
 	const name, value = "GREETING", "grüß = Gott"
+	before := b.environmentOf(b.task(0, Environment, "{}"))
 	t := b.task(0, Environment, "{}")
 	t.Env = map[string]string{name: value, "EMPTY": ""}
 	env := b.environmentOf(t)
 	if _, there := env["EMPTY"]; env[name] != value || !there {
 		b.Errorf("wanted %s with %q, and EMPTY, got %q, and EMPTY is there: %v", name, value, env[name], there)
 	}
-	if env["PATH"] == "" {
+	if before["PATH"] != "" && env["PATH"] == "" { // a sandbox may have nothing of its worker's
 		b.Errorf("the variables of a task are added to those of the worker, and PATH is gone")
 	}
 	if env = b.environmentOf(b.task(0, Environment, "{}")); env[name] != "" {
