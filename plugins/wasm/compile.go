@@ -151,7 +151,7 @@ func (c *compilations) keep(name string, err error) {
 // it. A module that is made to break the compiler, or to have it take all memory, breaks that one.
 func (m *modules) compile(ctx context.Context, name string, code []byte) error {
 	c := m.executor.sandbox
-	c.Data = compileMemory
+	c.Data, c.Compiles = compileMemory, true
 	p, err := m.executor.startProcess(c, false)
 	if err != nil {
 		return err

@@ -8,12 +8,11 @@ import (
 	"cpulb/plugins/supervisor"
 )
 
-// A module has no process to crash, no environment of a worker's and no children, so there are
-// no scripts for these.
+// A module has no process to crash and no children, so there are no scripts for these.
 func TestTheExecutorConforms(t *testing.T) {
 	scripts := map[executortest.Behaviour]string{}
 	for _, b := range []executortest.Behaviour{executortest.Echo, executortest.Fails, executortest.Events, executortest.BlocksUntilStopped,
-		executortest.StrayOutput, executortest.HugeResult, executortest.LateEvents, executortest.NotText, "prints-much"} {
+		executortest.StrayOutput, executortest.HugeResult, executortest.LateEvents, executortest.NotText, executortest.Environment, "prints-much"} {
 		scripts[b] = guest(t, string(b))
 	}
 	executortest.Run(t, executortest.Suite{Scripts: scripts, Shares: true, StartWith: executortest.Program(supervisor.Spec{

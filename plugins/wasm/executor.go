@@ -6,8 +6,9 @@
 // Outcome of its own task; a task that is to stop does so at once, whatever it does. A module is
 // compiled once for each worker, however many slots have it, and compiled anew when its file has changed.
 //
-// Not guaranteed. The compiler and the runtime are wazero's, and as good as that: who doubts
-// them gives the pool a user of its own, and isolation = "process" to have a new process for each task.
+// Not guaranteed. The compiler and the runtime are wazero's, and as good as that. Behind them are
+// the walls of package sandbox, which part a sandbox from files, processes and networks; who doubts
+// wazero gives the pool a user of its own, too, and isolation = "process" to have a new process for each task.
 package wasm
 
 import (

@@ -108,7 +108,7 @@ func (s *settings) setters() map[string]func(value string) error {
 			return fmt.Errorf("a module runs as nobody in particular, as it can open nothing; leave user = \"caller\" out")
 		},
 		"system_calls": func(string) error {
-			return fmt.Errorf("a module makes no system calls, and its sandbox has no filter for its own; leave system_calls out")
+			return fmt.Errorf("a module makes no system calls, and its sandbox has a filter of its own; leave system_calls out")
 		},
 	}
 }

@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,16 +44,37 @@ func TestAModuleSeesNothingOfTheMachine(t *testing.T) {
 	is(t, w.path(guest(t, "looks-around")), "null")
 	o := w.run(&plugins.Task{ScriptPath: guest(t, "environment"), Env: map[string]string{"COLOUR": "green"}}, &said{})
 	text := string(o.Data)
-	if !strings.Contains(text, `"COLOUR=green"`) || !strings.Contains(text, `"CPULB_TASK_ID=id"`) {
+	if !strings.Contains(text, `"COLOUR":"green"`) || !strings.Contains(text, `"CPULB_TASK_ID":"id"`) {
 		t.Errorf("what the task brings is not in %s %+v", text, o.Error)
 	}
-	for _, name := range []string{`"PATH=`, `"HOME=`, "PLUGIN_", "CPULB_EXECUTOR", "CPULB_LIFELINE", "CPULB_WORKER="} {
+	for _, name := range []string{`"PATH"`, `"HOME"`, "PLUGIN_", "CPULB_EXECUTOR", "CPULB_LIFELINE", `"CPULB_WORKER"`} {
 		if strings.Contains(text, name) {
 			t.Errorf("%s is in %s", name, text)
 		}
 	}
 	for _, name := range []string{"", "A=B", "CPULB_TASK_ID", "A\x00"} {
 		failedAs(t, w.run(&plugins.Task{ScriptPath: guest(t, "nothing"), Env: map[string]string{name: ""}}, &said{}), "bad_env")
+	}
+}
+
+// A sandbox is enclosed in each of its threads, as it says itself.
+func TestASandboxIsEnclosed(t *testing.T) {
+	w := opened(t, nil)
+	is(t, w.path(guest(t, "nothing")), "null")
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.process.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatal(threads, err)
+	}
+	for _, path := range threads {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended
+		}
+		for _, line := range []string{"\nNoNewPrivs:\t1\n", "\nSeccomp:\t2\n"} {
+			if err != nil || !strings.Contains(string(text), line) {
+				t.Errorf("%s has no %q (%v)", path, line, err)
+			}
+		}
 	}
 }
 

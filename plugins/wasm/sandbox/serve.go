@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,9 @@ func Serve(args []string) error {
 	e, err := newEngine(ctx, c)
 	if err != nil {
 		return err
+	}
+	if err := enclose(c, syscall.AllThreadsSyscall); err != nil {
+		return fmt.Errorf("what a sandbox does not need can't be given up: %w", err)
 	}
 	wire := os.NewFile(Socket, "wire")
 	in := bufio.NewReader(wire)

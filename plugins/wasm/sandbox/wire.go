@@ -3,7 +3,7 @@
 //
 // Guarantees. An instance sees its arguments, variables, standard streams, clocks and random
 // numbers, and nothing else: no file, socket, process or memory of another instance. The process
-// bounds its own memory, and whoever started it may kill it at any time, as nothing is in it
+// bounds its own memory, has given up what no module needs, and whoever started it may kill it at any time, as nothing is in it
 // that has to be put in order: an endless loop, a module that takes the compiler down, or one that finds
 // a hole in the runtime costs its own process. Loops run unchecked for that reason: the checks with
 // which wazero could end one itself cost a tight loop twenty times its time.
@@ -35,8 +35,10 @@ type Config struct {
 	// Memory bounds the linear memory of an instance, in bytes; Data the data segment of the
 	// process.
 	Memory, Data int64
-	// CacheDir has compiled modules; empty: they are compiled in each process.
+	// CacheDir has compiled modules; empty: they are compiled in each process. Only one with
+	// Compiles may write to it.
 	CacheDir string
+	Compiles bool
 	// Interpreted: modules are not compiled to machine code.
 	Interpreted bool
 }

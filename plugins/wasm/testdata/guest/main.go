@@ -125,6 +125,22 @@ func quoted(all []string) string {
 	return text + "]\n"
 }
 
+// object is what variables are as JSON. They have nothing that is to be escaped.
+func object(all []string) string {
+	text := "{"
+	for i, s := range all {
+		if i > 0 {
+			text += ","
+		}
+		name := 0
+		for s[name] != '=' {
+			name++
+		}
+		text += `"` + s[:name] + `":"` + s[name+1:] + `"`
+	}
+	return text + "}\n"
+}
+
 func say(text string) {
 	p := []byte(text)
 	if event(unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))) != 0 {
@@ -204,7 +220,7 @@ func main() {
 	case "arguments":
 		write(1, quoted(args[1:]))
 	case "environment":
-		write(1, quoted(texts(environSizes, environGet)))
+		write(1, object(texts(environSizes, environGet)))
 	case "looks-around":
 		looksAround()
 	case "lines":
