@@ -178,9 +178,11 @@ func (e *Engine) noteSwaps(all []*swap) error {
 		return nil
 	}
 	var o overrides
+	persists, how := e.persistence(all[0].status.By) // one has asked for all
 	e.do(func(*effects.List) {
 		o = maps.Clone(e.overrides)
 		for _, s := range all {
+			s.status.Persists, s.status.Persistence = persists, how
 			entry := swapfile.Swap{Executor: s.executor, Replaced: s.replaced, Program: s.program, At: e.momentLocked().Wall}
 			if s.status.By != byRollback { // to go back twice would be to go forth again
 				before := s.before

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"cpulb/daemon/access"
@@ -75,7 +76,7 @@ func (e *Engine) Swap(ctx context.Context, who access.Identity, name string, req
 	if err != nil {
 		return api.ExecutorStatus{}, err
 	}
-	if len(req.Probe) > 0 {
+	if len(req.Probe) > 0 && trial.Probe != nil {
 		if err := e.mayProbe(who, name, trial.Probe); err != nil {
 			return api.ExecutorStatus{}, err
 		}
@@ -96,6 +97,9 @@ func (e *Engine) Rollback(ctx context.Context, who access.Identity, name string,
 	switch {
 	case err != nil:
 		return api.ExecutorStatus{}, err
+	case s != nil && s.status.By == byRollback: // which never changes
+		err := s.wait(ctx, wait)
+		return e.executorStatus(name), err
 	case stopped:
 		err := s.wait(ctx, wait)
 		status := e.executorStatus(name)
@@ -115,17 +119,20 @@ func (e *Engine) Rollback(ctx context.Context, who access.Identity, name string,
 		return api.ExecutorStatus{}, err
 	}
 	trial := x.Trial
-	trial.Canary = 0 // it has run all tasks before
+	trial.Canary, trial.Probe = 0, nil // it has run all tasks before, and the probe may be what is wrong
 	return e.beginSwap(ctx, who, byRollback, x, trial, wait)
 }
 
 // stopSwap makes the swap of an executor that is under way go back; nil: there is none. It can
-// come too late: then the swap is not stopped, and about to end.
+// come too late: then the swap is not stopped, and about to end. Nor is one that is a rollback.
 func (e *Engine) stopSwap(name string, why error) (s *swap, stopped bool, err error) {
 	e.do(func(*effects.List) {
 		last := e.swaps.last[name]
 		switch {
 		case last == nil || last.told:
+			return
+		case last.status.By == byRollback: // it goes on: who asks for one twice means the same
+			s = last
 			return
 		case last.inPlace && last.status.State == api.SwapRolling:
 			err = fmt.Errorf("%w: executor %q is being swapped (rolling), and can't go back: the file of the old program has been replaced", api.ErrSwapConflict, name)
@@ -222,6 +229,9 @@ func (e *Engine) newSwap(x config.Executor, trial config.Trial, by string, who a
 	if err != nil {
 		return nil, err
 	}
+	if by == bySwap && !slices.ContainsFunc(e.config.Load().Pools, func(p config.Pool) bool { return p.Executor == x.Name }) {
+		return nil, fmt.Errorf("%w: no pool uses executor %q; nothing can be checked", api.ErrSwapConflict, x.Name)
+	}
 	path, hash, err := e.lookUp(&x)
 	if err != nil {
 		return nil, err
@@ -244,7 +254,7 @@ func (e *Engine) newSwap(x config.Executor, trial config.Trial, by string, who a
 			s.replaced = o.Replaced
 		}
 	})
-	s.status.Persists, s.status.Persistence = e.persistence(by)
+	s.status.Persistence = "it is not done"
 	return s, nil
 }
 

@@ -302,16 +302,16 @@ func TestAProgramReplacedAtItsPathIsSwappedByAReload(t *testing.T) {
 	})
 }
 
-func TestAnExecutorWithoutPoolsIsSwapped(t *testing.T) {
+func TestAnExecutorWithoutPoolsIsNotSwapped(t *testing.T) {
 	next := program(t, "next")
 	c := daemontest.One(1, 1)
 	other := c.Executors[0]
 	other.Name = "unused"
 	c.Executors = append(c.Executors, other)
 	daemontest.On(t, c, func(f *daemontest.Farm) {
-		status, err := f.Engine.Swap(f.Context(), daemontest.Who(), "unused", &api.SwapRequest{Command: next}, time.Hour)
-		if err != nil || status.Command != next || status.Swap.State != api.SwapDone || len(f.Launcher.All()) != 1 {
-			t.Errorf("%+v %v", status, err)
+		_, err := f.Engine.Swap(f.Context(), daemontest.Who(), "unused", &api.SwapRequest{Command: next}, time.Hour)
+		if x := f.Engine.Executors()[1]; !errors.Is(err, api.ErrSwapConflict) || !strings.Contains(err.Error(), "no pool uses") || x.Command != os.Args[0] || x.Swap != nil {
+			t.Errorf("%+v %v", x, err)
 		}
 	})
 }

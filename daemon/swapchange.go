@@ -128,6 +128,9 @@ func (e *Engine) prove(ctx, stop context.Context, rollout *fleet.Rollout, all []
 	if err := rollout.Prove(checks); err != nil {
 		return err
 	}
+	if err := e.compare(rollout, all); err != nil {
+		return err
+	}
 	for _, s := range all {
 		if s.trial.Probe == nil {
 			continue
@@ -139,6 +142,28 @@ func (e *Engine) prove(ctx, stop context.Context, rollout *fleet.Rollout, all []
 		}
 	}
 	return e.tryAll(trials, end, rollout, all)
+}
+
+// compare returns what tasks may have and a new program does not take, which the old one does:
+// it would fail those that were accepted. A rollback is not held up by that. New workers count from
+// now on for the exchange.
+func (e *Engine) compare(rollout *fleet.Rollout, all []*swap) error {
+	for _, s := range all {
+		if s.status.By == byRollback {
+			continue
+		}
+		lost, err := rollout.Lost(s.executor)
+		if err != nil {
+			return err
+		}
+		if len(lost) > 0 {
+			e.log.Warn("the new program can do less than the old one", "executor", s.executor, "command", s.status.Command, "lacks", strings.Join(lost, ", "))
+		}
+		if !s.inPlace {
+			rollout.Watch(s.executor)
+		}
+	}
+	return nil
 }
 
 // tryAll has the new programs be canaries side by side. The first that does not pass ends the

@@ -61,7 +61,10 @@ func requested(x config.Executor, req *api.SwapRequest) (config.Executor, config
 			return wrong("for: ", err)
 		}
 	}
-	if len(req.Probe) > 0 {
+	switch {
+	case string(req.Probe) == "null":
+		trial.Probe = nil
+	case len(req.Probe) > 0:
 		if trial.Probe, err = config.DecodeProbe(req.Probe); err != nil {
 			return wrong("probe: ", err)
 		}

@@ -73,23 +73,24 @@ func canaryLine(s *api.SwapStatus) string {
 }
 
 type executorsSwapCommand struct {
-	Name          string        `arg:"" help:"The executor."`
-	Command       string        `required:"" help:"The new program: a file name, which is looked up as in the configuration, or an absolute path." placeholder:"PATH"`
-	SHA256        string        `name:"sha256" help:"What the program's file must have, as sha256sum prints it." placeholder:"HEX"`
-	Canary        string        `help:"Which share of the tasks it gets at first, at most 50%. 0%: all, once it has passed the checks. Default: as configured." placeholder:"10%"`
-	For           time.Duration `help:"How long it gets that share. Default: as configured, or 1m." placeholder:"1m"`
-	ProbeScript   string        `help:"A script that the new program must run before it gets any task. Default: as configured." placeholder:"/PATH.py"`
-	ProbeParams   string        `help:"The script's params, as JSON." placeholder:"JSON"`
-	ProbeFunction string        `help:"The function to call." placeholder:"main"`
-	ProbeTimeout  time.Duration `help:"How long it may take. Default: 10s." placeholder:"10s"`
-	Detach        bool          `help:"Do not wait for the end."`
+	Name          string         `arg:"" help:"The executor."`
+	Command       string         `required:"" help:"The new program: a file name, which is looked up as in the configuration, or an absolute path." placeholder:"PATH"`
+	SHA256        string         `name:"sha256" help:"What the program's file must have, as sha256sum prints it." placeholder:"HEX"`
+	Canary        string         `help:"Which share of the tasks it gets at first, at most 50%. 0%: all, once it has passed the checks. Default: as configured." placeholder:"10%"`
+	For           *time.Duration `help:"How long it gets that share. Default: as configured, or 1m." placeholder:"1m"`
+	NoProbe       bool           `help:"Run no probe, not even the configured one." xor:"probe"`
+	ProbeScript   string         `help:"A script that the new program must run before it gets any task. Default: as configured." placeholder:"/PATH.py" xor:"probe"`
+	ProbeParams   string         `help:"The script's params, as JSON." placeholder:"JSON"`
+	ProbeFunction string         `help:"The function to call." placeholder:"main"`
+	ProbeTimeout  time.Duration  `help:"How long it may take. Default: 10s." placeholder:"10s"`
+	Detach        bool           `help:"Do not wait for the end."`
 }
 
 // Run implements the command.
 func (e *executorsSwapCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
 	req := api.SwapRequest{Command: e.Command, SHA256: e.SHA256, Canary: e.Canary}
-	if e.For != 0 {
-		d := task.Duration(e.For)
+	if e.For != nil {
+		d := task.Duration(*e.For)
 		req.For = &d
 	}
 	var err error
@@ -97,6 +98,9 @@ func (e *executorsSwapCommand) Run(ctx context.Context, c *client.Client, t *ter
 		return err
 	}
 	status, err := c.Swap(ctx, e.Name, req, 0)
+	if errors.Is(err, api.ErrSwapInvalid) {
+		return usageError{err}
+	}
 	return follow(ctx, c, t, status, err, e.Detach, api.SwapDone)
 }
 
@@ -120,6 +124,8 @@ func (e *executorsSwapCommand) probe() (json.RawMessage, error) {
 		fields["script_path"] = e.ProbeScript
 	case len(fields) > 0:
 		return nil, usageError{errors.New("--probe-params, --probe-function and --probe-timeout need --probe-script")}
+	case e.NoProbe:
+		return json.RawMessage("null"), nil
 	default:
 		return nil, nil
 	}

@@ -33,7 +33,8 @@ type SwapRequest struct {
 	Canary string         `json:"canary,omitempty"`
 	For    *task.Duration `json:"for,omitempty"`
 	// Probe is a task that the new program must complete before it gets any other: an object
-	// with script_path or source, function, params and timeout, as a task has them.
+	// with script_path or source, function, params and timeout, as a task has them; null: there
+	// is none, not even the configured one.
 	Probe json.RawMessage `json:"probe,omitempty"`
 }
 

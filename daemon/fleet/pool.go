@@ -34,6 +34,7 @@ type Pool struct {
 	demand                 demand
 	tryout                 tryout
 	isolation              isolation
+	rolling                *rolling        // nil: no exchange is watched
 	deaths                 int             // workers that died
 	unfit                  int             // workers that could not run tasks any more
 	unfitAt                []time.Duration // the last of them, by Fleet.Elapsed

@@ -40,6 +40,8 @@ type change struct {
 	canary, control *Seat
 	controls        *Worker
 	described       *plugins.Description // what was proven can do
+	// watched: a new worker that fails by itself ends the exchange.
+	watched bool
 }
 
 // NewRollout finds out what changes, and changes nothing.
@@ -207,6 +209,8 @@ func freeLanes(taken []*Pool) int {
 // been proven to work; the seat tries again by itself. Once ctx is done no further worker is
 // exchanged, and its cause is among the errors.
 func (r *Rollout) Roll(ctx context.Context) error {
+	ctx, end := r.watch(ctx)
+	defer end()
 	failed := make([]error, len(r.changes))
 	var all sync.WaitGroup
 	for i, c := range r.changes {
@@ -218,7 +222,10 @@ func (r *Rollout) Roll(ctx context.Context) error {
 			w.process.Kill()
 		}
 	}
-	return errors.Join(failed...)
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	return context.Cause(ctx) // of a pool that was ready before another
 }
 
 func (c *change) roll(ctx context.Context) error {

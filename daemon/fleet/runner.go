@@ -120,6 +120,8 @@ func (r runner) failed(err error) (wait time.Duration) {
 		wait = r.deaths.Died(err.Error(), nil)
 		if y := &r.pool.tryout; y.of != nil && y.canary == r.Seat {
 			y.of.isWorse(err, fx)
+		} else if y.of != nil && y.control == r.Seat {
+			y.of.isWorse(fmt.Errorf("there is nothing to compare with: %w", err), fx)
 		}
 		if r.life.Err() == nil {
 			fx.Log(hclog.Error, "worker can't be restarted", "worker", r.spec.ID, "executor", r.spec.Executor, "command", r.spec.Command, "error", err, "next_try_in", wait)

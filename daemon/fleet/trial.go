@@ -79,6 +79,7 @@ type tryout struct {
 	// given and controls are how many tasks both have got, others how many of those that were
 	// given to other workers since the trial began have ended.
 	given, controls, others int
+	lost                    int // controls
 	// lanes are those of the slots of both.
 	canaryThreads, canaryLoops, controlThreads, controlLoops Lane
 }
@@ -203,7 +204,7 @@ func (t *Trial) end() {
 			p.dismiss(s)
 		}
 		y := &p.tryout
-		y.of, y.canary, y.control, y.given, y.controls, y.others = nil, nil, nil, 0, 0, 0
+		y.of, y.canary, y.control, y.given, y.controls, y.others, y.lost = nil, nil, nil, 0, 0, 0, 0
 	}
 	t.pools = nil
 }
@@ -211,15 +212,20 @@ func (t *Trial) end() {
 // failedTrial ends the trial of a canary that did something that no sound program does.
 // Workers of other seats are not concerned.
 func (w *Worker) failedTrial(what string, fx *effects.List) {
-	if w.seat.kind != trying || w.pool.tryout.of == nil || w.pool.tryout.canary != w.seat {
-		return
+	w.failedRoll(what)
+	switch y := &w.pool.tryout; {
+	case y.of == nil:
+	case y.canary == w.seat:
+		y.of.isWorse(fmt.Errorf("worker %s %s%s", w.spec.ID, what, w.words()), fx)
+	case y.control == w.seat:
+		if y.lost++; y.lost == mostControls {
+			y.of.isWorse(fmt.Errorf("there is nothing to compare with: worker %s was lost %d times, and %s at last%s", w.spec.ID, y.lost, what, w.words()), fx)
+		}
 	}
-	ran := ""
-	if before := w.ranBefore(); len(before) > 0 {
-		ran = fmt.Sprintf("; in it ran %s", before)
-	}
-	w.pool.tryout.of.isWorse(fmt.Errorf("worker %s %s%s", w.spec.ID, what, ran), fx)
 }
+
+// mostControls is how many controls a trial may lose: without one nothing is proven.
+const mostControls = 3
 
 // NewTrial has the workers of an executor's pools be canaries, for d, when they are proven.
 // uncontrolled: the old program can't be started any more.

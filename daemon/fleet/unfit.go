@@ -121,8 +121,9 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	if !w.state.Load().TakesTasks() {
 		return
 	}
+	w.failedRoll("can't run tasks any more")
 	if w.isUnfit = true; w.seat.kind == trying {
-		w.failedTrial(unfitness, fx)
+		w.failedTrial("can't run tasks any more", fx)
 		w.drain(unfitness, fx)
 		return
 	}
