@@ -61,12 +61,12 @@ test-python: build ## Run the Python client's tests alone
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
 	    $(PYTHON) -W error::ResourceWarning -m unittest discover -s ipc/python/tests
 
-# Signal stacks are Go's and faulthandler's, and not the sanitizer's to free.
 .PHONY: test-examples
 test-examples: build ## Install what the executors in examples/executors need, and run their tests
 	@.ci/setup examples
 	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./examples/executors/... -v
 
+# Signal stacks are Go's and faulthandler's, and not the sanitizer's to free.
 .PHONY: test-asan
 test-asan: setup ## Run the tests of the C code with the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0 $(GO) test -asan ./embedpy/... ./plugins/python/...

@@ -33,7 +33,7 @@ type Simple struct {
 type Call struct {
 	*Task
 	Emitter
-	// Stdout and Stderr keep what the script prints, up to limits.output.
+	// Stdout and Stderr keep what the script prints, up to limits.output_size.
 	Stdout, Stderr Output
 }
 

@@ -17,7 +17,8 @@ type caller struct {
 	home, name string
 }
 
-// callers looks users up, which may ask another machine, and keeps what it has found.
+// callers looks users up in the system's files, as it is built without cgo, and keeps what it has
+// found. With cgo it asks whatever /etc/nsswitch.conf names, which may be another machine.
 type callers struct {
 	known sync.Map // of uid: knownCaller
 }

@@ -83,7 +83,7 @@ func (e *Executor) open(path string) (int, error) {
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
 			return -1, err
 		case errors.Is(err, unix.EXDEV):
-			return -1, refuse("not_allowed", "PermissionError", "%s leads out of access.script_dirs (%s)", path, strings.Join(e.scriptDirs, ", "))
+			return -1, refuse("script_not_allowed", "PermissionError", "%s leads out of access.script_dirs (%s)", path, strings.Join(e.scriptDirs, ", "))
 		case errors.Is(err, fs.ErrNotExist):
 			return -1, refuse("script_not_found", "FileNotFoundError", "%s does not exist", path)
 		}
@@ -143,7 +143,7 @@ func isBinary(fd int) bool {
 	return bytes.Equal(first[:n], []byte("\x7fELF"))
 }
 
-// sourceCommand makes a file of the task's source, which goes with the task. What is in its
+// sourceCommand makes a file of the task's source, which the command's close removes. What is in its
 // first line is executed with it, as the kernel would.
 func (e *Executor) sourceCommand(t *plugins.Task, slot int, args []string) (*command, error) {
 	argv := e.argv

@@ -105,7 +105,7 @@ func TestScriptDirsAreLeftByNoLink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for path, want := range map[string]string{script: `"in"`, inside + "/within": `"in"`, inside + "/out": "not_allowed", outside + "/script": "not_allowed",
+	for path, want := range map[string]string{script: `"in"`, inside + "/within": `"in"`, inside + "/out": "script_not_allowed", outside + "/script": "script_not_allowed",
 		inside + "/missing": "script_not_found"} {
 		o := w.end(w.send(plugins.Task{ScriptPath: path}))
 		if got := string(o.Data); got != want && (o.Error == nil || o.Error.Code != want) {
@@ -182,6 +182,7 @@ func TestBadSettingsAreRefusedInWords(t *testing.T) {
 		{"argv", `["./sh"]`, "./sh"},
 		{"kill_grace", "soon", "kill_grace"},
 		{"kill_grace", "-1s", "less than nothing"},
+		{"kill_grace", "1501ms", "at most 1.5s, as the worker is replaced once limits.cancel_grace is over"},
 		{"output", "xml", "auto, json, text, lines, last_line"},
 		{"max_tasks", "10", "max_tasks"},
 		{"network", "false", "no such wall"},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,10 +22,10 @@ const keeperSocket = 3
 // (prctl(2)): whatever a program starts stays below it, whichever parents, session and
 // environment that gives up, and nothing else is there.
 type keeper struct {
-	exe     string
-	task    kept
-	caller  bool // whoever it runs gets no privileges any more
-	applied bounds
+	exe    string
+	task   kept
+	caller bool  // whoever it runs gets no privileges any more
+	left   int64 // 1: the last endBelow has given up
 }
 
 // kept is what a keeper runs; pid is 0 if it is nothing.
@@ -112,18 +113,21 @@ func haveThreads(n int) {
 		return
 	}
 	blocked := make(chan struct{})
+	var ended sync.WaitGroup
 	for range n {
-		go func() {
+		ended.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			blocked <- struct{}{}
 			_, _ = unix.Read(pair[0], make([]byte, 1))
-		}()
+		})
 	}
 	for range n {
 		<-blocked
 	}
 	unix.Close(pair[1])
+	ended.Wait()
+	unix.Close(pair[0])
 }
 
 // serve does what the worker asks; an error: it has gone.
@@ -158,23 +162,36 @@ func (k *keeper) serve() error {
 // run starts the program that the worker asks for.
 func (k *keeper) run(serial int64, fds []int) error {
 	k.task = kept{serial: serial, failed: -1}
-	if len(fds) < scriptFD { // some have got lost, as there was no room for them
-		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(unix.EMFILE), stage: atFork})
-	}
-	text, err := readWhole(fds[orderFD])
-	var o *order
-	if err == nil {
-		o, err = decodeOrder(text)
-	}
+	o, err := orderOf(fds)
 	if err != nil {
-		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(unix.EINVAL), stage: atFork})
+		number, _ := err.(syscall.Errno)
+		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(number), stage: atFork})
 	}
 	if stage, err := k.start(o, fds); err != nil {
 		number, _ := err.(syscall.Errno)
 		k.endBelow()
-		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(number), stage: stage})
+		return send(keeperSocket, answer{what: saysRefused, serial: serial, status: int64(number), stage: stage, left: k.left})
 	}
 	return nil
+}
+
+// orderOf reads the order that has come with these descriptors. An error is an Errno.
+func orderOf(fds []int) (*order, error) {
+	if len(fds) < scriptFD { // some have got lost, as there was no room for them
+		return nil, unix.EMFILE
+	}
+	text, err := readWhole(fds[orderFD])
+	if err != nil {
+		return nil, unix.EINVAL
+	}
+	o, err := decodeOrder(text)
+	switch {
+	case err != nil:
+		return nil, unix.EINVAL
+	case o.byScriptFD && len(fds) == scriptFD:
+		return nil, unix.EMFILE
+	}
+	return o, nil
 }
 
 func readWhole(fd int) ([]byte, error) {
@@ -286,7 +303,10 @@ const patience = 10 * time.Second
 func (k *keeper) endBelow() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_ = reaper.KillBelow(ctx, k.reap) // an error: the daemon ends with the worker what survives
+	k.left = 0
+	if err := reaper.KillBelow(ctx, k.reap); err != nil { // the daemon ends with the worker what survives
+		k.left = 1
+	}
 }
 
 // ended is called when the program has ended. Whatever it has started ends with it.
@@ -299,7 +319,7 @@ func (k *keeper) ended() {
 		_ = unix.Kill(-t.pid, unix.SIGKILL) // nobody else can have that number before it is waited for
 	}
 	k.endBelow()
-	says := answer{what: saysEnded, serial: t.serial, status: int64(t.status), cpu: int64(t.cpu)}
+	says := answer{what: saysEnded, serial: t.serial, status: int64(t.status), cpu: int64(t.cpu), left: k.left}
 	if !t.waited {
 		says.status = int64(unix.SIGKILL) // who traces it, from elsewhere, keeps its status
 	}

@@ -16,7 +16,8 @@ const (
 	askKill      = 'K' // SIGKILL
 )
 
-// What a keeper answers, one packet for each askRun, when nothing of the task is left.
+// What a keeper answers, one packet for each askRun, when nothing of the task is left or the
+// keeper has given up ending it.
 const (
 	saysEnded   = 'E'
 	saysRefused = 'X' // the program could not be started
@@ -31,6 +32,7 @@ type answer struct {
 	status       int64 // a wait status; with saysRefused an errno
 	stage        int64 // with saysRefused
 	cpu          int64 // nanoseconds
+	left         int64 // 1: processes of the task may be left
 }
 
 // The stages at which a start can fail.

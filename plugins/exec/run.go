@@ -187,6 +187,12 @@ func (r *run) read(i int) bool {
 func (r *run) outcome(err error, reason plugins.StopReason) plugins.Outcome {
 	o := r.ended(err, reason)
 	o.CPUTime = time.Duration(r.end.cpu)
+	if r.end.left != 0 {
+		o.Spent = true
+		if log := r.slot.executor.conf.Log; log != nil {
+			log.Warn("not all processes of a task could be ended; the worker is replaced, which ends them", "task", r.task.ID, "tried_for", patience)
+		}
+	}
 	var cut bool
 	if o.Status != task.Completed && o.Stdout == "" {
 		o.Stdout, cut = r.output.Printed()

@@ -16,8 +16,13 @@ import (
 	"cpulb/plugins/program"
 )
 
-// defaultGrace is how long a program has between SIGTERM and SIGKILL.
-const defaultGrace = time.Second
+// defaultGrace is how long a program has between SIGTERM and SIGKILL, mostGrace how long it may
+// be given: the Result has to be there before limits.cancel_grace is over, of which an executor
+// knows the default alone.
+const (
+	defaultGrace = time.Second
+	mostGrace    = 1500 * time.Millisecond
+)
 
 // ownSettings describes the keys of Configuration.Settings that are not the pool's.
 func ownSettings() []plugins.Setting {
@@ -26,7 +31,7 @@ func ownSettings() []plugins.Setting {
 		{Name: "env_names", Kind: plugins.ListSetting, Default: `any; none with access.script_dirs`,
 			Description: "the environment variables that tasks may set; [\"*\"]: any"},
 		{Name: "kill_grace", Kind: plugins.DurationSetting, Default: defaultGrace.String(),
-			Description: "how long a program that is stopped has between SIGTERM and SIGKILL; less than limits.cancel_grace"},
+			Description: fmt.Sprintf("how long a program that is stopped has between SIGTERM and SIGKILL, at most %s: less than limits.cancel_grace, 2s by default", mostGrace)},
 		program.OutputSetting(),
 	}
 }
@@ -56,14 +61,9 @@ const anyName = "*"
 
 func (e *Executor) setters() map[string]func(value string) error {
 	return map[string]func(string) error{
-		"argv":      e.setArgv,
-		"env_names": func(v string) (err error) { e.envNames, err = listOf(v); return err },
-		"kill_grace": func(v string) (err error) {
-			if e.grace, err = time.ParseDuration(v); err == nil && e.grace < 0 {
-				err = fmt.Errorf("%q is less than nothing", v)
-			}
-			return err
-		},
+		"argv":        e.setArgv,
+		"env_names":   func(v string) (err error) { e.envNames, err = listOf(v); return err },
+		"kill_grace":  e.setGrace,
 		"output":      func(v string) (err error) { e.mode, err = program.ParseMode(v); return err },
 		"script_dirs": func(v string) error { e.scriptDirs = strings.Split(v, "\n"); return nil },
 		// Those of the pool. Each program has a process of its own in any case.
@@ -84,6 +84,19 @@ func (e *Executor) setters() map[string]func(value string) error {
 		"read_only":    noWall,
 		"system_calls": noWall,
 	}
+}
+
+func (e *Executor) setGrace(v string) (err error) {
+	e.grace, err = time.ParseDuration(v)
+	switch {
+	case err != nil:
+		return err
+	case e.grace < 0:
+		return fmt.Errorf("%q is less than nothing", v)
+	case e.grace > mostGrace:
+		return fmt.Errorf("%q is too long: at most %s, as the worker is replaced once limits.cancel_grace is over, 2s by default", v, mostGrace)
+	}
+	return nil
 }
 
 func (e *Executor) setArgv(v string) (err error) {
