@@ -38,6 +38,22 @@ func TestAWorkerWithProcessesThatCannotBeEndedIsSpent(t *testing.T) {
 	}
 }
 
+func TestWhatATimedOutProgramHasPrintedStays(t *testing.T) {
+	for reason, want := range map[plugins.StopReason]struct {
+		status       task.Status
+		stdout, data string
+	}{plugins.StopTimedOut: {task.TimedOut, "cleaned\n", ""}, plugins.StopCancelled: {task.Completed, "", `"cleaned"`}} {
+		r := &run{slot: &slot{executor: &Executor{}}, task: &plugins.Task{}, order: &order{}, end: answer{what: saysEnded},
+			output: program.NewOutput(program.Auto, 100, 100, nil), errors: program.NewHead(100), events: program.NewEvents(nil)}
+		if _, err := r.output.Write([]byte("cleaned\n")); err != nil {
+			t.Fatal(err)
+		}
+		if o := r.outcome(nil, reason); o.Status != want.status || o.Stdout != want.stdout || string(o.Data) != want.data {
+			t.Errorf("reason %v: %s %q %s", reason, o.Status, o.Stdout, o.Data)
+		}
+	}
+}
+
 // The kernel leaves out the descriptors for which a process has no room.
 func TestAnOrderWithoutItsDescriptorsIsRefused(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "order")

@@ -219,6 +219,8 @@ func (r *run) ended(err error, reason plugins.StopReason) plugins.Outcome {
 		return r.refused(syscall.Errno(r.end.status), r.end.stage)
 	case r.wrong:
 		return r.output.Outcome()
+	case reason == plugins.StopTimedOut: // the daemon allows no other status then, and what was printed is to stay
+		return program.Stopped(reason)
 	case reason != 0 && !(status.Exited() && status.ExitStatus() == 0 && r.events.Error() == nil):
 		return program.Stopped(reason)
 	case r.events.Error() != nil:
