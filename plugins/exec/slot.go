@@ -219,7 +219,7 @@ func (r *run) refused(number syscall.Errno, stage int64) plugins.Outcome {
 	case unix.ENOEXEC:
 		return program.Failed("script_unreadable", "OSError", fmt.Sprintf("%s is neither a binary for this machine nor a script with a #! line", path))
 	case unix.E2BIG:
-		return program.Failed("bad_params", "OSError", "the arguments and the environment are larger than the system allows; params are on the standard input, too")
+		return program.Failed("bad_params", "OSError", "the arguments and the environment are larger than the system allows: params that are a list are the arguments, and params {\"argv\": [], …} are on the standard input alone")
 	case unix.ETXTBSY:
 		return program.Failed("script_unreadable", "OSError", fmt.Sprintf("%s is open for writing", path))
 	case unix.EACCES, unix.EPERM:
