@@ -30,14 +30,15 @@ func sameJSON(got []byte, want string) bool {
 }
 
 func echoes(b *bench) {
-	o := b.run(Echo, `{"value":[1,"zwei",null]}`)
+	t := b.task(0, Echo, `{"value":[1,"zwei",null]}`)
+	o := b.end(t)
 	if o.Status != task.Completed || !sameJSON(o.Data, `{"value":[1,"zwei",null]}`) {
 		b.Fatalf("wanted the params back, got %s", outcome(o))
 	}
-	if o.Stdout != "task-0-1\n" {
-		b.Errorf("wanted the stdout %q, got %q", "task-0-1\n", o.Stdout)
+	if o.Stdout != t.ID+"\n" {
+		b.Errorf("wanted the stdout %q, got %q", t.ID+"\n", o.Stdout)
 	}
-	if got := b.up[0].Of(1); got != "started 1, ended 1" && got != "ended 1" {
+	if got := b.up[0].Of(t.Seq); got != fmt.Sprintf("started %d, ended %[1]d", t.Seq) && got != fmt.Sprintf("ended %d", t.Seq) {
 		b.Errorf("wanted Started, or none, and the Result, got: %s", got)
 	}
 }
@@ -49,20 +50,21 @@ func largeParams(b *bench) {
 }
 
 func inOrder(b *bench) {
-	const tasks = 500
-	for i := range tasks {
+	const tasks = 3 * plugins.Window
+	first := b.seq[0] + 1
+	for i := range uint64(tasks) {
 		if i >= plugins.Window {
-			b.up[0].Wait(b, "ended", uint64(i-plugins.Window+1))
+			b.up[0].Wait(b, "ended", first+i-plugins.Window)
 		}
 		b.send(0, Echo, fmt.Sprint(i))
 	}
-	b.up[0].Wait(b, "ended", tasks)
-	seq := uint64(1)
-	for i, e := range b.up[0].Events() {
+	b.up[0].Wait(b, "ended", first+tasks-1)
+	seq := first
+	for i, e := range b.up[0].since(first) {
 		switch e.String() {
 		case fmt.Sprintf("started %d", seq):
 		case fmt.Sprintf("ended %d", seq):
-			if string(e.Outcome.Data) != fmt.Sprint(seq-1) {
+			if string(e.Outcome.Data) != fmt.Sprint(seq-first) {
 				b.Fatalf("task %d gave %s", seq, e.Outcome.Data)
 			}
 			seq++
@@ -70,17 +72,19 @@ func inOrder(b *bench) {
 			b.Fatalf("event %d is %v, while task %d was to end", i, e, seq)
 		}
 	}
-	if seq != tasks+1 {
+	if seq != first+tasks {
 		b.Fatalf("task %d did not end", seq)
 	}
 }
 
 func events(b *bench) {
-	b.run(Events, "{}")
-	if got := b.up[0].Of(1); got != "started 1, progress 1, log 1, partial 1, partial 1, partial 1, ended 1" {
+	t := b.task(0, Events, "{}")
+	b.end(t)
+	want := strings.ReplaceAll("started N, progress N, log N, partial N, partial N, partial N, ended N", "N", fmt.Sprint(t.Seq))
+	if got := b.up[0].Of(t.Seq); got != want {
 		b.Fatalf("wanted Started, progress, log, three partial results and the Result, got: %s", got)
 	}
-	all := b.up[0].Events()
+	all := b.up[0].since(t.Seq)
 	if p := all[1]; p.Fraction != 0.5 || p.Value != "half way" {
 		b.Errorf("progress %v %q", p.Fraction, p.Value)
 	}
@@ -135,14 +139,18 @@ func environment(b *bench) {
 }
 
 func stats(b *bench) {
+	before, err := b.worker.Stats(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.mustEcho("1")
 	running := b.block(1)
 	s, err := b.worker.Stats(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	if s.TasksDone != 1 || s.SlotsBusy != 1 || s.RSSBytes < 1<<20 || s.Threads < 3 || s.CPUsAllowed == "" {
-		b.Errorf("one task is done and one runs: wanted tasks_done 1, slots_busy 1, rss_bytes, threads and cpus_allowed of the process, got %+v", s)
+	if s.TasksDone != before.TasksDone+1 || s.SlotsBusy != 1 || s.RSSBytes < 1<<20 || s.Threads < 3 || s.CPUsAllowed == "" {
+		b.Errorf("one task is done and one runs: wanted tasks_done %d, slots_busy 1, rss_bytes, threads and cpus_allowed of the process, got %+v", before.TasksDone+1, s)
 	}
 	b.release(running)
 	b.up[1].Wait(b, "ended", running.seq)

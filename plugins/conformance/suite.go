@@ -96,19 +96,29 @@ type Promise struct {
 	// Capability is the one that an executor without it does not make the promise; 0: all do.
 	Capability Capability
 	keeps      func(*bench)
+	// own: no other promise can be checked with the worker.
+	own bool
 }
 
-// Check fails or skips t unless the executor keeps the promise.
+// Check fails or skips t unless the executor keeps the promise. The worker is its own.
 func (p Promise) Check(t T, s Suite) {
+	p.skip(t, &s)
+	p.checkWith(newBench(t, s))
+}
+
+func (p Promise) checkWith(b *bench) {
+	if !p.Capability.In(b.worker) {
+		b.Skipf("%s is not among the capabilities", p.Capability)
+	}
+	p.keeps(b)
+}
+
+// skip skips t if a script is missing.
+func (p Promise) skip(t T, s *Suite) {
 	for _, b := range p.Needs {
 		// What only has to block may wait for a file.
 		if s.Scripts[b] == "" && (b != BlocksUntilStopped || p.Capability == CapCancel || s.Scripts[WaitsForFile] == "") {
 			t.Skipf("no script for %s", b)
 		}
 	}
-	b := newBench(t, s)
-	if !p.Capability.In(b.worker) {
-		t.Skipf("%s is not among the capabilities", p.Capability)
-	}
-	p.keeps(b)
 }

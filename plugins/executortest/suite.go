@@ -13,7 +13,7 @@ import (
 
 // Suite is what Run tests.
 type Suite struct {
-	// Start starts a worker with SuiteResultBytes; it ends it by the test's end. Promises that
+	// Start starts a worker with SuiteResultBytes; it ends it by the end of Run's test. Promises that
 	// need a worker of another kind are skipped: StartWith starts those, too.
 	Start func(t *testing.T, slots int, handler func(first, count int) plugins.Handler) Worker
 	// StartWith is there instead of Start.
@@ -26,10 +26,9 @@ type Suite struct {
 
 // Run checks every promise of the contract.
 func Run(t *testing.T, s Suite) {
+	session := conformance.NewSession(t, conformance.Suite{Scripts: s.Scripts, Start: s.starter(t)})
 	for _, p := range conformance.Promises() {
-		t.Run(p.Name, func(t *testing.T) {
-			p.Check(t, conformance.Suite{Scripts: s.Scripts, Start: s.starter(t)})
-		})
+		t.Run(p.Name, func(t *testing.T) { session.Check(t, p) })
 	}
 }
 
@@ -62,7 +61,7 @@ func (s *Suite) start(t *testing.T, x conformance.T, o Options, handler func(fir
 		return s.StartWith(x, o, handler)
 	}
 	if o.LoopSlots > 0 || len(o.Settings) > 0 || o.MemoryBytes > 0 {
-		t.Skipf("the suite's Start starts no worker with %+v", o)
+		x.Skipf("the suite's Start starts no worker with %+v", o)
 	}
 	return s.Start(t, o.Slots, handler), nil
 }
