@@ -8,9 +8,15 @@
 //   - run time: van Elteren's rank test with the same strata, one-sided, of New's times less a
 //     margin: what is at most a quarter and 100 µs slower is not worse (times.go).
 //
-// Each gets half of Options.Alpha, of which look i may spend 1/(i(i+1)). As these sum to one,
+// Each gets half of Options.Alpha. Half of that is for the look at the end, when there may be
+// few observations; of the other half look i may spend 1/(i(i+1)). As these sum to one,
 // a New that is not worse is called worse with a probability of at most Alpha, however often
 // it is looked at (Bonferroni's inequality).
+//
+// Few observations prove little: at a threshold of 0.0025 it takes 5 failures of 5 and 8
+// successes of Old. So there is a rule for the end beside the tests: a New of which every attempt has
+// failed, at least AllFailed, while none of as many of Old's did, is worse. Where both fail with the same
+// probability, that happens with one of at most 1/64.
 //
 // That holds if, in each entry point, an attempt has the same chance to be observed on either
 // side. It is the caller's part: observe attempts that began since both sides run, of both
@@ -60,6 +66,9 @@ const (
 	samples   = 512
 	firstLook = 5
 )
+
+// AllFailed is how many attempts have to have failed, without a success, to be worse at the end.
+const AllFailed = 3
 
 // Test is one canary's.
 type Test struct {
@@ -149,12 +158,29 @@ func (t *Test) entry(name string) *entry {
 // Verdict returns what the looks so far have found. It does not look itself. Worse stays.
 func (t *Test) Verdict() Verdict { return t.verdict }
 
-// Last looks once more, at what came since the last look too, and returns the verdict. It
-// spends the next look's part of Alpha, so it may be called at any time, and should be when
-// the canary's time is over.
+// Last looks at everything that has come, and returns the verdict. It is for the end of the
+// canary's time, and to be called once: its part of Alpha is kept for it.
 func (t *Test) Last() Verdict {
-	t.lookNow()
+	t.lookAt(t.options.Alpha / 4)
+	if t.verdict.Decision != Worse && t.allFailed() {
+		t.verdict = t.worseAllFailed()
+	}
 	return t.verdict
+}
+
+// allFailed reports whether every attempt of New has failed, and none of Old, in the entry
+// points that both have run.
+func (t *Test) allFailed() bool {
+	var runs, fails [2]int
+	for _, e := range t.order {
+		if e.runs[Old] > 0 && e.runs[New] > 0 {
+			for side := range runs {
+				runs[side] += e.runs[side]
+				fails[side] += e.fails[side]
+			}
+		}
+	}
+	return fails[New] >= AllFailed && fails[New] == runs[New] && fails[Old] == 0 && runs[Old] >= AllFailed
 }
 
 // Counts returns what was seen.
@@ -164,13 +190,18 @@ func (t *Test) Counts() Counts {
 	return c
 }
 
-// lookNow does both tests, unless one has decided before.
+// lookNow is a look on the way.
 func (t *Test) lookNow() {
+	n := float64(t.look + 1)
+	t.lookAt(t.options.Alpha / 4 / (n * (n + 1)))
+}
+
+// lookAt does both tests at a threshold, unless one has decided before.
+func (t *Test) lookAt(threshold float64) {
 	if t.verdict.Decision == Worse {
 		return
 	}
 	t.look++
-	threshold := t.options.Alpha / 2 / float64(t.look*(t.look+1))
 	if p, exact := failuresP(t.order); p <= threshold {
 		t.verdict = t.worseFailures(p, threshold, exact)
 	} else if p := timesP(t.order, t.options); p <= threshold {
@@ -191,9 +222,10 @@ const (
 // Verdict is a Decision with its reasons. The others are zero while it is Undecided.
 type Verdict struct {
 	Decision Decision
-	// Test is "failures" or "run time".
+	// Test is "failures", "run time" or "all failed".
 	Test string
-	// P is the p-value that the test found, Threshold the one that it had to reach in its look.
+	// P is the p-value that the test found, Threshold the one that it had to reach in its look;
+	// 0 where Test is "all failed".
 	P, Threshold float64
 	// Words says all that to people, with both sides' figures.
 	Words string
@@ -206,7 +238,7 @@ func (t *Test) worseFailures(p, threshold float64, exact bool) Verdict {
 	}
 	c := &t.counts
 	words := fmt.Sprintf("more failures: %d of %d attempts of the new program failed (%s), %d of %d of the old one (%s); "+
-		"Fisher's exact test by entry point, p %s %.2g, threshold %.2g in look %d",
+		"Fisher's exact test by entry point, p %s %.2g, threshold %.3g in look %d",
 		c.Failures[New], c.Runs[New], percent(c.Failures[New], c.Runs[New]), c.Failures[Old], c.Runs[Old], percent(c.Failures[Old], c.Runs[Old]),
 		sign, p, threshold, t.look)
 	if e := mostFailures(t.order); e != nil {
@@ -215,9 +247,15 @@ func (t *Test) worseFailures(p, threshold float64, exact bool) Verdict {
 	return Verdict{Decision: Worse, Test: "failures", P: p, Threshold: threshold, Words: words}
 }
 
+func (t *Test) worseAllFailed() Verdict {
+	c := &t.counts
+	return Verdict{Decision: Worse, Test: "all failed", Words: fmt.Sprintf("every attempt of the new program failed, %d of %d, and %d of %d of the old one",
+		c.Failures[New], c.Runs[New], c.Failures[Old], c.Runs[Old])}
+}
+
 func (t *Test) worseTimes(p, threshold float64) Verdict {
 	words := fmt.Sprintf("slower: the run times of the new program are more than %g times those of the old one and %v; "+
-		"van Elteren's rank test by entry point, p = %.2g, threshold %.2g in look %d", t.options.Slower, t.options.Slack, p, threshold, t.look)
+		"van Elteren's rank test by entry point, p = %.2g, threshold %.3g in look %d", t.options.Slower, t.options.Slack, p, threshold, t.look)
 	if e := mostSlower(t.order, t.options); e != nil {
 		n, o := &e.times[New], &e.times[Old]
 		words += fmt.Sprintf("; most in %s: median %v of %d attempts against %v of %d", e.name, n.median(), n.seen, o.median(), o.seen)

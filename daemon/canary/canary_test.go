@@ -185,7 +185,7 @@ func TestWordsNameTheTestAndBothSides(t *testing.T) {
 		fresh []script
 		words []string
 	}{
-		"failures": {failing(calm, 1), []string{"5 of 5 attempts of the new program failed (100 %)", "0 of ", "Fisher's exact test", "threshold 0.0025 in look 1", "a.py:main"}},
+		"failures": {failing(calm, 1), []string{"5 of 5 attempts of the new program failed (100 %)", "0 of ", "Fisher's exact test", "threshold 0.00125 in look 1", "a.py:main"}},
 		"run time": {slower(calm, 3), []string{"more than 1.25 times", "100µs", "van Elteren's", "median 3", "against 1", "a.py:main"}},
 	} {
 		v := simulated(3, calm, c.fresh).run(40).test.Last()
@@ -234,5 +234,43 @@ func TestLooksAreAtDoublesAndNoMoreThanAlphaIsSpent(t *testing.T) {
 	}
 	if fmt.Sprint(at) != "[5 10 20 40 80 160 320 640 1280 2560]" || spent > 1 {
 		t.Errorf("looks at %v, %v of alpha spent", at, spent)
+	}
+}
+
+// At low rates a canary ends after a handful of attempts.
+func TestAFewThatAllFailAreWorseAtTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		old, fresh, oldFails int
+		test                 string
+	}{
+		{3, 3, 0, "all failed"},
+		{5, 5, 0, "all failed"},
+		{16, 4, 0, "failures"},
+		{25, 6, 0, "failures"},
+		{3, 2, 0, ""},   // too few
+		{2, 3, 0, ""},   // of Old, too
+		{20, 3, 16, ""}, // Old fails as well
+	} {
+		x := NewTest(Options{})
+		for i := range c.old {
+			x.Observe(Old, "a.py:main", i < c.oldFails, time.Millisecond)
+		}
+		for range c.fresh {
+			x.Observe(New, "a.py:main", true, time.Millisecond)
+		}
+		if v := x.Last(); v.Test != c.test {
+			t.Errorf("%d of %d failed, of the old one %d of %d: %q, want %q", c.fresh, c.fresh, c.oldFails, c.old, v.Test, c.test)
+		}
+	}
+}
+
+func TestAnEntryThatOldHasNotRunSaysNothing(t *testing.T) {
+	x := NewTest(Options{})
+	for range 10 {
+		x.Observe(Old, "sound.py:main", false, time.Millisecond)
+		x.Observe(New, "broken.py:main", true, time.Millisecond)
+	}
+	if v := x.Last(); v.Decision != Undecided {
+		t.Errorf("%+v", v)
 	}
 }
