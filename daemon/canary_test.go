@@ -22,9 +22,8 @@ import (
 type trial struct {
 	*daemontest.Farm
 	next string
-	// acts is what the new program makes of a task; ran counts those that it has begun.
-	acts func(*plugins.Task) *plugins.Task
-	ran  atomic.Int64
+	// ran counts the tasks that the new program has begun.
+	ran atomic.Int64
 }
 
 // onTrial runs a test while the canary has its hour.
