@@ -53,7 +53,7 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	began := time.Now()
 	o, reason := s.run(t, emit)
 	if reason == 0 {
-		reason = s.stops.End()
+		s.stops.End() // of a task that has not begun
 	}
 	o.RunTime = time.Since(began)
 	return o

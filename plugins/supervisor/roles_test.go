@@ -148,5 +148,7 @@ func tracer() {
 		return
 	}
 	fmt.Println("traced")
-	unix.Pause() // on this thread, whose tracee it is
+	for { // on this thread, whose tracee it is; a signal, such as that of the tracee's end, wakes it
+		unix.Pause()
+	}
 }
