@@ -83,6 +83,8 @@ func TestScriptsOfTheNodeExample(t *testing.T) {
 		{"exports.main = () => { throw new TypeError('why') }", task.Failed, "", "exception", "script.js:1:"},
 		{"exports.main = () => new Promise(() => setTimeout(() => { throw new Error('later') }))", task.Failed, "", "exception", "later"},
 		{"exports.main = () => new Promise(() => { Promise.reject(new Error('nobody waits')) })", task.Failed, "", "exception", "nobody waits"},
+		{"exports.main = () => { throw Object.defineProperty(new Error(), 'stack', { get() { throw 1 } }) }", task.Failed, "", "exception", "can't be read"},
+		{"exports.main = () => { throw new Proxy({}, { get() { throw 1 } }) }", task.Failed, "", "exception", ""},
 		{"exports.main = () => { console.log('before'); process.exit(3) }", task.Failed, "", "exit", "before\n"},
 		{"exports.main = (params, context) => { while (!context.cancelled); return 1 }", task.Cancelled, "", "cancelled", "noticed"},
 		{"exports.main = (params, { signal }) => require('node:timers/promises').setTimeout(1e6, 0, { signal })", task.Cancelled, "", "cancelled", "aborted"},

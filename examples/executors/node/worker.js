@@ -210,7 +210,12 @@ async function execute(task) {
     const data = toJSON(await Promise.race([runs.run(run, call, run, task), lost]));
     post(run, { kind: 'completed', data, stopped: run.noticed, cpu: cpuTime() - before });
   } catch (error) {
-    failed(run, error, cpuTime() - before);
+    const cpu = cpuTime() - before;
+    try {
+      failed(run, error, cpu);
+    } catch { // reading it runs the script's code: a getter, a proxy
+      failed(run, new Failure('exception', 'what was thrown can\'t be read: that throws, too'), cpu);
+    }
   }
   if (current === run) current = null;
 }
