@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -42,7 +44,7 @@ func sayOf(s *api.ExecutorStatus, d plugins.Description) {
 func (e *Engine) statusOf(x *config.Executor) api.ExecutorStatus {
 	s := api.ExecutorStatus{Name: x.Name, Command: x.Command, Pools: []string{}}
 	if pid, d := e.workerOf(&s); pid != 0 {
-		s.SHA256 = e.programs.hash(pid)
+		s.SHA256, _ = e.hashRunning(x.Name)
 		sayOf(&s, d)
 	}
 	e.do(func(*effects.List) {
@@ -95,6 +97,46 @@ func (e *Engine) workerOf(s *api.ExecutorStatus) (pid int, d plugins.Description
 		}
 	})
 	return pid, d
+}
+
+// hashRunning returns the hash of the program that an executor's workers run, empty if it is not
+// known; false: none runs. A script's process executes its interpreter, so what is at the path
+// says more, as long as that is the file that they were started with.
+func (e *Engine) hashRunning(executor string) (hash string, runs bool) {
+	var pid int
+	var path string
+	var id fleet.FileID
+	e.do(func(*effects.List) {
+		for _, p := range e.fleet.PoolsLocked() {
+			if p.Config().Executor == executor && pid == 0 {
+				pid, _ = p.Runs()
+				path, id = p.Program()
+			}
+		}
+	})
+	if pid == 0 {
+		return "", false
+	}
+	if now, err := fleet.Identify(path); err == nil && now == id {
+		hash, err = e.programs.hashFile(path)
+		return hash, err == nil
+	}
+	if executes(pid, path) {
+		hash = e.programs.hash(pid)
+	}
+	return hash, true
+}
+
+// executes reports whether a process executes the file that is, or was, at path.
+func executes(pid int, path string) bool {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return false
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return strings.TrimSuffix(exe, " (deleted)") == path
 }
 
 // programs remembers the hashes of program files, which are large. The zero

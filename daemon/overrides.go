@@ -100,7 +100,7 @@ func (e *Engine) takeOverSwaps() ([]fleet.Layout, error) {
 		e.log.Warn(text)
 	}
 	for _, name := range held.swapped() {
-		if _, err := supervisor.Find(held[name].Program.Command, e.options.BinDir); err != nil {
+		if err := e.isAsSwapped(held[name].Program); err != nil {
 			e.log.Error("a program that was swapped can't be used: the configuration's runs", "executor", name, "error", err)
 			c = e.without(c, held, name)
 		}
@@ -114,6 +114,19 @@ func (e *Engine) takeOverSwaps() ([]fleet.Layout, error) {
 	e.config.Store(c)
 	e.overrides, e.stale = held, !maps.Equal(known, held)
 	return layouts, err
+}
+
+// isAsSwapped returns why p can't be used any more: nobody has checked what is at its path now.
+func (e *Engine) isAsSwapped(p swapfile.Program) error {
+	path, err := supervisor.Find(p.Command, e.options.BinDir)
+	if err != nil || p.SHA256 == "" {
+		return err
+	}
+	hash, err := e.programs.hashFile(path)
+	if err == nil && hash != p.SHA256 {
+		err = fmt.Errorf("%s has changed since it was checked: its sha256 is %s, and was %s", path, hash, p.SHA256)
+	}
+	return err
 }
 
 // swapped are the executors that don't run what the configuration says.

@@ -114,6 +114,9 @@ func TestASwappedProgramThatIsGoneOrDoesNotStartIsGivenUp(t *testing.T) {
 func TestOneSwappedProgramThatCannotBeUsedLeavesTheOthers(t *testing.T) {
 	for name, spoil := range map[string]func(f *daemontest.Farm, path string) error{
 		"gone": func(_ *daemontest.Farm, path string) error { return os.Remove(path) },
+		"another": func(_ *daemontest.Farm, path string) error { // that nobody has checked
+			return os.WriteFile(path, []byte("#!/bin/sh\n# another\n"), 0o755)
+		},
 		"does not start": func(f *daemontest.Farm, path string) error {
 			f.Refuse = func(s supervisor.Spec) error {
 				if s.Command == path {

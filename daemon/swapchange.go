@@ -258,22 +258,11 @@ func (e *Engine) lookUp(x *config.Executor) (path, hash string, err error) {
 	return path, hash, nil
 }
 
-// hashBefore returns the hash of the program that an executor's workers run; empty: it is not
-// known.
+// hashBefore returns the hash of the program that an executor's workers run, or of that which
+// it has if there are none; empty: it is not known.
 func (e *Engine) hashBefore(x *config.Executor) string {
-	var pid int
-	var path string
-	var id fleet.FileID
-	e.do(func(*effects.List) {
-		for _, p := range e.fleet.PoolsLocked() {
-			if p.Config().Executor == x.Name && pid == 0 {
-				pid, _ = p.Runs()
-				path, id = p.Program()
-			}
-		}
-	})
-	if now, err := fleet.Identify(path); pid != 0 && (err != nil || now != id) { // another one is at its path now
-		return e.programs.hash(pid)
+	if hash, runs := e.hashRunning(x.Name); runs {
+		return hash
 	}
 	_, hash, err := e.lookUp(x)
 	if err != nil {
