@@ -155,7 +155,7 @@ func TestStateFolderThatOthersControlIsRefused(t *testing.T) {
 		{"in a folder that is open to others", func(dir string) (string, error) {
 			open := filepath.Join(dir, "open")
 			return filepath.Join(open, "new", "state"), errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777))
-		}, "put another folder there"},
+		}, "put something else there"},
 		{"behind another user's link", func(dir string) (string, error) {
 			link := filepath.Join(dir, "link")
 			return link, errors.Join(os.Mkdir(filepath.Join(dir, "state"), 0o700), os.Symlink("state", link), os.Lchown(link, 54321, 54321))
