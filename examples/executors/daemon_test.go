@@ -274,11 +274,21 @@ func (d *daemon) leavesNothing() {
 }
 
 func TestADaemonServesThePythonExample(t *testing.T) {
+	notInBrief(t)
 	t.Parallel()
 	serves(t, python(t))
 }
 
 func TestADaemonServesTheNodeExample(t *testing.T) {
+	notInBrief(t)
 	t.Parallel()
 	serves(t, node(t))
+}
+
+// notInBrief skips what make test runs, and CI leaves out for its time.
+func notInBrief(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CPULB_BRIEF") != "" {
+		t.Skip("CPULB_BRIEF is set: make test-examples runs it")
+	}
 }
