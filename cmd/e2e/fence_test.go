@@ -228,8 +228,9 @@ func TestNeighboursOfAHeldLockRunAgainWithoutBlame(t *testing.T) {
 	t.Parallel()
 	d := start(t, withFenceTimeout("100ms"))
 	goOn, neighbours := d.neighbours(4)
-	holder := d.submit(script(t, "import ctypes\ndef main(p, c):\n    ctypes.PyDLL(None).sleep(3600)\n"), `"params":0`)
-	d.untilRunning(holder)
+	began := filepath.Join(t.TempDir(), "began")
+	holder := d.submit(script(t, "import ctypes\ndef main(p, c):\n    open(p, 'w').close()\n    while True:\n        try:\n            ctypes.PyDLL(None).sleep(3600)\n        except BaseException:\n            pass # asked to stop before it slept\n"), fmt.Sprintf(`"params":%q`, began))
+	d.until("the lock is about to be held", func() bool { _, err := os.Stat(began); return err == nil }) // not the import
 	if code, answer := d.call("DELETE", "/v1/tasks/"+holder, ""); code/100 != 2 {
 		t.Fatalf("DELETE: %d %v", code, answer)
 	}
