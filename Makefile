@@ -52,10 +52,10 @@ demo: build ## Run the examples on a private daemon and show where each ran
 .PHONY: test
 # Tests run the built programs; of those Go's cache of test results knows nothing.
 # Most of their time is waiting for processes: so twice as many packages as CPUs at a time.
-# The checks of cgo slow all of a program down: they are for the packages that have it.
-test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client
-	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 -race -p $$((2 * $$(nproc))) -timeout 30m $$($(GO) list ./... | grep -vE '^cpulb/(embedpy|plugins/python)(/|$$)')
-	CPULB_BIN=$(CURDIR)/bin GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -race -timeout 30m ./embedpy/... ./plugins/python/...
+# The checks of cgo slow all of a program down: they are for the package that has it and the one that uses it.
+test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client (SHORT=1: of the long ones a part)
+	CPULB_BIN=$(CURDIR)/bin $(GO) test $(if $(SHORT),-short) -count=1 -race -p $$((2 * $$(nproc))) -timeout 30m ./...
+	CPULB_BIN=$(CURDIR)/bin GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -timeout 30m ./embedpy/... $(if $(SHORT),,./plugins/python/...)
 	@$(MAKE) --no-print-directory test-python
 
 .PHONY: test-python

@@ -89,7 +89,7 @@ func looks(f *daemontest.Farm, id task.ID) map[string]func(context.Context) (str
 func TestWhoLooksForATaskThatIsBeingCommittedWaitsForTheOutcome(t *testing.T) {
 	for name := range looks(nil, task.ID{}) {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 				release := f.Engine.HoldCommits()
 				k := newTask(f, fleettest.Echo)
 				sent := send(f.Context(), f, k)
@@ -115,7 +115,7 @@ func TestWhoLooksForATaskThatIsBeingCommittedWaitsForTheOutcome(t *testing.T) {
 }
 
 func TestOthersAreNotToldOfATaskOnItsWayIn(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release := f.Engine.HoldCommits()
 		k := newTask(f, fleettest.Echo)
 		send(f.Context(), f, k)
@@ -161,7 +161,7 @@ func cancels() map[string]func(f *daemontest.Farm, id task.ID) (done func() erro
 func TestACancelOfATaskThatIsBeingCommittedHolds(t *testing.T) {
 	for name, cancel := range cancels() {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 				release := f.Engine.HoldCommits()
 				k := newTask(f, fleettest.Echo)
 				sent := send(f.Context(), f, k)
@@ -187,7 +187,7 @@ func TestACancelOfATaskThatIsBeingCommittedHolds(t *testing.T) {
 
 // A daemon that dies before it has told anybody of the cancel keeps to it, too.
 func TestACancelOfATaskThatIsBeingCommittedOutlivesACrash(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release := f.Engine.HoldCommits()
 		time.AfterFunc(time.Second, release) // when the journal is closed
 		k := newTask(f, fleettest.Echo)
@@ -207,7 +207,7 @@ func full(t *testing.T, keeps bool, test func(f *daemontest.Farm, waits task.ID)
 	on := daemontest.On
 	if keeps {
 		on = func(t *testing.T, c *config.Config, test func(f *daemontest.Farm)) {
-			daemontest.Keeping(t, c, t.TempDir(), test)
+			daemontest.Keeping(t, c, test)
 		}
 	}
 	on(t, c, func(f *daemontest.Farm) {
@@ -312,7 +312,7 @@ func TestABatchThatWaitsForRoomGoesWithItsClient(t *testing.T) {
 }
 
 func TestWhatIsBeingCommittedIsAcceptedWithoutItsClient(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release := f.Engine.HoldCommits()
 		client, leave := context.WithCancel(f.Context())
 		k := newTask(f, fleettest.Echo)

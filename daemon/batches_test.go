@@ -87,7 +87,7 @@ func idsOf(tasks ...*task.Task) (ids []task.ID) {
 func everywhere(t *testing.T, test func(f *daemontest.Farm)) {
 	t.Run("in memory", func(t *testing.T) { daemontest.On(t, daemontest.One(1, 2), test) })
 	t.Run("with a journal", func(t *testing.T) {
-		daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), test)
+		daemontest.Keeping(t, daemontest.One(1, 2), test)
 	})
 }
 
@@ -147,7 +147,7 @@ func TestABatchByIdempotencyKeysIsTheSameBatch(t *testing.T) {
 }
 
 func TestABatchSentTwiceAtOnceIsOne(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		release := f.Engine.HoldCommits()
 		tasks := echoes(f, 3)
 		first, again, more := sendBatch(f, daemontest.Who(), tasks...), sendBatch(f, daemontest.Who(), tasks...), sendBatch(f, daemontest.Who(), append(tasks, newTask(f, fleettest.Echo))...)
@@ -184,7 +184,7 @@ func TestABatchSentAgainIsItsOwnersAlone(t *testing.T) {
 func TestABatchOutlivesTheDaemon(t *testing.T) {
 	for name, end := range map[string]func(f *daemontest.Farm){"in order": (*daemontest.Farm).Restart, "by a crash": (*daemontest.Farm).Crash} {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 				tasks := echoes(f, 4)
 				first := sendBatch(f, daemontest.Who(), tasks[:3]...)
 				overlaps := sendBatch(f, daemontest.Who(), tasks[2:]...)
@@ -204,7 +204,7 @@ func TestABatchOutlivesTheDaemon(t *testing.T) {
 func TestWhatIsGoneOfABatchGoesOnCounting(t *testing.T) {
 	for name, end := range map[string]func(f *daemontest.Farm){"in order": (*daemontest.Farm).Restart, "by a crash": (*daemontest.Farm).Crash} {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 				tasks := echoes(f, 5)
 				for _, k := range tasks[:2] {
 					k.Extra.ResultTTL = task.Duration(time.Minute)
@@ -250,7 +250,7 @@ func TestABatchSentAgainWhenSomeResultsAreGoneRunsTheseAgain(t *testing.T) {
 }
 
 func TestResultsOfABatchComeInTheOrderOfTheirEndsAfterAStart(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 4), func(f *daemontest.Farm) {
 		var tasks []*task.Task
 		for _, d := range []string{`"3m"`, `"1m"`, `"4m"`, `"2m"`} {
 			k := newTask(f, fleettest.Sleeps)

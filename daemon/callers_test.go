@@ -59,7 +59,7 @@ func TestARetryRunsAsItsCallerOnlyIfThatIsStillAllowed(t *testing.T) {
 }
 
 func TestWhatTheJournalHasRunsAsItsCallerOnlyIfThatIsStillAllowed(t *testing.T) {
-	daemontest.Keeping(t, asCallers(t, "0"), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, asCallers(t, "0"), func(f *daemontest.Farm) {
 		f.SubmitAs(root, fleettest.Sleeps, daemontest.Params("1h"))
 		waits := f.SubmitAs(root, fleettest.Echo)
 		after := asCallers(t)

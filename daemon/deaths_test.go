@@ -76,7 +76,7 @@ func TestAFailureBetweenTwoDeathsForgivesNothing(t *testing.T) {
 }
 
 func TestAttemptsGoOnCountingWhateverDies(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		ids := f.Many(2, fleettest.Sleeps, daemontest.Params("1m"))
 		f.Crash()
 		f.Are(task.Running, ids...)
@@ -101,7 +101,7 @@ func triedOnce(f *daemontest.Farm) task.ID {
 func TestWhatMustNotRunTwiceDoesNotWhateverDies(t *testing.T) {
 	for name, end := range map[string]func(f *daemontest.Farm){"killed": (*daemontest.Farm).Crash, "stopped": (*daemontest.Farm).Restart} {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 				runs := f.Submit(fleettest.Sleeps, daemontest.OnceOnly, daemontest.Retries(3))
 				waits := f.Submit(fleettest.Sleeps, daemontest.Params("1m"), daemontest.OnceOnly, daemontest.Retries(3))
 				end(f)
@@ -118,7 +118,7 @@ func TestWhatMustNotRunTwiceDoesNotWhateverDies(t *testing.T) {
 func TestAnAttemptThatDoesNotStopCountsOverADeathOfTheDaemon(t *testing.T) {
 	c := daemontest.One(1, 2)
 	c.Limits.FenceTimeout = 2 * time.Hour
-	daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 		f.Submit(fleettest.Sleeps, daemontest.Params("1h")) // for which its worker is kept
 		id := f.Submit(fleettest.Stubborn, daemontest.Within(time.Minute), daemontest.Retries(1))
 		f.Pass(10 * time.Minute)
@@ -129,7 +129,7 @@ func TestAnAttemptThatDoesNotStopCountsOverADeathOfTheDaemon(t *testing.T) {
 }
 
 func TestATaskOfWhichDaemonsDieIsPoison(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 4), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps, daemontest.Retries(5))
 		f.Crash()
 		f.Pass(ledger.Doubt)
@@ -151,7 +151,7 @@ func TestATaskOfWhichDaemonsDieIsPoison(t *testing.T) {
 func TestDaemonsThatDieAtTheirStartsMakeNobodyPoison(t *testing.T) {
 	for _, others := range []int{0, 1, 3} {
 		t.Run(fmt.Sprint(others), func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, daemontest.One(1, 4), func(f *daemontest.Farm) {
 				id := f.Submit(fleettest.Sleeps, daemontest.Params("2s"))
 				for range 10 {
 					f.Many(others, fleettest.Sleeps, daemontest.Params("500ms"))
@@ -168,7 +168,7 @@ func TestDaemonsThatDieAtTheirStartsMakeNobodyPoison(t *testing.T) {
 
 // The deaths of a worker and of the daemon count alike, and over restarts.
 func TestADeathOfItsWorkerIsRememberedByTheNextDaemon(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps)
 		f.Ready("p-0").Die("exit status 1")
 		f.Pass(time.Second)
@@ -180,7 +180,7 @@ func TestADeathOfItsWorkerIsRememberedByTheNextDaemon(t *testing.T) {
 }
 
 func TestAStopInOrderBlamesNobody(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps, daemontest.Params("1m"))
 		for range 4 {
 			f.Restart()
@@ -191,7 +191,7 @@ func TestAStopInOrderBlamesNobody(t *testing.T) {
 }
 
 func TestADeathOfTheDaemonCostsNoneOfManyAnything(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 8), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 8), func(f *daemontest.Farm) {
 		ids := f.Many(8, fleettest.Sleeps, daemontest.Params("1m"))
 		f.Crash()
 		f.Are(task.Running, ids...)
@@ -203,7 +203,7 @@ func TestADeathOfTheDaemonCostsNoneOfManyAnything(t *testing.T) {
 // One of them may be a killer; and what has not run with two daemons goes on beside them.
 func TestWhatRanWithTwoDaemonsThatDiedRunsOneAtATime(t *testing.T) {
 	c := daemontest.One(1, 8)
-	daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 		ids := f.Many(3, fleettest.Sleeps, daemontest.Params("1m"), daemontest.Retries(1))
 		f.Crash()
 		f.Crash()
@@ -223,7 +223,7 @@ func TestWhatRanWithTwoDaemonsThatDiedRunsOneAtATime(t *testing.T) {
 
 // Who waits for its next attempt keeps nobody from running, and still runs alone then.
 func TestATurnIsPassedOnWhileItsTaskWaitsForARetry(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 3), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 3), func(f *daemontest.Farm) {
 		first := f.Submit(fleettest.Sleeps, daemontest.Within(5*time.Minute), daemontest.Retries(1), func(k *task.Task) { k.Extra.RetryBackoff = task.Duration(time.Hour) })
 		second := f.Submit(fleettest.Sleeps, daemontest.Params("90m"))
 		f.Crash()
@@ -242,7 +242,7 @@ func TestATurnIsPassedOnWhileItsTaskWaitsForARetry(t *testing.T) {
 
 // Its time is over, and its place not free: the next one's turn begins with its end.
 func TestATurnIsOverOnceItsTaskHasStopped(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 3), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 3), func(f *daemontest.Farm) {
 		first := f.Submit(fleettest.Stubborn, daemontest.Within(time.Minute))
 		second := f.Submit(fleettest.Sleeps, daemontest.Params("1m"))
 		f.Crash()
@@ -257,7 +257,7 @@ func TestATurnIsOverOnceItsTaskHasStopped(t *testing.T) {
 }
 
 func TestCursorsGoOnOverRestarts(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Sleeps, daemontest.Params("1m"))
 		f.Submit(fleettest.Sleeps) // so that nobody is to blame
 		last := task.Cursor{}

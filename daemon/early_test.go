@@ -45,7 +45,7 @@ func (s *seer) heard() []string {
 // task that has been submitted and that the slot has.
 func early(t *testing.T, script string, params string, test func(f *daemontest.Farm, k *task.Task, sent *reply, w *seer, release func(error))) {
 	t.Helper()
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release := f.Engine.HoldSyncs()
 		k, w, sent := newTask(f, script), &seer{}, &reply{}
 		k.Params = []byte(params)
@@ -226,7 +226,7 @@ func TestAStopLosesNothingThatRunsUnaccepted(t *testing.T) {
 }
 
 func TestWhatMustNotRunTwiceWaitsForItsCommit(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release := f.Engine.HoldSyncs()
 		k := newTask(f, fleettest.Echo)
 		k.Extra.OnWorkerLost = task.Fail
@@ -242,7 +242,7 @@ func TestWhatMustNotRunTwiceWaitsForItsCommit(t *testing.T) {
 // A disk that takes long holds up nobody who does not wait for it.
 func TestWhatWaitsForASlowDiskLeavesItsSlotToOthers(t *testing.T) {
 	for _, script := range []string{fleettest.Echo, fleettest.Blocks} {
-		daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+		daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 			release := f.Engine.HoldCommits()
 			slow, sent := newTask(f, script), &reply{}
 			f.Engine.Submit(f.Context(), daemontest.Who(), slow, nil, sent.is)
@@ -276,7 +276,7 @@ func TestWhatWaitsForASlowDiskLeavesItsSlotToOthers(t *testing.T) {
 
 // It has given its slot back, and waits for its note, when it turns out that it is refused.
 func TestWhatIsRefusedWhileItWaitsForASlowDiskIsForgotten(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		release, fail := f.Engine.HoldCommits(), f.Engine.HoldSyncs()
 		slow, sent := newTask(f, fleettest.Echo), &reply{}
 		f.Engine.Submit(f.Context(), daemontest.Who(), slow, nil, sent.is)

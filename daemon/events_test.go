@@ -43,7 +43,7 @@ func shown(all []*task.Event) string {
 }
 
 func TestEventsOfATaskThatHasEndedAreThereAfterACrash(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		ids := []task.ID{f.Submit(fleettest.Chats), f.Submit(fleettest.Streams, daemontest.Params("20"))}
 		f.Ends("completed", 1, ids...)
 		for _, again := range []func(){f.Crash, f.Restart} {
@@ -64,7 +64,7 @@ func TestEventsOfATaskThatHasEndedAreThereAfterACrash(t *testing.T) {
 // What of a task's events had been there for eventsWait is there after a crash, then what
 // follows, and a reader who goes on from his cursor gets nothing twice.
 func TestEventsOfATaskThatRunsAreThereAfterACrash(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 2), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
 		id := f.Submit(fleettest.Streams, daemontest.Params("30"))
 		f.Submit(fleettest.Sleeps) // so that nobody is to blame
 		f.Pass(5*time.Second + 200*time.Millisecond)
@@ -92,7 +92,7 @@ func TestEventsOfATaskThatRunsAreThereAfterACrash(t *testing.T) {
 }
 
 func TestEventsOfAVolatileTaskAreNotKept(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		f.Ends("completed", 1, f.Submit(fleettest.Chats, func(k *task.Task) { k.Extra.Durable = new(false) }))
 		f.Restart()
 	})
@@ -182,7 +182,7 @@ func TestEventLogsGoOnOverRestartsAndCrashes(t *testing.T) {
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			daemontest.Keeping(t, lossy(), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, lossy(), func(f *daemontest.Farm) {
 				m := &eventModel{Farm: f, chance: rand.New(rand.NewPCG(seed, 3)), seen: map[task.ID]map[task.Cursor]string{},
 					firm: map[task.ID]task.Cursor{}, at: map[task.ID]task.Cursor{}}
 				f.Submit(fleettest.Sleeps, daemontest.Params("1000h")) // so that nobody is to blame
@@ -205,7 +205,7 @@ func lossy() *config.Config {
 // What events take in the journal is in front of what comes after them: so only some go there
 // at a time, and as much of each caller's.
 func TestTheEventsOfOneCallersTasksDoNotHoldUpOthersInTheJournal(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 11), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 11), func(f *daemontest.Farm) {
 		for i := range 11 {
 			who, k := access.Identity{UID: 1001}, newTask(f, fleettest.Babbles)
 			if i == 0 {

@@ -40,7 +40,7 @@ func TestWhatHadToMakeRoomIsNotRunAgainUntilItsTimeIsOver(t *testing.T) {
 		on := daemontest.On
 		if journal {
 			on = func(t *testing.T, c *config.Config, test func(f *daemontest.Farm)) {
-				daemontest.Keeping(t, c, t.TempDir(), test)
+				daemontest.Keeping(t, c, test)
 			}
 		}
 		on(t, few(1), func(f *daemontest.Farm) {
@@ -139,7 +139,7 @@ func TestATaskThatIsInTooManyBatchesIsRefusedByItsLine(t *testing.T) {
 	if most := 256 * ledger.MostFurther; most > config.BatchesBytes { // each takes 215
 		t.Errorf("so many batches take %d bytes, and the formula of the most memory has %d", most, config.BatchesBytes)
 	}
-	daemontest.Keeping(t, few(100), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, few(100), func(f *daemontest.Farm) {
 		k := newTask(f, fleettest.Echo)
 		first := sendBatch(f, alice, k, newTask(f, fleettest.Echo))
 		f.Pass(time.Second)
@@ -176,7 +176,7 @@ func TestATaskThatIsInTooManyBatchesIsRefusedByItsLine(t *testing.T) {
 // The members of a batch are written once, however many of them go one by one.
 func TestTheJournalOfABatchGrowsByWhatGoesAndNotByAllThatIsInIt(t *testing.T) {
 	const n = 200
-	daemontest.Keeping(t, few(1000), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, few(1000), func(f *daemontest.Farm) {
 		var all []*task.Task
 		for i := range n {
 			k := newTask(f, fleettest.Echo)

@@ -32,7 +32,7 @@ func (s *slowSeer) Cork() {
 // Whoever leaves the lock writes what others have given to the journal: a Result can be
 // shown while who took it in has yet to hand over the events before it.
 func TestNothingOfATaskIsTheLastToBeHeardButItsResult(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		k, w, sent := newTask(f, fleettest.Chats), &slowSeer{}, &reply{}
 		p := f.Ready("p-0")
 		p.HoldResults()

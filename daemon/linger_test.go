@@ -12,7 +12,7 @@ import (
 
 // brief runs a test on a farm of two slots, which knows that one of its scripts is brief.
 func brief(t *testing.T, test func(f *daemontest.Farm)) {
-	daemontest.Keeping(t, daemontest.One(2, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(2, 1), func(f *daemontest.Farm) {
 		for range 5 {
 			f.Ends("completed", 1, f.Submit(fleettest.Sleeps, daemontest.Params("500us")))
 		}

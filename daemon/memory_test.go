@@ -39,7 +39,7 @@ func TestTasksResultsAndWatchesTakeNoMoreThanTheFormulaHasForThem(t *testing.T) 
 	c := daemontest.One(1, 1)
 	const n = 20_000
 	c.Queue.MaxTasks, c.Results.Max = 10*n, 10*n
-	daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 		f.Submit(fleettest.Blocks)
 		before := heap()
 		var size int64

@@ -58,7 +58,7 @@ func TestABatchHasItsTasksWhateverIsSentAgain(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := daemontest.One(1, 2)
 			c.Queue.MaxTasks, c.Queue.Policy, c.Results.TTL = 8, []string{"block", "reject"}[seed%2], 1000*time.Hour
-			daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 				m := &crowd{Farm: f, chance: rand.New(rand.NewPCG(seed, 3)), batches: map[task.ID]map[task.ID]bool{}}
 				for range 60 {
 					m.step()

@@ -40,7 +40,7 @@ func TestWhoeverDiesEachTaskRunsAsOftenAsItMay(t *testing.T) {
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(seed, 7))
-			daemontest.Keeping(t, mortalConfig(chance), t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, mortalConfig(chance), func(f *daemontest.Farm) {
 				m := &mortal{Farm: f, chance: chance, freezes: seed%3 == 0}
 				for range 40 {
 					m.step()

@@ -19,7 +19,7 @@ import (
 func TestAListWaitsForCommitsThatNeedASyncToo(t *testing.T) {
 	c := daemontest.One(1, 1)
 	c.Journal.Sync = "interval"
-	daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 		synced, written := newTask(f, fleettest.Echo), newTask(f, fleettest.Echo)
 		synced.Extra.Durable = new(true)
 		release := f.Engine.HoldCommits()
@@ -42,7 +42,7 @@ func TestAListWaitsForCommitsThatNeedASyncToo(t *testing.T) {
 }
 
 func TestACancelOfManyIsAnsweredWhenAllOfThemHaveEnded(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		waits := f.Submit(fleettest.Echo, func(k *task.Task) { k.Extra.Delay = task.Duration(time.Hour) })
 		runs := f.Submit(fleettest.Blocks)
 		f.Are(task.Running, runs)
@@ -57,7 +57,7 @@ func TestACancelOfManyIsAnsweredWhenAllOfThemHaveEnded(t *testing.T) {
 
 // What one write has taken along is answered in several goes, if it is much.
 func TestACancelOfManyThatOneWriteTakesAlongIsAnsweredWhenAllOfThemHaveEnded(t *testing.T) {
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		waiting := f.Many(3000, fleettest.Echo, func(k *task.Task) { k.Extra.Delay = task.Duration(time.Hour) })
 		release := f.Engine.HoldCommits()
 		answered := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 func onSwapped(t *testing.T, test func(f *daemontest.Farm, next string)) {
 	t.Helper()
 	next := program(t, "next")
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		status, err := swap(f, api.SwapRequest{Command: next})
 		if err != nil || !status.Swap.Persists {
 			t.Fatalf("%+v %v", status.Swap, err)
@@ -134,7 +134,7 @@ func TestOneSwappedProgramThatCannotBeUsedLeavesTheOthers(t *testing.T) {
 			c.Executors[1].Name = "other"
 			c.Pools = append(c.Pools, c.Pools[0])
 			c.Pools[1].Name, c.Pools[1].Executor = "q", "other"
-			daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 				for name, path := range map[string]string{"fake": a, "other": b} {
 					if _, err := f.Engine.Swap(f.Context(), daemontest.Who(), name, &api.SwapRequest{Command: path}, 1<<40); err != nil {
 						t.Fatal(err)
@@ -167,7 +167,7 @@ func TestASwapWithoutAJournalSaysThatItDoesNotLast(t *testing.T) {
 // What can't be kept is said, and holds all the same.
 func TestASwapThatCannotBeKeptSaysSo(t *testing.T) {
 	next := program(t, "next")
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 		if err := os.MkdirAll(filepath.Join(f.State, "journal", swapfile.Name+".new", "full"), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func onSmallDisk(t *testing.T, c *config.Config, test func(f *daemontest.Farm, f
 		}
 	})
 	ballast := filepath.Join(disk, "ballast")
-	daemontest.Keeping(t, c, disk, func(f *daemontest.Farm) {
+	daemontest.KeepingIn(t, c, disk, func(f *daemontest.Farm) {
 		test(f, func() { fill(t, ballast) }, func() {
 			if err := os.Remove(ballast); err != nil {
 				t.Fatal(err)

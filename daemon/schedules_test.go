@@ -21,7 +21,7 @@ type timetable struct{ *daemontest.Farm }
 // keeping runs a test on a farm with a journal.
 func keeping(t *testing.T, test func(f *timetable)) {
 	t.Helper()
-	daemontest.Keeping(t, journaled(), t.TempDir(), func(f *daemontest.Farm) { test(&timetable{f}) })
+	daemontest.Keeping(t, journaled(), func(f *daemontest.Farm) { test(&timetable{f}) })
 }
 
 // restart has the daemon down for a while, and start with this configuration.

@@ -170,7 +170,7 @@ func TestConcurrencyKeysAreTheirCallersOwn(t *testing.T) {
 }
 
 func TestWhatWaitedBeforeARestartCountsAndIsNotRefused(t *testing.T) {
-	daemontest.Keeping(t, narrow(12, "reject"), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, narrow(12, "reject"), func(f *daemontest.Farm) {
 		busy(f)
 		var all []task.ID
 		for range 8 {
@@ -193,7 +193,7 @@ func TestWhatWaitedBeforeARestartCountsAndIsNotRefused(t *testing.T) {
 // What a caller may give at most is added to the times of either clock.
 func TestTheFarthestTimesDoNotOverflow(t *testing.T) {
 	farthest := time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
-	daemontest.Keeping(t, daemontest.One(1, 4), t.TempDir(), func(f *daemontest.Farm) {
+	daemontest.Keeping(t, daemontest.One(1, 4), func(f *daemontest.Farm) {
 		long := func(k *task.Task) {
 			k.Timeout = task.MaxDuration
 			k.Extra.ResultTTL, k.Extra.RetryBackoff, k.Extra.MaxRetries = task.MaxDuration, task.MaxDuration, task.MaxRetries

@@ -89,7 +89,7 @@ func TestATaskIsRefusedForWhatItsExecutorDoesNotTakeAndToldWhoDoes(t *testing.T)
 // The next worker may be another one: nothing is ignored without words.
 func TestATaskThatMeetsAnExecutorWhichDoesNotTakeWhatItHasFails(t *testing.T) {
 	run := func(t *testing.T, test func(f *daemontest.Farm, ids ...task.ID)) {
-		daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), func(f *daemontest.Farm) {
+		daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
 			f.Launcher.Describes(takesBoth())
 			if err := f.Engine.RestartWorker(f.Context(), daemontest.Who(), "p-0"); err != nil {
 				t.Fatal(err)

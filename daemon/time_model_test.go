@@ -25,7 +25,7 @@ func TestDurationsTakeTheirLengthAndInstantsFollowTheClock(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := daemontest.One(1, 200)
 			c.Results.TTL = 10000 * time.Hour
-			daemontest.Keeping(t, c, t.TempDir(), func(f *daemontest.Farm) {
+			daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 				m := &timeModel{Farm: f, chance: rand.New(rand.NewPCG(seed, 7)), began: time.Now()}
 				for range 60 {
 					m.step()

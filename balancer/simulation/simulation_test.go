@@ -17,8 +17,12 @@ func TestOursIsNeverAboveRoundRobinOrPowerOfTwo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	workers := []int{2, 16, 128, 1024}
+	if testing.Short() {
+		workers = workers[:2]
+	}
 	for _, service := range simulation.Distributions() {
-		for _, workers := range []int{2, 16, 128, 1024} {
+		for _, workers := range workers {
 			for _, load := range []float64{0.5, 0.8, 0.95} {
 				x := simulation.Setting{Workers: workers, Load: load, Service: service, Tasks: tasks}
 				for _, mine := range []simulation.Strategy{simulation.Ours, simulation.Windowed} {

@@ -198,7 +198,7 @@ func (l *ledger) runs(t *testing.T) map[string]int {
 // `make soak-crash` runs it at full size.
 func TestNoAcknowledgedTaskIsLostOrEndsTwiceWhenTheDaemonIsKilled(t *testing.T) {
 	t.Parallel()
-	kills := 8
+	kills := inShort(3, 8)
 	if text := os.Getenv("CPULB_CRASH_KILLS"); text != "" {
 		var err error
 		if kills, err = strconv.Atoi(text); err != nil {

@@ -92,7 +92,7 @@ func (d *daemon) load(path string, end <-chan struct{}) (done func() int64) {
 // `make soak-deaths` runs it at full size.
 func TestTheDaemonHoldsNoMoreAfterManyDeaths(t *testing.T) {
 	t.Parallel()
-	deaths := 8
+	deaths := inShort(4, 8)
 	if text := os.Getenv("CPULB_SOAK_DEATHS"); text != "" {
 		var err error
 		if deaths, err = strconv.Atoi(text); err != nil {
@@ -113,7 +113,7 @@ func TestTheDaemonHoldsNoMoreAfterManyDeaths(t *testing.T) {
 		d.http.CloseIdleConnections()
 		return holds(t, d.own.PID()), d.goroutines()
 	}
-	soak(max(deaths/5, 8))
+	soak(max(deaths/5, inShort(4, 8)))
 	before, goroutines := quiet()
 	tasks, noticed := soak(deaths)
 	after, now := quiet()

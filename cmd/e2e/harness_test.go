@@ -242,3 +242,11 @@ func (d *daemon) run(path, params, taskType string) map[string]any {
 	}
 	return answer
 }
+
+// inShort is how often something is tried: few times with -short, as CI runs the tests.
+func inShort(few, many int) int {
+	if testing.Short() {
+		return few
+	}
+	return many
+}

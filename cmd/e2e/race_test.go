@@ -44,7 +44,7 @@ const raceExit = 66
 // engine makes no mistake. `make soak-race` runs it at full length.
 func TestADaemonUnderAMixedLoadHasNoRaces(t *testing.T) {
 	t.Parallel()
-	length := 10 * time.Second
+	length := time.Duration(inShort(4, 10)) * time.Second
 	if text := os.Getenv("CPULB_SOAK_RACE"); text != "" {
 		var err error
 		if length, err = time.ParseDuration(text); err != nil {

@@ -104,7 +104,7 @@ func soak(t *testing.T, d *daemon, n int) {
 // `make soak-python` runs it at full size.
 func TestAWorkerHoldsNoMoreAfterManyTasks(t *testing.T) {
 	t.Parallel()
-	tasks := 3_000
+	tasks := inShort(1_000, 3_000)
 	if text := os.Getenv("CPULB_SOAK_TASKS"); text != "" {
 		var err error
 		if tasks, err = strconv.Atoi(text); err != nil {

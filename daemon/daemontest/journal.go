@@ -11,10 +11,17 @@ import (
 
 	"cpulb/daemon/config"
 	"cpulb/daemon/fleet/fleettest"
+	"cpulb/daemon/journal/journaltest"
 )
 
-// Keeping is On with a journal in a folder, synced for each answer if c does not say.
-func Keeping(t *testing.T, c *config.Config, folder string, test func(f *Farm)) {
+// Keeping is On with a journal, synced for each answer if c does not say.
+func Keeping(t *testing.T, c *config.Config, test func(f *Farm)) {
+	t.Helper()
+	KeepingIn(t, c, journaltest.Folder(t), test)
+}
+
+// KeepingIn is Keeping with the journal in this folder.
+func KeepingIn(t *testing.T, c *config.Config, folder string, test func(f *Farm)) {
 	t.Helper()
 	if c.Journal.Sync == "off" {
 		c.Journal.Sync = "group"

@@ -98,10 +98,13 @@ func TestADamagedBitIsFoundOrOfNoAccount(t *testing.T) {
 	if len(d.names) < 3 || len(want.tasks) != 10 {
 		t.Fatalf("%d segments, %d tasks", len(d.names), len(want.tasks))
 	}
-	found, harmless := 0, 0
+	found, harmless, step := 0, 0, 1
+	if testing.Short() {
+		step = 5
+	}
 	for _, boot := range []string{"boot", "another"} {
 		for name, f := range d.names {
-			for i := range f.now {
+			for i := 0; i < len(f.now); i += step {
 				c := d.copy()
 				c.names[name].now[i] ^= 1 << (i % 8)
 				before := c.content()

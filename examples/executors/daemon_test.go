@@ -288,7 +288,7 @@ func TestADaemonServesTheNodeExample(t *testing.T) {
 // notInBrief skips what make test runs, and CI leaves out for its time.
 func notInBrief(t *testing.T) {
 	t.Helper()
-	if os.Getenv("CPULB_BRIEF") != "" {
-		t.Skip("CPULB_BRIEF is set: make test-examples runs it")
+	if testing.Short() {
+		t.Skip("-short: make test-examples runs it")
 	}
 }

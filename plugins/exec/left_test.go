@@ -85,8 +85,7 @@ func TestNothingOfATaskIsLeft(t *testing.T) {
 
 func TestAStopTakesTheLadder(t *testing.T) {
 	t.Parallel()
-	w := start(t, "kill_grace", "100ms")
-	dir := w.folder()
+	hasty, patient := start(t, "kill_grace", "100ms"), start(t, "kill_grace", "1.5s")
 	for name, c := range map[string]struct {
 		text   string
 		within time.Duration // 0: it is cancelled once it has begun
@@ -100,7 +99,11 @@ func TestAStopTakesTheLadder(t *testing.T) {
 		"one with children":               {"sleep 1000 & setsid sleep 1000 & : > %s; wait", 0, task.Cancelled, ""},
 		"one that runs for too long":      {": > %s; trap '' TERM; while :; do sleep 1; done", 50 * time.Millisecond, task.TimedOut, ""},
 	} {
-		begun := filepath.Join(dir, fmt.Sprintf("begun-%d", w.seq))
+		w := hasty
+		if c.stdout != "" || c.status == task.Completed { // it is to have the time
+			w = patient
+		}
+		begun := filepath.Join(w.folder(), fmt.Sprintf("begun-%d", w.seq))
 		seq := w.send(plugins.Task{ScriptPath: w.script("#!/bin/sh\n" + fmt.Sprintf(c.text, begun)), Timeout: c.within})
 		if c.within == 0 {
 			for _, err := os.Stat(begun); err != nil; _, err = os.Stat(begun) {

@@ -1,7 +1,6 @@
 package executortest_test
 
 import (
-	"os"
 	"testing"
 
 	"cpulb/plugins/executortest"
@@ -16,8 +15,8 @@ func TestThePythonExecutorConformsWithAProcessForEachTask(t *testing.T) {
 		"many tasks": {"isolation": "process", "interrupt_after": "0s", "max_tasks": "10"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if settings["max_tasks"] != "" && os.Getenv("CPULB_BRIEF") != "" {
-				t.Skip("CPULB_BRIEF is set: make test runs it")
+			if settings["max_tasks"] != "" && testing.Short() {
+				t.Skip("-short: make test runs it")
 			}
 			start := executortest.Program(supervisor.Spec{Command: python(t), Settings: settings})
 			executortest.Run(t, executortest.Suite{Scripts: scripts, StartWith: start, Shares: true})

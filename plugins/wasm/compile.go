@@ -114,7 +114,7 @@ func (of *compilation) ended() bool {
 // run compiles once it is its turn. The turn is over when the process has ended.
 func (c *compilations) run(ctx context.Context, name string, module []byte, of *compilation) {
 	defer of.stop()
-	err := ctx.Err()
+	var err error
 	select {
 	case c.turns <- struct{}{}:
 		if err = ctx.Err(); err == nil {

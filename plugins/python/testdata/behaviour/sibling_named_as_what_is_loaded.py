@@ -1,5 +1,5 @@
-# {"pools": "exclusive", "steps": [{"params": ["random", "types", "queue"], "want": {"data": [true, true, true]}}], "only": "3.11"}
-"""A script with siblings called random, types and queue: python3 has loaded some of these before the script, others not.
+# {"pools": "exclusive", "steps": [{"params": ["random", "codecs", "queue"], "want": {"data": [true, true, true]}}], "only": "3.11"}
+"""A script with siblings called random, codecs and queue: python3 has loaded some of these before the script, others not.
 The standard library itself must go on working in any case."""
 
 import tempfile
@@ -12,5 +12,5 @@ def main(params, context):
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
-    import types
-    return [named, not thread.is_alive(), hasattr(types, "ModuleType")]
+    import codecs
+    return [named, not thread.is_alive(), hasattr(codecs, "lookup")]

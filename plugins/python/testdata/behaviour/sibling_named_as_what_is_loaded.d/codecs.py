@@ -1,0 +1,1 @@
+WHOSE = "nobody gets this one: codecs is loaded before any script"

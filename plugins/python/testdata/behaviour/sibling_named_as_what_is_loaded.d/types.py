@@ -1,1 +1,0 @@
-WHOSE = "nobody gets this one: types is loaded before any script"
