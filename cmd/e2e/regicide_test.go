@@ -13,7 +13,9 @@ import (
 const regicide = `
 import os, signal, time
 def main(params, context):
-    time.sleep(params)
+    while not os.path.exists(params["until"]):
+        time.sleep(0.01)
+    time.sleep(0.2)
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
 `
@@ -42,7 +44,9 @@ func TestATaskOfWhichDaemonsDieIsFoundAndItsNeighboursComplete(t *testing.T) {
 		for range 3 {
 			neighbours = append(neighbours, submit(slow, "2", "io", ""))
 		}
-		id := submit(killer, "0.2", c.pool, c.more)
+		until, let := release(t) // not before the submission is answered
+		id := submit(killer, until, c.pool, c.more)
+		let()
 		died := d.untilAlive(10)
 		if died > 5 {
 			t.Errorf("%d daemons died of it", died)

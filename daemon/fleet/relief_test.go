@@ -326,7 +326,11 @@ func TestSoManyCallersItTakesUntilNoReliefIsLeft(t *testing.T) {
 // Whatever callers submit: who holds no slot and waits does so only because all slots are
 // held, those of all relief that there can be included.
 func TestWhoHoldsNothingWaitsOnlyWhileAllReliefIsTaken(t *testing.T) {
-	for seed := range uint64(50) {
+	rounds := uint64(50)
+	if testing.Short() {
+		rounds = 8
+	}
+	for seed := range rounds {
 		chance := rand.New(rand.NewPCG(seed, 7))
 		workers, threads, relief := 1+chance.IntN(3), 1+chance.IntN(4), chance.IntN(4)
 		c := withRelief(workers, threads, relief)

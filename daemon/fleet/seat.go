@@ -92,6 +92,9 @@ func (s *Seat) seated(w *Worker, why string, fx *effects.List) bool {
 	w.open()
 	if old != nil {
 		old.drain(why, fx)
+		if old.state.Load() != lifecycle.Dead && !slices.Contains(s.leaving, old) {
+			s.leaving = append(s.leaving, old) // Stop ends it where it is
+		}
 	}
 	if w.orphaned {
 		w.died(fx)

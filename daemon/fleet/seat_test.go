@@ -185,3 +185,28 @@ func TestWhatHasNotBegunWhenTheDaemonStopsIsGivenBack(t *testing.T) {
 		f.Ends("daemon_stopped", 1, ids...) // there is no journal
 	})
 }
+
+// The successor gets ready while the worker that it replaces is being ended: each of them
+// ends once, for its own seat.
+func TestASuccessorThatIsReadyDuringTheStopEndsToo(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		old := f.Ready("p-0")
+		f.Launcher.Refuse(func(supervisor.Spec) error {
+			time.Sleep(2 * time.Second) // and does not look at its context
+			return nil
+		})
+		restarted := make(chan error, 1)
+		go func() { restarted <- f.Engine.RestartWorker(f.Context(), daemontest.Who(), "p-0") }()
+		f.Pass(time.Second)
+		old.Freeze()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		f.StopIn(ctx)
+		if err := <-restarted; err == nil {
+			t.Error("the restart succeeded, although the engine has stopped")
+		}
+		if living := f.Launcher.Living(); len(living) > 0 || len(f.Launcher.All()) != 2 {
+			t.Errorf("%s", f.Launcher)
+		}
+	})
+}
