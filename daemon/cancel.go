@@ -139,8 +139,8 @@ func (e *Engine) cancelSelected(who access.Identity, f *api.Filter) (count int, 
 	e.selecting.enter(who.UID)
 	defer e.selecting.leave(who.UID)
 	var all []*ledger.Record
-	for stamp, more := int64(0), true; more; {
-		stamp, more = e.look(who, access.Stop, f, stamp, func(r *ledger.Record) bool {
+	for at, more := beginning(false), true; more; {
+		at, more = e.look(who, access.Stop, f, at, func(r *ledger.Record) bool {
 			if !r.Phase().Over() && !r.Stopping {
 				all = append(all, r)
 			}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -47,20 +48,39 @@ func (e *Engine) matchesLocked(a access.Action, f *api.Filter, r *ledger.Record)
 	return true
 }
 
-// look calls take, under the lock, with those of the next tasks after a stamp that f selects
-// and with which the caller may do a, until it returns false. It returns the stamp of the
+// place is how far a walk over the tasks in the order of submission has come, or one against
+// it, from the newest on.
+type place struct {
+	stamp  int64
+	newest bool
+}
+
+// beginning is the place before the first task of a walk.
+func beginning(newest bool) place {
+	if newest {
+		return place{math.MaxInt64, true}
+	}
+	return place{}
+}
+
+// look calls take, under the lock, with those of the next tasks of a walk that f selects
+// and with which the caller may do a, until it returns false. It returns the place of the
 // last that was looked at, and whether there may be more.
 func (e *Engine) look(
-	who access.Identity, a access.Action, f *api.Filter, stamp int64, take func(*ledger.Record) bool,
-) (last int64, more bool) {
+	who access.Identity, a access.Action, f *api.Filter, at place, take func(*ledger.Record) bool,
+) (last place, more bool) {
 	e.read(who, func(*effects.List) {
 		e.evictLocked()
+		walk := e.store.After
+		if at.newest {
+			walk = e.store.Before
+		}
 		wanted := func(owner uint32, status task.Status) bool { return e.mayMatch(who, a, f, owner, status) }
-		last, more = e.store.After(stamp, lookAtOnce/(1+len(f.Labels))+1, wanted, func(r *ledger.Record) bool {
+		at.stamp, more = walk(at.stamp, lookAtOnce/(1+len(f.Labels))+1, wanted, func(r *ledger.Record) bool {
 			return !e.matchesLocked(a, f, r) || take(r)
 		})
 	})
-	return last, more
+	return at, more
 }
 
 // isCommitting reports whether it is not known yet whether r is accepted.
@@ -93,7 +113,7 @@ func (e *Engine) caughtUp(ctx context.Context, who access.Identity) error {
 }
 
 // List calls yield, under no lock, with a page of the tasks that f selects, in the order of
-// submission, until it returns false; tasks of others are left out. It returns
+// submission or against it, until it returns false; tasks of others are left out. It returns
 // api.Page.After for the page that follows, "" if there is none. Those that are being
 // committed are waited for, until ctx is done. Before any error nothing is yielded. Errors:
 // api.ErrBadCursor, ctx's, api.ErrDraining.
@@ -102,17 +122,17 @@ func (e *Engine) List(ctx context.Context, who access.Identity, f api.Filter, p 
 	if left == 0 {
 		left = defaultPage
 	}
-	stamp, err := parseStamp(p.After)
+	at, err := parsePlace(p)
 	if err != nil {
 		return "", err
 	}
 	if err := e.caughtUp(ctx, who); err != nil {
 		return "", err
 	}
-	last := stamp // of what was yielded
+	last := at.stamp // of what was yielded
 	for more := true; more; {
 		var some views
-		stamp, more = e.look(who, access.See, &f, stamp, some.take)
+		at, more = e.look(who, access.See, &f, at, some.take)
 		for _, v := range some.all {
 			switch {
 			case left == 0:
@@ -146,13 +166,15 @@ func (v *views) take(r *ledger.Record) bool {
 	return len(v.all) < viewsAtOnce && v.bytes < viewBytesAtOnce
 }
 
-func parseStamp(text string) (int64, error) {
-	if text == "" {
-		return 0, nil
+// parsePlace returns where the page p begins.
+func parsePlace(p api.Page) (place, error) {
+	at := beginning(p.Newest)
+	if p.After == "" {
+		return at, nil
 	}
-	stamp, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || stamp < 0 {
-		return 0, fmt.Errorf("%w: %.64q", api.ErrBadCursor, text)
+	var err error
+	if at.stamp, err = strconv.ParseInt(p.After, 10, 64); err != nil || at.stamp < 0 {
+		return at, fmt.Errorf("%w: %.64q", api.ErrBadCursor, p.After)
 	}
-	return stamp, nil
+	return at, nil
 }

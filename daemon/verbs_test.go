@@ -150,6 +150,12 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 		if err != nil || err2 != nil || len(page.Tasks) != 3 || len(rest.Tasks) != 1 || rest.Tasks[0].ID != other.ID || rest.Next != "" {
 			t.Errorf("two pages: %+v %+v: %v %v", page, rest, err, err2)
 		}
+		newest, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 1, Newest: true})
+		others, err2 := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Newest: true, After: newest.Next})
+		if err != nil || err2 != nil || len(newest.Tasks) != 1 || newest.Tasks[0].ID != other.ID || len(others.Tasks) != 3 ||
+			others.Tasks[0].ID != page.Tasks[2].ID || others.Tasks[2].ID != page.Tasks[0].ID || others.Next != "" {
+			t.Errorf("the newest first: %+v %+v: %v %v", newest, others, err, err2)
+		}
 		if l, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: strconv.FormatInt(math.MaxInt64, 10)}); err != nil || len(l.Tasks) != 0 {
 			t.Errorf("after the last: %d tasks, %v", len(l.Tasks), err)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 func (s *Server) getTasks(w http.ResponseWriter, r *http.Request) {
-	f, p, err := selection(r, "limit", "after")
+	f, p, err := selection(r, "limit", "after", "order")
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -77,6 +77,12 @@ func (l *listing) end(next string) {
 	l.pen.flush() // an error: the client has gone
 }
 
+// The orders in which tasks are listed.
+const (
+	oldestFirst = "oldest"
+	newestFirst = "newest"
+)
+
 // deleteTasks cancels the tasks that the filters select. Without filters it requires
 // all=true, so that a slip of the hand does not cancel everything.
 func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
@@ -124,6 +130,14 @@ func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err e
 			return f, p, &requestError{code: codeBadQuery, field: "limit",
 				detail: fmt.Sprintf("limit: %.64q is not a number from 1 to %d", text, api.MaxPage)}
 		}
+	}
+	switch order := q.Get("order"); order {
+	case "", oldestFirst:
+	case newestFirst:
+		p.Newest = true
+	default:
+		return f, p, &requestError{code: codeBadQuery, field: "order", allowed: []string{oldestFirst, newestFirst},
+			detail: fmt.Sprintf("order: %.64q is not an order", order)}
 	}
 	p.After = q.Get("after")
 	return f, p, nil

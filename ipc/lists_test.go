@@ -42,7 +42,9 @@ func TestAListIsFilteredAndComesInPages(t *testing.T) {
 		"?status=completed&status=running":     sent,
 		"?label=" + url.QueryEscape("a b=x=1"): pick(1, 4),
 		"?label=all=yes&status=completed&label=a%20b%3Dx%3D0": pick(3),
-		"?label=all=no": nil,
+		"?label=all=no":                               nil,
+		"?order=oldest":                               sent,
+		"?order=newest&status=completed":              pick(5, 3, 1),
 		"?batch=01890000-0000-7000-8000-000000000000": nil,
 	} {
 		if _, a := c.do("GET", "/v1/tasks"+query, ""); fmt.Sprint(ids(a)) != fmt.Sprint(want) {
@@ -61,6 +63,14 @@ func TestAListIsFilteredAndComesInPages(t *testing.T) {
 	}
 	if fmt.Sprint(paged) != fmt.Sprint(sent) {
 		t.Errorf("pages: %v, want %v", paged, sent)
+	}
+	_, newest := c.do("GET", "/v1/tasks?order=newest&limit=3", "")
+	_, older := c.do("GET", "/v1/tasks?order=newest&after="+url.QueryEscape(fmt.Sprint(newest["next"])), "")
+	if got := append(ids(newest), ids(older)...); fmt.Sprint(got) != fmt.Sprint(pick(6, 5, 4, 3, 2, 1, 0)) {
+		t.Errorf("the newest first: %v", got)
+	}
+	if resp, p := c.do("GET", "/v1/tasks?order=random", ""); resp.StatusCode != 400 || p["field"] != "order" {
+		t.Errorf("no order: %s %v", resp.Status, p)
 	}
 }
 

@@ -25,6 +25,8 @@ type Page struct {
 	Limit int
 	// After is Listing.Next of the page before; empty: the first page.
 	After string
+	// Newest: those that were submitted last come first.
+	Newest bool
 }
 
 // Listing is one page.

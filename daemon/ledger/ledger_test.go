@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -177,6 +178,14 @@ func TestListsAndCountsAreThoseOfTheTasks(t *testing.T) {
 		if !slices.EqualFunc(listed, all, func(r, x *ledger.Record) bool { return r.Stamp() == x.Stamp() && r.Status() == x.Status() }) {
 			t.Fatalf("%d are listed, %d are there", len(listed), len(all))
 		}
+		var backwards []*ledger.Record
+		for stamp, more, page := int64(math.MaxInt64), true, rapid.IntRange(1, 50).Draw(t, "page backwards"); more; {
+			stamp, more = s.Before(stamp, page, nil, func(r *ledger.Record) bool { backwards = append(backwards, r); return true })
+		}
+		slices.Reverse(backwards)
+		if !slices.EqualFunc(backwards, listed, func(r, x *ledger.Record) bool { return r.Stamp() == x.Stamp() }) {
+			t.Fatalf("%d are listed backwards, %d are there", len(backwards), len(all))
+		}
 		counts := map[task.Status]int{}
 		for _, r := range listed {
 			counts[r.Status()]++
@@ -196,6 +205,14 @@ func TestAListEndsWhereItsReaderWants(t *testing.T) {
 	stamp, more := s.After(0, 10, nil, func(r *ledger.Record) bool { return false })
 	if stamp != first.Stamp() || !more || !first.Submitted().Equal(now) {
 		t.Errorf("stopped at %d, more is %v", stamp, more)
+	}
+	var met []int64
+	stamp, more = s.Before(math.MaxInt64, 10, nil, func(r *ledger.Record) bool { met = append(met, r.Stamp()); return r == first })
+	if len(met) != 1 || met[0] <= first.Stamp() || stamp != met[0] || !more {
+		t.Errorf("backwards it met %v, stopped at %d, more is %v", met, stamp, more)
+	}
+	if stamp, more = s.Before(first.Stamp(), 10, nil, func(*ledger.Record) bool { return true }); more || stamp != first.Stamp() {
+		t.Errorf("before the first it went to %d, more is %v", stamp, more)
 	}
 }
 

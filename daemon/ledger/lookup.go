@@ -30,6 +30,28 @@ func (s *Store) After(stamp int64, n int, wanted func(owner uint32, status task.
 	return stamp, false
 }
 
+// Before is After in the other direction: it looks at up to n places before a stamp, the
+// latest first.
+func (s *Store) Before(stamp int64, n int, wanted func(owner uint32, status task.Status) bool, yield func(*Record) bool) (int64, bool) {
+	number, i := s.tasks.after(stamp)
+	for i--; ; i-- {
+		if i < 0 {
+			if number--; number < 0 {
+				return stamp, false
+			}
+			i = s.tasks.all[number].n - 1
+		}
+		if n--; n < 0 {
+			return stamp, true
+		}
+		p := s.tasks.all[number]
+		stamp = p.stamps[i]
+		if r := s.wanted(spot{p, i}, wanted); r != nil && !yield(r) {
+			return stamp, true
+		}
+	}
+}
+
 // wanted returns the task in a place; nil: there is none, or it is not wanted.
 func (s *Store) wanted(at spot, wanted func(owner uint32, status task.Status) bool) *Record {
 	if !at.page.has(at.i) {

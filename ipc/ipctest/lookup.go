@@ -140,7 +140,11 @@ func (e *Engine) List(_ context.Context, who access.Identity, f api.Filter, p ap
 	}
 	e.mu.Lock()
 	var page []task.View
-	for i, r := range e.matching(who, access.See, f) {
+	all := e.matching(who, access.See, f)
+	if p.Newest {
+		slices.Reverse(all)
+	}
+	for i, r := range all {
 		if i < start {
 			continue
 		}
