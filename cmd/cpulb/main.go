@@ -46,6 +46,8 @@ type arguments struct {
 	List   listCommand   `cmd:"" help:"List tasks."`
 	Batch  batchCommand  `cmd:"" help:"Submit a file with one task per line, as JSON, and print the id of the batch. Bad lines are reported on stderr and skipped; the exit code is then 1."`
 
+	Dashboard dashboardCommand `cmd:"" help:"Serve a page that shows the daemon in a browser of this machine, and print its address. Ctrl-C ends it."`
+
 	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
 	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
 	Executors executorsCommand `cmd:"" help:"List the executors, swap the program of one, or test a program."`
@@ -131,7 +133,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	c := client.New(a.Socket)
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
-	return t.report(command.Run(c, t))
+	return t.report(command.Run(c, t, &a))
 }
 
 // report prints err, if there is one, and returns the exit code.

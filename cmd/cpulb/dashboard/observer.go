@@ -1,0 +1,211 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/task"
+)
+
+const (
+	// pause is the time between two looks at the daemon.
+	pause = time.Second
+	// patience is how long one look may take.
+	patience = 5 * time.Second
+	// mostFetched is how many tasks are asked for one by one in a look: those that ran at the
+	// look before and have ended.
+	mostFetched = 40
+)
+
+// observer looks at the daemon once a second, whoever watches.
+type observer struct {
+	from  *upstream
+	began time.Time
+
+	mu      sync.Mutex
+	latest  look
+	series  series
+	scripts scripts
+	// ended is how many tasks had ended at the last look, by the daemon's own count.
+	ended float64
+}
+
+// look is what was seen at one time.
+type look struct {
+	err    error // why no daemon has answered
+	status *status
+	// running are the tasks that run, in the order of submission; tasksErr is why they are not
+	// known.
+	running  []task.View
+	tasksErr error
+	more     bool // there are more than those
+
+	counters *counters
+	ended    []task.View
+}
+
+// status is the daemon's answer, of which the page shows all.
+type status struct {
+	Engine     json.RawMessage      `json:"engine"`
+	Components map[string]component `json:"components"`
+
+	engine  api.EngineStatus
+	workers []api.WorkerStatus
+}
+
+type component struct {
+	Health  string                     `json:"health"`
+	Reason  string                     `json:"reason,omitempty"`
+	Metrics map[string]json.RawMessage `json:"metrics"`
+}
+
+func newObserver(from *upstream) *observer {
+	return &observer{from: from, began: time.Now(), latest: look{err: errors.New("it has not been looked at yet")}}
+}
+
+// run looks until ctx is done.
+func (o *observer) run(ctx context.Context) {
+	again := time.NewTicker(pause)
+	defer again.Stop()
+	for {
+		one, cancel := context.WithTimeout(ctx, patience)
+		o.take(o.look(one))
+		cancel()
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look asks the daemon.
+func (o *observer) look(ctx context.Context) look {
+	var l look
+	if l.status, l.err = o.from.status(ctx); l.err != nil {
+		return l
+	}
+	if text, err := o.from.get(ctx, "/metrics"); err == nil {
+		l.counters = readCounters(text)
+	}
+	var page api.Listing
+	l.tasksErr = o.from.decode(ctx, fmt.Sprintf("/v1/tasks?status=running&limit=%d", api.MaxPage), &page)
+	l.running, l.more = page.Tasks, page.Next != ""
+	if l.tasksErr == nil {
+		l.ended, l.tasksErr = o.lookAtEnded(ctx, l.counters, l.running)
+	}
+	return l
+}
+
+// lookAtEnded returns tasks that have ended: the newest, those that failed first, and those
+// that ran at the last look. Of very many it sees a part.
+func (o *observer) lookAtEnded(ctx context.Context, c *counters, running []task.View) ([]task.View, error) {
+	o.mu.Lock()
+	before, past := o.latest.running, o.ended
+	o.mu.Unlock()
+	limit := api.MaxPage
+	if c != nil {
+		switch n := c.all() - past; {
+		case n == 0:
+			return nil, nil
+		case n > 0:
+			limit = int(min(2*n+20, api.MaxPage))
+		}
+	}
+	var all []task.View
+	for _, statuses := range []string{"failed,timed_out", "completed,cancelled"} {
+		var page api.Listing
+		q := url.Values{"status": {statuses}, "order": {"newest"}, "limit": {fmt.Sprint(limit)}}
+		if err := o.from.decode(ctx, "/v1/tasks?"+q.Encode(), &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Tasks...)
+	}
+	return append(all, o.fetch(ctx, gone(before, running, all))...), nil
+}
+
+// gone returns the tasks that ran before, do not now, and are not among those that ended.
+func gone(before, running, ended []task.View) []task.ID {
+	known := map[task.ID]bool{}
+	for _, some := range [][]task.View{running, ended} {
+		for i := range some {
+			known[some[i].ID] = true
+		}
+	}
+	var ids []task.ID
+	for i := range before {
+		if !known[before[i].ID] {
+			ids = append(ids, before[i].ID)
+		}
+	}
+	return ids
+}
+
+// fetch asks for tasks one by one. What can't be had is left out: it may be evicted.
+func (o *observer) fetch(ctx context.Context, ids []task.ID) []task.View {
+	var all []task.View
+	for _, id := range ids[:min(len(ids), mostFetched)] {
+		var v task.View
+		if o.from.decode(ctx, "/v1/tasks/"+id.String(), &v) == nil && v.FinishedAt != nil {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// take keeps what was seen.
+func (o *observer) take(l look) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := time.Since(o.began)
+	o.series.add(at, l.reading())
+	for i := range l.ended {
+		o.scripts.add(at, l.ended[len(l.ended)-1-i]) // the latest last
+	}
+	if o.ended = 0; l.counters != nil {
+		o.ended = l.counters.all()
+	}
+	l.ended = nil
+	o.latest = l
+}
+
+// reading returns what a look is for the series; nil: no daemon has answered.
+func (l *look) reading() *reading {
+	if l.err != nil {
+		return nil
+	}
+	r := &reading{pid: l.status.engine.PID, running: l.status.engine.Tasks[task.Running.String()], counters: l.counters}
+	_ = json.Unmarshal(l.status.Components["input_queue"].Metrics["size"], &r.waiting) // 0 if it has none
+	for i := range l.status.workers {
+		if w := &l.status.workers[i]; w.State == "ready" {
+			r.slots += w.Slots
+			r.busy += w.SlotsBusy
+		}
+	}
+	return r
+}
+
+// status returns the daemon's status with its workers apart.
+func (u *upstream) status(ctx context.Context) (*status, error) {
+	s := new(status)
+	if err := u.decode(ctx, "/v1/status", s); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(s.Engine, &s.engine); err != nil {
+		return nil, fmt.Errorf("status: engine: %w", err)
+	}
+	metrics := s.Components["process_pool"].Metrics
+	if raw := metrics["workers"]; raw != nil {
+		if err := json.Unmarshal(raw, &s.workers); err != nil {
+			return nil, fmt.Errorf("status: workers: %w", err)
+		}
+		delete(metrics, "workers")
+	}
+	return s, nil
+}

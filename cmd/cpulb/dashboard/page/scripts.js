@@ -1,0 +1,59 @@
+// The scripts whose tasks have ended, the slowest or those that fail first.
+
+import { byId, element, reconcile, segmented, setAttribute, setText } from "./element.js";
+import { count, duration, scriptName, visible } from "./text.js";
+
+const SHOWN = 12;
+
+const ORDERS = {
+  slowest: (a, b) => (b.p95_seconds ?? -1) - (a.p95_seconds ?? -1),
+  failing: (a, b) => b.failed - a.failed || b.failed / b.seen - a.failed / a.seen,
+  busiest: (a, b) => b.total_seconds - a.total_seconds,
+};
+
+export class Scripts {
+  order = "slowest";
+  all = [];
+
+  constructor({ openScript }) {
+    this.openScript = openScript;
+    this.rows = byId("script-rows");
+    segmented(byId("script-orders"), [["slowest", "Slowest"], ["failing", "Failing"], ["busiest", "Most time"]], this.order, (order) => {
+      this.order = order;
+      this.draw();
+    });
+  }
+
+  update(state) {
+    this.all = state.scripts;
+    this.administrator = state.administrator;
+    this.draw();
+  }
+
+  draw() {
+    const some = (this.order === "failing" ? this.all.filter((s) => s.failed > 0) : [...this.all]).sort(ORDERS[this.order]);
+    reconcile(this.rows, some.slice(0, SHOWN), (s) => s.script_path + "\0" + s.function, () => this.row(), fillRow);
+    byId("scripts-empty").hidden = some.length > 0;
+    setText(byId("scripts-empty"), this.all.length === 0
+      ? "No task has ended in the last 15 minutes. Scripts are listed here once their tasks do."
+      : "None of the tasks that were looked at has failed in the last 15 minutes.");
+    setText(byId("scripts-note"), some.length > SHOWN ? "the first " + SHOWN + " of " + count(some.length) : "of the last 15 minutes");
+  }
+
+  row() {
+    const row = element("tr");
+    row.name = element("button", { type: "button", class: "link", onclick: () => this.openScript(row.script) });
+    row.cells = Array.from({ length: 5 }, () => element("td", { class: "number" }));
+    row.append(element("td", { class: "wide" }, row.name), ...row.cells);
+    return row;
+  }
+}
+
+function fillRow(row, script) {
+  row.script = script;
+  setText(row.name, scriptName(script));
+  setAttribute(row.name, "title", visible(script.script_path));
+  const texts = [count(script.seen), count(script.failed), duration(script.median_seconds), duration(script.p95_seconds), duration(script.max_seconds)];
+  texts.forEach((text, i) => setText(row.cells[i], text));
+  setAttribute(row.cells[1], "data-look", script.failed > 0 ? "bad" : null);
+}
