@@ -94,18 +94,27 @@ func (e *Engine) View(ctx context.Context, who access.Identity, id task.ID) (vie
 }
 
 // Result waits until the task has ended and returns its Result, which the caller
-// must not change. It returns ctx.Err() when ctx is done first; the task goes on.
-// Errors: those of View, api.ErrTooManyWatches, and api.ErrDraining when the engine ends
-// before the task.
+// must not change. Errors: those of Ended.
 func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error) {
+	ev, err := e.Ended(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	return ev.Result, nil
+}
+
+// Ended waits until the task has ended and returns its last event, which has the Result. It
+// returns ctx.Err() when ctx is done first; the task goes on. Errors: those of View,
+// api.ErrTooManyWatches, and api.ErrDraining when the engine ends before the task.
+func (e *Engine) Ended(ctx context.Context, who access.Identity, id task.ID) (*task.Event, error) {
 	var r *ledger.Record
 	var done <-chan struct{}
-	var res *task.Result
+	var end *task.Event
 	var refused error
 	err := e.withTask(ctx, who, access.See, id, func(found *ledger.Record) {
-		r, res = found, found.Result()
-		switch {
-		case res != nil:
+		switch r = found; {
+		case r.Result() != nil:
+			end = r.ResultEvent()
 			e.store.Given(1)
 		case ctx.Err() != nil: // who does not wait, does not watch
 			refused = ctx.Err()
@@ -113,24 +122,25 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 			done, refused = r.Done(), e.takeWatchLocked(who)
 		}
 	})
-	if err = cmp.Or(err, refused); err != nil || res != nil {
-		return res, err
+	if err = cmp.Or(err, refused); err != nil || end != nil {
+		return end, err
 	}
 	err = e.await(ctx, done, id)
 	e.read(who, func(*effects.List) {
 		e.watches.give(who.UID)
 		err = cmp.Or(err, e.stillSees(who, r.Owner, id))
-		if res = r.Result(); res != nil && err == nil {
+		if r.Result() != nil && err == nil {
+			end = r.ResultEvent()
 			e.store.Given(1)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	if res == nil { // it waited for room, and was withdrawn or refused
+	if end == nil { // it waited for room, and was withdrawn or refused
 		return nil, fmt.Errorf("%w: %s", task.ErrNotFound, id)
 	}
-	return res, nil
+	return end, nil
 }
 
 // findBatchLocked returns the batch if the caller may see it. Errors:

@@ -77,8 +77,10 @@ type Tasks interface {
 	// View waits, as all do that take an id or filters, while it is not known yet whether
 	// a task is accepted.
 	View(ctx context.Context, who access.Identity, id task.ID) (task.View, error)
-	// Result waits until the task has ended or ctx is done.
+	// Result waits until the task has ended or ctx is done. Ended returns the task's last
+	// event, which has the Result.
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
+	Ended(ctx context.Context, who access.Identity, id task.ID) (*task.Event, error)
 	// Events yields what has happened, some at a time, and waits for the rest; so does
 	// BatchResults.
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)

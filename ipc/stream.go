@@ -209,6 +209,10 @@ func (st *stream) command(text []byte, in *lines) {
 		return
 	}
 	st.join() // the answers come in the order of the lines
+	if err == nil && c.Op == task.OpWatch {
+		st.follow(&c, line, room)
+		return
+	}
 	defer st.held.give(room)
 	if err != nil {
 		st.reject(namedID(&c), line, err)
@@ -238,13 +242,13 @@ func (st *stream) cancel(c *task.Command, line int) {
 	if !st.open() {
 		return
 	}
-	st.watched.cancel(1)
+	st.watched.owe(1)
 	answered := func(_ task.View, err error) {
 		st.answered()
 		if err != nil {
 			st.reject(namedID(c), line, err)
 		}
-		st.watched.cancel(-1)
+		st.watched.owe(-1)
 	}
 	id, err := idFrom(c.ID)
 	if err != nil {

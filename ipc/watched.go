@@ -7,15 +7,15 @@ import (
 )
 
 // watched are the tasks that a stream watches, each once however often it was submitted, and
-// the cancels that it has to answer.
+// the lines about other tasks that it has to answer.
 type watched struct {
 	mu sync.Mutex
 	// tasks are those whose result has not been queued; others are watches of a task that
 	// is not known yet, or has one already.
 	tasks  map[task.ID]*watch
 	others map[*watch]struct{}
-	// cancels counts those without an answer.
-	cancels int
+	// owed counts the cancels and watches without an answer.
+	owed int
 	// left: the stream has ended.
 	left    bool
 	settled chan struct{} // made by settle, closed when there is nothing left
@@ -105,15 +105,15 @@ func (x *watched) drop(w *watch) {
 	x.settleIf()
 }
 
-// cancel counts change cancels more that have to be answered.
-func (x *watched) cancel(change int) {
+// owe counts change cancels or watches more that have to be answered.
+func (x *watched) owe(change int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.cancels += change
+	x.owed += change
 	x.settleIf()
 }
 
-func (x *watched) nothing() bool { return len(x.tasks) == 0 && len(x.others) == 0 && x.cancels == 0 }
+func (x *watched) nothing() bool { return len(x.tasks) == 0 && len(x.others) == 0 && x.owed == 0 }
 
 func (x *watched) settleIf() {
 	if x.settled != nil && x.nothing() {

@@ -12,6 +12,7 @@ type Op string
 const (
 	OpSubmit Op = "submit"
 	OpCancel Op = "cancel"
+	OpWatch  Op = "watch"
 )
 
 // Command is one line that a client sends on a stream.
@@ -20,8 +21,8 @@ type Command struct {
 	// Task is what OpSubmit submits. Named: its id is in the line.
 	Task  *Task
 	Named bool
-	// ID is the text of the id in the line: OpCancel's, or that of a task with an
-	// error.
+	// ID is the text of the id in the line: OpCancel's and OpWatch's, or that of a task
+	// with an error.
 	ID string
 	// Events: the client wants all events of the task, not its result alone.
 	Events bool
@@ -37,7 +38,7 @@ func (op Op) takes(name string) bool {
 	if name == "op" {
 		return true
 	}
-	return (op == OpCancel) == (name == "task_id")
+	return (op == OpSubmit) == (name != "task_id")
 }
 
 // DecodeCommand reads one line by the rules of Decode; it may have no field that its
@@ -55,7 +56,7 @@ func readCommand(s scanner) (Command, error) {
 		err = c.ended()
 	}
 	if c.Op != OpSubmit {
-		c.ID = c.cancels
+		c.ID = c.taskID
 	}
 	if err == nil {
 		err = c.check()
@@ -85,7 +86,7 @@ type commandReader struct {
 	// wrong is the first error of the line, wrongTask the error of its task. In spite
 	// of both the line is JSON.
 	wrong, wrongTask error
-	cancels          string // the task_id of the line itself
+	taskID           string // of the line itself
 }
 
 func (c *commandReader) read() error {
@@ -129,7 +130,7 @@ func (c *commandReader) member(text []byte) error {
 	case "task":
 		c.Task, c.Named, err = c.task()
 	case "task_id":
-		c.cancels, err = readText(&c.scanner, name)
+		c.taskID, err = readText(&c.scanner, name)
 	case "events":
 		c.Events, err = c.flag(name)
 	case "ack":
@@ -148,6 +149,8 @@ func (c *commandReader) op() (Op, error) {
 		return OpSubmit, nil
 	case string(v) == string(OpCancel):
 		return OpCancel, nil
+	case string(v) == string(OpWatch):
+		return OpWatch, nil
 	}
 	return "", nil // check reports it
 }
@@ -163,7 +166,7 @@ func (c *commandReader) check() error {
 	case c.wrong != nil:
 		return c.wrong
 	case c.Op == "":
-		return &FieldError{Field: "op", Problem: "is missing or unknown", Allowed: []string{string(OpSubmit), string(OpCancel)}}
+		return &FieldError{Field: "op", Problem: "is missing or unknown", Allowed: []string{string(OpSubmit), string(OpCancel), string(OpWatch)}}
 	case c.Op == OpSubmit && c.wrongTask != nil:
 		return c.wrongTask
 	}
@@ -175,7 +178,7 @@ func (c *commandReader) check() error {
 	switch {
 	case c.Op == OpSubmit && c.Task == nil:
 		return &FieldError{Field: "task", Problem: "is missing"}
-	case c.Op == OpCancel && c.ID == "":
+	case c.Op != OpSubmit && c.ID == "":
 		return &FieldError{Field: "task_id", Problem: "is missing"}
 	}
 	return nil

@@ -314,9 +314,9 @@ func (e *Engine) End(id task.ID, r task.Result) {
 	r.ID, r.Attempts, r.SubmittedAt, r.StartedAt, r.FinishedAt = id, 1, now, &now, now
 	r.Worker = &task.Worker{ID: "cpu-0", Executor: "python", Pool: "cpu", PID: 4242, Core: 1}
 	rec.status, rec.result = r.Status, &r
-	close(rec.done)
 	e.mu.Unlock()
 	e.tell(rec, task.Event{Kind: task.EventResult, Result: &r})
+	close(rec.done)
 }
 
 // AwaitLeft returns once the clients of n held answers have gone, or ctx is done.

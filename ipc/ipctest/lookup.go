@@ -70,6 +70,17 @@ func (e *Engine) Result(ctx context.Context, who access.Identity, id task.ID) (*
 	}
 }
 
+// Ended implements ipc.Engine.
+func (e *Engine) Ended(ctx context.Context, who access.Identity, id task.ID) (*task.Event, error) {
+	if _, err := e.Result(ctx, who, id); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	events := e.tasks[id].events
+	return events[len(events)-1], nil
+}
+
 // Cancel implements ipc.Engine.
 func (e *Engine) Cancel(who access.Identity, id task.ID, done func(task.View, error)) {
 	r, err := e.find(who, access.Stop, id)

@@ -7,9 +7,11 @@
         print(engine.get_result(task_id, timeout=30.0).data)
 
 An Engine may be shared by any number of threads and starts none of its own.
-A child that os.fork() makes may use it, too: it connects anew. Python 3.10 or
+A child that os.fork() makes may use it, too: it connects anew. Python 3.9 or
 later, standard library only.
 """
+
+from __future__ import annotations
 
 from .batch import Batch
 from .engine import Engine

@@ -1,11 +1,13 @@
 """Single HTTP calls on the daemon's socket, for what does not go over the stream."""
 
+from __future__ import annotations
+
 import http.client
 from contextlib import contextmanager
 
 from . import deep
 from .chunks import Chunks
-from .connection import connect
+from .connection import TIMEOUTS, connect
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
 
 _READ_BYTES = 256 << 10
@@ -82,8 +84,8 @@ def _lost(what, late=ConnectionLostError):
     """Raise what goes wrong within as ConnectionLostError, or as late if it took too long."""
     try:
         yield
-    except TimeoutError as e:
-        raise late(f"{what}: no answer in the time given") from e
+    except TIMEOUTS as e:
+        raise late(f"{what}: no answer in the time given", None if late is ResultTimeoutError else "no_answer") from e
     except (OSError, http.client.HTTPException) as e:
         raise ConnectionLostError(f"{what}: {str(e) or type(e).__name__}") from e
 

@@ -1,5 +1,7 @@
 """Bells: what threads that wait are woken by."""
 
+from __future__ import annotations
+
 import os
 import resource
 import select
@@ -26,7 +28,7 @@ class Bells:
             self._left -= 1
             try:
                 bell = _EventBell()
-            except OSError:  # this process may have no more descriptors
+            except (AttributeError, OSError):  # Python 3.9 has none; or this process may have no more descriptors
                 self._left = 0
                 return _LockBell()
             # The kernel gives out the lowest. The last half of those that there may be is for the program's own files.

@@ -1,13 +1,17 @@
 """Calls: what an Engine asks by single HTTP calls."""
 
+from __future__ import annotations
+
 import re
+import time
 from urllib.parse import urlencode
 
 from .api import call, decoded, follow
 from .batch import Batch
 from .enums import TaskStatus
 from .event import Event
-from .exceptions import TaskNotFoundError
+from .exceptions import CPULoadBalancerError, SubmissionError, TaskNotFoundError
+from .link import NOT_REACHED, RESTART, Link
 from .result import Result
 from .view import TaskView
 
@@ -20,17 +24,32 @@ _PIECE_BYTES = 64 << 10
 class Calls:
     """The part of Engine that needs no more than the path of the socket."""
 
-    socket = ""
+    socket: str = ""
+    _link: Link
 
-    def _ask(self, method, url, timeout=ANSWER_SECONDS):
-        return call(self.socket, method, url, timeout)[1]
+    def _ask(self, method, url, passing=RESTART):
+        return self._link.call(lambda: call(self.socket, method, url, ANSWER_SECONDS), passing=passing)[1]
 
     def submit_batch(self, tasks):
         """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
         What is wrong with another one is in the Batch."""
         # They are there before the connection is: the daemon gives up a body that makes no progress.
-        body = _pieces(list(tasks))
-        return Batch.from_dict(call(self.socket, "POST", "/v1/batches", _BATCH_SECONDS, body, "application/x-ndjson")[1])
+        every, draining = list(tasks), []
+
+        def attempt():
+            answer = call(self.socket, "POST", "/v1/batches", _BATCH_SECONDS, _pieces(every), "application/x-ndjson")[1]
+            batch = Batch.from_dict(answer)
+            put_off = next((error for error in batch.errors.values() if error.code == "draining"), None)
+            if put_off is not None:  # for the next daemon, which knows those that were accepted
+                draining[:] = [batch]
+                raise put_off
+            return batch
+        try:
+            return self._link.call(attempt)
+        except SubmissionError:
+            if draining:
+                return draining[0]
+            raise
 
     def get_batch(self, batch_id):
         """Return how far the batch is: {"batch_id", "total", "tasks": {state: count}, "done"}."""
@@ -39,17 +58,39 @@ class Calls:
     def batch_results(self, batch_id, timeout=None):
         """Yield the Results of a batch in the order in which its tasks end, to the last. ResultTimeoutError when none
         comes for timeout seconds (None: wait for ever)."""
-        for lines in follow(self.socket, path_of("batches", batch_id) + "/results", timeout):
-            yield from map(Result.from_json, lines)
+        url, seen = path_of("batches", batch_id) + "/results", set()
+        for line in self._followed(lambda: url, timeout):
+            result = Result.from_json(line)
+            if result.task_id not in seen:  # which all come again after a restart
+                seen.add(result.task_id)
+                yield result
 
     def events(self, task_id, after=None, timeout=None):
         """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
-        ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). Whoever is cut off goes
+        ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). When the daemon is restarted it goes
         on after the last cursor."""
-        query = "?" + urlencode({"after": after}) if after else ""
-        for lines in follow(self.socket, path_of("tasks", task_id) + "/events" + query, timeout):
-            for line in lines:
-                yield Event.from_dict(decoded(line))
+        url, last = path_of("tasks", task_id) + "/events", [after]
+        for line in self._followed(lambda: url + ("?" + urlencode({"after": last[0]}) if last[0] else ""), timeout):
+            event = Event.from_dict(decoded(line))
+            last[0] = event.cursor
+            yield event
+            if event.event == "result":
+                return
+
+    def _followed(self, url, timeout):
+        """Yield the lines of what url returns, which is asked again when the daemon has gone."""
+        retry = None
+        while True:
+            try:
+                for lines in follow(self.socket, url(), timeout):
+                    retry = None
+                    self._link.met = True
+                    yield from lines
+                return
+            except CPULoadBalancerError as error:
+                lost = error
+            retry = retry or self._link.retry(None if timeout is None else time.monotonic() + timeout)
+            retry.wait(lost)
 
     def get_task(self, task_id):
         """Return the task as it stands, a TaskView."""
@@ -73,6 +114,8 @@ class Calls:
         tells how it ended; one that has ended stays as it is."""
         return TaskStatus(self._ask("DELETE", path_of("tasks", task_id))["status"])
 
+    cancel = cancel_task
+
     def cancel_tasks(self, status=(), labels=None, batch_id=None):
         """Cancel all of your tasks that list_tasks would yield, and return how many had not ended. Without any filter
         it is a ValueError."""
@@ -83,7 +126,7 @@ class Calls:
 
     def rerun_task(self, task_id):
         """Submit what the task says as a new one, and return its id."""
-        return self._ask("POST", path_of("tasks", task_id) + "/rerun")["task_id"]
+        return self._ask("POST", path_of("tasks", task_id) + "/rerun", NOT_REACHED)["task_id"]
 
     def get_schedules(self):
         """Return the daemon's schedules, each a dict as the socket API has it."""

@@ -1,5 +1,7 @@
 """Chunks: an answer whose length is not known at its beginning, as HTTP/1.1 sends it."""
 
+from __future__ import annotations
+
 from http.client import HTTPException
 
 _LONGEST_HEAD = 1024

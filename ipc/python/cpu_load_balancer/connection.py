@@ -1,5 +1,7 @@
 """connect: a socket to the daemon, with errors that say what to do."""
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
@@ -7,6 +9,8 @@ import struct
 import time
 
 from .exceptions import ConnectionLostError
+
+TIMEOUTS = (TimeoutError, socket.timeout)  # which is a class of its own before Python 3.10
 
 DEFAULT_SOCKET = "/run/cpulb/cpulb.sock"
 

@@ -1,6 +1,8 @@
 """JSON of values that nest as deep as the daemon takes them: 1000. json counts each level against Python's
 recursion limit, most of which the caller may have used."""
 
+from __future__ import annotations
+
 import json
 import sys
 import threading

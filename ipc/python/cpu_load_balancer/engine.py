@@ -1,5 +1,7 @@
 """Engine: the client's view of the daemon."""
 
+from __future__ import annotations
+
 import os
 import threading
 import time
@@ -9,6 +11,8 @@ from .calls import ANSWER_SECONDS, Calls, path_of
 from .connection import remaining, socket_path
 from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError
 from .lines import LEAST_SECONDS
+from .link import RECONNECT_SECONDS, Link
+from .many import Many
 from .private import PrivateDaemon
 from .result import Result
 from .stream import Stream
@@ -27,20 +31,23 @@ class _Own:
         self.connecting = False  # a thread makes the next one
 
 
-class Engine(Calls):
+class Engine(Calls, Many):
     """Submits tasks and fetches results. Safe for concurrent use by threads, and in a child that os.fork makes, which
     gets a connection of its own.
 
     It connects when first used. A task submitted through it may be fetched by
-    another Engine, and the other way round: the id is enough."""
+    another Engine, and the other way round: the id is enough.
 
-    def __init__(self, socket=None):
+    When the daemon goes away and comes back, as it does when it is restarted, calls go on, each for
+    reconnect seconds at most: what was not answered is asked, or sent, again, which is safe, because the id is the same."""
+
+    def __init__(self, socket=None, reconnect=RECONNECT_SECONDS):
         """socket is the daemon's path; without it CPULB_SOCKET, else
-        /run/cpulb/cpulb.sock."""
+        /run/cpulb/cpulb.sock. A daemon that was never there is not waited for. With reconnect 0 none is."""
         self.socket = socket_path(socket)
+        self._link = Link(self.socket, reconnect)
         self._owns = {os.getpid(): _Own()}
         self._closed = False
-        self._daemon = None
 
     def _own(self):
         pid = os.getpid()
@@ -57,10 +64,11 @@ class Engine(Calls):
     def private(cls, bin_dir=None, config=None):
         """Start a daemon for this program alone and return an Engine on it;
         close ends the daemon. bin_dir holds cpulbd (else CPULB_BIN, else PATH);
-        config is the path of a configuration file."""
+        config is the path of a configuration file. It is for notebooks and tests: nothing is left behind, and nobody
+        starts the daemon again when it dies."""
         daemon = PrivateDaemon(bin_dir, config)
         engine = cls(daemon.socket)
-        engine._daemon = daemon
+        engine._link.daemon = daemon
         return engine
 
     def __enter__(self):
@@ -78,20 +86,24 @@ class Engine(Calls):
         stream, own.stream = own.stream, None
         if stream:
             stream.close()
-        if self._daemon:
-            self._daemon.stop()
+        if self._link.daemon:
+            self._link.daemon.stop()
 
     @property
     def daemon_pid(self):
         """Process id of the private daemon; None for a shared one."""
-        return self._daemon.pid if self._daemon else None
+        return self._link.daemon.pid if self._link.daemon else None
 
     def submit_task(self, task):
         """Hand the task over and return its id once the daemon has accepted it; where many threads submit, up to 5 ms
         later, if its result is expected meanwhile. SubmissionError says why it did not."""
-        try:
+        text = task.to_text()
+
+        def attempt():
             # Another one's id, if its idempotency_key says so.
-            return self._sent(Stream.submit, task, ANSWER_SECONDS, _deadline(ANSWER_SECONDS))
+            return self._usable_stream(_deadline(ANSWER_SECONDS)).submit(task.task_id, text, ANSWER_SECONDS)
+        try:
+            return self._again(attempt)
         except ResultTimeoutError as error:
             raise SubmissionError(f"task {task.task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
                                   "it may have been accepted", "no_answer") from error
@@ -100,24 +112,25 @@ class Engine(Calls):
         """Hand the task over and return its Result: submit_task and get_result at once, with one answer of the daemon
         less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result, unless
         the daemon could not even be reached."""
-        deadline = _deadline(timeout)
+        text, deadline = task.to_text(), _deadline(timeout)
+
+        def attempt():
+            return self._usable_stream(deadline).run(task.task_id, text, deadline)
         try:
-            found = self._sent(Stream.run, task, deadline, deadline)
+            found = self._again(attempt, deadline)
             return Result.from_json(*found) if found else Result.from_dict(self._asked(task.task_id, deadline))
         except ResultTimeoutError as error:
             raise _late(task.task_id, timeout) from error
 
-    def _sent(self, how, task, until, deadline):
-        text = task.to_text()
+    def _again(self, attempt, deadline=None):
+        """Return what attempt does; when the daemon has gone, of another one: the same id and text is the same task."""
         try:
-            return how(self._usable_stream(deadline), task.task_id, text, until)
-        except ConnectionLostError as lost:
-            if lost.code in ("no_daemon", "closed"):
-                raise
-            # The same id and text is the same task: sending it again is safe.
-            return how(self._usable_stream(deadline), task.task_id, text, until)
+            return attempt()
+        except (ConnectionLostError, SubmissionError) as error:
+            lost = error
+        return self._link.again(attempt, lost, deadline)
 
-    def _usable_stream(self, deadline=None):
+    def _usable_stream(self, deadline):
         own = self._own()
         stream = own.stream
         return stream if stream is not None and stream.usable else self._connected(own, deadline)
@@ -137,6 +150,7 @@ class Engine(Calls):
                 if not connects:
                     self._wait_for_turn(until)
             stream = Stream(self.socket, deadline)
+            self._link.met = True
             own.stream, before = stream, own.stream
             if before is not None:
                 before.close()  # its tasks go on, their results are found by id
@@ -182,15 +196,18 @@ class Engine(Calls):
     def _asked(self, task_id, deadline):
         target = path_of("tasks", task_id)
         while True:
-            self._check_open()
-            left = remaining(deadline)
-            wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-            more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
-            status, body = call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
+            status, body = self._link.call(lambda: self._ask_result(target, deadline), deadline)
             if status == 200:
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
+
+    def _ask_result(self, target, deadline):
+        self._check_open()
+        left = remaining(deadline)
+        wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
+        more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
+        return call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
 
 
 def _deadline(timeout):

@@ -1,5 +1,7 @@
 """The names that the socket API uses. Each is a str, so that it is JSON as it stands."""
 
+from __future__ import annotations
+
 from enum import Enum
 
 

@@ -1,5 +1,7 @@
 """Event: something that happened to a task."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

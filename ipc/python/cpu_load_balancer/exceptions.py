@@ -1,15 +1,23 @@
 """What this package raises. A task that failed is no exception but a Result."""
 
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple, Type
+
 
 class CPULoadBalancerError(Exception):
     """Base of all. code is the daemon's stable name of the problem, e.g.
     "queue_full", or the client's own, e.g. "connection_lost"."""
 
     default_code = "error"
+    task_id: Optional[str] = None  # of which task, where several are under way
 
-    def __init__(self, message, code=None):
+    def __init__(self, message: str, code: Optional[str] = None):
         super().__init__(message)
         self.code = code or self.default_code
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (*self.args, self.code), {"task_id": self.task_id} if self.task_id else None
 
 
 class SubmissionError(CPULoadBalancerError):
@@ -36,7 +44,7 @@ class ConnectionLostError(CPULoadBalancerError):
     default_code = "connection_lost"
 
 
-def from_problem(problem, kind=CPULoadBalancerError):
+def from_problem(problem: Dict[str, Any], kind: Type[CPULoadBalancerError] = CPULoadBalancerError) -> CPULoadBalancerError:
     """Return the exception for an RFC 9457 problem of the daemon."""
     code = problem.get("code")
     text = problem.get("detail") or problem.get("title") or "the daemon gave no reason"

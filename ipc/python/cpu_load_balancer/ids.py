@@ -1,5 +1,7 @@
 """new_id: ids of tasks, made where the task is."""
 
+from __future__ import annotations
+
 import os
 import time
 from struct import unpack

@@ -4,6 +4,8 @@ A large text costs more by the memory that it comes into, page by page, than by 
 done to it: so there is no other text of its size than the caller's own.
 """
 
+from __future__ import annotations
+
 from json.encoder import encode_basestring_ascii
 
 LARGE = 8 << 10  # characters: below it copies are cheaper

@@ -1,18 +1,23 @@
 """Lines: the upgraded connection as lines of text."""
 
+from __future__ import annotations
+
 import json
 import select
 import socket
 import time
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
-from .connection import connect, remaining
+from .connection import TIMEOUTS, connect, remaining
 from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
-from .large import LARGE, joined
+from .large import Large, joined
+
+Piece = Union[bytes, memoryview]
+Rest = Tuple[Piece, Iterator[bytes]]  # what the connection did not take yet
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
 _LONG_LINE_BYTES = 1 << 20
-_WIDE_BYTES = 256 << 10
 _UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
             b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
 _UPGRADE_SECONDS = 30
@@ -29,10 +34,9 @@ class Lines:
             deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
         try:
             self._socket = connect(path, _upgrade_seconds(deadline))
-        except TimeoutError as error:
+        except TIMEOUTS as error:
             raise _late(error, deadline) from error
         self._parts = []  # of a line that is not complete
-        self._wide = False  # the kernel has been asked to take more at a time
         self._long = False  # they are one bytearray
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
@@ -55,7 +59,7 @@ class Lines:
                 if not chunk:
                     raise ConnectionLostError("cpulbd closed the connection instead of answering")
                 received += chunk
-        except TimeoutError as error:
+        except TIMEOUTS as error:
             raise _late(error, deadline) from error
         except OSError as error:
             raise ConnectionLostError(f"cpulbd did not answer: {error}") from error
@@ -179,8 +183,9 @@ def _upgrade_seconds(deadline):
 
 
 def _late(error, deadline):
-    kind = ResultTimeoutError if remaining(deadline) == 0 else ConnectionLostError
-    return kind(f"cpulbd did not answer: {error}")
+    if remaining(deadline) == 0:
+        return ResultTimeoutError(f"cpulbd did not answer: {error}")
+    return ConnectionLostError(f"cpulbd did not answer: {error}", "no_answer")
 
 
 def _milliseconds(seconds):

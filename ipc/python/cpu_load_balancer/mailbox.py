@@ -1,5 +1,7 @@
 """Mailbox: results that have come in and have not been asked for yet."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 
 

@@ -1,10 +1,13 @@
 """Post: which line of a Stream is for whom."""
 
+from __future__ import annotations
+
 import time
 
 from . import deep
 from .exceptions import SubmissionError, from_problem
 from .mailbox import Mailbox
+from .wire import ACCEPTED, ACCEPTED_ID, AFTER_ACCEPTED, BEFORE_RESULT, LONGEST_CURSOR, RESULT, RESULT_ID
 
 _KEPT_RESULTS = 100_000
 _KEPT_BYTES = 64 << 20
@@ -19,13 +22,6 @@ _AT_ONCE = 1000  # tasks for which it is not tried when it is not; each time twi
 _MOST_AT_ONCE = 1_000_000
 _ELSEWHERE = ()  # the daemon has the result, or will have
 
-# How the daemon writes what comes most often. What it writes in another way is decoded as a whole.
-_ACCEPTED, _AFTER_ACCEPTED = b'{"event":"accepted","task_id":"', b'","status":'
-_RESULT, _BEFORE_RESULT = b'{"event":"result","task_id":"', b',"result":'
-_ID_LENGTH = 36
-_ACCEPTED_ID = slice(len(_ACCEPTED), len(_ACCEPTED) + _ID_LENGTH)
-_RESULT_ID = slice(len(_RESULT), len(_RESULT) + _ID_LENGTH)
-_LONGEST_CURSOR = 100
 
 
 class Post:
@@ -80,12 +76,12 @@ class Post:
 
     def deliver(self, line):
         """Give line to whom it is for, and return these. ValueError when it can't be read."""
-        if line.startswith(_RESULT):
-            start = line.find(_BEFORE_RESULT, _RESULT_ID.stop, _RESULT_ID.stop + _LONGEST_CURSOR)
+        if line.startswith(RESULT):
+            start = line.find(BEFORE_RESULT, RESULT_ID.stop, RESULT_ID.stop + LONGEST_CURSOR)
             if start >= 0:
-                return self._result(line[_RESULT_ID].decode(), line, start + len(_BEFORE_RESULT))
-        elif line.startswith(_ACCEPTED) and line.startswith(_AFTER_ACCEPTED, _ACCEPTED_ID.stop):
-            task_id = line[_ACCEPTED_ID].decode()
+                return self._result(line[RESULT_ID].decode(), line, start + len(BEFORE_RESULT))
+        elif line.startswith(ACCEPTED) and line.startswith(AFTER_ACCEPTED, ACCEPTED_ID.stop):
+            task_id = line[ACCEPTED_ID].decode()
             return self._accepted(task_id, task_id)
         elif not line:
             return ()

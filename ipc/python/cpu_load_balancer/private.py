@@ -1,5 +1,7 @@
 """PrivateDaemon: a cpulbd of one's own, for tests, demonstrations and notebooks."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -47,8 +49,14 @@ class PrivateDaemon:
             raise
 
     @property
-    def pid(self):
+    def pid(self) -> int:
+        """The daemon's process id."""
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the daemon runs no more."""
+        return self._process.poll() is not None
 
     def _await_ready(self):
         deadline = time.monotonic() + _START_SECONDS

@@ -1,5 +1,7 @@
 """Result: how a task ended."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any

@@ -1,5 +1,7 @@
 """The state of one part of the daemon."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

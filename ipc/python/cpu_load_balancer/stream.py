@@ -8,6 +8,8 @@ meanwhile, and who has something to send while others are being woken leaves it 
 of these, who most likely have something to send, too.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections import deque

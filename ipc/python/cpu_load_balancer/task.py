@@ -1,5 +1,7 @@
 """Task: what is to be run."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, field
 from datetime import datetime

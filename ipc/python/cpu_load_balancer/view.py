@@ -1,5 +1,7 @@
 """TaskView: a task as it stands."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from .enums import TaskStatus, TaskType

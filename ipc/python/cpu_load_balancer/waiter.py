@@ -1,5 +1,7 @@
 """Waiter: a thread that waits for a line of a Stream."""
 
+from __future__ import annotations
+
 
 class Waiter:
     """Waits for one answer. The lock of its Stream guards it; who has an answer is done with."""

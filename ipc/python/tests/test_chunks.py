@@ -3,9 +3,8 @@
 import unittest
 from http.client import HTTPException
 
-from cpu_load_balancer import SubmissionError, Task
+from cpu_load_balancer import Engine, SubmissionError, Task
 from cpu_load_balancer.api import follow
-from cpu_load_balancer.calls import Calls
 from cpu_load_balancer.chunks import Chunks
 from cpu_load_balancer.exceptions import ConnectionLostError
 from fake import FakeHTTP
@@ -38,16 +37,14 @@ class Long(unittest.TestCase):
     def test_batch_is_sent_in_pieces(self):
         server = FakeHTTP(self, b'HTTP/1.1 202 Accepted\r\nContent-Length: 46\r\n\r\n'
                           b'{"batch_id":"b","task_ids":["1"],"errors":[]}\n')
-        calls = Calls()
-        calls.socket = server.path
+        calls = Engine(server.path)
         self.assertEqual(calls.submit_batch(Task.create("/x.py", n) for n in range(5000)).batch_id, "b")
         self.assertEqual(server.received.count(b'"params":'), 5000)
         self.assertGreater(server.received.count(b"\n\r\n"), 5)
 
     def test_batch_of_which_a_task_has_no_json_form_is_not_sent_to_its_end(self):
         server = FakeHTTP(self, b"")
-        calls = Calls()
-        calls.socket = server.path
+        calls = Engine(server.path)
         with self.assertRaises(SubmissionError):
             calls.submit_batch([Task.create("/x.py")] * 2000 + [Task.create("/x.py", {1})])
         server.join()
@@ -56,8 +53,7 @@ class Long(unittest.TestCase):
     def test_refusal_of_a_body_is_told_though_it_was_not_read(self):
         text = b'{"code":"too_many_in_flight","detail":"there is no room"}'
         server = FakeHTTP(self, b"HTTP/1.1 429 Too Many\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text), reads=100)
-        calls = Calls()
-        calls.socket = server.path
+        calls = Engine(server.path)
         with self.assertRaisesRegex(Exception, "there is no room"):
             calls.submit_batch([Task.create("/x.py", "x" * 10_000)] * 1000)
 

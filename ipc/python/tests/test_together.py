@@ -73,7 +73,7 @@ class Threads(unittest.TestCase):
     def test_none_is_left_waiting_where_there_are_no_descriptors_for_them(self):
         def answer(connection, command):
             connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
-        with mock.patch("os.eventfd", side_effect=OSError), Engine(FakeDaemon(self, answer).path) as engine, \
+        with mock.patch("os.eventfd", create=True, side_effect=OSError), Engine(FakeDaemon(self, answer).path) as engine, \
                 ThreadPoolExecutor(20) as threads:
             run = [threads.submit(engine.run_task, Task.create("/x.py", n), SECONDS) for n in range(200)]
             self.assertEqual([r.result().data for r in run], list(range(200)))
@@ -91,7 +91,7 @@ class Threads(unittest.TestCase):
 
     def test_bell_of_each_kind_rings_once_however_often_it_was_rung(self):
         for wanted in (OSError, None):
-            with mock.patch("os.eventfd", side_effect=wanted) if wanted else mock.MagicMock():
+            with mock.patch("os.eventfd", create=True, side_effect=wanted) if wanted else mock.MagicMock():
                 bell = Bells().take()
             bell.ring()
             bell.ring()

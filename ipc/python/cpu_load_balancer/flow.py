@@ -1,0 +1,191 @@
+"""Flow: many tasks on a connection of its own, which is made anew when it is lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, Iterable, List, Optional, Tuple, Union
+
+from .connection import remaining
+from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
+from .lines import Lines, Rest
+from .link import Link, Retry
+from .orders import Line, Orders
+from .result import Result
+from .task import Task
+
+Outcome = Union[Result, CPULoadBalancerError]
+
+_AT_ONCE = 0.0  # a deadline
+_CANCEL_SECONDS = 5.0
+_FOR_NOW = frozenset(("draining", "queue_full", "too_many_in_flight", "too_many_watches"))
+_MANY = 16  # lines are sent together
+_SOON_SECONDS = 0.001  # and fewer are after that
+
+
+class Flow:
+    """Submits tasks and gives their results as they end. For one thread at a time. An interrupt at any moment loses no
+    result: what was not given yet comes again on another connection."""
+
+    def __init__(self, link: Link):
+        self._link = link
+        self._lines: Optional[Lines] = None
+        self._orders = Orders()
+        self._unsent: List[Line] = []
+        self._rest: Optional[Rest] = None  # of lines that have been sent in part
+        self._sent_at = 0.0
+        self._ready: Dict[str, Outcome] = {}
+        self._put_off: Dict[str, CPULoadBalancerError] = {}  # id -> why the daemon does not take it now
+        self._again_at = 0.0  # when that is sent again
+        self._busy: Optional[Retry] = None  # the tries of that
+        self._lost: Optional[Retry] = None  # the tries to connect anew
+        self._useful = False  # something came on this connection
+
+    @property
+    def open(self) -> int:
+        """How many tasks have no result yet that was given."""
+        return len(self._orders) + len(self._ready)
+
+    def submit(self, task: Task) -> None:
+        """Hand the task over, unless it is under way. SubmissionError when it can't be written as JSON."""
+        if task.task_id not in self._orders:
+            self._unsent.append(self._orders.submit(task.task_id, task.to_text()))
+
+    def watch(self, task_id: str) -> None:
+        """Wait for a task, too, that somebody has submitted."""
+        if task_id not in self._orders:
+            self._unsent.append(self._orders.watch(task_id))
+
+    def flush(self) -> None:
+        """Have sent soon what is to be sent, without waiting for anything."""
+        if len(self._unsent) >= _MANY or self._unsent and time.monotonic() - self._sent_at > _SOON_SECONDS:
+            self._try(_AT_ONCE)
+
+    def receive(self, deadline: Optional[float]) -> List[Tuple[str, Outcome]]:
+        """Return what has ended, with its Result or why it has none; wait for the first of them until deadline, of
+        time.monotonic() (None: for ever). Of each task it returns one. ConnectionLostError when the daemon has been gone for
+        too long."""
+        while not self._ready and self._orders:
+            self._try(deadline)
+            if remaining(deadline) == 0:
+                break
+        taken = []
+        while self._ready:
+            taken.append(self._ready.popitem())
+        return taken
+
+    def _try(self, deadline: Optional[float]) -> None:
+        """Connect, if need be, send and read once."""
+        try:
+            self._pump(deadline)
+        except ResultTimeoutError:
+            return  # to connect took too long
+        except ConnectionLostError as error:
+            self._drop()
+            if deadline == _AT_ONCE:
+                return  # who waits finds out
+            if self._useful or self._lost is None:
+                self._useful, self._lost = False, self._link.retry(deadline)
+            self._lost.wait(error)
+
+    def _pump(self, deadline: Optional[float]) -> None:
+        if self._lines is None:
+            self._connect(deadline)
+        lines = self._lines
+        assert lines is not None
+        try:
+            wait = self._until_again(deadline)
+            self._send(lines)
+            came = lines.receive(0.0 if self._ready else wait, self._rest is not None)
+            self._useful = self._useful or bool(came)
+            for line in came:
+                self._take(line)
+        except (OSError, EOFError) as error:
+            raise ConnectionLostError(f"the connection to cpulbd ended: {error}") from error
+        except ValueError as error:
+            raise ConnectionLostError(f"cpulbd sent a line that can't be read: {error}", "bad_answer") from error
+
+    def _connect(self, deadline: Optional[float]) -> None:
+        self._lines = Lines(self._link.path, deadline)
+        self._link.met = True
+        self._unsent, self._rest = self._orders.begin(), None
+        self._put_off.clear()
+
+    def _send(self, lines: Lines) -> None:
+        """Send as much as the connection takes: the daemon may wait until what it has sent is read."""
+        if self._rest is not None:
+            self._rest = lines.send_rest(self._rest, _AT_ONCE)
+        if self._rest is None and self._unsent:
+            unsent, self._unsent = self._unsent, []
+            self._rest = lines.send(unsent, _AT_ONCE)
+            self._sent_at = time.monotonic()
+
+    def _take(self, line: bytes) -> None:
+        for answer in self._orders.deliver(line):
+            if answer.found is not None:
+                self._busy = None
+                self._end(answer.task_id, Result.from_json(*answer.found))
+            elif answer.error is not None and answer.error.code in _FOR_NOW:
+                self._put_off[answer.task_id] = answer.error
+            elif answer.error is not None:
+                self._end(answer.task_id, answer.error)
+
+    def _end(self, task_id: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Result):
+            outcome.task_id = task_id  # as it was sent, where an idempotency key makes it another task
+        self._ready[task_id] = outcome
+        self._orders.forget(task_id)
+
+    def _until_again(self, deadline: Optional[float]) -> Optional[float]:
+        """Return for how long to wait for an answer. What was put off is to be sent again then, or is now."""
+        left = remaining(deadline)
+        if not self._put_off:
+            return left
+        wait = remaining(self._again_at) if self._busy is not None else None
+        if wait == 0.0:
+            again, self._put_off = self._put_off, {}
+            self._unsent += [self._orders.again(task_id) for task_id in again if task_id in self._orders]
+            self._again_at = float("inf")  # until one of them is refused again
+            return left
+        if wait is None or wait == float("inf"):
+            self._busy = self._busy or self._link.retry(passing=_FOR_NOW)
+            try:
+                wait = self._busy.next(next(iter(self._put_off.values())))
+            except CPULoadBalancerError:  # it has lasted too long
+                self._give_up()
+                return 0.0
+            self._again_at = time.monotonic() + wait
+        return wait if left is None else min(wait, left)
+
+    def _give_up(self) -> None:
+        for task_id, error in self._put_off.items():
+            self._end(task_id, error)
+        self._put_off.clear()
+        self._busy = None
+
+    def _drop(self) -> None:
+        lines, self._lines = self._lines, None
+        if lines is not None:
+            lines.close()
+
+    def cancel(self, task_ids: Iterable[str]) -> None:
+        """Cancel tasks, as far as there is a daemon."""
+        lines, ids = self._lines, list(task_ids)
+        if lines is None or self._rest is not None or not ids:
+            return
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        try:
+            unsent, self._unsent = self._unsent, []
+            cancels, number = self._orders.cancel_all(ids)
+            lines.send([*unsent, *cancels], deadline)
+            while self._orders.refused < number and remaining(deadline):
+                for line in lines.receive(remaining(deadline)):
+                    self._orders.deliver(line)
+        except (OSError, EOFError, ValueError):
+            pass  # they go on, as they do when a program is killed
+
+    def close(self) -> None:
+        """End the connection. The tasks go on."""
+        self._drop()
+
+    def __del__(self) -> None:
+        self._drop()

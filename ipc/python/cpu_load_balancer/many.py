@@ -1,0 +1,218 @@
+"""Many: the calls of an Engine for many tasks at a time, whose results come while others run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from operator import length_hint
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+from .batch import Batch
+from .calls import path_of
+from .exceptions import ResultTimeoutError
+from .flow import Flow, Outcome
+from .link import Link
+from .progress import Progress
+from .result import Result
+from .task import Task
+
+IN_FLIGHT = 256
+_TAKEN = 16  # items, before it is looked whether a result is there
+
+Script = Union[str, "os.PathLike[str]"]
+Factory = Callable[[Any], Task]
+
+
+class Many:
+    """The part of Engine that needs connections of its own."""
+
+    _link: Link
+
+    def as_completed(self, tasks: Union[Batch, Iterable[Union[Task, str]]], timeout: Optional[float] = None, *,
+                     progress: bool = False) -> Completed:
+        """Yield the Result of each of the tasks as it ends, of each one once. A Task is submitted; an id is of one that
+        has been, by whomever. After timeout seconds from this call (None: never) it raises ResultTimeoutError. For a task
+        that was refused, or is not known, it raises why, with its task_id; next goes on with the others. The
+        tasks go on when nobody iterates any more. progress shows a line on the terminal."""
+        return Completed(self._link, list(tasks), timeout, progress)
+
+    def map(self, script: Union[Script, Factory], iterable: Iterable[Any], *, in_flight: int = IN_FLIGHT,
+            timeout: Optional[float] = None, progress: bool = False, **options: Any) -> Iterator[Result]:
+        """Yield the Result for each item of iterable, in their order. script is the path of a script, which gets the item
+        as its params, the other options being those of Task.create; or it is called with the item and returns the
+        Task. Nothing happens before the first Result is asked for. No more than in_flight items are taken from iterable
+        whose Results were not yielded, so it may be endless. After timeout seconds from then (None: never) it raises
+        ResultTimeoutError; and, in its place, the SubmissionError of a task that was refused. Whoever
+        leaves before the end has what is under way cancelled. progress shows a line on the terminal."""
+        if in_flight < 1:
+            raise ValueError(f"in_flight must be at least 1, not {in_flight}")
+        make, line = factory(script, options), Progress(total(iterable)) if progress else None
+        return mapped(self._link, make, iterable, in_flight, timeout, line)
+
+
+def factory(script: Union[Script, Factory], options: Dict[str, Any]) -> Factory:
+    """Return what makes a Task of an item."""
+    if callable(script):
+        if options:
+            raise TypeError(f"options are for a script's path, which this function may give its tasks itself: {', '.join(options)}")
+        return script
+    path = os.path.abspath(os.fsdecode(script))
+    return lambda params: Task.create(path, params, **options)
+
+
+class Completed(Iterator[Result]):
+    """Yields results as tasks end. close, or the end of a with block, ends its connection; the tasks go on."""
+
+    def __init__(self, link: Link, tasks: List[Union[Task, str]], timeout: Optional[float], progress: bool):
+        self._timeout = timeout
+        self._deadline = deadline_after(timeout)
+        self._ready: Deque[Outcome] = deque()
+        self._flow = Flow(link)
+        self._line: Optional[Progress] = None
+        for task in tasks:
+            if isinstance(task, Task):
+                self._flow.submit(task)
+            else:
+                self._flow.watch(entered(task))
+        if progress:
+            self._line = Progress(self._flow.open)
+        self._flow.flush()
+
+    def __iter__(self) -> Completed:
+        return self
+
+    def __next__(self) -> Result:
+        if not self._ready:
+            if not self._flow.open:
+                self.close()
+                raise StopIteration
+            self._ready += [outcome for _, outcome in self._flow.receive(self._deadline)]
+            if not self._ready:
+                raise late(self._flow.open, self._timeout)
+        return given(self._ready.popleft(), self._line)
+
+    def __enter__(self) -> Completed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        self._flow.close()
+        if self._line is not None:
+            self._line.close()
+
+
+class InOrder:
+    """Has the outcomes of tasks come out in the order in which these went in."""
+
+    def __init__(self) -> None:
+        self._order: Deque[str] = deque()
+        self._places: Dict[str, int] = {}  # id -> how often it is there
+        self._ended: Dict[str, Outcome] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next one has ended."""
+        return bool(self._order) and self._order[0] in self._ended
+
+    def add(self, task_id: str) -> None:
+        """Put a task at the end. It may be there already."""
+        self._order.append(task_id)
+        self._places[task_id] = self._places.get(task_id, 0) + 1
+
+    def end(self, ended: Iterable[Tuple[str, Outcome]]) -> None:
+        """Note what has ended."""
+        self._ended.update(ended)
+
+    def take(self) -> Outcome:
+        """Return the outcome of the next one, which has ended."""
+        task_id = self._order.popleft()
+        places = self._places.pop(task_id) - 1
+        if places == 0:
+            return self._ended.pop(task_id)
+        self._places[task_id] = places
+        return self._ended[task_id]
+
+    def unended(self) -> List[str]:
+        """Return what has not ended."""
+        return [task_id for task_id in self._places if task_id not in self._ended]
+
+
+def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, timeout: Optional[float],
+           line: Optional[Progress]) -> Iterator[Result]:
+    """Yield what Many.map does."""
+    deadline = deadline_after(timeout)
+    flow, order, items = Flow(link), InOrder(), iter(iterable)
+    more = True
+    try:
+        while True:
+            taken = 0
+            while more and len(order) < in_flight and (taken < _TAKEN or not order.is_ready):
+                more = _take(flow, order, items, make)
+                taken += 1
+                if taken % _TAKEN == 0:
+                    order.end(flow.receive(0.0))
+            if not order:
+                return
+            flow.flush()
+            while not order.is_ready:
+                ended = flow.receive(deadline)
+                if not ended:
+                    raise late(len(order), timeout)
+                order.end(ended)
+            yield given(order.take(), line)
+    finally:
+        flow.cancel(order.unended())
+        flow.close()
+        if line is not None:
+            line.close()
+
+
+def _take(flow: Flow, order: InOrder, items: Iterator[Any], make: Factory) -> bool:
+    """Submit the next item. Return whether there was one."""
+    for item in items:
+        task = make(item)
+        flow.submit(task)
+        order.add(task.task_id)
+        return True
+    return False
+
+
+def entered(task: Union[Task, str]) -> str:
+    """Return the id of a task, as the daemon writes it. TaskNotFoundError for what is not an id."""
+    if isinstance(task, Task):
+        return task.task_id
+    path_of("tasks", task)
+    return str(task).lower()
+
+
+def given(outcome: Outcome, line: Optional[Progress]) -> Result:
+    """Return the outcome, or raise it, and count it."""
+    if isinstance(outcome, Result):
+        if line is not None:
+            line.step(not outcome.is_success)
+        return outcome
+    if line is not None:
+        line.step(True)
+    raise outcome
+
+
+def total(iterable: Iterable[Any]) -> Optional[int]:
+    """Return how many items there are, if that is known."""
+    return length_hint(iterable) or None
+
+
+def deadline_after(timeout: Optional[float]) -> Optional[float]:
+    """Return when timeout seconds are over, by time.monotonic()."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def late(count: int, timeout: Optional[float]) -> ResultTimeoutError:
+    """Return the error that says that so many have not ended."""
+    return ResultTimeoutError(f"{count} of the tasks have not ended within {timeout} seconds")

@@ -1,0 +1,83 @@
+"""Progress: a line on the terminal that says how far many tasks are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Callable, Optional, TextIO
+
+_EVERY_SECONDS = 0.1
+_BAR = 24  # characters
+_WINDOW_SECONDS = 10.0  # of which the rate is the mean
+
+
+class Progress:
+    """Writes to a terminal alone; elsewhere it does nothing. total may be unknown."""
+
+    def __init__(self, total: Optional[int], stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic):
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = self._stream is not None and self._stream.isatty()
+        self._total, self._clock = total, clock
+        self._done = self._failed = 0
+        self._began = self._marked = clock()
+        self._drawn = float("-inf")
+        self._marks = [(self._began, 0)]  # (when, how many were done), the oldest first
+
+    def step(self, failed: bool = False) -> None:
+        """One more has ended."""
+        self._done += 1
+        self._failed += failed
+        if self._shown and self._clock() - self._drawn >= _EVERY_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        """Leave the last line as it is."""
+        if self._shown:
+            self._draw()
+            self._write("\n")
+            self._shown = False
+
+    def text(self) -> str:
+        """Return the line."""
+        now = self._clock()
+        parts = []
+        if self._total:
+            share = min(self._done / self._total, 1.0)
+            full = int(share * _BAR)
+            parts.append(f"[{'#' * full}{'.' * (_BAR - full)}] {self._done:,}/{self._total:,} {share:4.0%}")
+        else:
+            parts.append(f"{self._done:,} done")
+        if self._failed:
+            parts.append(f"{self._failed:,} failed")
+        rate = self._rate(now)
+        if rate:
+            parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
+        if self._total and self._done >= self._total:
+            parts.append(f"in {_duration(now - self._began)}")
+        elif self._total and rate:
+            parts.append(f"ETA {_duration((self._total - self._done) / rate)}")
+        return "  ".join(parts)
+
+    def _rate(self, now: float) -> float:
+        self._marks.append((now, self._done))
+        while len(self._marks) > 2 and self._marks[1][0] <= now - _WINDOW_SECONDS:
+            del self._marks[0]
+        since, before = self._marks[0]
+        return (self._done - before) / (now - since) if now > since else 0.0
+
+    def _draw(self) -> None:
+        self._drawn = self._clock()
+        self._write(f"\r{self.text()}\x1b[K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more: that is no reason to stop
+            self._shown = False
+
+
+def _duration(seconds: float) -> str:
+    minutes, left = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

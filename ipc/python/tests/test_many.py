@@ -1,0 +1,190 @@
+"""map and as_completed: in order and as they end, no further than asked, and what becomes of the rest."""
+
+import itertools
+import os
+import tempfile
+import unittest
+
+from cpu_load_balancer import Batch, Engine, ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus
+from fake import FakeDaemon, result_line
+
+BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
+SECONDS = 60
+SCRIPT = """
+import time
+def main(params, context):
+    while params == "hold" and not context.cancelled:
+        time.sleep(0.001)
+    return params
+"""
+
+
+class WithDaemon(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.script = os.path.join(folder.name, "script.py")
+        with open(cls.script, "w", encoding="utf-8") as script:
+            script.write(SCRIPT)
+        cls.engine = Engine.private(BIN)
+        cls.addClassCleanup(cls.engine.close)
+
+    def task(self, params):
+        return Task.create(self.script, params, "io_bound")
+
+    def test_map_gives_each_result_once_and_in_order(self):
+        for in_flight in (1, 3, 1000):
+            results = self.engine.map(self.script, range(300), in_flight=in_flight, timeout=SECONDS, task_type="io_bound")
+            self.assertEqual([r.data for r in results], list(range(300)))
+        self.assertEqual(list(self.engine.map(self.script, [])), [])
+
+    def test_as_completed_gives_each_once_as_it_ends_whoever_submitted_it(self):
+        with Engine(self.engine.socket) as other:
+            held, ended = other.submit_task(self.task("hold")), other.submit_task(self.task("ended"))
+            other.get_result(ended)
+        mine = self.engine.submit_task(self.task("mine"))
+        new = self.task("new")
+        results = self.engine.as_completed([held, ended.upper(), mine, new, mine, new], SECONDS)
+        self.assertEqual({r.data for r in itertools.islice(results, 3)}, {"ended", "mine", "new"})
+        self.engine.cancel(held)
+        self.assertEqual([(r.task_id, r.status) for r in results], [(held, TaskStatus.CANCELLED)])
+        self.assertEqual(list(self.engine.as_completed([])), [])
+
+    def test_as_completed_goes_on_after_a_task_that_has_no_result(self):
+        unknown, missing, good = "01890000-0000-7000-8000-000000000000", Task.create("/missing.py"), self.task(1)
+        results, came = self.engine.as_completed([unknown, missing, good], SECONDS), {}
+        for _ in range(3):
+            try:
+                came[good.task_id] = next(results).data
+            except (SubmissionError, TaskNotFoundError) as error:
+                came[error.task_id] = error.code
+        self.assertEqual(came, {unknown: "task_not_found", missing.task_id: "script_not_found", good.task_id: 1})
+        self.assertRaises(StopIteration, next, results)
+        self.assertRaises(TaskNotFoundError, self.engine.as_completed, ["banana"])
+
+    def test_time_that_is_over_ends_the_iteration_and_no_task(self):
+        held = self.task("hold")
+        with self.engine.as_completed([held], 0.05) as results:
+            self.assertRaisesRegex(ResultTimeoutError, "1 of the tasks", next, results)
+        self.assertFalse(self.engine.get_task(held.task_id).status.is_terminal)
+        self.engine.cancel(held.task_id)
+
+    def test_who_leaves_a_map_has_the_rest_cancelled(self):
+        for leave in ("close", "timeout"):
+            made = []
+
+            def make(params):
+                made.append(self.task(params))
+                return made[-1]
+            results = self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
+                                      timeout=SECONDS if leave == "close" else 0.2)
+            self.assertEqual(next(results).data, "first")
+            if leave == "close":
+                results.close()
+            else:
+                self.assertRaises(ResultTimeoutError, next, results)
+            ended = [self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
+            self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
+            self.assertLessEqual(len(made), 6)
+
+    def test_task_that_is_refused_raises_in_its_place(self):
+        results = self.engine.map(lambda n: Task.create("/missing.py") if n == 2 else self.task(n), range(5), timeout=SECONDS)
+        self.assertEqual([next(results).data, next(results).data], [0, 1])
+        with self.assertRaises(SubmissionError) as refused:
+            next(results)
+        self.assertEqual(refused.exception.code, "script_not_found")
+
+    def test_batch_is_its_accepted_tasks(self):
+        tasks = [self.task(1), Task.create("/missing.py"), self.task(2)]
+        batch = self.engine.submit_batch(tasks)
+        self.assertEqual((len(batch), list(batch)), (2, [tasks[0].task_id, tasks[2].task_id]))
+        self.assertEqual(sorted(r.data for r in self.engine.as_completed(batch, SECONDS)), [1, 2])
+        self.assertEqual((len(Batch("id")), list(Batch("id"))), (0, []))
+
+
+class WithFakes(unittest.TestCase):
+    def daemon(self, answer):
+        return FakeDaemon(self, answer)
+
+    def engine(self, daemon, **options):
+        engine = Engine(daemon.path, **options)
+        self.addCleanup(engine.close)
+        return engine
+
+    def test_map_takes_no_more_than_its_bound_and_nothing_before_it_is_asked(self):
+        taken = []
+
+        def items():
+            for n in itertools.count():
+                taken.append(n)
+                yield n
+
+        def answer(connection, command):
+            if command["op"] == "submit":
+                connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
+        results = self.engine(self.daemon(answer)).map("/x.py", items(), in_flight=4)
+        self.assertEqual(taken, [])
+        for n in range(100):
+            self.assertEqual(next(results).data, n)
+            self.assertLessEqual(len(taken), n + 4)
+        results.close()
+
+    def test_a_first_result_is_given_before_an_iterable_has_filled_the_bound(self):
+        def answer(connection, command):
+            if command["op"] == "submit":
+                connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
+        taken = []
+
+        def items():
+            for n in range(10_000):
+                taken.append(n)
+                yield n
+        results = self.engine(self.daemon(answer)).map("/x.py", items(), in_flight=10_000)
+        self.assertEqual(next(results).data, 0)
+        self.assertLess(len(taken), 10_000)
+        self.assertEqual(sum(r.data for r in results), sum(range(1, 10_000)))
+
+    def test_each_result_comes_once_however_often_the_connection_is_lost(self):
+        sent = {}
+
+        def answer(connection, command):
+            task = command["task"]
+            sent[task["params"]] = sent.get(task["params"], 0) + 1
+            if task["params"] % 7 == 3 and sent[task["params"]] == 1:
+                connection.shutdown(2)
+            else:
+                connection.sendall(result_line(task["task_id"], task["params"]))
+        daemon = self.daemon(answer)
+        results = self.engine(daemon).map("/x.py", range(50), in_flight=5)
+        self.assertEqual([r.data for r in results], list(range(50)))
+        results = self.engine(daemon).as_completed(Task.create("/x.py", n) for n in range(100, 150))
+        self.assertEqual(sorted(r.data for r in results), list(range(100, 150)))
+        self.assertGreater(daemon.connections, 10)
+
+    def test_what_is_refused_for_now_is_sent_again(self):
+        import json
+        sent, number = {}, {}
+
+        def answer(connection, command):
+            number[connection] = number.get(connection, 0) + 1
+            task = command["task"]
+            sent[task["params"]] = sent.get(task["params"], 0) + 1
+            if sent[task["params"]] <= 2:
+                line = {"event": "rejected", "task_id": task["task_id"], "line": number[connection],
+                        "problem": {"code": ("queue_full", "draining")[task["params"] % 2]}}
+                connection.sendall(json.dumps(line).encode() + b"\n")
+            else:
+                connection.sendall(result_line(task["task_id"], task["params"]))
+        results = self.engine(self.daemon(answer)).map("/x.py", range(20), in_flight=6)
+        self.assertEqual([r.data for r in results], list(range(20)))
+        self.assertEqual(set(sent.values()), {3})
+
+    def test_map_wants_a_bound_and_no_options_beside_a_factory(self):
+        with Engine("/nowhere") as engine:
+            self.assertRaises(ValueError, engine.map, "/x.py", [], in_flight=0)
+            self.assertRaises(TypeError, engine.map, Task.create, [], priority=3)
+
+
+if __name__ == "__main__":
+    unittest.main()
