@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
@@ -37,6 +38,9 @@ func (e *Engine) matchesLocked(a access.Action, f *api.Filter, r *ledger.Record)
 	if a == access.See && e.isCommitting(r) {
 		return false
 	}
+	if !f.Since.IsZero() && r.Submitted().Before(f.Since) {
+		return false
+	}
 	if f.Batch != (task.ID{}) && !e.store.Member(r, f.Batch) {
 		return false
 	}
@@ -61,6 +65,15 @@ func beginning(newest bool) place {
 		return place{math.MaxInt64, true}
 	}
 	return place{}
+}
+
+// since leaves out the tasks of a walk in the order of submission that need no look. The zero
+// time is before all tasks.
+func (p place) since(t time.Time) place {
+	if latest := time.Unix(0, math.MaxInt64); !p.newest && t.After(time.Unix(0, p.stamp)) && t.Before(latest) {
+		p.stamp = t.UnixNano() - 1
+	}
+	return p
 }
 
 // look calls take, under the lock, with those of the next tasks of a walk that f selects
@@ -126,6 +139,7 @@ func (e *Engine) List(ctx context.Context, who access.Identity, f api.Filter, p 
 	if err != nil {
 		return "", err
 	}
+	at = at.since(f.Since)
 	if err := e.caughtUp(ctx, who); err != nil {
 		return "", err
 	}

@@ -121,6 +121,11 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 		if _, err, _ := answer(f, stranger, other, nil); err != nil {
 			t.Fatal(err)
 		}
+		all, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := all.Tasks[0]
 		count := func(who access.Identity, filter api.Filter) int {
 			l, err := f.List(f.Context(), who, filter, api.Page{})
 			if err != nil {
@@ -140,6 +145,10 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 			{"by label", daemontest.Who(), api.Filter{Labels: map[string]string{"kind": fleettest.Sleeps}}, 3},
 			{"by no such label", daemontest.Who(), api.Filter{Labels: map[string]string{"kind": "x"}}, 0},
 			{"by batch", daemontest.Who(), api.Filter{Batch: task.NewID()}, 0},
+			{"since before", daemontest.Who(), api.Filter{Since: first.SubmittedAt}, 4},
+			{"since later", daemontest.Who(), api.Filter{Since: first.SubmittedAt.Add(1)}, 3},
+			{"since before all times", daemontest.Who(), api.Filter{Since: time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC)}, 4},
+			{"since after all times", daemontest.Who(), api.Filter{Since: time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)}, 0},
 		} {
 			if n := count(c.who, c.filter); n != c.want {
 				t.Errorf("%s: %d tasks, not %d", c.why, n, c.want)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -99,10 +100,10 @@ func (s *Server) deleteTasks(w http.ResponseWriter, r *http.Request) {
 }
 
 func deliberate(q url.Values, f *api.Filter) error {
-	none := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{})
+	none := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Batch == (task.ID{}) && f.Since.IsZero()
 	if all := q.Get("all"); all != "true" && (none || all != "") {
 		return &requestError{code: codeBadQuery, field: "all", allowed: []string{"true"},
-			detail: "this would cancel all your tasks; select some by status, label or batch, or give all=true"}
+			detail: "this would cancel all your tasks; select some by status, label, batch or since, or give all=true"}
 	}
 	return nil
 }
@@ -110,7 +111,7 @@ func deliberate(q url.Values, f *api.Filter) error {
 // selection reads the filters of a list and the additional parameters that the caller
 // names.
 func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err error) {
-	if err = query(r, append(more, "status", "label", "batch")...); err != nil {
+	if err = query(r, append(more, "status", "label", "batch", "since")...); err != nil {
 		return f, p, err
 	}
 	q := r.URL.Query()
@@ -123,6 +124,11 @@ func selection(r *http.Request, more ...string) (f api.Filter, p api.Page, err e
 	if text := q.Get("batch"); text != "" {
 		if f.Batch, err = task.ParseID(text); err != nil {
 			return f, p, &requestError{code: codeBadQuery, field: "batch", detail: fmt.Sprintf("batch: %.64q is not a UUID", text)}
+		}
+	}
+	if text := q.Get("since"); text != "" {
+		if f.Since, err = time.Parse(time.RFC3339, text); err != nil {
+			return f, p, &requestError{code: codeBadQuery, field: "since", detail: fmt.Sprintf("since: %.64q is not a time such as 2026-01-02T03:04:05Z", text)}
 		}
 	}
 	if text := q.Get("limit"); text != "" {

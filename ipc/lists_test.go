@@ -46,6 +46,8 @@ func TestAListIsFilteredAndComesInPages(t *testing.T) {
 		"?order=oldest":                               sent,
 		"?order=newest&status=completed":              pick(5, 3, 1),
 		"?batch=01890000-0000-7000-8000-000000000000": nil,
+		"?since=2026-01-02T03:04:05.5%2B01:00":        sent,
+		"?since=2999-01-02T03:04:05Z":                 nil,
 	} {
 		if _, a := c.do("GET", "/v1/tasks"+query, ""); fmt.Sprint(ids(a)) != fmt.Sprint(want) {
 			t.Errorf("%s: %v, want %v", query, ids(a), want)

@@ -22,8 +22,10 @@ var arrows = map[string][]string{
 	"cmd/cpulb-conformance": {"cmd/version", "plugins/conformance", "plugins/supervisor"},
 	"examples/executors/go": {"plugins"},
 
+	"cmd/cpulb":     {"cmd/cpulb/dashboard", "cmd/cpulb/printable", "cmd/cpulb/top", "cmd/version", "daemon/api", "daemon/task", "ipc/client"},
+	"cmd/cpulb/top": {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
+
 	"cmd/cpulbd":          {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
-	"cmd/cpulb":           {"cmd/cpulb/dashboard", "cmd/version", "daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb-python":    {"cmd/version", "plugins", "plugins/python"},
 	"cmd/cpulb-wasm":      {"cmd/version", "plugins", "plugins/wasm", "plugins/wasm/sandbox"},
 	"cmd/cpulb-exec":      {"cmd/version", "plugins", "plugins/exec"},
@@ -72,6 +74,7 @@ var arrows = map[string][]string{
 	// Leaves.
 	"cmd/adversary":          {},
 	"cmd/arch":               {},
+	"cmd/cpulb/printable":    {},
 	"cmd/e2e":                {},
 	"cmd/version":            {},
 	"balancer":               {},

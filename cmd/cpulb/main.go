@@ -11,8 +11,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"cpulb/cmd/cpulb/printable"
+	"cpulb/cmd/cpulb/top"
 	"cpulb/cmd/version"
 	"cpulb/ipc/client"
 
@@ -47,7 +50,7 @@ type arguments struct {
 	Batch  batchCommand  `cmd:"" help:"Submit a file with one task per line, as JSON, and print the id of the batch. Bad lines are reported on stderr and skipped; the exit code is then 1."`
 
 	Dashboard dashboardCommand `cmd:"" help:"Serve a page that shows the daemon in a browser of this machine, and print its address. Ctrl-C ends it."`
-
+	Top       topCommand       `cmd:"" help:"Show live what the daemon does: workers by core, slots, rates, the queue, the slowest scripts. ? lists the keys."`
 	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
 	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
 	Executors executorsCommand `cmd:"" help:"List the executors, swap the program of one, or test a program."`
@@ -59,7 +62,7 @@ type arguments struct {
 }
 
 // terminal is where a command reads and writes. What comes through out and err is
-// printable, see printable: the rest is for the raw ones.
+// printable, see package printable: the rest is for the raw ones.
 type terminal struct {
 	in       io.Reader
 	out, err io.Writer
@@ -67,7 +70,7 @@ type terminal struct {
 }
 
 func newTerminal(in io.Reader, out, err io.Writer) *terminal {
-	t := &terminal{in: in, out: printable{out}, err: printable{err}}
+	t := &terminal{in: in, out: printable.Writer{Writer: out}, err: printable.Writer{Writer: err}}
 	t.raw.out, t.raw.err = out, err
 	return t
 }
@@ -116,7 +119,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	var a arguments
 	code := -1
 	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
-		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String()})
+		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "orders": strings.Join(top.Orders(), ",")})
 	if err != nil {
 		return t.report(err)
 	}

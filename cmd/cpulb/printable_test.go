@@ -18,22 +18,6 @@ import (
 
 const steering = "\x1b]0;title\x07\x1b[2Jred\x9b31m\u009b31m\r\u202e\x7f"
 
-func TestTextThatSteersATerminalIsEscaped(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain text, ÄöÜ 漢字\tand\nlines": "plain text, ÄöÜ 漢字\tand\nlines",
-		"\x1b[2J":                        `\u001b[2J`,
-		"\x9b31m\xff":                    `\x9b31m\xff`,
-		"\u009b\u202e\r\x7f\u2028":       `\u009b\u202e\u000d\u007f\u2028`,
-		"\U000e0001":                     `\udb40\udc01`,
-		"\uFFFD":                         "\uFFFD",
-	} {
-		var out bytes.Buffer
-		if n, err := (printable{&out}).Write([]byte(text)); n != len(text) || err != nil || out.String() != want {
-			t.Errorf("%q: %q, want %q (%d, %v)", text, out.String(), want, n, err)
-		}
-	}
-}
-
 // terminalPair returns a terminal, and a function that ends it and returns what was
 // written to it.
 func terminalPair(t *testing.T) (tty *os.File, shown func() string) {

@@ -14,6 +14,8 @@ type Filter struct {
 	Labels map[string]string
 	// Batch is the one that the tasks came with; zero: any or none.
 	Batch task.ID
+	// Since is from when on they were submitted; zero: it does not matter.
+	Since time.Time
 }
 
 // MaxPage is the most that Page.Limit can ask for.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -26,6 +27,9 @@ func query(f *api.Filter) url.Values {
 	}
 	if f.Batch != (task.ID{}) {
 		q.Set("batch", f.Batch.String())
+	}
+	if !f.Since.IsZero() {
+		q.Set("since", f.Since.Format(time.RFC3339Nano))
 	}
 	return q
 }

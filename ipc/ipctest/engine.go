@@ -62,14 +62,15 @@ type Engine struct {
 }
 
 type record struct {
-	task     *task.Task
-	owner    uint32
-	status   task.Status
-	result   *task.Result
-	watchers []task.Watcher
-	done     chan struct{}
-	seq      uint64
-	events   []*task.Event
+	task      *task.Task
+	owner     uint32
+	submitted time.Time
+	status    task.Status
+	result    *task.Result
+	watchers  []task.Watcher
+	done      chan struct{}
+	seq       uint64
+	events    []*task.Event
 }
 
 // New returns an Engine without tasks.
@@ -250,7 +251,7 @@ func (e *Engine) add(who access.Identity, t *task.Task, w task.Watcher) (r *reco
 		}
 		return r, true
 	}
-	r = &record{task: t, owner: who.UID, status: task.Running, done: make(chan struct{})}
+	r = &record{submitted: time.Now(), task: t, owner: who.UID, status: task.Running, done: make(chan struct{})}
 	if w != nil {
 		r.watchers = append(r.watchers, w)
 	}

@@ -37,7 +37,7 @@ func (e *Engine) Evict(id task.ID) {
 
 func (r *record) view() task.View {
 	return task.View{ID: r.task.ID, Status: r.status, ScriptPath: r.task.ScriptPath, Function: r.task.Function, Type: r.task.Type, Pool: "cpu",
-		Priority: r.task.Priority, Labels: r.task.Labels}
+		Priority: r.task.Priority, Labels: r.task.Labels, SubmittedAt: r.submitted}
 }
 
 // View implements ipc.Engine.
@@ -131,6 +131,7 @@ func (e *Engine) matching(who access.Identity, a access.Action, f api.Filter) []
 			fits = fits && ok && has == value
 		}
 		fits = fits && (f.Batch == task.ID{} || slices.Contains(e.batches[f.Batch], r))
+		fits = fits && !r.submitted.Before(f.Since)
 		if fits && e.Rules.Check(who, access.Request{Action: a, Owner: r.owner}) == nil {
 			all = append(all, r)
 		}
