@@ -68,6 +68,11 @@ test-examples: build ## Install what the executors in examples/executors need, a
 	@.ci/setup examples
 	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./examples/executors/... -v
 
+.PHONY: test-pages
+test-pages: build ## Install the languages of docs/examples_guide.md, and run all that it and docs/protocol.md show
+	@.ci/setup languages
+	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./cmd/e2e -run 'Guide|Protocol|Page' -v
+
 # Signal stacks are Go's and faulthandler's, and not the sanitizer's to free.
 .PHONY: test-asan
 test-asan: setup ## Run the tests of the C code with the address sanitizer

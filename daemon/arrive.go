@@ -301,6 +301,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 	a.end = result(r, cancelled(), e.momentLocked())
 	switch {
 	case !e.kept(r):
+		r.EndCursor()
 		e.arrive(a, nil, fx)
 	case a.stage == blocked:
 		a.together = true

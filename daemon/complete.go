@@ -57,6 +57,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	res := result(r, o, e.momentLocked())
 	if !e.kept(r) {
 		e.store.NumberEnd(r)
+		r.EndCursor()
 		e.reveal(r, res, fx)
 		return
 	}

@@ -232,3 +232,21 @@ func TestTheEventsOfOneCallersTasksDoNotHoldUpOthersInTheJournal(t *testing.T) {
 		}
 	})
 }
+
+// Whoever has read all events but the result goes on behind the last of them, also without a
+// journal.
+func TestTheResultHasACursorOfItsOwn(t *testing.T) {
+	test := func(f *daemontest.Farm) {
+		for _, script := range []string{fleettest.Chats, fleettest.Streams} {
+			id := f.Submit(script, daemontest.Params("3"))
+			f.Ends("completed", 1, id)
+			all := eventsOf(f, id, task.Cursor{})
+			rest := eventsOf(f, id, all[len(all)-2].Cursor)
+			if len(all) < 3 || len(rest) != 1 || rest[0].Kind != task.EventResult || rest[0].Cursor.Compare(all[len(all)-2].Cursor) <= 0 {
+				f.Errorf("%s:\n%sbehind the last but one:\n%s", script, shown(all), shown(rest))
+			}
+		}
+	}
+	daemontest.On(t, daemontest.One(1, 1), test)
+	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), test)
+}

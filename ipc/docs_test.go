@@ -10,19 +10,19 @@ import (
 	"testing"
 )
 
-func readDocs(t *testing.T) string {
+func readPage(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../docs/api.md")
+	text, err := os.ReadFile("../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// docs/api.md lists the problems in a table of code, status and meaning.
+// docs/output_interpretation.md lists the problems in a table of code, status and meaning.
 func TestTheDocumentedProblemsAreThoseOfTheCode(t *testing.T) {
 	var documented, known []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d{3}) \\| .+ \\|$").FindAllStringSubmatch(readDocs(t), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d{3}) \\| .+ \\|$").FindAllStringSubmatch(readPage(t, "output_interpretation.md"), -1) {
 		documented = append(documented, row[1]+" "+row[2])
 	}
 	for _, k := range kinds() {
@@ -41,7 +41,7 @@ func TestTheDocumentedProblemsAreThoseOfTheCode(t *testing.T) {
 // Every call has its heading "### METHOD /path" and a curl example under it.
 func TestEveryCallIsDocumentedWithAnExample(t *testing.T) {
 	var documented []string
-	sections := strings.Split(readDocs(t), "\n### ")
+	sections := strings.Split(readPage(t, "api.md"), "\n### ")
 	for _, s := range sections[1:] {
 		heading, _, _ := strings.Cut(s, "\n")
 		if call := regexp.MustCompile("^`([A-Z]+ /[^ `?]*)").FindStringSubmatch(heading); call != nil {

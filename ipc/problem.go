@@ -12,7 +12,7 @@ import (
 	"cpulb/daemon/task"
 )
 
-// The stable codes. docs/api.md explains each, and a test holds it to this list.
+// The stable codes. docs/output_interpretation.md explains each, and a test holds it to this list.
 const (
 	codeInvalidJSON        = "invalid_json"
 	codeInvalidTask        = "invalid_task"

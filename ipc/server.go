@@ -1,6 +1,7 @@
 // Package ipc is the socket API: HTTP/1.1 with JSON on a Unix socket, and the
 // upgraded NDJSON stream. It translates between clients and the engine; the only
-// state it keeps is its connections. docs/api.md describes the calls.
+// state it keeps is its connections. docs/api.md describes the calls,
+// docs/protocol.md the stream.
 //
 // Guarantees: every error of a call is an RFC 9457 problem with a stable code; a slow
 // client delays neither other clients nor workers; a body or a line over the bound

@@ -1,7 +1,7 @@
 // Package api is what the engine, the socket and its Go client say to each other
 // beside tasks: filters and pages, views, status, problems, and the errors of the
 // calls that are not about one task. Both ends use these types, so the wire has one
-// description in Go; docs/api.md and openapi.json are held to it by tests.
+// description in Go; docs/output_interpretation.md and openapi.json are held to it by tests.
 package api
 
 import "errors"

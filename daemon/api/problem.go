@@ -8,8 +8,8 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	// Code is one of the table in docs/api.md and stable: programs decide by it. It is
-	// empty if whoever answered is not cpulbd.
+	// Code is one of the table in docs/output_interpretation.md and stable: programs
+	// decide by it. It is empty if whoever answered is not cpulbd.
 	Code string `json:"code"`
 	// Field names what of the request is wrong, Allowed what it may be.
 	Field   string   `json:"field,omitempty"`

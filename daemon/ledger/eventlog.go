@@ -200,7 +200,8 @@ func (r *Record) Cursor() task.Cursor {
 // it counts for two attempts, as the last one of before may have been taken back on disk.
 func (r *Record) Mark() { r.marked = max(r.marked, r.Attempts+2*r.Lives) }
 
-// EndCursor gives the event of the Result its place, before there is one.
+// EndCursor gives the event of the Result its place, before there is one. Each task has it
+// called once: a reader who has seen the last event before goes on behind that.
 func (r *Record) EndCursor() task.Cursor {
 	r.events++
 	return r.Cursor()
