@@ -13,6 +13,8 @@ later, standard library only.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .batch import Batch
 from .engine import Engine
 from .enums import Health, TaskStatus, TaskType
@@ -24,6 +26,17 @@ from .status import ComponentStatus
 from .task import Task
 from .view import TaskView
 
-__all__ = ["Batch", "ComponentStatus", "ConnectionLostError", "CPULoadBalancerError", "Engine", "Event", "Health",
+if TYPE_CHECKING:
+    from .async_engine import AsyncEngine
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AsyncEngine":  # asyncio takes long to load: who does not use it does not pay for it
+        from .async_engine import AsyncEngine
+        return AsyncEngine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["AsyncEngine", "Batch", "ComponentStatus", "ConnectionLostError", "CPULoadBalancerError", "Engine", "Event", "Health",
            "Result", "ResultTimeoutError", "SubmissionError", "Task", "TaskError", "TaskNotFoundError",
            "TaskStatus", "TaskType", "TaskView", "Worker"]

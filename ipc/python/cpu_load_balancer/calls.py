@@ -16,7 +16,7 @@ from .result import Result
 from .view import TaskView
 
 ANSWER_SECONDS = 30  # for what the daemon answers at once
-_BATCH_SECONDS = 300  # for as many tasks as a body takes
+BATCH_SECONDS = 300  # for as many tasks as a body takes
 _PAGE = 1000
 _PIECE_BYTES = 64 << 10
 
@@ -34,21 +34,16 @@ class Calls:
         """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
         What is wrong with another one is in the Batch."""
         # They are there before the connection is: the daemon gives up a body that makes no progress.
-        every, draining = list(tasks), []
+        every, batches = list(tasks), []
 
         def attempt():
-            answer = call(self.socket, "POST", "/v1/batches", _BATCH_SECONDS, _pieces(every), "application/x-ndjson")[1]
-            batch = Batch.from_dict(answer)
-            put_off = next((error for error in batch.errors.values() if error.code == "draining"), None)
-            if put_off is not None:  # for the next daemon, which knows those that were accepted
-                draining[:] = [batch]
-                raise put_off
-            return batch
+            answer = call(self.socket, "POST", "/v1/batches", BATCH_SECONDS, pieces(every), "application/x-ndjson")[1]
+            return batch_of(answer, batches)
         try:
             return self._link.call(attempt)
-        except SubmissionError:
-            if draining:
-                return draining[0]
+        except CPULoadBalancerError:
+            if batches:
+                return batches[-1]
             raise
 
     def get_batch(self, batch_id):
@@ -69,10 +64,13 @@ class Calls:
         """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
         ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). When the daemon is restarted it goes
         on after the last cursor."""
-        url, last = path_of("tasks", task_id) + "/events", [after]
-        for line in self._followed(lambda: url + ("?" + urlencode({"after": last[0]}) if last[0] else ""), timeout):
+        last = after
+
+        def url():
+            return events_url(task_id, last)
+        for line in self._followed(url, timeout):
             event = Event.from_dict(decoded(line))
-            last[0] = event.cursor
+            last = event.cursor
             yield event
             if event.event == "result":
                 return
@@ -99,14 +97,13 @@ class Calls:
     def list_tasks(self, status=(), labels=None, batch_id=None):
         """Yield your tasks as TaskViews by submission, as far as they are wanted. status is one TaskStatus or
         several, of which any will do; labels have all to be there."""
-        query = _selection(status, labels, batch_id) + [("limit", _PAGE)]
-        after = []
+        query, after = selection(status, labels, batch_id), None
         while True:
-            page = self._ask("GET", "/v1/tasks?" + urlencode(query + after))
+            page = self._ask("GET", page_url(query, after))
             yield from map(TaskView.from_dict, page["tasks"])
-            if not page.get("next"):
+            after = page.get("next")
+            if not after:
                 return
-            after = [("after", page["next"])]
 
     def cancel_task(self, task_id):
         """Ask for the task's end and return its TaskStatus as it is then. One that
@@ -119,7 +116,7 @@ class Calls:
     def cancel_tasks(self, status=(), labels=None, batch_id=None):
         """Cancel all of your tasks that list_tasks would yield, and return how many had not ended. Without any filter
         it is a ValueError."""
-        query = _selection(status, labels, batch_id)
+        query = selection(status, labels, batch_id)
         if not query:
             raise ValueError("this would cancel all tasks: say which, by status, labels or batch_id")
         return self._ask("DELETE", "/v1/tasks?" + urlencode(query))["cancelled"]
@@ -138,7 +135,28 @@ class Calls:
         return self._ask("GET", "/v1/status")
 
 
-def _pieces(tasks):
+def batch_of(answer, batches):
+    """Return the Batch that the daemon has answered. When it drains raise that, for the next daemon knows those
+    that were accepted, and put the Batch at the end of batches."""
+    batch = Batch.from_dict(answer)
+    put_off = next((error for error in batch.errors.values() if error.code == "draining"), None)
+    if put_off is not None:
+        batches.append(batch)
+        raise put_off
+    return batch
+
+
+def events_url(task_id, after):
+    """Return the URL of what happens to a task after a cursor."""
+    return path_of("tasks", task_id) + "/events" + ("?" + urlencode({"after": after}) if after else "")
+
+
+def page_url(query, after):
+    """Return the URL of a page of the tasks that query selects."""
+    return "/v1/tasks?" + urlencode(query + [("limit", _PAGE)] + ([("after", after)] if after else []))
+
+
+def pieces(tasks):
     """Yield the tasks as lines of JSON, many in a piece; a piece is sent while the next is made."""
     lines, size = [], 0
     for task in tasks:
@@ -152,7 +170,8 @@ def _pieces(tasks):
         yield ("\n".join(lines) + "\n").encode()
 
 
-def _selection(status, labels, batch_id):
+def selection(status, labels, batch_id):
+    """Return the query that selects tasks."""
     statuses = [status] if isinstance(status, str) else status
     query = [("status", TaskStatus(s).value) for s in statuses]
     query += [("label", f"{name}={value}") for name, value in (labels or {}).items()]

@@ -42,9 +42,14 @@ def connect(path, seconds=None):
         connection.close()
         if error.errno == errno.EAGAIN:
             raise TimeoutError("nobody takes the connection") from error
-        reason = _HINTS.get(error.errno) or error.strerror or str(error)
-        raise ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon") from error
+        raise unreachable(path, error) from error
     return connection
+
+
+def unreachable(path: str, error: OSError) -> ConnectionLostError:
+    """Return the error that says why nobody can connect to path."""
+    reason = _HINTS.get(error.errno or 0) or error.strerror or str(error)
+    return ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon")
 
 
 def _is_connected(connection):

@@ -8,7 +8,7 @@ from typing import Dict, Iterable, List, Optional, Tuple, Union
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .lines import Lines, Rest
-from .link import Link, Retry
+from .link import FOR_NOW, Link, Retry
 from .orders import Line, Orders
 from .result import Result
 from .task import Task
@@ -17,7 +17,6 @@ Outcome = Union[Result, CPULoadBalancerError]
 
 _AT_ONCE = 0.0  # a deadline
 _CANCEL_SECONDS = 5.0
-_FOR_NOW = frozenset(("draining", "queue_full", "too_many_in_flight", "too_many_watches"))
 _MANY = 16  # lines are sent together
 _SOON_SECONDS = 0.001  # and fewer are after that
 
@@ -124,7 +123,7 @@ class Flow:
             if answer.found is not None:
                 self._busy = None
                 self._end(answer.task_id, Result.from_json(*answer.found))
-            elif answer.error is not None and answer.error.code in _FOR_NOW:
+            elif answer.error is not None and answer.error.code in FOR_NOW:
                 self._put_off[answer.task_id] = answer.error
             elif answer.error is not None:
                 self._end(answer.task_id, answer.error)
@@ -147,7 +146,7 @@ class Flow:
             self._again_at = float("inf")  # until one of them is refused again
             return left
         if wait is None or wait == float("inf"):
-            self._busy = self._busy or self._link.retry(passing=_FOR_NOW)
+            self._busy = self._busy or self._link.retry(passing=FOR_NOW)
             try:
                 wait = self._busy.next(next(iter(self._put_off.values())))
             except CPULoadBalancerError:  # it has lasted too long

@@ -9,18 +9,18 @@ import time
 from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 from .connection import TIMEOUTS, connect, remaining
-from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
+from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError, from_problem
 from .large import Large, joined
+from .splitter import Splitter
 
 Piece = Union[bytes, memoryview]
 Rest = Tuple[Piece, Iterator[bytes]]  # what the connection did not take yet
 
 _READ_BYTES = 64 << 10
 _LARGE_READ_BYTES = 256 << 10  # about what the kernel holds for a connection
-_LONG_LINE_BYTES = 1 << 20
-_UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-            b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
-_UPGRADE_SECONDS = 30
+UPGRADE = (b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+           b"Upgrade: cpulb\r\nContent-Length: 0\r\n\r\n")
+UPGRADE_SECONDS = 30
 LEAST_SECONDS = 1  # for what the daemon answers at once, however little time the caller gave
 _LONGEST_POLL_MILLISECONDS = 1 << 30
 
@@ -36,8 +36,7 @@ class Lines:
             self._socket = connect(path, _upgrade_seconds(deadline))
         except TIMEOUTS as error:
             raise _late(error, deadline) from error
-        self._parts = []  # of a line that is not complete
-        self._long = False  # they are one bytearray
+        self._splitter = Splitter()
         self._ahead = []  # lines that came with the answer to the upgrade
         self._read_bytes = _READ_BYTES
         self._full_since = None  # when the connection has begun to take nothing more
@@ -52,7 +51,7 @@ class Lines:
         received = b""
         try:
             self._socket.settimeout(_upgrade_seconds(deadline))
-            self._socket.sendall(_UPGRADE)
+            self._socket.sendall(UPGRADE)
             while b"\r\n\r\n" not in received:
                 self._socket.settimeout(_upgrade_seconds(deadline))
                 chunk = self._socket.recv(_READ_BYTES)
@@ -65,10 +64,10 @@ class Lines:
             raise ConnectionLostError(f"cpulbd did not answer: {error}") from error
         head, _, rest = received.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
-            raise _refusal(head, rest)
+            raise refusal(head, rest)
         self._socket.setblocking(False)
         if rest:
-            self._ahead = self._split(rest)  # a goaway
+            self._ahead = self._splitter.take(rest)  # a goaway
 
     def send(self, lines, deadline):
         """Send lines, each bytes or Large, in one call unless they are large. Return what the connection did not take until
@@ -137,34 +136,7 @@ class Lines:
         if not chunk:
             raise EOFError("cpulbd closed the connection")
         self._read_bytes = _READ_BYTES if len(chunk) < self._read_bytes else _LARGE_READ_BYTES
-        return self._split(chunk)
-
-    def _split(self, chunk):
-        lines = []
-        if self._parts:
-            end = chunk.find(b"\n")
-            if end < 0:
-                self._append(chunk)
-                return lines
-            self._append(chunk[:end])
-            lines.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-            self._parts.clear()
-            self._long = False
-            chunk = chunk[end + 1:]
-        lines += chunk.split(b"\n")
-        if rest := lines.pop():
-            self._parts.append(rest)
-        return lines
-
-    def _append(self, part):
-        """Add to the line that is not complete. A long one grows where it is: to join its parts would take as much
-        memory again."""
-        if self._long:
-            self._parts[0] += part
-            return
-        self._parts.append(part)
-        if len(self._parts) * len(part) >= _LONG_LINE_BYTES:
-            self._parts, self._long = [bytearray().join(self._parts)], True
+        return self._splitter.take(chunk)
 
     def shut(self):
         """End the connection; a thread that receives is woken by its end."""
@@ -179,7 +151,7 @@ class Lines:
 
 
 def _upgrade_seconds(deadline):
-    return _UPGRADE_SECONDS if deadline is None else max(min(_UPGRADE_SECONDS, remaining(deadline)), 0.001)
+    return UPGRADE_SECONDS if deadline is None else max(min(UPGRADE_SECONDS, remaining(deadline)), 0.001)
 
 
 def _late(error, deadline):
@@ -192,7 +164,8 @@ def _milliseconds(seconds):
     return None if seconds is None else min(seconds * 1000, _LONGEST_POLL_MILLISECONDS)
 
 
-def _refusal(head, body):
+def refusal(head: bytes, body: bytes) -> CPULoadBalancerError:
+    """Return why there is no stream, by the answer to the request for it."""
     try:
         return from_problem(json.loads(body), ConnectionLostError)
     except ValueError:

@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 RECONNECT_SECONDS = 60.0
 RESTART = frozenset(("connection_lost", "no_daemon", "draining"))  # what a restart of the daemon looks like
+FOR_NOW = frozenset(("draining", "queue_full", "too_many_in_flight", "too_many_watches"))  # there is room again, as tasks end
 NOT_REACHED = frozenset(("no_daemon", "draining"))  # the same, where nothing can have been done
 _FIRST_PAUSE, _LONGER, _LONGEST_PAUSE = 0.005, 1.5, 0.25
 

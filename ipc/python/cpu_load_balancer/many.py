@@ -18,7 +18,7 @@ from .result import Result
 from .task import Task
 
 IN_FLIGHT = 256
-_TAKEN = 16  # items, before it is looked whether a result is there
+TAKEN = 16  # items, before it is looked whether a result is there
 
 Script = Union[str, "os.PathLike[str]"]
 Factory = Callable[[Any], Task]
@@ -153,10 +153,10 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
     try:
         while True:
             taken = 0
-            while more and len(order) < in_flight and (taken < _TAKEN or not order.is_ready):
+            while more and len(order) < in_flight and (taken < TAKEN or not order.is_ready):
                 more = _take(flow, order, items, make)
                 taken += 1
-                if taken % _TAKEN == 0:
+                if taken % TAKEN == 0:
                     order.end(flow.receive(0.0))
             if not order:
                 return

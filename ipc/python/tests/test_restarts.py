@@ -1,5 +1,6 @@
 """A daemon that is restarted in the midst of each call's work: it shows in nothing but the delay."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -7,7 +8,8 @@ import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from cpu_load_balancer import ConnectionLostError, Engine, SubmissionError, Task, TaskStatus
+from cpu_load_balancer import AsyncEngine, ConnectionLostError, Engine, SubmissionError, Task, TaskStatus
+from cpu_load_balancer.api import call
 from restarts import RestartedDaemon
 
 SECONDS = 60
@@ -54,15 +56,35 @@ class Restarts(unittest.TestCase):
             "map": (lambda: [r.data for r in engine.map(self.task, range(20), in_flight=4, timeout=SECONDS)], list(range(20))),
             "as_completed of tasks": (lambda: sorted(r.data for r in engine.as_completed(map(self.task, range(9)), SECONDS)),
                                       list(range(9))),
+            "coroutines": (self.async_calls, (1, 0, 3, [0, 1, 2], list(range(20)), list(range(9)), "result")),
             "as_completed of ids": (lambda: sorted(r.data for r in engine.as_completed(batch, SECONDS)), [0, 1, 2]),
         }
+
+    def async_calls(self):
+        """Return what coroutines have that wait for the same."""
+        async def main():
+            engine = AsyncEngine(self.daemon.socket)
+            try:
+                first = await engine.submit_task(self.task(1))
+                batch = await engine.submit_batch([self.task(n) for n in range(3)])
+
+                async def data(results):
+                    return [r.data async for r in results]
+                return await asyncio.gather(
+                    engine.get_result(first, SECONDS), engine.get_result(batch.task_ids[0], SECONDS), engine.run_task(self.task(3), SECONDS),
+                    data(engine.batch_results(batch.batch_id, SECONDS)), data(engine.map(self.task, range(20), in_flight=4)),
+                    data(engine.as_completed(map(self.task, range(9)))), _kinds(engine.events(first)))
+            finally:
+                await engine.close()
+        one, zero, three, batch, mapped, completed, kinds = asyncio.run(main())
+        return one.data, zero.data, three.data, sorted(batch), mapped, sorted(completed), kinds[-1]
 
     def go_on_over(self, restart):
         calls = self.calls(self.engine)
         with ThreadPoolExecutor(len(calls)) as threads:
             under_way = {name: threads.submit(call) for name, (call, _) in calls.items()}
             try:
-                self.await_running(4 + 3 + 9)
+                self.await_running(2 + 3 + 1 + 4 + 9 + 1 + 3 + 1 + 4 + 9)
                 restart()
             finally:
                 self.open()
@@ -123,7 +145,6 @@ class Restarts(unittest.TestCase):
 
     def test_drain_that_is_ended_delays_a_submission_and_one_that_is_not_refuses_it(self):
         self.open()
-        from cpu_load_balancer.api import call
         call(self.daemon.socket, "POST", "/v1/drain", SECONDS)
         try:
             with Engine(self.daemon.socket, reconnect=0.05) as impatient:
@@ -139,6 +160,10 @@ class Restarts(unittest.TestCase):
                 self.assertEqual([r.data for r in mapped.result(SECONDS)], [3])
         finally:
             call(self.daemon.socket, "POST", "/v1/resume", SECONDS)
+
+
+async def _kinds(events):
+    return [e.event async for e in events]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,298 @@
+"""AsyncStream: what many coroutines ask, on one connection that is made anew when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, Union
+
+from .async_connection import Upgraded
+from .exceptions import ConnectionLostError, CPULoadBalancerError
+from .large import Large, joined
+from .link import FOR_NOW, RESTART, Link, Retry
+from .mailbox import Mailbox
+from .orders import Answer, Found, Line, Orders
+from .result import Result
+from .splitter import Part
+
+_KEPT_RESULTS, _KEPT_BYTES = 100_000, 64 << 20
+_CANCEL_SECONDS = 5.0
+
+Future = asyncio.Future  # of a Result, or of the id of a task that was accepted
+
+
+class AsyncStream:
+    """Of one event loop. A future that is cancelled is given up, and nothing else is."""
+
+    def __init__(self, link: Link, started: Callable[[], Awaitable[None]]):
+        """started is awaited before the daemon is looked for."""
+        self._link, self._started = link, started
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._orders = Orders()
+        self._ends: Dict[str, Set[Future[Any]]] = {}  # id -> who waits for its Result
+        self._accepts: Dict[str, Set[Future[Any]]] = {}  # id -> who waits for whether it is accepted
+        self._kept = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
+        self._upgraded: Optional[Upgraded] = None
+        self._unsent: List[Line] = []
+        self._keeper: Optional[asyncio.Task[None]] = None  # makes the next connection
+        self._retry: Optional[Retry] = None  # its tries
+        self._useful = False  # something came on the connection
+        self._passing: Dict[str, FrozenSet[str]] = {}  # id -> for which refusals it is put off, if not those of a restart
+        self._put_off: Dict[str, CPULoadBalancerError] = {}
+        self._busy: Optional[Retry] = None  # the tries of what was put off
+        self._barriers: List[Tuple[int, Future[Any]]] = []  # who waits until the line of this number has been read
+        self._closed = False
+
+    def accepted(self, task_id: str, text: Union[str, Large]) -> Future[Any]:
+        """Submit the task and return the future of the id that the daemon knows it by, once it has accepted it."""
+        is_asked = task_id in self._accepts
+        future = self._future(self._accepts, task_id)
+        if not is_asked:
+            self._send(self._orders.submit(task_id, text, ack=True))
+        return future
+
+    def ended(self, task_id: str, text: Union[None, str, Large] = None, passing: FrozenSet[str] = RESTART) -> Future[Any]:
+        """Return the future of the task's Result. It is submitted, if its text is given. passing: for which refusals it is sent
+        again."""
+        future = self._future(self._ends, task_id)
+        found = None if text is not None else self._kept.take(task_id)
+        if found is not None:
+            future.set_result(Result.from_json(*found))
+        elif task_id not in self._orders:
+            if passing is not RESTART:
+                self._passing[task_id] = passing
+            self._send(self._orders.watch(task_id) if text is None else self._orders.submit(task_id, text))
+        return future
+
+    def _future(self, table: Dict[str, Set[Future[Any]]], task_id: str) -> Future[Any]:
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise ConnectionLostError("this AsyncEngine has been closed", "closed")
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("this AsyncEngine belongs to another event loop: make one in each")
+            self._loop = loop
+        future: Future[Any] = loop.create_future()
+        table.setdefault(task_id, set()).add(future)
+        future.add_done_callback(lambda done: self._left(table, task_id, done))
+        return future
+
+    def _left(self, table: Dict[str, Set[Future[Any]]], task_id: str, future: Future[Any]) -> None:
+        """Nobody needs future any more: it is done, or was cancelled."""
+        futures = table.get(task_id)
+        if futures is not None:
+            futures.discard(future)
+            if not futures:
+                del table[task_id]
+                if future.cancelled() and task_id not in self._ends and task_id not in self._accepts:
+                    self._forget(task_id)
+
+    def _forget(self, task_id: str) -> None:
+        self._orders.forget(task_id)
+        self._passing.pop(task_id, None)
+        self._put_off.pop(task_id, None)
+
+    def _send(self, line: Line) -> None:
+        """Send the line with others that come now."""
+        self._unsent.append(line)
+        if self._upgraded is None:
+            self._connect()
+        elif len(self._unsent) == 1:
+            assert self._loop is not None
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._upgraded is not None and self._unsent:
+            unsent, self._unsent = self._unsent, []
+            self._upgraded.write(list(joined(unsent)))
+
+    def _connect(self) -> None:
+        if self._keeper is None and not self._closed:
+            assert self._loop is not None
+            self._keeper = self._loop.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Connect, however often that takes."""
+        try:
+            while self._upgraded is None and (self._ends or self._accepts):
+                try:
+                    await self._started()
+                    self._upgraded = await Upgraded.open(self._link.path, self._take, self._lost)
+                except CPULoadBalancerError as error:
+                    await self._pause(error)
+                else:
+                    self._begin()
+                    return
+        except CPULoadBalancerError as error:
+            self._fail(error)
+        finally:
+            self._keeper = None
+
+    async def _pause(self, error: CPULoadBalancerError) -> None:
+        if self._useful or self._retry is None:
+            self._useful, self._retry = False, self._link.retry()
+        await asyncio.sleep(self._retry.next(error))
+
+    def _begin(self) -> None:
+        self._link.met = True
+        for task_id in list(self._orders):
+            if task_id not in self._ends and task_id not in self._accepts:
+                self._forget(task_id)  # who wants it later asks for it
+        self._put_off.clear()
+        self._unsent = list(self._orders.begin())
+        self._flush()
+
+    def _lost(self, upgraded: Upgraded, error: ConnectionLostError) -> None:
+        if upgraded is not self._upgraded:
+            return
+        self._upgraded = None
+        for _, future in self._barriers:
+            future.cancel()
+        self._barriers.clear()
+        if self._loop is not None and (self._ends or self._accepts) and not self._closed:
+            self._keeper = self._loop.create_task(self._again(error))
+
+    async def _again(self, error: ConnectionLostError) -> None:
+        try:
+            await self._pause(error)
+        except CPULoadBalancerError as last:
+            self._keeper = None
+            self._fail(last)
+            return
+        await self._keep()
+
+    def _take(self, lines: List[Part]) -> None:
+        self._useful = True
+        try:
+            for line in lines:
+                for answer in self._orders.deliver(line):
+                    self._answer(answer)
+        except ValueError as error:
+            self._fail(ConnectionLostError(f"cpulbd sent a line that can't be read: {error}", "bad_answer"))
+            self._end()
+        while self._barriers and self._barriers[0][0] <= self._orders.refused:
+            _, future = self._barriers.pop(0)
+            if not future.done():
+                future.set_result(None)
+
+    def _answer(self, answer: Answer) -> None:
+        task_id = answer.task_id
+        if answer.error is not None:
+            if answer.error.code in self._passing.get(task_id, RESTART):
+                self._put_off_until(task_id, answer.error)
+            else:
+                self._refuse(task_id, answer.error)
+        elif answer.found is not None:
+            self._busy = None
+            self._end_of(task_id, answer.found)
+        elif answer.known_as is not None:
+            self._is_accepted(task_id, answer.known_as)
+
+    def _is_accepted(self, task_id: str, known_as: str) -> None:
+        if known_as == task_id:
+            self._orders.accepted(task_id)
+        elif task_id not in self._ends:
+            self._orders.forget(task_id)  # the daemon has it by another name
+        for future in list(self._accepts.get(task_id, ())):
+            _set(future, known_as)
+
+    def _end_of(self, task_id: str, found: Found) -> None:
+        self._orders.forget(task_id)
+        self._passing.pop(task_id, None)
+        futures = list(self._ends.get(task_id, ()))
+        for future in list(self._accepts.get(task_id, ())):
+            _set(future, task_id)
+        if not futures:
+            self._kept.put(task_id, found, len(found[0]))
+        for future in futures:
+            result = Result.from_json(*found)
+            result.task_id = task_id
+            _set(future, result)
+
+    def _refuse(self, task_id: str, error: CPULoadBalancerError) -> None:
+        self._forget(task_id)
+        for table in (self._accepts, self._ends):
+            for future in list(table.get(task_id, ())):
+                if not future.done():
+                    future.set_exception(error)
+
+    def _put_off_until(self, task_id: str, error: CPULoadBalancerError) -> None:
+        """Send it again after a while."""
+        self._put_off[task_id] = error
+        if len(self._put_off) > 1:
+            return
+        self._busy = self._busy or self._link.retry(passing=FOR_NOW)
+        try:
+            pause = self._busy.next(error)
+        except CPULoadBalancerError:
+            pause, self._busy = None, None
+        assert self._loop is not None
+        if pause is None:
+            self._loop.call_soon(self._give_up)
+        else:
+            self._loop.call_later(pause, self._send_again)
+
+    def _give_up(self) -> None:
+        for task_id, error in list(self._put_off.items()):
+            self._refuse(task_id, error)
+
+    def _send_again(self) -> None:
+        again, self._put_off = list(self._put_off), {}
+        if self._upgraded is not None:  # else the next connection begins with them
+            for task_id in again:
+                if task_id in self._orders:
+                    self._send(self._orders.again(task_id))
+
+    async def cancel(self, task_ids: Iterable[str]) -> None:
+        """Cancel tasks, as far as there is a daemon, and wait until it knows."""
+        ids = list(task_ids)
+        if not ids or self._upgraded is None or self._loop is None:
+            return
+        lines, number = self._orders.cancel_all(ids)
+        for line in lines:
+            self._send(line)
+        barrier: Future[Any] = self._loop.create_future()
+        self._barriers.append((number, barrier))
+        await asyncio.wait({barrier}, timeout=_CANCEL_SECONDS)
+
+    def _fail(self, error: CPULoadBalancerError) -> None:
+        for task_id in [*self._accepts, *self._ends]:
+            self._refuse(task_id, type(error)(str(error), error.code))
+
+    def _end(self) -> None:
+        upgraded, self._upgraded = self._upgraded, None
+        if upgraded is not None:
+            upgraded.close()
+
+    async def close(self) -> None:
+        """End the connection; who waits gets ConnectionLostError."""
+        self._closed = True
+        self._fail(ConnectionLostError("this AsyncEngine has been closed", "closed"))
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+        self._flush()
+        self._end()
+
+
+def _set(future: Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+async def wait(future: Future[Any], deadline: Optional[float], late: CPULoadBalancerError) -> Any:
+    """Return the future's result. Raise late after deadline, of time.monotonic(). Who is cancelled gives the future up."""
+    if deadline is None or future.done():
+        return await future
+    loop = asyncio.get_running_loop()
+    alarm = loop.call_later(max(0.0, deadline - time.monotonic()), _expire, future, late)
+    try:
+        return await future
+    finally:
+        alarm.cancel()
+
+
+def _expire(future: Future[Any], late: CPULoadBalancerError) -> None:
+    if not future.done():
+        future.set_exception(late)

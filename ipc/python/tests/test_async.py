@@ -1,0 +1,220 @@
+"""AsyncEngine against a real, private daemon, and one whose every line the test chooses."""
+
+import asyncio
+import itertools
+import os
+import tempfile
+import unittest
+
+from cpu_load_balancer import (AsyncEngine, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task,
+                               TaskNotFoundError, TaskStatus)
+from fake import FakeDaemon, result_line
+
+BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
+SECONDS = 60
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+SCRIPT = """
+import time
+def main(params, context):
+    context.progress(0.5, "half way")
+    while params == "hold" and not context.cancelled:
+        time.sleep(0.001)
+    return params
+"""
+
+
+class WithDaemon(unittest.IsolatedAsyncioTestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.script = os.path.join(folder.name, "script.py")
+        with open(cls.script, "w", encoding="utf-8") as script:
+            script.write(SCRIPT)
+        cls.shared = Engine.private(BIN)
+        cls.addClassCleanup(cls.shared.close)
+
+    async def asyncSetUp(self):
+        self.engine = AsyncEngine(self.shared.socket)
+        self.addAsyncCleanup(self.engine.close)
+
+    def task(self, params, **options):
+        return Task.create(self.script, params, "io_bound", **options)
+
+    async def test_each_call_does_what_that_of_engine_does(self):
+        engine = self.engine
+        task_id = await engine.submit_task(self.task(1))
+        self.assertEqual((await engine.get_result(task_id, SECONDS)).data, 1)
+        self.assertEqual((await engine.get_result(task_id, SECONDS)).data, 1)
+        self.assertEqual((await engine.run_task(self.task(2), SECONDS)).data, 2)
+        self.assertEqual([e.event async for e in engine.events(task_id)][-2:], ["progress", "result"])
+        batch = await engine.submit_batch([self.task(n) for n in range(3)] + [Task.create("/missing.py")])
+        self.assertEqual(sorted([r.data async for r in engine.batch_results(batch.batch_id, SECONDS)]), [0, 1, 2])
+        self.assertEqual((await engine.get_batch(batch.batch_id))["total"], 3)
+        self.assertIs((await engine.get_task(task_id)).status, TaskStatus.COMPLETED)
+        self.assertEqual(len([t async for t in engine.list_tasks("completed", batch_id=batch.batch_id)]), 3)
+        self.assertEqual((await engine.get_result(await engine.rerun_task(task_id), SECONDS)).data, 1)
+        held = await engine.submit_task(self.task("hold", labels={"test": "calls"}))
+        self.assertEqual(await engine.cancel_tasks(labels={"test": "calls"}), 1)
+        self.assertIs((await engine.get_result(held, SECONDS)).status, TaskStatus.CANCELLED)
+        self.assertIs(await engine.cancel(held), TaskStatus.CANCELLED)
+        self.assertEqual(await engine.get_schedules(), [])
+        self.assertTrue((await engine.get_status())["engine"]["is_running"])
+
+    async def test_what_goes_wrong_is_raised_by_name(self):
+        engine = self.engine
+        for ask in (engine.get_result, engine.get_task, engine.cancel):
+            with self.assertRaises(TaskNotFoundError):
+                await ask(UNKNOWN)
+        for ask in (engine.submit_task, engine.run_task):
+            with self.assertRaises(SubmissionError) as refused:
+                await ask(Task.create("/missing.py"))
+            self.assertEqual(refused.exception.code, "script_not_found")
+            with self.assertRaises(SubmissionError):
+                await ask(self.task({1}))
+        with self.assertRaises(ConnectionLostError) as lost:
+            await AsyncEngine("/nonexistent/s").submit_task(self.task(1))
+        self.assertEqual(lost.exception.code, "no_daemon")
+        with self.assertRaises(ValueError):
+            await engine.cancel_tasks()
+
+    async def test_hundreds_of_coroutines_share_one_connection(self):
+        results = await asyncio.gather(*(self.engine.run_task(self.task(n), SECONDS) for n in range(300)))
+        self.assertEqual([r.data for r in results], list(range(300)))
+
+    async def test_time_that_is_over_ends_a_wait_and_no_task(self):
+        held = self.task("hold")
+        with self.assertRaises(ResultTimeoutError):
+            await self.engine.run_task(held, 0.05)
+        with self.assertRaises(TimeoutError):
+            await self.engine.get_result(held.task_id, 0.05)
+        results = self.engine.as_completed([held], 0.05)
+        with self.assertRaises(ResultTimeoutError):
+            await results.__anext__()
+        await self.engine.cancel(held.task_id)
+        self.assertIs((await self.engine.get_result(held.task_id, SECONDS)).status, TaskStatus.CANCELLED)
+
+    async def test_coroutine_that_is_cancelled_leaves_its_task_and_all_others(self):
+        held = self.task("hold")
+        waiting = [asyncio.ensure_future(self.engine.run_task(held, SECONDS)) for _ in range(2)]
+        other = asyncio.ensure_future(self.engine.get_result(held.task_id, SECONDS))
+        while self.shared_status(held) != "running":
+            await asyncio.sleep(0.005)
+        for one in waiting:
+            one.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await one
+        self.assertEqual((await self.engine.run_task(self.task(1), SECONDS)).data, 1)
+        self.assertFalse(other.done())
+        await self.engine.cancel(held.task_id)
+        self.assertIs((await other).status, TaskStatus.CANCELLED)
+
+    def shared_status(self, task):
+        try:
+            return self.shared.get_task(task.task_id).status
+        except TaskNotFoundError:
+            return None
+
+    async def test_map_and_as_completed_do_what_those_of_engine_do(self):
+        async def slowly():
+            for n in range(30):
+                await asyncio.sleep(0)
+                yield n
+        for items in (range(30), slowly()):
+            results = self.engine.map(self.script, items, in_flight=4, timeout=SECONDS, task_type="io_bound")
+            self.assertEqual([r.data async for r in results], list(range(30)))
+        ids = [await self.engine.submit_task(self.task(n)) for n in range(5)] + [self.shared.submit_task(self.task(5))]
+        results = self.engine.as_completed([*ids, self.task(6), ids[0]], SECONDS)
+        self.assertEqual(sorted([r.data async for r in results]), list(range(7)))
+        self.assertEqual([r async for r in self.engine.as_completed([])], [])
+        unknown = self.engine.as_completed([UNKNOWN, self.task(1)], SECONDS)
+        came = []
+        for _ in range(2):
+            try:
+                came.append((await unknown.__anext__()).data)
+            except TaskNotFoundError as error:
+                came.append(error.task_id)
+        self.assertEqual(sorted(map(str, came)), [UNKNOWN, "1"])
+
+    async def test_who_leaves_a_map_has_the_rest_cancelled(self):
+        made = []
+
+        def make(params):
+            made.append(self.task(params))
+            return made[-1]
+        results = self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5)
+        self.assertEqual((await results.__anext__()).data, "first")
+        await results.aclose()
+        ended = [await self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
+        self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
+        self.assertLessEqual(len(made), 6)
+
+    async def test_result_is_given_while_an_asynchronous_iterable_has_nothing_yet(self):
+        goes_on = asyncio.Event()
+
+        async def items():
+            yield 1
+            await goes_on.wait()
+            yield 2
+        results = self.engine.map(self.script, items(), timeout=SECONDS)
+        self.assertEqual((await results.__anext__()).data, 1)
+        goes_on.set()
+        self.assertEqual([r.data async for r in results], [2])
+
+    async def test_engine_belongs_to_its_event_loop(self):
+        await self.engine.run_task(self.task(1), SECONDS)
+
+        def elsewhere():
+            return asyncio.run(self.engine.run_task(self.task(1), SECONDS))
+        with self.assertRaisesRegex(RuntimeError, "another event loop"):
+            await asyncio.get_running_loop().run_in_executor(None, elsewhere)
+
+    async def test_closed_engine_says_so_to_who_waits_and_who_comes(self):
+        waiting = asyncio.ensure_future(self.engine.run_task(self.task("hold", labels={"test": "closed"}), SECONDS))
+        while not list(self.shared.list_tasks("running", {"test": "closed"})):
+            await asyncio.sleep(0.005)
+        await self.engine.close()
+        for call in (waiting, self.engine.run_task(self.task(1))):
+            with self.assertRaises(ConnectionLostError) as closed:
+                await call
+            self.assertEqual(closed.exception.code, "closed")
+        self.shared.cancel_tasks(labels={"test": "closed"})
+
+
+class Private(unittest.TestCase):
+    def test_private_daemon_begins_and_ends_with_the_block(self):
+        async def main():
+            async with AsyncEngine.private(BIN) as engine:
+                self.assertTrue((await engine.get_status())["engine"]["is_running"])
+                return engine.socket, engine.daemon_pid
+        socket, pid = asyncio.run(main())
+        self.assertFalse(os.path.exists(os.path.dirname(socket)))
+        self.assertRaises(ProcessLookupError, os.kill, pid, 0)
+
+    def test_private_daemon_that_does_not_start_says_why(self):
+        async def main():
+            await AsyncEngine.private("/nonexistent").run_task(Task.create("/x.py"))
+        with self.assertRaisesRegex(Exception, "no program cpulbd in /nonexistent"):
+            asyncio.run(main())
+
+
+class WithFakes(unittest.IsolatedAsyncioTestCase):
+    async def test_each_result_comes_once_however_often_the_connection_is_lost(self):
+        sent = {}
+
+        def answer(connection, command):
+            task = command["task"]
+            sent[task["params"]] = sent.get(task["params"], 0) + 1
+            if task["params"] % 7 == 3 and sent[task["params"]] == 1:
+                connection.shutdown(2)
+            else:
+                connection.sendall(result_line(task["task_id"], task["params"]))
+        engine = AsyncEngine(FakeDaemon(self, answer).path)
+        self.addAsyncCleanup(engine.close)
+        self.assertEqual([r.data async for r in engine.map("/x.py", range(50), in_flight=5)], list(range(50)))
+        tasks = [Task.create("/x.py", n) for n in range(100, 150)]
+        self.assertEqual(sorted([r.data async for r in engine.as_completed(tasks)]), list(range(100, 150)))
+
+
+if __name__ == "__main__":
+    unittest.main()
