@@ -1,0 +1,227 @@
+"""Carrier: a task of the daemon that runs calls, seen from the Executor."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import socket
+import time
+from collections import deque
+from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
+
+from . import memory, wire
+from .errors import TransferError
+from .function import UNMEASURED
+from .worker import OUTBOX_HEADER
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .pool import Pool
+
+WINDOW_NS = 2_000_000  # of work that a carrier is given ahead
+_OVERHEAD_NS = 2_000  # of a call, for what the worker does not measure
+
+
+class Carrier:
+    """One connected worker. Who has set feeding, under the pool's lock, is the only one who gives it calls; the pool's
+    thread is the only one who reads."""
+
+    def __init__(self, pool: "Pool", number: int, pid: int) -> None:
+        self.pool = pool
+        self.number = number
+        self.pid = pid
+        self.calls: Optional[socket.socket] = None
+        self.control: Optional[socket.socket] = None
+        self.outbox: Optional[mmap.mmap] = None
+        self.outstanding: Dict[int, "Call"] = {}  # in the order in which they run
+        self.load = 0  # nanoseconds that these are expected to take
+        self.feeding = False
+        self.dead = False
+        self.moved = 0.0  # when it was given the first of its calls, or ended one
+        self.asked = False  # to give back what it has not begun
+        self.stopping: Dict[int, float] = {}  # calls that it is to stop, and since when
+        self.known: Set[int] = set()  # functions that it has been sent
+        self.resting = False  # it is among the pool's idle ones
+        self.unsent: Deque[Tuple[Any, int]] = deque()
+        self.left = pool.options.calls_each  # that it takes yet; 0: any number
+
+    def begin(self, calls: socket.socket, control: socket.socket, outbox: int) -> None:
+        """All its connections are there."""
+        with os.fdopen(outbox, "rb") as file:
+            self.outbox = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+        calls.setblocking(False)
+        control.setblocking(False)
+        self.calls, self.control = calls, control
+        self.incoming, self.answers = wire.Incoming(calls), wire.Incoming(control)
+
+    def feed(self) -> None:
+        """Send calls for as long as there is room for them. The caller has set feeding."""
+        pool = self.pool
+        while True:
+            with pool.lock:
+                taken = () if self.dead or self.unsent else pool.take(self)
+                if not taken:
+                    self.feeding = False
+                    if self.dead:
+                        pool.reclaim(self)
+                    elif not self.outstanding and not self.unsent:
+                        pool.rest(self)
+                    break
+            self._send(taken)
+        if self.dead:
+            self.close()
+
+    def _send(self, calls: Sequence["Call"]) -> None:
+        parts: List[bytes] = []
+        if not self.outstanding:
+            self.moved = time.monotonic()
+        for call in calls:
+            call.carrier = self
+            if not call.begin():
+                self.drop(call)
+                continue
+            try:
+                self._append(parts, call)
+            except Exception as error:
+                self.drop(call)
+                call.fail(error)
+                call.release()
+        if parts:
+            self._put(b"".join(parts), -1)
+
+    def _append(self, parts: List[bytes], call: "Call") -> None:
+        function = call.function
+        if function.number and function.number not in self.known:
+            text = pickle.dumps(function.call, 5)
+            parts.append(wire.frame(wire.FUNCTION, 0, function.number, text))
+            self.known.add(function.number)
+        payload = call.payload
+        if payload is None:
+            call.payload, call.descriptor = payload, descriptor = memory.encode((call.args, call.kwargs), self.pool.options.dumps)
+            call.args, call.kwargs = () if function.number else call.args[:1], None  # the rest is there
+        self.outstanding[call.number] = call
+        attached = call.descriptor >= 0
+        parts.append(wire.HEADER.pack(call.number, len(payload), function.number, call.kind, attached))
+        parts.append(payload)
+        if attached:
+            data = b"".join(parts)
+            parts.clear()
+            self._put(data, call.descriptor)
+
+    def drop(self, call: "Call") -> None:
+        """call is not among its calls any more."""
+        with self.pool.lock:
+            self.outstanding.pop(call.number, None)
+            self.load -= call.cost
+
+    def _put(self, data: Any, descriptor: int) -> None:
+        """Send data, as much of it as the connection takes, and keep the rest."""
+        if self.unsent:
+            self.unsent.append((data, os.dup(descriptor) if descriptor >= 0 else -1))
+            return
+        try:
+            sent = wire.send(self.calls, data, descriptor)  # type: ignore[arg-type]
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # it has ended, as the pool's thread finds, too
+        if sent < len(data):
+            left = -1 if sent or descriptor < 0 else os.dup(descriptor)
+            self.unsent.append((memoryview(data)[sent:], left))
+            self.pool.watch_sending(self)
+
+    def send_rest(self) -> bool:
+        """Send what the connection did not take; whether that was all."""
+        while self.unsent:
+            data, descriptor = self.unsent[0]
+            try:
+                sent = wire.send(self.calls, data, descriptor)  # type: ignore[arg-type]
+            except BlockingIOError:
+                return False
+            except OSError:
+                sent = len(data)
+            if descriptor >= 0:
+                os.close(descriptor)
+            if sent < len(data):
+                self.unsent[0] = memoryview(data)[sent:], -1
+            else:
+                self.unsent.popleft()
+        return True
+
+    def receive(self, frames: List[wire.Frame]) -> None:
+        """Give results to their calls."""
+        outstanding, loads, freed = self.outstanding, pickle.loads, 0
+        for kind, number, taken, payload, descriptor in frames:
+            call = outstanding.pop(number, None)
+            if call is None:
+                if descriptor >= 0:
+                    os.close(descriptor)
+                continue
+            freed += call.cost
+            function = call.function
+            taken += _OVERHEAD_NS
+            known = function.nanoseconds
+            function.nanoseconds = taken if known == UNMEASURED else known + ((taken - known) >> 2)
+            value = error = None
+            try:
+                if kind == wire.UNREADABLE:
+                    error = _not_understood(payload)
+                else:
+                    value = loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+                    if kind == wire.RAISED:
+                        error = _raised(*value)
+            except BaseException as problem:
+                error = TransferError(f"the call's result can't be unpickled: {problem!r}")
+                error.__cause__ = problem
+            if error is None:
+                call.complete(value)
+            else:
+                call.fail(error)
+            value = error = None
+            call.release()
+        with self.pool.lock:
+            self.load -= freed
+
+    def close(self) -> None:
+        """Let go of its connections, which ends its task."""
+        for connection in (self.calls, self.control):
+            if connection is not None:
+                connection.close()
+        self.incoming.close()
+        self.answers.close()
+        while self.unsent:
+            _, descriptor = self.unsent.popleft()
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self.outbox is not None:
+            self.outbox.close()
+
+    def last_words(self) -> Tuple[List[wire.Frame], int]:
+        """Return the results that a worker had not sent when it died, and the number of the call that it had begun last."""
+        assert self.outbox is not None
+        number, size = OUTBOX_HEADER.unpack_from(self.outbox, 0)
+        data = self.outbox[OUTBOX_HEADER.size:OUTBOX_HEADER.size + size]
+        frames, position = [], 0
+        while position < len(data):
+            call, length, taken, kind, _ = wire.HEADER.unpack_from(data, position)
+            start = position + wire.HEADER.size
+            position = start + length
+            frames.append((kind, call, taken, data[start:position], -1))
+        return frames, number
+
+    def stop(self, call: "Call") -> None:
+        """Have a call stopped that runs, or is to run; by any thread."""
+        self.pool.ask_to_stop(self, call)
+
+
+def _raised(error: BaseException, text: str) -> BaseException:
+    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')
+    return error
+
+
+def _not_understood(text: bytes) -> BaseException:
+    error = TransferError("the call's function or arguments can't be unpickled in the worker")
+    error.__cause__ = _RemoteTraceback('\n"""\n%s"""' % text.decode("utf-8", "replace"))
+    return error

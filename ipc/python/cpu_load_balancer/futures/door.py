@@ -1,0 +1,130 @@
+"""Door: where workers connect to their Executor."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Deque, List, Optional, Tuple
+
+from . import wire
+from .bell import Bell
+
+_GREETING_SECONDS = 5
+_MOST_GUESTS = 64  # connections that have not said yet what they are for
+
+
+@dataclass
+class Arrival:
+    """A connection that is open, or why a worker could not be prepared."""
+
+    what: str
+    number: int
+    pid: int = 0
+    version: str = ""
+    connection: Optional[socket.socket] = None
+    outbox: int = -1  # descriptor
+    failure: str = ""
+
+
+class Door:
+    """Listens, and greets who comes, each on a thread of its own; what has arrived is for the pool's thread.
+
+    The name is in the abstract namespace, so that workers of another user, or in another mount namespace, find it; who
+    does not know the secret gets nothing and is believed nothing."""
+
+    def __init__(self, bell: Bell, preparation: Tuple[bytes, int]) -> None:
+        self.address = "cpulb-futures-" + secrets.token_hex(16)
+        self.secret = secrets.token_bytes(32)
+        self.arrived: Deque[Arrival] = deque()
+        self._bell = bell
+        self._preparation = preparation  # a payload, and the descriptor of its memory
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind("\0" + self.address)
+        self._listener.listen(128)
+        self._listener.setblocking(False)
+        self.descriptor = self._listener.fileno()
+        self._guests = threading.BoundedSemaphore(_MOST_GUESTS)
+        self._preparing: List[socket.socket] = []
+
+    def open(self) -> None:
+        """Let in who waits."""
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if not self._guests.acquire(False):
+            connection.close()
+            return
+        threading.Thread(target=self._greet, args=(connection,), name="cpulb futures door", daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        if self._preparation[1] >= 0:
+            os.close(self._preparation[1])
+        for connection in self._preparing:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _greet(self, connection: socket.socket) -> None:
+        try:
+            connection.settimeout(_GREETING_SECONDS)
+            wire.accept(connection, self.secret)
+            incoming = wire.Incoming(connection)
+            frames = _frames(incoming, 1)
+            what, version, pid = frames[0][3].decode().split()
+            arrival = Arrival(what, frames[0][1], int(pid), version, connection)
+            if what == "calls":
+                arrival.outbox = (frames + _frames(incoming, 2 - len(frames)))[1][4]
+        except (OSError, EOFError, ValueError, IndexError):
+            connection.close()  # it is nobody that belongs here
+            return
+        finally:
+            self._guests.release()
+        if what == "prepare":
+            arrival = self._prepare(connection, incoming, arrival)
+        self.arrived.append(arrival)
+        self._bell.ring()
+
+    def _prepare(self, connection: socket.socket, incoming: wire.Incoming, arrival: Arrival) -> Arrival:
+        """Send a worker what it needs before its first call, and wait until it is ready."""
+        self._preparing.append(connection)
+        try:
+            with connection:
+                connection.settimeout(None)  # an initializer may take its time
+                payload, descriptor = self._preparation
+                wire.send_all(connection, wire.frame(wire.PREPARE, 0, 0, payload, descriptor >= 0), descriptor)
+                for number in (1, 2):
+                    _send_output(connection, number)
+                kind, _, _, text, _ = _frames(incoming, 1)[0]
+                if kind == wire.FAILED:
+                    arrival.failure = text.decode("utf-8", "replace")
+        except (OSError, EOFError):
+            pass  # the worker has died; its task says so
+        finally:
+            self._preparing.remove(connection)
+        return arrival
+
+
+def _frames(incoming: wire.Incoming, count: int) -> List[wire.Frame]:
+    frames: List[wire.Frame] = []
+    while len(frames) < count:
+        frames += incoming.read()
+    return frames
+
+
+def _send_output(connection: socket.socket, number: int) -> None:
+    """Send this program's descriptor number, 1 or 2, on which the worker is to print."""
+    try:
+        descriptor = os.dup(number)
+    except OSError:  # it has been closed
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    try:
+        wire.send_all(connection, wire.frame(wire.PREPARE, number, 0, b"", True), descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,196 @@
+"""Executor: concurrent.futures over a daemon."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import sys
+import tempfile
+import threading
+import time
+import types
+import weakref
+from concurrent import futures
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from .. import Engine
+from . import memory, wire
+from .call import Call
+from .door import Door
+from .function import Functions
+from .keeper import Keeper
+from .pool import Options, Pool
+from .preparation import preparation
+from .private import private_engine
+from .source import script
+from .tasks import Tasks
+from .version import check_version
+
+_TURN = {"seconds": 1.0, "linger": 0.05}  # of a worker of a daemon that others use, too
+_open: "weakref.WeakSet[Keeper]" = weakref.WeakSet()  # what is to end before the interpreter does
+
+
+class Executor(futures.Executor):
+    """Runs calls in worker processes of a daemon; takes the place of a ProcessPoolExecutor."""
+
+    def __init__(self, max_workers: Optional[int] = None, mp_context: Any = None, initializer: Optional[Callable[..., object]] = None,
+                 initargs: Tuple[Any, ...] = (), *, max_tasks_per_child: Optional[int] = None, engine: Optional[Engine] = None,
+                 pool: Optional[str] = None, bin_dir: Optional[str] = None, timeout: Optional[float] = None,
+                 dumps: Callable[..., bytes] = pickle.dumps) -> None:
+        """The first five are ProcessPoolExecutor's; mp_context has to be spawn's or forkserver's, as workers are not forked.
+        engine: run on that one's daemon, in its pool of that name (None: its first for CPU-bound tasks), instead of a
+        private daemon, which bin_dir, CPULB_BIN or PATH has. timeout: for how many seconds each call may run. dumps pickles
+        calls, with pickle.dumps's arguments: cloudpickle.dumps does functions without a name, too."""
+        _check(max_workers, mp_context, initializer, max_tasks_per_child, engine)
+        self._max_workers = max_workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        prepared = memory.encode(preparation(initializer, initargs, dumps))
+        options = Options(self._max_workers, dumps, max_tasks_per_child or 0)
+        if max_tasks_per_child:
+            options.limits["calls"] = max_tasks_per_child
+        if engine is not None:
+            options.limits.update(_TURN)
+        self._functions = Functions(dumps is pickle.dumps)
+        self._named = self._functions.named.setdefault(wire.CALL, {}).get
+        self._numbers = itertools.count(1).__next__
+        self._timeout = timeout
+        own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers, max_tasks_per_child)
+        try:
+            check_version(own, pool)
+            self._pool = Pool(options)
+            door = Door(self._pool.bell, prepared)
+            settings = {"address": door.address, "secret": door.secret.hex()}
+            tasks = Tasks(own, self._pool.bell, script(settings), pool, options.limits)
+        except BaseException:
+            close()
+            raise
+        self._pool.start_carrier = tasks.start
+        self._keeper = Keeper(self._pool, door, tasks, close)
+        _open.add(self._keeper)
+        self._keeper.thread.start()
+        self._collected = weakref.finalize(self, self._pool.refuse, RuntimeError("the executor is gone"))
+        self._collected.atexit = False
+
+    @property
+    def _broken(self) -> str:
+        return self._keeper.broken
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:  # type: ignore[override]
+        """Have fn(*args, **kwargs) called in a worker, and return its future."""
+        function = self._named(fn) if type(fn) is types.FunctionType else None
+        if function is None:
+            function = self._functions.find(fn, wire.CALL)
+        call = Call(self._numbers(), wire.CALL, function, args if function.number else (fn, *args), kwargs, self._timeout)
+        self._pool.add(call)
+        return call
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None, chunksize: int = 1,
+            buffersize: Optional[int] = None) -> Iterator[Any]:
+        """Return what fn returns for the items of iterables, in their order. chunksize: so many are one call. buffersize: no
+        more calls than that are submitted ahead of what is taken (None: all, at once). timeout: TimeoutError when a
+        result is not there so many seconds after this call."""
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        until = None if timeout is None else time.monotonic() + timeout
+        items = zip(*iterables)
+        if chunksize == 1:
+            submits = (self.submit(fn, *each) for each in items)
+            return _results(submits, until, buffersize)
+        submits = (self._submit_chunk(fn, chunk) for chunk in iter(lambda: list(itertools.islice(items, chunksize)), []))
+        return itertools.chain.from_iterable(_results(submits, until, buffersize))
+
+    def _submit_chunk(self, fn: Callable[..., Any], chunk: List[Any]) -> Call:
+        function = self._functions.find(fn, wire.CHUNK)
+        call = Call(self._numbers(), wire.CHUNK, function, (chunk,) if function.number else (fn, chunk), {}, self._timeout)
+        self._pool.add(call)
+        return call
+
+    def timed(self, seconds: Optional[float]) -> "Executor":
+        """Return an executor of the same workers whose calls may run for so long; then they are stopped, and their futures
+        raise CallTimeoutError. Shutting down either shuts down both."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._timeout = seconds
+        other._whole = self  # type: ignore[attr-defined]  # keeps the workers
+        return other
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and end when those that there are have ended. wait: return after that. cancel_futures: those
+        that have not begun are cancelled. An interrupt that comes meanwhile stops all."""
+        self._pool.refuse(RuntimeError("cannot schedule new futures after shutdown"), cancel_futures)
+        if wait and threading.current_thread() is not self._keeper.thread:
+            try:
+                self._keeper.thread.join()
+            except KeyboardInterrupt:
+                self.terminate()
+                raise
+
+    def terminate(self) -> None:
+        """Take no more calls, and cancel all that there are, also those that run."""
+        self._pool.kill()
+        if threading.current_thread() is not self._keeper.thread:
+            self._keeper.thread.join()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self.terminate()
+        else:
+            self.shutdown()
+
+
+def _results(submits: Iterator[Call], until: Optional[float], buffersize: Optional[int]) -> Iterator[Any]:
+    """Return an iterator of the results, in their order; the first calls are submitted before this returns."""
+    waiting = list(itertools.islice(submits, buffersize))
+    waiting.reverse()
+
+    def results() -> Iterator[Any]:
+        try:
+            while waiting:
+                call = waiting[-1]
+                value = call.result() if until is None else call.result(until - time.monotonic())
+                waiting.pop()
+                if buffersize is not None:
+                    waiting[:0] = itertools.islice(submits, 1)
+                del call
+                yield value
+                del value
+        finally:
+            for call in waiting:
+                call.cancel()
+    return results()
+
+
+def _check(max_workers: Any, mp_context: Any, initializer: Any, max_tasks_per_child: Any, engine: Any) -> None:
+    if max_workers is not None and max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    if max_tasks_per_child is not None:
+        if not isinstance(max_tasks_per_child, int):
+            raise TypeError("max_tasks_per_child must be an integer")
+        if max_tasks_per_child <= 0:
+            raise ValueError("max_tasks_per_child must be >= 1")
+        if engine is not None:
+            raise ValueError("max_tasks_per_child takes a private daemon: of a shared one its configuration says when workers "
+                             "are exchanged (pool.max_tasks)")
+    if mp_context is not None and mp_context.get_start_method() == "fork":
+        raise ValueError('mp_context is "fork", and the workers are not forked: they load the main module anew, as with "spawn"')
+
+
+def _nothing() -> None:
+    """A shared Engine is its owner's to close."""
+
+
+def _at_exit() -> None:
+    """The interpreter ends: after an interrupt at once, else when all calls have ended."""
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+    keepers = list(_open)
+    for keeper in keepers:
+        keeper.end(interrupted)
+    for keeper in keepers:
+        keeper.thread.join()
+
+
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined]  # threads are waited for before atexit's functions are called

@@ -1,0 +1,305 @@
+"""Keeper: the thread of an Executor that reads results and does what is due."""
+
+from __future__ import annotations
+
+import logging
+import select
+import struct
+import sys
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from typing import Callable, Dict, List, Set
+
+from . import wire
+from .call import Call
+from .carrier import Carrier
+from .door import Arrival, Door
+from .errors import CallTimeoutError, WorkerLostError
+from .pool import Pool
+from .tasks import Ended, Tasks
+
+_HELD_SECONDS = 0.005  # calls behind one that has run for so long are given back
+_ANSWER_SECONDS = 0.2  # for a worker to say whether a call that is to be stopped runs
+_MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
+_NUMBER = struct.Struct("<Q")
+
+
+class Keeper:
+    """What follows is this thread's alone."""
+
+    def __init__(self, pool: Pool, door: Door, tasks: Tasks, close: Callable[[], None]) -> None:
+        self._pool, self._door, self._tasks, self._close = pool, door, tasks, close
+        self.broken = ""
+        self._handlers: Dict[int, Callable[[int], None]] = {}
+        self._arriving: Dict[int, Dict[str, Arrival]] = {}  # carriers of which not all connections are there
+        self._suspects: Dict[int, Call] = {}  # that ran when their worker died, until it is known how that ended
+        self._parted: Set[int] = set()  # carriers that took calls and do not any more, and whose tasks have not ended
+        self._failures = 0
+        self.thread = threading.Thread(target=self._run, name="cpulb futures keeper")
+        self._watch(door.descriptor, lambda events: door.open())
+        self._watch(pool.bell.descriptor, lambda events: pool.bell.hush())
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                for descriptor, events in self._pool.poll.poll(self._wait_seconds()):
+                    handler = self._handlers.get(descriptor)
+                    if handler is not None:
+                        handler(events)
+                self._look()
+        except BaseException as error:
+            self._break(f"the executor's thread has failed: {error!r}")
+            raise
+        finally:
+            self._finish()
+
+    def end(self, at_once: bool) -> None:
+        """The interpreter ends."""
+        if at_once:
+            self._pool.kill()
+        else:
+            self._pool.refuse(RuntimeError("cannot schedule new futures after interpreter shutdown"))
+
+    def _is_over(self) -> bool:
+        return not self._suspects and self._pool.is_over()
+
+    def _watch(self, descriptor: int, handler: Callable[[int], None]) -> None:
+        self._handlers[descriptor] = handler
+        self._pool.poll.register(descriptor, select.EPOLLIN)
+
+    def _wait_seconds(self) -> float:
+        """Return for how long nothing is due; -1: for ever."""
+        due: List[float] = [call.deadline for call in list(self._pool.timed.values())]
+        for carrier in self._pool.carriers.values():
+            if carrier.dead:
+                continue
+            if len(carrier.outstanding) > 1 and not carrier.asked:
+                due.append(carrier.moved + _HELD_SECONDS)
+            due.extend(since + _ANSWER_SECONDS for since in carrier.stopping.values())
+        return max(0.0, min(due) - time.monotonic()) if due else -1
+
+    def _look(self) -> None:
+        """Do what is due, and what other threads want."""
+        pool = self._pool
+        while self._door.arrived:
+            self._arrive(self._door.arrived.popleft())
+        while self._tasks.ended:
+            self._ended(self._tasks.ended.popleft())
+        while pool.stops:
+            self._stop(*pool.stops.popleft())
+        now = time.monotonic()
+        for carrier in [carrier for carrier in pool.carriers.values() if not carrier.dead]:
+            self._look_at(carrier, now)
+        for call in list(pool.timed.values()):
+            if now >= call.deadline:
+                self._time_out(call)
+        if pool.killed:
+            for call in pool.all_calls():
+                call.cancel()
+        with pool.lock:
+            starts = not self.broken and pool.is_to_start()
+        if starts:
+            self._tasks.start()
+
+    def _look_at(self, carrier: Carrier, now: float) -> None:
+        if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
+            carrier.asked = True
+            self._order(carrier, wire.GIVE_BACK, 0)
+        for number in [number for number, since in carrier.stopping.items() if now >= since + _ANSWER_SECONDS]:
+            del carrier.stopping[number]  # its interpreter is held by the call
+            self._tasks.cancel(carrier.number)
+
+    def _time_out(self, call: Call) -> None:
+        self._pool.timed.pop(call.number, None)
+        carrier = call.carrier
+        if call.fail(CallTimeoutError(f"{call.name()} has run for longer than {call.timeout} seconds")) and carrier is not None:
+            self._stop(carrier, call)
+
+    def _stop(self, carrier: Carrier, call: Call) -> None:
+        if not carrier.dead and call.number in carrier.outstanding:
+            carrier.stopping.setdefault(call.number, time.monotonic())
+            self._order(carrier, wire.STOP, call.number)
+
+    def _order(self, carrier: Carrier, kind: int, number: int) -> None:
+        try:
+            assert carrier.control is not None
+            carrier.control.send(wire.frame(kind, number))
+        except OSError:
+            pass  # it has ended, or hears nothing
+
+    # Carriers come and go.
+
+    def _arrive(self, arrival: Arrival) -> None:
+        """A worker has connected, or could not be prepared."""
+        here = "%d.%d" % sys.version_info[:2]
+        if arrival.failure:
+            logging.getLogger("concurrent.futures").critical("Exception in initializer:\n%s", arrival.failure)
+            self._break("the worker's initializer, or the main module, failed:\n" + arrival.failure)
+        elif arrival.version != here:
+            self._break(f"the workers run Python {arrival.version} and this is {here}: pickles of one are not for the other")
+        elif arrival.connection is not None and arrival.what != "prepare":
+            parts = self._arriving.setdefault(arrival.number, {})
+            parts[arrival.what] = arrival
+            if len(parts) == 2 and "calls" in parts and "control" in parts:
+                del self._arriving[arrival.number]
+                self._begin(parts["calls"], parts["control"])
+
+    def _begin(self, calls: Arrival, control: Arrival) -> None:
+        assert calls.connection is not None and control.connection is not None
+        pool = self._pool
+        carrier = Carrier(pool, calls.number, calls.pid)
+        carrier.begin(calls.connection, control.connection, calls.outbox)
+        carrier.feeding = True
+        self._failures = 0
+        with pool.lock:
+            pool.starting -= 1
+            pool.carriers[calls.number] = carrier
+        self._watch(calls.connection.fileno(), lambda events: self._results(carrier, events))
+        self._watch(control.connection.fileno(), lambda events: self._answers(carrier))
+        carrier.feed()
+
+    def _ended(self, ended: Ended) -> None:
+        """A carrier's task has ended. If it took calls it has been parted from already, or is now."""
+        pool = self._pool
+        carrier = pool.carriers.get(ended.number)
+        if carrier is not None and not carrier.dead:
+            self._part(carrier)
+        suspect = self._suspects.pop(ended.number, None)
+        if suspect is not None:
+            suspect.fail(WorkerLostError(f"the worker died while it ran {suspect.name()} (task {ended.task_id}): "
+                                         f"{ended.reason or 'its task has ended'}"))
+            suspect.release()
+        if carrier is None and suspect is None and ended.number not in self._parted:
+            self._failed_to_start(ended)
+        self._parted.discard(ended.number)
+
+    def _failed_to_start(self, ended: Ended) -> None:
+        for arrival in self._arriving.pop(ended.number, {}).values():
+            if arrival.connection is not None:
+                arrival.connection.close()
+        with self._pool.lock:
+            self._pool.starting -= 1
+        self._failures += 1
+        if not self.broken and not self._pool.killed and (ended.final or self._failures >= _MOST_FAILURES):
+            self._break(f"no worker could begin to take calls: {ended.reason or 'its task has ended'}")
+
+    def _part(self, carrier: Carrier) -> None:
+        """A carrier takes no more calls: its turn is over, or it has died. What it had begun and not ended is suspect."""
+        pool = self._pool
+        assert carrier.calls is not None and carrier.control is not None
+        for connection in (carrier.calls, carrier.control):
+            self._handlers.pop(connection.fileno(), None)
+            pool.poll.unregister(connection)
+        self._read(carrier)
+        frames, number = carrier.last_words()
+        carrier.receive(frames)
+        with pool.lock:
+            carrier.dead = True
+            if carrier.resting:
+                pool.idle.remove(carrier)
+            suspect = carrier.outstanding.pop(number, None)
+            closes = not carrier.feeding  # else who feeds it does
+            if closes:
+                pool.reclaim(carrier)
+        self._parted.add(carrier.number)
+        if suspect is not None:
+            pool.timed.pop(number, None)
+            if suspect.done():  # it was stopped
+                suspect.release()
+            else:
+                self._suspects[carrier.number] = suspect
+        if closes:
+            carrier.close()
+        pool.feed_idle()
+
+    def _break(self, why: str) -> None:
+        """No call can be run any more."""
+        self.broken = self.broken or why
+        with self._pool.lock:
+            self._pool.refusal = BrokenProcessPool(self.broken)
+        for call in [*self._pool.all_calls(), *self._suspects.values()]:
+            call.fail(BrokenProcessPool(self.broken))
+        self._suspects.clear()
+        with self._pool.lock:
+            for carrier in self._pool.carriers.values():
+                carrier.outstanding.clear()
+
+    def _finish(self) -> None:
+        pool = self._pool
+        self._door.close()
+        with pool.lock:
+            carriers = list(pool.carriers.values())
+            known = {*pool.carriers, *self._parted}
+        for carrier in carriers:
+            carrier.close()
+        for parts in self._arriving.values():
+            for arrival in parts.values():
+                if arrival.connection is not None:
+                    arrival.connection.close()
+        self._tasks.close(known)
+        pool.poll.close()
+        self._close()
+        pool.bell.close()
+
+    # Results.
+
+    def _results(self, carrier: Carrier, events: int) -> None:
+        """Its connection for calls can be read, or takes more."""
+        pool = self._pool
+        if events & select.EPOLLOUT:
+            with pool.lock:
+                if carrier.feeding or carrier.dead:
+                    return
+                carrier.feeding = True
+            if carrier.send_rest():
+                pool.poll.modify(carrier.calls, select.EPOLLIN)  # type: ignore[arg-type]
+            carrier.feed()
+        if events & ~select.EPOLLOUT:
+            if self._read(carrier, once=True):
+                carrier.moved = time.monotonic()
+                carrier.asked = False
+                pool.feed(carrier)
+            else:
+                self._part(carrier)
+
+    def _read(self, carrier: Carrier, once: bool = False) -> bool:
+        """Read what is there; False at the end."""
+        while True:
+            try:
+                carrier.receive(carrier.incoming.read())
+            except BlockingIOError:
+                return True
+            except (EOFError, OSError):
+                return False
+            if once:
+                return True
+
+    def _answers(self, carrier: Carrier) -> None:
+        """Its other connection can be read."""
+        try:
+            frames = carrier.answers.read()
+        except BlockingIOError:
+            return
+        except (EOFError, OSError):
+            self._part(carrier)
+            return
+        for kind, number, _, payload, _ in frames:
+            if kind == wire.GIVEN_BACK:
+                self._given_back(carrier, [each for (each,) in _NUMBER.iter_unpack(payload)])
+            else:
+                carrier.stopping.pop(number, None)
+                if kind == wire.RUNNING:
+                    self._tasks.cancel(carrier.number)
+                elif kind == wire.TAKEN:
+                    self._given_back(carrier, [number])
+
+    def _given_back(self, carrier: Carrier, numbers: List[int]) -> None:
+        pool = self._pool
+        with pool.lock:
+            calls = [call for call in (carrier.outstanding.pop(number, None) for number in numbers) if call is not None]
+            carrier.load -= sum(call.cost for call in calls)
+            pool.put_back([call for call in calls if not call.done()])
+            if not carrier.outstanding and not carrier.feeding:
+                pool.rest(carrier)
+        pool.feed_idle()

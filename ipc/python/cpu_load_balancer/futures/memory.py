@@ -1,0 +1,89 @@
+"""What is large, in memory that is passed by its descriptor (memfd).
+
+The sender copies it there once and closes its descriptor; the memory is freed when
+the receiver's mapping goes with the last object in it. The mapping is private: what
+the receiver writes is its own and the sender's object stays as it was, as after a
+copy, but pages that nobody writes to are not copied.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pickle import PickleBuffer, dumps, loads
+from typing import Any, Callable, List, Sequence, Tuple
+
+LARGE_BYTES = 64 << 10
+_ALIGNMENT = 64  # of each piece: what vector instructions want
+_MOST_WRITE = 1 << 30  # the kernel takes less than 2 GiB at a time
+ATOMS = frozenset((int, float, str, bool, type(None)))  # have no buffers
+
+
+def encode(value: Any, dump: Callable[..., bytes] = dumps) -> Tuple[bytes, int]:
+    """Return a pickle of value and -1; where that is large, the description of a memory that holds it, and its descriptor,
+    which is the caller's to close."""
+    buffers: List[memoryview] = []
+
+    def keep(buffer: PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < LARGE_BYTES:
+            return True
+        buffers.append(raw)
+        return False
+    pickle = dump(value, protocol=5, buffer_callback=keep)
+    if not buffers and len(pickle) < LARGE_BYTES:
+        return pickle, -1
+    return attach([memoryview(pickle), *buffers])
+
+
+def attach(pieces: Sequence[memoryview]) -> Tuple[bytes, int]:
+    """Return the description and the descriptor of a memory with pieces."""
+    descriptor = os.memfd_create("cpulb-futures", os.MFD_CLOEXEC)
+    try:
+        position = 0
+        for piece in pieces:
+            _write(descriptor, piece, position)
+            position += _aligned(piece.nbytes)
+        os.ftruncate(descriptor, max(position, 1))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return struct.pack("<%dQ" % len(pieces), *(piece.nbytes for piece in pieces)), descriptor
+
+
+def decode(description: bytes, descriptor: int) -> Any:
+    """Return the value that encode has put into that memory, and close the descriptor. What is an array of it lies in
+    the memory."""
+    try:
+        memory = _mapped(descriptor)
+    finally:
+        os.close(descriptor)
+    pieces, position = [], 0
+    for (size,) in struct.iter_unpack("<Q", description):
+        pieces.append(memory[position:position + size])
+        position += _aligned(size)
+    return loads(pieces[0], buffers=pieces[1:])
+
+
+def _mapped(descriptor: int) -> memoryview:
+    size = os.fstat(descriptor).st_size
+    try:
+        return memoryview(mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
+    except OSError:  # a mapping keeps a descriptor, of which there may be none left
+        copy = bytearray(size)
+        position = 0
+        while position < size:
+            position += os.preadv(descriptor, [memoryview(copy)[position:position + _MOST_WRITE]], position)
+        return memoryview(copy)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _write(descriptor: int, piece: memoryview, position: int) -> None:
+    piece = piece.cast("B") if piece.format != "B" or piece.ndim != 1 else piece
+    written = 0
+    while written < len(piece):
+        written += os.pwrite(descriptor, piece[written:written + _MOST_WRITE], position + written)

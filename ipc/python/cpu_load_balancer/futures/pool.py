@@ -1,0 +1,185 @@
+"""Pool: the calls of one Executor, and which carrier is given which."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+
+from .bell import Bell
+from .call import Call
+from .carrier import WINDOW_NS, Carrier
+
+_MOST_AT_ONCE = 1000  # calls in a message
+
+
+@dataclass
+class Options:
+    """What an Executor was made with."""
+
+    max_workers: int
+    dumps: Callable[..., bytes]
+    calls_each: int = 0  # that a worker process runs; 0: any number
+    limits: Dict[str, float] = field(default_factory=dict)  # of a carrier's turn
+
+
+class Pool:
+    """Its lock guards all of it, and of each carrier load, left, feeding, resting, dead and, but for what the carrier says
+    of it, outstanding."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.lock = threading.Lock()
+        self.pending: Deque[Call] = deque()
+        self.idle: List[Carrier] = []
+        self.carriers: Dict[int, Carrier] = {}  # connected, by number
+        self.starting = 0  # that are not connected yet
+        self.timed: Dict[int, Call] = {}  # calls that run and have a timeout
+        self.refusal: Optional[Exception] = None  # why no call is taken any more
+        self.killed = False
+        self.stops: Deque[Tuple[Carrier, Call]] = deque()
+        self.bell = Bell()
+        self.poll = select.epoll()
+        self.start_carrier: Callable[[], None] = lambda: None
+
+    def add(self, call: Call) -> None:
+        """Have a call run."""
+        carrier, starts = None, False
+        with self.lock:
+            if self.refusal is not None:
+                raise self.refusal.with_traceback(None)
+            self.pending.append(call)
+            if self.idle:
+                carrier = self._wake_one()
+            elif self.starting + len(self.carriers) < self.options.max_workers:
+                starts = self.is_to_start()
+        if carrier is not None:
+            carrier.feed()
+        elif starts:
+            self.start_carrier()
+
+    def _wake_one(self) -> Carrier:
+        """Return a carrier that has nothing to do, for the caller to feed. lock is held."""
+        carrier = self.idle.pop()
+        carrier.resting, carrier.feeding = False, True
+        return carrier
+
+    def feed_idle(self) -> None:
+        """Give what waits to carriers that have nothing to do."""
+        while True:
+            with self.lock:
+                if not self.idle or not self.pending:
+                    return
+                carrier = self._wake_one()
+            carrier.feed()
+
+    def feed(self, carrier: Carrier) -> None:
+        """Give carrier more, if there is room and nobody else does."""
+        with self.lock:
+            if carrier.feeding or carrier.resting:
+                return
+            carrier.feeding = True
+        carrier.feed()
+
+    def is_to_start(self) -> bool:
+        """Whether another carrier is wanted, which is counted then. lock is held."""
+        if self.starting >= len(self.pending) or self.starting + len(self.carriers) >= self.options.max_workers:
+            return False
+        self.starting += 1
+        return True
+
+    def take(self, carrier: Carrier) -> Sequence[Call]:
+        """Return the calls that carrier is to be given now. lock is held."""
+        pending = self.pending
+        if not pending:
+            return ()
+        most = min(-(-len(pending) // len(self.carriers)), _MOST_AT_ONCE)
+        if self.options.calls_each:
+            most = min(most, carrier.left)
+        taken: List[Call] = []
+        room = WINDOW_NS - carrier.load
+        busy = bool(carrier.outstanding)
+        while pending and len(taken) < most:
+            call = pending[0]
+            cost = call.function.nanoseconds
+            if cost > WINDOW_NS or call.timeout is not None:
+                cost = WINDOW_NS
+            if busy and cost > room:
+                break
+            taken.append(pending.popleft())
+            call.cost = cost
+            room -= cost
+            busy = True
+            if call.timeout is not None:
+                call.deadline = time.monotonic() + call.timeout
+                self.timed[call.number] = call
+                self.bell.ring()
+        carrier.load = WINDOW_NS - room
+        carrier.left -= len(taken)
+        return taken
+
+    def rest(self, carrier: Carrier) -> None:
+        """carrier has nothing to do. lock is held."""
+        if not carrier.resting:
+            carrier.resting = True
+            self.idle.append(carrier)
+
+    def reclaim(self, carrier: Carrier) -> None:
+        """What a carrier that has ended was given and has not begun is to be run by another. lock is held."""
+        left, carrier.outstanding = list(carrier.outstanding.values()), {}
+        carrier.load = 0
+        self.carriers.pop(carrier.number, None)
+        self.put_back([call for call in left if not call.done()])
+
+    def put_back(self, calls: Sequence[Call]) -> None:
+        """These calls are to be run before all others. lock is held."""
+        for call in calls:
+            self.timed.pop(call.number, None)
+            call.carrier = None
+        self.pending.extendleft(reversed(calls))
+
+    def refuse(self, why: Exception, cancel: bool = False) -> None:
+        """Take no more calls, and end when those that there are have ended; with cancel those that have not begun are
+        cancelled."""
+        with self.lock:
+            self.refusal = self.refusal or why
+            waiting = list(self.pending) if cancel else ()
+        for call in waiting:
+            if not call.running():
+                call.cancel()
+        self.bell.ring()
+
+    def kill(self) -> None:
+        """Cancel all calls, also those that run."""
+        self.killed = True
+        self.refuse(RuntimeError("cannot schedule new futures after shutdown"), cancel=True)
+
+    def ask_to_stop(self, carrier: Carrier, call: Call) -> None:
+        """Have a call stopped that has been cancelled."""
+        self.stops.append((carrier, call))
+        self.bell.ring()
+
+    def watch_sending(self, carrier: Carrier) -> None:
+        """carrier's connection takes no more just now."""
+        try:
+            self.poll.modify(carrier.calls, select.EPOLLIN | select.EPOLLOUT)  # type: ignore[arg-type]
+        except (OSError, ValueError):
+            pass  # it has ended
+
+    def is_over(self) -> bool:
+        """Whether all calls have ended and there will be none."""
+        with self.lock:
+            return self.refusal is not None and not self.pending and \
+                not any(carrier.outstanding or carrier.feeding for carrier in self.carriers.values())
+
+    def all_calls(self) -> List[Call]:
+        """Return all that have not ended, and forget them."""
+        with self.lock:
+            calls: List[Any] = list(self.pending)
+            self.pending.clear()
+            for carrier in self.carriers.values():
+                calls += list(carrier.outstanding.values())
+        return calls

@@ -1,0 +1,44 @@
+"""The script that an Executor's tasks run, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+_MODULES = ("wire", "memory", "worker")  # in the order in which they import each other
+
+# Each Executor has a script of its own, since its settings are in it: so the daemon's workers keep apart what the
+# calls of different Executors import, and what their initializers do.
+_SCRIPT = '''# Runs the calls of a cpu_load_balancer.futures.Executor.
+import sys
+from types import ModuleType
+
+_PACKAGE = "_cpulb_futures"
+_TEXTS = {texts!r}
+
+
+def _load():
+    sys.modules[_PACKAGE] = package = ModuleType(_PACKAGE)
+    package.__path__ = []
+    for name, text in _TEXTS.items():
+        full = _PACKAGE + "." + name
+        module = sys.modules[full] = ModuleType(full)
+        module.__package__ = _PACKAGE
+        setattr(package, name, module)
+        exec(compile(text, "<cpu_load_balancer.futures.%s>" % name, "exec"), module.__dict__)
+    return package.worker
+
+
+_process = _load().Process({settings!r})
+
+
+def main(params, context):
+    return _process.serve(params["carrier"], params["limits"], context)
+'''
+
+
+def script(settings: Dict[str, Any]) -> str:
+    """Return it."""
+    folder = Path(__file__).parent
+    texts = {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
+    return _SCRIPT.format(texts=texts, settings=settings)

@@ -1,0 +1,98 @@
+"""Tasks: an Executor's carriers as tasks of the daemon."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Deque, Dict, Optional, Set
+
+from .. import CPULoadBalancerError, Engine, SubmissionError, Task
+from .bell import Bell
+
+_END_SECONDS = 10.0
+
+
+@dataclass
+class Ended:
+    """How a carrier's task has ended."""
+
+    number: int
+    task_id: str
+    reason: str  # empty: it was done
+    final: bool = False  # another one would end in the same way
+
+
+class Tasks:
+    """Submits the tasks, each waited for on a thread of its own; those that have ended are for the pool's thread."""
+
+    def __init__(self, engine: Engine, bell: Bell, script: str, pool: Optional[str], limits: Dict[str, float]) -> None:
+        self.ended: Deque[Ended] = deque()
+        self._engine = engine
+        self._bell = bell
+        self._script, self._pool, self._limits = script, pool, limits
+        self._lock = threading.Lock()
+        self._count = 0
+        self._threads: Dict[int, threading.Thread] = {}
+        self._ids: Dict[int, str] = {}
+
+    def start(self) -> None:
+        """Submit another one."""
+        with self._lock:
+            self._count += 1
+            number = self._count
+            task = Task.create(None, {"carrier": number, "limits": self._limits}, source=self._script, pool=self._pool,
+                               on_worker_lost="fail", durable=False, labels={"runs": "cpu_load_balancer.futures"})
+            thread = self._threads[number] = threading.Thread(target=self._carry, args=(number, task),
+                                                              name=f"cpulb futures carrier {number}", daemon=True)
+            self._ids[number] = task.task_id
+        thread.start()
+
+    def _carry(self, number: int, task: Any) -> None:
+        final, reason = False, ""
+        try:
+            result = self._engine.run_task(task, timeout=None)
+            if result.error is not None:
+                reason = f"{result.error.code}: {result.error.message}"
+                final = result.error.code not in ("worker_lost", "daemon_lost")
+            for text in (result.stdout, result.stderr):
+                if text:  # of C code and of what calls have started
+                    reason += "\n" + text[-2000:]
+        except SubmissionError as error:
+            reason, final = str(error), True
+        except CPULoadBalancerError as error:
+            reason = str(error)
+        except BaseException as error:
+            reason, final = repr(error), True
+        self.ended.append(Ended(number, task.task_id, reason, final))
+        self._bell.ring()
+        with self._lock:
+            self._threads.pop(number, None)
+            self._ids.pop(number, None)
+
+    def name(self, number: int) -> str:
+        """Return the id of a carrier's task."""
+        with self._lock:
+            return self._ids.get(number, "")
+
+    def cancel(self, number: int) -> None:
+        """Have the daemon stop the task of a carrier."""
+        task_id = self.name(number)
+        if task_id:
+            threading.Thread(target=self._cancel, args=(task_id,), name="cpulb futures stop", daemon=True).start()
+
+    def _cancel(self, task_id: str) -> None:
+        try:
+            self._engine.cancel_task(task_id)
+        except CPULoadBalancerError:
+            pass  # it has ended, or the daemon has
+
+    def close(self, connected: Set[int]) -> None:
+        """Return when all have ended; those that are not connected may wait yet, and are cancelled."""
+        with self._lock:
+            threads = list(self._threads.values())
+            waiting = [task_id for number, task_id in self._ids.items() if number not in connected]
+        for task_id in waiting:
+            self._cancel(task_id)
+        for thread in threads:
+            thread.join(_END_SECONDS)
