@@ -63,6 +63,12 @@ test-python: build ## Run the Python client's tests alone
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
 	    $(PYTHON) -W error::ResourceWarning -m unittest discover -s ipc/python/tests
 
+.PHONY: test-futures
+test-futures: build ## Install CPython's own tests, and run those of concurrent.futures against the Python client's Executor
+	@.ci/setup libraries
+	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
+	    $(PYTHON) -m unittest discover -s ipc/python/tests -p standard_futures.py -v
+
 .PHONY: test-examples
 test-examples: build ## Install what the executors in examples/executors need, and run their tests
 	@.ci/setup examples

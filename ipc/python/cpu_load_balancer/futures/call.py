@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import os
-from _thread import RLock, allocate_lock
+import time
 from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from .condition import Condition
+
 if TYPE_CHECKING:
     from .carrier import Carrier
     from .function import Function
-
-
-class _Condition(RLock):  # type: ignore[misc, valid-type]
-    """What a Future takes of threading.Condition, for a tenth of its price: it is its own lock."""
-
-    __slots__ = ("_sleepers",)
-
-    def wait(self, timeout: Optional[float] = None) -> bool:
-        """Sleep until notify_all, at most for timeout seconds; False when that was it."""
-        sleeper = allocate_lock()
-        sleeper.acquire()
-        try:
-            self._sleepers.append(sleeper)
-        except AttributeError:
-            self._sleepers = [sleeper]
-        saved = self._release_save()
-        woken = False
-        try:
-            woken = sleeper.acquire(True, -1 if timeout is None else max(timeout, 0))
-        finally:
-            self._acquire_restore(saved)
-            if not woken and sleeper in self._sleepers:
-                self._sleepers.remove(sleeper)
-        return woken
-
-    def notify_all(self) -> None:
-        """Wake everybody."""
-        for sleeper in getattr(self, "_sleepers", ()):
-            sleeper.release()
-        self._sleepers = []
 
 
 class Call(Future):  # type: ignore[type-arg]
@@ -59,7 +31,7 @@ class Call(Future):  # type: ignore[type-arg]
     def __init__(self, number: int, kind: int, function: "Function", args: Tuple[Any, ...], kwargs: Dict[str, Any],
                  timeout: Optional[float]) -> None:
         # Future's own would make what is not needed.
-        self._condition = _Condition()  # type: ignore[assignment]
+        self._condition = Condition()  # type: ignore[assignment]
         self._waiters: List[Any] = []
         self._done_callbacks: List[Any] = []
         self.number = number
@@ -68,6 +40,41 @@ class Call(Future):  # type: ignore[type-arg]
         self.args: Any = args
         self.kwargs: Any = kwargs
         self.timeout = timeout
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        """Return what the call returned, waiting for it at most for timeout seconds, or raise what it raised."""
+        if self._state != FINISHED:
+            carrier = self.carrier
+            if carrier is not None and timeout is None or timeout is not None and timeout > 0:
+                began = time.monotonic()
+                if carrier is not None:
+                    carrier.lead(self, timeout)
+                if timeout is not None:
+                    timeout -= time.monotonic() - began
+        elif self._exception is None:
+            return self._result
+        return super().result(timeout)
+
+    def sleep_or_read(self, carrier: "Carrier", deadline: Optional[float]) -> bool:
+        """Sleep until carrier's connection can be read, and return True; False once the call has ended, it has been woken,
+        or at deadline."""
+        condition = self._condition
+        with condition:
+            if self._state != RUNNING or carrier.unsent:
+                return False
+            sleeper = condition.lay_down()
+        try:
+            return sleeper.sleep_or_read(carrier.calls, deadline)
+        finally:
+            with condition:
+                condition.rise(sleeper)
+
+    def wake(self) -> None:
+        """Wake who waits for it."""
+        with self._condition:
+            sleepers = self._condition.sleepers()
+        for sleeper in sleepers:
+            sleeper.ring()
 
     def cancel(self) -> bool:
         """Cancel the call, and return whether it is cancelled; False if it has ended. Unlike with other executors one that
@@ -114,7 +121,9 @@ class Call(Future):  # type: ignore[type-arg]
             if self._waiters:
                 for waiter in self._waiters:
                     waiter.add_result(self)
-            self._condition.notify_all()
+            sleepers = self._condition.sleepers()
+        for sleeper in sleepers:  # without the lock, which who is woken takes
+            sleeper.ring()
         if self._done_callbacks:
             self._invoke_callbacks()  # type: ignore[attr-defined]
 

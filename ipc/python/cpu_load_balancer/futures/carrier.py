@@ -9,6 +9,7 @@ import socket
 import time
 from collections import deque
 from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from . import memory, wire
@@ -25,8 +26,8 @@ _OVERHEAD_NS = 2_000  # of a call, for what the worker does not measure
 
 
 class Carrier:
-    """One connected worker. Who has set feeding, under the pool's lock, is the only one who gives it calls; the pool's
-    thread is the only one who reads."""
+    """One connected worker. Who has set feeding, under the pool's lock, is the only one who gives it calls; who has locked
+    reading is the only one who reads."""
 
     def __init__(self, pool: "Pool", number: int, pid: int) -> None:
         self.pool = pool
@@ -37,6 +38,9 @@ class Carrier:
         self.outbox: Optional[mmap.mmap] = None
         self.outstanding: Dict[int, "Call"] = {}  # in the order in which they run
         self.load = 0  # nanoseconds that these are expected to take
+        self.reading = Lock()  # who reads results: the pool's thread, or one that waits for one
+        self.led_by: Optional["Call"] = None  # the call that a thread waits for which reads
+        self.frames: List[wire.Frame] = []  # that have been read and may not all have been given to their calls
         self.feeding = False
         self.dead = False
         self.moved = 0.0  # when it was given the first of its calls, or ended one
@@ -130,7 +134,7 @@ class Carrier:
         if sent < len(data):
             left = -1 if sent or descriptor < 0 else os.dup(descriptor)
             self.unsent.append((memoryview(data)[sent:], left))
-            self.pool.watch_sending(self)
+            self.pool.watch(self)
 
     def send_rest(self) -> bool:
         """Send what the connection did not take; whether that was all."""
@@ -154,7 +158,7 @@ class Carrier:
         """Give results to their calls."""
         outstanding, loads, freed = self.outstanding, pickle.loads, 0
         for kind, number, taken, payload, descriptor in frames:
-            call = outstanding.pop(number, None)
+            call = outstanding.get(number)
             if call is None:
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -181,8 +185,50 @@ class Carrier:
                 call.fail(error)
             value = error = None
             call.release()
+            outstanding.pop(number, None)  # at last: an interrupt may have this done again
         with self.pool.lock:
             self.load -= freed
+
+    def read(self) -> bool:
+        """Read what is there, and give results to their calls; False at the end. Who has locked reading may."""
+        try:
+            self.frames = self.frames or self.incoming.read()
+        except BlockingIOError:
+            return True
+        except (EOFError, OSError):
+            return False
+        self.receive(self.frames)
+        self.frames = []
+        self.moved = time.monotonic()
+        self.asked = False
+        return True
+
+    def read_rest(self) -> bool:
+        """Read what a worker that has ended had sent; False when that was all. Who has locked reading may."""
+        before = self.moved
+        self.moved = -1.0
+        went_on = self.read() and self.moved >= 0
+        self.moved = max(before, self.moved)
+        return went_on
+
+    def lead(self, call: "Call", timeout: Optional[float]) -> None:
+        """Read results in the thread that waits for call, until it has ended or timeout seconds have passed: so it is
+        woken once, and by the worker itself. Without effect where another thread reads."""
+        if self.unsent or self.dead or not self.reading.acquire(False):
+            return
+        poll, self.led_by = self.pool.poll, call
+        try:
+            poll.unregister(self.calls)  # type: ignore[arg-type]
+            try:
+                deadline = None if timeout is None else time.monotonic() + timeout
+                while call.sleep_or_read(self, deadline) and self.read():
+                    self.pool.feed(self)
+            finally:
+                self.pool.watch(self, again=True)
+        except (OSError, ValueError):
+            pass  # it has ended
+        finally:
+            self.reading.release()
 
     def close(self) -> None:
         """Let go of its connections, which ends its task."""

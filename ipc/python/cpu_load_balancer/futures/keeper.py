@@ -188,14 +188,16 @@ class Keeper:
         """A carrier takes no more calls: its turn is over, or it has died. What it had begun and not ended is suspect."""
         pool = self._pool
         assert carrier.calls is not None and carrier.control is not None
-        for connection in (carrier.calls, carrier.control):
-            self._handlers.pop(connection.fileno(), None)
-            pool.poll.unregister(connection)
-        self._read(carrier)
-        frames, number = carrier.last_words()
-        carrier.receive(frames)
-        with pool.lock:
+        with carrier.reading:
             carrier.dead = True
+            for connection in (carrier.calls, carrier.control):
+                self._handlers.pop(connection.fileno(), None)
+                pool.poll.unregister(connection)
+            while carrier.read_rest():
+                pass
+            frames, number = carrier.last_words()
+            carrier.receive(frames)
+        with pool.lock:
             if carrier.resting:
                 pool.idle.remove(carrier)
             suspect = carrier.outstanding.pop(number, None)
@@ -239,6 +241,7 @@ class Keeper:
                     arrival.connection.close()
         self._tasks.close(known)
         pool.poll.close()
+        self._handlers.clear()  # they refer to this object
         self._close()
         pool.bell.close()
 
@@ -253,27 +256,17 @@ class Keeper:
                     return
                 carrier.feeding = True
             if carrier.send_rest():
-                pool.poll.modify(carrier.calls, select.EPOLLIN)  # type: ignore[arg-type]
+                pool.watch(carrier)
             carrier.feed()
-        if events & ~select.EPOLLOUT:
-            if self._read(carrier, once=True):
-                carrier.moved = time.monotonic()
-                carrier.asked = False
+        if events & ~select.EPOLLOUT and carrier.reading.acquire(False):  # else another thread reads, and leaves us the end
+            try:
+                goes_on = carrier.read()
+            finally:
+                carrier.reading.release()
+            if goes_on:
                 pool.feed(carrier)
             else:
                 self._part(carrier)
-
-    def _read(self, carrier: Carrier, once: bool = False) -> bool:
-        """Read what is there; False at the end."""
-        while True:
-            try:
-                carrier.receive(carrier.incoming.read())
-            except BlockingIOError:
-                return True
-            except (EOFError, OSError):
-                return False
-            if once:
-                return True
 
     def _answers(self, carrier: Carrier) -> None:
         """Its other connection can be read."""

@@ -123,6 +123,8 @@ class Pool:
 
     def rest(self, carrier: Carrier) -> None:
         """carrier has nothing to do. lock is held."""
+        if self.options.calls_each and carrier.left <= 0:
+            return  # and will have nothing
         if not carrier.resting:
             carrier.resting = True
             self.idle.append(carrier)
@@ -162,10 +164,14 @@ class Pool:
         self.stops.append((carrier, call))
         self.bell.ring()
 
-    def watch_sending(self, carrier: Carrier) -> None:
-        """carrier's connection takes no more just now."""
+    def watch(self, carrier: Carrier, again: bool = False) -> None:
+        """Have the pool's thread look after carrier's connection for calls; again: it does not do so now."""
+        events = select.EPOLLIN | (select.EPOLLOUT if carrier.unsent else 0)
         try:
-            self.poll.modify(carrier.calls, select.EPOLLIN | select.EPOLLOUT)  # type: ignore[arg-type]
+            (self.poll.register if again else self.poll.modify)(carrier.calls, events)  # type: ignore[arg-type, operator]
+        except FileNotFoundError:  # another thread reads, and is to leave that to the pool's
+            if carrier.led_by is not None:
+                carrier.led_by.wake()
         except (OSError, ValueError):
             pass  # it has ended
 

@@ -25,18 +25,22 @@ pool "futures" {{
   pin        = false
   window     = "0s"
   relief     = 0
-  max_tasks  = {max_tasks}
-}}
+{more}}}
+"""
+
+_PROCESSES = """  isolation  = "process"
+  max_tasks  = 1
+  preload    = ["multiprocessing.spawn", "runpy", "hmac", "mmap", "pickle", "socket"]
 """
 
 
 def private_engine(bin_dir: Optional[str], workers: int, calls_each: Optional[int]) -> Tuple[Engine, Callable[[], None]]:
-    """Return an Engine on a daemon with so many workers, and what ends it. calls_each: a worker is exchanged after one
-    carrier, which runs so many calls."""
+    """Return an Engine on a daemon with so many workers, and what ends it. calls_each: each
+    carrier, which runs so many calls, has a process of its own."""
     descriptor, path = tempfile.mkstemp(prefix="cpulb-futures-", suffix=".hcl")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_CONFIG.format(workers=workers, max_tasks=1 if calls_each else 0))
+            file.write(_CONFIG.format(workers=workers, more=_PROCESSES if calls_each else ""))
         engine = Engine.private(bin_dir, path)
     finally:
         os.unlink(path)

@@ -13,18 +13,19 @@ _ANSWER_SECONDS = 30
 
 
 def check_version(engine: Engine, pool: Optional[str]) -> None:
-    """VersionError when the workers of that pool (None: of the pools for CPU-bound tasks) run another minor version of Python.
-    What the daemon does not say yet, since no worker runs, is seen when one connects."""
+    """VersionError when the workers of that pool run another minor version of Python; without a pool when all do. What the
+    daemon does not say yet, since no worker runs, is seen when one connects."""
     here = "%d.%d" % sys.version_info[:2]
+    there = set()
     for executor in call(engine.socket, "GET", "/v1/executors", _ANSWER_SECONDS)[1]["executors"]:
-        if pool is not None and pool not in executor.get("pools", ()):
-            continue
-        there = _minor(executor.get("version"))
-        if there and there != here:
-            raise VersionError(f"the workers of executor {executor['name']} run Python {there} and this is Python {here}: "
-                               "pickles of one are not for the other; run this program with the workers' version")
+        minor = _minor(executor.get("runtime"))
+        if minor and (pool is None or pool in executor["pools"]):
+            there.add(minor)
+    if there and here not in there:
+        raise VersionError(f"the workers run Python {' and '.join(sorted(there))} and this is Python {here}: pickles of one are "
+                           "not for the other; run this program with the workers' version")
 
 
-def _minor(version: Any) -> str:
-    words = str(version or "").split()
+def _minor(runtime: Any) -> str:
+    words = str(runtime or "").split()
     return ".".join(words[1].split(".")[:2]) if len(words) > 1 and words[0] == "CPython" else ""

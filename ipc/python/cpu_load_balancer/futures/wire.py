@@ -30,7 +30,7 @@ HELLO, PREPARE, READY, FAILED = 13, 14, 15, 16  # at the start
 
 NONCE_BYTES = 32
 _PROOF_BYTES = 32
-_READ_BYTES = 256 << 10
+_READ_BYTES = 64 << 10  # larger ones would be mapped, and unmapped, for each read
 _MOST_DESCRIPTORS = 16  # in one message; an end sends one
 _SPACE = socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
 
@@ -43,45 +43,62 @@ def frame(kind: int, number: int = 0, extra: int = 0, payload: bytes = b"", atta
 
 
 class Incoming:
-    """Reads frames from a socket, for one thread at a time."""
+    """Reads frames from a socket, for one thread at a time. An interrupt loses nothing, unless it comes in the one moment
+    in which is_torn says so."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._receive = connection.recvmsg
         self._rest = b""
         self._descriptors: Deque[int] = deque()
+        self._got: Any = None
+        self._reads = False
 
     def read(self, flags: int = 0) -> List[Frame]:
         """Return the frames that are complete, of what one read gives. EOFError at the end, OSError as recvmsg."""
-        data, ancillary, _, _ = self._receive(_READ_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC | flags)
-        if ancillary:
-            self._keep(ancillary)
+        if self._got is None:
+            self._reads = True
+            self._got = self._receive(_READ_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC | flags)
+            self._reads = False
+        data, ancillary = self._got[:2]
         if not data:
             raise EOFError("the other end has closed the connection")
+        descriptors = _descriptors(ancillary) if ancillary else ()
         if self._rest:
             data = self._rest + data
         frames: List[Frame] = []
-        position, end, size = 0, len(data), HEADER.size
+        position, end, size, taken = 0, len(data), HEADER.size, 0
         while end - position >= size:
             number, length, extra, kind, attached = HEADER.unpack_from(data, position)
             start = position + size
             if start + length > end:
                 break
             position = start + length
-            frames.append((kind, number, extra, data[start:position], self._descriptors.popleft() if attached else -1))
-        self._rest = data[position:]
+            descriptor = -1
+            if attached:
+                descriptor = [*self._descriptors, *descriptors][taken]
+                taken += 1
+            frames.append((kind, number, extra, data[start:position], descriptor))
+        if taken or descriptors:
+            self._descriptors = deque([*self._descriptors, *descriptors][taken:])
+        self._rest, self._got = data[position:], None
         return frames
 
-    def _keep(self, ancillary: List[Tuple[int, int, bytes]]) -> None:
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                numbers = array.array("i")
-                numbers.frombytes(data[:len(data) - len(data) % numbers.itemsize])
-                self._descriptors.extend(numbers)
+    def is_torn(self) -> bool:
+        """Whether an interrupt has lost what was being read."""
+        return self._reads
 
     def close(self) -> None:
         """Close the descriptors that came and were not asked for."""
         while self._descriptors:
             os.close(self._descriptors.popleft())
+
+
+def _descriptors(ancillary: List[Tuple[int, int, bytes]]) -> List[int]:
+    numbers = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            numbers.frombytes(data[:len(data) - len(data) % numbers.itemsize])
+    return list(numbers)
 
 
 def send(connection: socket.socket, data: Any, descriptor: int = -1) -> int:

@@ -1,0 +1,141 @@
+"""Condition: what a Future takes of threading.Condition, for a tenth of its price."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from _thread import RLock, allocate_lock, get_ident
+from typing import Any, List, Optional, Sequence
+
+_LONGEST_MILLISECONDS = 1 << 30
+
+
+class _Sleeper:
+    """Wakes its thread by a descriptor. Who rings it lets go of the interpreter meanwhile, so that who is woken finds it
+    free; whom a lock wakes sleeps again until it is."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # type: ignore[attr-defined]
+        self._thread = get_ident()
+        self._rung = False
+        self._poll = select.poll()
+        self._poll.register(self.descriptor, select.POLLIN)
+
+    def hush(self) -> None:
+        """Forget that it has been rung."""
+        if self._rung:
+            self._rung = False
+            try:
+                os.eventfd_read(self.descriptor)  # type: ignore[attr-defined]
+            except BlockingIOError:
+                pass
+
+    def sleep(self, timeout: Optional[float]) -> bool:
+        """Return True once it has been rung, False after timeout seconds."""
+        return bool(self._poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, _LONGEST_MILLISECONDS)))
+
+    def sleep_or_read(self, connection: Any, deadline: Optional[float]) -> bool:
+        """Return True once connection can be read, False when it has been rung or at deadline."""
+        self._poll.register(connection, select.POLLIN)
+        try:
+            left = None if deadline is None else min(max(deadline - time.monotonic(), 0) * 1000, _LONGEST_MILLISECONDS)
+            events = self._poll.poll(left)
+            return bool(events) and all(descriptor != self.descriptor for descriptor, _ in events)
+        finally:
+            self._poll.unregister(connection)
+
+    def ring(self) -> None:
+        if self._thread != get_ident():  # else it does not sleep
+            self._rung = True
+            os.eventfd_write(self.descriptor, 1)  # type: ignore[attr-defined]
+
+    def __del__(self) -> None:
+        descriptor = getattr(self, "descriptor", -1)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class _LockSleeper:
+    """The same by a lock."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def hush(self) -> None:
+        self._lock.acquire(False)
+
+    def sleep(self, timeout: Optional[float]) -> bool:
+        return self._lock.acquire(True, -1 if timeout is None else min(max(timeout, 0), _LONGEST_MILLISECONDS / 1000))
+
+    def sleep_or_read(self, connection: Any, deadline: Optional[float]) -> bool:
+        """It can't do both."""
+        return False
+
+    def ring(self) -> None:
+        if self._lock.locked():
+            self._lock.release()
+
+
+_own = threading.local()  # a thread sleeps once at a time
+
+
+def _sleeper() -> Any:
+    try:
+        return _own.sleeper
+    except AttributeError:
+        pass
+    try:
+        _own.sleeper = _Sleeper()
+    except (OSError, AttributeError):  # there are no descriptors left, or Python is older than 3.10
+        _own.sleeper = _LockSleeper()
+    return _own.sleeper
+
+
+class Condition(RLock):  # type: ignore[misc, valid-type]
+    """It is its own lock."""
+
+    __slots__ = ("_sleepers",)
+    _sleepers: List[Any]
+
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """Sleep until notify_all, at most for timeout seconds; False when that was it. The lock is held."""
+        sleeper = self.lay_down()
+        saved = self._release_save()
+        woken = False
+        try:
+            woken = sleeper.sleep(timeout)
+        finally:
+            self._acquire_restore(saved)
+            self.rise(sleeper)
+        return woken
+
+    def lay_down(self) -> Any:
+        """Return the calling thread's sleeper, which is woken from now on. The lock is held."""
+        sleeper = _sleeper()
+        sleeper.hush()
+        try:
+            self._sleepers.append(sleeper)
+        except AttributeError:
+            self._sleepers = [sleeper]
+        return sleeper
+
+    def rise(self, sleeper: Any) -> None:
+        """sleeper is not to be woken any more. The lock is held."""
+        if sleeper in self._sleepers:
+            self._sleepers.remove(sleeper)
+
+    def sleepers(self) -> Sequence[Any]:
+        """Return those who are to be woken: now, or when the lock is free. The lock is held."""
+        try:
+            sleepers, self._sleepers = self._sleepers, []
+            return sleepers
+        except AttributeError:
+            return ()
+
+    def notify_all(self) -> None:
+        """Wake everybody. The lock is held."""
+        for sleeper in self.sleepers():
+            sleeper.ring()
