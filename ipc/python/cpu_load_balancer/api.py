@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from contextlib import contextmanager
+from typing import Any, Iterable, Iterator, List, Optional, Tuple, Type, Union
 
 from . import deep
 from .chunks import Chunks
 from .connection import TIMEOUTS, connect
-from .exceptions import ConnectionLostError, ResultTimeoutError, from_problem
+from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError, from_problem
 
 _READ_BYTES = 256 << 10
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
+    def __init__(self, path: str, timeout: Optional[float]):
         super().__init__("cpulb", timeout=timeout)
         self._path = path
+        self._seconds = timeout
 
-    def connect(self):
-        self.sock = connect(self._path, self.timeout)
-        self.sock.settimeout(self.timeout)
+    def connect(self) -> None:
+        self.sock: socket.socket = connect(self._path, self._seconds)
+        self.sock.settimeout(self._seconds)
 
 
-def call(path, method, url, timeout, body=None, kind="application/json", late=ConnectionLostError):
+def call(path: str, method: str, url: str, timeout: Optional[float], body: Union[None, str, Iterable[bytes]] = None,
+         kind: str = "application/json", late: Type[CPULoadBalancerError] = ConnectionLostError) -> Tuple[int, Any]:
     """Make one request, with body, if it is not None, which is text of this kind or yields pieces of it as bytes. Return
     the status and the JSON of the answer. A problem is raised as the exception of its code, and late when nothing comes
     for timeout seconds."""
@@ -44,7 +48,7 @@ def call(path, method, url, timeout, body=None, kind="application/json", late=Co
     return response.status, answer
 
 
-def follow(path, url, timeout):
+def follow(path: str, url: str, timeout: Optional[float]) -> Iterator[List[bytes]]:
     """Yield the lines of a long answer, each time as a list of those that came together. ResultTimeoutError when nothing
     comes for timeout seconds (None: wait for ever); ConnectionLostError when the answer ends before it is complete."""
     connection = _Connection(path, timeout)
@@ -56,7 +60,7 @@ def follow(path, url, timeout):
         if problem is not None:
             raise from_problem(_decoded(response, problem))
         body = Chunks()
-        rest = []  # of a line that is not complete
+        rest: List[bytes] = []  # of a line that is not complete
         while not body.ended:
             with _lost(f"GET {url} at {path}", ResultTimeoutError):
                 # http.client would give each of the pieces by itself, one for a line.
@@ -71,7 +75,7 @@ def follow(path, url, timeout):
         connection.close()
 
 
-def decoded(line):
+def decoded(line: bytes) -> Any:
     """Return what a line of an answer says."""
     try:
         return deep.loads(line)
@@ -80,7 +84,7 @@ def decoded(line):
 
 
 @contextmanager
-def _lost(what, late=ConnectionLostError):
+def _lost(what: str, late: Type[CPULoadBalancerError] = ConnectionLostError) -> Iterator[None]:
     """Raise what goes wrong within as ConnectionLostError, or as late if it took too long."""
     try:
         yield
@@ -90,7 +94,7 @@ def _lost(what, late=ConnectionLostError):
         raise ConnectionLostError(f"{what}: {str(e) or type(e).__name__}") from e
 
 
-def _decoded(response, text):
+def _decoded(response: http.client.HTTPResponse, text: bytes) -> Any:
     try:
         return deep.loads(text)
     except ValueError as e:

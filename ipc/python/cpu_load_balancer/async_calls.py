@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, AsyncIterator, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, TypeVar
 from urllib.parse import urlencode
 
 from .api import decoded
 from .async_api import call, follow
 from .batch import Batch
-from .calls import ANSWER_SECONDS, BATCH_SECONDS, batch_of, events_url, page_url, path_of, pieces, selection
+from .calls import ANSWER_SECONDS, BATCH_SECONDS, Statuses, batch_of, events_url, page_url, path_of, pieces, selection
 from .enums import TaskStatus
 from .event import Event
 from .exceptions import CPULoadBalancerError
@@ -19,7 +19,7 @@ from .result import Result
 from .task import Task
 from .view import TaskView
 
-Statuses = Union[str, TaskStatus, Iterable[Union[str, TaskStatus]]]
+T = TypeVar("T")
 
 
 class AsyncCalls:
@@ -33,7 +33,7 @@ class AsyncCalls:
     async def _ask(self, method: str, url: str, passing: FrozenSet[str] = RESTART) -> Any:
         return (await self._again(lambda: call(self._link.path, method, url, ANSWER_SECONDS), passing))[1]
 
-    async def _again(self, attempt: Callable[[], Awaitable[Any]], passing: FrozenSet[str] = RESTART) -> Any:
+    async def _again(self, attempt: Callable[[], Awaitable[T]], passing: FrozenSet[str] = RESTART) -> T:
         await self._started()
         retry = None
         while True:
@@ -49,15 +49,14 @@ class AsyncCalls:
 
     async def submit_batch(self, tasks: Iterable[Task]) -> Batch:
         """As Engine.submit_batch."""
-        every, batches = list(tasks), []
+        every = list(tasks)
+        batches: List[Batch] = []  # that a draining daemon has answered
 
         async def attempt() -> Batch:
             answer = await call(self._link.path, "POST", "/v1/batches", BATCH_SECONDS, pieces(every), "application/x-ndjson")
             return batch_of(answer[1], batches)
         try:
-            done = await self._again(attempt)
-            assert isinstance(done, Batch)
-            return done
+            return await self._again(attempt)
         except CPULoadBalancerError:
             if batches:
                 return batches[-1]
@@ -70,7 +69,8 @@ class AsyncCalls:
 
     async def batch_results(self, batch_id: str, timeout: Optional[float] = None) -> AsyncIterator[Result]:
         """As Engine.batch_results."""
-        url, seen = path_of("batches", batch_id) + "/results", set()  # type: str, Set[str]
+        url = path_of("batches", batch_id) + "/results"
+        seen: Set[str] = set()
         async for line in self._followed(lambda: url, timeout):
             result = Result.from_json(line)
             if result.task_id not in seen:  # which all come again after a restart

@@ -13,7 +13,7 @@ from .connection import socket_path
 from .exceptions import ResultTimeoutError, SubmissionError
 from .link import RECONNECT_SECONDS, Link
 from .many import IN_FLIGHT, Factory, Script, deadline_after, entered, factory, total
-from .private import PrivateDaemon
+from .private import Place, PrivateDaemon
 from .progress import Progress
 from .result import Result
 from .task import Task
@@ -26,7 +26,7 @@ class AsyncEngine(AsyncCalls):
 
     A coroutine that waits may be cancelled at any moment: its task goes on, as does everybody else. cancel ends a task."""
 
-    def __init__(self, socket: Optional[str] = None, reconnect: float = RECONNECT_SECONDS):
+    def __init__(self, socket: Place = None, reconnect: float = RECONNECT_SECONDS):
         """As Engine."""
         self._link = Link(socket_path(socket), reconnect)
         self._stream = AsyncStream(self._link, self._started)
@@ -34,7 +34,7 @@ class AsyncEngine(AsyncCalls):
         self._starting: Optional[asyncio.Future[PrivateDaemon]] = None
 
     @classmethod
-    def private(cls, bin_dir: Optional[str] = None, config: Optional[str] = None) -> AsyncEngine:
+    def private(cls, bin_dir: Place = None, config: Place = None) -> AsyncEngine:
         """Return an AsyncEngine on a daemon for this program alone, which starts with the first call, or with async with;
         close ends it. The rest is as Engine.private."""
         engine = cls("")

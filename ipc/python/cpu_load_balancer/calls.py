@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple, Union
 from urllib.parse import urlencode
 
 from .api import call, decoded, follow
@@ -13,12 +14,16 @@ from .event import Event
 from .exceptions import CPULoadBalancerError, SubmissionError, TaskNotFoundError
 from .link import NOT_REACHED, RESTART, Link
 from .result import Result
+from .task import Task
 from .view import TaskView
 
 ANSWER_SECONDS = 30  # for what the daemon answers at once
 BATCH_SECONDS = 300  # for as many tasks as a body takes
 _PAGE = 1000
 _PIECE_BYTES = 64 << 10
+
+Statuses = Union[str, Iterable[str]]  # a TaskStatus is a str
+Query = List[Tuple[str, str]]
 
 
 class Calls:
@@ -27,16 +32,17 @@ class Calls:
     socket: str = ""
     _link: Link
 
-    def _ask(self, method, url, passing=RESTART):
+    def _ask(self, method: str, url: str, passing: FrozenSet[str] = RESTART) -> Any:
         return self._link.call(lambda: call(self.socket, method, url, ANSWER_SECONDS), passing=passing)[1]
 
-    def submit_batch(self, tasks):
+    def submit_batch(self, tasks: Iterable[Task]) -> Batch:
         """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
         What is wrong with another one is in the Batch."""
         # They are there before the connection is: the daemon gives up a body that makes no progress.
-        every, batches = list(tasks), []
+        every = list(tasks)
+        batches: List[Batch] = []  # that a draining daemon has answered
 
-        def attempt():
+        def attempt() -> Batch:
             answer = call(self.socket, "POST", "/v1/batches", BATCH_SECONDS, pieces(every), "application/x-ndjson")[1]
             return batch_of(answer, batches)
         try:
@@ -46,27 +52,29 @@ class Calls:
                 return batches[-1]
             raise
 
-    def get_batch(self, batch_id):
+    def get_batch(self, batch_id: str) -> Dict[str, Any]:
         """Return how far the batch is: {"batch_id", "total", "tasks": {state: count}, "done"}."""
-        return self._ask("GET", path_of("batches", batch_id))
+        answer: Dict[str, Any] = self._ask("GET", path_of("batches", batch_id))
+        return answer
 
-    def batch_results(self, batch_id, timeout=None):
+    def batch_results(self, batch_id: str, timeout: Optional[float] = None) -> Iterator[Result]:
         """Yield the Results of a batch in the order in which its tasks end, to the last. ResultTimeoutError when none
         comes for timeout seconds (None: wait for ever)."""
-        url, seen = path_of("batches", batch_id) + "/results", set()
+        url = path_of("batches", batch_id) + "/results"
+        seen: Set[str] = set()
         for line in self._followed(lambda: url, timeout):
             result = Result.from_json(line)
             if result.task_id not in seen:  # which all come again after a restart
                 seen.add(result.task_id)
                 yield result
 
-    def events(self, task_id, after=None, timeout=None):
+    def events(self, task_id: str, after: Optional[str] = None, timeout: Optional[float] = None) -> Iterator[Event]:
         """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
         ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). When the daemon is restarted it goes
         on after the last cursor."""
         last = after
 
-        def url():
+        def url() -> str:
             return events_url(task_id, last)
         for line in self._followed(url, timeout):
             event = Event.from_dict(decoded(line))
@@ -75,7 +83,7 @@ class Calls:
             if event.event == "result":
                 return
 
-    def _followed(self, url, timeout):
+    def _followed(self, url: Callable[[], str], timeout: Optional[float]) -> Iterator[bytes]:
         """Yield the lines of what url returns, which is asked again when the daemon has gone."""
         retry = None
         while True:
@@ -90,11 +98,12 @@ class Calls:
             retry = retry or self._link.retry(None if timeout is None else time.monotonic() + timeout)
             retry.wait(lost)
 
-    def get_task(self, task_id):
+    def get_task(self, task_id: str) -> TaskView:
         """Return the task as it stands, a TaskView."""
         return TaskView.from_dict(self._ask("GET", path_of("tasks", task_id)))
 
-    def list_tasks(self, status=(), labels=None, batch_id=None):
+    def list_tasks(self, status: Statuses = (), labels: Optional[Dict[str, str]] = None,
+                   batch_id: Optional[str] = None) -> Iterator[TaskView]:
         """Yield your tasks as TaskViews by submission, as far as they are wanted. status is one TaskStatus or
         several, of which any will do; labels have all to be there."""
         query, after = selection(status, labels, batch_id), None
@@ -105,7 +114,7 @@ class Calls:
             if not after:
                 return
 
-    def cancel_task(self, task_id):
+    def cancel_task(self, task_id: str) -> TaskStatus:
         """Ask for the task's end and return its TaskStatus as it is then. One that
         waits is cancelled at once; one that runs is asked to stop, and get_result
         tells how it ended; one that has ended stays as it is."""
@@ -113,29 +122,32 @@ class Calls:
 
     cancel = cancel_task
 
-    def cancel_tasks(self, status=(), labels=None, batch_id=None):
+    def cancel_tasks(self, status: Statuses = (), labels: Optional[Dict[str, str]] = None,
+                     batch_id: Optional[str] = None) -> int:
         """Cancel all of your tasks that list_tasks would yield, and return how many had not ended. Without any filter
         it is a ValueError."""
         query = selection(status, labels, batch_id)
         if not query:
             raise ValueError("this would cancel all tasks: say which, by status, labels or batch_id")
-        return self._ask("DELETE", "/v1/tasks?" + urlencode(query))["cancelled"]
+        return int(self._ask("DELETE", "/v1/tasks?" + urlencode(query))["cancelled"])
 
-    def rerun_task(self, task_id):
+    def rerun_task(self, task_id: str) -> str:
         """Submit what the task says as a new one, and return its id."""
-        return self._ask("POST", path_of("tasks", task_id) + "/rerun", NOT_REACHED)["task_id"]
+        return str(self._ask("POST", path_of("tasks", task_id) + "/rerun", NOT_REACHED)["task_id"])
 
-    def get_schedules(self):
+    def get_schedules(self) -> List[Dict[str, Any]]:
         """Return the daemon's schedules, each a dict as the socket API has it."""
-        return self._ask("GET", "/v1/schedules")["schedules"]
+        schedules: List[Dict[str, Any]] = self._ask("GET", "/v1/schedules")["schedules"]
+        return schedules
 
-    def get_status(self):
+    def get_status(self) -> Dict[str, Any]:
         """Return the daemon's state: {"engine": {…}, "components": {…}}; see
         ComponentStatus.from_dict."""
-        return self._ask("GET", "/v1/status")
+        status: Dict[str, Any] = self._ask("GET", "/v1/status")
+        return status
 
 
-def batch_of(answer, batches):
+def batch_of(answer: Dict[str, Any], batches: List[Batch]) -> Batch:
     """Return the Batch that the daemon has answered. When it drains raise that, for the next daemon knows those
     that were accepted, and put the Batch at the end of batches."""
     batch = Batch.from_dict(answer)
@@ -146,19 +158,20 @@ def batch_of(answer, batches):
     return batch
 
 
-def events_url(task_id, after):
+def events_url(task_id: str, after: Optional[str]) -> str:
     """Return the URL of what happens to a task after a cursor."""
     return path_of("tasks", task_id) + "/events" + ("?" + urlencode({"after": after}) if after else "")
 
 
-def page_url(query, after):
+def page_url(query: Query, after: Optional[str]) -> str:
     """Return the URL of a page of the tasks that query selects."""
-    return "/v1/tasks?" + urlencode(query + [("limit", _PAGE)] + ([("after", after)] if after else []))
+    return "/v1/tasks?" + urlencode(query + [("limit", str(_PAGE))] + ([("after", after)] if after else []))
 
 
-def pieces(tasks):
+def pieces(tasks: Iterable[Task]) -> Iterator[bytes]:
     """Yield the tasks as lines of JSON, many in a piece; a piece is sent while the next is made."""
-    lines, size = [], 0
+    lines: List[str] = []
+    size = 0
     for task in tasks:
         line = task.to_json()
         lines.append(line)
@@ -170,7 +183,7 @@ def pieces(tasks):
         yield ("\n".join(lines) + "\n").encode()
 
 
-def selection(status, labels, batch_id):
+def selection(status: Statuses, labels: Optional[Dict[str, str]], batch_id: Optional[str]) -> Query:
     """Return the query that selects tasks."""
     statuses = [status] if isinstance(status, str) else status
     query = [("status", TaskStatus(s).value) for s in statuses]
@@ -178,7 +191,7 @@ def selection(status, labels, batch_id):
     return query + ([("batch", batch_id)] if batch_id else [])
 
 
-def path_of(kind, name):
+def path_of(kind: str, name: object) -> str:
     """Return the URL path of a task or a batch. An id is a UUID; anything else may not get into
     a URL, and is none that the daemon could know."""
     if not re.fullmatch("[0-9A-Fa-f-]{36}", str(name)):

@@ -10,12 +10,12 @@ _LONGEST_HEAD = 1024
 class Chunks:
     """Takes what is read and gives what it says, without a copy of what came before."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ended = False
         self._left = 0  # bytes of the chunk that begun; below 0: of the line's end behind it
         self._head = b""  # of a chunk whose length is not complete
 
-    def take(self, read):
+    def take(self, read: bytes) -> bytes:
         """Return the part of the answer that read brings. HTTPException when it ends too early."""
         if not read:
             raise HTTPException("the answer ended before it was complete")
@@ -38,7 +38,7 @@ class Chunks:
                     self._left = -2
         return b"".join(parts)
 
-    def _begin(self, read, at):
+    def _begin(self, read: bytes, at: int) -> int:
         """Read the length of the next chunk and return where the chunk begins."""
         end = read.find(b"\r\n", at)
         if end < 0:

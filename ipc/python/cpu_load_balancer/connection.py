@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import time
+from typing import Optional, Union, overload
 
 from .exceptions import ConnectionLostError
 
@@ -22,12 +23,12 @@ _HINTS = {
 }
 
 
-def socket_path(path=None):
+def socket_path(path: Union[None, str, "os.PathLike[str]"] = None) -> str:
     """Return path, else CPULB_SOCKET, else the packaged default."""
     return os.fspath(path or os.environ.get("CPULB_SOCKET") or DEFAULT_SOCKET)
 
 
-def connect(path, seconds=None):
+def connect(path: str, seconds: Optional[float] = None) -> socket.socket:
     """Return a blocking socket that is connected to path, or raise
     ConnectionLostError with code "no_daemon"; TimeoutError when nobody took the connection for so long (None: for ever)."""
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -52,7 +53,7 @@ def unreachable(path: str, error: OSError) -> ConnectionLostError:
     return ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon")
 
 
-def _is_connected(connection):
+def _is_connected(connection: socket.socket) -> bool:
     try:
         connection.getpeername()
     except OSError as error:
@@ -62,7 +63,19 @@ def _is_connected(connection):
     return True
 
 
-def remaining(deadline):
+@overload
+def remaining(deadline: None) -> None: ...
+
+
+@overload
+def remaining(deadline: float) -> float: ...
+
+
+@overload
+def remaining(deadline: Optional[float]) -> Optional[float]: ...
+
+
+def remaining(deadline: Optional[float]) -> Optional[float]:
     """Return the seconds until deadline, of time.monotonic(), at least 0; None
     for no deadline."""
     return None if deadline is None else max(0.0, deadline - time.monotonic())

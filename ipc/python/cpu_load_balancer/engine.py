@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Any, Callable, Dict, Optional, Tuple, Type, TypeVar
 
 from .api import call
 from .calls import ANSWER_SECONDS, Calls, path_of
 from .connection import remaining, socket_path
-from .exceptions import ConnectionLostError, ResultTimeoutError, SubmissionError
+from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError, SubmissionError
 from .lines import LEAST_SECONDS
 from .link import RECONNECT_SECONDS, Link
 from .many import Many
-from .private import PrivateDaemon
+from .private import Place, PrivateDaemon
 from .result import Result
+from .orders import Found
 from .stream import Stream
+from .task import Task
+
+T = TypeVar("T")
 
 _TURN_SECONDS = 0.001  # so often who waits for another thread's connection looks for it
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
@@ -25,9 +30,9 @@ class _Own:
     """What an Engine has in one process: os.fork copies it, but neither the threads that hold the lock nor the other end
     of the connection."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.stream = None  # replaced by who connects, and by close
+        self.stream: Optional[Stream] = None  # replaced by who connects, and by close
         self.connecting = False  # a thread makes the next one
 
 
@@ -41,7 +46,7 @@ class Engine(Calls, Many):
     When the daemon goes away and comes back, as it does when it is restarted, calls go on, each for
     reconnect seconds at most: what was not answered is asked, or sent, again, which is safe, because the id is the same."""
 
-    def __init__(self, socket=None, reconnect=RECONNECT_SECONDS):
+    def __init__(self, socket: Place = None, reconnect: float = RECONNECT_SECONDS):
         """socket is the daemon's path; without it CPULB_SOCKET, else
         /run/cpulb/cpulb.sock. A daemon that was never there is not waited for. With reconnect 0 none is."""
         self.socket = socket_path(socket)
@@ -49,19 +54,20 @@ class Engine(Calls, Many):
         self._owns = {os.getpid(): _Own()}
         self._closed = False
 
-    def _own(self):
+    def _own(self) -> _Own:
         pid = os.getpid()
         own = self._owns.get(pid)
         if own is None:  # a child: all its threads are to find the same
             parents = list(self._owns.items())
             own = self._owns.setdefault(pid, _Own())
             for parent, its in parents:
-                if parent != pid and self._owns.pop(parent, None) and its.stream:
+                gone = self._owns.pop(parent, None) if parent != pid else None
+                if gone is not None and its.stream:
                     its.stream.abandon()
         return own
 
     @classmethod
-    def private(cls, bin_dir=None, config=None):
+    def private(cls, bin_dir: Place = None, config: Place = None) -> Engine:
         """Start a daemon for this program alone and return an Engine on it;
         close ends the daemon. bin_dir holds cpulbd (else CPULB_BIN, else PATH);
         config is the path of a configuration file. It is for notebooks and tests: nothing is left behind, and nobody
@@ -71,13 +77,13 @@ class Engine(Calls, Many):
         engine._link.daemon = daemon
         return engine
 
-    def __enter__(self):
+    def __enter__(self) -> Engine:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """End the connection, and the daemon if it is private. Tasks of a shared
         daemon go on. May be called twice, and by a signal's handler, whatever it interrupts."""
         own = self._own()
@@ -90,16 +96,16 @@ class Engine(Calls, Many):
             self._link.daemon.stop()
 
     @property
-    def daemon_pid(self):
+    def daemon_pid(self) -> Optional[int]:
         """Process id of the private daemon; None for a shared one."""
         return self._link.daemon.pid if self._link.daemon else None
 
-    def submit_task(self, task):
+    def submit_task(self, task: Task) -> str:
         """Hand the task over and return its id once the daemon has accepted it; where many threads submit, up to 5 ms
         later, if its result is expected meanwhile. SubmissionError says why it did not."""
         text = task.to_text()
 
-        def attempt():
+        def attempt() -> str:
             # Another one's id, if its idempotency_key says so.
             return self._usable_stream(_deadline(ANSWER_SECONDS)).submit(task.task_id, text, ANSWER_SECONDS)
         try:
@@ -108,13 +114,13 @@ class Engine(Calls, Many):
             raise SubmissionError(f"task {task.task_id}: cpulbd did not answer within {ANSWER_SECONDS} seconds; "
                                   "it may have been accepted", "no_answer") from error
 
-    def run_task(self, task, timeout=30.0):
+    def run_task(self, task: Task, timeout: Optional[float] = 30.0) -> Result:
         """Hand the task over and return its Result: submit_task and get_result at once, with one answer of the daemon
         less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result, unless
         the daemon could not even be reached."""
         text, deadline = task.to_text(), _deadline(timeout)
 
-        def attempt():
+        def attempt() -> Optional[Found]:
             return self._usable_stream(deadline).run(task.task_id, text, deadline)
         try:
             found = self._again(attempt, deadline)
@@ -122,20 +128,20 @@ class Engine(Calls, Many):
         except ResultTimeoutError as error:
             raise _late(task.task_id, timeout) from error
 
-    def _again(self, attempt, deadline=None):
+    def _again(self, attempt: Callable[[], T], deadline: Optional[float] = None) -> T:
         """Return what attempt does; when the daemon has gone, of another one: the same id and text is the same task."""
         try:
             return attempt()
         except (ConnectionLostError, SubmissionError) as error:
-            lost = error
+            lost: CPULoadBalancerError = error
         return self._link.again(attempt, lost, deadline)
 
-    def _usable_stream(self, deadline):
+    def _usable_stream(self, deadline: Optional[float]) -> Stream:
         own = self._own()
         stream = own.stream
         return stream if stream is not None and stream.usable else self._connected(own, deadline)
 
-    def _connected(self, own, deadline):
+    def _connected(self, own: _Own, deadline: Optional[float]) -> Stream:
         """Return a stream that is usable. One thread connects; the others wait, none beyond its deadline."""
         until = None if deadline is None else max(deadline, time.monotonic() + LEAST_SECONDS)
         connects = False
@@ -163,17 +169,17 @@ class Engine(Calls, Many):
             if connects:  # an interrupt can't come before that is done
                 own.connecting = False
 
-    def _wait_for_turn(self, until):
+    def _wait_for_turn(self, until: Optional[float]) -> None:
         left = remaining(until)
         if left == 0:
             raise ResultTimeoutError("cpulbd has not answered yet")
         time.sleep(_TURN_SECONDS if left is None else min(_TURN_SECONDS, left))
 
-    def _check_open(self):
+    def _check_open(self) -> None:
         if self._closed:
             raise ConnectionLostError("this Engine has been closed", "closed")
 
-    def get_result(self, task_id, timeout=30.0):
+    def get_result(self, task_id: str, timeout: Optional[float] = 30.0) -> Result:
         """Return the Result, waiting up to timeout seconds (None: for ever) for
         the task's end; then ResultTimeoutError. TaskNotFoundError when the
         daemon does not know the task."""
@@ -184,7 +190,7 @@ class Engine(Calls, Many):
         except ResultTimeoutError as error:
             raise _late(task_id, timeout) from error
 
-    def _streamed(self, task_id, deadline):
+    def _streamed(self, task_id: str, deadline: Optional[float]) -> Optional[Found]:
         stream = self._own().stream
         if stream is None:
             return None
@@ -193,26 +199,28 @@ class Engine(Calls, Many):
         except ConnectionLostError:
             return None  # the daemon may be back, or have only this connection ended
 
-    def _asked(self, task_id, deadline):
+    def _asked(self, task_id: str, deadline: Optional[float]) -> Dict[str, Any]:
         target = path_of("tasks", task_id)
         while True:
-            status, body = self._link.call(lambda: self._ask_result(target, deadline), deadline)
+            status, answer = self._link.call(lambda: self._ask_result(target, deadline), deadline)
+            body: Dict[str, Any] = answer
             if status == 200:
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
 
-    def _ask_result(self, target, deadline):
+    def _ask_result(self, target: str, deadline: Optional[float]) -> Tuple[int, Any]:
         self._check_open()
         left = remaining(deadline)
         wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
+        late: Type[CPULoadBalancerError]
         more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
         return call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
 
 
-def _deadline(timeout):
+def _deadline(timeout: Optional[float]) -> Optional[float]:
     return None if timeout is None else time.monotonic() + timeout
 
 
-def _late(task_id, timeout):
+def _late(task_id: str, timeout: Optional[float]) -> ResultTimeoutError:
     return ResultTimeoutError(f"task {task_id} has not ended within {timeout} seconds")

@@ -24,7 +24,7 @@ class TaskStatus(str, Enum):
     TIMED_OUT = "timed_out"
 
     @property
-    def is_terminal(self):
+    def is_terminal(self) -> bool:
         """Whether the task has ended and its Result is final."""
         return self in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.TIMED_OUT)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Dict
 
 from .enums import TaskStatus
 from .result import Result, known
@@ -26,7 +26,7 @@ class Event:
     result: Result | None = None
 
     @classmethod
-    def from_dict(cls, wire):
+    def from_dict(cls, wire: Dict[str, Any]) -> Event:
         """Return the Event that wire, of the socket API, describes."""
         fields = known(cls, wire)
         if fields.get("status") is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from struct import unpack
+from typing import List
 
 _BLOCK = 512  # ids for which chance is fetched at once
 
@@ -12,12 +13,12 @@ _BLOCK = 512  # ids for which chance is fetched at once
 class _Ids:
     """Makes ids. Safe for concurrent use, and over fork."""
 
-    def __init__(self):
-        self._chance = []
+    def __init__(self) -> None:
+        self._chance: List[int] = []
         # A child that had the rest of its parent's chance would make the same ids.
         os.register_at_fork(after_in_child=self._chance.clear)
 
-    def new(self):
+    def new(self) -> str:
         """Return a UUIDv7 (RFC 9562) as text: it sorts by the time of its creation, to a quarter of a microsecond."""
         try:
             chance = self._chance.pop()

@@ -6,7 +6,8 @@ done to it: so there is no other text of its size than the caller's own.
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring_ascii
+from json.encoder import encode_basestring_ascii  # type: ignore[attr-defined]
+from typing import Iterable, Iterator, List, Tuple, Union
 
 LARGE = 8 << 10  # characters: below it copies are cheaper
 _PIECE = 104 << 10  # what the kernel takes at a time, and a core's cache holds
@@ -18,27 +19,28 @@ class Large:
 
     __slots__ = ("_parts",)
 
-    def __init__(self, *parts):
+    def __init__(self, *parts: Tuple[str, bool]):
         """parts are pairs of text and whether it is a string's content."""
         self._parts = parts
 
-    def between(self, before, after):
+    def between(self, before: str, after: str) -> Large:
         """Return it with text before and behind it."""
         return Large((before, False), *self._parts, (after, False))
 
-    def pieces(self):
+    def pieces(self) -> Iterator[bytes]:
         """Yield all of it as bytes."""
         for text, is_content in self._parts:
-            make = _quoted if is_content else str.encode
             for at in range(0, len(text), _PIECE):
-                yield make(text[at:at + _PIECE])
+                part = text[at:at + _PIECE]
+                yield _quoted(part) if is_content else part.encode()
 
 
-def joined(lines):
+def joined(lines: Iterable[Union[bytes, Large]]) -> Iterator[bytes]:
     """Yield lines, each bytes or Large, as few pieces of bytes, in order."""
-    held, size = [], 0
+    held: List[bytes] = []
+    size = 0
     for line in lines:
-        for piece in (line,) if type(line) is bytes else line.pieces():
+        for piece in (line,) if isinstance(line, bytes) else line.pieces():
             held.append(piece)
             size += len(piece)
             if size >= _PIECE:
@@ -48,10 +50,11 @@ def joined(lines):
         yield b"".join(held)
 
 
-def _quoted(content):
+def _quoted(content: str) -> bytes:
     """Return part of a string's content as JSON has it between the quotes."""
     if content.isascii():
         plain = content.encode()
         if len(plain.translate(None, _ESCAPED)) == len(plain):
             return plain
-    return encode_basestring_ascii(content)[1:-1].encode()
+    quoted: str = encode_basestring_ascii(content)
+    return quoted[1:-1].encode()

@@ -203,7 +203,7 @@ def given(outcome: Outcome, line: Optional[Progress]) -> Result:
     raise outcome
 
 
-def total(iterable: Iterable[Any]) -> Optional[int]:
+def total(iterable: object) -> Optional[int]:
     """Return how many items there are, if that is known."""
     return length_hint(iterable) or None
 

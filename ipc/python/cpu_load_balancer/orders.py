@@ -55,7 +55,7 @@ class Orders:
     def submit(self, task_id: str, text: Union[str, Large], ack: bool = False) -> Line:
         """Return the line that submits a task, whose JSON is text."""
         before = '{"op":"submit","task":' if ack else '{"op":"submit","ack":false,"task":'
-        line = text.between(before, "}\n") if isinstance(text, Large) else f"{before}{text}}}\n".encode()
+        line: Line = text.between(before, "}\n") if isinstance(text, Large) else f"{before}{text}}}\n".encode()
         return self._made(task_id, _Order(line, False))
 
     def watch(self, task_id: str) -> Line:
@@ -125,7 +125,8 @@ class Orders:
     def _other(self, said: Any) -> List[Answer]:
         if not isinstance(said, dict):
             raise ValueError("it is not an object")
-        event, task_id = said.get("event"), said.get("task_id")
+        event: Any = said.get("event")
+        task_id: Any = said.get("task_id")
         try:
             if event == "rejected":
                 return self._rejected(said["line"], said["problem"])

@@ -8,9 +8,12 @@ import subprocess
 import tempfile
 import time
 import weakref
+from typing import Union
 
 from .api import call
 from .exceptions import CPULoadBalancerError
+
+Place = Union[None, str, "os.PathLike[str]"]
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60  # above the default of limits.drain_timeout
@@ -24,7 +27,7 @@ class PrivateDaemon:
     daemon ends by itself once every child that os.fork made has ended, too; its
     folder with the log stays then."""
 
-    def __init__(self, bin_dir=None, config=None):
+    def __init__(self, bin_dir: Place = None, config: Place = None):
         program = _find(bin_dir)
         self.folder = tempfile.mkdtemp(prefix="cpulb-")
         self.socket = os.path.join(self.folder, "s")
@@ -58,7 +61,7 @@ class PrivateDaemon:
         """Whether the daemon runs no more."""
         return self._process.poll() is not None
 
-    def _await_ready(self):
+    def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         reason = ""
         while time.monotonic() < deadline:
@@ -74,12 +77,12 @@ class PrivateDaemon:
         raise CPULoadBalancerError(f"cpulbd was not ready within {_START_SECONDS} seconds: {reason}\n"
                                    f"{self._last_lines()}", "start_failed")
 
-    def _last_lines(self):
+    def _last_lines(self) -> str:
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-_LAST_LINES:]).rstrip()
 
 
-def _find(bin_dir):
+def _find(bin_dir: Place) -> str:
     """Return the path of cpulbd. Only the first place that is named is looked at."""
     folder = bin_dir or os.environ.get("CPULB_BIN")
     program = shutil.which("cpulbd", path=os.path.abspath(folder) if folder else None)
@@ -89,7 +92,7 @@ def _find(bin_dir):
     return program
 
 
-def _stop(process, folder, owner):
+def _stop(process: subprocess.Popen[bytes], folder: str, owner: int) -> None:
     if os.getpid() != owner:
         return  # a forked child that ends; the daemon is its parent's
     process.terminate()
@@ -99,5 +102,6 @@ def _stop(process, folder, owner):
         process.kill()  # its workers see its end and end too
         process.wait()
     finally:
+        assert process.stdin is not None
         process.stdin.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, Dict, FrozenSet, Optional, Tuple, Union
 
 from . import deep
 from .enums import TaskStatus
 from .exceptions import ConnectionLostError
 from .large import LARGE
+from .splitter import Part
 
 # How the daemon begins each result, and what is between the parts. One that is written in
 # another way is decoded as a whole.
@@ -22,14 +23,14 @@ _ID_LENGTH = 36
 _STATUSES = {status.value.encode(): status for status in TaskStatus}
 
 
-def known(cls, values):
+def known(cls: Any, values: Dict[str, Any]) -> Dict[str, Any]:
     """Return those of values that are fields of cls: a newer daemon may send more."""
     names = _names(cls)
     return {name: value for name, value in values.items() if name in names}
 
 
 @cache
-def _names(cls):
+def _names(cls: Any) -> FrozenSet[str]:
     return frozenset(f.name for f in fields(cls))
 
 
@@ -42,7 +43,7 @@ class TaskError:
     code: str = "exception"
     traceback: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.type else self.message
 
 
@@ -88,17 +89,17 @@ class Result:
     lock_seconds: float = 0.0
 
     @property
-    def is_success(self):
+    def is_success(self) -> bool:
         """Whether the task completed."""
         return self.status is _COMPLETED_STATUS
 
     @classmethod
-    def success(cls, task_id, data):
+    def success(cls, task_id: str, data: Any) -> Result:
         """Return the Result of a task that returned data."""
         return cls(task_id, TaskStatus.COMPLETED, data)
 
     @classmethod
-    def failed(cls, task_id, error):
+    def failed(cls, task_id: str, error: Union[str, BaseException, TaskError]) -> Result:
         """Return the Result of a task that failed. error is text, an exception or
         a TaskError."""
         if isinstance(error, BaseException):
@@ -107,14 +108,14 @@ class Result:
             error = TaskError("Error", str(error))
         return cls(task_id, TaskStatus.FAILED, error=error)
 
-    def to_dict(self):
+    def to_dict(self) -> Dict[str, Any]:
         """Return the Result in the shape of the socket API."""
         wire = asdict(self)
         wire["status"] = self.status.value
         return wire
 
     @classmethod
-    def from_dict(cls, wire):
+    def from_dict(cls, wire: Dict[str, Any]) -> Result:
         """Return the Result that wire, of the socket API, describes."""
         values = known(cls, wire)
         values["status"] = TaskStatus(values["status"])
@@ -125,21 +126,21 @@ class Result:
         return cls(**values)
 
     @classmethod
-    def from_json(cls, line, start=0):
+    def from_json(cls, line: Part, start: int = 0) -> Result:
         """Return the Result that line, bytes, describes from start on. It may have something behind it."""
         first = start + len(_ID)
         if not line.startswith(_ID, start):
             return _whole(_text(line, "?"), start, {"task_id": "?"})
         result = object.__new__(cls)
         result.task_id = line[first:first + _ID_LENGTH].decode("ascii", "replace")
-        result._raw = line, start
+        result.__dict__["_raw"] = line, start
         return result
 
     # _raw is the JSON of what is not in __dict__ yet, and where in it that begins: the whole result as bytes, or, once
     # data has been looked at, str with the comma before what came behind it. A second thread may decode the same at the
     # same time.
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         """Decode name and as little else as can be."""
         raw = self.__dict__.get("_raw")
         if raw is not None and name in _NAMES:
@@ -151,7 +152,7 @@ class Result:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.__dict__[name]
 
-    def _decode_data(self, name, text, start):
+    def _decode_data(self, name: str, text: Any, start: int) -> bool:
         """Set status, data and, if there is none, error. Return whether name is set: the text may be another one than
         expected."""
         status, start = _beginning(text, start)
@@ -176,7 +177,7 @@ class Result:
         values["_raw"] = (text, end) if end < _SMALL else (text[end:], 0)
         return True
 
-    def _decode_all(self, text, start):
+    def _decode_all(self, text: Any, start: int) -> None:
         others = {"task_id": self.task_id}
         if isinstance(text, str):
             others["status"] = self.status
@@ -194,7 +195,7 @@ for _name in _NAMES:
         delattr(Result, _name)  # the default: __init__ knows it, and here it would hide what is not decoded yet
 
 
-def _beginning(text, start):
+def _beginning(text: Any, start: int) -> Tuple[Optional[TaskStatus], Any]:
     """Return the status and where the data begins; None twice when the text is another one than expected."""
     if isinstance(text, str):
         return None, None
@@ -211,7 +212,7 @@ def _beginning(text, start):
     return status, end + len(_DATA)
 
 
-def _end_of_plain(text, start):
+def _end_of_plain(text: Any, start: int) -> Optional[int]:
     """Return where a large string ends that begins at start, if nothing in it is escaped, or None. That it is JSON the
     daemon has seen to."""
     if len(text) - start < LARGE or text[start] != ord('"'):
@@ -220,14 +221,14 @@ def _end_of_plain(text, start):
     return end + 1 if end - start >= LARGE and text.find(b"\\", start, end) < 0 else None
 
 
-def _text(line, task_id):
+def _text(line: Union[Part, memoryview], task_id: str) -> str:
     try:
         return str(line, "utf-8", "surrogatepass")
     except ValueError as error:
         raise _unreadable(task_id) from error
 
 
-def _scanned(text, start, task_id):
+def _scanned(text: str, start: int, task_id: str) -> Tuple[Any, int]:
     """Return the value that is in text from start on, and where it ends."""
     try:
         return deep.scan(text, start)
@@ -235,7 +236,7 @@ def _scanned(text, start, task_id):
         raise _unreadable(task_id) from error
 
 
-def _whole(text, start, others):
+def _whole(text: str, start: int, others: Dict[str, Any]) -> Result:
     """Return the Result of the members in text from start on, and of others."""
     wire, _ = _scanned(text, start, others["task_id"])
     try:
@@ -244,5 +245,5 @@ def _whole(text, start, others):
         raise _unreadable(others["task_id"]) from error
 
 
-def _unreadable(task_id):
+def _unreadable(task_id: str) -> ConnectionLostError:
     return ConnectionLostError(f"cpulbd sent a result of task {task_id} that can't be read", "bad_answer")

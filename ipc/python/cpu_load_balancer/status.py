@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Dict
 
 from .enums import Health
 
@@ -19,18 +19,18 @@ class ComponentStatus:
     reason: str = ""
 
     @property
-    def is_healthy(self):
+    def is_healthy(self) -> bool:
         """Whether nothing is wrong with it."""
         return self.health is Health.HEALTHY
 
-    def to_dict(self):
+    def to_dict(self) -> Dict[str, Any]:
         """Return the entry as get_status() has it."""
-        d = {"health": self.health.value, "metrics": self.metrics}
+        d: Dict[str, Any] = {"health": self.health.value, "metrics": self.metrics}
         if self.reason:
             d["reason"] = self.reason
         return d
 
     @classmethod
-    def from_dict(cls, name, d):
+    def from_dict(cls, name: str, d: Dict[str, Any]) -> ComponentStatus:
         """Read an entry of get_status()["components"]."""
         return cls(name, Health(d["health"]), d.get("metrics", {}), d.get("reason", ""))

@@ -13,13 +13,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple, Union
 
 from .bells import Bells
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .large import Large
-from .lines import Lines
+from .lines import Lines, Rest
+from .orders import Found, Line
 from .post import LATE_SECONDS, Post
+from .splitter import Part
 from .waiter import Waiter
 
 _ROUNDS = 8  # of sending what others have, before one of them has to
@@ -33,30 +36,31 @@ _TRIES = range(10)  # to leave in order while interrupts come
 class Stream:
     """One upgraded connection, safe for concurrent use."""
 
-    def __init__(self, path, deadline=None):
+    def __init__(self, path: str, deadline: Optional[float] = None):
         self._lines = Lines(path, deadline)
         self._lock = threading.Lock()  # of all below; never held while reading or sending
         self._post = Post()
         self._taken = 0  # the number of the last line that somebody has begun to send, from 1
         self._sent = 0  # of the last one that was sent; the daemon counts them, too
-        self._unsent = []  # lines with the waiters for their answers
-        self._rest = None  # of lines that some have begun to send, when their time was over
+        self._unsent: List[Tuple[Line, Waiter]] = []  # lines with the waiters for their answers
+        self._rest: Optional[Rest] = None  # of lines that some have begun to send, when their time was over
         self._sending = False
         self._reading = False
-        self._followers = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
-        self._answered = deque()  # of the followers, which are to be woken
-        self._waking = None  # the follower that has been woken and does not run yet
+        self._followers: Dict[Waiter, None] = {}  # waiters that sleep, or are about to or have just been woken, the oldest first
+        self._answered: Deque[Waiter] = deque()  # of the followers, which are to be woken
+        self._waking: Optional[Waiter] = None  # the follower that has been woken and does not run yet
         self._bells = Bells()
-        self._end = None  # the exception, once the connection is of no more use
+        self._end: Optional[ConnectionLostError] = None  # the exception, once the connection is of no more use
         self.usable = True  # to submit; read without the lock
 
-    def submit(self, task_id, text, timeout):
+    def submit(self, task_id: str, text: Union[str, Large], timeout: float) -> str:
         """Send the task (JSON text, as str or Large) and return the id that the daemon knows it by once it has accepted
         it. Several threads may send the same one: each gets an answer."""
-        waiter, line = Waiter(task_id, False), _line('{"op":"submit","task":', text)
+        waiter = Waiter(task_id, False)
+        line: Optional[Line] = _line('{"op":"submit","task":', text)
         while True:
             try:
-                return self._answer(waiter, time.monotonic() + timeout, line)
+                return self._answer(waiter, time.monotonic() + timeout, line)  # type: ignore[no-any-return]
             except (ConnectionLostError, ResultTimeoutError) as error:
                 if waiter.accepted is not None:  # and only its result was waited for
                     return waiter.accepted
@@ -65,12 +69,12 @@ class Stream:
                     raise
                 line = None
 
-    def run(self, task_id, text, deadline):
+    def run(self, task_id: str, text: Union[str, Large], deadline: Optional[float]) -> Optional[Found]:
         """Send the task and return its result as result does. One line less comes: that it was accepted."""
         line = _line('{"op":"submit","ack":false,"task":', text)
         return self._answer(Waiter(task_id, True), deadline, line) or None
 
-    def result(self, task_id, deadline):
+    def result(self, task_id: str, deadline: Optional[float]) -> Optional[Found]:
         """Return the task's result as the text that it is in, and where in it, waiting for it; None when it does not
         come here, or not any more: ask the daemon by its id."""
         with self._lock:
@@ -80,7 +84,7 @@ class Stream:
                 self._post.await_result(waiter)
         return (found if found is not None else self._answer(waiter, deadline)) or None
 
-    def close(self):
+    def close(self) -> None:
         """End the connection; who waits gets ConnectionLostError."""
         self.usable = False
         self._end = self._end or ConnectionLostError("the connection was closed by this program", "closed")
@@ -91,22 +95,22 @@ class Stream:
             with self._lock:
                 self._ended(self._end)
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Free the descriptor in a process that os.fork has made; the connection goes on in the one that opened it."""
         try:
             self._lines.close()
         except OSError:
             pass  # who makes a daemon of itself has closed all it had
 
-    def _check(self):
+    def _check(self) -> None:
         if self._end is not None:
-            raise ConnectionLostError(*self._end.args, self._end.code)
+            raise ConnectionLostError(str(self._end), self._end.code)
 
-    def _is_unsent(self, waiter):
+    def _is_unsent(self, waiter: Waiter) -> bool:
         """Return whether waiter has submitted something, only to know that it is accepted, and it could not be sent yet."""
         return waiter.line > self._sent and not waiter.wants_result
 
-    def _withdrawn(self, waiter):
+    def _withdrawn(self, waiter: Waiter) -> bool:
         """Forget waiter if nothing has been sent for long, with its line, unless somebody has begun to send it."""
         with self._lock:
             stalled = self._lines.stalled_for() > _STALL_SECONDS
@@ -116,7 +120,7 @@ class Stream:
                 self._unsent = [(b"\n" if other is waiter else line, other) for line, other in self._unsent]
         return stalled
 
-    def _send(self, waiter, line, deadline):
+    def _send(self, waiter: Waiter, line: Line, deadline: Optional[float]) -> None:
         with self._lock:
             if self._end is not None:
                 self._check()
@@ -130,29 +134,31 @@ class Stream:
                 return
         self._flush(waiter, deadline)
 
-    def _follow(self, waiter):
+    def _follow(self, waiter: Waiter) -> None:
         """Have waiter sleep until it is woken. _lock is held."""
         waiter.bell = self._bells.take()
         self._followers[waiter] = None
 
-    def _is_left(self):
+    def _is_left(self) -> bool:
         """Return whether what is to be sent is left to the follower that has just been woken. _lock is held."""
         return self._waking is not None and len(self._unsent) < _JOINED
 
-    def _has_to_send(self):
+    def _has_to_send(self) -> bool:
         """Return whether there is something to send and nobody does or will. _lock is held."""
-        return (self._unsent or self._rest) and not self._sending and not self._is_left()
+        return bool(self._unsent or self._rest) and not self._sending and not self._is_left()
 
-    def _flush(self, waiter, deadline):
+    def _flush(self, waiter: Waiter, deadline: Optional[float]) -> None:
         """Have waiter send all that is to be sent, unless another thread does, until deadline (None: to the end)."""
-        rounds, heir, rest = 0, None, None
+        rounds = 0
+        heir: Optional[Waiter] = None
+        rest: Optional[Rest] = None
         while heir is None and rest is None:
             with self._lock:
                 if self._sending or not (self._unsent or self._rest) or self._end is not None:
                     return
                 waiter.sends = self._sending = True
                 rest, self._rest = self._rest, None
-                lines = self._take_unsent() if rest is None else ()
+                lines: Sequence[Line] = self._take_unsent() if rest is None else ()
             try:
                 rest = self._lines.send(lines, deadline) if rest is None else self._lines.send_rest(rest, deadline)
             except OSError as error:
@@ -172,19 +178,19 @@ class Stream:
         if heir is not None:
             heir.wake()
 
-    def _take_unsent(self):
+    def _take_unsent(self) -> List[Line]:
         """Return the lines that are to be sent. _lock is held."""
         unsent, self._unsent = self._unsent, []
         self._taken += len(unsent)
         return [line for line, _ in unsent]
 
-    def _heir(self):
+    def _heir(self) -> Optional[Waiter]:
         """Return a follower that can send, because its own line is to be sent, or a part of a line is; None if there is
         none: who reads for all is not woken by that, and looks now and then. _lock is held."""
         heir = next((waiter for _, waiter in reversed(self._unsent) if waiter in self._followers), None)
         return next(iter(self._followers), None) if heir is None and self._rest else heir
 
-    def _answer(self, waiter, deadline, line=None):
+    def _answer(self, waiter: Waiter, deadline: Optional[float], line: Optional[Line] = None) -> Any:
         """Send line, if it is given, wait for the answer, and return it, or raise it if it is an error."""
         try:
             if line is not None:
@@ -223,7 +229,7 @@ class Stream:
             raise waiter.answer
         return waiter.answer
 
-    def _take_part(self, waiter):
+    def _take_part(self, waiter: Waiter) -> bool:
         """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
         if self._end is not None:
             self._check()
@@ -235,7 +241,7 @@ class Stream:
             self._reading = waiter.leads = True
         return False
 
-    def _awake(self, waiter):
+    def _awake(self, waiter: Waiter) -> None:
         """waiter sleeps no more. _lock is held."""
         self._followers.pop(waiter, None)
         bell, waiter.bell = waiter.bell, None
@@ -244,7 +250,7 @@ class Stream:
         if self._waking is waiter:
             self._waking = None
 
-    def _next(self):
+    def _next(self) -> Optional[Waiter]:
         """Return who is to be woken now, or None. One is woken at a time, and wakes the next: all at once they would but
         wait for each other, for the interpreter. _lock is held."""
         if self._waking is None:
@@ -258,10 +264,12 @@ class Stream:
             return self._waking
         return None
 
-    def _lead(self, waiter, deadline):
+    def _lead(self, waiter: Waiter, deadline: Optional[float]) -> None:
         """Read, until waiter has its answer or the connection ends."""
         while waiter.leads:
-            left, lines, end = remaining(deadline), (), None
+            left = remaining(deadline)
+            lines: Sequence[Part] = ()
+            end: Optional[ConnectionLostError] = None
             most = LATE_SECONDS if self._post.late else _LOOK_SECONDS
             try:
                 # Without the lock: it is looked again.
@@ -269,7 +277,7 @@ class Stream:
             except (OSError, EOFError) as error:
                 end = ConnectionLostError(f"the connection to cpulbd ended: {error}")
             with self._lock:
-                answered = []
+                answered: List[Waiter] = []
                 try:
                     for line in lines:
                         answered += self._post.deliver(line)
@@ -296,7 +304,7 @@ class Stream:
             if left == 0 and waiter.leads:
                 _left(waiter, deadline)
 
-    def _give_up(self, waiter, error):
+    def _give_up(self, waiter: Waiter, error: BaseException) -> None:
         """waiter leaves with error: what it did, or was chosen to do, for others is to be done by another one. When an
         interrupt comes meanwhile it is done again, for else others would wait for ever."""
         with self._lock:
@@ -314,7 +322,7 @@ class Stream:
             self._close_if_over()
         self._pass_on(waiter)
 
-    def _pass_on(self, waiter):
+    def _pass_on(self, waiter: Waiter) -> None:
         """Have others do what is to be done; waiter has to send what else nobody would."""
         with self._lock:
             heir = self._heir()
@@ -326,12 +334,12 @@ class Stream:
         if heir is None:
             self._flush(waiter, _AT_ONCE)
 
-    def _fail(self, end):
+    def _fail(self, end: ConnectionLostError) -> None:
         with self._lock:
             self._lines.shut()
             self._ended(end)
 
-    def _ended(self, end):
+    def _ended(self, end: ConnectionLostError) -> None:
         """Keep the first reason and wake everybody. _lock is held."""
         self._end = self._end or end
         self.usable = False
@@ -339,19 +347,19 @@ class Stream:
         for waiter in self._followers:
             waiter.wake()
 
-    def _close_if_over(self):
+    def _close_if_over(self) -> None:
         """Free the connection, unless somebody uses it, who does it then. _lock is held."""
         if self._end is not None and not self._reading and not self._sending:
             self._lines.close()
 
 
-def _line(before, text):
+def _line(before: str, text: Union[str, Large]) -> Line:
     if isinstance(text, Large):
         return text.between(before, "}\n")
     return f"{before}{text}}}\n".encode()
 
 
-def _left(waiter, deadline):
+def _left(waiter: Waiter, deadline: Optional[float]) -> Optional[float]:
     """Return the seconds until deadline (None: for ever). ResultTimeoutError if there are none."""
     left = remaining(deadline)
     if left == 0:

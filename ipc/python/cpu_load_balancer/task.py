@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Dict, Optional, Union
 
 from . import deep
 from .enums import TaskType
@@ -49,8 +49,9 @@ class Task:
     traceparent: str | None = None
 
     @classmethod
-    def create(cls, script_path=None, params=None, task_type=TaskType.CPU_BOUND, timeout=None, pool=None,
-               function="main", priority=5, labels=None, **more):
+    def create(cls, script_path: Union[None, str, bytes, os.PathLike[str], os.PathLike[bytes]] = None, params: Any = None,
+               task_type: Union[TaskType, str] = TaskType.CPU_BOUND, timeout: Optional[float] = None, pool: Optional[str] = None,
+               function: str = "main", priority: int = 5, labels: Optional[Dict[str, str]] = None, **more: Any) -> Task:
         """Return a task with a fresh id. script_path becomes absolute, seen from
         the caller's working directory; params is any JSON value, timeout is in
         seconds, priority is 0 to 9 with 9 first. more is any other field; durations are in
@@ -66,9 +67,9 @@ class Task:
         task.__dict__.update(zip(_COMMON, common))
         return task
 
-    def to_dict(self):
+    def to_dict(self) -> Dict[str, Any]:
         """Return the task as the socket API takes it; what is not set is absent."""
-        wire = {"task_id": self.task_id, "script_path": self.script_path, "function": self.function,
+        wire: Dict[str, Any] = {"task_id": self.task_id, "script_path": self.script_path, "function": self.function,
                 "params": self.params, "task_type": TaskType(self.task_type).value, "priority": self.priority}
         if not self.script_path:
             del wire["script_path"]
@@ -84,13 +85,13 @@ class Task:
                 wire[name] = value
         return wire
 
-    def to_json(self):
+    def to_json(self) -> str:
         """Return to_dict as one line of JSON. SubmissionError when a part of it,
         most likely of params, has no JSON form."""
         text = self.to_text()
         return text if isinstance(text, str) else b"".join(text.pieces()).decode()
 
-    def to_text(self):
+    def to_text(self) -> Union[str, Large]:
         """Return the text of to_json; when it is large, as Large."""
         try:
             if len(self.__dict__) != len(_COMMON) or self.labels is not None:
@@ -106,11 +107,11 @@ class Task:
         except (TypeError, ValueError, RecursionError) as error:
             raise SubmissionError(f"the task can't be written as JSON: {error}", "invalid_json") from error
 
-    def _beginning(self):
+    def _beginning(self) -> str:
         return f'{{"task_id":"{self.task_id}",{_head(self)},"params":'
 
 
-def _head(task):
+def _head(task: Task) -> str:
     """Return all but the id and params as JSON without its braces. Mostly tasks differ in those alone."""
     try:
         return _kept_head(task.script_path, task.function, task.task_type, task.priority, task.timeout, task.pool)
@@ -119,17 +120,18 @@ def _head(task):
 
 
 @lru_cache(_HEADS, typed=True)  # 1 and True are equal, and are not the same JSON
-def _kept_head(script_path, function, task_type, priority, timeout, pool):
+def _kept_head(script_path: str, function: str, task_type: TaskType, priority: int, timeout: Optional[float],
+               pool: Optional[str]) -> str:
     return _make_head(Task("", script_path, None, task_type, timeout, pool, function, priority))
 
 
-def _make_head(task):
+def _make_head(task: Task) -> str:
     wire = task.to_dict()
     del wire["task_id"], wire["params"]
     return deep.dumps(wire)[1:-1]
 
 
-def _moment(name, when):
+def _moment(name: str, when: Union[datetime, str]) -> str:
     """Return when as RFC 3339 text."""
     if not isinstance(when, datetime):
         return when

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Dict
 
 from .enums import TaskStatus, TaskType
 from .result import Worker, known
@@ -27,7 +28,7 @@ class TaskView:
     finished_at: str | None = None
 
     @classmethod
-    def from_dict(cls, wire):
+    def from_dict(cls, wire: Dict[str, Any]) -> TaskView:
         """Return the TaskView that wire, of the socket API, describes."""
         fields = known(cls, wire)
         fields["status"], fields["task_type"] = TaskStatus(fields["status"]), TaskType(fields["task_type"])

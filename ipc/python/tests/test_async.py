@@ -35,6 +35,7 @@ class WithDaemon(unittest.IsolatedAsyncioTestCase):
         cls.addClassCleanup(cls.shared.close)
 
     async def asyncSetUp(self):
+        asyncio.get_running_loop().slow_callback_duration = SECONDS  # how fast all is is not the question
         self.engine = AsyncEngine(self.shared.socket)
         self.addAsyncCleanup(self.engine.close)
 
