@@ -248,5 +248,5 @@ func TestTheResultHasACursorOfItsOwn(t *testing.T) {
 		}
 	}
 	daemontest.On(t, daemontest.One(1, 1), test)
-	daemontest.Keeping(t, daemontest.One(1, 1), t.TempDir(), test)
+	daemontest.Keeping(t, daemontest.One(1, 1), test)
 }
