@@ -30,6 +30,7 @@ type Place struct {
 	partials uint64
 	claimed  bool
 	lease    balancer.Lease
+	left     bool        // the executor has failed the task, whose owner is told after a probe
 	during   *Trial      // its pool had when the task got the place
 	guard    *time.Timer // ends a worker whose task does not stop in time
 }
@@ -72,6 +73,9 @@ func (pl *Place) GiveUp(fx *effects.List) {
 // with its Result.
 func (pl *Place) Stop(reason plugins.StopReason, fx *effects.List) (back bool) {
 	s := pl.slot
+	if pl.left {
+		return false
+	}
 	if pl.recall() {
 		s.pool.fleet.Owner.Returned(pl.release(), Stopped, fx)
 		s.worker.freed(fx)

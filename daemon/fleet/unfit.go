@@ -44,8 +44,16 @@ type probe struct {
 	seq uint64 // 0: there is none
 	// lease is that of the task that failed.
 	lease balancer.Lease
+	// faults are to be told to the owner once it has come back.
+	faults []fault
 	// late fires when it has not come back.
 	late *time.Timer
+}
+
+// fault is an attempt that the executor failed.
+type fault struct {
+	hold    Hold
+	outcome plugins.Outcome
 }
 
 // isAsked reports whether the slot waits for the answer to the probe that seq means.
@@ -61,17 +69,31 @@ func (pl *Place) faulted(o plugins.Outcome, fx *effects.List) {
 		pl.faultedInTrial(h, o, fx)
 		return
 	}
-	owner.Faulted(h, o, fx)
 	w.faults.add(h.Caller(), 1)
 	switch {
 	case !w.state.Load().TakesTasks():
+		owner.Faulted(h, o, fx)
+		return
 	case w.faults.total >= faultsInARow || o.Spent:
+		owner.Faulted(h, o, fx)
 		w.unfit(nil, fx) // one that ran before may have done it, or these are what no executor gets along with
+		return
 	case s.probing.seq != 0: // for the one before it in the slot
 		s.giveBack(pl.lease)
 	default:
 		s.recallWaiting(fx)
 		s.probe(pl.lease, fx)
+	}
+	pl.left = true
+	s.probing.faults = append(s.probing.faults, fault{h, o})
+}
+
+// tellFaults tells the owner of the attempts that have waited for the probe.
+func (s *Slot) tellFaults(fx *effects.List) {
+	all := s.probing.faults
+	s.probing.faults = nil
+	for _, f := range all {
+		s.pool.fleet.Owner.Faulted(f.hold, f.outcome, fx)
 	}
 }
 
@@ -90,21 +112,23 @@ func (s *Slot) probe(l balancer.Lease, fx *effects.List) {
 		s.lane.balancer.Lengthen(l)
 	}
 	s.probed = seq
-	s.probing = probe{seq, l, time.AfterFunc(probeTimeout, func() { asker{s}.probeIsLate(seq) })}
+	s.probing = probe{seq: seq, lease: l, late: time.AfterFunc(probeTimeout, func() { asker{s}.probeIsLate(seq) })}
 	fx.Frame(s, &plugins.Task{Slot: s.index, Seq: seq, ID: "probe", Type: task.CPUBound, Attempt: 1, Params: []byte("1"), Probe: true})
 }
 
 // answered is told how a probe ended. It reports whether a place has become free.
 func (s *Slot) answered(sound bool, fx *effects.List) (freed bool) {
 	s.probing.late.Stop()
-	l := s.probing.lease
-	s.probing = probe{}
 	if !sound {
 		s.worker.unfit(nil, fx)
-		return false
 	}
-	s.giveBack(l)
-	return true
+	s.tellFaults(fx)
+	l := s.probing.lease
+	s.probing = probe{}
+	if sound {
+		s.giveBack(l)
+	}
+	return sound
 }
 
 func (s asker) probeIsLate(seq uint64) {
@@ -143,6 +167,9 @@ func (w *Worker) unfit(by Hold, fx *effects.List) {
 	w.pool.relief.blame(&likely, w.pool.fleet.Elapsed())
 	fx.Log(hclog.Error, "worker can't run tasks any more", append(about, "ran_before", w.ranBefore())...)
 	w.fence(unfitness, fx)
+	for _, s := range w.slots {
+		s.tellFaults(fx)
+	}
 }
 
 // ran names a task that has run, whose params and labels are not kept for that.

@@ -116,6 +116,27 @@ func TestAProbeThatDoesNotComeBackCostsTheWorker(t *testing.T) {
 	})
 }
 
+// However long the probe takes: a task is not tried in the same worker's other slots meanwhile.
+func TestATaskThatABrokenWorkerFailedWaitsForTheProbe(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 4), func(f *daemontest.Farm) {
+		old := f.Ready("p-0")
+		old.HangProbes()
+		f.Ends("completed", 1, f.Submit(fleettest.SpoilsALittle))
+		failed, stopped := f.Submit(fleettest.Echo), f.Submit(fleettest.Echo)
+		f.Pass(time.Second)
+		f.Are(task.Running, failed, stopped)
+		if err := f.Cancel(stopped); err != nil {
+			t.Fatal(err)
+		}
+		f.Ends("completed", 1, failed)
+		f.Ends("cancelled", 0, stopped)
+		if !old.Ended() {
+			t.Errorf("it is still there: %s", f.Launcher)
+		}
+		f.Blameless()
+	})
+}
+
 // What a worker's last tasks are named for is not all that they came with.
 func TestParamsOfTasksThatHaveEndedAreNotKept(t *testing.T) {
 	c := daemontest.One(1, 1)

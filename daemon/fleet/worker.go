@@ -149,6 +149,7 @@ func (w *Worker) abandon(state lifecycle.State, fx *effects.List) {
 		w.pool.relief.blame(&running, w.pool.fleet.Elapsed())
 	}
 	for _, s := range w.slots {
+		s.tellFaults(fx)
 		s.abandon(d, fx)
 	}
 }
