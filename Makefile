@@ -63,6 +63,14 @@ test-python: build ## Run the Python client's tests alone
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
 	    $(PYTHON) -W error::ResourceWarning -m unittest discover -s ipc/python/tests
 
+.PHONY: test-python-client-3.9 test-python-client-3.13 test-python-client-3.14
+test-python-client-3.9 test-python-client-3.13 test-python-client-3.14: test-python-client-%: build ## Run the Python client's tests with this CPython, in a tree of the Debian release that has it
+	@.ci/python-client $*
+
+.PHONY: deb-python
+deb-python: ## Build the Python client's Debian package in .cache/deb
+	@packaging/python/deb
+
 .PHONY: test-futures
 test-futures: build ## Install CPython's own tests, and run those of concurrent.futures against the Python client's Executor
 	@.ci/setup libraries
@@ -186,9 +194,11 @@ lint: setup ## gofmt, go vet and staticcheck
 	$(GO) run $(STATICCHECK) ./...
 
 .PHONY: check
-check: lint ## lint, generated code in sync with its source, go.mod tidy
+check: lint ## lint, generated code in sync with its source, go.mod tidy, the Python client's types
 	@.ci/generated-in-sync
 	$(GO) mod tidy -diff
+	@.ci/setup types
+	cd ipc/python && mypy --cache-dir=$(CURDIR)/.cache/mypy
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,0 +1,123 @@
+"""The line that says how far a map is: what it says, and that it comes on a terminal alone."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import cpu_load_balancer
+from cpu_load_balancer.progress import Progress
+from fake import FakeDaemon, result_line
+
+PROGRAM = """
+import sys
+from cpu_load_balancer import Engine
+with Engine(sys.argv[1]) as engine:
+    print(sum(r.data for r in engine.map("/x.py", range(50), progress=True)))
+    print(sum(r.data for r in engine.as_completed([], progress=True)))
+"""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Lines(unittest.TestCase):
+    def setUp(self):
+        self.now = 100.0
+        self.terminal = Terminal()
+
+    def progress(self, total):
+        return Progress(total, self.terminal, lambda: self.now)
+
+    def test_line_has_share_rate_and_what_is_left(self):
+        progress = self.progress(1000)
+        for _ in range(250):
+            self.now += 0.01
+            progress.step()
+        self.assertEqual(progress.text(), "[######..................] 250/1,000  25%  100/s  ETA 0:08")
+        progress.step(failed=True)
+        self.assertIn("1 failed", progress.text())
+
+    def test_end_has_how_long_it_took(self):
+        progress = self.progress(2)
+        for _ in range(2):
+            self.now += 1800
+            progress.step()
+        self.assertIn("2/2 100%", progress.text())
+        self.assertTrue(progress.text().endswith("in 1:00:00"), progress.text())
+        progress.close()
+        self.assertTrue(self.terminal.getvalue().endswith("\n"))
+        written = self.terminal.getvalue()
+        progress.close()
+        self.assertEqual(self.terminal.getvalue(), written)
+
+    def test_total_may_be_unknown_and_nothing_may_have_ended(self):
+        progress = self.progress(None)
+        self.assertEqual(progress.text(), "0 done")
+        self.now += 2
+        progress.step()
+        self.assertEqual(progress.text(), "1 done  0.5/s")
+
+    def test_rate_is_that_of_the_last_seconds(self):
+        progress = self.progress(10_000)
+        for pause, count in ((1.0, 100), (0.01, 3000)):
+            for _ in range(count):
+                self.now += pause
+                progress.step()
+        self.assertIn("  100/s  ", progress.text())
+
+    def test_it_is_drawn_ten_times_a_second_at_most(self):
+        progress = self.progress(10_000)
+        for _ in range(1000):
+            self.now += 0.001
+            progress.step()
+        self.assertLess(self.terminal.getvalue().count("\r"), 15)
+
+    def test_terminal_that_has_gone_is_no_reason_to_stop(self):
+        progress = self.progress(3)
+        self.terminal.close()
+        progress.step()
+        progress.close()
+
+
+class OnATerminal(unittest.TestCase):
+    def run_program(self, errors):
+        def answer(connection, command):
+            connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
+        environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(cpu_load_balancer.__file__)))
+        return subprocess.run([sys.executable, "-c", PROGRAM, FakeDaemon(self, answer).path], stdout=subprocess.PIPE,
+                              stderr=errors, env=environment, text=True, check=True).stdout
+
+    def test_it_is_on_a_terminal_alone(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        said = []
+
+        def read():
+            try:
+                while True:
+                    said.append(os.read(ours, 1000))
+            except OSError:
+                pass  # the other side is closed
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            self.assertEqual(self.run_program(theirs), "1225\n0\n")
+        finally:
+            os.close(theirs)
+            reader.join()
+        self.assertIn(b"50/50 100%", b"".join(said))
+        with tempfile.TemporaryFile() as file:
+            self.assertEqual(self.run_program(file), "1225\n0\n")
+            file.seek(0)
+            self.assertEqual(file.read(), b"")
+
+
+if __name__ == "__main__":
+    unittest.main()
