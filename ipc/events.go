@@ -1,6 +1,8 @@
 package ipc
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,21 +14,28 @@ import (
 const eventStream = "text/event-stream"
 
 // getEvents sends a task's events as NDJSON, or as server-sent events if the request
-// accepts these; a browser that reconnects sends its last cursor by itself.
+// accepts these; a browser that reconnects sends its last cursor by itself. With
+// follow=false they are those that are kept.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	id, err := idFrom(r.PathValue("task_id"))
 	if err == nil {
-		err = query(r, "after")
+		err = query(r, "after", "follow")
 	}
 	var after task.Cursor
 	if err == nil {
 		after, err = cursor(r)
 	}
+	toCome := true
+	if err == nil {
+		toCome, err = follows(r)
+	}
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	events, err := s.engine.Events(r.Context(), peer(r), id, after)
+	ctx, noMore := context.WithCancel(r.Context())
+	defer noMore()
+	events, err := s.engine.Events(ctx, peer(r), id, after)
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -40,7 +49,13 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if out == nil {
 		return
 	}
+	if !toCome {
+		noMore() // who would wait for more ends instead
+	}
 	for some, err := range events {
+		if err != nil && !toCome && errors.Is(err, context.Canceled) && r.Context().Err() == nil {
+			return
+		}
 		if err != nil {
 			out.cut() // the client has gone, or the daemon ends: the client goes on from its cursor
 		}
@@ -61,6 +76,19 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// follows reads whether events to come are wanted, too.
+func follows(r *http.Request) (bool, error) {
+	text := r.URL.Query().Get("follow")
+	if text == "" || text == "true" {
+		return true, nil
+	}
+	if text != "false" {
+		return false, &requestError{code: codeBadQuery, field: "follow", allowed: []string{"true", "false"},
+			detail: fmt.Sprintf("follow: %.64q is neither true nor false", text)}
+	}
+	return false, nil
 }
 
 // cursor reads the cursor after which events are wanted: the latest that is given. A

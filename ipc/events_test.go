@@ -92,3 +92,31 @@ func TestEventsAsServerSentEventsGoOnAfterTheLastID(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsThatAreKeptAreToldWithoutThoseToCome(t *testing.T) {
+	engine := ipctest.New()
+	socket, _ := ipctest.Serve(t, engine, ipc.Options{})
+	c := call(t, socket)
+	_, v := c.do("POST", "/v1/tasks", body(ipctest.Held, ""))
+	path := fmt.Sprintf("/v1/tasks/%s/events?follow=", v["task_id"])
+	if got := c.events(path + "false"); got != "" {
+		t.Errorf("before the first: %s", got)
+	}
+	running := task.Running
+	engine.Tell(engine.Last().ID, task.Event{Kind: task.EventState, Status: &running})
+	if got := c.events(path + "false"); got != "state 1.1" {
+		t.Errorf("while it runs: %s", got)
+	}
+	if got := c.events(path + "false&after=1.1"); got != "" {
+		t.Errorf("after the last: %s", got)
+	}
+	engine.End(engine.Last().ID, task.Result{Status: task.Completed})
+	for _, follow := range []string{"false", "true"} {
+		if got := c.events(path + follow); got != "state 1.1, result 1.2" {
+			t.Errorf("of one that has ended, with %s: %s", follow, got)
+		}
+	}
+	if resp, p := c.do("GET", path+"maybe", ""); resp.StatusCode != 400 || p["code"] != "bad_query" || p["field"] != "follow" {
+		t.Errorf("%s %v", resp.Status, p)
+	}
+}

@@ -83,7 +83,7 @@ type Tasks interface {
 	Result(ctx context.Context, who access.Identity, id task.ID) (*task.Result, error)
 	Ended(ctx context.Context, who access.Identity, id task.ID) (*task.Event, error)
 	// Events yields what has happened, some at a time, and waits for the rest; so does
-	// BatchResults.
+	// BatchResults. The end of ctx ends the waiting: what has happened is yielded before.
 	Events(ctx context.Context, who access.Identity, id task.ID, after task.Cursor) (iter.Seq2[[]*task.Event, error], error)
 	// Cancel stops a task; done is called as Submit's is.
 	Cancel(who access.Identity, id task.ID, done func(task.View, error))

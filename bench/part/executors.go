@@ -95,7 +95,7 @@ func (b *Bench) executors(ctx context.Context) error {
 		for _, k := range kinds {
 			t := &task.Task{ID: task.NewID(), Pool: k.pool, ScriptPath: k.path, Function: k.function, Params: []byte("1"), Type: task.CPUBound, Priority: task.DefaultPriority}
 			began := time.Now()
-			r, err := c.Run(ctx, t, time.Minute)
+			r, err := c.Run(ctx, t)
 			if err == nil && r.Status != task.Completed {
 				err = fmt.Errorf("a no-op of %s ended %s: %+v", k.name, r.Status, r.Error)
 			}

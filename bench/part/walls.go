@@ -88,7 +88,7 @@ func (w behindWalls) run(ctx context.Context, function, params string, timeout t
 	t := &task.Task{ID: task.NewID(), ScriptPath: w.script, Function: function, Params: []byte(params), Type: task.CPUBound, Priority: task.DefaultPriority,
 		Timeout: task.Duration(timeout)}
 	began := time.Now()
-	r, err := w.client.Run(ctx, t, time.Minute)
+	r, err := w.client.Run(ctx, t)
 	return r, time.Since(began), err
 }
 

@@ -8,13 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
-	"cpulb/cmd/cpulb/printable"
 	"cpulb/cmd/cpulb/top"
 	"cpulb/cmd/version"
 	"cpulb/ipc/client"
@@ -37,16 +36,19 @@ Exit codes: 0 done; 1 a task failed, was cancelled or refused, or no daemon answ
 
 // arguments is the command line.
 type arguments struct {
-	Socket  string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Socket   string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
+	Patience time.Duration    `help:"How long to wait for a daemon that goes away in the middle, because it is restarted. One that is not there at the beginning is not waited for." env:"CPULB_PATIENCE" default:"${patience}" placeholder:"DURATION"`
+	Version  kong.VersionFlag `help:"Print the version and exit."`
 
 	Run    runCommand    `cmd:"" help:"Run a script and print its return value as JSON. Its own output goes to stderr. On failure exits with 1, with error and traceback on stderr. Ctrl-C cancels the task."`
+	Map    mapCommand    `cmd:"" help:"Run a script once for each line of stdin, which is its params as JSON, and print the results in the order of the lines, as JSON. Ctrl-C cancels what is in flight."`
 	Submit submitCommand `cmd:"" help:"Submit a script and print the task's id."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 if the task has not ended."`
 	Cancel cancelCommand `cmd:"" help:"Cancel a task, or all that the flags select, and then print how many."`
 	Rerun  rerunCommand  `cmd:"" help:"Submit a task again, as a new one, and print its id."`
-	Events eventsCommand `cmd:"" help:"Print the events of a task up to its result, one per line, as JSON."`
-	List   listCommand   `cmd:"" help:"List tasks."`
+	Events eventsCommand `cmd:"" help:"Print the events of a task up to its result, one per line, as JSON. A restart of the daemon is waited for."`
+	Logs   logsCommand   `cmd:"" help:"Print what a task has logged, and when it has ended what it has printed."`
+	Tasks  tasksCommand  `cmd:"" aliases:"list" help:"List tasks, or watch them."`
 	Batch  batchCommand  `cmd:"" help:"Submit a file with one task per line, as JSON, and print the id of the batch. Bad lines are reported on stderr and skipped; the exit code is then 1."`
 
 	Dashboard dashboardCommand `cmd:"" help:"Serve a page that shows the daemon in a browser of this machine, and print its address. Ctrl-C ends it."`
@@ -61,53 +63,6 @@ type arguments struct {
 	Reload    reloadCommand    `cmd:"" help:"Make the daemon read its configuration again. If it keeps the old one, the reason is on stderr. For administrators."`
 }
 
-// terminal is where a command reads and writes. What comes through out and err is
-// printable, see package printable: the rest is for the raw ones.
-type terminal struct {
-	in       io.Reader
-	out, err io.Writer
-	raw      struct{ out, err io.Writer }
-}
-
-func newTerminal(in io.Reader, out, err io.Writer) *terminal {
-	t := &terminal{in: in, out: printable.Writer{Writer: out}, err: printable.Writer{Writer: err}}
-	t.raw.out, t.raw.err = out, err
-	return t
-}
-
-// data is where JSON goes: unchanged to a program, with escapes to a person.
-func (t *terminal) data() io.Writer {
-	if isTerminal(t.raw.out) {
-		return t.out
-	}
-	return t.raw.out
-}
-
-// script is where a script's own output goes: as it is when it has been run just now, or a
-// program reads it; a person who looks at the result of a task, which may be somebody
-// else's, is shown escapes.
-func (t *terminal) script(ran bool) (out, err io.Writer) {
-	out, err = t.raw.out, t.raw.err
-	if !ran && isTerminal(out) {
-		out = t.out
-	}
-	if !ran && isTerminal(err) {
-		err = t.err
-	}
-	return out, err
-}
-
-// exit is an error with an exit code, for a command that has already printed its
-// message.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
-
-// usageError is a mistake in the command line that the grammar can't express.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -119,7 +74,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	var a arguments
 	code := -1
 	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
-		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "orders": strings.Join(top.Orders(), ",")})
+		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
+			"orders": strings.Join(top.Orders(), ",")})
 	if err != nil {
 		return t.report(err)
 	}
@@ -133,26 +89,11 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if a.Socket == "" {
 		return t.report(usageError{errors.New("--socket, or CPULB_SOCKET, is empty")})
 	}
-	c := client.New(a.Socket)
+	if a.Patience < 0 {
+		return t.report(usageError{fmt.Errorf("--patience=%s is negative", a.Patience)})
+	}
+	c := client.New(a.Socket, client.WithPatience(a.Patience))
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
 	return t.report(command.Run(c, t, &a))
-}
-
-// report prints err, if there is one, and returns the exit code.
-func (t *terminal) report(err error) int {
-	var e exit
-	var usage usageError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &e):
-		return int(e)
-	case errors.As(err, &usage):
-		fmt.Fprintf(t.err, "cpulb: %v (see cpulb --help)\n", err)
-		return exitUsage
-	default:
-		fmt.Fprintln(t.err, "cpulb:", err)
-		return exitFailed
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -178,14 +179,19 @@ func TestADaemonThatGoesAwayLeavesTheTasksID(t *testing.T) {
 		conn, _ := l.Accept()
 		defer conn.Close()
 		var x struct {
-			ID string `json:"task_id"`
+			Task struct {
+				ID string `json:"task_id"`
+			}
 		}
-		request, _ := http.ReadRequest(bufio.NewReader(conn))
-		_ = json.NewDecoder(request.Body).Decode(&x)
-		asked <- x.ID
+		in := bufio.NewReader(conn)
+		_, _ = http.ReadRequest(in)
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\n\r\n")
+		line, _ := in.ReadBytes('\n')
+		_ = json.Unmarshal(line, &x)
+		asked <- x.Task.ID
 	}()
 	left := make(chan outcome, 1)
-	go func() { left <- cpulb(t.Context(), "", "--socket", socket, "run", "/x.py") }()
+	go func() { left <- cpulb(t.Context(), "", "--socket", socket, "--patience=0s", "run", "/x.py") }()
 	id := <-asked
 	if got := <-left; got.code != 1 || id == "" || !strings.Contains(got.err, "cpulb result "+id) {
 		t.Errorf("task %q: %+v", id, got)

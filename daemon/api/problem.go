@@ -24,6 +24,54 @@ func (p *Problem) Error() string {
 	return p.Detail + " [" + p.Code + "]"
 }
 
+// Is makes a Problem match the sentinel that the daemon had, e.g. task.ErrNotFound.
+func (p *Problem) Is(target error) bool { return target != nil && sentinel(p.Code) == target }
+
+// sentinel returns what the errors with this code match; nil: nothing.
+func sentinel(code string) error {
+	switch code {
+	case "invalid_task", "invalid_json", "script_not_found", "script_is_directory", "script_not_readable", "no_such_pool", "not_supported":
+		return task.ErrInvalid
+	case "task_not_found":
+		return task.ErrNotFound
+	case "task_conflict":
+		return task.ErrConflict
+	case "result_evicted":
+		return task.ErrEvicted
+	case "queue_full":
+		return task.ErrQueueFull
+	case "journal_full":
+		return task.ErrNoSpace
+	case "draining":
+		return ErrDraining
+	case "batch_not_found":
+		return ErrBatchNotFound
+	case "too_many_watches":
+		return ErrTooManyWatches
+	case "worker_not_found":
+		return ErrNoWorker
+	case "no_stacks":
+		return ErrNoStacks
+	case "reload_failed":
+		return ErrReload
+	}
+	return swapSentinel(code)
+}
+
+func swapSentinel(code string) error {
+	switch code {
+	case "executor_not_found":
+		return ErrNoExecutor
+	case "swap_conflict":
+		return ErrSwapConflict
+	case "swap_failed":
+		return ErrSwapFailed
+	case "invalid_swap":
+		return ErrSwapInvalid
+	}
+	return nil
+}
+
 // Batch is what became of tasks that were submitted together.
 type Batch struct {
 	ID task.ID `json:"batch_id"`

@@ -2,6 +2,7 @@ package task
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -35,6 +36,30 @@ type Result struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
 	// LockSeconds is how long it waited for the interpreter's lock before it began.
 	LockSeconds float64 `json:"lock_seconds"`
+}
+
+// Err returns nil for a task that has completed, else a *Failure.
+func (r *Result) Err() error {
+	if r.Status == Completed {
+		return nil
+	}
+	return &Failure{ID: r.ID, Status: r.Status, Reason: r.Error}
+}
+
+// Failure is a Result of a task that did not complete, as an error.
+type Failure struct {
+	ID     ID
+	Status Status
+	// Reason is the Result's Error, and may be nil.
+	Reason *Error
+}
+
+func (f *Failure) Error() string {
+	text := fmt.Sprintf("task %s: %s", f.ID, f.Status)
+	if e := f.Reason; e != nil {
+		text += fmt.Sprintf(" [%s]: %s: %s", e.Code, e.Type, e.Message)
+	}
+	return text
 }
 
 // Error is why a task did not complete.

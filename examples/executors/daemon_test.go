@@ -72,7 +72,7 @@ func (d *daemon) task(b executortest.Behaviour, params string) *task.Task {
 // run runs a task to its end.
 func (d *daemon) run(b executortest.Behaviour, params string) *task.Result {
 	d.Helper()
-	r, err := d.Client.Run(d.Context(), d.task(b, params), patience)
+	r, err := d.Client.Run(d.Context(), d.task(b, params))
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func (d *daemon) stops() {
 	}
 	t := d.task(executortest.BlocksUntilStopped, "{}")
 	t.Timeout = task.Duration(50 * time.Millisecond)
-	r, err := d.Client.Run(d.Context(), t, patience)
+	r, err := d.Client.Run(d.Context(), t)
 	if err != nil || r.Status != task.TimedOut {
 		d.Errorf("a task that runs for too long: %+v %v", r, err)
 	}

@@ -31,7 +31,7 @@ func serve(t *testing.T) (*ipctest.Engine, *client.Client, *ipc.Server) {
 	t.Helper()
 	engine := ipctest.New()
 	socket, server := ipctest.Serve(t, engine, ipc.Options{})
-	c := client.New(socket)
+	c := client.New(socket, client.WithPatience(0))
 	t.Cleanup(c.Close)
 	return engine, c, server
 }

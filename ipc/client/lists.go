@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"maps"
 	"net/http"
@@ -41,7 +40,8 @@ func (c *Client) List(ctx context.Context, f api.Filter) iter.Seq2[task.View, er
 		for q := query(&f); ; {
 			var page api.Listing
 			q.Set("limit", strconv.Itoa(api.MaxPage))
-			if err := c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page); err != nil {
+			fetch := func() error { return c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page) }
+			if err := c.persist(ctx, fetch); err != nil {
 				yield(task.View{}, err)
 				return
 			}
@@ -66,7 +66,7 @@ func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
 	if len(q) == 0 {
 		q.Set("all", "true")
 	}
-	err := c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer)
+	err := c.persist(ctx, func() error { return c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer) })
 	return answer.Cancelled, err
 }
 
@@ -75,19 +75,4 @@ func (c *Client) Rerun(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
 	err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
 	return v, err
-}
-
-// Events yields the events of a task after a cursor, first those that are kept and
-// then new ones, up to the result. The zero cursor is before the first. After an
-// error it yields nothing more; go on after the cursor of the last event.
-func (c *Client) Events(ctx context.Context, id task.ID, after task.Cursor) iter.Seq2[*task.Event, error] {
-	path := "/v1/tasks/" + id.String() + "/events"
-	if after != (task.Cursor{}) {
-		text, _ := after.MarshalText() // has no error to return
-		path += "?after=" + url.QueryEscape(string(text))
-	}
-	return follow(ctx, c, path, func(text []byte) (*task.Event, error) {
-		ev := new(task.Event)
-		return ev, json.Unmarshal(text, ev)
-	})
 }

@@ -55,7 +55,9 @@ type Stream struct {
 	// waits, because Submit is likely to be called again.
 	reads, stays bool
 	goaway       string
-	err          error
+	// broken: the daemon reads no more. What it has written may still be read.
+	broken bool
+	err    error
 }
 
 // OpenStream connects and upgrades. ctx bounds the opening, not the Stream.
@@ -104,6 +106,13 @@ func open(conn *rawio.Conn) (*Stream, error) {
 
 // Close ends the connection; waiting calls return ErrStreamEnded.
 func (s *Stream) Close() error { return s.conn.Close() }
+
+// takesTasks reports whether it makes sense to submit another task, as far as is known.
+func (s *Stream) takesTasks() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil && !s.broken && s.goaway == ""
+}
 
 // Do runs t and returns its Result. When ctx ends first the task goes on.
 func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
@@ -191,6 +200,7 @@ func (s *Stream) queue(text []byte, p *Pending) (reads bool, err error) {
 	if err := s.out.Write(text); errors.Is(err, outbox.ErrFull) {
 		return false, err
 	} else if err != nil {
+		s.broken = true
 		return false, fmt.Errorf("%w: %w", ErrStreamEnded, err)
 	}
 	if s.unheard++; !s.gathers && (s.unheard >= crowd || s.together && len(s.waiting) > 0) {

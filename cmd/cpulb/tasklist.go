@@ -39,14 +39,14 @@ func (s *selection) filter() (api.Filter, error) {
 	return f, err
 }
 
-type listCommand struct {
+type tasksCommand struct {
 	selection `embed:""`
 	Limit     int  `help:"Print at most this many; 0 for all." default:"100"`
 	JSON      bool `help:"Print one task per line, as JSON."`
 }
 
 // Run implements the command.
-func (l *listCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+func (l *tasksCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
 	f, err := l.filter()
 	switch {
 	case err != nil:
@@ -94,32 +94,4 @@ func printJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-type eventsCommand struct {
-	ID    string `arg:"" help:"Id of the task."`
-	After string `help:"Only events after this cursor." placeholder:"CURSOR"`
-}
-
-// Run implements the command.
-func (e *eventsCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
-	id, err := parseID(e.ID)
-	if err != nil {
-		return err
-	}
-	var after task.Cursor
-	if e.After != "" {
-		if err := after.UnmarshalText([]byte(e.After)); err != nil {
-			return usageError{fmt.Errorf("--after: %w", err)}
-		}
-	}
-	for ev, err := range c.Events(ctx, id, after) {
-		if err != nil {
-			return err
-		}
-		if err := printJSON(t.data(), ev); err != nil {
-			return err
-		}
-	}
-	return nil
 }

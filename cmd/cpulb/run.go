@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -17,23 +16,37 @@ const (
 	// waitGrace is how long run waits beyond the task's timeout, for its turn and for
 	// a script that is slow to stop.
 	waitGrace = 10 * time.Second
-	// longWait is the longest single wait; the daemon bounds it, too.
-	longWait = time.Hour
 	// cancelTimeout bounds the call that cancels an abandoned task.
 	cancelTimeout = 5 * time.Second
 )
 
 type runCommand struct {
-	taskFlags `embed:""`
+	taskFlags  `embed:""`
+	paramsFlag `embed:""`
+	Follow     bool `short:"f" help:"Show the task's log lines and progress on stderr as they come, and what a generator yields on stdout, one value per line."`
 }
 
 // Run implements the command.
 func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
-	x, err := r.task(t.in)
+	params, err := r.params(t.in)
 	if err != nil {
 		return err
 	}
-	result, err := await(ctx, c, x)
+	x, err := r.task(params)
+	if err != nil {
+		return err
+	}
+	within, stop := ctx, context.CancelFunc(func() {})
+	if x.Timeout > 0 {
+		within, stop = context.WithTimeoutCause(ctx, task.Sum(time.Duration(x.Timeout), waitGrace), client.ErrNotEnded)
+	}
+	defer stop()
+	var result *task.Result
+	if r.Follow {
+		result, err = t.follow(within, c, x)
+	} else {
+		result, err = c.Run(within, x)
+	}
 	switch {
 	case err == nil && r.Function == plainFunction:
 		return showPlain(result, t)
@@ -41,7 +54,9 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 		return show(result, t, true)
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
-	case !errors.Is(err, client.ErrNotEnded):
+	case within.Err() != nil:
+		err = context.Cause(within)
+	default:
 		return lost(err, x.ID)
 	}
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
@@ -49,30 +64,12 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 
 // lost adds to err, if the daemon went away before it answered, where the Result will be.
 func lost(err error, id task.ID) error {
-	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+	for _, end := range []error{client.ErrStreamEnded, client.ErrCutOff, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
 			return fmt.Errorf("the daemon went away before it answered (%w); if it had accepted the task, cpulb result %s knows the end", err, id)
 		}
 	}
 	return err
-}
-
-// await submits x and waits for its end, without limit if x has no timeout.
-func await(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
-	submitted, bound := time.Now(), task.Sum(time.Duration(x.Timeout), waitGrace)
-	left := func() time.Duration {
-		if x.Timeout == 0 {
-			return longWait
-		}
-		return min(longWait, max(0, bound-time.Since(submitted)))
-	}
-	wait := left()
-	result, err := c.Run(ctx, x, wait)
-	for errors.Is(err, client.ErrNotEnded) && wait == longWait {
-		wait = left()
-		result, err = c.Result(ctx, x.ID, wait)
-	}
-	return result, err
 }
 
 // abandon cancels a task whose result is not awaited any more. A task that never
@@ -81,25 +78,29 @@ func abandon(ctx context.Context, c *client.Client, id task.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	_, err := c.Cancel(ctx, id)
-	var p *api.Problem
-	if errors.As(err, &p) && p.Code == "task_not_found" {
+	if errors.Is(err, task.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
 type submitCommand struct {
-	taskFlags `embed:""`
+	taskFlags  `embed:""`
+	paramsFlag `embed:""`
 }
 
 // Run implements the command.
 func (s *submitCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
-	x, err := s.task(t.in)
+	params, err := s.params(t.in)
+	if err != nil {
+		return err
+	}
+	x, err := s.task(params)
 	if err != nil {
 		return err
 	}
 	if _, err := c.Submit(ctx, x); err != nil {
-		return err
+		return lost(err, x.ID)
 	}
 	_, err = fmt.Fprintln(t.out, x.ID)
 	return err

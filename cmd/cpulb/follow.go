@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+)
+
+// follow submits x and shows what it reports while it runs. It returns its Result.
+func (t *terminal) follow(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
+	if _, err := c.Submit(ctx, x); err != nil {
+		return nil, err
+	}
+	shown := &live{terminal: t, bar: t.bar()}
+	defer shown.bar.end()
+	for ev, err := range c.Events(ctx, x.ID, task.Cursor{}) {
+		if err != nil {
+			return nil, err
+		}
+		if ev.Kind == task.EventResult {
+			return shown.last(ev.Result), nil
+		}
+		if err := shown.show(ev); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: without the result", client.ErrCutOff)
+}
+
+// live shows the events of one task.
+type live struct {
+	*terminal
+	bar *bar
+	// yielded are the values that were shown, as the list that the Result has of them; nil:
+	// none was, or not all were.
+	yielded [][]byte
+	gaps    bool
+}
+
+func (l *live) show(ev *task.Event) error {
+	switch ev.Kind {
+	case task.EventProgress:
+		l.bar.fraction(*ev.Fraction, ev.Message)
+	case task.EventLog, task.EventGap:
+		l.bar.hide()
+		fmt.Fprintln(l.err, logLine(ev))
+		l.bar.show()
+	case task.EventPartial:
+		l.yielded = append(l.yielded, compact(ev.Value))
+		l.bar.hide()
+		defer l.bar.show()
+		_, err := fmt.Fprintln(l.data(), string(ev.Value))
+		return err
+	case task.EventState:
+		if *ev.Status != task.Running { // another attempt follows, which yields from its beginning
+			l.yielded = nil
+		}
+	}
+	return nil
+}
+
+// last returns r without data that has been shown value by value.
+func (l *live) last(r *task.Result) *task.Result {
+	list := listOf(l.yielded)
+	if len(l.yielded) == 0 || !bytes.Equal(compact(r.Data), list) {
+		return r
+	}
+	shown := *r
+	shown.Data = nil
+	return &shown
+}
+
+// listOf returns the JSON list of values.
+func listOf(values [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(values, []byte{','})...), ']')
+}
+
+// compact returns JSON text without white space between its tokens.
+func compact(text json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, text) != nil {
+		return text // the daemon sends JSON
+	}
+	return b.Bytes()
+}
+
+// logLine is a log event, or a gap where some were dropped, as one line.
+func logLine(ev *task.Event) string {
+	if ev.Kind == task.EventGap {
+		return fmt.Sprintf("… %d events are kept no longer", ev.Missed)
+	}
+	return ev.Level + ": " + strings.ReplaceAll(ev.Message, "\n", "\n    ") // so that no line of it looks like another event
+}
+
+type logsCommand struct {
+	ID     string `arg:"" help:"Id of the task."`
+	Follow bool   `short:"f" help:"Wait for what is to come, up to the task's end."`
+	JSON   bool   `help:"Print the log events and the result, one per line, as JSON."`
+}
+
+// Run implements the command.
+func (l *logsCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	id, err := parseID(l.ID)
+	if err != nil {
+		return err
+	}
+	read := c.KeptEvents
+	if l.Follow {
+		read = c.Events
+	}
+	for ev, err := range read(ctx, id, task.Cursor{}) {
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		if err := l.print(t, ev); err != nil || ev.Kind == task.EventResult {
+			return err
+		}
+	}
+	v, err := c.Task(ctx, id)
+	if err == nil && !v.Status.Terminal() {
+		fmt.Fprintf(t.err, "cpulb: the task is %s; what it prints is kept when it ends, for which --follow waits\n", v.Status)
+	}
+	return err
+}
+
+func (l *logsCommand) print(t *terminal, ev *task.Event) error {
+	switch ev.Kind {
+	case task.EventLog, task.EventGap:
+	case task.EventResult:
+		if !l.JSON {
+			return t.printed(ev.Result)
+		}
+	default:
+		return nil
+	}
+	if l.JSON {
+		return printJSON(t.data(), ev)
+	}
+	_, err := fmt.Fprintln(t.out, logLine(ev))
+	return err
+}
+
+// printed passes on what a script has printed, where it did.
+func (t *terminal) printed(r *task.Result) error {
+	out, err := t.script(false)
+	if _, bad := fmt.Fprint(out, r.Stdout); bad != nil {
+		return bad
+	}
+	_, bad := fmt.Fprint(err, r.Stderr)
+	if r.Truncated {
+		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
+	}
+	return bad
+}
+
+// interrupted returns what a command ends with that was reading when ctx ended, or err.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+)
+
+type mapCommand struct {
+	taskFlags `embed:""`
+	InFlight  int    `help:"How many tasks are submitted at most whose results have not been written." default:"64" placeholder:"N"`
+	KeepGoing bool   `help:"Go on after a line that is no JSON or whose task does not complete. Its result has the error."`
+	Resume    string `help:"Write the results to this file instead of stdout, and leave out the lines whose results it has: those of an earlier run, be it interrupted or killed." placeholder:"FILE"`
+}
+
+// Run implements the command.
+func (m *mapCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+	if m.InFlight < 1 {
+		return usageError{fmt.Errorf("--in-flight=%d: at least 1 is needed", m.InFlight)}
+	}
+	if _, taken := m.Label[mapLabel]; taken {
+		return usageError{fmt.Errorf("--label=%s=…: map sets this label itself", mapLabel)}
+	}
+	base, err := m.task(nil)
+	if err != nil {
+		return err
+	}
+	out, err := openOutput(m.Resume, t)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	base.Labels = maps.Clone(base.Labels)
+	if base.Labels == nil {
+		base.Labels = map[string]string{}
+	}
+	base.Labels[mapLabel] = out.run.String()
+	if err := base.Validate(); err != nil { // one label more may be too many
+		return usageError{err}
+	}
+	r := &mapper{command: m, terminal: t, client: c, base: base, in: newMapInput(t.in), out: out, left: out.known, failed: out.failed}
+	if r.before, err = r.known(ctx); err != nil {
+		return err
+	}
+	return errors.Join(r.run(ctx), out.close())
+}
+
+// mapper is one run of map.
+type mapper struct {
+	command *mapCommand
+	*terminal
+	client *client.Client
+	base   *task.Task
+	in     *mapInput
+	out    *mapOutput
+	bar    *bar
+	// before are the tasks of the run before that have not completed, as far as the daemon
+	// knows them.
+	before map[task.ID]task.Status
+	// left are those results in the output whose lines have not been read yet.
+	left []task.ID
+
+	mu sync.Mutex
+	// waiting are the lines that have been read and not been written, in their order.
+	waiting []*mapLine
+	failed  int
+	last    int // the line that was written last
+	// why is why nothing more is read or written.
+	why error
+}
+
+// mapLine is one line of the input.
+type mapLine struct {
+	number int
+	task   *task.Task // nil: it can't be one
+	try    int
+	check  [3]byte
+	record *mapRecord // its result, once that is there
+	result *task.Result
+}
+
+// errFailed ends a map without --keep-going, which has said why.
+var errFailed = errors.New("a line failed")
+
+// known asks for the tasks of the run before that have not completed.
+func (r *mapper) known(ctx context.Context) (map[task.ID]task.Status, error) {
+	if len(r.out.known) == 0 {
+		return nil, nil
+	}
+	all := map[task.ID]task.Status{}
+	f := api.Filter{Labels: map[string]string{mapLabel: r.out.run.String()}}
+	for _, s := range task.Statuses() {
+		if s != task.Completed {
+			f.Statuses = append(f.Statuses, s)
+		}
+	}
+	for v, err := range r.client.List(ctx, f) {
+		if err != nil {
+			return nil, err
+		}
+		all[v.ID] = v.Status
+	}
+	return all, nil
+}
+
+func (r *mapper) run(ctx context.Context) error {
+	r.bar = r.terminal.bar()
+	defer r.bar.end()
+	r.total()
+	for result, err := range r.client.Map(ctx, r.tasks, client.MapOptions{InFlight: r.command.InFlight}) {
+		if r.take(ctx, result, err) != nil {
+			break
+		}
+	}
+	r.bar.end()
+	return r.ending(ctx)
+}
+
+// total has the bar know how many lines there are, if that can be known beforehand.
+func (r *mapper) total() {
+	if !r.bar.shown() {
+		return
+	}
+	go func() {
+		if n, ok := countLines(r.terminal.in); ok {
+			r.bar.setTotal(n)
+		}
+	}()
+}
+
+// tasks reads the input, line by line.
+func (r *mapper) tasks(yield func(*task.Task) bool) {
+	for {
+		text, err := r.in.next()
+		if errors.Is(err, io.EOF) {
+			r.ended()
+			return
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("input: line %d: %w", r.in.line+1, err))
+			return
+		}
+		line := r.line(text)
+		known, err := r.written(line)
+		switch {
+		case err != nil:
+			r.fail(usageError{err})
+			return
+		case known:
+			r.bar.skip(1)
+			continue
+		}
+		if r.add(line) != nil || line.task == nil && !r.command.KeepGoing || line.task != nil && !yield(line.task) {
+			return
+		}
+	}
+}
+
+// line makes what was read a task.
+func (r *mapper) line(text []byte) *mapLine {
+	l := &mapLine{number: r.in.line}
+	if bad := badParams(text); bad != nil {
+		l.check = checkOf(text)
+		l.record = &mapRecord{Line: l.number, ID: r.out.run.id(l.number, 0, l.check), Status: statusRefused, Error: bad}
+		return l
+	}
+	t := *r.base
+	t.ID, t.Params = task.ID{}, compact(text)
+	l.check = checkOf(t.AppendJSON(nil))
+	l.task = &t
+	r.name(l)
+	return l
+}
+
+// name gives a task the id of its first try that has not ended without completing.
+func (r *mapper) name(l *mapLine) {
+	for ; ; l.try++ {
+		l.task.ID = r.out.run.id(l.number, l.try, l.check)
+		if s, known := r.before[l.task.ID]; !known || !s.Terminal() || l.try == maxMapTries {
+			return
+		}
+	}
+}
+
+// written reports whether the output has the result of l already.
+func (r *mapper) written(l *mapLine) (bool, error) {
+	if len(r.left) == 0 {
+		return false, nil
+	}
+	const remedy = "resume with the same input and options, or give it another file"
+	id := r.left[0]
+	_, line, try, _ := mapRunOf(id)
+	switch {
+	case line != l.number:
+		return false, fmt.Errorf("line %d of the input has no result in %s, but line %d has: this is another input; %s", l.number, r.out.file.Name(), line, remedy)
+	case id != r.out.run.id(line, try, l.check):
+		return false, fmt.Errorf("line %d of the input, or the options, are not those of its result in %s: %s", line, r.out.file.Name(), remedy)
+	}
+	r.left = r.left[1:]
+	return true, nil
+}
+
+// ended is called at the end of the input.
+func (r *mapper) ended() {
+	if len(r.left) > 0 {
+		_, line, _, _ := mapRunOf(r.left[0])
+		r.fail(usageError{fmt.Errorf("%s has a result of line %d, but the input has only %d: this is another input", r.out.file.Name(), line, r.in.line)})
+	}
+}
+
+// fail ends the run.
+func (r *mapper) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why == nil {
+		r.why = err
+	}
+}
+
+// add takes a line that was read, and writes it at once if it is no task.
+func (r *mapper) add(l *mapLine) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = append(r.waiting, l)
+	return r.writeLocked()
+}
+
+// ending is what the run ends with.
+func (r *mapper) ending(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	resume := ""
+	if name := r.out.resumable(r.terminal); name != "" && r.why != nil {
+		resume = fmt.Sprintf("; the same command with --resume=%s goes on from there", name)
+	}
+	switch {
+	case r.why == nil && r.failed == 0:
+		return nil
+	case r.why == nil:
+		fmt.Fprintf(r.err, "cpulb: %d lines did not complete\n", r.failed)
+		return exit(exitFailed)
+	case errors.Is(r.why, errFailed):
+		fmt.Fprintf(r.err, "cpulb: stopped at this line; --keep-going goes on after such a line%s\n", resume)
+		return exit(exitFailed)
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after line %d%s", r.last, resume)
+	}
+	var usage usageError
+	if errors.As(r.why, &usage) {
+		return r.why
+	}
+	return fmt.Errorf("%w; line %d was the last%s", r.why, r.last, resume)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"cpulb/daemon/task"
+)
+
+// mapInput reads params, one JSON value per line.
+type mapInput struct {
+	in   *bufio.Reader
+	line int // that was read last
+}
+
+func newMapInput(in io.Reader) *mapInput { return &mapInput{in: bufio.NewReaderSize(in, 64<<10)} }
+
+// next returns the next line that is not blank, and io.EOF after the last.
+func (m *mapInput) next() (text []byte, err error) {
+	for {
+		text, err = m.in.ReadBytes('\n')
+		if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0) {
+			return nil, err
+		}
+		m.line++
+		if text = bytes.Trim(text, task.WhiteSpace); len(text) > 0 {
+			break
+		}
+	}
+	if m.line > maxMapLine {
+		return nil, fmt.Errorf("the input has more than %d lines", maxMapLine)
+	}
+	return text, nil
+}
+
+// byteOrderMark is what some programs write before UTF-8. JSON has none.
+const byteOrderMark = "\xEF\xBB\xBF"
+
+// badParams returns why text can't be params; nil: it can.
+func badParams(text []byte) *task.Error {
+	why := ""
+	switch {
+	case bytes.HasPrefix(text, []byte(byteOrderMark)):
+		why = "it begins with a byte order mark; save the file as UTF-8 without one"
+	case !task.IsJSON(text):
+		why = "it is not one JSON value: " + whyNotJSON(text)
+	case !utf8.Valid(text):
+		why = "it is not valid UTF-8"
+	default:
+		return nil
+	}
+	return &task.Error{Type: "InvalidLine", Message: why, Code: "invalid_json"}
+}
+
+// whyNotJSON says what is wrong, and where.
+func whyNotJSON(text []byte) string {
+	var syntax *json.SyntaxError
+	err := json.Unmarshal(text, new(json.RawMessage))
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%v, at byte %d", err, syntax.Offset)
+	case err != nil:
+		return err.Error()
+	}
+	return "it is nested too deep"
+}
+
+// countLines counts the lines that are not blank from where in stands to its end, without
+// moving it; false: they can't be counted without reading them.
+func countLines(in io.Reader) (n int, ok bool) {
+	f, isFile := in.(*os.File)
+	if !isFile {
+		return 0, false
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, false
+	}
+	m := newMapInput(io.NewSectionReader(f, at, info.Size()-at))
+	for {
+		if _, err := m.next(); err != nil {
+			return n, errors.Is(err, io.EOF)
+		}
+		n++
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"cpulb/cmd/cpulb/printable"
+)
+
+// terminal is where a command reads and writes. What comes through out and err is
+// printable, see package printable: the rest is for the raw ones.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+	raw      struct{ out, err io.Writer }
+}
+
+func newTerminal(in io.Reader, out, err io.Writer) *terminal {
+	t := &terminal{in: in, out: printable.Writer{Writer: out}, err: printable.Writer{Writer: err}}
+	t.raw.out, t.raw.err = out, err
+	return t
+}
+
+// data is where JSON goes: unchanged to a program, with escapes to a person.
+func (t *terminal) data() io.Writer {
+	if isTerminal(t.raw.out) {
+		return t.out
+	}
+	return t.raw.out
+}
+
+// script is where a script's own output goes: as it is when it has been run just now, or a
+// program reads it; a person who looks at the result of a task, which may be somebody
+// else's, is shown escapes.
+func (t *terminal) script(ran bool) (out, err io.Writer) {
+	out, err = t.raw.out, t.raw.err
+	if !ran && isTerminal(out) {
+		out = t.out
+	}
+	if !ran && isTerminal(err) {
+		err = t.err
+	}
+	return out, err
+}
+
+// exit is an error with an exit code, for a command that has already printed its
+// message.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// usageError is a mistake in the command line that the grammar can't express.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// report prints err, if there is one, and returns the exit code.
+func (t *terminal) report(err error) int {
+	var e exit
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		return int(e)
+	case errors.As(err, &usage):
+		fmt.Fprintf(t.err, "cpulb: %v (see cpulb --help)\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(t.err, "cpulb:", err)
+		return exitFailed
+	}
+}

@@ -1,0 +1,215 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+	"cpulb/ipc/ipctest"
+)
+
+// numbered yields tasks whose params are their numbers, and counts how many were taken.
+func numbered(n int, taken *atomic.Int64) iter.Seq[*task.Task] {
+	return func(yield func(*task.Task) bool) {
+		for i := range n {
+			taken.Add(1)
+			x := newTask(ipctest.Echo)
+			x.Params = fmt.Append(nil, i)
+			if !yield(x) {
+				return
+			}
+		}
+	}
+}
+
+func TestMapYieldsInTheOrderOfTheTasksAndIsLazy(t *testing.T) {
+	_, c, _ := serve(t)
+	var taken atomic.Int64
+	next := 0
+	for r, err := range c.Map(t.Context(), numbered(500, &taken), client.MapOptions{InFlight: 7}) {
+		if err != nil || string(r.Data) != fmt.Sprint(next) {
+			t.Fatalf("%d: %+v %v", next, r, err)
+		}
+		if next++; taken.Load() > int64(next+7) {
+			t.Fatalf("%d were taken when %d had been yielded", taken.Load(), next)
+		}
+	}
+	if next != 500 {
+		t.Errorf("%d of 500", next)
+	}
+	for r, err := range c.Map(t.Context(), numbered(0, &taken), client.MapOptions{}) {
+		t.Errorf("of nothing: %+v %v", r, err)
+	}
+}
+
+func TestMapYieldsAsTasksEndIfThatIsWanted(t *testing.T) {
+	engine, c, _ := serve(t)
+	first := newTask(ipctest.Held)
+	rest := []*task.Task{newTask(ipctest.Echo), newTask(ipctest.Echo)}
+	var order []task.ID
+	for r, err := range c.Map(t.Context(), slices.Values(append([]*task.Task{first}, rest...)), client.MapOptions{AsCompleted: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if order = append(order, r.ID); len(order) == len(rest) {
+			engine.End(first.ID, task.Result{Status: task.Completed})
+		}
+	}
+	if len(order) != 3 || order[2] != first.ID {
+		t.Errorf("%v", order)
+	}
+}
+
+func TestATaskThatIsRefusedHasItsErrorInItsPlace(t *testing.T) {
+	_, c, _ := serve(t)
+	bad := newTask(ipctest.Missing)
+	tasks := []*task.Task{newTask(ipctest.Echo), bad, newTask(ipctest.Raises)}
+	var got []string
+	for r, err := range c.Map(t.Context(), slices.Values(tasks), client.MapOptions{}) {
+		var e *client.TaskError
+		switch {
+		case errors.As(err, &e):
+			got = append(got, fmt.Sprint(e.Task == bad, errors.Is(err, task.ErrInvalid)))
+		case err != nil:
+			t.Error(err)
+		default:
+			got = append(got, r.Status.String())
+		}
+	}
+	if !slices.Equal(got, []string{"completed", "true true", "failed"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// The sequence may be a file that somebody still writes.
+func TestASequenceThatWaitsHoldsUpNoResult(t *testing.T) {
+	_, c, _ := serve(t)
+	more := make(chan *task.Task, 1)
+	more <- newTask(ipctest.Echo)
+	n := 0
+	for _, err := range c.Map(t.Context(), func(yield func(*task.Task) bool) {
+		for x := range more {
+			if !yield(x) {
+				return
+			}
+		}
+	}, client.MapOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 3 {
+			close(more)
+		} else {
+			more <- newTask(ipctest.Echo)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d of 3", n)
+	}
+}
+
+func TestLeavingAMapCancelsWhatIsInFlight(t *testing.T) {
+	for name, leave := range map[string]func(c *client.Client, tasks iter.Seq[*task.Task], engine *ipctest.Engine, n int) error{
+		"break": func(c *client.Client, tasks iter.Seq[*task.Task], engine *ipctest.Engine, n int) error {
+			for range c.Map(t.Context(), tasks, client.MapOptions{InFlight: n}) {
+				return engine.AwaitTasks(t.Context(), n)
+			}
+			return errors.New("it yields nothing")
+		},
+		"the context's end": func(c *client.Client, tasks iter.Seq[*task.Task], engine *ipctest.Engine, n int) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for _, err := range c.Map(ctx, tasks, client.MapOptions{InFlight: n}) {
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				if err := errors.Join(err, engine.AwaitTasks(t.Context(), n)); err != nil {
+					return err
+				}
+				cancel()
+			}
+			return errors.New("it does not say why it ended")
+		},
+	} {
+		engine, c, _ := serve(t)
+		const n = 20
+		var held []task.ID
+		tasks := func(yield func(*task.Task) bool) {
+			if !yield(newTask(ipctest.Echo)) {
+				return
+			}
+			for {
+				x := newTask(ipctest.Held)
+				held = append(held, x.ID)
+				if !yield(x) {
+					return
+				}
+			}
+		}
+		if err := leave(c, tasks, engine, n); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		running := 0
+		for v, err := range c.List(t.Context(), api.Filter{Statuses: []task.Status{task.Running}}) {
+			if running++; err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("%s: %s goes on", name, v.ID)
+		}
+	}
+}
+
+func TestMapWaitsWhereThereIsNoRoomAndEndsWithItsDaemon(t *testing.T) {
+	engine := ipctest.New()
+	d := newDaemons(t, engine)
+	c := d.client(client.WithPatience(30 * time.Millisecond))
+	began := time.Now()
+	for _, err := range c.Map(t.Context(), slices.Values([]*task.Task{newTask(ipctest.Full)}), client.MapOptions{}) {
+		if !errors.Is(err, task.ErrQueueFull) || time.Since(began) < 30*time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	}
+	n := 0
+	for _, err := range c.Map(t.Context(), slices.Values([]*task.Task{newTask(ipctest.Echo), newTask(ipctest.Held), newTask(ipctest.Held)}), client.MapOptions{}) {
+		if n++; n == 1 {
+			if err := engine.AwaitTasks(t.Context(), 3); err != nil {
+				t.Fatal(err)
+			}
+			d.end()
+			defer d.begin(engine)
+		} else if !errors.Is(err, client.ErrNoDaemon) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("it yields %d times", n)
+	}
+}
+
+func TestAMapGoesOnWithTheNextDaemon(t *testing.T) {
+	engine := ipctest.New()
+	d := newDaemons(t, engine)
+	c := d.client()
+	var taken atomic.Int64
+	next := 0
+	for r, err := range c.Map(t.Context(), numbered(300, &taken), client.MapOptions{InFlight: 50}) {
+		if err != nil || string(r.Data) != fmt.Sprint(next) {
+			t.Fatalf("%d: %+v %v", next, r, err)
+		}
+		if next++; next%100 == 50 {
+			d.end()
+			d.begin(engine)
+		}
+	}
+	if next != 300 {
+		t.Errorf("%d of 300", next)
+	}
+}
