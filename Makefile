@@ -87,6 +87,11 @@ test-pages: build ## Install the languages of docs/examples_guide.md, and run al
 	@.ci/setup languages
 	CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./cmd/e2e -run 'Guide|Protocol|Page' -v
 
+.PHONY: test-dashboard
+test-dashboard: build ## Install Chromium, and run the tests of cpulb dashboard in it
+	@.ci/setup dashboard
+	CPULB_BROWSER=1 CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./cmd/cpulb/dashboard -v
+
 # Signal stacks are Go's and faulthandler's, and not the sanitizer's to free.
 .PHONY: test-asan
 test-asan: setup ## Run the tests of the C code with the address sanitizer

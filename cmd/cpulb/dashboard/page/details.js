@@ -26,7 +26,8 @@ export class ScriptDetails {
       error,
       element("section", { class: "block" }, element("h3", {}, "Tasks that ended lately"), note,
         element("div", { class: "scroll" }, element("table", { class: "table" }, element("thead", {}, element("tr", {},
-          ["State", "Script", "Labels", "Where"].map((name) => element("th", { scope: "col" }, name)),
+          ["State", "Script"].map((name) => element("th", { scope: "col" }, name)),
+          ["Labels", "Where"].map((name) => element("th", { scope: "col", class: "spare" }, name)),
           ["Waited", "Ran", "Submitted"].map((name) => element("th", { scope: "col", class: "number" }, name)))), rows))));
     if (script.last_failure) this.explain(script.last_failure, error);
     try {

@@ -72,15 +72,16 @@ async function poll() {
   if (polling) return;
   polling = true;
   clearTimeout(timer);
-  let pause = document.hidden ? 10 * SECOND : SECOND;
+  let pause = document.hidden ? 10 * SECOND : SECOND, state = null;
   try {
-    show(await daemon.state(history.seq));
+    state = await daemon.state(history.seq);
   } catch (error) {
     health.lost(error);
     pause = 2 * SECOND;
   }
   polling = false;
   timer = setTimeout(poll, pause);
+  if (state) show(state);
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -43,8 +43,8 @@ export class Scripts {
   row() {
     const row = element("tr");
     row.name = element("button", { type: "button", class: "link", onclick: () => this.openScript(row.script) });
-    row.cells = Array.from({ length: 5 }, () => element("td", { class: "number" }));
-    row.append(element("td", { class: "wide" }, row.name), ...row.cells);
+    row.figures = Array.from({ length: 5 }, () => element("td", { class: "number" }));
+    row.append(element("td", { class: "wide" }, row.name), ...row.figures);
     return row;
   }
 }
@@ -54,6 +54,6 @@ function fillRow(row, script) {
   setText(row.name, scriptName(script));
   setAttribute(row.name, "title", visible(script.script_path));
   const texts = [count(script.seen), count(script.failed), duration(script.median_seconds), duration(script.p95_seconds), duration(script.max_seconds)];
-  texts.forEach((text, i) => setText(row.cells[i], text));
-  setAttribute(row.cells[1], "data-look", script.failed > 0 ? "bad" : null);
+  texts.forEach((text, i) => setText(row.figures[i], text));
+  setAttribute(row.figures[1], "data-look", script.failed > 0 ? "bad" : null);
 }

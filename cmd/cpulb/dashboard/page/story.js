@@ -5,10 +5,10 @@ import * as daemon from "./daemon.js";
 import { Drawer } from "./drawer.js";
 import { byId, element, setAttribute, setText } from "./element.js";
 import { block, indented } from "./output.js";
-import { ago, count, duration, moment, NONE, scriptName, secondsBetween, visible } from "./text.js";
+import { ago, coarse, count, duration, moment, NONE, scriptName, secondsBetween, visible } from "./text.js";
 
 const MOST_EVENTS = 500; // that are shown
-const AGAIN = 1000; // after the events were cut off
+const AGAIN = 1000; // after the events were cut off, and between two looks at a task that has not ended
 const ENDED = ["completed", "failed", "cancelled", "timed_out"];
 const EXACT = 1 << 20; // longer data is not parsed twice
 
@@ -23,6 +23,7 @@ export class Story {
   }
 
   leave() {
+    clearTimeout(this.timer);
     this.following?.abort();
     this.following = null;
     this.id = null;
@@ -41,7 +42,18 @@ export class Story {
       if (this.id === id) this.fail(error);
       if (!(error instanceof daemon.Unreachable) && [404, 410, 401].includes(error.status)) return;
     }
-    if (this.id === id) this.follow(id);
+    if (this.id !== id) return;
+    this.look(id);
+    this.follow(id);
+  }
+
+  // Not every change of the state is an event.
+  look(id) {
+    this.timer = setTimeout(async () => {
+      if (this.id !== id || this.result) return;
+      if (!document.hidden) await this.refresh();
+      if (this.id === id) this.look(id);
+    }, AGAIN);
   }
 
   build(said) {
@@ -79,7 +91,9 @@ export class Story {
     setText(this.state, view.status.replace("_", " "));
     setAttribute(this.state, "data-state", view.status);
     const over = ENDED.includes(view.status);
+    const lost = over && document.activeElement === this.cancelButton; // what is disabled can't have the focus
     this.cancelButton.disabled = over;
+    if (lost) this.rerunButton.focus();
     if (over) this.unask(false);
     this.showFacts(view);
   }
@@ -91,8 +105,8 @@ export class Story {
     const worker = view.worker;
     const facts = [
       ["Script", visible(view.script_path || "(source)") + (view.function && view.function !== "main" ? ", " + visible(view.function) : "")],
-      ["Waited", duration(waited)],
-      ["Ran", duration(ran) + (r?.cpu_seconds ? ", " + duration(r.cpu_seconds) + " on the CPU" : "")],
+      ["Waited", (r ? duration : coarse)(waited)],
+      ["Ran", (r ? duration : coarse)(ran) + (r?.cpu_seconds ? ", " + duration(r.cpu_seconds) + " on the CPU" : "")],
       ["Submitted", moment(view.submitted_at) + ", " + ago(view.submitted_at, now())],
       ["Ended", view.finished_at ? moment(view.finished_at) : NONE],
       ["Attempts", count(view.attempts)],
@@ -131,7 +145,7 @@ export class Story {
     setText(this.eventsNote, "");
     switch (event.event) {
       case "state":
-        if (this.view) this.refresh(event.status);
+        this.refresh();
         this.add("state", event.status.replace("_", " "));
         break;
       case "progress":
@@ -156,13 +170,12 @@ export class Story {
     }
   }
 
-  async refresh(status) {
+  async refresh() {
     const id = this.id;
-    this.show({ ...this.view, status });
     try {
       const view = await daemon.task(id);
       if (this.id === id && !this.result) this.show(view);
-    } catch { /* the next event says more */ }
+    } catch { /* that it is cut off is said with its events */ }
   }
 
   add(kind, text, level = "") {

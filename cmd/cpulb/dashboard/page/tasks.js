@@ -3,7 +3,7 @@
 import { now } from "./clock.js";
 import * as daemon from "./daemon.js";
 import { byId, element, reconcile, segmented, setAttribute, setText } from "./element.js";
-import { ago, count, duration, moment, scriptName, secondsBetween, visible } from "./text.js";
+import { ago, coarse, count, moment, scriptName, secondsBetween, visible } from "./text.js";
 
 const PAGE = 50, MOST = 1000; // as many as the daemon gives at once
 const SOON = 2000, LATER = 5000; // between two looks at few, and at many
@@ -16,8 +16,8 @@ export function taskRow(openTask) {
   const row = element("tr");
   row.state = element("span", { class: "state" });
   row.name = element("button", { type: "button", class: "link", onclick: () => openTask(row.task.task_id) });
-  row.labels = element("td", { class: "quiet clip" });
-  row.where = element("td", { class: "quiet" });
+  row.labels = element("td", { class: "quiet clip spare" });
+  row.where = element("td", { class: "quiet spare" });
   row.numbers = Array.from({ length: 3 }, () => element("td", { class: "number" }));
   row.append(element("td", {}, row.state), element("td", { class: "wide" }, row.name), row.labels, row.where, ...row.numbers);
   return row;
@@ -35,8 +35,8 @@ export function fillTaskRow(row, task) {
   setAttribute(row.labels, "title", labels || null);
   setText(row.where, visible(task.worker?.id ?? task.pool));
   const clock = new Date(now()).toISOString();
-  setText(row.numbers[0], duration(secondsBetween(task.submitted_at, task.started_at ?? (task.finished_at || clock))));
-  setText(row.numbers[1], duration(task.started_at ? secondsBetween(task.started_at, task.finished_at ?? clock) : null));
+  setText(row.numbers[0], coarse(secondsBetween(task.submitted_at, task.started_at ?? (task.finished_at || clock))));
+  setText(row.numbers[1], coarse(task.started_at ? secondsBetween(task.started_at, task.finished_at ?? clock) : null));
   setText(row.numbers[2], ago(task.submitted_at, now()));
   setAttribute(row.numbers[2], "title", moment(task.submitted_at));
 }

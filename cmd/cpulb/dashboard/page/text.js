@@ -42,7 +42,7 @@ export function count(n) {
 /** How many a second. */
 export function rate(n) {
   if (n === null || n === undefined) return NONE;
-  return n > 0 && n < 100 ? oneDigit.format(n) : count(n);
+  return n > 0 && n < 10 ? oneDigit.format(n) : count(n);
 }
 
 export function bytes(n) {
@@ -68,6 +68,11 @@ export function duration(seconds) {
 
 function short(n) {
   return n >= 99.95 ? n.toFixed(0) : n >= 9.995 ? n.toFixed(1) : n.toFixed(2);
+}
+
+/** A duration between two times that are told in milliseconds. */
+export function coarse(seconds) {
+  return seconds !== null && seconds < 0.001 ? "<1 ms" : seconds !== null && seconds < 0.1 ? Math.round(seconds * 1000) + " ms" : duration(seconds);
 }
 
 /** How long something goes on: without digits that would only flicker. */

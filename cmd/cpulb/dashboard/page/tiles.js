@@ -15,7 +15,7 @@ class Tile {
     setText(this.value, value);
     setText(this.more, more);
     setAttribute(this.root, "data-look", look || null);
-    this.bar.hidden = share === null;
+    this.bar.style.visibility = share === null ? "hidden" : "visible";
     if (share !== null) this.bar.firstChild.style.inlineSize = Math.min(100, share * 100).toFixed(1) + "%";
   }
 }

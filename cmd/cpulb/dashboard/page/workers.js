@@ -54,7 +54,7 @@ export class Workers {
     row.rate = element("td", { class: "number" });
     row.memory = element("td", { class: "number" });
     row.restarts = element("td", { class: "number" });
-    row.append(row.core, element("td", {}, row.name, " ", row.state), element("td", { class: "slot-cell" }, row.slots, row.slotsText),
+    row.append(row.core, element("td", {}, row.name, " ", row.state), element("td", {}, element("div", { class: "slot-cell" }, row.slots, row.slotsText)),
       element("td", { class: "wide" }, row.tasks, row.more), row.rate, row.memory, row.restarts);
     return row;
   }
@@ -75,7 +75,7 @@ export class Workers {
     const shown = this.open.has(worker.id) ? worker.tasks : worker.tasks.slice(0, SHOWN);
     reconcile(row.tasks, shown, (t) => t.task_id, () => this.task(), fillTask);
     row.more.hidden = worker.tasks.length <= SHOWN;
-    setText(row.more, this.open.has(worker.id) ? "fewer" : count(worker.tasks.length - SHOWN) + " more");
+    setText(row.more, this.open.has(worker.id) ? "fewer" : count(Math.max(0, worker.tasks.length - SHOWN)) + " more");
     setAttribute(row.more, "aria-expanded", String(this.open.has(worker.id)));
     setText(row.rate, rate(worker.rate));
     setText(row.memory, bytes(worker.rss_bytes));
