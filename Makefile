@@ -45,6 +45,15 @@ build: setup ## Build bin/cpulbd, bin/cpulb, bin/cpulb-conformance, bin/cpulb-py
 	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulbd ./cmd/cpulb ./cmd/cpulb-conformance ./cmd/cpulb-exec ./cmd/cpulb-wasm
 	CGO_ENABLED=1 $(GO) build $(BUILDFLAGS) -o bin/ ./cmd/cpulb-python
 
+# As it stands below /usr, for whoever packages or installs the programs.
+.PHONY: share
+share: build ## Write the manual page and the shells' completions to bin/share
+	@mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/vendor-completions bin/share/fish/vendor_completions.d
+	bin/cpulb man >bin/share/man/man1/cpulb.1
+	bin/cpulb completion bash >bin/share/bash-completion/completions/cpulb
+	bin/cpulb completion zsh >bin/share/zsh/vendor-completions/_cpulb
+	bin/cpulb completion fish >bin/share/fish/vendor_completions.d/cpulb.fish
+
 .PHONY: demo
 demo: build ## Run the examples on a private daemon and show where each ran
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
@@ -91,6 +100,12 @@ test-pages: build ## Install the languages of docs/examples_guide.md, and run al
 test-dashboard: build ## Install Chromium, and run the tests of cpulb dashboard in it
 	@.ci/setup dashboard
 	CPULB_BROWSER=1 CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./cmd/cpulb/dashboard -v
+
+.PHONY: test-shells
+test-shells: ## Install the shells that cpulb completes for, and mandoc, and run their tests
+	@.ci/setup shells
+	$(GO) test -count=1 ./cmd/cpulb/completion ./cmd/cpulb/manual -v
+	$(GO) test -count=1 ./cmd/cpulb -run 'Completion|Manual|Shell' -v
 
 # Signal stacks are Go's and faulthandler's, and not the sanitizer's to free.
 .PHONY: test-asan

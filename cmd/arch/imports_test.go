@@ -22,8 +22,10 @@ var arrows = map[string][]string{
 	"cmd/cpulb-conformance": {"cmd/version", "plugins/conformance", "plugins/supervisor"},
 	"examples/executors/go": {"plugins"},
 
-	"cmd/cpulb":     {"cmd/cpulb/dashboard", "cmd/cpulb/printable", "cmd/cpulb/top", "cmd/version", "daemon/api", "daemon/task", "ipc/client"},
-	"cmd/cpulb/top": {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
+	"cmd/cpulb": {"cmd/cpulb/completion", "cmd/cpulb/dashboard", "cmd/cpulb/doctor", "cmd/cpulb/manual", "cmd/cpulb/printable", "cmd/cpulb/top", "cmd/version",
+		"daemon/api", "daemon/task", "ipc/client"},
+	"cmd/cpulb/doctor": {"daemon/api", "daemon/task"},
+	"cmd/cpulb/top":    {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
 
 	"cmd/cpulbd":          {"cmd/version", "daemon", "daemon/config", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb-python":    {"cmd/version", "plugins", "plugins/python"},
@@ -74,6 +76,8 @@ var arrows = map[string][]string{
 	// Leaves.
 	"cmd/adversary":          {},
 	"cmd/arch":               {},
+	"cmd/cpulb/completion":   {},
+	"cmd/cpulb/manual":       {},
 	"cmd/cpulb/printable":    {},
 	"cmd/e2e":                {},
 	"cmd/version":            {},
@@ -114,7 +118,7 @@ var forTests = map[string][]string{
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
-	"cmd/cpulb":            {"daemon/access", "ipc", "ipc/ipctest"},
+	"cmd/cpulb":            {"daemon/access", "internal/programs", "ipc", "ipc/ipctest"},
 	"cmd/cpulb/dashboard":  {"daemon/access", "internal/owndaemon", "internal/programs", "ipc", "ipc/ipctest"},
 	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},

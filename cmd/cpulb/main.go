@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"cpulb/cmd/cpulb/completion"
 	"cpulb/cmd/cpulb/top"
 	"cpulb/cmd/version"
 	"cpulb/ipc/client"
@@ -53,6 +54,8 @@ type arguments struct {
 
 	Dashboard dashboardCommand `cmd:"" help:"Serve a page that shows the daemon in a browser of this machine, and print its address. Ctrl-C ends it."`
 	Top       topCommand       `cmd:"" help:"Show live what the daemon does: workers by core, slots, rates, the queue, the slowest scripts. ? lists the keys."`
+	Config    configCommand    `cmd:"" help:"Check a configuration, or show what holds by it."`
+	Doctor    doctorCommand    `cmd:"" help:"Look whether this machine has what cpulb needs, and whether the daemon is well, and say what to do where not. Exits with 1 if something has failed."`
 	Status    statusCommand    `cmd:"" help:"Show the daemon, its queues and its workers."`
 	Workers   workersCommand   `cmd:"" help:"List the workers, or restart one."`
 	Executors executorsCommand `cmd:"" help:"List the executors, swap the program of one, or test a program."`
@@ -61,6 +64,9 @@ type arguments struct {
 	Drain     drainCommand     `cmd:"" help:"Stop accepting and starting tasks. For administrators."`
 	Resume    resumeCommand    `cmd:"" help:"Accept and start tasks again, after drain. For administrators."`
 	Reload    reloadCommand    `cmd:"" help:"Make the daemon read its configuration again. If it keeps the old one, the reason is on stderr. For administrators."`
+
+	Completion completionCommand `cmd:"" help:"Print a script with which a shell completes command lines: source <(cpulb completion bash)."`
+	Man        manCommand        `cmd:"" hidden:"" help:"Print the manual page, for man -l."`
 }
 
 func main() {
@@ -75,7 +81,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	code := -1
 	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
 		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
-			"orders": strings.Join(top.Orders(), ",")})
+			"orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")})
 	if err != nil {
 		return t.report(err)
 	}

@@ -57,20 +57,17 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = daemon.Check(c)
 	}
-	if err != nil {
+	switch {
+	case o.checkConfig:
+		return o.report(c, err, stdout, stderr)
+	case err != nil:
 		fmt.Fprintf(stderr, "cpulbd: %v\n", err)
-		if !o.checkConfig {
+		if !o.showConfig {
 			o.excuse(err)
 		}
 		return exitConfig
-	}
-	if o.checkConfig {
-		fmt.Fprintln(stdout, "OK:", o.source())
-		fmt.Fprintln(stdout, mostMemory(c))
-		for _, warning := range o.warnings(c) {
-			fmt.Fprintln(stdout, "warning:", warning)
-		}
-		return exitOK
+	case o.showConfig:
+		return o.show(c, stdout, stderr)
 	}
 	if err := serve(o, c, stderr); err != nil {
 		fmt.Fprintf(stderr, "cpulbd: %v\n", err)

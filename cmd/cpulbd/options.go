@@ -26,6 +26,8 @@ type options struct {
 	private     bool
 	untilEOF    bool
 	checkConfig bool
+	showConfig  bool
+	json        bool
 	version     bool
 }
 
@@ -41,6 +43,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.private, "private", false, "make a socket of mode 0600, for tests and demonstrations; overrides the configuration and systemd")
 	f.BoolVar(&o.untilEOF, "until-eof", false, "stop when stdin ends, as after SIGTERM, for a program that starts a daemon of its own")
 	f.BoolVar(&o.checkConfig, "check-config", false, "check the configuration, print its errors and exit")
+	f.BoolVar(&o.showConfig, "show-config", false, "print what holds by the configuration, what it leaves out included, and exit")
+	f.BoolVar(&o.json, "json", false, "with -check-config and -show-config: print JSON")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return nil, err
