@@ -12,7 +12,7 @@ import time
 import types
 import weakref
 from concurrent import futures
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from .. import Engine
 from . import memory, wire
@@ -37,14 +37,15 @@ class Executor(futures.Executor):
     def __init__(self, max_workers: Optional[int] = None, mp_context: Any = None, initializer: Optional[Callable[..., object]] = None,
                  initargs: Tuple[Any, ...] = (), *, max_tasks_per_child: Optional[int] = None, engine: Optional[Engine] = None,
                  pool: Optional[str] = None, bin_dir: Optional[str] = None, timeout: Optional[float] = None,
-                 dumps: Callable[..., bytes] = pickle.dumps) -> None:
+                 env: Optional[Mapping[str, str]] = None, dumps: Callable[..., bytes] = pickle.dumps) -> None:
         """The first five are ProcessPoolExecutor's; mp_context has to be spawn's or forkserver's, as workers are not forked.
         engine: run on that one's daemon, in its pool of that name (None: its first for CPU-bound tasks), instead of a
-        private daemon, which bin_dir, CPULB_BIN or PATH has. timeout: for how many seconds each call may run. dumps pickles
-        calls, with pickle.dumps's arguments: cloudpickle.dumps does functions without a name, too."""
+        private daemon, which bin_dir, CPULB_BIN or PATH has. timeout: for how many seconds each call may run. env: variables
+        that the workers have beside this program's. dumps pickles calls and results, with pickle.dumps's arguments:
+        cloudpickle.dumps does functions without a name, too."""
         _check(max_workers, mp_context, initializer, max_tasks_per_child, engine)
         self._max_workers = max_workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        prepared = memory.encode(preparation(initializer, initargs, dumps))
+        prepared = memory.encode(preparation(initializer, initargs, env or {}, dumps))
         options = Options(self._max_workers, dumps, max_tasks_per_child or 0)
         if max_tasks_per_child:
             options.limits["calls"] = max_tasks_per_child
@@ -74,6 +75,11 @@ class Executor(futures.Executor):
     @property
     def _broken(self) -> str:
         return self._keeper.broken
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more calls: it has been shut down, or is broken."""
+        return self._pool.refusal is not None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:  # type: ignore[override]
         """Have fn(*args, **kwargs) called in a worker, and return its future."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import sysconfig
 from multiprocessing import spawn
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 
-def preparation(initializer: Any, arguments: Tuple[Any, ...], dumps: Callable[..., bytes]) -> Dict[str, Any]:
+def preparation(initializer: Any, arguments: Tuple[Any, ...], env: Mapping[str, str], dumps: Callable[..., bytes]) -> Dict[str, Any]:
     """Return it. RuntimeError in a worker that loads its main module: an Executor that is made there has to be behind
     `if __name__ == "__main__"`."""
     data = spawn.get_preparation_data("cpulb-futures")
     data["authkey"] = bytes(data["authkey"])
     data.pop("start_method", None)  # the workers' own is the one that works there
-    return {"preparation": data, "path": _path(data["sys_path"]), "environ": dict(os.environ),
-            "initializer": dumps((initializer, arguments), protocol=5)}
+    return {"preparation": data, "path": _path(data["sys_path"]), "environ": {**os.environ, **env},
+            "dumps": pickle.dumps(dumps), "initializer": dumps((initializer, arguments), protocol=5)}
 
 
 def _path(entries: Any) -> Tuple[Any, Any]:

@@ -44,7 +44,8 @@ class Process:
     def __init__(self, settings: Dict[str, Any]) -> None:
         self.address = settings["address"]
         self.secret = bytes.fromhex(settings["secret"])
-        self.main = None
+        self.main: Any = None
+        self.dumps: Callable[..., bytes] = pickle.dumps
         self.output: List[Any] = []  # in place of sys.stdout and sys.stderr
         self._prepare()
 
@@ -65,7 +66,9 @@ class Process:
             self.output = [os.fdopen(frame[4], "w", encoding="utf-8", errors="backslashreplace") for frame in frames[1:]]
             try:
                 self.redirect()
-                prepare(memory.loads(frames[0][3]) if frames[0][4] < 0 else memory.decode(frames[0][3], frames[0][4]))
+                given = pickle.loads(frames[0][3]) if frames[0][4] < 0 else memory.decode(frames[0][3], frames[0][4])
+                prepare(given)
+                self.dumps = pickle.loads(given["dumps"])
                 self.main = sys.modules["__main__"]
             except BaseException:
                 text = traceback.format_exc()
@@ -217,7 +220,7 @@ class Turn:
             del args, kwargs
             if type(value) in memory.ATOMS:
                 return wire.RESULT, pickle.dumps(value, 5), -1
-            return (wire.RESULT, *memory.encode(value))
+            return (wire.RESULT, *memory.encode(value, self.process.dumps))
         except BaseException as error:
             if isinstance(error, self.stopped) and self.context.cancelled:
                 raise
