@@ -118,6 +118,12 @@ def spread(params):
         return [{"value": i, "name": "ada"} for i in range(params["objects"])]
     if "repeat" in params:
         return [params["value"]] * params["repeat"]
+    if "zeros" in params:
+        try:
+            import numpy
+        except ImportError:
+            raise Unsupported("numpy is not installed") from None
+        return [numpy.zeros(params["zeros"] // 8)] * params["times"]
     return ["x" * params["bytes"]] * params["times"]
 
 
@@ -163,6 +169,7 @@ def serve(make):
     parser.add_argument("--waiting", action="store_true", help="the slots are for tasks that wait, not compute")
     parser.add_argument("--class", dest="kind", default="")
     parser.add_argument("--socket", default="")
+    parser.add_argument("--bin", default="")
     options = parser.parse_args()
     # Nothing else may write to the pipe of the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)

@@ -35,6 +35,11 @@ def sleep(params, context=None):
     return params
 
 
+def size(params, context=None):
+    """How long params are: what is measured is how they come there."""
+    return len(params)
+
+
 def total(params, context=None):
     """A sum by numpy, which whoever runs it has to import."""
     import numpy
@@ -57,6 +62,8 @@ def hang(params, context=None):
 
 def expected(work, params):
     """Return what the work must return."""
+    if work == "size":
+        return len(params)
     return params * (params - 1) // 2 if work in ("count", "total", "frame") else params
 
 

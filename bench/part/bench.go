@@ -93,6 +93,7 @@ func Parts() []Part {
 		{"start", "from exec to ready", true, (*Bench).start},
 		{"walls", "a process for each task", true, (*Bench).walls},
 		{"executors", "a no-op by each executor", true, (*Bench).executors},
+		{"futures", "calls by the Python client's Executor", true, (*Bench).futures},
 		{"curves", "depth, workers, clients", true, (*Bench).curves},
 		{"queue", "a million tasks queued", true, (*Bench).queue},
 	}

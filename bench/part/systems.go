@@ -18,6 +18,7 @@ const (
 	PythonGroup    = "cpulb, Python client, group"
 	Thread         = "cpulb, threads"
 	Process        = "cpulb, a process for each task"
+	Futures        = "cpulb, futures.Executor"
 	Executor       = "ProcessPoolExecutor"
 	Pool           = "multiprocessing.Pool"
 	Joblib         = "joblib"

@@ -58,6 +58,10 @@ func tables() []table {
 				{"hung, end", "hung walls", 0, 0}, {"numpy and pandas", "p50 frame walls", 1e-3, 0}}, nil},
 		{"Executors", "A no-op by each executor, in turns, in µs, and the CPU time of the task itself: a program's includes its start.",
 			[]column{{"p50", "p50 executors", 0, 0}, {"p99", "p99 executors", 0, 0}, {"CPU", "cpu executors", 0, 0}}, nil},
+		{"Calls by an Executor", "The Python client's Executor beside ProcessPoolExecutor: a no-op and its result, one after the other, in µs; calls a second, each submitted by itself, and by " +
+			"map(chunksize=100), with the CPU time of all processes a call, in µs; a numpy array of 100 MB as an argument, in ms.",
+			[]column{{"p50", "p50 noop futures", 0, 0}, {"p99", "p99 noop futures", 0, 0}, {"submit, calls/s", "rate each futures", 0, 0}, {"CPU", "cpu each futures", 0, 0},
+				{"map, calls/s", "rate batch futures", 0, 0}, {"CPU", "cpu batch futures", 0, 0}, {"array, ms", "array futures", 0, 0}}, nil},
 		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: after the round trips, and after all no-ops. Start is until the first tasks are done.",
 			[]column{{"after the round trips", "memory idle", 0, -1}, {"after the no-ops", "memory", 0, -1}, {"start, s", "start", 0, 0}}, nil},
 	}
@@ -65,7 +69,7 @@ func tables() []table {
 
 // systems returns the names that can have rows, ours first.
 func systems() []string {
-	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process, part.ExecBinary, part.ExecScript, part.Wasm, part.WasmProcess}
+	names := []string{part.Go, part.Python, part.GoInterval, part.PythonInterval, part.GoGroup, part.PythonGroup, part.Thread, part.Process, part.ExecBinary, part.ExecScript, part.Wasm, part.WasmProcess, part.Futures}
 	for _, n := range part.Neighbours() {
 		names = append(names, n.Name)
 	}

@@ -84,6 +84,10 @@ func targets() []target {
 		{"100 MB as params and back, Python client ÷ ProcessPoolExecutor", false, 2, false, func(r *result.Results) stats.Sample {
 			return at(r, "payload", part.Python, 100e6).Over(at(r, "payload", part.Executor, 100e6))
 		}},
+		{"calls/s, Executor.submit ÷ ProcessPoolExecutor.submit", true, 4, false, ratio("rate each futures", part.Futures, "rate each futures", part.Executor)},
+		{"calls/s, Executor.map(chunksize=100) ÷ ProcessPoolExecutor's", true, 0.7, false, ratio("rate batch futures", part.Futures, "rate batch futures", part.Executor)},
+		{"round trip p50, Executor ÷ ProcessPoolExecutor", false, 0.7, false, ratio("p50 noop futures", part.Futures, "p50 noop futures", part.Executor)},
+		{"100 MB of numpy as an argument, Executor ÷ ProcessPoolExecutor", false, 0.5, false, ratio("array futures", part.Futures, "array futures", part.Executor)},
 		{"1 to 64 clients, each 64 deep: least throughput ÷ most", true, 0.9, false, evenness},
 		{"exec → ready, default configuration, ms", false, 250, false, figure("ready")},
 	}

@@ -44,16 +44,25 @@ class Call(Future):  # type: ignore[type-arg]
     def result(self, timeout: Optional[float] = None) -> Any:
         """Return what the call returned, waiting for it at most for timeout seconds, or raise what it raised."""
         if self._state != FINISHED:
-            carrier = self.carrier
-            if carrier is not None and timeout is None or timeout is not None and timeout > 0:
-                began = time.monotonic()
-                if carrier is not None:
-                    carrier.lead(self, timeout)
-                if timeout is not None:
-                    timeout -= time.monotonic() - began
-        elif self._exception is None:
+            timeout = self._lead(timeout)
+        if self._state == FINISHED and self._exception is None:
             return self._result
         return super().result(timeout)
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        """Return what the call raised, or None, waiting for its end at most for timeout seconds."""
+        if self._state != FINISHED:
+            timeout = self._lead(timeout)
+        return super().exception(timeout)
+
+    def _lead(self, timeout: Optional[float]) -> Optional[float]:
+        """Read results while the call runs, if nobody else does; return what is left of timeout."""
+        carrier = self.carrier
+        if carrier is None or timeout is not None and timeout <= 0:
+            return timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        carrier.lead(self, deadline)
+        return None if deadline is None else max(deadline - time.monotonic(), 0)
 
     def sleep_or_read(self, carrier: "Carrier", deadline: Optional[float]) -> bool:
         """Sleep until carrier's connection can be read, and return True; False once the call has ended, it has been woken,

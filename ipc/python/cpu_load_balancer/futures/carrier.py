@@ -211,8 +211,8 @@ class Carrier:
         self.moved = max(before, self.moved)
         return went_on
 
-    def lead(self, call: "Call", timeout: Optional[float]) -> None:
-        """Read results in the thread that waits for call, until it has ended or timeout seconds have passed: so it is
+    def lead(self, call: "Call", deadline: Optional[float]) -> None:
+        """Read results in the thread that waits for call, until it has ended or deadline has come: so it is
         woken once, and by the worker itself. Without effect where another thread reads."""
         if self.unsent or self.dead or not self.reading.acquire(False):
             return
@@ -220,10 +220,10 @@ class Carrier:
         try:
             poll.unregister(self.calls)  # type: ignore[arg-type]
             try:
-                deadline = None if timeout is None else time.monotonic() + timeout
                 while call.sleep_or_read(self, deadline) and self.read():
                     self.pool.feed(self)
             finally:
+                self.led_by = None
                 self.pool.watch(self, again=True)
         except (OSError, ValueError):
             pass  # it has ended

@@ -48,6 +48,7 @@ class Door:
         self._listener.setblocking(False)
         self.descriptor = self._listener.fileno()
         self._guests = threading.BoundedSemaphore(_MOST_GUESTS)
+        self._closed = False
         self._preparing: List[socket.socket] = []
 
     def open(self) -> None:
@@ -61,7 +62,18 @@ class Door:
             return
         threading.Thread(target=self._greet, args=(connection,), name="cpulb futures door", daemon=True).start()
 
+    def _turn_away(self) -> None:
+        """Close the connections that nobody takes any more."""
+        while self.arrived:
+            arrival = self.arrived.popleft()
+            if arrival.connection is not None:
+                arrival.connection.close()
+            if arrival.outbox >= 0:
+                os.close(arrival.outbox)
+
     def close(self) -> None:
+        self._closed = True
+        self._turn_away()
         self._listener.close()
         if self._preparation[1] >= 0:
             os.close(self._preparation[1])
@@ -90,6 +102,8 @@ class Door:
             arrival = self._prepare(connection, incoming, arrival)
         self.arrived.append(arrival)
         self._bell.ring()
+        if self._closed:
+            self._turn_away()
 
     def _prepare(self, connection: socket.socket, incoming: wire.Incoming, arrival: Arrival) -> Arrival:
         """Send a worker what it needs before its first call, and wait until it is ready."""

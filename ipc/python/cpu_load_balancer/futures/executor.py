@@ -155,13 +155,11 @@ def _results(submits: Iterator[Call], until: Optional[float], buffersize: Option
         try:
             while waiting:
                 call = waiting[-1]
-                value = call.result() if until is None else call.result(until - time.monotonic())
-                waiting.pop()
+                call.exception(None if until is None else until - time.monotonic())
+                del call
                 if buffersize is not None:
                     waiting[:0] = itertools.islice(submits, 1)
-                del call
-                yield value
-                del value
+                yield waiting.pop().result()  # nothing here refers to it then
         finally:
             for call in waiting:
                 call.cancel()

@@ -59,6 +59,7 @@ class Pool:
         if carrier is not None:
             carrier.feed()
         elif starts:
+            call.begin()  # it has a worker, though that is not there yet
             self.start_carrier()
 
     def _wake_one(self) -> Carrier:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Dict
 
 _MODULES = ("wire", "memory", "worker")  # in the order in which they import each other
+# Read now: they are to be those that this program has loaded, whatever is installed while it runs.
+_TEXTS = {name: (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
 
 # Each Executor has a script of its own, since its settings are in it: so the daemon's workers keep apart what the
 # calls of different Executors import, and what their initializers do.
@@ -39,6 +41,4 @@ def main(params, context):
 
 def script(settings: Dict[str, Any]) -> str:
     """Return it."""
-    folder = Path(__file__).parent
-    texts = {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
-    return _SCRIPT.format(texts=texts, settings=settings)
+    return _SCRIPT.format(texts=_TEXTS, settings=settings)
