@@ -13,6 +13,8 @@ them, by joblib's cloudpickle: also those without a name, and of a notebook.
 from __future__ import annotations
 
 import functools
+import multiprocessing
+import os
 import threading
 from concurrent.futures import TimeoutError as FuturesTimeoutError
 from multiprocessing import TimeoutError as JoblibTimeoutError
@@ -36,7 +38,7 @@ class Workers:
 
     def executor(self, jobs: int, env: Dict[str, str]) -> Executor:
         """Return the one for so many jobs, whose workers have these variables."""
-        key = jobs, tuple(sorted(env.items()))
+        key = os.getpid(), jobs, tuple(sorted(env.items()))  # a child that os.fork makes has none of the threads
         with self._lock:
             found = self._executors.get(key)
             if found is None or found.is_closed:
@@ -71,8 +73,8 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         """Return how many jobs n_jobs stands for."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        if n_jobs is None:
-            return 1
+        if n_jobs is None or multiprocessing.current_process().daemon:
+            return 1  # below a process of multiprocessing nothing is nested, as with joblib's own backends
         return n_jobs if n_jobs > 0 else max(joblib.cpu_count() + 1 + n_jobs, 1)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:

@@ -197,4 +197,12 @@ def _at_exit() -> None:
         keeper.thread.join()
 
 
+def _in_child() -> None:
+    """This process has been forked: it has none of the threads that serve its parent's executors."""
+    for keeper in list(_open):
+        keeper.forget()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_in_child)
 threading._register_atexit(_at_exit)  # type: ignore[attr-defined]  # threads are waited for before atexit's functions are called

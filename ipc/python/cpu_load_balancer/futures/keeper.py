@@ -61,6 +61,11 @@ class Keeper:
         else:
             self._pool.refuse(RuntimeError("cannot schedule new futures after interpreter shutdown"))
 
+    def forget(self) -> None:
+        """This is a forked process, and the executor its parent's."""
+        self._pool.lock = threading.Lock()  # a thread that is not here may have held it
+        self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
+
     def _is_over(self) -> bool:
         return not self._suspects and self._pool.is_over()
 
