@@ -86,6 +86,17 @@ test-futures: build ## Install CPython's own tests, and run those of concurrent.
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
 	    $(PYTHON) -m unittest discover -s ipc/python/tests -p standard_futures.py -v
 
+.PHONY: test-joblib
+# Left out: where loky's own processes are asked for a backend that nobody has registered there.
+test-joblib: build ## Install joblib and scikit-learn, and run their tests of what is parallel with the Python client's backend
+	@.ci/setup libraries
+	cd $$(mktemp -d) && export CPULB_BIN=$(CURDIR)/bin PYTHONPATH=$(CURDIR)/ipc/python:$(CURDIR)/ipc/python/tests PYTHONDONTWRITEBYTECODE=1 && \
+	    $(PYTHON) -m pytest -q -p joblib_backend -p no:cacheprovider --pyargs joblib.test.test_parallel \
+	        -k 'cpulb and not loky-cpulb and not back_compat_backend-cpulb' && \
+	    CPULB_DEFAULT=1 $(PYTHON) -m pytest -q -p joblib_backend -p no:cacheprovider --pyargs \
+	        sklearn.ensemble.tests.test_forest sklearn.ensemble.tests.test_voting sklearn.model_selection.tests.test_validation sklearn.utils.tests.test_parallel \
+	        -k 'n_jobs or parallel or cross_val_score or learning_curve'
+
 .PHONY: test-examples
 test-examples: build ## Install what the executors in examples/executors need, and run their tests
 	@.ci/setup examples

@@ -31,7 +31,8 @@ from .futures import Executor
 class Workers:
     """The executors of one backend, by how many jobs they run at a time; kept to the program's end, or close."""
 
-    def __init__(self, engine: Optional[Engine] = None, pool: Optional[str] = None, bin_dir: Optional[str] = None) -> None:
+    def __init__(self, name: str, engine: Optional[Engine] = None, pool: Optional[str] = None, bin_dir: Optional[str] = None) -> None:
+        self._name = name
         self._where = {"engine": engine, "pool": pool, "bin_dir": bin_dir}
         self._lock = threading.Lock()
         self._executors: Dict[Any, Executor] = {}
@@ -42,7 +43,8 @@ class Workers:
         with self._lock:
             found = self._executors.get(key)
             if found is None or found.is_closed:
-                found = self._executors[key] = Executor(jobs, env=env, dumps=cloudpickle.dumps, **self._where)  # type: ignore[arg-type]
+                found = self._executors[key] = Executor(  # type: ignore[arg-type]
+                    jobs, initializer=_in_worker, initargs=(self._name,), env=env, dumps=cloudpickle.dumps, **self._where)
             return found
 
     def close(self) -> None:
@@ -51,6 +53,11 @@ class Workers:
             executors, self._executors = list(self._executors.values()), {}
         for executor in executors:
             executor.shutdown()
+
+
+def _in_worker(name: str) -> None:
+    """What names the backend in a worker, and so is nested, does its work itself."""
+    joblib.register_parallel_backend(name, SequentialBackend)
 
 
 class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
@@ -126,6 +133,6 @@ def register(name: str = "cpulb", make_default: bool = False, *, engine: Optiona
              bin_dir: Optional[str] = None) -> Workers:
     """Make the backend known to joblib by that name, and return its workers, which are started when they are needed. The
     last three are as an Executor takes them."""
-    workers = Workers(engine, pool, bin_dir)
+    workers = Workers(name, engine, pool, bin_dir)
     joblib.register_parallel_backend(name, functools.partial(Backend, workers), make_default=make_default)
     return workers

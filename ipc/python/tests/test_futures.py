@@ -64,6 +64,13 @@ def large(size):
     return bytearray(size)
 
 
+def forked():
+    child = os.fork()
+    if child == 0:
+        os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def in_main_thread():
     return threading.current_thread() is threading.main_thread()
 
@@ -99,8 +106,8 @@ class WithExecutor(unittest.TestCase):
     def test_calls_of_many_kinds_return_what_they_return(self):
         submit = self.executor.submit
         calls = [submit(double, 21), submit(functools.partial(pow, 2), 5), submit("a,b".split, ","), submit(max, 1, 2, key=abs),
-                 submit(in_main_thread)]
-        self.assertEqual([call.result(WAIT) for call in calls], [42, 32, ["a", "b"], 2, True])
+                 submit(in_main_thread), submit(forked)]
+        self.assertEqual([call.result(WAIT) for call in calls], [42, 32, ["a", "b"], 2, True, 7])
 
     def test_thousands_of_calls_each_get_their_own_result(self):
         calls = [self.executor.submit(double, i) for i in range(5000)]
@@ -130,7 +137,7 @@ class WithExecutor(unittest.TestCase):
         after = [self.executor.submit(double, i) for i in range(500)]
         error = deadly.exception(WAIT)
         self.assertIsInstance(error, WorkerLostError)
-        self.assertRegex(str(error), r"test_futures\.die .*task [0-9a-f-]{36}.*exit status 3")
+        self.assertRegex(str(error), r"test_futures\.die .*task [0-9a-f-]{36}.*exit (code|status) 3")
         self.assertEqual([call.result(WAIT) for call in before + after], [2 * i for i in range(500)] * 2)
         self.assertEqual(self.executor.submit(what_was_said).result(WAIT)[:2], (["hello"], "hello"))
 

@@ -55,7 +55,7 @@ class Executor(futures.Executor):
         self._named = self._functions.named.setdefault(wire.CALL, {}).get
         self._numbers = itertools.count(1).__next__
         self._timeout = timeout
-        own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers, max_tasks_per_child)
+        own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers)
         try:
             check_version(own, pool)
             self._pool = Pool(options)

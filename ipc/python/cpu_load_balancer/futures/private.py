@@ -8,8 +8,9 @@ from typing import Callable, Optional, Tuple
 
 from .. import Engine
 
-# Calls are tasks' own matter: nothing of them outlives the daemon. A carrier holds its worker for as long as there are
-# calls, so that a slot needs no second task and nobody waits behind another.
+# Nothing of the calls outlives the daemon. A carrier holds its slot for as long as there are calls, and has a process of
+# its own, forked from a template that has loaded what each needs: so it is there soon, it may fork, and what it does to
+# its process ends with it.
 _CONFIG = """
 journal {{ sync = "off" }}
 access {{ source = true }}
@@ -20,27 +21,23 @@ executor "python" {{
 pool "futures" {{
   executor   = "python"
   task_types = ["cpu_bound"]
-  workers    = {workers}
-  threads    = 1
+  workers    = 1
+  threads    = {workers}
   pin        = false
+  isolation  = "process"
   window     = "0s"
   relief     = 0
-{more}}}
-"""
-
-_PROCESSES = """  isolation  = "process"
-  max_tasks  = 1
-  preload    = ["multiprocessing.spawn", "runpy", "hmac", "mmap", "pickle", "socket"]
+  preload    = ["multiprocessing.spawn", "runpy", "hmac", "mmap", "pickle", "socket", "dataclasses"]
+}}
 """
 
 
-def private_engine(bin_dir: Optional[str], workers: int, calls_each: Optional[int]) -> Tuple[Engine, Callable[[], None]]:
-    """Return an Engine on a daemon with so many workers, and what ends it. calls_each: each
-    carrier, which runs so many calls, has a process of its own."""
+def private_engine(bin_dir: Optional[str], workers: int) -> Tuple[Engine, Callable[[], None]]:
+    """Return an Engine on a daemon with so many workers, and what ends it."""
     descriptor, path = tempfile.mkstemp(prefix="cpulb-futures-", suffix=".hcl")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_CONFIG.format(workers=workers, more=_PROCESSES if calls_each else ""))
+            file.write(_CONFIG.format(workers=workers))
         engine = Engine.private(bin_dir, path)
     finally:
         os.unlink(path)
