@@ -112,6 +112,11 @@ test-dashboard: build ## Install Chromium, and run the tests of cpulb dashboard 
 	@.ci/setup dashboard
 	CPULB_BROWSER=1 CPULB_BIN=$(CURDIR)/bin $(GO) test -count=1 ./cmd/cpulb/dashboard -v
 
+.PHONY: check-alerts
+check-alerts: ## Install promtool, and check the alert rules and the dashboard in packaging with it
+	@.ci/setup alerts
+	$(GO) test -count=1 ./packaging -v
+
 .PHONY: test-shells
 test-shells: ## Install the shells that cpulb completes for, and mandoc, and run their tests
 	@.ci/setup shells

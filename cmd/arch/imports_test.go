@@ -99,6 +99,7 @@ var arrows = map[string][]string{
 	"internal/share":         {},
 	"internal/table":         {},
 	"internal/trust":         {},
+	"packaging":              {},
 	"plugins/reaper":         {},
 	"internal/rawio":         {},
 	"plugins/proto":          {},

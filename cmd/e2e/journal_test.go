@@ -118,6 +118,23 @@ func TestEveryMetricIsDocumentedAndThere(t *testing.T) {
 	if !slices.Equal(served, documented) {
 		t.Errorf("served\n%s\ndocumented\n%s", strings.Join(served, "\n"), strings.Join(documented, "\n"))
 	}
+	served = names(`(?m)^# TYPE (\w+) `, text.String())
+	for _, file := range []string{"prometheus/cpulb.rules.yml", "prometheus/cpulb.rules_test.yml", "grafana/cpulb.json"} {
+		packaged, err := os.ReadFile("../../packaging/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := names(`\b((?:cpulb|process|go)_[a-z_]+)`, string(packaged))
+		for _, name := range used {
+			whole := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
+			if !slices.Contains(served, name) && !slices.Contains(served, whole) {
+				t.Errorf("packaging/%s: there is no metric %s", file, name)
+			}
+		}
+		if len(used) < 10 {
+			t.Errorf("packaging/%s: only %v", file, used)
+		}
+	}
 	if !strings.Contains(text.String(), `cpulb_tasks_ended_total{pool="cpu",status="completed"} 1`) {
 		t.Errorf("the task was not counted:\n%s", text.String())
 	}

@@ -17,8 +17,8 @@ func (p *program) bash() string {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$at:${COMP_WORDS[i]}" in
 `)
-	p.branches(func(path, word string) {
-		fmt.Fprintf(&b, "        %s) at=%s ;;\n", quote(path+":"+word), quote(strings.TrimSpace(path+" "+word)))
+	p.branches(func(path, name, to string) {
+		fmt.Fprintf(&b, "        %s) at=%s ;;\n", quote(path+":"+name), quote(to))
 	})
 	fmt.Fprintf(&b, "        *:%s) [ \"${COMP_WORDS[i+1]}\" = = ] && ((i++)); ((i++)) ;;\n", strings.Join(p.takers(), "|*:"))
 	b.WriteString("        esac\n    done\n    case \"$at:$prev\" in\n")

@@ -9,6 +9,7 @@ package completion
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,7 +48,9 @@ type level struct {
 	// path are the commands, with blanks between them.
 	path     string
 	commands []word
-	flags    []flag
+	// aliases are other names of commands, which work and are not offered.
+	aliases map[string]string
+	flags   []flag
 	// arguments is what those that are no commands are.
 	arguments value
 }
@@ -86,12 +89,16 @@ func levels(n *kong.Node, path string, above []flag) []level {
 		}
 		l.arguments = arguments(d)
 	}
+	l.aliases = map[string]string{}
 	all := []level{{}}
 	for _, c := range n.Children {
 		if c.Hidden {
 			continue
 		}
 		l.commands = append(l.commands, word{c.Name, brief(c.Help)})
+		for _, a := range c.Aliases {
+			l.aliases[a] = c.Name
+		}
 		all = append(all, levels(c, strings.TrimSpace(path+" "+c.Name), own)...)
 	}
 	all[0] = l
@@ -147,11 +154,15 @@ func (p *program) takers() []string {
 	return all
 }
 
-// branches lists path and word for each command: with it, a shell finds the level of a line.
-func (p *program) branches(each func(path, word string)) {
+// branches lists, for each command and each of its names, where it may stand and to which
+// level it leads: with it, a shell finds the level of a line.
+func (p *program) branches(each func(path, name, to string)) {
 	for _, l := range p.levels {
 		for _, c := range l.commands {
-			each(l.path, c.name)
+			each(l.path, c.name, strings.TrimSpace(l.path+" "+c.name))
+		}
+		for _, a := range slices.Sorted(maps.Keys(l.aliases)) {
+			each(l.path, a, strings.TrimSpace(l.path+" "+l.aliases[a]))
 		}
 	}
 }

@@ -30,7 +30,7 @@ type grammar struct {
 		Restart struct {
 			Worker string `arg:"" help:"Which."`
 		} `cmd:"" help:"Restart one."`
-	} `cmd:"" help:"Workers."`
+	} `cmd:"" aliases:"w" help:"Workers."`
 	Shell struct {
 		Shell string `arg:"" enum:"bash,zsh" help:"Which."`
 	} `cmd:"" help:"A shell."`
@@ -97,6 +97,8 @@ var cases = []struct {
 	{"workers --j", "--json"},
 	{"workers restart --j", ""},
 	{"workers list --j", "--json"},
+	{"w restart --s", "--socket"},
+	{"w li", "list"},
 	{"shell ", "bash zsh"},
 	{"shell z", "zsh"},
 	{"sec", ""},

@@ -11,8 +11,8 @@ func (p *program) fish() string {
 	fmt.Fprintf(&b, "# fish completion for %[1]s, written by: %[1]s completion fish\n", p.name)
 	fmt.Fprintf(&b, "# whether the commands of the line are these\nfunction __%s_at\n    set -l at ''\n    set -l skip 0\n    set -l words (commandline -opc)\n", p.name)
 	b.WriteString("    for word in $words[2..-1]\n        if test $skip = 1\n            set skip 0\n            continue\n        end\n        switch \"$at:$word\"\n")
-	p.branches(func(path, word string) {
-		fmt.Fprintf(&b, "            case %s\n                set at %s\n", fishQuote(path+":"+word), fishQuote(strings.TrimSpace(path+" "+word)))
+	p.branches(func(path, name, to string) {
+		fmt.Fprintf(&b, "            case %s\n                set at %s\n", fishQuote(path+":"+name), fishQuote(to))
 	})
 	var takers []string
 	for _, name := range p.takers() {

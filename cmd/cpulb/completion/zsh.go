@@ -14,8 +14,8 @@ func (p *program) zsh() string {
     for ((i = 2; i < CURRENT; i++)); do
         case "$at:${words[i]}" in
 `)
-	p.branches(func(path, word string) {
-		fmt.Fprintf(&b, "        %s) at=%s ;;\n", quote(path+":"+word), quote(strings.TrimSpace(path+" "+word)))
+	p.branches(func(path, name, to string) {
+		fmt.Fprintf(&b, "        %s) at=%s ;;\n", quote(path+":"+name), quote(to))
 	})
 	fmt.Fprintf(&b, "        *:%s) ((i++)) ;;\n", strings.Join(p.takers(), "|*:"))
 	b.WriteString(`        esac
