@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncIterable, AsyncIterator, Iterable, Optional, Union
+from typing import Any, AsyncGenerator, AsyncIterable, Iterable, Optional, Union
 
 from .async_calls import AsyncCalls
 from .async_many import AsyncCompleted, mapped
@@ -26,7 +26,7 @@ class AsyncEngine(AsyncCalls):
 
     A coroutine that waits may be cancelled at any moment: its task goes on, as does everybody else. cancel ends a task."""
 
-    def __init__(self, socket: Place = None, reconnect: float = RECONNECT_SECONDS):
+    def __init__(self, socket: Place = None, reconnect: Optional[float] = RECONNECT_SECONDS):
         """As Engine."""
         self._link = Link(socket_path(socket), reconnect)
         self._stream = AsyncStream(self._link, self._started)
@@ -88,7 +88,8 @@ class AsyncEngine(AsyncCalls):
         """As Engine.submit_task."""
         future = self._stream.accepted(task.task_id, task.to_text())
         late = SubmissionError(f"task {task.task_id}: cpulbd did not answer; it may have been accepted", "no_answer")
-        task_id = await wait(future, deadline_after(_ANSWER_SECONDS + self._link.seconds), late)
+        deadline = None if self._link.seconds == float("inf") else deadline_after(_ANSWER_SECONDS + self._link.seconds)
+        task_id = await wait(future, deadline, late)
         return str(task_id)
 
     async def run_task(self, task: Task, timeout: Optional[float] = 30.0) -> Result:
@@ -108,7 +109,7 @@ class AsyncEngine(AsyncCalls):
 
     def map(self, script: Union[Script, Factory], iterable: Union[Iterable[Any], AsyncIterable[Any]], *,
             in_flight: int = IN_FLIGHT, timeout: Optional[float] = None, progress: bool = False,
-            **options: Any) -> AsyncIterator[Result]:
+            **options: Any) -> AsyncGenerator[Result, None]:
         """As Engine.map: async for result in engine.map(…). iterable may be asynchronous, too."""
         if in_flight < 1:
             raise ValueError(f"in_flight must be at least 1, not {in_flight}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, AsyncIterable, AsyncIterator, Deque, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, AsyncGenerator, AsyncIterable, AsyncIterator, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 from .async_stream import AsyncStream, Future, wait
 from .exceptions import CPULoadBalancerError
@@ -118,7 +118,7 @@ class _Items:
 
 
 async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[Any], AsyncIterable[Any]], in_flight: int,
-                 timeout: Optional[float], line: Optional[Progress]) -> AsyncIterator[Result]:
+                 timeout: Optional[float], line: Optional[Progress]) -> AsyncGenerator[Result, None]:
     """Yield what AsyncEngine.map does."""
     deadline, items = deadline_after(timeout), _Items(iterable)
     order: Deque[Tuple[str, Future[Any]]] = deque()

@@ -46,9 +46,10 @@ class Engine(Calls, Many):
     When the daemon goes away and comes back, as it does when it is restarted, calls go on, each for
     reconnect seconds at most: what was not answered is asked, or sent, again, which is safe, because the id is the same."""
 
-    def __init__(self, socket: Place = None, reconnect: float = RECONNECT_SECONDS):
+    def __init__(self, socket: Place = None, reconnect: Optional[float] = RECONNECT_SECONDS):
         """socket is the daemon's path; without it CPULB_SOCKET, else
-        /run/cpulb/cpulb.sock. A daemon that was never there is not waited for. With reconnect 0 none is."""
+        /run/cpulb/cpulb.sock. A daemon that was never there is not waited for. With reconnect 0 none is,
+        with None for as long as the call may take."""
         self.socket = socket_path(socket)
         self._link = Link(self.socket, reconnect)
         self._owns = {os.getpid(): _Own()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Dict, Iterable, List, Optional, Tuple, Union
 
@@ -22,11 +23,12 @@ _SOON_SECONDS = 0.001  # and fewer are after that
 
 
 class Flow:
-    """Submits tasks and gives their results as they end. For one thread at a time. An interrupt at any moment loses no
-    result: what was not given yet comes again on another connection."""
+    """Submits tasks and gives their results as they end. For one thread at a time. After an interrupt it goes on: what was
+    not given yet comes, or comes again. In a child that os.fork makes it has a connection of its own."""
 
     def __init__(self, link: Link):
         self._link = link
+        self._owner = self._process = os.getpid()
         self._lines: Optional[Lines] = None
         self._orders = Orders()
         self._unsent: List[Line] = []
@@ -42,7 +44,12 @@ class Flow:
     @property
     def open(self) -> int:
         """How many tasks have no result yet that was given."""
-        return len(self._orders) + len(self._ready)
+        return len(self._orders) + sum(task_id not in self._orders for task_id in self._ready)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is one to take."""
+        return bool(self._ready)
 
     def submit(self, task: Task) -> None:
         """Hand the task over, unless it is under way. SubmissionError when it can't be written as JSON."""
@@ -59,18 +66,20 @@ class Flow:
         if len(self._unsent) >= _MANY or self._unsent and time.monotonic() - self._sent_at > _SOON_SECONDS:
             self._try(_AT_ONCE)
 
-    def receive(self, deadline: Optional[float]) -> List[Tuple[str, Outcome]]:
-        """Return what has ended, with its Result or why it has none; wait for the first of them until deadline, of
-        time.monotonic() (None: for ever). Of each task it returns one. ConnectionLostError when the daemon has been gone for
-        too long."""
+    def wait(self, deadline: Optional[float]) -> bool:
+        """Return whether something has ended; wait for that until deadline, of time.monotonic() (None: for ever).
+        ConnectionLostError when the daemon has been gone for too long."""
         while not self._ready and self._orders:
             self._try(deadline)
             if remaining(deadline) == 0:
                 break
-        taken = []
-        while self._ready:
-            taken.append(self._ready.popitem())
-        return taken
+        return bool(self._ready)
+
+    def take(self) -> Tuple[str, Outcome]:
+        """Return the id of a task that has ended, and its Result or why it has none."""
+        task_id = next(iter(self._ready))
+        self._orders.forget(task_id)  # an interrupt may have come before that was done
+        return task_id, self._ready.pop(task_id)
 
     def _try(self, deadline: Optional[float]) -> None:
         """Connect, if need be, send and read once."""
@@ -85,8 +94,14 @@ class Flow:
             if self._useful or self._lost is None:
                 self._useful, self._lost = False, self._link.retry(deadline)
             self._lost.wait(error)
+        except BaseException:  # an interrupt: lines may have been read and lost
+            self._drop()
+            raise
 
     def _pump(self, deadline: Optional[float]) -> None:
+        if self._process != os.getpid():
+            self._drop()
+            self._process = os.getpid()
         if self._lines is None:
             self._connect(deadline)
         lines = self._lines
@@ -167,9 +182,9 @@ class Flow:
             lines.close()
 
     def cancel(self, task_ids: Iterable[str]) -> None:
-        """Cancel tasks, as far as there is a daemon."""
+        """Cancel tasks, as far as there is a daemon. A child that os.fork has made does not: they are its parent's."""
         lines, ids = self._lines, list(task_ids)
-        if lines is None or self._rest is not None or not ids:
+        if lines is None or self._rest is not None or not ids or self._owner != os.getpid():
             return
         deadline = time.monotonic() + _CANCEL_SECONDS
         try:

@@ -20,9 +20,9 @@ _FIRST_PAUSE, _LONGER, _LONGEST_PAUSE = 0.005, 1.5, 0.25
 class Link:
     """Of one Engine. met is whether its daemon has been there: only then it is looked for when it is not."""
 
-    def __init__(self, path: str, seconds: float, daemon: Optional[PrivateDaemon] = None):
+    def __init__(self, path: str, seconds: Optional[float], daemon: Optional[PrivateDaemon] = None):
         self.path = path
-        self.seconds = seconds
+        self.seconds = float("inf") if seconds is None else seconds
         self.daemon = daemon
         self.met = daemon is not None
 

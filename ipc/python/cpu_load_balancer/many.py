@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from operator import length_hint
-from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, Generator, Iterable, Iterator, List, Optional, Tuple, Union
 
 from .batch import Batch
 from .calls import path_of
@@ -38,7 +38,7 @@ class Many:
         return Completed(self._link, list(tasks), timeout, progress)
 
     def map(self, script: Union[Script, Factory], iterable: Iterable[Any], *, in_flight: int = IN_FLIGHT,
-            timeout: Optional[float] = None, progress: bool = False, **options: Any) -> Iterator[Result]:
+            timeout: Optional[float] = None, progress: bool = False, **options: Any) -> Generator[Result, None, None]:
         """Yield the Result for each item of iterable, in their order. script is the path of a script, which gets the item
         as its params, the other options being those of Task.create; or it is called with the item and returns the
         Task. Nothing happens before the first Result is asked for. No more than in_flight items are taken from iterable
@@ -67,7 +67,6 @@ class Completed(Iterator[Result]):
     def __init__(self, link: Link, tasks: List[Union[Task, str]], timeout: Optional[float], progress: bool):
         self._timeout = timeout
         self._deadline = deadline_after(timeout)
-        self._ready: Deque[Outcome] = deque()
         self._flow = Flow(link)
         self._line: Optional[Progress] = None
         for task in tasks:
@@ -83,14 +82,12 @@ class Completed(Iterator[Result]):
         return self
 
     def __next__(self) -> Result:
-        if not self._ready:
-            if not self._flow.open:
-                self.close()
-                raise StopIteration
-            self._ready += [outcome for _, outcome in self._flow.receive(self._deadline)]
-            if not self._ready:
-                raise late(self._flow.open, self._timeout)
-        return given(self._ready.popleft(), self._line)
+        if not self._flow.open:
+            self.close()
+            raise StopIteration
+        if not self._flow.wait(self._deadline):
+            raise late(self._flow.open, self._timeout)
+        return given(self._flow.take()[1], self._line)
 
     def __enter__(self) -> Completed:
         return self
@@ -126,9 +123,9 @@ class InOrder:
         self._order.append(task_id)
         self._places[task_id] = self._places.get(task_id, 0) + 1
 
-    def end(self, ended: Iterable[Tuple[str, Outcome]]) -> None:
+    def end(self, task_id: str, outcome: Outcome) -> None:
         """Note what has ended."""
-        self._ended.update(ended)
+        self._ended[task_id] = outcome
 
     def take(self) -> Outcome:
         """Return the outcome of the next one, which has ended."""
@@ -145,7 +142,7 @@ class InOrder:
 
 
 def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, timeout: Optional[float],
-           line: Optional[Progress]) -> Iterator[Result]:
+           line: Optional[Progress]) -> Generator[Result, None, None]:
     """Yield what Many.map does."""
     deadline = deadline_after(timeout)
     flow, order, items = Flow(link), InOrder(), iter(iterable)
@@ -157,15 +154,13 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
                 more = _take(flow, order, items, make)
                 taken += 1
                 if taken % TAKEN == 0:
-                    order.end(flow.receive(0.0))
+                    _collect(flow, order, 0.0)
             if not order:
                 return
             flow.flush()
             while not order.is_ready:
-                ended = flow.receive(deadline)
-                if not ended:
+                if not _collect(flow, order, deadline):
                     raise late(len(order), timeout)
-                order.end(ended)
             yield given(order.take(), line)
     finally:
         flow.cancel(order.unended())
@@ -182,6 +177,14 @@ def _take(flow: Flow, order: InOrder, items: Iterator[Any], make: Factory) -> bo
         order.add(task.task_id)
         return True
     return False
+
+
+def _collect(flow: Flow, order: InOrder, deadline: Optional[float]) -> bool:
+    """Have order know what has ended. Return whether something has until deadline."""
+    came = flow.wait(deadline)
+    while flow.is_ready:
+        order.end(*flow.take())
+    return came
 
 
 def entered(task: Union[Task, str]) -> str:

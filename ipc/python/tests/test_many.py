@@ -180,6 +180,29 @@ class WithFakes(unittest.TestCase):
         self.assertEqual([r.data for r in results], list(range(20)))
         self.assertEqual(set(sent.values()), {3})
 
+    def test_child_of_a_fork_cancels_nothing_of_its_parents_and_goes_on_by_itself(self):
+        cancelled = []
+
+        def answer(connection, command):
+            if command["op"] == "cancel":
+                cancelled.append(command["task_id"])
+            else:
+                connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
+        engine = self.engine(self.daemon(answer))
+        results = engine.map("/x.py", range(100), in_flight=3)
+        self.assertEqual(next(results).data, 0)
+        child = os.fork()
+        if child == 0:
+            try:
+                data = [next(results).data, next(results).data]
+                results.close()
+                os._exit(0 if data == [1, 2] else 1)
+            finally:
+                os._exit(2)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual([r.data for r in results], list(range(1, 100)))
+        self.assertEqual(cancelled, [])
+
     def test_map_wants_a_bound_and_no_options_beside_a_factory(self):
         with Engine("/nowhere") as engine:
             self.assertRaises(ValueError, engine.map, "/x.py", [], in_flight=0)
