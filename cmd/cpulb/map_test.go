@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cpulb/daemon/api"
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
+	"cpulb/ipc/ipctest"
+)
+
+// records decodes the output of map.
+func records(t *testing.T, text string) (all []mapRecord) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		var r mapRecord
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// summary is the lines and what came of each.
+func summary(all []mapRecord) string {
+	var parts []string
+	for _, r := range all {
+		text := fmt.Sprintf("%d %s %s", r.Line, r.Status, r.Data)
+		if r.Error != nil {
+			text = fmt.Sprintf("%d %s %s", r.Line, r.Status, r.Error.Code)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func TestMapWritesAResultForEachLineInTheirOrder(t *testing.T) {
+	administrator(t)
+	got := cpulb(t.Context(), "{\"a\": [1.50, \"ü漢\\u0000<\"]}\r\n\n  \n[1, 2]\nnull\n12345678901234567890", "map", ipctest.Echo)
+	want := `1 completed {"a":[1.50,"ü漢\u0000<"]}, 4 completed [1,2], 5 completed null, 6 completed 12345678901234567890`
+	if got.code != 0 || got.err != "" || summary(records(t, got.stdout)) != want {
+		t.Errorf("%+v\nwant %s", got, want)
+	}
+	for _, empty := range []string{"", "\n", "\n \n"} {
+		if got := cpulb(t.Context(), empty, "map", ipctest.Echo); got != (outcome{}) {
+			t.Errorf("of %q: %+v", empty, got)
+		}
+	}
+}
+
+func TestALineThatDoesNotCompleteIsReportedWithItsNumber(t *testing.T) {
+	administrator(t)
+	const input = "1\n{oops}\n\n3\n\xff\n\xef\xbb\xbf{}\n7\n"
+	got := cpulb(t.Context(), input, "map", ipctest.Echo)
+	if got.code != 1 || summary(records(t, got.stdout)) != "1 completed 1" || !strings.Contains(got.err, "line 2: it is not one JSON value") || !strings.Contains(got.err, "--keep-going") {
+		t.Errorf("%+v", got)
+	}
+	got = cpulb(t.Context(), input, "map", ipctest.Echo, "--keep-going")
+	const want = "1 completed 1, 2 refused invalid_json, 4 completed 3, 5 refused invalid_json, 6 refused invalid_json, 7 completed 7"
+	if got.code != 1 || summary(records(t, got.stdout)) != want {
+		t.Errorf("%+v\nwant %s", got, want)
+	}
+	for _, part := range []string{"line 2:", "line 5:", "line 6: it begins with a byte order mark", "3 lines did not complete"} {
+		if !strings.Contains(got.err, part) {
+			t.Errorf("%q lacks %q", got.err, part)
+		}
+	}
+	got = cpulb(t.Context(), "1\n2\n", "map", ipctest.Raises)
+	if got.code != 1 || got.stdout != "" || !strings.Contains(got.err, "line 1:\n") || !strings.Contains(got.err, "ValueError: too small") {
+		t.Errorf("one that raises: %+v", got)
+	}
+	got = cpulb(t.Context(), "1\n2\n", "map", ipctest.Raises, "--keep-going")
+	if got.code != 1 || summary(records(t, got.stdout)) != "1 failed exception, 2 failed exception" || strings.Count(got.err, "\n") != 3 {
+		t.Errorf("some that raise: %+v", got)
+	}
+	got = cpulb(t.Context(), "1\n2\n", "map", ipctest.Missing, "--keep-going")
+	if got.code != 1 || summary(records(t, got.stdout)) != "1 refused script_not_found, 2 refused script_not_found" {
+		t.Errorf("a script that is not there: %+v", got)
+	}
+}
+
+func TestMapRefusesWhatMakesNoSense(t *testing.T) {
+	administrator(t)
+	for _, args := range [][]string{{"--in-flight=0"}, {"--label=cpulb.map=x"}, {"--resume=/nonexistent/file"}, {"--resume=/dev/null"}, {"--env=CPULB_NO_SUCH_VARIABLE"}, {"--timeout=-1s"}} {
+		if got := cpulb(t.Context(), "1\n", append([]string{"map", ipctest.Echo}, args...)...); got.code != 2 || got.stdout != "" || got.err == "" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	if got := cpulb(t.Context(), "1\n", "--socket=/nonexistent/s", "map", ipctest.Echo); got.code != 1 || !strings.Contains(got.err, "is cpulbd running?") {
+		t.Errorf("without a daemon: %+v", got)
+	}
+}
+
+// resumed runs map with --resume over a file that has text, and returns the file.
+func resumed(t *testing.T, text, input string, args ...string) (outcome, string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "results")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := cpulb(t.Context(), input, append([]string{"map", ipctest.Echo, "--resume", file}, args...)...)
+	left, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got, string(left)
+}
+
+func TestAResumedMapRunsOnlyTheLinesWithoutResults(t *testing.T) {
+	engine := administrator(t)
+	const input = "1\n\n2\n3\n4\n"
+	whole := cpulb(t.Context(), input, "map", ipctest.Echo).stdout
+	lines := strings.SplitAfter(whole, "\n")
+	for cut := 0; cut <= len(whole); cut += 7 { // wherever it was killed
+		got, left := resumed(t, whole[:cut], input)
+		if begun := strings.Count(whole[:cut], "\n") > 0; got != (outcome{}) || begun && left != whole || summary(records(t, left)) != summary(records(t, whole)) {
+			t.Fatalf("cut at %d: %+v\n%s", cut, got, left)
+		}
+	}
+	before := engine.Last()
+	if got, left := resumed(t, whole, input); got != (outcome{}) || left != whole || engine.Last() != before {
+		t.Errorf("of a whole one: %+v %s", got, left)
+	}
+	if got, left := resumed(t, lines[0]+"\x00\x00\x00", input); got != (outcome{}) || left != whole {
+		t.Errorf("after a power cut: %+v %s", got, left)
+	}
+	other := cpulb(t.Context(), input, "map", ipctest.Echo).stdout
+	for name, c := range map[string]struct {
+		text, input string
+		args        []string
+		want        string
+	}{
+		"another input":          {lines[0] + lines[1], "1\n\n7\n", nil, "line 3 of the input, or the options"},
+		"a shorter input":        {whole, "1\n\n2\n", nil, "this is another input"},
+		"a line more before":     {lines[0] + lines[1], "1\n1\n2\n", nil, "this is another input"},
+		"other options":          {lines[0], input, []string{"--function=other"}, "or the options"},
+		"another run's":          {lines[0] + strings.SplitAfter(other, "\n")[1], input, nil, "the result of another run"},
+		"in disorder":            {lines[1] + lines[0], input, nil, "line 2"},
+		"no results":             {"my only copy\n", input, nil, "not a result"},
+		"a text without its end": {"my only copy", input, nil, "not a result"},
+	} {
+		if got, left := resumed(t, c.text, c.input, c.args...); got.code != 2 || !strings.Contains(got.err, c.want) || left != c.text {
+			t.Errorf("%s: %+v %q", name, got, left)
+		}
+	}
+}
+
+// What was in flight is cancelled, and is not taken for a result afterwards.
+func TestAnInterruptedMapIsResumedWhereItWas(t *testing.T) {
+	engine := administrator(t)
+	file := filepath.Join(t.TempDir(), "results")
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan outcome, 1)
+	begin := func(ctx context.Context) {
+		go func() { ended <- cpulb(ctx, "1\n2\n3\n4\n", "map", ipctest.Held, "--resume", file, "--in-flight=3") }()
+	}
+	begin(ctx)
+	if err := engine.AwaitTasks(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	complete(t, engine, 1)
+	if err := engine.AwaitTasks(t.Context(), 4); err != nil { // so that the first result is there
+		t.Fatal(err)
+	}
+	interrupt()
+	if got := <-ended; got.code != 1 || !strings.Contains(got.err, "interrupted after line 1; the same command with --resume="+file) {
+		t.Fatalf("%+v", got)
+	}
+	running := api.Filter{Statuses: []task.Status{task.Running}}
+	for v := range client.New(os.Getenv("CPULB_SOCKET")).List(t.Context(), running) {
+		t.Errorf("%s goes on", v.ID)
+	}
+	begin(t.Context())
+	if err := engine.AwaitTasks(t.Context(), 4+3); err != nil {
+		t.Fatal(err)
+	}
+	complete(t, engine, 3)
+	if got := <-ended; got != (outcome{}) {
+		t.Fatalf("resumed: %+v", got)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || summary(records(t, string(text))) != "1 completed 0, 2 completed 0, 3 completed 0, 4 completed 0" {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// complete ends n tasks that run, the first lines first.
+func complete(t *testing.T, engine *ipctest.Engine, n int) {
+	t.Helper()
+	c := client.New(os.Getenv("CPULB_SOCKET"))
+	defer c.Close()
+	byLine := map[int]task.ID{}
+	for v, err := range c.List(t.Context(), api.Filter{Statuses: []task.Status{task.Running}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, line, _, _ := mapRunOf(v.ID)
+		byLine[line] = v.ID
+	}
+	for line := 1; n > 0; line++ {
+		if id, running := byLine[line]; running {
+			engine.End(id, task.Result{Status: task.Completed, Data: json.RawMessage("0")})
+			n--
+		}
+	}
+}
+
+func TestALineThatFailedWithoutKeepGoingIsTriedAgain(t *testing.T) {
+	engine := administrator(t)
+	file := filepath.Join(t.TempDir(), "results")
+	ended := make(chan outcome, 1)
+	begin := func() {
+		go func() { ended <- cpulb(t.Context(), "1\n2\n", "map", ipctest.Held, "--resume", file, "--in-flight=1") }()
+	}
+	begin()
+	if err := engine.AwaitTasks(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	complete(t, engine, 1)
+	if err := engine.AwaitTasks(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	engine.End(engine.Last().ID, task.Result{Status: task.Failed, Error: &task.Error{Type: "E", Message: "m", Code: "exception"}})
+	if got := <-ended; got.code != 1 || !strings.Contains(got.err, "line 2:") || !strings.Contains(got.err, "--resume="+file) {
+		t.Fatalf("%+v", got)
+	}
+	begin()
+	if err := engine.AwaitTasks(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	complete(t, engine, 1)
+	if got := <-ended; got != (outcome{}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTheIDOfALinesTaskSaysWhereItIsFrom(t *testing.T) {
+	run := newMapRun()
+	for _, line := range []int{1, 255, 1 << 20, maxMapLine} {
+		for _, try := range []int{0, 1, maxMapTries} {
+			id := run.id(line, try, checkOf([]byte("x")))
+			if r, l, n, ok := mapRunOf(id); r != run || l != line || n != try || !ok || id.Version() != 8 || id.Variant().String() != "RFC4122" {
+				t.Errorf("%s: %v %d %d %v", id, r, l, n, ok)
+			}
+		}
+	}
+	if _, _, _, ok := mapRunOf(task.NewID()); ok {
+		t.Error("any other id is taken for one")
+	}
+}
