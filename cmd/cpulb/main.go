@@ -28,6 +28,8 @@ const (
 	exitFailed = 1 // a task failed, or the daemon refused the call
 	exitUsage  = 2
 	exitNotYet = 3 // result: the task has not ended
+	// exitNoReader is as a shell reports a program that SIGPIPE has ended.
+	exitNoReader = 128 + int(syscall.SIGPIPE)
 )
 
 const description = `Runs Python scripts through cpulbd.
@@ -72,6 +74,8 @@ type arguments struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	// Who reads what is printed may go first. A write then fails, which ends the command in order.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], newTerminal(os.Stdin, os.Stdout, os.Stderr)))
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"syscall"
 
 	"cpulb/cmd/cpulb/printable"
 )
@@ -59,9 +61,12 @@ func (e usageError) Unwrap() error { return e.error }
 func (t *terminal) report(err error) int {
 	var e exit
 	var usage usageError
+	var file *fs.PathError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &file) && errors.Is(file, syscall.EPIPE): // whoever read our output has gone
+		return exitNoReader
 	case errors.As(err, &e):
 		return int(e)
 	case errors.As(err, &usage):

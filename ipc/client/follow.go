@@ -71,7 +71,7 @@ func (c *Client) BatchResults(ctx context.Context, id task.ID) iter.Seq2[*task.R
 func followed[T any](ctx context.Context, c *Client, path func() string, decode func([]byte) (*T, error), isNew func(*T) bool) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		left := false
-		err := c.persist(ctx, func() error {
+		err := c.retry(ctx, c.stops, func() error {
 			for v, err := range follow(ctx, c, path(), decode) {
 				if err != nil {
 					return err

@@ -62,6 +62,9 @@ func (c *Client) passes(err error) bool {
 	return c.reached.Load() != nil && gone(err) || c.answered.Load() && errors.Is(err, api.ErrDraining)
 }
 
+// stops is passes for who waits for a task to end, whom no daemon refuses but one that stops.
+func (c *Client) stops(err error) bool { return c.passes(err) || errors.Is(err, api.ErrDraining) }
+
 // makesRoom is passes for many tasks, for which the daemon may have no room at the moment.
 func (c *Client) makesRoom(err error) bool {
 	var p *api.Problem

@@ -108,7 +108,7 @@ func (c *Client) Wait(ctx context.Context, id task.ID) (*task.Result, error) {
 // fails with ErrNotEnded when that was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (r *task.Result, err error) {
 	began := time.Now()
-	err = c.persist(ctx, func() error {
+	err = c.retry(ctx, c.stops, func() error {
 		left := max(0, timeout-time.Since(began))
 		r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(left.String()))
 		return err
