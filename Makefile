@@ -80,6 +80,11 @@ test-python-client-3.9 test-python-client-3.13 test-python-client-3.14: test-pyt
 deb-python: ## Build the Python client's Debian package in .cache/deb
 	@packaging/python/deb
 
+.PHONY: test-python-package
+test-python-package: ## Install the Python client by pip, without a network, and from its Debian package, and have mypy check a program that uses each
+	@.ci/setup types
+	@packaging/python/test
+
 .PHONY: test-futures
 test-futures: build ## Install CPython's own tests, and run those of concurrent.futures against the Python client's Executor
 	@.ci/setup libraries

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import os
+import random
 import tempfile
 import unittest
 
 from cpu_load_balancer import (AsyncEngine, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task,
                                TaskNotFoundError, TaskStatus)
-from fake import FakeDaemon, result_line
+from fake import FakeDaemon, accepted_line, result_line
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
 SECONDS = 60
@@ -215,6 +216,35 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
         self.assertEqual([r.data async for r in engine.map("/x.py", range(50), in_flight=5)], list(range(50)))
         tasks = [Task.create("/x.py", n) for n in range(100, 150)]
         self.assertEqual(sorted([r.data async for r in engine.as_completed(tasks)]), list(range(100, 150)))
+
+    async def test_nothing_waits_or_is_kept_whoever_is_cancelled_and_however_often_the_connection_is_lost(self):
+        asyncio.get_running_loop().slow_callback_duration = SECONDS
+        chance = random.Random(1)
+        lines = itertools.count()
+
+        def answer(connection, command):
+            if next(lines) % 37 == 36:
+                connection.shutdown(2)
+                return
+            task_id = command["task"]["task_id"] if command["op"] == "submit" else command["task_id"]
+            ack = accepted_line(task_id) if command["op"] == "submit" and command.get("ack", True) else b""
+            connection.sendall(ack + result_line(task_id, "done"))
+        engine = AsyncEngine(FakeDaemon(self, answer).path)
+        self.addAsyncCleanup(engine.close)
+
+        async def one(number):
+            task = Task.create("/x.py", number)
+            if number % 3 == 0:
+                return (await engine.get_result(await engine.submit_task(task), SECONDS)).data
+            return (await engine.run_task(task, SECONDS)).data
+        tasks = [asyncio.ensure_future(one(number)) for number in range(600)]
+        for task in tasks:
+            if chance.random() < 0.3:
+                asyncio.get_running_loop().call_later(chance.random() / 20, task.cancel)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
+        self.assertEqual({r for r in results if not isinstance(r, asyncio.CancelledError)}, {"done"})
+        stream = engine._stream
+        self.assertEqual((dict(stream._ends), dict(stream._accepts), stream._passing, stream._put_off), ({}, {}, {}, {}))
 
 
 if __name__ == "__main__":
