@@ -90,7 +90,7 @@ func TestOnlyLoopbackAddressesAreListenedOn(t *testing.T) {
 	}
 	for address, words := range map[string]string{
 		"0.0.0.0:0": "other machines could reach it", ":8642": "other machines", "[::]:0": "other machines", "192.168.1.7:80": "other machines",
-		"example.org:80": "other machines", "[fe80::1%lo]:80": "other machines", "127.0.0.1": "a host and a port", "8642": "a host and a port", "": "a host and a port",
+		"example.org:80": "other machines", "[fe80::1%lo]:80": "other machines", "127.0.0.1": "a host and a port", "8642": "a host and a port", "127.0.0.1:99999": "a host and a port", "127.0.0.1:": "a host and a port", "": "a host and a port",
 	} {
 		l, err := Listen(t.Context(), address)
 		if err == nil {

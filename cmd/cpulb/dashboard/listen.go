@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 )
 
 // ErrAddress is matched by what Listen returns for an address that it does not listen on.
@@ -16,7 +17,7 @@ var ErrAddress = errors.New("not an address for the dashboard")
 // refused.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		return nil, fmt.Errorf("%w: %q; it takes a host and a port, such as 127.0.0.1:8642", ErrAddress, address)
 	}
 	if host == "localhost" { // whatever the resolver makes of it

@@ -5,10 +5,10 @@ import { duration } from "./text.js";
 
 const HEIGHT = 132, TOP = 18, BOTTOM = 18, STEP = 3;
 
-/** The next larger of 1, 2, 5, 10, 20, … */
+/** The next larger of 1, 2, 4, 10, 20, …, of which a half reads well, too. */
 export function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  for (const factor of [1, 2, 5]) {
+  for (const factor of [1, 2, 4]) {
     if (value <= factor * power * 1.0000001) return factor * power;
   }
   return 10 * power;

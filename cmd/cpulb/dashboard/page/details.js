@@ -63,7 +63,7 @@ export class WorkerDetails {
     const all = [["State", worker.state + (worker.leaving ? ": " + visible(worker.leaving) : "")], ["Pool", visible(worker.pool)],
       ["Executor", visible(worker.executor) + ", " + visible(worker.runtime)], ["Process", "pid " + worker.pid + ", up " + duration(worker.uptime_seconds)],
       ["CPUs", visible(worker.cpus_allowed)], ["Slots", count(worker.slots_busy) + " of " + count(worker.slots) + " busy"], ["Tasks done", count(worker.tasks_done)],
-      ["Memory", bytes(worker.rss_bytes) + ", at most " + bytes(worker.peak_rss_bytes) + (worker.memory_limit ? ", bounded by: " + visible(worker.memory_limit) : "")],
+      ["Memory", bytes(worker.rss_bytes) + ", at most " + bytes(worker.peak_rss_bytes) + ({ none: ", not bounded", cgroup: ", bounded by a cgroup", rlimit_data: ", bounded by rlimit_data" }[worker.memory_limit] ?? "")],
       ["Restarts", count(worker.restarts)]];
     if (worker.degraded) all.push(["Degraded", visible(worker.degraded)]);
     this.drawer.show("Worker " + visible(worker.id), facts(all), element("div", { class: "buttons" }, ask), stacks);

@@ -36,7 +36,7 @@ export class Health {
     setText(byId("daemon-more"), visible(state.socket));
     this.notice("bad", [visible(state.problem), state.denied
       ? "The page has the rights of who runs cpulb dashboard. Once they have changed, run it again."
-      : "What is shown below is from before. The page goes on by itself once a daemon answers."]);
+      : (this.pid === null ? "" : "What is shown below is from before. ") + "The page goes on by itself once a daemon answers."]);
     document.title = "no daemon · cpulb";
     document.body.dataset.stale = "yes";
   }

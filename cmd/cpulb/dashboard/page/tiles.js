@@ -41,7 +41,7 @@ export class Tiles {
     this.running.show(slots === null ? NONE : count(busy) + " / " + count(slots), slots ? Math.round((100 * busy) / slots) + " %" : "", slots ? { share: busy / slots } : {});
     this.completed.show(rate(completed), submitted === null ? "" : rate(submitted) + " submitted");
     const known = (tasks.failed ?? 0) + (tasks.timed_out ?? 0);
-    this.failed.show(rate(failed), known ? count(known) + " kept" : "none kept", { look: failed > 0 ? "bad" : "" });
+    this.failed.show(rate(failed), !state.status ? "" : known ? count(known) + " kept" : "none kept", { look: failed > 0 ? "bad" : "" });
     this.wait.show(duration(history.last("wait_95")), "median " + duration(history.last("wait_median")));
     this.run.show(duration(history.last("run_95")), "median " + duration(history.last("run_median")));
   }

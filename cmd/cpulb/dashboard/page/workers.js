@@ -74,7 +74,10 @@ export class Workers {
     setText(row.slotsText, count(worker.slots_busy) + " / " + count(worker.slots));
     const shown = this.open.has(worker.id) ? worker.tasks : worker.tasks.slice(0, SHOWN);
     reconcile(row.tasks, shown, (t) => t.task_id, () => this.task(), fillTask);
-    row.more.hidden = worker.tasks.length <= SHOWN;
+    // Where tasks come and go all that is below would jump with them.
+    row.tasks.classList.toggle("steady", worker.slots > SHOWN);
+    row.more.hidden = worker.slots <= SHOWN;
+    row.more.style.visibility = worker.tasks.length > SHOWN ? "visible" : "hidden";
     setText(row.more, this.open.has(worker.id) ? "fewer" : count(Math.max(0, worker.tasks.length - SHOWN)) + " more");
     setAttribute(row.more, "aria-expanded", String(this.open.has(worker.id)));
     setText(row.rate, rate(worker.rate));
