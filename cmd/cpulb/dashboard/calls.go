@@ -52,11 +52,11 @@ func (d *Dashboard) calls() http.Handler {
 }
 
 // proxy passes a request on without its body, which none of the calls has, and without
-// headers but those that choose the form of an answer.
+// headers but those that choose the form of an answer. What has no length, as events, is
+// flushed at once.
 func (d *Dashboard) proxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport:     d.daemon.transport,
-		FlushInterval: -1, // events at once
+		Transport: d.daemon.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL = &url.URL{Scheme: "http", Host: "cpulb", Path: p.In.URL.Path, RawPath: p.In.URL.RawPath, RawQuery: p.In.URL.RawQuery}
 			p.Out.Host = "cpulb"
