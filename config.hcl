@@ -164,3 +164,10 @@ log {
   level  = "info" # trace, debug, info, warn, error
   format = "text" # text, json
 }
+
+# Where the spans of each task go, by OpenTelemetry; nowhere without an endpoint.
+tracing {
+  endpoint = ""     # a collector's URL, "http://127.0.0.1:4317"
+  protocol = "grpc" # or "http/protobuf", which mostly has port 4318
+  sample   = "100%" # of the traces that begin here; of others their caller decides
+}

@@ -114,6 +114,7 @@ func (e *Engine) admit(who access.Identity, a *admission, fx *effects.List) (mem
 	}
 	if err != nil {
 		e.unwatchedLocked(r.UnwatchAll())
+		e.submitted(r, err, fx)
 		a.answer(task.View{}, err, fx)
 		return nil, false
 	}
@@ -247,6 +248,7 @@ func (e *Engine) arrive(a *admission, err error, fx *effects.List) {
 	}
 	e.move(r, to, fx)
 	e.metrics.submitted.Inc()
+	e.submitted(r, nil, fx)
 	e.dispatchSoonLocked(poolOf(r))
 	a.answer(r.View(), nil, fx)
 }
@@ -265,6 +267,7 @@ func (e *Engine) turnAway(a *admission, err error, fx *effects.List) {
 	if a.end != nil && !a.together && e.kept(r) { // its end waits to be committed alone
 		e.appendLocked(journal.Whenever, nil, journal.Op{Submitted: r.Submitted(), Forget: true})
 	}
+	e.submitted(r, err, fx)
 	if err := e.store.Refuse(r); err != nil {
 		fx.Log(hclog.Error, illegalMove, "task_id", r.Task.ID, "error", err)
 	}
@@ -315,6 +318,7 @@ func (e *Engine) cancelArriving(a *admission, fx *effects.List) {
 func (e *Engine) arriveEnded(a *admission, fx *effects.List) {
 	e.move(a.record, ledger.Ending, fx)
 	e.metrics.submitted.Inc()
+	e.submitted(a.record, nil, fx)
 	if a.together || !e.kept(a.record) {
 		e.revealArriving(a, fx)
 	}

@@ -47,6 +47,7 @@ func (e *Engine) end(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 		fx.Log(hclog.Error, endedTwice, "task_id", r.Task.ID, "status", o.Status)
 		return
 	}
+	e.ran(r, &o, fx)
 	if !e.stillRuns(r) {
 		e.dropPledge(r)
 	}
@@ -169,6 +170,8 @@ func (e *Engine) retry(r *ledger.Record, o plugins.Outcome, fx *effects.List) {
 	pause := ledger.Backoff(time.Duration(r.Task.Extras().RetryBackoff), int(r.Retries), rand.Float64())
 	next := queue.Now{Wall: now.Wall.Add(pause), Uptime: task.Sum(now.Uptime, pause)}
 	e.move(r, ledger.Delayed, fx)
+	e.ran(r, &o, fx)
+	e.waitsAgain(r)
 	r.Reset()
 	e.queue.Retry(now, r.Item, laneOf(r), next.Uptime)
 	e.passTurn(r, next.Uptime, fx)

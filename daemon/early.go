@@ -95,6 +95,7 @@ func (e *Engine) hastenLocked(early []*admission) {
 func (e *Engine) arriveEarly(a *admission, fx *effects.List) {
 	r := a.record
 	e.metrics.submitted.Inc()
+	e.submitted(r, nil, fx)
 	e.store.Accept(r)
 	if r.Stopping && r.Phase() == ledger.Ending && a.ended == nil {
 		a.accepted = true // as one that was cancelled, which is not committed yet

@@ -33,6 +33,7 @@ import (
 	"cpulb/daemon/queue"
 	"cpulb/daemon/schedule"
 	"cpulb/daemon/task"
+	"cpulb/daemon/tracing"
 	"cpulb/internal/share"
 	"cpulb/plugins/cgroup"
 	"cpulb/plugins/supervisor"
@@ -67,6 +68,8 @@ type Options struct {
 	Now         func() time.Time
 	Uptime      func() time.Duration
 	MachineBoot string
+	// Traces takes the spans of tasks; nil: none are made.
+	Traces tracing.Sink
 	// Launcher starts the workers, for tests in which they are not processes; nil starts
 	// real ones.
 	Launcher fleet.Launcher
@@ -104,6 +107,7 @@ type Engine struct {
 	// config is what the engine runs by now; options.Config is what it began with.
 	config  atomic.Pointer[config.Config]
 	reloads sync.Mutex // held during one, and during a swap
+	traces  *traces    // nil: none are made
 	// signs are seen without the lock.
 	signs signs
 	// descriptors is what Descriptors returns.
@@ -179,7 +183,7 @@ func New(o Options) (*Engine, error) {
 	e.life, e.endLife = context.WithCancel(context.Background())
 	e.store = ledger.NewStore(ledger.Bounds(o.Config.Results))
 	e.incoming = share.NewPool(o.Config.Limits.Incoming())
-	e.metrics = newMetrics(e)
+	e.metrics, e.traces = newMetrics(e), newTraces(o.Traces)
 	e.turnstile, e.selecting = newTurnstile(e.elapsed), newTurnstile(e.elapsed)
 	e.statuses = rounds[overview]{ask: e.overview, elapsed: e.elapsed}
 	e.schedules = rounds[[]api.ScheduleStatus]{ask: e.scheduleStatuses, elapsed: e.elapsed}

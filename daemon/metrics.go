@@ -148,6 +148,11 @@ func (g *gauges) readLocked(send func(*prometheus.Desc, prometheus.ValueType, fl
 	send(describe("results", "Results kept."), prometheus.GaugeValue, float64(e.store.Size()))
 	send(describe("results_bytes", "Size of the results kept, and of the events of tasks that have not ended."), prometheus.GaugeValue, float64(e.store.Bytes()))
 	send(describe("watches", "Tasks that are waited for, on streams and in requests."), prometheus.GaugeValue, float64(e.watches.used))
+	if e.traces != nil {
+		sent, dropped := e.traces.sink.Counts()
+		send(describe("spans_sent_total", "Spans of tasks that the collector has taken."), prometheus.CounterValue, float64(sent))
+		send(describe("spans_dropped_total", "Spans of tasks that were dropped: the collector was slow, not there, or refused them."), prometheus.CounterValue, float64(dropped))
+	}
 	g.poolsLocked(send)
 }
 

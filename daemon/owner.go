@@ -30,6 +30,7 @@ func (e owner) Started(h fleet.Hold, ago time.Duration, fx *effects.List) {
 	if r := recordOf(h); r.Phase() == ledger.Sent {
 		now := e.momentLocked()
 		r.Begin(queue.Now{Wall: now.Wall.Add(-ago), Uptime: now.Uptime - ago})
+		e.began(r, fx)
 		e.move(r, ledger.Running, fx)
 		e.notifyStatus(r, "", fx)
 	}
@@ -102,6 +103,9 @@ func (e owner) Faulted(h fleet.Hold, o plugins.Outcome, fx *effects.List) {
 	case r.FaultsRun >= mostFaultsRun, r.Faults >= mostFaults:
 		e.end(r, faulted(o, fmt.Sprintf("the last of %d times", r.Faults)), fx)
 	default:
+		if ran {
+			e.ran(r, &o, fx)
+		}
 		e.requeue(r, ran, fx)
 	}
 }
@@ -112,6 +116,7 @@ func (e *Engine) requeue(r *ledger.Record, ran bool, fx *effects.List) {
 	r.Reset()
 	e.move(r, ledger.Ready, fx)
 	if ran {
+		e.waitsAgain(r)
 		e.queue.Retry(e.momentLocked(), r.Item, lane, 0)
 		e.noteLocked(r, journal.Written, queue.Now{})
 	} else {
@@ -142,13 +147,22 @@ func (e owner) Lost(h fleet.Hold, d fleet.Death, p *fleet.Pool, fx *effects.List
 	case once(r):
 		e.end(r, lostWith(d, e.stopping), fx)
 	case e.stopping: // what is in the journal goes on at the next start
-		e.requeue(r, true, fx)
+		e.lostAgain(r, d, fx)
 	case d.Blame && poison(r, d.Alone):
 		e.poisoned(r, p, "workers die of this task", d.Exit, fx)
 		e.end(r, workerLost(d, "the second time that one died while it ran this task alone"), fx)
 	default:
-		e.requeue(r, true, fx)
+		e.lostAgain(r, d, fx)
 	}
+}
+
+// lostAgain has r run again, which ran in a worker that is lost.
+func (e *Engine) lostAgain(r *ledger.Record, d fleet.Death, fx *effects.List) {
+	if e.traces != nil {
+		o := workerLost(d, "and the task runs again")
+		e.ran(r, &o, fx)
+	}
+	e.requeue(r, true, fx)
 }
 
 // poisoned tells of a task that is ended because of those who died of it.

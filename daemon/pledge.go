@@ -321,7 +321,7 @@ func (e *Engine) send(r *ledger.Record, pl *fleet.Place, fx *effects.List) {
 		Type:        r.Task.Type,
 		Attempt:     int(r.Attempts),
 		Labels:      r.Task.Labels,
-		Traceparent: extras.Traceparent,
+		Traceparent: e.traceparentLocked(r),
 		Source:      extras.Source,
 		Env:         extras.Env,
 		Cwd:         extras.Cwd,

@@ -180,6 +180,9 @@ func (e *Engine) requeueRestored(u unfinished) {
 // queueRestored queues a task again that goes on.
 func (e *Engine) queueRestored(u unfinished) {
 	r := u.record
+	if r.Attempts > 0 {
+		e.waitsAgain(r)
+	}
 	entry := entryFor(r)
 	entry.Times = e.restoredTimes(r, &u.progress)
 	wait := e.waitUntil(entry.Due)

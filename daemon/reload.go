@@ -174,6 +174,8 @@ func fixed(old, c *config.Config) error {
 		{"limits.body_size", func(c *config.Config) any { return c.Limits.BodyBytes }},
 		{"limits.connections", func(c *config.Config) any { return c.Limits.Connections }},
 		{"log.format", func(c *config.Config) any { return c.Log.Format }},
+		{"tracing.endpoint", func(c *config.Config) any { return c.Tracing.Endpoint }},
+		{"tracing.protocol", func(c *config.Config) any { return c.Tracing.Protocol }},
 	} {
 		if !reflect.DeepEqual(key.of(old), key.of(c)) {
 			changed = append(changed, key.name)

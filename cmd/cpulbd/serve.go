@@ -61,7 +61,13 @@ func serve(o *options, c *config.Config, stderr io.Writer) error {
 		return err
 	}
 	defer folder.remove()
+	traces, flush, err := sendSpans(c.Tracing, log)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	engine, err := start(signals.stop, daemon.Options{
+		Traces:     traces,
 		Config:     c,
 		RuntimeDir: folder.path,
 		StateDir:   state,

@@ -32,6 +32,7 @@ type Config struct {
 	Schedules []Schedule
 	Access    Access
 	Log       Log
+	Tracing   Tracing
 }
 
 // Socket is where clients connect.
@@ -322,6 +323,16 @@ type Log struct {
 	Format string
 }
 
+// Tracing is where the spans of tasks go.
+type Tracing struct {
+	// Endpoint is a collector's URL; empty: none are made.
+	Endpoint string
+	// Protocol is grpc or http/protobuf.
+	Protocol string
+	// Sample is which part of the traces is sent that begin with a task, from 0 to 1.
+	Sample float64
+}
+
 // Default returns what holds without a file: one pinned Python worker a
 // core for CPU-bound tasks and one process of many threads for I/O-bound ones.
 // The config.hcl at the root of the repository says the same, with comments.
@@ -356,6 +367,7 @@ func Default() *Config {
 			GILStall:      10 * time.Second,
 			DrainTimeout:  30 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Log:     Log{Level: "info", Format: "text"},
+		Tracing: Tracing{Protocol: "grpc", Sample: 1},
 	}
 }

@@ -93,7 +93,8 @@ func TestEveryKeyIsTaken(t *testing.T) {
 					Durable: new(bool), ResultTTL: task.Duration(time.Hour)}}}},
 		Access: Access{Users: []string{"a"}, Groups: []string{"b"}, AdminUsers: []string{"c"}, AdminGroups: []string{"d"},
 			ScriptDirs: []string{"/srv"}, Source: true},
-		Log: Log{Level: "debug", Format: "json"},
+		Log:     Log{Level: "debug", Format: "json"},
+		Tracing: Tracing{Endpoint: "https://collector:4318/otlp", Protocol: "http/protobuf", Sample: 0.125},
 	}
 	if !reflect.DeepEqual(placeless(got), want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -133,7 +134,7 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 `
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", "queue {\n  size = 1\n}", `x.hcl:2:3: unknown key "size" in queue (allowed: max_tasks, max_bytes, `},
-		{"unknown block", "\nqueues {\n}", `x.hcl:2:1: unknown block "queues" (allowed: socket, queue, results, journal, executor, pool, limits, schedule, access, log)`},
+		{"unknown block", "\nqueues {\n}", `x.hcl:2:1: unknown block "queues" (allowed: socket, queue, results, journal, executor, pool, limits, schedule, access, log, tracing)`},
 		{"key outside", "max_tasks = 1", `x.hcl:1:1: key "max_tasks" stands outside of any block (allowed: socket,`},
 		{"block inside", "queue {\n  x {\n  }\n}", `x.hcl:2:3: queue has no block "x" (allowed: max_tasks, max_bytes, `},
 		{"second block", "queue {\n}\nqueue {\n}", `x.hcl:3:1: a second block queue; the first is on line 1`},
@@ -204,6 +205,11 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"nice out of range", `pool "p" { nice = 20 }`, `pool.nice: must be a whole number from -20 to 19`},
 		{"negative duration", `limits { cancel_grace = "-1s" }`, `not negative`},
 		{"duration without unit", `limits { cancel_grace = 30 }`, `limits.cancel_grace: must be a duration`},
+		{"endpoint", `tracing { endpoint = "collector:4317" }`, `x.hcl:1:22: tracing.endpoint: "collector:4317" must be a URL such as "http://127.0.0.1:4317"`},
+		{"endpoint with a password", `tracing { endpoint = "http://a:b@collector" }`, `its credentials are in OTEL_EXPORTER_OTLP_HEADERS`},
+		{"protocol", `tracing { protocol = "udp" }`, `tracing.protocol: "udp" is not one of: grpc, http/protobuf`},
+		{"sample", `tracing { sample = "101%" }`, `tracing.sample: "101%" must be a part of all such as "10%", from "0%" to "100%"`},
+		{"sample without unit", `tracing { sample = 0.5 }`, `must be a part of all such as "10%"`},
 		{"level", `log { level = "loud" }`, `x.hcl:1:15: log.level: "loud" is not one of: trace, debug, info, warn, error`},
 		{"null", `log { level = null }`, `log.level: must be a string`},
 		{"command", `executor "python" { command = "bin/x" }`, `executor.command: "bin/x" must be a file name`},

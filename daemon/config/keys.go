@@ -46,6 +46,7 @@ func (d *decoder) blocks() []blockKind {
 		{name: "schedule", named: true, keys: d.scheduleKeys},
 		{name: "access", keys: d.accessKeys},
 		{name: "log", keys: d.logKeys},
+		{name: "tracing", keys: d.tracingKeys},
 	}
 }
 
@@ -178,6 +179,15 @@ func (d *decoder) logKeys(string) []keyKind {
 	return []keyKind{
 		{name: "level", set: setOneOf(&c.Level, "trace", "debug", "info", "warn", "error")},
 		{name: "format", set: setOneOf(&c.Format, "text", "json")},
+	}
+}
+
+func (d *decoder) tracingKeys(string) []keyKind {
+	c := &d.config.Tracing
+	return []keyKind{
+		{name: "endpoint", set: setText(&c.Endpoint, collectorURL)},
+		{name: "protocol", set: setOneOf(&c.Protocol, "grpc", "http/protobuf")},
+		{name: "sample", set: setPart(&c.Sample)},
 	}
 }
 

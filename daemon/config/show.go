@@ -94,7 +94,9 @@ func (c *Config) shown() []shownBlock {
 	return append(all,
 		shownBlock{"access", "", []shownKey{{"users", list(a.Users)}, {"groups", list(a.Groups)}, {"admin_users", list(a.AdminUsers)},
 			{"admin_groups", list(a.AdminGroups)}, {"script_dirs", list(a.ScriptDirs)}, {"source", cty.BoolVal(a.Source)}}},
-		shownBlock{"log", "", []shownKey{{"level", str(c.Log.Level)}, {"format", str(c.Log.Format)}}})
+		shownBlock{"log", "", []shownKey{{"level", str(c.Log.Level)}, {"format", str(c.Log.Format)}}},
+		shownBlock{"tracing", "", []shownKey{{"endpoint", str(c.Tracing.Endpoint)}, {"protocol", str(c.Tracing.Protocol)},
+			{"sample", str(strconv.FormatFloat(100*c.Tracing.Sample, 'g', -1, 64) + "%")}}})
 }
 
 func (x *Executor) shown() []shownKey {

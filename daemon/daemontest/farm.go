@@ -24,6 +24,7 @@ import (
 	"cpulb/daemon/config"
 	"cpulb/daemon/fleet/fleettest"
 	"cpulb/daemon/task"
+	"cpulb/daemon/tracing"
 	"cpulb/plugins/supervisor"
 
 	"github.com/hashicorp/go-hclog"
@@ -42,6 +43,8 @@ type Farm struct {
 	Log   *Lines
 	// Refuse is what later engines' launchers refuse, see fleettest.Launcher.
 	Refuse func(supervisor.Spec) error
+	// Spans takes the spans; nil: there are none.
+	Spans *Spans
 	// next is what a reload reads.
 	next *config.Config
 	end  sync.Once
@@ -86,10 +89,16 @@ func One(workers, threads int) *config.Config {
 // On runs a test on a farm with this configuration.
 func On(t *testing.T, c *config.Config, test func(f *Farm)) {
 	t.Helper()
-	on(t, c, "", test)
+	on(t, c, "", nil, test)
 }
 
-func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
+// Traced is On with an engine that makes spans.
+func Traced(t *testing.T, c *config.Config, test func(f *Farm)) {
+	t.Helper()
+	on(t, c, "", &Spans{}, test)
+}
+
+func on(t *testing.T, c *config.Config, state string, spans *Spans, test func(f *Farm)) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range append(fleettest.Scripts(), fleettest.CrashesLying) {
@@ -98,7 +107,7 @@ func on(t *testing.T, c *config.Config, state string, test func(f *Farm)) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Log: &Lines{}, next: c,
+		f := &Farm{T: t, Launcher: &fleettest.Launcher{Runs: &fleettest.Runs{}}, Dir: dir, State: state, Spans: spans, Log: &Lines{}, next: c,
 			booted: time.Now().Add(-time.Hour)}
 		f.Build(c)
 		if err := f.Engine.Start(t.Context()); err != nil {
@@ -126,8 +135,13 @@ func (f *Farm) check() {
 // Build makes the engine.
 func (f *Farm) Build(c *config.Config) {
 	f.Helper()
+	var sink tracing.Sink
+	if f.Spans != nil {
+		sink = f.Spans
+	}
 	e, err := daemon.New(daemon.Options{
 		Config:      c,
+		Traces:      sink,
 		Private:     true,
 		StateDir:    f.State,
 		Launcher:    f.Launcher,

@@ -26,7 +26,7 @@ func KeepingIn(t *testing.T, c *config.Config, folder string, test func(f *Farm)
 	if c.Journal.Sync == "off" {
 		c.Journal.Sync = "group"
 	}
-	on(t, c, filepath.Join(folder, "state"), test)
+	on(t, c, filepath.Join(folder, "state"), nil, test)
 }
 
 // Restart ends the engine in order, cutting off what runs, and starts the next one.

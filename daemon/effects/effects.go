@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"cpulb/daemon/task"
+	"cpulb/daemon/tracing"
 	"cpulb/plugins"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,6 +38,8 @@ type List struct {
 	answers   []answer
 	processes []func()
 	lines     []line
+	spans     []tracing.Span
+	sink      tracing.Sink // which takes them
 	// some are the frames of one slot, and outlets those that are corked, while it runs.
 	some    []*plugins.Task
 	outlets []task.Outlet
@@ -89,6 +92,11 @@ func (l *List) Log(level hclog.Level, message string, args ...any) {
 	l.lines = append(l.lines, line{level, message, args})
 }
 
+// Trace hands a span to whoever sends it. Spans come last: nobody waits for them.
+func (l *List) Trace(to tracing.Sink, s tracing.Span) {
+	l.spans, l.sink = append(l.spans, s), to
+}
+
 // Run does everything. The lock is not held.
 func (l *List) Run(log hclog.Logger) {
 	l.send()
@@ -99,8 +107,12 @@ func (l *List) Run(log hclog.Logger) {
 	for _, x := range l.lines {
 		log.Log(x.level, x.message, x.args...)
 	}
+	for _, s := range l.spans {
+		l.sink.Span(s)
+	}
 	l.frames, l.watchers, l.answers = emptied(l.frames), emptied(l.watchers), emptied(l.answers)
 	l.processes, l.lines, l.some, l.outlets = emptied(l.processes), emptied(l.lines), emptied(l.some), emptied(l.outlets)
+	l.spans = emptied(l.spans)
 }
 
 // mostKept bounds the room that a List keeps for its next operation.

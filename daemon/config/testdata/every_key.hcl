@@ -78,6 +78,11 @@ log {
   level  = "debug"
   format = "json"
 }
+tracing {
+  endpoint = "https://collector:4318/otlp"
+  protocol = "http/protobuf"
+  sample   = "12.5%"
+}
 
 schedule "nightly" {
   cron            = "30 3 * * *"

@@ -10,6 +10,7 @@ import (
 type Run struct {
 	Task, Script string
 	Attempt      int
+	Traceparent  string
 	Env          map[string]string
 	Cwd          string
 	// Began and Ended number all beginnings and ends in their order; 0: it goes on.
@@ -32,7 +33,7 @@ func (r *Runs) begin(t *plugins.Task) *Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events++
-	run := &Run{Task: t.ID, Script: t.ScriptPath, Attempt: t.Attempt, Env: t.Env, Cwd: t.Cwd, Began: r.events}
+	run := &Run{Task: t.ID, Script: t.ScriptPath, Attempt: t.Attempt, Traceparent: t.Traceparent, Env: t.Env, Cwd: t.Cwd, Began: r.events}
 	r.all = append(r.all, run)
 	return run
 }

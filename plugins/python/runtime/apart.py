@@ -37,6 +37,12 @@ class TaskSlot(Slot):
             self.forked = True  # nobody has to wait for them then
         return () if self.is_child() else result
 
+    def call(self, context, params, call, wants_context):
+        if context._traceparent:
+            # For what the task starts. It is put back with what the task leaves changed.
+            os.environ["TRACEPARENT"] = context._traceparent
+        return super().call(context, params, call, wants_context)
+
     def note_child(self):
         self.forked = True
 
