@@ -287,6 +287,13 @@ func streamCancel(t *testing.T, d *daemon, uid int, s subject) string {
 	return "202"
 }
 
+// streamWatch asks for the result of a task that has ended by then.
+func streamWatch(t *testing.T, d *daemon, uid int, s subject) string {
+	d.call("DELETE", "/v1/tasks/"+s.id, "")
+	answer, _ := streamed(t, d, uid, fmt.Sprintf(`{"op":"watch","task_id":%q}`, s.id))
+	return answer
+}
+
 func TestEveryAnswerIsAsTheSecurityPageSays(t *testing.T) {
 	t.Parallel()
 	nobody(t) // only root can be others
@@ -296,6 +303,7 @@ func TestEveryAnswerIsAsTheSecurityPageSays(t *testing.T) {
 		"`POST /v1/batches` with the same `task_id`":        submitBatch,
 		"`POST /v1/stream`, submit with the same `task_id`": streamSubmit,
 		"`POST /v1/stream`, cancel":                         streamCancel,
+		"`POST /v1/stream`, watch":                          streamWatch,
 		"`GET /v1/tasks/{task_id}`":                         byID("GET", ""),
 		"`DELETE /v1/tasks/{task_id}`":                      byID("DELETE", ""),
 		"`GET /v1/tasks/{task_id}/result`":                  byID("GET", "/result"),

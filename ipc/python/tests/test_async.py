@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import tempfile
@@ -216,6 +217,34 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
         self.assertEqual([r.data async for r in engine.map("/x.py", range(50), in_flight=5)], list(range(50)))
         tasks = [Task.create("/x.py", n) for n in range(100, 150)]
         self.assertEqual(sorted([r.data async for r in engine.as_completed(tasks)]), list(range(100, 150)))
+
+    async def test_what_is_refused_for_now_is_sent_again(self):
+        sent, number = {}, {}
+
+        def answer(connection, command):
+            number[connection] = number.get(connection, 0) + 1
+            task = command["task"]
+            sent[task["params"]] = sent.get(task["params"], 0) + 1
+            if sent[task["params"]] <= 2:
+                line = {"event": "rejected", "task_id": task["task_id"], "line": number[connection],
+                        "problem": {"code": ("queue_full", "draining")[task["params"] % 2]}}
+                connection.sendall(json.dumps(line).encode() + b"\n")
+            else:
+                connection.sendall(result_line(task["task_id"], task["params"]))
+        daemon = FakeDaemon(self, answer)
+        engine = AsyncEngine(daemon.path)
+        self.addAsyncCleanup(engine.close)
+        self.assertEqual([r.data async for r in engine.map("/x.py", range(20), in_flight=6)], list(range(20)))
+        self.assertEqual(set(sent.values()), {3})
+        self.assertEqual((await engine.run_task(Task.create("/x.py", 21), SECONDS)).data, 21)  # which drains
+        with self.assertRaises(SubmissionError) as full:
+            await engine.run_task(Task.create("/x.py", 22), SECONDS)
+        self.assertEqual(full.exception.code, "queue_full")
+        impatient = AsyncEngine(daemon.path, reconnect=0)
+        self.addAsyncCleanup(impatient.close)
+        with self.assertRaises(SubmissionError) as draining:
+            await impatient.run_task(Task.create("/x.py", 23), SECONDS)
+        self.assertEqual(draining.exception.code, "draining")
 
     async def test_nothing_waits_or_is_kept_whoever_is_cancelled_and_however_often_the_connection_is_lost(self):
         asyncio.get_running_loop().slow_callback_duration = SECONDS

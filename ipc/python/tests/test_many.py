@@ -1,6 +1,7 @@
 """map and as_completed: in order and as they end, no further than asked, and what becomes of the rest."""
 
 import itertools
+import json
 import os
 import tempfile
 import unittest
@@ -163,7 +164,6 @@ class WithFakes(unittest.TestCase):
         self.assertGreater(daemon.connections, 10)
 
     def test_what_is_refused_for_now_is_sent_again(self):
-        import json
         sent, number = {}, {}
 
         def answer(connection, command):
