@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cpulb/cmd/cpulb/printable"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -46,6 +47,9 @@ type live struct {
 func (l *live) show(ev *task.Event) error {
 	switch ev.Kind {
 	case task.EventProgress:
+		if !l.bar.shown() { // a file, or whoever reads, gets lines
+			fmt.Fprintf(l.err, "%3.0f%% %s\n", 100**ev.Fraction, printable.Escape(ev.Message, "\t"))
+		}
 		l.bar.fraction(*ev.Fraction, ev.Message)
 	case task.EventLog, task.EventGap:
 		l.bar.hide()

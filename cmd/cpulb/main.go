@@ -47,7 +47,7 @@ type arguments struct {
 	Map    mapCommand    `cmd:"" help:"Run a script once for each line of stdin, which is its params as JSON, and print the results in the order of the lines, as JSON. Ctrl-C cancels what is in flight."`
 	Submit submitCommand `cmd:"" help:"Submit a script and print the task's id."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 if the task has not ended."`
-	Cancel cancelCommand `cmd:"" help:"Cancel a task, or all that the flags select, and then print how many."`
+	Cancel cancelCommand `cmd:"" help:"Cancel tasks by their ids, or all that the flags select, and then print how many."`
 	Rerun  rerunCommand  `cmd:"" help:"Submit a task again, as a new one, and print its id."`
 	Events eventsCommand `cmd:"" help:"Print the events of a task up to its result, one per line, as JSON. A restart of the daemon is waited for."`
 	Logs   logsCommand   `cmd:"" help:"Print what a task has logged, and when it has ended what it has printed."`

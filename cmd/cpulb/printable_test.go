@@ -63,8 +63,9 @@ func ended(t *testing.T) (socket, id string) {
 }
 
 func TestNothingSteersTheTerminalOfWhoLooks(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
 	socket, id := ended(t)
-	for _, args := range [][]string{{"result", id}, {"list"}, {"list", "--json"}, {"events", id}, {"status"}, {"status", "--json"}, {"workers"},
+	for _, args := range [][]string{{"result", id}, {"list"}, {"tasks", "--json"}, {"events", id}, {"logs", id}, {"logs", "--json", id}, {"status"}, {"status", "--json"}, {"workers"},
 		{"schedules"}, {"result", steering}, {steering}, {"run", "/missing.py"}} {
 		tty, shown := terminalPair(t)
 		run(t.Context(), append([]string{"--socket", socket}, args...), newTerminal(strings.NewReader(""), tty, tty))

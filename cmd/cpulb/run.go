@@ -129,7 +129,7 @@ func (r *resultCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 }
 
 type cancelCommand struct {
-	ID        string `arg:"" optional:"" help:"Id of the task."`
+	IDs       []string `arg:"" optional:"" name:"id" help:"Ids of tasks."`
 	selection `embed:""`
 	All       bool `help:"All your tasks; for administrators, the tasks of all users."`
 }
@@ -142,9 +142,9 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	}
 	several := len(f.Statuses)+len(f.Labels) > 0 || f.Batch != task.ID{}
 	switch {
-	case several && r.All, (several || r.All) == (r.ID != ""):
-		return usageError{errors.New("select tasks: by an id, by --status, --label and --batch, or --all")}
-	case r.ID == "":
+	case several && r.All, (several || r.All) == (len(r.IDs) > 0):
+		return usageError{errors.New("select tasks: by their ids, by --status, --label and --batch, or --all")}
+	case len(r.IDs) == 0:
 		n, err := c.CancelAll(ctx, f)
 		if err != nil {
 			return err
@@ -152,11 +152,17 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 		_, err = fmt.Fprintln(t.out, n)
 		return err
 	}
-	id, err := parseID(r.ID)
-	if err != nil {
-		return err
+	ids := make([]task.ID, len(r.IDs))
+	for i, text := range r.IDs {
+		if ids[i], err = parseID(text); err != nil {
+			return err
+		}
 	}
-	_, err = c.Cancel(ctx, id)
+	for _, id := range ids { // one that is not there keeps no other from being cancelled
+		if _, bad := c.Cancel(ctx, id); bad != nil {
+			err = errors.Join(err, bad)
+		}
+	}
 	return err
 }
 

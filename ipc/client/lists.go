@@ -36,8 +36,19 @@ func query(f *api.Filter) url.Values {
 // List returns the tasks that f selects, by submission. It fetches them page by page,
 // as the caller goes on; after an error it yields nothing more.
 func (c *Client) List(ctx context.Context, f api.Filter) iter.Seq2[task.View, error] {
+	return c.list(ctx, query(&f))
+}
+
+// Newest is List in the other direction: what was submitted last comes first.
+func (c *Client) Newest(ctx context.Context, f api.Filter) iter.Seq2[task.View, error] {
+	q := query(&f)
+	q.Set("order", "newest")
+	return c.list(ctx, q)
+}
+
+func (c *Client) list(ctx context.Context, q url.Values) iter.Seq2[task.View, error] {
 	return func(yield func(task.View, error) bool) {
-		for q := query(&f); ; {
+		for {
 			var page api.Listing
 			q.Set("limit", strconv.Itoa(api.MaxPage))
 			fetch := func() error { return c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page) }
