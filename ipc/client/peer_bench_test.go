@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cpulb/daemon/task"
+	"cpulb/ipc"
 	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
 
@@ -35,7 +36,35 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	end, err := serveExamples()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	end()
+	os.Exit(code)
+}
+
+// serveExamples serves a daemon for the examples, which find it as programs do.
+func serveExamples() (end func(), err error) {
+	dir, err := os.MkdirTemp("", "ipc")
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(dir, "s")
+	l, err := ipc.Listen(ipc.ListenConfig{Path: socket, Mode: 0o600})
+	if err != nil {
+		return nil, err
+	}
+	server := ipc.NewServer(ipctest.New(), ipc.Options{BodyBytes: ipctest.BodyBytes})
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	return func() {
+		_ = server.Shutdown(context.Background()) // nothing is under way
+		<-ended
+		os.RemoveAll(dir)
+	}, os.Setenv("CPULB_SOCKET", socket)
 }
 
 func BenchmarkClientRoundTrip(b *testing.B) {
