@@ -179,6 +179,11 @@ func followsATask(t *testing.T, b *browser, r *real) {
 	b.key(t, "c"+kb.Enter)
 	b.until(t, `document.querySelector("#story .state").dataset.state === "cancelled"`)
 	b.key(t, kb.Escape)
+	id = r.submit("flood.py", "")
+	b.find(t, id)
+	b.until(t, `document.querySelector("#story .state").dataset.state === "completed" && document.querySelectorAll("#story .events li").length === 500`)
+	b.until(t, `document.querySelector("#story .events li:last-child").innerText.includes("result") && document.querySelector("#story").innerText.includes("earlier ones are not shown")`)
+	b.key(t, kb.Escape)
 	if again == id {
 		t.Error("the task itself was run again")
 	}

@@ -208,6 +208,7 @@ def main(params, context):
         yield i
         time.sleep(0.05)
 `,
+		"flood.py": "def main(params, context):\n    for i in range(20000):\n        context.log.info('at %d' % i)\n    return 'x' * 3000000\n",
 		hostile: `import sys
 def main(params, context):
     print("<script>alert(2)</script><img src=x onerror=alert(3)> \u202eturned")

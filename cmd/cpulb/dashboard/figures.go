@@ -22,14 +22,6 @@ type histogram map[float64]float64
 // total is how many there were in all.
 func (h histogram) total() float64 { return h[math.Inf(1)] }
 
-// all is how many tasks have ended.
-func (c *counters) all() (n float64) {
-	for _, of := range c.ended {
-		n += of
-	}
-	return n
-}
-
 // readCounters reads the daemon's metrics, in the text format of Prometheus. It takes what it
 // knows and skips all else.
 func readCounters(text []byte) *counters {

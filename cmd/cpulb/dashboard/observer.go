@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -32,8 +33,6 @@ type observer struct {
 	latest  look
 	series  series
 	scripts scripts
-	// ended is how many tasks had ended at the last look, by the daemon's own count.
-	ended float64
 }
 
 // look is what was seen at one time.
@@ -94,40 +93,66 @@ func (o *observer) look(ctx context.Context) look {
 	if text, err := o.from.get(ctx, "/metrics"); err == nil {
 		l.counters = readCounters(text)
 	}
-	var page api.Listing
-	l.tasksErr = o.from.decode(ctx, fmt.Sprintf("/v1/tasks?status=running&limit=%d", api.MaxPage), &page)
-	l.running, l.more = page.Tasks, page.Next != ""
+	l.running, l.more, l.tasksErr = o.lookAtRunning(ctx, l.status)
 	if l.tasksErr == nil {
 		l.ended, l.tasksErr = o.lookAtEnded(ctx, l.counters, l.running)
 	}
 	return l
 }
 
-// lookAtEnded returns tasks that have ended: the newest, those that failed first, and those
-// that ran at the last look. Of very many it sees a part.
-func (o *observer) lookAtEnded(ctx context.Context, c *counters, running []task.View) ([]task.View, error) {
-	o.mu.Lock()
-	before, past := o.latest.running, o.ended
-	o.mu.Unlock()
-	limit := api.MaxPage
-	if c != nil {
-		switch n := c.all() - past; {
-		case n == 0:
-			return nil, nil
-		case n > 0:
-			limit = int(min(2*n+20, api.MaxPage))
-		}
+// lookAtRunning returns the tasks that run. To look for them the daemon goes through all that
+// it knows, so it is not asked while there are none.
+func (o *observer) lookAtRunning(ctx context.Context, s *status) (running []task.View, more bool, err error) {
+	if s.engine.Tasks[task.Running.String()] == 0 {
+		return nil, false, nil
 	}
+	var page api.Listing
+	err = o.from.decode(ctx, fmt.Sprintf("/v1/tasks?status=running&limit=%d", api.MaxPage), &page)
+	return page.Tasks, page.Next != "", err
+}
+
+// lookAtEnded returns tasks that have ended since the last look: the newest, those that failed
+// first, and those that ran then. Of very many it sees a part.
+func (o *observer) lookAtEnded(ctx context.Context, now *counters, running []task.View) ([]task.View, error) {
+	o.mu.Lock()
+	before := o.latest
+	o.mu.Unlock()
 	var all []task.View
-	for _, statuses := range []string{"failed,timed_out", "completed,cancelled"} {
+	for _, statuses := range [][]string{{"failed", "timed_out"}, {"completed", "cancelled"}} {
+		limit := asked(now, before.counters, statuses)
+		if limit == 0 {
+			continue
+		}
 		var page api.Listing
-		q := url.Values{"status": {statuses}, "order": {"newest"}, "limit": {fmt.Sprint(limit)}}
+		q := url.Values{"status": statuses, "order": {"newest"}, "limit": {strconv.Itoa(limit)}}
 		if err := o.from.decode(ctx, "/v1/tasks?"+q.Encode(), &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Tasks...)
 	}
-	return append(all, o.fetch(ctx, gone(before, running, all))...), nil
+	return append(all, o.fetch(ctx, gone(before.running, running, all))...), nil
+}
+
+// asked is of how many tasks with these statuses at the end the daemon is asked: some more than
+// have ended so since, as those that were submitted last need not have.
+func asked(now, before *counters, statuses []string) int {
+	if now == nil {
+		return api.MaxPage
+	}
+	n := 0.0
+	for _, s := range statuses {
+		n += now.ended[s]
+		if before != nil {
+			n -= before.ended[s]
+		}
+	}
+	switch {
+	case n == 0:
+		return 0
+	case n < 0: // another daemon
+		return api.MaxPage
+	}
+	return int(min(2*n+20, api.MaxPage))
 }
 
 // gone returns the tasks that ran before, do not now, and are not among those that ended.
@@ -167,9 +192,6 @@ func (o *observer) take(l look) {
 	o.series.add(at, l.reading())
 	for i := range l.ended {
 		o.scripts.add(at, l.ended[len(l.ended)-1-i]) // the latest last
-	}
-	if o.ended = 0; l.counters != nil {
-		o.ended = l.counters.all()
 	}
 	l.ended = nil
 	o.latest = l

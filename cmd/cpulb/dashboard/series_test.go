@@ -144,3 +144,20 @@ func TestATaskThatRanAndIsGoneIsAskedFor(t *testing.T) {
 		t.Errorf("%v", ids)
 	}
 }
+
+func TestTheDaemonIsAskedForTasksOnlyIfSomeHaveEnded(t *testing.T) {
+	at := func(completed, failed int) *counters { return readCounters([]byte(metricsText(0, completed, failed))) }
+	failures, others := []string{"failed", "timed_out"}, []string{"completed", "cancelled"}
+	for _, c := range []struct {
+		now, before *counters
+		of          []string
+		want        int
+	}{
+		{at(90, 4), at(90, 4), others, 0}, {at(95, 4), at(90, 4), others, 30}, {at(95, 4), at(90, 4), failures, 0}, {at(95, 5), at(90, 4), failures, 22},
+		{at(99999, 0), at(0, 0), others, 1000}, {at(3, 0), at(90, 4), others, 1000}, {at(3, 0), nil, others, 26}, {nil, at(3, 0), others, 1000},
+	} {
+		if got := asked(c.now, c.before, c.of); got != c.want {
+			t.Errorf("%v after %v: asked for %d of %v, not %d", c.now, c.before, got, c.of, c.want)
+		}
+	}
+}

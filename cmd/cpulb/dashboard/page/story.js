@@ -10,6 +10,7 @@ import { ago, coarse, count, duration, moment, NONE, scriptName, secondsBetween,
 const MOST_EVENTS = 500; // that are shown
 const AGAIN = 1000; // after the events were cut off, and between two looks at a task that has not ended
 const ENDED = ["completed", "failed", "cancelled", "timed_out"];
+const TOGETHER = 50; // events that come within so many milliseconds are drawn together
 const EXACT = 1 << 20; // longer data is not parsed twice
 
 export class Story {
@@ -24,6 +25,7 @@ export class Story {
 
   leave() {
     clearTimeout(this.timer);
+    clearTimeout(this.drawing);
     this.following?.abort();
     this.following = null;
     this.id = null;
@@ -32,7 +34,7 @@ export class Story {
   /** Shows the task with this id, and follows it until its end. said is shown above it. */
   async open(id, said = "") {
     this.leave();
-    Object.assign(this, { id, view: null, result: null, cursor: "", dropped: 0, asking: false });
+    Object.assign(this, { id, view: null, result: null, cursor: "", dropped: 0, asking: false, lines: [], drawing: null });
     this.build(said);
     try {
       const view = await daemon.task(id);
@@ -149,16 +151,13 @@ export class Story {
         this.add("state", event.status.replace("_", " "));
         break;
       case "progress":
-        this.progressLine.hidden = false;
-        this.progress.value = event.fraction ?? 0;
-        setText(this.progressText, Math.round((event.fraction ?? 0) * 100) + " % " + visible(event.message ?? ""));
-        this.add("progress", Math.round((event.fraction ?? 0) * 100) + " % " + visible(event.message ?? ""));
+        this.add("progress", Math.round((event.fraction ?? 0) * 100) + " % " + visible(shorten(event.message ?? "")), { fraction: event.fraction ?? 0 });
         break;
       case "partial":
         this.add("yield", visible(shorten(JSON.stringify(event.value))));
         break;
       case "log":
-        this.add(visible(event.level), visible(shorten(event.message)), event.level);
+        this.add(visible(event.level), visible(shorten(event.message)), { level: event.level });
         break;
       case "gap":
         this.add("gap", count(event.missed) + " events were dropped here");
@@ -178,13 +177,28 @@ export class Story {
     } catch { /* that it is cut off is said with its events */ }
   }
 
-  add(kind, text, level = "") {
+  add(kind, text, more = {}) {
+    this.lines.push({ kind, text, ...more });
+    this.drawing ??= setTimeout(() => this.draw(), TOGETHER);
+  }
+
+  // A script may report thousands of events in a moment: the page is laid out once for all.
+  draw() {
+    this.drawing = null;
+    const lines = this.lines.splice(0);
     const bottom = this.events.scrollHeight - this.events.scrollTop - this.events.clientHeight < 30;
-    this.events.append(element("li", { "data-level": level || null }, element("span", { class: "kind" }, kind), element("span", {}, text)));
-    if (this.events.children.length > MOST_EVENTS) {
-      this.events.firstChild.remove();
-      setText(this.eventsNote, count(++this.dropped) + " earlier ones are not shown");
+    const progress = lines.findLast((line) => line.fraction !== undefined);
+    if (progress && !this.result) {
+      this.progressLine.hidden = false;
+      this.progress.value = progress.fraction;
+      setText(this.progressText, progress.text);
     }
+    const shown = lines.slice(-MOST_EVENTS);
+    this.events.append(...shown.map(({ kind, text, level }) =>
+      element("li", { "data-level": level || null }, element("span", { class: "kind" }, kind), element("span", {}, text))));
+    this.dropped += lines.length - shown.length;
+    for (; this.events.children.length > MOST_EVENTS; this.dropped++) this.events.firstChild.remove();
+    if (this.dropped) setText(this.eventsNote, count(this.dropped) + " earlier ones are not shown");
     if (bottom) this.events.scrollTop = this.events.scrollHeight;
   }
 
@@ -199,7 +213,7 @@ export class Story {
       parts.push(element("div", { class: "failure" }, element("strong", {}, visible(type || code)), " ", element("span", { class: "tag" }, code), element("p", { class: "lines" }, shorten(message))));
       if (traceback) parts.push(block("Traceback", traceback, { look: "bad" }));
     } else {
-      parts.push(block("Returned", text.length < EXACT ? indented(text, (event) => event.result.data) : JSON.stringify(result.data, null, 2)));
+      parts.push(block("Returned", text.length < EXACT ? indented(text, (event) => event.result.data) : JSON.stringify(result.data)));
     }
     const cut = result.truncated ? "cut off: it printed more than the daemon keeps" : "";
     if (result.stderr) parts.push(block("Standard error", result.stderr, { note: cut }));
