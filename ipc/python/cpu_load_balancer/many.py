@@ -56,9 +56,22 @@ def factory(script: Union[Script, Factory], options: Dict[str, Any]) -> Factory:
     if callable(script):
         if options:
             raise TypeError(f"options are for a script's path, which this function may give its tasks itself: {', '.join(options)}")
-        return script
+        made = script
+
+        def checked(item: Any) -> Task:
+            task = made(item)
+            if not isinstance(task, Task):
+                raise TypeError(f"a map's function has to return a Task, and not {task!r:.100}")
+            return task
+        return checked
     path = os.path.abspath(os.fsdecode(script))
-    return lambda params: Task.create(path, params, **options)
+
+    def create(params: Any) -> Task:
+        task = Task.create(path, params, **options)
+        if params is None:  # which create takes for none given
+            task.__dict__["params"] = None
+        return task
+    return create
 
 
 class Completed(Iterator[Result]):

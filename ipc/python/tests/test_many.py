@@ -39,6 +39,8 @@ class WithDaemon(unittest.TestCase):
             results = self.engine.map(self.script, range(300), in_flight=in_flight, timeout=SECONDS, task_type="io_bound")
             self.assertEqual([r.data for r in results], list(range(300)))
         self.assertEqual(list(self.engine.map(self.script, [])), [])
+        odd = [None, {}, [], "", "\u2028\u2603\n\"\\", {"k\ud800": None}, "x" * 5_000_000, 10 ** 40, -0.0]
+        self.assertEqual([r.data for r in self.engine.map(self.script, odd)], odd)
 
     def test_as_completed_gives_each_once_as_it_ends_whoever_submitted_it(self):
         with Engine(self.engine.socket) as other:
@@ -207,6 +209,8 @@ class WithFakes(unittest.TestCase):
         with Engine("/nowhere") as engine:
             self.assertRaises(ValueError, engine.map, "/x.py", [], in_flight=0)
             self.assertRaises(TypeError, engine.map, Task.create, [], priority=3)
+            with self.assertRaisesRegex(TypeError, "return a Task, and not 3"):
+                next(engine.map(lambda item: item, [3]))
 
 
 if __name__ == "__main__":
