@@ -84,8 +84,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	var a arguments
 	code := -1
 	parser, err := kong.New(&a, kong.Name("cpulb"), kong.Description(description), kong.Writers(t.out, t.err),
-		kong.Exit(func(c int) { code = c }), kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
-			"orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")})
+		kong.Exit(func(c int) { code = c }), vars())
 	if err != nil {
 		return t.report(err)
 	}
@@ -106,4 +105,10 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
 	return t.report(command.Run(c, t, &a))
+}
+
+// vars are what the grammar's texts refer to.
+func vars() kong.Vars {
+	return kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
+		"orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")}
 }

@@ -37,3 +37,18 @@ func TestStatusesHaveNamesThatReadBack(t *testing.T) {
 		t.Errorf("an unknown status: %v", err)
 	}
 }
+
+func TestTheErrorOfAResultSaysHowTheTaskEnded(t *testing.T) {
+	if err := (&task.Result{Status: task.Completed}).Err(); err != nil {
+		t.Error(err)
+	}
+	id := task.NewID()
+	err := (&task.Result{ID: id, Status: task.Failed, Error: &task.Error{Type: "ValueError", Message: "too small", Code: "exception"}}).Err()
+	var f *task.Failure
+	if !errors.As(err, &f) || f.Reason.Code != "exception" || err.Error() != "task "+id.String()+": failed [exception]: ValueError: too small" {
+		t.Error(err)
+	}
+	if err := (&task.Result{ID: id, Status: task.Cancelled}).Err(); err.Error() != "task "+id.String()+": cancelled" {
+		t.Error(err)
+	}
+}
