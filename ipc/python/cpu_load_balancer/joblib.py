@@ -33,7 +33,7 @@ class Workers:
 
     def __init__(self, name: str, engine: Optional[Engine] = None, pool: Optional[str] = None, bin_dir: Optional[str] = None) -> None:
         self._name = name
-        self._where = {"engine": engine, "pool": pool, "bin_dir": bin_dir}
+        self._where: Dict[str, Any] = {"engine": engine, "pool": pool, "bin_dir": bin_dir}
         self._lock = threading.Lock()
         self._executors: Dict[Any, Executor] = {}
 
@@ -43,7 +43,7 @@ class Workers:
         with self._lock:
             found = self._executors.get(key)
             if found is None or found.is_closed:
-                found = self._executors[key] = Executor(  # type: ignore[arg-type]
+                found = self._executors[key] = Executor(
                     jobs, initializer=_in_worker, initargs=(self._name,), env=env, dumps=cloudpickle.dumps, **self._where)
             return found
 
@@ -82,7 +82,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         if n_jobs is None or multiprocessing.current_process().daemon:
             return 1  # below a process of multiprocessing nothing is nested, as with joblib's own backends
-        return n_jobs if n_jobs > 0 else max(joblib.cpu_count() + 1 + n_jobs, 1)
+        return n_jobs if n_jobs > 0 else max(int(joblib.cpu_count()) + 1 + n_jobs, 1)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         """Have workers for so many jobs, and return how many there are."""
@@ -95,8 +95,9 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
     def apply_async(self, func: Callable[[], Any], callback: Optional[Callable[[Any], None]] = None) -> Any:
         """Have a batch run; callback is called with its future at its end."""
-        call = self._executor.submit(SafeFunction(func))  # type: ignore[union-attr]
-        call.get = functools.partial(_result, call)  # type: ignore[attr-defined]
+        assert self._executor is not None  # configure has been called
+        call: Any = self._executor.submit(SafeFunction(func))
+        call.get = functools.partial(_result, call)
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         if callback is not None:

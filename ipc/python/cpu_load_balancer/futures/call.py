@@ -19,7 +19,7 @@ class Call(Future):  # type: ignore[type-arg]
     """A call and its future. It differs from other futures in one thing: cancel stops it also while it runs."""
 
     # Of most calls these never change: it is quicker not to set them.
-    _state = PENDING
+    _state: str = PENDING
     _result = None
     _exception = None
     carrier: Optional["Carrier"] = None  # that it has been given to
@@ -31,7 +31,7 @@ class Call(Future):  # type: ignore[type-arg]
     def __init__(self, number: int, kind: int, function: "Function", args: Tuple[Any, ...], kwargs: Dict[str, Any],
                  timeout: Optional[float]) -> None:
         # Future's own would make what is not needed.
-        self._condition = Condition()  # type: ignore[assignment]
+        self._condition = Condition()
         self._waiters: List[Any] = []
         self._done_callbacks: List[Any] = []
         self.number = number
@@ -73,7 +73,7 @@ class Call(Future):  # type: ignore[type-arg]
                 return False
             sleeper = condition.lay_down()
         try:
-            return sleeper.sleep_or_read(carrier.calls, deadline)
+            return bool(sleeper.sleep_or_read(carrier.calls, deadline))
         finally:
             with condition:
                 condition.rise(sleeper)
@@ -141,7 +141,7 @@ class Call(Future):  # type: ignore[type-arg]
         with self._condition:
             if self._state in (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED):
                 return False
-            self._exception = error  # type: ignore[assignment]
+            self._exception = error
             self._state = FINISHED
             for waiter in self._waiters:
                 waiter.add_exception(self)

@@ -8,7 +8,7 @@ import pickle
 import socket
 import time
 from collections import deque
-from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
+from concurrent.futures import process
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
@@ -263,11 +263,18 @@ class Carrier:
 
 
 def _raised(error: BaseException, text: str) -> BaseException:
-    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')
+    error.__cause__ = _remote(text)
     return error
+
+
+def _remote(text: str) -> BaseException:
+    """Return the cause that shows a worker's traceback, as ProcessPoolExecutor has it."""
+    remote: Any = process._RemoteTraceback
+    shown: BaseException = remote(f'\n"""\n{text}"""')
+    return shown
 
 
 def _not_understood(text: bytes) -> BaseException:
     error = TransferError("the call's function or arguments can't be unpickled in the worker")
-    error.__cause__ = _RemoteTraceback('\n"""\n%s"""' % text.decode("utf-8", "replace"))
+    error.__cause__ = _remote(text.decode("utf-8", "replace"))
     return error

@@ -6,7 +6,7 @@ import os
 import select
 import threading
 import time
-from _thread import RLock, allocate_lock, get_ident
+from _thread import RLock, allocate_lock, get_ident  # type: ignore[attr-defined]
 from typing import Any, List, Optional, Sequence
 
 _LONGEST_MILLISECONDS = 1 << 30
@@ -94,7 +94,7 @@ def _sleeper() -> Any:
     return _own.sleeper
 
 
-class Condition(RLock):  # type: ignore[misc, valid-type]
+class Condition(RLock):  # type: ignore[misc]
     """It is its own lock."""
 
     __slots__ = ("_sleepers",)

@@ -6,7 +6,6 @@ import itertools
 import os
 import pickle
 import sys
-import tempfile
 import threading
 import time
 import types
@@ -81,7 +80,7 @@ class Executor(futures.Executor):
         """Whether it takes no more calls: it has been shut down, or is broken."""
         return self._pool.refusal is not None
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:  # type: ignore[override]
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
         """Have fn(*args, **kwargs) called in a worker, and return its future."""
         function = self._named(fn) if type(fn) is types.FunctionType else None
         if function is None:

@@ -169,7 +169,7 @@ class Pool:
         """Have the pool's thread look after carrier's connection for calls; again: it does not do so now."""
         events = select.EPOLLIN | (select.EPOLLOUT if carrier.unsent else 0)
         try:
-            (self.poll.register if again else self.poll.modify)(carrier.calls, events)  # type: ignore[arg-type, operator]
+            (self.poll.register if again else self.poll.modify)(carrier.calls, events)  # type: ignore[operator]
         except FileNotFoundError:  # another thread reads, and is to leave that to the pool's
             if carrier.led_by is not None:
                 carrier.led_by.wake()

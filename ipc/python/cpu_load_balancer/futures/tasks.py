@@ -60,6 +60,8 @@ class Tasks:
                     reason += "\n" + text[-2000:]
         except SubmissionError as error:
             reason, final = str(error), True
+            if error.code == "not_allowed":
+                reason += "; an Executor's tasks bring their script's text, which takes access { source = true } in the daemon's configuration"
         except CPULoadBalancerError as error:
             reason = str(error)
         except BaseException as error:

@@ -114,11 +114,12 @@ def prepare(given: Dict[str, Any]) -> None:
     if "sys_path" in preparation:
         before, after = given["path"]
         preparation["sys_path"] = [*before, *(entry for entry in sys.path if entry), *after]
-    process.current_process()._inheriting = True  # an Executor that the main module makes now is an error
+    current: Any = process.current_process()
+    current._inheriting = True  # an Executor that the main module makes now is an error
     try:
         spawn.prepare(preparation)
     finally:
-        del process.current_process()._inheriting
+        del current._inheriting
     sys.path_importer_cache.clear()
     initializer, arguments = pickle.loads(given["initializer"])
     if initializer is not None:
@@ -198,16 +199,17 @@ class Turn:
 
     def _answer(self, call: wire.Frame) -> Any:
         """Run a call and return what is to be said of it."""
-        kind, _, function, payload, descriptor = call
+        kind, _, number, payload, descriptor = call
+        function: Any
         try:
             args, kwargs = pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
-            if function:
-                function = self.functions[function]
+            if number:
+                function = self.functions[number]
                 if not callable(function):  # the text of why it could not be had
                     return wire.UNREADABLE, function, -1
             else:
                 function, args = args[0], args[1:]
-            call = payload = None
+            del call, payload
         except self.stopped:
             raise
         except Exception:
