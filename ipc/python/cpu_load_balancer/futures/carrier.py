@@ -7,6 +7,7 @@ import os
 import pickle
 import socket
 import time
+from _thread import get_ident
 from collections import deque
 from concurrent.futures import process
 from threading import Lock
@@ -41,7 +42,9 @@ class Carrier:
         self.reading = Lock()  # who reads results: the pool's thread, or one that waits for one
         self.led_by: Optional["Call"] = None  # the call that a thread waits for which reads
         self.frames: List[wire.Frame] = []  # that have been read and may not all have been given to their calls
-        self.feeding = False
+        self.feeding = 0  # the thread that does
+        self.retired = False  # it is to take no more: an interrupt has left it in the middle of something
+        self.torn = False  # results of it are lost
         self.dead = False
         self.moved = 0.0  # when it was given the first of its calls, or ended one
         self.asked = False  # to give back what it has not begun
@@ -63,23 +66,49 @@ class Carrier:
     def feed(self) -> None:
         """Send calls for as long as there is room for them. The caller has set feeding."""
         pool = self.pool
+        try:
+            self._feed(pool)
+        except BaseException:
+            self.give_up()
+            raise
+        if self.dead:
+            self.close()
+
+    def _feed(self, pool: "Pool") -> None:
         while True:
             with pool.lock:
                 taken = () if self.dead or self.unsent else pool.take(self)
                 if not taken:
-                    self.feeding = False
+                    self.feeding = 0
                     if self.dead:
                         pool.reclaim(self)
                     elif not self.outstanding and not self.unsent:
                         pool.rest(self)
                     break
             self._send(taken)
-        if self.dead:
-            self.close()
+
+    def give_up(self) -> None:
+        """An interrupt has come while the calling thread fed it: it ends its turn, and what it has not begun is to be run by
+        another. Without effect if the thread does not feed it."""
+        with self.pool.lock:
+            if self.feeding != get_ident():
+                return
+            self.feeding = 0
+            self.retired = True
+        self.retire()
+
+    def retire(self) -> None:
+        """Have it end its turn after the call that runs."""
+        self.retired = True
+        try:
+            assert self.control is not None
+            self.control.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has ended
 
     def _send(self, calls: Sequence["Call"]) -> None:
         parts: List[bytes] = []
-        if not self.outstanding:
+        if len(self.outstanding) == len(calls):
             self.moved = time.monotonic()
         for call in calls:
             call.carrier = self
@@ -105,7 +134,6 @@ class Carrier:
         if payload is None:
             call.payload, call.descriptor = payload, descriptor = memory.encode((call.args, call.kwargs), self.pool.options.dumps)
             call.args, call.kwargs = () if function.number else call.args[:1], None  # the rest is there
-        self.outstanding[call.number] = call
         attached = call.descriptor >= 0
         parts.append(wire.HEADER.pack(call.number, len(payload), function.number, call.kind, attached))
         parts.append(payload)
@@ -214,10 +242,14 @@ class Carrier:
     def lead(self, call: "Call", deadline: Optional[float]) -> None:
         """Read results in the thread that waits for call, until it has ended or deadline has come: so it is
         woken once, and by the worker itself. Without effect where another thread reads."""
-        if self.unsent or self.dead or not self.reading.acquire(False):
+        if self.unsent or self.dead or self.retired:
             return
-        poll, self.led_by = self.pool.poll, call
+        poll, locked = self.pool.poll, False
         try:
+            locked = self.reading.acquire(False)
+            if not locked:
+                return
+            self.led_by = call
             poll.unregister(self.calls)  # type: ignore[arg-type]
             try:
                 while call.sleep_or_read(self, deadline) and self.read():
@@ -227,8 +259,15 @@ class Carrier:
                 self.pool.watch(self, again=True)
         except (OSError, ValueError):
             pass  # it has ended
+        except BaseException:
+            if locked and self.incoming.is_torn():
+                self.torn = True
+                self.retire()
+            self.pool.bell.ring()  # what has been read may not all have been given to its calls
+            raise
         finally:
-            self.reading.release()
+            if locked:
+                self.reading.release()
 
     def close(self) -> None:
         """Let go of its connections, which ends its task."""

@@ -64,7 +64,6 @@ class Executor(futures.Executor):
         except BaseException:
             close()
             raise
-        self._pool.start_carrier = tasks.start
         self._keeper = Keeper(self._pool, door, tasks, close)
         _open.add(self._keeper)
         self._keeper.thread.start()

@@ -67,7 +67,7 @@ class Keeper:
         self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
 
     def _is_over(self) -> bool:
-        return not self._suspects and self._pool.is_over()
+        return self._pool.killed or not self._suspects and self._pool.is_over()
 
     def _watch(self, descriptor: int, handler: Callable[[int], None]) -> None:
         self._handlers[descriptor] = handler
@@ -99,15 +99,19 @@ class Keeper:
         for call in list(pool.timed.values()):
             if now >= call.deadline:
                 self._time_out(call)
-        if pool.killed:
-            for call in pool.all_calls():
-                call.cancel()
         with pool.lock:
-            starts = not self.broken and pool.is_to_start()
-        if starts:
+            if not self.broken:
+                pool.is_to_start()
+            starts, pool.to_start = pool.to_start, 0
+        for _ in range(starts):
             self._tasks.start()
 
     def _look_at(self, carrier: Carrier, now: float) -> None:
+        if carrier.frames and carrier.reading.acquire(False):  # an interrupt has come while they were given to their calls
+            try:
+                carrier.read()
+            finally:
+                carrier.reading.release()
         if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
             carrier.asked = True
             self._order(carrier, wire.GIVE_BACK, 0)
@@ -155,7 +159,7 @@ class Keeper:
         pool = self._pool
         carrier = Carrier(pool, calls.number, calls.pid)
         carrier.begin(calls.connection, control.connection, calls.outbox)
-        carrier.feeding = True
+        carrier.feeding = threading.get_ident()
         self._failures = 0
         with pool.lock:
             pool.starting -= 1
@@ -202,6 +206,9 @@ class Keeper:
                 pass
             frames, number = carrier.last_words()
             carrier.receive(frames)
+        if carrier.torn:
+            for call in list(carrier.outstanding.values()):
+                call.fail(WorkerLostError(f"an interrupt came while the result of {call.name()} was read, and it may be lost"))
         with pool.lock:
             if carrier.resting:
                 pool.idle.remove(carrier)
@@ -234,6 +241,9 @@ class Keeper:
 
     def _finish(self) -> None:
         pool = self._pool
+        if pool.killed:
+            for call in [*pool.all_calls(), *self._suspects.values()]:
+                call.cancel()
         self._door.close()
         with pool.lock:
             carriers = list(pool.carriers.values())
@@ -244,7 +254,7 @@ class Keeper:
             for arrival in parts.values():
                 if arrival.connection is not None:
                     arrival.connection.close()
-        self._tasks.close(known)
+        self._tasks.close(set() if pool.killed else known)
         pool.poll.close()
         self._handlers.clear()  # they refer to this object
         self._close()
@@ -259,7 +269,7 @@ class Keeper:
             with pool.lock:
                 if carrier.feeding or carrier.dead:
                     return
-                carrier.feeding = True
+                carrier.feeding = threading.get_ident()
             if carrier.send_rest():
                 pool.watch(carrier)
             carrier.feed()

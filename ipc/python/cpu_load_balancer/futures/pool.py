@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
+from _thread import get_ident
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
@@ -37,35 +38,40 @@ class Pool:
         self.idle: List[Carrier] = []
         self.carriers: Dict[int, Carrier] = {}  # connected, by number
         self.starting = 0  # that are not connected yet
+        self.to_start = 0  # of these, that the pool's thread has to submit yet
         self.timed: Dict[int, Call] = {}  # calls that run and have a timeout
         self.refusal: Optional[Exception] = None  # why no call is taken any more
         self.killed = False
         self.stops: Deque[Tuple[Carrier, Call]] = deque()
         self.bell = Bell()
         self.poll = select.epoll()
-        self.start_carrier: Callable[[], None] = lambda: None
 
     def add(self, call: Call) -> None:
         """Have a call run."""
         carrier, starts = None, False
-        with self.lock:
-            if self.refusal is not None:
-                raise self.refusal.with_traceback(None)
-            self.pending.append(call)
-            if self.idle:
-                carrier = self._wake_one()
-            elif self.starting + len(self.carriers) < self.options.max_workers:
-                starts = self.is_to_start()
-        if carrier is not None:
-            carrier.feed()
-        elif starts:
-            call.begin()  # it has a worker, though that is not there yet
-            self.start_carrier()
+        try:
+            with self.lock:
+                if self.refusal is not None:
+                    raise self.refusal.with_traceback(None)
+                self.pending.append(call)
+                if self.idle:
+                    carrier = self._wake_one()
+                elif self.starting + len(self.carriers) < self.options.max_workers:
+                    starts = self.is_to_start()
+            if carrier is not None:
+                carrier.feed()
+            elif starts:
+                call.begin()  # it has a worker, though that is not there yet
+                self.bell.ring()
+        except BaseException:
+            if carrier is not None:
+                carrier.give_up()
+            raise
 
     def _wake_one(self) -> Carrier:
         """Return a carrier that has nothing to do, for the caller to feed. lock is held."""
         carrier = self.idle.pop()
-        carrier.resting, carrier.feeding = False, True
+        carrier.resting, carrier.feeding = False, get_ident()
         return carrier
 
     def feed_idle(self) -> None:
@@ -82,7 +88,7 @@ class Pool:
         with self.lock:
             if carrier.feeding or carrier.resting:
                 return
-            carrier.feeding = True
+            carrier.feeding = get_ident()
         carrier.feed()
 
     def is_to_start(self) -> bool:
@@ -90,13 +96,16 @@ class Pool:
         if self.starting >= len(self.pending) or self.starting + len(self.carriers) >= self.options.max_workers:
             return False
         self.starting += 1
+        self.to_start += 1
         return True
 
     def take(self, carrier: Carrier) -> Sequence[Call]:
         """Return the calls that carrier is to be given now. lock is held."""
         pending = self.pending
-        if not pending:
+        if not pending or carrier.retired:
             return ()
+        if not carrier.outstanding:
+            carrier.load = 0
         most = min(-(-len(pending) // len(self.carriers)), _MOST_AT_ONCE)
         if self.options.calls_each:
             most = min(most, carrier.left)
@@ -110,6 +119,7 @@ class Pool:
                 cost = WINDOW_NS
             if busy and cost > room:
                 break
+            carrier.outstanding[call.number] = call
             taken.append(pending.popleft())
             call.cost = cost
             room -= cost
@@ -124,7 +134,7 @@ class Pool:
 
     def rest(self, carrier: Carrier) -> None:
         """carrier has nothing to do. lock is held."""
-        if self.options.calls_each and carrier.left <= 0:
+        if carrier.retired or self.options.calls_each and carrier.left <= 0:
             return  # and will have nothing
         if not carrier.resting:
             carrier.resting = True
@@ -133,6 +143,8 @@ class Pool:
     def reclaim(self, carrier: Carrier) -> None:
         """What a carrier that has ended was given and has not begun is to be run by another. lock is held."""
         left, carrier.outstanding = list(carrier.outstanding.values()), {}
+        if left and self.pending and self.pending[0] is left[-1]:
+            self.pending.popleft()  # whoever took it was interrupted
         carrier.load = 0
         self.carriers.pop(carrier.number, None)
         self.put_back([call for call in left if not call.done()])

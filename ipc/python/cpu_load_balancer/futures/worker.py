@@ -302,7 +302,8 @@ class Turn:
                     elif kind == wire.STOP:
                         wire.send_all(self.control, wire.frame(self._stop(number), number))
         except (EOFError, OSError):
-            pass
+            with self.turn:
+                self.last = True  # the Executor has ended, or wants no more of this worker
 
     def _take_back(self) -> List[int]:
         """Return the calls that have not begun, which will not."""
