@@ -164,6 +164,27 @@ func TestWhatIsNotSampledMakesNoSpans(t *testing.T) {
 	})
 }
 
+// The next daemon makes the spans of a task in the same trace, beneath the same submit.
+func TestATaskIsInOneTraceOverARestart(t *testing.T) {
+	daemontest.Keeping(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		f.Spans = &daemontest.Spans{}
+		f.Restart() // now it makes spans
+		id := f.Submit(fleettest.Sleeps, daemontest.Params("5s"))
+		f.Pass(time.Second)
+		f.Crash()
+		f.Ends("completed", 2, id)
+		all := f.Spans.Take()
+		if got, want := told(all), "submit 0 0s\nqueue 1 0s\n"; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "run 2 5s completed\n") {
+			f.Errorf("%s", got)
+		}
+		for _, s := range all[1:] {
+			if s.Context.Trace != all[0].Context.Trace || s.Parent != all[0].Context {
+				f.Errorf("%s %d is elsewhere", s.Name, s.Attempt)
+			}
+		}
+	})
+}
+
 // A script's own spans are children of the run that it is told of.
 func TestTheScriptIsToldOfItsRun(t *testing.T) {
 	c := daemontest.One(1, 1)

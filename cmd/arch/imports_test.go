@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"daemon": {"daemon/access", "daemon/api", "daemon/config", "daemon/effects", "daemon/fleet", "daemon/journal", "daemon/ledger", "daemon/queue",
 		"daemon/schedule", "daemon/swapfile", "daemon/task", "daemon/tracing", "internal/share", "internal/trust", "plugins", "plugins/cgroup", "plugins/supervisor"},
 	"daemon/api":     {"daemon/task"},
-	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "plugins", "plugins/supervisor"},
+	"daemon/config":  {"balancer", "balancer/topology", "daemon/schedule", "daemon/task", "daemon/tracing", "plugins", "plugins/supervisor"},
 	"daemon/effects": {"daemon/task", "daemon/tracing", "plugins"},
 	// Which spans there are is decided in tracing; of the SDK that sends them only the daemon's program knows.
 	"daemon/tracing":      {"daemon/task"},

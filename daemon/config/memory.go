@@ -1,6 +1,10 @@
 package config
 
-import "runtime"
+import (
+	"runtime"
+
+	"cpulb/daemon/tracing"
+)
 
 // What each of a kind takes beside the bytes that callers and scripts decide, which have
 // bounds of their own. They are measured: tests hold the daemon to them.
@@ -32,6 +36,8 @@ const (
 	tombstones    = 100_000
 	journalBytes  = 64 << 20
 	journalCopies = 3
+	// spanBytes is what a span takes that waits for the collector, with the texts that it keeps.
+	spanBytes = 16 << 10
 	// A quarter of it all is left to Go: what has been let go and is not collected yet.
 	goPart = 4
 )
@@ -56,6 +62,9 @@ func (c *Config) mostMemory(cpus int) int64 {
 	most += c.Results.MaxBytes + int64(c.Results.Max)*(TaskBytes+ResultBytes)
 	if c.Journal.Sync != "off" {
 		most += c.Results.MaxBytes + journalBytes + journalCopies*max(l.BodyBytes, l.ResultBytes)
+	}
+	if c.Tracing.Endpoint != "" {
+		most += tracing.MostWaiting * spanBytes
 	}
 	return most + most/goPart
 }

@@ -42,6 +42,7 @@ func TestEveryBoundCountsForTheMostMemory(t *testing.T) {
 		"limits.output_size":     func(c *Config) { c.Limits.OutputBytes *= 2 },
 		"limits.connections":     func(c *Config) { c.Limits.Connections *= 2 },
 		"limits.watches":         func(c *Config) { c.Limits.Watches *= 2 },
+		"tracing.endpoint":       func(c *Config) { c.Tracing.Endpoint = "http://127.0.0.1:4317" },
 		"pool.workers":           func(c *Config) { c.Pools[1].Workers++ },
 		"pool.max_workers":       func(c *Config) { c.Pools[1].MaxWorkers = 9 },
 		"pool.spare":             func(c *Config) { c.Pools[0].Spare++ },

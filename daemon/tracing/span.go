@@ -37,6 +37,9 @@ type Span struct {
 	Error *task.Error
 }
 
+// MostWaiting is how many spans a Sink may have that have not been sent.
+const MostWaiting = 4096
+
 // Sink takes spans on their way to where people look at them.
 type Sink interface {
 	// Span takes one. It does not block: when there is no room the span is dropped.

@@ -16,6 +16,7 @@ import (
 	"cpulb/daemon/tracing"
 
 	"github.com/hashicorp/go-hclog"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -26,9 +27,7 @@ import (
 )
 
 const (
-	// most is how many spans may wait or be on their way, batch how many go together, and pause how
-	// long the first of them waits for others.
-	most  = 4096
+	// batch is how many spans go together, and pause how long the first of them waits for others.
 	batch = 512
 	pause = time.Second
 	// sendTimeout is for one request, and patience for a batch with all its attempts.
@@ -76,9 +75,11 @@ func New(ctx context.Context, o Options) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracing: OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
+	// What the SDK has to say would go to stderr, past the log. There is one such place for the process.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Log.Warn("OpenTelemetry", "error", err) }))
 	x := &Exporter{log: o.Log}
 	x.provider = sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample()), sdk.WithIDGenerator(given{}), sdk.WithResource(about),
-		sdk.WithBatcher(&counted{out, x}, sdk.WithMaxQueueSize(most), sdk.WithMaxExportBatchSize(batch), sdk.WithBatchTimeout(pause), sdk.WithExportTimeout(patience)))
+		sdk.WithBatcher(&counted{out, x}, sdk.WithMaxQueueSize(tracing.MostWaiting), sdk.WithMaxExportBatchSize(batch), sdk.WithBatchTimeout(pause), sdk.WithExportTimeout(patience)))
 	x.tracer = x.provider.Tracer("cpulbd", trace.WithInstrumentationVersion(o.Version))
 	return x, nil
 }
@@ -101,7 +102,7 @@ func client(o Options) (otlptrace.Client, error) {
 
 // Span implements tracing.Sink.
 func (x *Exporter) Span(s tracing.Span) {
-	if x.waiting.Add(1) > most {
+	if x.waiting.Add(1) > tracing.MostWaiting {
 		x.waiting.Add(-1)
 		x.dropped.Add(1)
 		return
