@@ -14,9 +14,15 @@ import (
 // with sends a task with an environment and a working folder, and waits for its end.
 func (p *process) with(path string, env map[string]string, cwd string) plugins.Outcome {
 	p.t.Helper()
+	return p.sends(&plugins.Task{ScriptPath: path, Env: env, Cwd: cwd})
+}
+
+// sends sends what is left to say of a task, and waits for its end.
+func (p *process) sends(t *plugins.Task) plugins.Outcome {
+	p.t.Helper()
 	p.seq++
-	if err := p.Slot(0).Send(&plugins.Task{Seq: p.seq, ID: "task", ScriptPath: path, Function: "main", Type: task.CPUBound, Attempt: 1,
-		Params: []byte("1"), Env: env, Cwd: cwd}); err != nil {
+	t.Seq, t.ID, t.Function, t.Type, t.Attempt, t.Params = p.seq, "task", "main", task.CPUBound, 1, []byte("1")
+	if err := p.Slot(0).Send(t); err != nil {
 		p.t.Fatal(err)
 	}
 	select {
@@ -25,6 +31,34 @@ func (p *process) with(path string, env map[string]string, cwd string) plugins.O
 	case <-p.Done():
 		p.t.Fatalf("the worker ended (%s): %v", p.Exit(), p.LastStderr())
 		return plugins.Outcome{}
+	}
+}
+
+// What a task starts finds the trace in the environment; the next task in the process has its
+// own there, or none.
+func TestATaskHasItsTraceInTheEnvironment(t *testing.T) {
+	p := openApart(t, map[string]string{"max_tasks": "5"})
+	path := written(t, "import os\ndef main(params, context):\n    return [os.environ.get('TRACEPARENT'), context.traceparent, os.getpid()]\n")
+	pid := ""
+	for _, traceparent := range []string{"00-first", "", "00-second", "00-third"} {
+		o := p.sends(&plugins.Task{ScriptPath: path, Traceparent: traceparent})
+		value, err := json.Marshal(traceparent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if traceparent == "" {
+			value = []byte("null")
+		}
+		rest, found := strings.CutPrefix(string(o.Data), "["+string(value)+","+string(value)+",")
+		if !found {
+			t.Errorf("with %q it finds %s, %+v", traceparent, o.Data, o.Error)
+		}
+		if pid == "" {
+			pid = rest
+		}
+		if rest != pid {
+			t.Error("it is another process, which proves nothing")
+		}
 	}
 }
 
