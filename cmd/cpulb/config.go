@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os/exec"
 	"path/filepath"
@@ -178,6 +177,6 @@ func (c *configShowCommand) Run(ctx context.Context, daemon *client.Client, t *t
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(t.data(), string(text))
+	_, err = t.data().Write(text)
 	return err
 }

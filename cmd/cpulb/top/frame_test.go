@@ -84,6 +84,17 @@ func TestANarrowTerminalKeepsWhatMattersMost(t *testing.T) {
 	}
 }
 
+func TestALongPathIsCutAtItsBeginning(t *testing.T) {
+	s := busy(1, 1)
+	s.Scripts[0].Script = "/srv/" + strings.Repeat("漢字", 40) + "/the end.py"
+	for width := 50; width < 60; width++ { // a wide character in the middle of the cut
+		text := top.Frame(s, top.Look{Width: width, Height: 24})
+		if !strings.Contains(text, "…") || !strings.HasSuffix(text, "/the end.py") {
+			t.Errorf("%d columns:\n%s", width, text)
+		}
+	}
+}
+
 func TestWorkersAreSortedAndScrolled(t *testing.T) {
 	s := busy(9, 0)
 	order := func(l top.Look) (ids string) {

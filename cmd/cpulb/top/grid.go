@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -33,9 +34,30 @@ func (p painter) table(g grid, first, n int) []string {
 	}
 	lines := []string{p.head(g.line(titles, widths))}
 	for _, row := range g.rows[first : first+n] {
-		lines = append(lines, g.line(row, widths))
+		lines = append(lines, g.line(p.shortened(row, widths), widths))
 	}
 	return lines
+}
+
+// shortened cuts a path in the last column at its beginning, where there is no room for all of
+// it: files are known by the end of their paths.
+func (p painter) shortened(row []string, widths []int) []string {
+	last := len(row) - 1
+	room := p.Width
+	for _, w := range widths[:last] {
+		if w > 0 {
+			room -= w + len(gap)
+		}
+	}
+	wide := ansi.StringWidth(row[last])
+	if p.Width == 0 || wide <= room || room < 2 || !strings.HasPrefix(row[last], "/") {
+		return row
+	}
+	short := slices.Clone(row)
+	for cut := wide - room + 1; ansi.StringWidth(short[last]) > room; cut++ { // half a wide character stays whole
+		short[last] = ansi.TruncateLeft(row[last], cut, "…")
+	}
+	return short
 }
 
 // widths returns how wide each column is, by what is shown of it.
