@@ -82,3 +82,13 @@ func (e *Engine) Stacks(ctx context.Context, who access.Identity, worker string)
 	defer cancel()
 	return e.fleet.Stacks(ctx, worker)
 }
+
+// Configuration returns what holds now. Errors: access.Denied.
+func (e *Engine) Configuration(_ context.Context, who access.Identity) (api.Configuration, error) {
+	if err := e.administer(who); err != nil {
+		return api.Configuration{}, err
+	}
+	c := e.config.Load()
+	blocks, err := c.JSON()
+	return api.Configuration{Text: string(c.Text()), Blocks: blocks}, err
+}

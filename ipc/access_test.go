@@ -153,12 +153,12 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 	engine.Rules = access.Rules{Administer: access.Who{Groups: []uint32{4242}}}
 	all := users(t, engine, syscall.Credential{Uid: 3001, Gid: 3001}, syscall.Credential{Uid: 3001, Gid: 3001, Groups: []uint32{5, 4242}})
 	plain, member := all[0], all[1]
-	for _, request := range []string{"POST /v1/drain", "POST /v1/resume", "POST /v1/reload", "POST /v1/workers/cpu-0/restart", "GET /v1/workers/cpu-0/stacks", "GET /debug/pprof/",
+	for _, request := range []string{"POST /v1/drain", "POST /v1/resume", "POST /v1/reload", "POST /v1/workers/cpu-0/restart", "GET /v1/workers/cpu-0/stacks", "GET /v1/config", "GET /debug/pprof/",
 		"POST /v1/executors/python/swap", "POST /v1/executors/python/rollback"} {
 		plain.expect(403, "not_allowed", request)
 	}
 	plain.expect(200, "", "GET /v1/status")
-	for _, request := range []string{"POST /v1/drain", "POST /v1/resume", "POST /v1/reload", "GET /v1/workers/cpu-0/stacks"} {
+	for _, request := range []string{"POST /v1/drain", "POST /v1/resume", "POST /v1/reload", "GET /v1/workers/cpu-0/stacks", "GET /v1/config"} {
 		member.expect(200, "", request)
 	}
 	member.expect(422, "reload_failed", "POST /v1/reload")

@@ -70,7 +70,7 @@ func TestADrainedDaemonRefusesUntilItIsResumed(t *testing.T) {
 
 func TestListsOfTheDaemonAreAsDocumented(t *testing.T) {
 	c := administered(t)
-	for _, path := range []string{"/v1/workers", "/v1/executors", "/v1/schedules", "/v1/workers/cpu-0/stacks"} {
+	for _, path := range []string{"/v1/workers", "/v1/executors", "/v1/schedules", "/v1/workers/cpu-0/stacks", "/v1/config"} {
 		if resp, a := c.do("GET", path, ""); resp.StatusCode != 200 {
 			t.Errorf("%s: %s %v", path, resp.Status, a)
 		}

@@ -25,6 +25,7 @@ func (s *Server) rights() map[string]func(access.Identity) error {
 		"GET /v1/workers/{worker_id}/stacks":     administers,
 		"POST /v1/executors/{executor}/swap":     administers,
 		"POST /v1/executors/{executor}/rollback": administers,
+		"GET /v1/config":                         administers,
 		"POST /v1/drain":                         administers,
 		"POST /v1/resume":                        administers,
 		"POST /v1/reload":                        administers,

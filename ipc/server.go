@@ -99,6 +99,7 @@ type Tasks interface {
 // Administration are the calls that only administrators may make.
 type Administration interface {
 	Stacks(ctx context.Context, who access.Identity, worker string) (string, error)
+	Configuration(ctx context.Context, who access.Identity) (api.Configuration, error)
 	// RestartWorker returns once a worker's successor is ready, or with the reason why
 	// there is none.
 	RestartWorker(ctx context.Context, who access.Identity, worker string) error
@@ -249,6 +250,7 @@ func (s *Server) calls() map[string]map[string]http.HandlerFunc {
 		"/v1/executors/{executor}/swap":     {"POST": s.postSwap},
 		"/v1/executors/{executor}/rollback": {"POST": s.postRollback},
 		"/v1/schedules":                     {"GET": s.getSchedules},
+		"/v1/config":                        {"GET": s.getConfig},
 		"/v1/drain":                         {"POST": s.postDrain},
 		"/v1/resume":                        {"POST": s.postResume},
 		"/v1/reload":                        {"POST": s.postReload},

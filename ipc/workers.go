@@ -41,3 +41,14 @@ func (s *Server) postRestart(w http.ResponseWriter, r *http.Request) {
 	}
 	s.answer(w, http.StatusOK, map[string]string{"id": id}, err)
 }
+
+// getConfig shows what holds: with the environment that executors are given, so that it is for
+// administrators.
+func (s *Server) getConfig(w http.ResponseWriter, r *http.Request) {
+	if err := query(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	c, err := s.engine.Configuration(r.Context(), peer(r))
+	s.answer(w, http.StatusOK, c, err)
+}

@@ -18,7 +18,7 @@ import (
 
 type configCommand struct {
 	Check configCheckCommand `cmd:"" help:"Check a configuration as the daemon does. Each mistake is named with its file and line; the exit code is then 1."`
-	Show  configShowCommand  `cmd:"" help:"Print what holds by a configuration, each key with its value, those that the file leaves out included."`
+	Show  configShowCommand  `cmd:"" help:"Print what holds in the daemon on the socket, or by a file: each key with its value, those that the file leaves out included."`
 }
 
 // configFlags say which configuration, as the daemon's own flags do.
@@ -166,17 +166,33 @@ type configShowCommand struct {
 
 // Run implements the command.
 func (c *configShowCommand) Run(ctx context.Context, daemon *client.Client, t *terminal) error {
+	text, err := c.text(ctx, daemon, t)
+	if err == nil {
+		_, err = t.data().Write(text)
+	}
+	return err
+}
+
+// text is what the daemon on the socket says that holds in it, unless a file is named; where
+// there is none, or the caller may not see it, what cpulbd makes of the file.
+func (c *configShowCommand) text(ctx context.Context, daemon *client.Client, t *terminal) ([]byte, error) {
+	if c.configFlags == (configFlags{}) {
+		holds, err := daemon.Configuration(ctx)
+		switch {
+		case err == nil && c.JSON:
+			return append(holds.Blocks, '\n'), nil
+		case err == nil:
+			return []byte(holds.Text), nil
+		case !errors.Is(err, client.ErrNoDaemon):
+			fmt.Fprintf(t.err, "cpulb: the daemon does not show its configuration, this is what its file says now: %v\n", err)
+		}
+	}
 	args, err := c.arguments(ctx, daemon)
 	if err != nil {
-		return usageError{err}
+		return nil, usageError{err}
 	}
 	if c.JSON {
 		args = append(args, "-json")
 	}
-	text, err := c.ask(ctx, append([]string{"-show-config"}, args...))
-	if err != nil {
-		return err
-	}
-	_, err = t.data().Write(text)
-	return err
+	return c.ask(ctx, append([]string{"-show-config"}, args...))
 }

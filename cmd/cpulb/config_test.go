@@ -65,6 +65,16 @@ func TestAConfigurationIsCheckedAndShownAsTheDaemonTakesIt(t *testing.T) {
 	}
 }
 
+func TestWhatHoldsInTheDaemonIsShown(t *testing.T) {
+	administrator(t)
+	if got := cpulb(t.Context(), "", "config", "show"); got != (outcome{0, "log {\n  level = \"info\"\n}\n", ""}) {
+		t.Errorf("%+v", got)
+	}
+	if got := cpulb(t.Context(), "", "config", "show", "--json"); got != (outcome{0, `{"log":{"level":"info"}}` + "\n", ""}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTheFlagsOfADaemonAreFound(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"cpulbd -config /a -private", "/a"},

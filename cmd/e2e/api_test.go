@@ -112,6 +112,7 @@ func TestTheDaemonAnswersAsItsDocumentSays(t *testing.T) {
 		{"GET", "/v1/workers", "", ""},
 		{"GET", "/v1/workers/cpu-0/stacks", "/v1/workers/{worker_id}/stacks", ""},
 		{"GET", "/v1/executors", "", ""},
+		{"GET", "/v1/config", "", ""},
 		{"GET", "/v1/schedules", "", ""},
 		{"POST", "/v1/drain", "", ""},
 		{"GET", "/readyz", "", ""},

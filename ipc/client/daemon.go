@@ -67,6 +67,13 @@ func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 	return answer.Stacks, err
 }
 
+// Configuration returns what holds in the daemon. It is for administrators.
+func (c *Client) Configuration(ctx context.Context) (api.Configuration, error) {
+	var answer api.Configuration
+	err := c.call(ctx, http.MethodGet, "/v1/config", nil, &answer)
+	return answer, err
+}
+
 // RestartWorker replaces a worker and returns once its successor is ready. An
 // *api.Problem with the code restart_failed says why there is no successor; the
 // worker then goes on.

@@ -2,6 +2,7 @@ package ipctest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -94,6 +95,14 @@ func (e *Engine) Stacks(_ context.Context, who access.Identity, worker string) (
 		return "", fmt.Errorf("%w: later", api.ErrNoStacks)
 	}
 	return "", fmt.Errorf("%w: %s", api.ErrNoWorker, worker)
+}
+
+// Configuration implements ipc.Engine.
+func (e *Engine) Configuration(_ context.Context, who access.Identity) (api.Configuration, error) {
+	if err := e.administer(who); err != nil {
+		return api.Configuration{}, err
+	}
+	return api.Configuration{Text: "log {\n  level = \"info\"\n}\n", Blocks: json.RawMessage(`{"log":{"level":"info"}}`)}, nil
 }
 
 // ScheduleOwner is whose the schedule is.
