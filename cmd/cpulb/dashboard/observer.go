@@ -191,7 +191,9 @@ func (o *observer) take(l look) {
 	at := time.Since(o.began)
 	o.series.add(at, l.reading())
 	for i := range l.ended {
-		o.scripts.add(at, l.ended[len(l.ended)-1-i]) // the latest last
+		if v := l.ended[len(l.ended)-1-i]; v.FinishedAt != nil { // the latest last
+			o.scripts.add(at-max(0, time.Since(*v.FinishedAt)), v)
+		}
 	}
 	l.ended = nil
 	o.latest = l

@@ -38,7 +38,7 @@ type script struct {
 }
 
 type run struct {
-	at      time.Duration // when it was seen
+	at      time.Duration // when it ended
 	seconds float64       // how long it ran; negative: it did not
 	failed  bool
 }
@@ -69,7 +69,7 @@ func (s *scripts) knows(id task.ID) bool {
 	return now || before
 }
 
-// add counts a task that has ended, once.
+// add counts a task that ended at a time, once.
 func (s *scripts) add(at time.Duration, v task.View) {
 	if v.FinishedAt == nil || s.knows(v.ID) {
 		return

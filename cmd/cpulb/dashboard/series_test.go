@@ -103,6 +103,7 @@ func TestScriptsAreReportedOfTheLastQuarterOfAnHour(t *testing.T) {
 	failed := ended("/fails.py", task.Failed, 0.5)
 	s.add(time.Minute, failed)
 	s.add(2*time.Minute, ended("/fails.py", task.Completed, 0.5))
+	s.add(-window, ended("/before.py", task.Failed, 1)) // when nobody looked
 	never := ended("/never.py", task.Cancelled, 0)
 	never.StartedAt = nil
 	s.add(2*time.Minute, never)

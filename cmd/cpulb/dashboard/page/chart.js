@@ -73,6 +73,7 @@ export class Chart {
 
   // What is not known leaves a gap.
   line(line, parts) {
+    if (line.look === "bad" && parts.every((value) => !value)) return []; // nothing is wrong
     let stroke = "", area = "", began = null, last = null;
     const close = () => {
       if (began !== null) area += `L${this.x(last).toFixed(1)} ${this.y(0)}L${this.x(began).toFixed(1)} ${this.y(0)}Z`;

@@ -1,7 +1,7 @@
 // Whether the daemon answers, what is wrong with it, and who looks.
 
 import { byId, element, setText } from "./element.js";
-import { duration, visible } from "./text.js";
+import { duration, elapsed, visible } from "./text.js";
 import * as daemon from "./daemon.js";
 
 export class Health {
@@ -32,7 +32,7 @@ export class Health {
 
   down(state, history) {
     this.wasDown = true;
-    this.pill(state.denied ? "denied" : "down", (state.denied ? "no right" : "no daemon") + ", for " + duration(Math.round(history.silence)));
+    this.pill(state.denied ? "denied" : "down", (state.denied ? "no right" : "no daemon") + ", for " + elapsed(history.silence));
     setText(byId("daemon-more"), visible(state.socket));
     this.notice("bad", [visible(state.problem), state.denied
       ? "The page has the rights of who runs cpulb dashboard. Once they have changed, run it again."

@@ -99,7 +99,7 @@ export class Tasks {
       if (turn !== this.turn) return;
       this.problem = error;
     }
-    this.draw();
+    if (!this.problem || this.all.length === 0) this.draw(); // else what is shown is from before
     this.timer = setTimeout(() => this.load(), document.hidden ? 10 * SOON : this.limit > 200 ? LATER : SOON);
   }
 
