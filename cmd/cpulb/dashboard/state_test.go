@@ -2,13 +2,18 @@ package dashboard
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cpulb/daemon/access"
@@ -111,19 +116,35 @@ func TestADaemonThatDoesNotAnswerIsSaidAndComesBack(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotUseTheSocketIsTold(t *testing.T) {
-	_, d := serve(t)
-	d.observer.latest = look{err: ErrNoRight}
-	w := request(d, "GET", "/dashboard/state", nil)
-	if !strings.Contains(w.Body.String(), `"denied":true`) {
-		t.Errorf("%s", w.Body)
-	}
-	if os.Getuid() == 0 {
-		t.Skip("root may use every socket")
-	}
-	if err := os.Chmod(d.daemon.socket, 0); err != nil {
+// nobody has a dial be made as a user who may not use the socket. Root may use all, so a thread
+// of root's takes another user for it.
+func nobody(t *testing.T, socket string, dial func(context.Context, string, string) (net.Conn, error)) error {
+	t.Helper()
+	if err := os.Chmod(socket, 0); err != nil {
 		t.Fatal(err)
 	}
+	told := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this
+		if os.Getuid() == 0 {
+			_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0)
+		}
+		conn, err := dial(t.Context(), "", "")
+		if err == nil {
+			conn.Close()
+		}
+		told <- err
+	}()
+	return <-told
+}
+
+func TestWhoMayNotUseTheSocketIsTold(t *testing.T) {
+	_, d := serve(t)
+	err := nobody(t, d.daemon.socket, d.daemon.transport.DialContext)
+	if !errors.Is(err, ErrNoRight) || !strings.Contains(err.Error(), "in its group") {
+		t.Fatal(err)
+	}
+	d.daemon.transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, err }
 	if s := shown(t, d, "0"); s["denied"] != true || !strings.Contains(s["problem"].(string), "in its group") {
 		t.Errorf("%v", s)
 	}
