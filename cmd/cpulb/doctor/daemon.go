@@ -107,6 +107,9 @@ func (p *patient) daemon(ctx context.Context) {
 	case errors.As(err, &problem):
 		p.add("daemon", Failed, "see what it says; journalctl -u cpulbd has more", "%v", err)
 		return
+	case errors.Is(err, fs.ErrPermission):
+		p.add("daemon", Failed, "see socket, above; or ask as another user", "this user may not connect to it: %v", err)
+		return
 	case err != nil:
 		p.add("daemon", Failed, "start it: systemctl start cpulbd, or cpulbd -private -socket PATH", "it does not answer: %v", err)
 		return

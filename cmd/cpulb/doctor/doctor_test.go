@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -137,6 +138,7 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 		{"socket", doctor.Failed, func(s *sick) { s.Socket += "x" }, "no socket", "systemctl start"},
 		{"socket", doctor.Failed, func(s *sick) { s.Socket = s.Root + "/proc/meminfo" }, "not a socket", "--socket"},
 		{"daemon", doctor.Failed, func(s *sick) { s.err = errors.New("no daemon answers") }, "no daemon answers", "start it"},
+		{"daemon", doctor.Failed, func(s *sick) { s.err = fs.ErrPermission }, "may not connect", "see socket"},
 		{"daemon", doctor.Warning, func(s *sick) { s.status = `{"engine":{"draining":true}}` }, "draining", "resume"},
 		{"daemon", doctor.Warning, func(s *sick) { s.status = `{"engine":{"is_running":true,"version":"1.0"}}` }, "1.0", "restart"},
 		{"journal", doctor.Warning, func(s *sick) {
