@@ -14,7 +14,7 @@ pool "io" {
   executor   = "python"
   task_types = ["cpu_bound", "io_bound"]
   workers    = 1
-  threads    = 16
+  threads    = 64
   pin        = false
 }
 

@@ -32,6 +32,7 @@ class Restarts(unittest.TestCase):
     def setUp(self):
         self.engine = self.daemon.engine()
         self.addCleanup(self.engine.close)
+        self.begun = threading.Semaphore(0)
         self.gate = os.path.join(self.daemon.folder, uuid.uuid4().hex)
         self.addCleanup(self.open)
 
@@ -40,24 +41,44 @@ class Restarts(unittest.TestCase):
         with open(self.gate, "w", encoding="utf-8"):
             pass
 
+    def tasks(self):
+        """Return three that wait, and one that ends before a restart."""
+        return [*map(self.task, range(3)), Task.create(self.script, {"gate": self.script, "value": 3})]
+
+    def heard(self, items):
+        """Yield items, and count who has the first one."""
+        for number, item in enumerate(items):
+            yield item
+            if number == 0:
+                self.begun.release()
+
+    async def heard_later(self, items):
+        """Like heard."""
+        begun = self.begun
+        async for item in items:
+            yield item
+            if begun is not None:
+                begun.release()
+                begun = None
+
     def task(self, value):
         return Task.create(self.script, {"gate": self.gate, "value": value})
 
     def calls(self, engine):
         """Return the work of each call that waits, with what it is to give."""
         first, second = (engine.submit_task(self.task(n)) for n in (1, 2))
-        batch = engine.submit_batch([self.task(n) for n in range(3)])
+        batch = engine.submit_batch(self.tasks())
         return {
             "get_result": (lambda: engine.get_result(first, SECONDS).data, 1),
             "get_result of another": (lambda: Engine(self.daemon.socket).get_result(second, SECONDS).data, 2),
             "run_task": (lambda: engine.run_task(self.task(3), SECONDS).data, 3),
-            "events": (lambda: [e.event for e in engine.events(first, timeout=SECONDS)][-1], "result"),
-            "batch_results": (lambda: sorted(r.data for r in engine.batch_results(batch.batch_id, SECONDS)), [0, 1, 2]),
+            "events": (lambda: told(self.heard(engine.events(first, timeout=SECONDS))), ("result", [])),
+            "batch_results": (lambda: sorted(r.data for r in self.heard(engine.batch_results(batch.batch_id, SECONDS))), [0, 1, 2, 3]),
             "map": (lambda: [r.data for r in engine.map(self.task, range(20), in_flight=4, timeout=SECONDS)], list(range(20))),
             "as_completed of tasks": (lambda: sorted(r.data for r in engine.as_completed(map(self.task, range(9)), SECONDS)),
                                       list(range(9))),
-            "coroutines": (self.async_calls, (1, 0, 3, [0, 1, 2], list(range(20)), list(range(9)), "result")),
-            "as_completed of ids": (lambda: sorted(r.data for r in engine.as_completed(batch, SECONDS)), [0, 1, 2]),
+            "coroutines": (self.async_calls, (1, 0, 3, [0, 1, 2, 3], list(range(20)), list(range(9)), ("result", []))),
+            "as_completed of ids": (lambda: sorted(r.data for r in engine.as_completed(batch, SECONDS)), [0, 1, 2, 3]),
         }
 
     def async_calls(self):
@@ -66,24 +87,26 @@ class Restarts(unittest.TestCase):
             engine = AsyncEngine(self.daemon.socket)
             try:
                 first = await engine.submit_task(self.task(1))
-                batch = await engine.submit_batch([self.task(n) for n in range(3)])
+                batch = await engine.submit_batch(self.tasks())
 
                 async def data(results):
                     return [r.data async for r in results]
                 return await asyncio.gather(
                     engine.get_result(first, SECONDS), engine.get_result(batch.task_ids[0], SECONDS), engine.run_task(self.task(3), SECONDS),
-                    data(engine.batch_results(batch.batch_id, SECONDS)), data(engine.map(self.task, range(20), in_flight=4)),
-                    data(engine.as_completed(map(self.task, range(9)))), _kinds(engine.events(first)))
+                    data(self.heard_later(engine.batch_results(batch.batch_id, SECONDS))), data(engine.map(self.task, range(20), in_flight=4)),
+                    data(engine.as_completed(map(self.task, range(9)))), told_later(self.heard_later(engine.events(first))))
             finally:
                 await engine.close()
-        one, zero, three, batch, mapped, completed, kinds = asyncio.run(main())
-        return one.data, zero.data, three.data, sorted(batch), mapped, sorted(completed), kinds[-1]
+        one, zero, three, batch, mapped, completed, events = asyncio.run(main())
+        return one.data, zero.data, three.data, sorted(batch), mapped, sorted(completed), events
 
     def go_on_over(self, restart):
         calls = self.calls(self.engine)
         with ThreadPoolExecutor(len(calls)) as threads:
             under_way = {name: threads.submit(call) for name, (call, _) in calls.items()}
             try:
+                for _ in range(4):  # two of each kind, from whom the restart is to take something
+                    self.assertTrue(self.begun.acquire(timeout=SECONDS))
                 self.await_running(2 + 3 + 1 + 4 + 9 + 1 + 3 + 1 + 4 + 9)
                 restart()
             finally:
@@ -162,8 +185,15 @@ class Restarts(unittest.TestCase):
             call(self.daemon.socket, "POST", "/v1/resume", SECONDS)
 
 
-async def _kinds(events):
-    return [e.event async for e in events]
+def told(events):
+    """Return of which kind the last event is, and which cursors came twice."""
+    events = list(events)
+    cursors = [event.cursor for event in events]
+    return events[-1].event, [cursor for cursor in set(cursors) if cursors.count(cursor) > 1]
+
+
+async def told_later(events):
+    return told([event async for event in events])
 
 
 if __name__ == "__main__":
