@@ -131,6 +131,9 @@ func TestAResumedMapRunsOnlyTheLinesWithoutResults(t *testing.T) {
 	if got, left := resumed(t, lines[0]+"\x00\x00\x00", input); got != (outcome{}) || left != whole {
 		t.Errorf("after a power cut: %+v %s", got, left)
 	}
+	if got, left := resumed(t, lines[0]+lines[1][:20], "1\n\n{bad\n"); got.code != 1 || left != lines[0] {
+		t.Errorf("with a bad line where a result was torn: %+v %s", got, left)
+	}
 	other := cpulb(t.Context(), input, "map", ipctest.Echo).stdout
 	for name, c := range map[string]struct {
 		text, input string
@@ -189,6 +192,68 @@ func TestAnInterruptedMapIsResumedWhereItWas(t *testing.T) {
 	if err != nil || summary(records(t, string(text))) != "1 completed 0, 2 completed 0, 3 completed 0, 4 completed 0" {
 		t.Errorf("%s %v", text, err)
 	}
+}
+
+// Whoever killed a map may have cancelled its tasks, too, which then end while it is resumed.
+func TestATaskOfTheRunBeforeThatIsStoppedIsNoResult(t *testing.T) {
+	engine := administrator(t)
+	killed, file := filepath.Join(t.TempDir(), "killed"), filepath.Join(t.TempDir(), "results")
+	first, second := make(chan outcome, 1), make(chan outcome, 1)
+	begin := func(file string, ended chan<- outcome) {
+		go func() { ended <- cpulb(t.Context(), "1\n2\n3\n", "map", ipctest.Held, "--resume", file, "--in-flight=2") }()
+	}
+	begin(killed, first)
+	if err := engine.AwaitTasks(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	complete(t, engine, 1)
+	if err := engine.AwaitTasks(t.Context(), 3); err != nil { // so that the first result is there
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(killed)
+	if err == nil {
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(file, second)
+	running := ids(t, task.Running)
+	for _, id := range running {
+		if err := engine.AwaitWatchers(t.Context(), id, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cpulb(t.Context(), "", "cancel", "--all")
+	if got := <-first; got.code != 1 {
+		t.Fatalf("%+v", got)
+	}
+	for i := range running {
+		if err := engine.AwaitTasks(t.Context(), 3+i+1); err != nil {
+			t.Fatal(err)
+		}
+		complete(t, engine, 1)
+	}
+	if got := <-second; got != (outcome{}) {
+		t.Errorf("%+v", got)
+	}
+	if text, err = os.ReadFile(file); err != nil || summary(records(t, string(text))) != "1 completed 0, 2 completed 0, 3 completed 0" {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// ids returns those of the tasks in a state.
+func ids(t *testing.T, s task.Status) (all []task.ID) {
+	t.Helper()
+	c := client.New(os.Getenv("CPULB_SOCKET"))
+	defer c.Close()
+	for v, err := range c.List(t.Context(), api.Filter{Statuses: []task.Status{s}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v.ID)
+	}
+	return all
 }
 
 // complete ends n tasks that run, the first lines first.
