@@ -200,7 +200,9 @@ func TestATaskOfTheRunBeforeThatIsStoppedIsNoResult(t *testing.T) {
 	killed, file := filepath.Join(t.TempDir(), "killed"), filepath.Join(t.TempDir(), "results")
 	first, second := make(chan outcome, 1), make(chan outcome, 1)
 	begin := func(file string, ended chan<- outcome) {
-		go func() { ended <- cpulb(t.Context(), "1\n2\n3\n", "map", ipctest.Held, "--resume", file, "--in-flight=2") }()
+		go func() {
+			ended <- cpulb(t.Context(), "1\n2\n3\n", "map", ipctest.Held, "--resume", file, "--in-flight=2")
+		}()
 	}
 	begin(killed, first)
 	if err := engine.AwaitTasks(t.Context(), 2); err != nil {

@@ -237,7 +237,7 @@ func (r *mapper) ending(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	resume := ""
-	if name := r.out.resumable(r.terminal); name != "" && r.why != nil {
+	if name := r.out.resumable(r.terminal, r.last > 0); name != "" && r.why != nil {
 		resume = fmt.Sprintf("; the same command with --resume=%s goes on from there", name)
 	}
 	switch {

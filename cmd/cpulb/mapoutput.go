@@ -156,9 +156,10 @@ func (o *mapOutput) write(r *mapRecord) error {
 }
 
 // resumable returns the name of the file that a run that was interrupted can go on with.
-func (o *mapOutput) resumable(t *terminal) string {
+// wrote: it has written to it.
+func (o *mapOutput) resumable(t *terminal, wrote bool) string {
 	f := o.file
-	if f == nil {
+	if f == nil && wrote {
 		f, _ = t.raw.out.(*os.File)
 	}
 	if f == nil {
