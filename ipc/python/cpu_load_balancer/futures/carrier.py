@@ -41,10 +41,10 @@ class Carrier:
         self.load = 0  # nanoseconds that these are expected to take
         self.reading = Lock()  # who reads results: the pool's thread, or one that waits for one
         self.led_by: Optional["Call"] = None  # the call that a thread waits for which reads
-        self.frames: List[wire.Frame] = []  # that have been read and may not all have been given to their calls
         self.feeding = 0  # the thread that does
         self.retired = False  # it is to take no more: an interrupt has left it in the middle of something
         self.torn = False  # results of it are lost
+        self.unwatched = False  # the pool's thread does not look after its connection for calls, but who leads does
         self.dead = False
         self.moved = 0.0  # when it was given the first of its calls, or ended one
         self.asked = False  # to give back what it has not begun
@@ -204,6 +204,8 @@ class Carrier:
                     value = loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
                     if kind == wire.RAISED:
                         error = _raised(*value)
+            except KeyboardInterrupt:
+                raise  # of this thread, and not of the result
             except BaseException as problem:
                 error = TransferError(f"the call's result can't be unpickled: {problem!r}")
                 error.__cause__ = problem
@@ -220,16 +222,28 @@ class Carrier:
     def read(self) -> bool:
         """Read what is there, and give results to their calls; False at the end. Who has locked reading may."""
         try:
-            self.frames = self.frames or self.incoming.read()
+            if not self.incoming.frames:
+                self.incoming.read()
         except BlockingIOError:
             return True
         except (EOFError, OSError):
             return False
-        self.receive(self.frames)
-        self.frames = []
+        self.receive(self.incoming.frames)
+        self.incoming.frames = []
         self.moved = time.monotonic()
         self.asked = False
         return True
+
+    def mend(self) -> None:
+        """Go on where an interrupt has left a thread that read. Who has locked reading may."""
+        if self.incoming.is_torn() and not self.torn:
+            self.torn = True
+            self.retire()
+        elif self.incoming.is_left():
+            self.read()
+        if self.unwatched:
+            self.unwatched = False
+            self.pool.watch(self, again=True)
 
     def read_rest(self) -> bool:
         """Read what a worker that has ended had sent; False when that was all. Who has locked reading may."""
@@ -247,9 +261,9 @@ class Carrier:
         poll, locked = self.pool.poll, False
         try:
             locked = self.reading.acquire(False)
-            if not locked:
-                return
-            self.led_by = call
+            if not locked or self.unwatched or self.incoming.is_left():
+                return  # the pool's thread has to mend it first
+            self.led_by, self.unwatched = call, True
             poll.unregister(self.calls)  # type: ignore[arg-type]
             try:
                 while call.sleep_or_read(self, deadline) and self.read():
@@ -257,17 +271,14 @@ class Carrier:
             finally:
                 self.led_by = None
                 self.pool.watch(self, again=True)
+                self.unwatched = False
         except (OSError, ValueError):
             pass  # it has ended
-        except BaseException:
-            if locked and self.incoming.is_torn():
-                self.torn = True
-                self.retire()
-            self.pool.bell.ring()  # what has been read may not all have been given to its calls
-            raise
         finally:
             if locked:
                 self.reading.release()
+            if self.unwatched or self.incoming.is_left():
+                self.pool.bell.ring()  # its thread mends what an interrupt has left
 
     def close(self) -> None:
         """Let go of its connections, which ends its task."""

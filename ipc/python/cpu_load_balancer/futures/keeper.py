@@ -22,6 +22,7 @@ from .tasks import Ended, Tasks
 _HELD_SECONDS = 0.005  # calls behind one that has run for so long are given back
 _ANSWER_SECONDS = 0.2  # for a worker to say whether a call that is to be stopped runs
 _MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
+_MEND_SECONDS = 1.0  # so often it is looked whether an interrupt has left a connection to nobody
 _NUMBER = struct.Struct("<Q")
 
 
@@ -75,11 +76,14 @@ class Keeper:
 
     def _wait_seconds(self) -> float:
         """Return for how long nothing is due; -1: for ever."""
-        due: List[float] = [call.deadline for call in list(self._pool.timed.values())]
+        self._pool.alert = False
+        due: List[float] = [time.monotonic() + _MEND_SECONDS] if self._pool.carriers else []
+        due += [call.deadline for call in list(self._pool.timed.values())]
         for carrier in self._pool.carriers.values():
             if carrier.dead:
                 continue
             if len(carrier.outstanding) > 1 and not carrier.asked:
+                self._pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
             due.extend(since + _ANSWER_SECONDS for since in carrier.stopping.values())
         return max(0.0, min(due) - time.monotonic()) if due else -1
@@ -107,11 +111,12 @@ class Keeper:
             self._tasks.start()
 
     def _look_at(self, carrier: Carrier, now: float) -> None:
-        if carrier.frames and carrier.reading.acquire(False):  # an interrupt has come while they were given to their calls
+        if (carrier.unwatched or carrier.incoming.is_left()) and carrier.reading.acquire(False):
             try:
-                carrier.read()
+                carrier.mend()
             finally:
                 carrier.reading.release()
+            self._pool.feed(carrier)
         if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
             carrier.asked = True
             self._order(carrier, wire.GIVE_BACK, 0)

@@ -42,6 +42,7 @@ class Pool:
         self.timed: Dict[int, Call] = {}  # calls that run and have a timeout
         self.refusal: Optional[Exception] = None  # why no call is taken any more
         self.killed = False
+        self.alert = False  # the pool's thread knows that a carrier has calls that wait for another
         self.stops: Deque[Tuple[Carrier, Call]] = deque()
         self.bell = Bell()
         self.poll = select.epoll()
@@ -129,6 +130,9 @@ class Pool:
                 self.timed[call.number] = call
                 self.bell.ring()
         carrier.load = WINDOW_NS - room
+        if not self.alert and len(carrier.outstanding) > 1:
+            self.alert = True
+            self.bell.ring()  # its thread has to look whether one of them takes long
         carrier.left -= len(taken)
         return taken
 
@@ -182,6 +186,8 @@ class Pool:
         events = select.EPOLLIN | (select.EPOLLOUT if carrier.unsent else 0)
         try:
             (self.poll.register if again else self.poll.modify)(carrier.calls, events)  # type: ignore[operator]
+        except FileExistsError:
+            pass  # an interrupt came after that was done
         except FileNotFoundError:  # another thread reads, and is to leave that to the pool's
             if carrier.led_by is not None:
                 carrier.led_by.wake()

@@ -51,14 +51,19 @@ class Incoming:
         self._rest = b""
         self._descriptors: Deque[int] = deque()
         self._got: Any = None
+        self.frames: List[Frame] = []  # the last ones that were read, until the reader empties it
         self._reads = False
 
     def read(self, flags: int = 0) -> List[Frame]:
         """Return the frames that are complete, of what one read gives. EOFError at the end, OSError as recvmsg."""
         if self._got is None:
-            self._reads = True
-            self._got = self._receive(_READ_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC | flags)
-            self._reads = False
+            try:
+                self._reads = True
+                self._got = self._receive(_READ_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC | flags)
+                self._reads = False
+            except OSError:
+                self._reads = False
+                raise
         data, ancillary = self._got[:2]
         if not data:
             raise EOFError("the other end has closed the connection")
@@ -80,8 +85,12 @@ class Incoming:
             frames.append((kind, number, extra, data[start:position], descriptor))
         if taken or descriptors:
             self._descriptors = deque([*self._descriptors, *descriptors][taken:])
-        self._rest, self._got = data[position:], None
+        self.frames, self._rest, self._got = frames, data[position:], None
         return frames
+
+    def is_left(self) -> bool:
+        """Whether an interrupt has left something that has been read to be looked at."""
+        return bool(self.frames) or self._got is not None or self._reads
 
     def is_torn(self) -> bool:
         """Whether an interrupt has lost what was being read."""

@@ -304,6 +304,10 @@ class Turn:
         except (EOFError, OSError):
             with self.turn:
                 self.last = True  # the Executor has ended, or wants no more of this worker
+            try:
+                self.connection.shutdown(socket.SHUT_RD)  # wakes who waits for calls
+            except OSError:
+                pass
 
     def _take_back(self) -> List[int]:
         """Return the calls that have not begun, which will not."""
