@@ -82,15 +82,6 @@ class Rules:
             self.groups[int(group.read())] = set()
         self.looks.clear()
 
-    def carry(self):
-        """Give children the rules themselves: they run as somebody who can't read the worker's folder."""
-        import binascii
-        import marshal
-        import zlib
-        with open(self.text, "rb") as text:
-            code = marshal.dumps(compile(text.read(), "<cpulb>/rules.py", "exec", dont_inherit=True))
-        self.code = binascii.b2a_base64(zlib.compress(code), newline=False)
-
     def mistrust(self, pinned, also):
         """Why others may have written what is in a file, or may exchange it; None if they can't."""
         seen, users = pinned.seen(), self.trusted(pinned.file, also)
