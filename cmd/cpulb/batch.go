@@ -86,10 +86,12 @@ func (t *terminal) refuse(line int, why error) {
 
 // results prints the results of a batch as they come.
 func (t *terminal) results(ctx context.Context, c *client.Client, id task.ID) error {
+	ctx, stop := t.whileRead(ctx)
+	defer stop()
 	failed := 0
 	for r, err := range c.BatchResults(ctx, id) {
 		if err != nil {
-			return errors.Join(err, fmt.Errorf("the tasks of batch %s go on", id))
+			return errors.Join(interrupted(ctx, err), fmt.Errorf("the tasks of batch %s go on", id))
 		}
 		if r.Status != task.Completed {
 			failed++

@@ -26,6 +26,8 @@ func (e *eventsCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 			return usageError{fmt.Errorf("--after: %w", err)}
 		}
 	}
+	ctx, stop := t.whileRead(ctx)
+	defer stop()
 	read := c.Events
 	if e.NoWait {
 		read = c.KeptEvents

@@ -41,7 +41,6 @@ type live struct {
 	// yielded are the values that were shown, as the list that the Result has of them; nil:
 	// none was, or not all were.
 	yielded [][]byte
-	gaps    bool
 }
 
 func (l *live) show(ev *task.Event) error {
@@ -116,6 +115,9 @@ func (l *logsCommand) Run(ctx context.Context, c *client.Client, t *terminal) er
 	}
 	read := c.KeptEvents
 	if l.Follow {
+		var stop func()
+		ctx, stop = t.whileRead(ctx)
+		defer stop()
 		read = c.Events
 	}
 	for ev, err := range read(ctx, id, task.Cursor{}) {
@@ -165,6 +167,9 @@ func (t *terminal) printed(r *task.Result) error {
 
 // interrupted returns what a command ends with that was reading when ctx ended, or err.
 func interrupted(ctx context.Context, err error) error {
+	if gone := readerLeft(ctx); gone != nil {
+		return gone
+	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -110,5 +111,5 @@ func run(ctx context.Context, args []string, t *terminal) int {
 // vars are what the grammar's texts refer to.
 func vars() kong.Vars {
 	return kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
-		"orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")}
+		"watched": strconv.Itoa(mostWatched), "orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")}
 }

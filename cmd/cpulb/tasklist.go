@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -45,9 +46,9 @@ type tasksCommand struct {
 	Pool      string        `help:"Tasks of this pool." placeholder:"NAME"`
 	Script    string        `help:"Tasks of scripts with this file name or path; * stands for any text." placeholder:"PATTERN"`
 	Since     time.Duration `help:"Tasks that were submitted no longer ago than this, e.g. 1h." placeholder:"DURATION"`
-	Newest    bool          `help:"Those that were submitted last come first."`
+	Oldest    bool          `help:"Those that were submitted first come first, and not those that were submitted last."`
 	Limit     int           `help:"Print at most this many; 0 for all." default:"100"`
-	Watch     bool          `short:"w" help:"Go on until Ctrl-C: a terminal shows the list as it stands, anything else gets a line for each task whenever it has changed."`
+	Watch     bool          `short:"w" help:"Go on until Ctrl-C: a terminal shows the list as it stands, anything else gets a line for each task whenever it has changed. Each look is at ${watched} tasks at the most."`
 	Every     time.Duration `help:"How often --watch looks." default:"1s" placeholder:"DURATION"`
 	JSON      bool          `help:"Print one task per line, as JSON."`
 }
@@ -68,11 +69,10 @@ func (l *tasksCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 	if _, err := path.Match(l.Script, ""); err != nil {
 		return usageError{fmt.Errorf("--script=%s: %w", l.Script, err)}
 	}
-	look := func() ([]task.View, bool, error) { return l.look(ctx, c, f) }
 	if l.Watch {
-		return l.watch(ctx, t, look)
+		return l.watch(ctx, t, func(ctx context.Context) ([]task.View, bool, error) { return l.look(ctx, c, f, mostWatched) })
 	}
-	all, more, err := look()
+	all, more, err := l.look(ctx, c, f, math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -82,32 +82,49 @@ func (l *tasksCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 		err = taskGrid(all).print(t)
 	}
 	if more {
-		fmt.Fprintf(t.err, "cpulb: these are the first %d; there are more (--limit)\n", l.Limit)
+		fmt.Fprintf(t.err, "cpulb: these are the %s %d; there are more (--limit)\n", l.end(), l.Limit)
 	}
 	return err
 }
 
-// look returns the tasks that are wanted. more: there are some beyond the limit.
-func (l *tasksCommand) look(ctx context.Context, c *client.Client, f api.Filter) (all []task.View, more bool, err error) {
+// end says from which end of the list its tasks are.
+func (l *tasksCommand) end() string {
+	if l.Oldest {
+		return "oldest"
+	}
+	return "newest"
+}
+
+// mostWatched is how many tasks --watch asks for each time: those that it looks for itself, by
+// --pool or --script, may be rare among all that the daemon keeps.
+const mostWatched = api.MaxPage
+
+// look returns those tasks that are wanted among the first most that the daemon lists. more:
+// there may be some beyond the limit, or beyond those.
+func (l *tasksCommand) look(ctx context.Context, c *client.Client, f api.Filter, most int) (all []task.View, more bool, err error) {
 	if l.Since > 0 {
 		now := time.Now()
 		f.Since = now.Add(-l.Since)
 	}
-	list := c.List
-	if l.Newest {
-		list = c.Newest
+	list := c.Newest
+	if l.Oldest {
+		list = c.List
 	}
+	seen := 0
 	for v, err := range list(ctx, f) {
 		if err != nil {
 			return nil, false, err
 		}
-		if !l.wants(&v) {
-			continue
+		seen++
+		switch wanted := l.wants(&v); {
+		case wanted && l.Limit > 0 && len(all) == l.Limit:
+			return all, true, nil
+		case wanted:
+			all = append(all, v)
 		}
-		if l.Limit > 0 && len(all) == l.Limit {
+		if seen == most { // to go on would ask for the next page
 			return all, true, nil
 		}
-		all = append(all, v)
 	}
 	return all, false, nil
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
 )
 
@@ -29,10 +33,11 @@ func TestTasksAreSelectedByWhatTheDaemonDoesNotTellApart(t *testing.T) {
 		args []string
 		want []int
 	}{
-		{[]string{"--script=echo.py"}, []int{0, 2}},
+		{[]string{"--script=echo.py"}, []int{2, 0}},
 		{[]string{"--script=/folder/*"}, []int{2}},
-		{[]string{"--script=e*", "--newest"}, []int{2, 0}},
-		{[]string{"--newest", "--limit=1"}, []int{2}},
+		{[]string{"--script=e*", "--oldest"}, []int{0, 2}},
+		{[]string{"--limit=1"}, []int{2}},
+		{[]string{"--oldest", "--limit=1"}, []int{0}},
 		{[]string{"--pool=cpu", "--status=running"}, []int{1}},
 		{[]string{"--pool=io"}, nil},
 	} {
@@ -83,6 +88,80 @@ func TestAWatchedListTellsEachChangeOnce(t *testing.T) {
 	interrupt()
 	if c := <-code; c != 0 {
 		t.Errorf("exit code %d", c)
+	}
+}
+
+func TestAWatchedListHasWhatIsNewHoweverMuchIsKept(t *testing.T) {
+	administrator(t)
+	for range 3 {
+		submitted(t, ipctest.Echo)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	w := watched{make(chan string)}
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"tasks", "--watch", "--every=1ms", "--limit=2"}, newTerminal(strings.NewReader(""), w, w))
+	}()
+	<-w.said
+	id := submitted(t, ipctest.Held)
+	if next := <-w.said; !strings.Contains(next, id) {
+		t.Errorf("%q lacks %s", next, id)
+	}
+	interrupt()
+	for { // it may have more to say
+		select {
+		case <-w.said:
+			continue
+		case c := <-code:
+			if c != 0 {
+				t.Errorf("exit code %d", c)
+			}
+		}
+		break
+	}
+}
+
+func TestAWatchLooksAtABoundedPartOfTheList(t *testing.T) {
+	administrator(t)
+	submitted(t, ipctest.Held)
+	for range 3 {
+		submitted(t, ipctest.Echo)
+	}
+	c := client.New(os.Getenv("CPULB_SOCKET"))
+	defer c.Close()
+	l := &tasksCommand{Script: "held.py", Limit: 100}
+	for most, want := range map[int]int{3: 0, 5: 1} {
+		if all, more, err := l.look(t.Context(), c, api.Filter{}, most); err != nil || len(all) != want || more != (most < 4) {
+			t.Errorf("of %d: %v %t %v", most, all, more, err)
+		}
+	}
+}
+
+func TestWhatWaitsEndsWithItsReader(t *testing.T) {
+	administrator(t)
+	id := submitted(t, ipctest.Held)
+	file := filepath.Join(t.TempDir(), "batch")
+	if err := os.WriteFile(file, []byte(`{"script_path":"`+ipctest.Held+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"tasks", "--watch"}, {"events", id}, {"logs", "--follow", id}, {"batch", "--wait", file}} {
+		reader, stdout, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := make(chan int, 1)
+		var errs strings.Builder
+		go func() { code <- run(t.Context(), args, newTerminal(strings.NewReader(""), stdout, &errs)) }()
+		if args[0] == "tasks" || args[0] == "batch" { // the others have nothing to print yet
+			if _, err := reader.Read(make([]byte, 1<<16)); err != nil {
+				t.Error(err)
+			}
+		}
+		reader.Close()
+		if c := <-code; c != exitNoReader || errs.String() != "" {
+			t.Errorf("%v: exit code %d, %q", args, c, errs.String())
+		}
+		stdout.Close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,11 @@ const (
 	eraseRest    = "\x1b[K"
 )
 
-// watch looks again and again, and shows what there is. Ctrl-C ends it, and is no failure.
-func (l *tasksCommand) watch(ctx context.Context, t *terminal, look func() ([]task.View, bool, error)) error {
+// watch looks again and again, and shows what there is. Ctrl-C ends it, and is no failure; it
+// ends, too, when whoever reads has gone.
+func (l *tasksCommand) watch(ctx context.Context, t *terminal, look func(context.Context) ([]task.View, bool, error)) error {
+	ctx, stop := t.whileRead(ctx)
+	defer stop()
 	show := l.changes(t)
 	if f, ok := t.raw.out.(*os.File); ok && isTerminal(f) && !l.JSON {
 		if _, err := io.WriteString(f, ownScreen); err != nil {
@@ -37,20 +41,20 @@ func (l *tasksCommand) watch(ctx context.Context, t *terminal, look func() ([]ta
 	ticker := time.NewTicker(l.Every)
 	defer ticker.Stop()
 	for {
-		all, more, err := look()
+		all, more, err := look(ctx)
 		if err == nil {
 			err = show(all, more)
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return readerLeft(ctx)
 		case err != nil:
 			return err
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return nil
+			return readerLeft(ctx)
 		}
 	}
 }
@@ -66,9 +70,11 @@ func (l *tasksCommand) draw(t *terminal, f *os.File, all []task.View, more bool)
 	lines := taskGrid(all[:min(room, len(all))]).lines(t.colours(), columns)
 	switch {
 	case left > 0 && more:
-		lines = append(lines, fmt.Sprintf("… %d more, and others beyond --limit", left))
+		lines = append(lines, fmt.Sprintf("… %d more, and there may be others", left))
 	case left > 0:
 		lines = append(lines, fmt.Sprintf("… %d more", left))
+	case more:
+		lines = append(lines, fmt.Sprintf("%d tasks, and there may be others", len(all)))
 	default:
 		lines = append(lines, fmt.Sprintf("%d tasks", len(all)))
 	}
@@ -76,7 +82,8 @@ func (l *tasksCommand) draw(t *terminal, f *os.File, all []task.View, more bool)
 	return err
 }
 
-// changes returns a function that prints those tasks that are new or have changed.
+// changes returns a function that prints those tasks that are new or have changed, in the
+// order of their submission: what is printed last is the latest.
 func (l *tasksCommand) changes(t *terminal) func([]task.View, bool) error {
 	known := map[task.ID]task.View{}
 	header := !l.JSON
@@ -90,6 +97,9 @@ func (l *tasksCommand) changes(t *terminal) func([]task.View, bool) error {
 			now[v.ID] = v
 		}
 		known = now
+		if !l.Oldest {
+			slices.Reverse(changed)
+		}
 		if l.JSON {
 			return printAll(t.data(), changed)
 		}
