@@ -30,7 +30,7 @@ LEFT_OUT = {
     "test_saturation": _SEMAPHORE + ", and counts _processes",
     "test_idle_process_reuse_one": _PROCESSES,
     "test_idle_process_reuse_multiple": _PROCESSES,
-    "test_max_tasks_per_child": _PROCESSES + "; test_futures.py has the same without it",
+    "test_max_tasks_per_child": _PROCESSES + "; test_futures.py has what it promises, and test_futures_books.py the account of it",
     "test_max_tasks_per_child_defaults_to_spawn_context": "there is no multiprocessing context to be looked at",
     "test_max_tasks_early_shutdown": _PROCESSES,
     "test_shutdown_deadlock_pickle": "it waits for the manager's thread by its private name",

@@ -71,6 +71,11 @@ def forked():
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def holds(count):
+    sum(range(count))  # in C code, which lets no other thread of the worker run
+    return count
+
+
 def in_main_thread():
     return threading.current_thread() is threading.main_thread()
 
@@ -190,6 +195,23 @@ class WithExecutor(unittest.TestCase):
             return twice
         self.assertEqual(asyncio.run(both()), 42)
         self.assertEqual(self.executor.submit(double, 1).result(WAIT), 2)
+
+    def test_each_so_many_calls_have_a_process_of_their_own_and_cancelled_ones_do_not_count(self):
+        with Executor(1, max_tasks_per_child=2, bin_dir=BIN) as executor:
+            calls = [executor.submit(os.getpid) for _ in range(10)]
+            cancelled = [call for call in calls[1::2] if call.cancel()]
+            found = [call.result(WAIT) for call in calls if call not in cancelled]
+            found += [executor.submit(os.getpid).result(WAIT) for _ in range(4)]
+        self.assertLessEqual(max(map(found.count, found)), 2)
+        self.assertGreaterEqual(len(set(found)), len(found) // 2)
+
+    def test_call_that_is_cancelled_behind_one_that_holds_the_interpreter_harms_nobody(self):
+        with Executor(1, bin_dir=BIN) as executor:
+            list(executor.map(holds, [0] * 200))  # they are known to be short
+            calls = [executor.submit(holds, n) for n in (0, 25_000_000, 0, 0, 0, 0)]
+            calls[0].result(WAIT)
+            self.assertTrue(calls[-1].cancel())
+            self.assertEqual([call.result(WAIT) for call in calls[:-1]], [0, 25_000_000, 0, 0, 0])
 
     def test_another_version_of_python_is_an_error_of_the_constructor(self):
         with mock.patch.object(versions.sys, "version_info", (3, 2, 0)):

@@ -79,10 +79,8 @@ class Call(Future):  # type: ignore[type-arg]
                 condition.rise(sleeper)
 
     def wake(self) -> None:
-        """Wake who waits for it."""
-        with self._condition:
-            sleepers = self._condition.sleepers()
-        for sleeper in sleepers:
+        """Wake who waits for it, to look around: it has not ended."""
+        for sleeper in self._condition.asleep():
             sleeper.ring()
 
     def cancel(self) -> bool:

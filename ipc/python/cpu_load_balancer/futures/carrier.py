@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Se
 from . import memory, wire
 from .errors import TransferError
 from .function import UNMEASURED
-from .worker import OUTBOX_HEADER
+from .worker import BARRED_AT, OUTBOX_HEADER
 
 if TYPE_CHECKING:
     from .call import Call
@@ -48,16 +48,16 @@ class Carrier:
         self.dead = False
         self.moved = 0.0  # when it was given the first of its calls, or ended one
         self.asked = False  # to give back what it has not begun
-        self.stopping: Dict[int, float] = {}  # calls that it is to stop, and since when
+        self.stopping: Dict[int, float] = {}  # calls that it is to stop, and when it was last looked whether they run
         self.known: Set[int] = set()  # functions that it has been sent
         self.resting = False  # it is among the pool's idle ones
         self.unsent: Deque[Tuple[Any, int]] = deque()
-        self.left = pool.options.calls_each  # that it takes yet; 0: any number
+        self.ran = 0  # calls, as its worker counts them; with the outstanding ones what max_tasks_per_child bounds
 
     def begin(self, calls: socket.socket, control: socket.socket, outbox: int) -> None:
         """All its connections are there."""
         with os.fdopen(outbox, "rb") as file:
-            self.outbox = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+            self.outbox = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         calls.setblocking(False)
         control.setblocking(False)
         self.calls, self.control = calls, control
@@ -215,7 +215,8 @@ class Carrier:
                 call.fail(error)
             value = error = None
             call.release()
-            outstanding.pop(number, None)  # at last: an interrupt may have this done again
+            if outstanding.pop(number, None) is not None:  # at last: an interrupt may have this done again
+                self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
         with self.pool.lock:
             self.load -= freed
 
@@ -297,7 +298,7 @@ class Carrier:
     def last_words(self) -> Tuple[List[wire.Frame], int]:
         """Return the results that a worker had not sent when it died, and the number of the call that it had begun last."""
         assert self.outbox is not None
-        number, size = OUTBOX_HEADER.unpack_from(self.outbox, 0)
+        number, size, _ = OUTBOX_HEADER.unpack_from(self.outbox, 0)
         data = self.outbox[OUTBOX_HEADER.size:OUTBOX_HEADER.size + size]
         frames, position = [], 0
         while position < len(data):
@@ -306,6 +307,17 @@ class Carrier:
             position = start + length
             frames.append((kind, call, taken, data[start:position], -1))
         return frames, number
+
+    def bar_behind(self, number: int) -> bool:
+        """Whether the call of this number runs, or ran last; then no other begins in its worker. It takes no answer: a call
+        may hold the worker's interpreter."""
+        assert self.outbox is not None
+        self.outbox[BARRED_AT] = 1  # before the look: the worker says first what it begins, and looks at this then
+        with self.pool.lock:  # orders the two for the processor
+            runs = OUTBOX_HEADER.unpack_from(self.outbox, 0)[0] == number
+        if not runs:
+            self.outbox[BARRED_AT] = 0  # if the worker saw it meanwhile its turn is over, and another runs what it has not begun
+        return bool(runs)
 
     def stop(self, call: "Call") -> None:
         """Have a call stopped that runs, or is to run; by any thread."""

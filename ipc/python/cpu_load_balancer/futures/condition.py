@@ -24,13 +24,17 @@ class _Sleeper:
         self._poll.register(self.descriptor, select.POLLIN)
 
     def hush(self) -> None:
-        """Forget that it has been rung."""
+        """Forget that it has been rung. It may be rung late yet, when nobody waits for that any more."""
         if self._rung:
-            self._rung = False
-            try:
-                os.eventfd_read(self.descriptor)  # type: ignore[attr-defined]
-            except BlockingIOError:
-                pass
+            self.drain()
+
+    def drain(self) -> None:
+        """The same, whoever has rung it."""
+        self._rung = False
+        try:
+            os.eventfd_read(self.descriptor)  # type: ignore[attr-defined]
+        except BlockingIOError:
+            pass
 
     def sleep(self, timeout: Optional[float]) -> bool:
         """Return True once it has been rung, False after timeout seconds."""
@@ -42,14 +46,20 @@ class _Sleeper:
         try:
             left = None if deadline is None else min(max(deadline - time.monotonic(), 0) * 1000, _LONGEST_MILLISECONDS)
             events = self._poll.poll(left)
-            return bool(events) and all(descriptor != self.descriptor for descriptor, _ in events)
+            if any(descriptor == self.descriptor for descriptor, _ in events):
+                self.drain()
+                return False
+            return bool(events)
         finally:
             self._poll.unregister(connection)
 
     def ring(self) -> None:
         if self._thread != get_ident():  # else it does not sleep
             self._rung = True
-            os.eventfd_write(self.descriptor, 1)  # type: ignore[attr-defined]
+            try:
+                os.eventfd_write(self.descriptor, 1)  # type: ignore[attr-defined]
+            except BlockingIOError:
+                pass  # it has been rung very often
 
     def __del__(self) -> None:
         descriptor = getattr(self, "descriptor", -1)
@@ -67,6 +77,8 @@ class _LockSleeper:
     def hush(self) -> None:
         self._lock.acquire(False)
 
+    drain = hush
+
     def sleep(self, timeout: Optional[float]) -> bool:
         return self._lock.acquire(True, -1 if timeout is None else min(max(timeout, 0), _LONGEST_MILLISECONDS / 1000))
 
@@ -75,11 +87,14 @@ class _LockSleeper:
         return False
 
     def ring(self) -> None:
-        if self._lock.locked():
+        try:
             self._lock.release()
+        except RuntimeError:
+            pass  # it has been rung already
 
 
 _own = threading.local()  # a thread sleeps once at a time
+os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())  # its descriptor is the parent's, too, which it would wake
 
 
 def _sleeper() -> Any:
@@ -102,15 +117,22 @@ class Condition(RLock):  # type: ignore[misc]
 
     def wait(self, timeout: Optional[float] = None) -> bool:
         """Sleep until notify_all, at most for timeout seconds; False when that was it. The lock is held."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         sleeper = self.lay_down()
-        saved = self._release_save()
-        woken = False
         try:
-            woken = sleeper.sleep(timeout)
+            while True:
+                saved = self._release_save()
+                try:
+                    in_time = sleeper.sleep(None if deadline is None else deadline - time.monotonic())
+                finally:
+                    self._acquire_restore(saved)
+                if sleeper not in self._sleepers:
+                    return True  # which notify_all alone does: a ring may be a late one
+                if not in_time:
+                    return False
+                sleeper.drain()
         finally:
-            self._acquire_restore(saved)
             self.rise(sleeper)
-        return woken
 
     def lay_down(self) -> Any:
         """Return the calling thread's sleeper, which is woken from now on. The lock is held."""
@@ -134,6 +156,11 @@ class Condition(RLock):  # type: ignore[misc]
             return sleepers
         except AttributeError:
             return ()
+
+    def asleep(self) -> Sequence[Any]:
+        """Return those who sleep, and go on doing so for as long as they are not notified."""
+        with self:
+            return list(getattr(self, "_sleepers", ()))
 
     def notify_all(self) -> None:
         """Wake everybody. The lock is held."""

@@ -20,7 +20,7 @@ from .pool import Pool
 from .tasks import Ended, Tasks
 
 _HELD_SECONDS = 0.005  # calls behind one that has run for so long are given back
-_ANSWER_SECONDS = 0.2  # for a worker to say whether a call that is to be stopped runs
+_STOP_SECONDS = 0.2  # so often it is looked whether a call that is to be stopped, and of which the worker says nothing, runs
 _MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
 _MEND_SECONDS = 1.0  # so often it is looked whether an interrupt has left a connection to nobody
 _NUMBER = struct.Struct("<Q")
@@ -85,7 +85,7 @@ class Keeper:
             if len(carrier.outstanding) > 1 and not carrier.asked:
                 self._pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
-            due.extend(since + _ANSWER_SECONDS for since in carrier.stopping.values())
+            due.extend(looked + _STOP_SECONDS for looked in carrier.stopping.values())
         return max(0.0, min(due) - time.monotonic()) if due else -1
 
     def _look(self) -> None:
@@ -120,9 +120,14 @@ class Keeper:
         if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
             carrier.asked = True
             self._order(carrier, wire.GIVE_BACK, 0)
-        for number in [number for number, since in carrier.stopping.items() if now >= since + _ANSWER_SECONDS]:
-            del carrier.stopping[number]  # its interpreter is held by the call
-            self._tasks.cancel(carrier.number)
+        for number in [number for number, looked in carrier.stopping.items() if now >= looked + _STOP_SECONDS]:
+            if number not in carrier.outstanding:
+                del carrier.stopping[number]
+            elif carrier.bar_behind(number):
+                del carrier.stopping[number]  # and its interpreter is held by the call
+                self._tasks.cancel(carrier.number)
+            else:
+                carrier.stopping[number] = now  # by another call, before which nothing can be done
 
     def _time_out(self, call: Call) -> None:
         self._pool.timed.pop(call.number, None)

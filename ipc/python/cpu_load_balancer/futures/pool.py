@@ -28,7 +28,7 @@ class Options:
 
 
 class Pool:
-    """Its lock guards all of it, and of each carrier load, left, feeding, resting, dead and, but for what the carrier says
+    """Its lock guards all of it, and of each carrier load, feeding, resting, dead and, but for what the carrier says
     of it, outstanding."""
 
     def __init__(self, options: Options) -> None:
@@ -109,7 +109,7 @@ class Pool:
             carrier.load = 0
         most = min(-(-len(pending) // len(self.carriers)), _MOST_AT_ONCE)
         if self.options.calls_each:
-            most = min(most, carrier.left)
+            most = min(most, self.options.calls_each - carrier.ran - len(carrier.outstanding))
         taken: List[Call] = []
         room = WINDOW_NS - carrier.load
         busy = bool(carrier.outstanding)
@@ -133,12 +133,11 @@ class Pool:
         if not self.alert and len(carrier.outstanding) > 1:
             self.alert = True
             self.bell.ring()  # its thread has to look whether one of them takes long
-        carrier.left -= len(taken)
         return taken
 
     def rest(self, carrier: Carrier) -> None:
         """carrier has nothing to do. lock is held."""
-        if carrier.retired or self.options.calls_each and carrier.left <= 0:
+        if carrier.retired or self.options.calls_each and carrier.ran >= self.options.calls_each:
             return  # and will have nothing
         if not carrier.resting:
             carrier.resting = True

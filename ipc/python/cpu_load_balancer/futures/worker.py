@@ -23,14 +23,15 @@ import time
 import traceback
 from collections import deque
 from threading import Lock, Thread
-from typing import Any, Callable, Deque, Dict, List
+from typing import Any, Callable, Deque, Dict, Iterable, List
 
 from . import memory, wire
 
 OUTBOX_BYTES = 512 << 10
-OUTBOX_HEADER = struct.Struct("<QQ")  # the call that runs, or ran last; bytes of the results behind
+OUTBOX_HEADER = struct.Struct("<QQQ")  # the call that runs, or ran last; bytes of the results behind; the Executor's: whether no call may begin
 _NUMBER = struct.Struct("<Q")
 _SIZE_AT = 8
+BARRED_AT = 16
 _START = OUTBOX_HEADER.size
 _TOGETHER_NS = 500_000  # results wait for others for so long
 _MOST_NS = (1 << 32) - 1
@@ -173,6 +174,7 @@ class Turn:
                 pass
         self.helper.join(_LOOK_SECONDS)
         self.incoming.close()
+        _close_memory(self.waiting)
 
     def run(self) -> None:
         """Run what comes, in its order."""
@@ -182,8 +184,14 @@ class Turn:
             with self.turn:
                 call = waiting.popleft() if waiting and not self.last and self.left > 0 else None
                 if call is not None:
-                    self.current = number = call[1]
+                    number = call[1]
                     _NUMBER.pack_into(outbox, 0, number)
+                    if outbox[BARRED_AT]:  # the Executor has the one before stopped, which may come only now
+                        _NUMBER.pack_into(outbox, 0, self.current)
+                        waiting.appendleft(call)
+                        self.last, call = True, None
+                    else:
+                        self.current = number
             if call is None:
                 self.send()
                 if self.last or self.left <= 0 or not self._receive():
@@ -315,9 +323,7 @@ class Turn:
         with self.turn:
             frames = list(self.waiting)
             self.waiting.clear()
-        for frame in frames:
-            if frame[4] >= 0:
-                os.close(frame[4])
+        _close_memory(frames)
         return [frame[1] for frame in frames]
 
     def _pull(self) -> None:
@@ -345,6 +351,12 @@ class Turn:
                 self.last = True
                 return wire.RUNNING
         return wire.GONE
+
+
+def _close_memory(frames: Iterable[wire.Frame]) -> None:
+    for frame in frames:
+        if frame[4] >= 0:
+            os.close(frame[4])
 
 
 def _raised(error: BaseException) -> Any:

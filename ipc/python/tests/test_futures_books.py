@@ -1,0 +1,224 @@
+"""What an Executor keeps account of, on workers that the test plays: who is given what, and who is stopped."""
+
+import concurrent.futures
+import os
+import socket
+import sys
+import types
+import unittest
+from collections import deque
+from concurrent.futures import Future
+from unittest import mock
+
+from cpu_load_balancer.futures import condition, keeper, wire, worker
+from cpu_load_balancer.futures.call import Call
+from cpu_load_balancer.futures.carrier import Carrier
+from cpu_load_balancer.futures.door import Arrival
+from cpu_load_balancer.futures.function import Function
+from cpu_load_balancer.futures.pool import Options, Pool
+
+SECONDS = 60
+VERSION = "%d.%d" % sys.version_info[:2]
+
+
+class PlayedTasks:
+    """Tasks of the daemon that only exist in the test's mind."""
+
+    def __init__(self):
+        self.ended, self.started, self.cancelled = deque(), 0, []
+
+    def start(self):
+        self.started += 1
+
+    def cancel(self, number):
+        self.cancelled.append(number)
+
+
+class Books(unittest.TestCase):
+    def setUp(self):
+        self.numbers = 0
+        self.function = Function(0, None)
+        self.function.nanoseconds = 1000
+
+    def keep(self, workers=1, calls_each=0):
+        """Have a pool and its keeper, whose thread does not run."""
+        self.pool = Pool(Options(workers, dumps=None, calls_each=calls_each))
+        door = types.SimpleNamespace(descriptor=os.eventfd(0), open=None, arrived=deque())
+        self.addCleanup(os.close, door.descriptor)
+        self.addCleanup(self.pool.bell.close)
+        self.addCleanup(self.pool.poll.close)
+        self.tasks = PlayedTasks()
+        self.keeper = keeper.Keeper(self.pool, door, self.tasks, lambda: None)
+        self.door = door
+
+    def arrive(self, number=1):
+        """Have a worker connect; return its ends of its connections, and its outbox."""
+        ends = []
+        outbox = os.memfd_create("outbox")
+        self.addCleanup(os.close, outbox)
+        os.ftruncate(outbox, worker.OUTBOX_HEADER.size + 100)
+        for what in ("calls", "control"):
+            ours, theirs = socket.socketpair()
+            theirs.settimeout(SECONDS)
+            self.addCleanup(ours.close)
+            self.addCleanup(theirs.close)
+            ends.append(theirs)
+            self.door.arrived.append(Arrival(what, number, os.getpid(), VERSION, ours, os.dup(outbox) if what == "calls" else -1))
+        self.keeper._look()
+        return (*ends, outbox)
+
+    def submit(self, count):
+        calls = []
+        for _ in range(count):
+            self.numbers += 1
+            calls.append(Call(self.numbers, wire.CALL, self.function, (pow, 2, 3), {}, None))
+            calls[-1].payload = b"call"
+            self.pool.add(calls[-1])
+        for carrier in self.pool.carriers.values():
+            self.pool.feed(carrier)
+        return calls
+
+    def carrier(self):
+        """Return the only one that there is."""
+        (carrier,) = self.pool.carriers.values()
+        return carrier
+
+    def taken(self):
+        return list(self.carrier().outstanding)
+
+    def run_calls(self, numbers):
+        """Have calls return None."""
+        self.carrier().receive([(wire.RESULT, number, 1000, b"N.", -1) for number in numbers])
+        self.pool.feed(self.carrier())
+
+    def test_call_that_is_given_back_counts_for_no_worker(self):
+        for back in ("given back", "cancelled before", "not to be sent"):
+            with self.subTest(back):
+                self.numbers = 0
+                self.keep(calls_each=3)
+                calls = self.submit(1)
+                self.keeper._look()
+                self.arrive()
+                if back == "cancelled before":
+                    with mock.patch.object(self.pool, "feed"):
+                        calls += self.submit(1)
+                    self.assertTrue(calls[1].cancel())
+                    self.pool.feed(self.carrier())
+                elif back == "not to be sent":
+                    self.function.number, self.function.call = 1, lambda: 1  # which pickles have no name for
+                    calls += self.submit(1)
+                    self.function.number = 0
+                    self.assertIsNotNone(calls[1].exception(0))
+                else:
+                    calls += self.submit(1)
+                self.keeper._given_back(self.carrier(), [2])
+                self.run_calls([1])
+                more = self.submit(3)
+                while any(not call.done() for call in calls + more) and self.taken():
+                    self.assertLessEqual(self.carrier().ran + len(self.taken()), 3)
+                    self.run_calls(self.taken())
+                self.assertEqual(self.carrier().ran, 3)
+                self.assertEqual(len(self.pool.pending), len(calls) + len(more) - 3 - (back != "given back"))
+
+    def stop_second_of(self, running):
+        """Cancel the second of three calls while the worker runs the one of that number and answers nothing."""
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        _, _, outbox = self.arrive()
+        calls += self.submit(2)
+        self.assertEqual(self.taken(), [1, 2, 3])
+        os.pwrite(outbox, worker.OUTBOX_HEADER.pack(running, 0, 0), 0)
+        self.assertTrue(calls[1].cancel())
+        self.keeper._look()
+        now = keeper.time.monotonic()
+        with mock.patch.object(keeper.time, "monotonic") as clock:
+            for later in (1, 10, 100):
+                clock.return_value = now + later
+                self.keeper._look()
+        return worker.OUTBOX_HEADER.unpack(os.pread(outbox, worker.OUTBOX_HEADER.size, 0))[2]
+
+    def test_cancelled_call_that_has_not_begun_stops_nobody_however_long_the_worker_says_nothing(self):
+        barred = self.stop_second_of(running=1)
+        self.assertEqual((self.tasks.cancelled, barred), ([], 0))
+
+    def test_cancelled_call_that_holds_the_interpreter_is_stopped_and_none_begins_behind_it(self):
+        barred = self.stop_second_of(running=2)
+        self.assertEqual((self.tasks.cancelled, barred), ([1], 1))
+
+    def test_barred_worker_begins_no_other_call(self):
+        calls, ours = socket.socketpair()
+        control, theirs = socket.socketpair()
+        for each in (calls, ours, control, theirs):
+            self.addCleanup(each.close)
+        began = []
+
+        class Cancelled(BaseException):
+            pass
+
+        def bar():
+            began.append(1)
+            outbox[worker.BARRED_AT] = 1
+
+        process = types.SimpleNamespace(dumps=worker.pickle.dumps, flush=lambda: None)
+        with mock.patch.dict(sys.modules, cpulb=types.SimpleNamespace(TaskCancelled=Cancelled)):
+            turn = worker.Turn(process, calls, control, {}, types.SimpleNamespace(cancelled=False))
+        outbox = turn.outbox
+        turn.functions[1], turn.functions[2] = bar, lambda: began.append(2)
+        nothing = worker.pickle.dumps(((), {}))
+        turn.waiting.extend([(wire.CALL, 7, 1, nothing, -1), (wire.CALL, 8, 2, nothing, -1)])
+        turn.run()
+        turn.close()
+        self.assertEqual((began, worker.OUTBOX_HEADER.unpack_from(outbox, 0)[0]), ([1], 7))
+
+
+class Waits(unittest.TestCase):
+    """A wait ends when what is waited for is there, whatever wakes the thread."""
+
+    def setUp(self):
+        self.call = Call(1, wire.CALL, Function(0, None), (), {}, None)
+        self.call.begin()
+
+    def wait_and(self, wake):
+        """Have a thread wait for the call with wake(its sleeper) while it sleeps, and return what it gets."""
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            got = thread.submit(Future.result, self.call)
+            try:
+                while not self.call._condition.asleep():
+                    self.assertFalse(got.done())
+                wake(self.call._condition.asleep()[0])
+                self.assertRaises(concurrent.futures.TimeoutError, got.result, 0.02)
+                self.assertFalse(got.done())
+            finally:
+                self.call.complete("value")
+            return got.result(SECONDS)
+
+    def test_thread_that_is_woken_to_look_around_waits_on(self):
+        self.assertEqual(self.wait_and(lambda sleeper: self.call.wake()), "value")
+
+    def test_ring_that_comes_late_wakes_nobody_for_good(self):
+        def late(sleeper):
+            os.eventfd_write(sleeper.descriptor, 1)
+        self.assertEqual(self.wait_and(late), "value")
+
+    def test_lock_in_the_place_of_a_descriptor_does_the_same(self):
+        with mock.patch.object(condition, "_Sleeper", side_effect=OSError):
+            self.assertEqual(self.wait_and(lambda sleeper: (sleeper.ring(), sleeper.ring())), "value")
+
+    def test_two_that_ring_at_the_same_time_harm_nobody(self):
+        sleeper = condition._LockSleeper()
+        sleeper._lock = mock.Mock(**{"locked.return_value": True, "release.side_effect": RuntimeError("release unlocked lock")})
+        sleeper.ring()
+
+    def test_forked_process_wakes_none_of_its_parents_threads(self):
+        with self.call._condition:
+            self.call._condition.rise(self.call._condition.lay_down())
+        own = condition._sleeper()
+        child = os.fork()
+        if child == 0:
+            os._exit(condition._sleeper() is own)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
