@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"cmd/cpulb/doctor": {"daemon/api", "daemon/task"},
 	"cmd/cpulb/top":    {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
 
-	"cmd/cpulbd":          {"cmd/version", "daemon", "daemon/config", "daemon/tracing", "daemon/tracing/otlp", "internal/trust", "ipc", "systemd"},
+	"cmd/cpulbd":          {"cmd/version", "daemon", "daemon/api", "daemon/config", "daemon/tracing", "daemon/tracing/otlp", "internal/trust", "ipc", "systemd"},
 	"cmd/cpulb-python":    {"cmd/version", "plugins", "plugins/python"},
 	"cmd/cpulb-wasm":      {"cmd/version", "plugins", "plugins/wasm", "plugins/wasm/sandbox"},
 	"cmd/cpulb-exec":      {"cmd/version", "plugins", "plugins/exec"},
@@ -122,7 +122,7 @@ var forTests = map[string][]string{
 	"systemd":              {"internal/programs"},
 	"daemon":               {"daemon/daemontest", "daemon/fleet/fleettest", "plugins"},
 	"daemon/fleet":         {"daemon/daemontest", "daemon/fleet/fleettest"},
-	"cmd/cpulb":            {"daemon/access", "internal/programs", "ipc", "ipc/ipctest"},
+	"cmd/cpulb":            {"daemon/access", "internal/owndaemon", "internal/programs", "ipc", "ipc/ipctest"},
 	"cmd/cpulb/dashboard":  {"daemon/access", "internal/owndaemon", "internal/programs", "ipc", "ipc/ipctest"},
 	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
 	"ipc/client":           {"ipc", "ipc/ipctest"},

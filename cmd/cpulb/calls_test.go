@@ -11,6 +11,7 @@ import (
 	"cpulb/daemon/access"
 	"cpulb/daemon/task"
 	"cpulb/ipc"
+	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
 )
 
@@ -151,4 +152,12 @@ func TestTheDaemonIsLookedAfter(t *testing.T) {
 		}
 	}
 	engine.Stop()
+}
+
+// clientOf is a client of the daemon of the test.
+func clientOf(t *testing.T) *client.Client {
+	t.Helper()
+	c := client.New(os.Getenv("CPULB_SOCKET"))
+	t.Cleanup(c.Close)
+	return c
 }

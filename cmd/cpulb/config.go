@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
+	"cpulb/daemon/api"
 	"cpulb/ipc/client"
 )
 
@@ -30,56 +28,34 @@ type configFlags struct {
 // arguments are those of cpulbd. Without a file it is asked which one the daemon on the socket
 // was started with.
 func (c *configFlags) arguments(ctx context.Context, daemon *client.Client) ([]string, error) {
-	given := map[string]string{"config": c.File, "worker-user": c.WorkerUser}
-	if c.File == "" {
-		for _, name := range []string{"config", "worker-user", "socket"} {
-			given[name] = cmp.Or(given[name], startedWith(ctx, daemon, name))
-		}
+	file, user, socket := c.File, c.WorkerUser, ""
+	var err error
+	if file != "" {
+		file, err = filepath.Abs(file)
+	} else if pid := pidOf(ctx, daemon); pid != 0 {
+		user = cmp.Or(user, flagOf(pid, "worker-user"))
+		var bad error
+		file, err = fileOf(pid, "config")
+		socket, bad = fileOf(pid, "socket")
+		err = cmp.Or(err, bad)
 	}
 	var args []string
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		value := given[name]
-		if name == "config" && value != "" {
-			path, err := filepath.Abs(value)
-			if err != nil {
-				return nil, err
-			}
-			value = path
-		}
-		if value != "" {
-			args = append(args, "-"+name+"="+value)
+	for _, given := range [][2]string{{"config", file}, {"socket", socket}, {"worker-user", user}} {
+		if given[1] != "" {
+			args = append(args, "-"+given[0]+"="+given[1])
 		}
 	}
-	return args, nil
+	return args, err
 }
 
-// startedWith returns the value of a flag of the daemon on the socket; "": it has none, or
-// there is no daemon.
-func startedWith(ctx context.Context, daemon *client.Client, flag string) string {
+// pidOf returns the process of the daemon on the socket; 0: there is none.
+func pidOf(ctx context.Context, daemon *client.Client) int {
 	raw, err := daemon.Status(ctx)
 	var st status
 	if err != nil || json.Unmarshal(raw, &st) != nil {
-		return ""
+		return 0
 	}
-	return flagOf(st.Engine.PID, flag)
-}
-
-// verdict is what cpulbd -check-config -json prints.
-type verdict struct {
-	OK       bool            `json:"ok"`
-	Source   string          `json:"source"`
-	Errors   json.RawMessage `json:"errors"`
-	Warnings []string        `json:"warnings"`
-	Memory   int64           `json:"memory_bytes,omitempty"`
-}
-
-// mistake is one of its errors.
-type mistake struct {
-	File    string   `json:"file,omitempty"`
-	Line    int      `json:"line,omitempty"`
-	Column  int      `json:"column,omitempty"`
-	Problem string   `json:"problem"`
-	Allowed []string `json:"allowed,omitempty"`
+	return st.Engine.PID
 }
 
 type configCheckCommand struct {
@@ -91,17 +67,14 @@ type configCheckCommand struct {
 func (c *configCheckCommand) Run(ctx context.Context, daemon *client.Client, t *terminal) error {
 	args, err := c.arguments(ctx, daemon)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	text, err := c.ask(ctx, append([]string{"-check-config", "-json"}, args...))
 	if err != nil {
 		return err
 	}
-	var v verdict
-	var mistakes []mistake
-	if err = json.Unmarshal(text, &v); err == nil {
-		err = json.Unmarshal(v.Errors, &mistakes)
-	}
+	var v api.Verdict
+	err = json.Unmarshal(text, &v)
 	switch {
 	case err != nil:
 		return fmt.Errorf("cpulbd's answer: %w", err)
@@ -109,31 +82,20 @@ func (c *configCheckCommand) Run(ctx context.Context, daemon *client.Client, t *
 		_, err = t.data().Write(text)
 	case v.OK:
 		fmt.Fprintln(t.out, "OK:", v.Source)
-		fmt.Fprintf(t.out, "memory: the daemon takes %d MiB at the most, its workers not counted\n", (v.Memory+1<<20-1)>>20)
+		fmt.Fprintf(t.out, "memory: the daemon takes %d MiB at the most, its workers not counted\n", (v.MemoryBytes+1<<20-1)>>20)
 		for _, w := range v.Warnings {
 			fmt.Fprintln(t.out, "warning:", w)
 		}
 	}
 	if err == nil && !v.OK {
 		if !c.JSON {
-			for _, m := range mistakes {
-				fmt.Fprintln(t.err, "cpulb:", m.text())
+			for _, m := range v.Errors {
+				fmt.Fprintln(t.err, "cpulb:", m)
 			}
 		}
 		return exit(exitFailed)
 	}
 	return err
-}
-
-func (m *mistake) text() string {
-	text := m.Problem
-	if m.File != "" {
-		text = m.File + ":" + strconv.Itoa(m.Line) + ":" + strconv.Itoa(m.Column) + ": " + text
-	}
-	if len(m.Allowed) > 0 {
-		text += " (allowed: " + strings.Join(m.Allowed, ", ") + ")"
-	}
-	return text
 }
 
 // exitBadConfig is cpulbd's for a configuration that is wrong.
@@ -189,7 +151,7 @@ func (c *configShowCommand) text(ctx context.Context, daemon *client.Client, t *
 	}
 	args, err := c.arguments(ctx, daemon)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if c.JSON {
 		args = append(args, "-json")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,6 +14,20 @@ func flagOf(pid int, name string) string {
 		return ""
 	}
 	return valueIn(strings.Split(string(line), "\x00"), name)
+}
+
+// fileOf returns the path that a flag of a process names, which may be relative to the folder
+// where that was started; "": it was started without the flag.
+func fileOf(pid int, name string) (string, error) {
+	path := flagOf(pid, name)
+	if path == "" || filepath.IsAbs(path) {
+		return path, nil
+	}
+	folder, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return "", fmt.Errorf("the daemon was started with -%s=%s, and this user can't see in which folder: %w", name, path, err)
+	}
+	return filepath.Join(folder, path), nil
 }
 
 // valueIn finds a flag as package flag writes it, with one hyphen or two.

@@ -20,7 +20,7 @@ type doctorCommand struct {
 
 // Run implements the command.
 func (d *doctorCommand) Run(ctx context.Context, a *arguments, c *client.Client, t *terminal) error {
-	all := doctor.Examine(ctx, &doctor.Host{Root: "/", Socket: a.Socket, Daemon: c, Version: version.Text(), Flag: flagOf, Find: findProgram, Run: runProgram})
+	all := doctor.Examine(ctx, &doctor.Host{Root: "/", Socket: a.Socket, Daemon: c, Version: version.Text(), Flag: flagOf, File: fileOf, Find: findProgram, Run: runProgram})
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -51,9 +51,8 @@ func (t *terminal) findings(all []doctor.Finding) error {
 	return nil
 }
 
-// coloured is for a terminal whose reader has not set NO_COLOR.
 func (t *terminal) coloured(text, code string) string {
-	if !isTerminal(t.raw.out) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !t.colours() {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

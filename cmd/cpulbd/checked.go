@@ -6,27 +6,9 @@ import (
 	"fmt"
 	"io"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/config"
 )
-
-// verdict is what -check-config -json prints.
-type verdict struct {
-	OK       bool      `json:"ok"`
-	Source   string    `json:"source"`
-	Errors   []mistake `json:"errors"`
-	Warnings []string  `json:"warnings"`
-	// MemoryBytes is the most that the daemon takes; absent where there are errors.
-	MemoryBytes int64 `json:"memory_bytes,omitempty"`
-}
-
-// mistake is one thing that is wrong; one that has no place in a file is a problem alone.
-type mistake struct {
-	File    string   `json:"file,omitempty"`
-	Line    int      `json:"line,omitempty"`
-	Column  int      `json:"column,omitempty"`
-	Problem string   `json:"problem"`
-	Allowed []string `json:"allowed,omitempty"`
-}
 
 // report prints what -check-config has found, and returns the exit status.
 func (o *options) report(c *config.Config, err error, stdout, stderr io.Writer) int {
@@ -35,7 +17,7 @@ func (o *options) report(c *config.Config, err error, stdout, stderr io.Writer) 
 		status = exitConfig
 	}
 	if o.json {
-		v := verdict{OK: err == nil, Source: o.source(), Errors: mistakes(err), Warnings: []string{}}
+		v := api.Verdict{OK: err == nil, Source: o.source(), Errors: mistakes(err), Warnings: []string{}}
 		if err == nil {
 			v.Warnings, v.MemoryBytes = append(v.Warnings, o.warnings(c)...), c.MostMemory()
 		}
@@ -58,8 +40,8 @@ func (o *options) report(c *config.Config, err error, stdout, stderr io.Writer) 
 }
 
 // mistakes takes apart what Load and Check have joined.
-func mistakes(err error) []mistake {
-	all := []mistake{}
+func mistakes(err error) []api.Mistake {
+	all := []api.Mistake{}
 	var several interface{ Unwrap() []error }
 	var one *config.Error
 	switch {
@@ -69,9 +51,9 @@ func mistakes(err error) []mistake {
 			all = append(all, mistakes(e)...)
 		}
 	case errors.As(err, &one):
-		all = append(all, mistake{one.File, one.Line, one.Column, one.Problem, one.Allowed})
+		all = append(all, api.Mistake{File: one.File, Line: one.Line, Column: one.Column, Problem: one.Problem, Allowed: one.Allowed})
 	default:
-		all = append(all, mistake{Problem: err.Error()})
+		all = append(all, api.Mistake{Problem: err.Error()})
 	}
 	return all
 }

@@ -137,10 +137,14 @@ func (p *patient) rights(ctx context.Context) {
 	if p.status == nil {
 		return
 	}
-	_, err := p.Daemon.Stacks(ctx, "-")
-	p.admin = !denied(err)
-	_, err = p.Daemon.Submit(ctx, &task.Task{ID: task.NewID()})
+	_, administers := p.Daemon.Stacks(ctx, "-")
+	_, err := p.Daemon.Submit(ctx, &task.Task{ID: task.NewID()})
+	p.admin = answered(administers) && !denied(administers)
 	switch {
+	case !answered(administers):
+		p.add("rights", Failed, askAgain, "this user's rights are not known: %v", administers)
+	case !answered(err):
+		p.add("rights", Failed, askAgain, "this user's rights are not known: %v", err)
 	case denied(err):
 		p.add("rights", Warning, "access.users and access.groups of the configuration say who may", "this user may not submit tasks: %v", err)
 	case p.admin:
@@ -148,6 +152,14 @@ func (p *patient) rights(ctx context.Context) {
 	default:
 		p.ok("rights", "this user may submit tasks, and does not administer the daemon")
 	}
+}
+
+const askAgain = "look at daemon, above, and run cpulb doctor again"
+
+// answered reports whether it is the daemon that says err, or that all is well.
+func answered(err error) bool {
+	var problem *api.Problem
+	return err == nil || errors.As(err, &problem) && problem.Code != ""
 }
 
 func denied(err error) bool {
@@ -209,7 +221,11 @@ func (p *patient) state(context.Context) {
 		p.ok("state", "nothing outlives the daemon: journal.sync is off")
 		return
 	}
-	folder := p.stateFolder()
+	folder, err := p.stateFolder()
+	if err != nil {
+		p.ok("state", "it is not known where it is: %v", err)
+		return
+	}
 	info, err := os.Stat(folder)
 	var room unix.Statfs_t
 	if err == nil {
@@ -234,17 +250,11 @@ func (p *patient) state(context.Context) {
 
 // stateFolder returns the -state-dir of the daemon that runs, or where the packaged one has
 // it.
-func (p *patient) stateFolder() string {
-	if folder := p.flag("state-dir"); folder != "" {
-		return folder
+func (p *patient) stateFolder() (string, error) {
+	if p.status != nil {
+		if folder, err := p.File(p.status.Engine.PID, "state-dir"); folder != "" || err != nil {
+			return folder, err
+		}
 	}
-	return p.path("var/lib/cpulb")
-}
-
-// flag returns the value of a flag of the daemon that runs, "" if it has none.
-func (p *patient) flag(name string) string {
-	if p.status == nil {
-		return ""
-	}
-	return p.Flag(p.status.Engine.PID, name)
+	return p.path("var/lib/cpulb"), nil
 }

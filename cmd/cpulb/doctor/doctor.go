@@ -52,6 +52,9 @@ type Host struct {
 	Version string
 	// Flag returns the value of a flag with which a process was started, "" if it was not.
 	Flag func(pid int, name string) string
+	// File returns the path that such a flag names, relative to whatever folder, "" if it was
+	// not given.
+	File func(pid int, name string) (string, error)
 	// Find returns the path of one of cpulb's programs.
 	Find func(program string) (string, error)
 	// Run runs a program and returns what it prints, on stderr, too.

@@ -22,6 +22,7 @@ type sick struct {
 	status    string
 	err       error // of the daemon
 	denies    []string
+	lost      string // the call in which the connection is
 	executors []api.ExecutorStatus
 	says      map[string]string // what programs say, by name
 	fails     map[string]bool
@@ -37,6 +38,9 @@ func (s *sick) Submit(context.Context, *task.Task) (task.View, error) {
 func (s *sick) Stacks(context.Context, string) (string, error) { return "", s.refusal("administer") }
 
 func (s *sick) refusal(what string) error {
+	if what == s.lost {
+		return errors.New("it is cut off")
+	}
 	for _, d := range s.denies {
 		if d == what {
 			return &api.Problem{Code: "not_allowed", Detail: "not you"}
@@ -65,12 +69,13 @@ func healthy(t *testing.T) *sick {
 	t.Cleanup(func() { l.Close() })
 	s := &sick{status: `{"engine":{"is_running":true,"version":"1.2.3","pid":7},"components":{"journal":{"health":"healthy","metrics":{"sync":"group"}}}}`,
 		executors: []api.ExecutorStatus{{Name: "python", Command: filepath.Join(root, "bin/cpulb-python"), SHA256: "ab", Runtime: "CPython 3.11.2", Pools: []string{"cpu"}}},
-		says: map[string]string{"cpulbd": "cpulbd 1.2.3", "cpulb-python": "cpulb-python 1.2.3", "-check-config": "OK: /etc/cpulb/config.hcl\nmemory: the daemon takes 10 MiB at the most\n",
+		says: map[string]string{"cpulbd": "cpulbd 1.2.3", "cpulb-python": "cpulb-python 1.2.3", "-check-config": `{"ok":true,"source":"/etc/cpulb/config.hcl","memory_bytes":10485760}`,
 			"cpulbd.socket": "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n", "cpulbd.service": "LoadState=loaded\nActiveState=active\n"},
 		fails: map[string]bool{}}
 	s.Host = doctor.Host{Root: root, Socket: socket, Daemon: s, Version: "1.2.3",
 		Find: func(name string) (string, error) { return filepath.Join(root, "bin", name), nil },
 		Flag: func(int, string) string { return "" },
+		File: func(int, string) (string, error) { return "", nil },
 		Run: func(_ context.Context, program string, args ...string) (string, error) {
 			name := filepath.Base(program)
 			if args[0] == "-check-config" {
@@ -126,12 +131,12 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 			s.fails["cpulb-python"], s.says["cpulb-python"] = true, "error while loading shared libraries: libpython3.11.so.1.0: cannot open shared object file: No such file"
 		}, "libpython3.11", "apt install libpython3.11"},
 		{"configuration", doctor.Failed, func(s *sick) {
-			s.fails["-check-config"], s.says["-check-config"] = true, "cpulbd: /etc/c.hcl:3:1: unknown key\n"
+			s.fails["-check-config"], s.says["-check-config"] = true, `{"errors":[{"file":"/etc/c.hcl","line":3,"column":1,"problem":"unknown key"}]}`
 		}, "/etc/c.hcl:3:1: unknown key", "cpulb config check"},
 		{"configuration", doctor.Warning, func(s *sick) {
-			s.says["-check-config"] = "OK: x\nmemory: the daemon takes 99999999 MiB at the most\n"
+			s.says["-check-config"] = `{"ok":true,"memory_bytes":104857598951424}`
 		}, "99999999 MiB", "queue.max_bytes"},
-		{"configuration", doctor.Warning, func(s *sick) { s.says["-check-config"] = "OK: x\nwarning: as root\n" }, "as root", ""},
+		{"configuration", doctor.Warning, func(s *sick) { s.says["-check-config"] = `{"ok":true,"warnings":["as root"]}` }, "as root", ""},
 		{"unit", doctor.Warning, func(s *sick) { s.says["cpulbd.service"] = "LoadState=not-found\nActiveState=inactive\n" }, "not installed", "systemd/"},
 		{"unit", doctor.Failed, func(s *sick) { s.says["cpulbd.service"] = "LoadState=loaded\nActiveState=failed\n" }, "failed", "journalctl"},
 		{"unit", doctor.Warning, func(s *sick) { s.says["cpulbd.socket"] = "LoadState=loaded\nActiveState=inactive\n" }, "can't connect", "enable --now"},
@@ -145,11 +150,20 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 			s.status = `{"engine":{"version":"1.2.3"},"components":{"journal":{"health":"degraded","reason":"disk full"}}}`
 		}, "disk full", "operations.md"},
 		{"rights", doctor.Warning, func(s *sick) { s.denies = []string{"submit", "administer"} }, "may not submit", "access.users"},
+		{"rights", doctor.Failed, func(s *sick) { s.lost = "administer" }, "not known: it is cut off", "again"},
+		{"rights", doctor.Failed, func(s *sick) { s.lost = "submit" }, "not known: it is cut off", "again"},
+		{"configuration", doctor.Failed, func(s *sick) { s.fails["-check-config"], s.says["-check-config"] = true, "cpulbd: no such user\n" }, "no such user", "config check"},
+		{"configuration", doctor.OK, func(s *sick) {
+			s.File = func(int, string) (string, error) { return "", errors.New("in which folder?") }
+		}, "not checked", ""},
+		{"state", doctor.OK, func(s *sick) {
+			s.File = func(int, string) (string, error) { return "", errors.New("in which folder?") }
+		}, "in which folder?", ""},
 		{"rights", doctor.OK, func(s *sick) { s.denies = []string{"administer"} }, "does not administer", ""},
 		{"executor python", doctor.Failed, func(s *sick) { s.executors[0].SHA256 = "" }, "no worker runs", "journalctl"},
 		{"executor python", doctor.Warning, func(s *sick) { s.executors[0].Command = "/nonexistent" }, "is gone", "put it back"},
 		{"state", doctor.Failed, func(s *sick) { _ = os.Chmod(s.Root+"/var/lib/cpulb", 0o777) }, "others can write", "chmod 700"},
-		{"state", doctor.Failed, func(s *sick) { s.Flag = func(int, string) string { return "/nonexistent" } }, "no such file", "restart"},
+		{"state", doctor.Failed, func(s *sick) { s.File = func(int, string) (string, error) { return "/nonexistent", nil } }, "no such file", "restart"},
 		{"state", doctor.OK, func(s *sick) {
 			s.status = `{"engine":{"version":"1.2.3"},"components":{"journal":{"health":"healthy","metrics":{"sync":"off"}}}}`
 		}, "nothing outlives", ""},

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"debug/elf"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cpulb/daemon/api"
 )
 
 // path returns where a path of the system is.
@@ -155,9 +159,6 @@ func linkedPython(path string) (string, error) {
 	return "", errNoPython
 }
 
-// mostMemory is in what cpulbd -check-config prints.
-var mostMemory = regexp.MustCompile(`the daemon takes (\d+) MiB at the most`)
-
 // configuration has cpulbd check the file of the daemon that runs, else the one that it would
 // have.
 func (p *patient) configuration(ctx context.Context) {
@@ -165,42 +166,55 @@ func (p *patient) configuration(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	args := []string{"-check-config"}
-	for _, flag := range []string{"config", "worker-user"} {
-		if value := p.flag(flag); value != "" {
-			args = append(args, "-"+flag+"="+value)
+	args := []string{"-check-config", "-json"}
+	if p.status != nil {
+		pid := p.status.Engine.PID
+		file, err := p.File(pid, "config")
+		if err != nil {
+			p.ok("configuration", "its file is not known, and not checked; cpulb config check FILE does: %v", err)
+			return
+		}
+		for _, given := range [][2]string{{"config", file}, {"worker-user", p.Flag(pid, "worker-user")}} {
+			if given[1] != "" {
+				args = append(args, "-"+given[0]+"="+given[1])
+			}
 		}
 	}
 	said, err := p.Run(ctx, path, args...)
-	if err != nil {
-		p.add("configuration", Failed, "mend the file; cpulb config check lists all that is wrong", "%s", firstLine(strings.TrimPrefix(said, "cpulbd: "), err))
+	var v api.Verdict
+	if bad := json.Unmarshal([]byte(said), &v); bad != nil {
+		p.add("configuration", Failed, "cpulb config check says what is wrong", "it can't be checked: %s", firstLine(strings.TrimPrefix(said, "cpulbd: "), cmp.Or(err, bad)))
 		return
 	}
-	warned := false
-	for line := range strings.Lines(said) {
-		if text, is := strings.CutPrefix(strings.TrimSpace(line), "warning: "); is {
-			warned = true
-			p.add("configuration", Warning, "", "%s", text)
+	p.judge(&v)
+}
+
+// judge reports what cpulbd has found.
+func (p *patient) judge(v *api.Verdict) {
+	if !v.OK {
+		for _, m := range v.Errors {
+			p.add("configuration", Failed, "mend the file; cpulb config check looks at it again", "%s", m)
 		}
+		return
 	}
-	if m := mostMemory.FindStringSubmatch(said); m != nil {
-		warned = p.memory(m[1]) || warned
+	for _, warning := range v.Warnings {
+		p.add("configuration", Warning, "", "%s", warning)
 	}
-	if !warned {
-		p.ok("configuration", "%s", firstLine(said, nil))
+	if !p.memory(v.MemoryBytes) && len(v.Warnings) == 0 {
+		p.ok("configuration", "%s", v.Source)
 	}
 }
 
 // memory compares what the daemon may take with what there is.
-func (p *patient) memory(most string) (warned bool) {
+func (p *patient) memory(most int64) (warned bool) {
 	text, err := p.read("proc/meminfo")
 	var kib int64
 	if err == nil {
 		_, err = fmt.Sscanf(text, "MemTotal: %d kB", &kib)
 	}
-	if mib, _ := strconv.ParseInt(most, 10, 64); err == nil && mib > kib>>10 {
+	if err == nil && most>>10 > kib {
 		p.add("configuration", Warning, "make queue.max_bytes, results.max_bytes and limits.connections smaller; docs/operations.md, Memory, says of what it is the sum",
-			"callers can have the daemon take %d MiB by its configuration, and the machine has %d", mib, kib>>10)
+			"callers can have the daemon take %d MiB by its configuration, and the machine has %d", most>>20, kib>>10)
 		return true
 	}
 	return false
