@@ -19,18 +19,20 @@ type Source interface {
 	Status(context.Context) (json.RawMessage, error)
 	// List is GET /v1/tasks, page by page.
 	List(context.Context, api.Filter) iter.Seq2[task.View, error]
+	// Newest is List, beginning with what was submitted last.
+	Newest(context.Context, api.Filter) iter.Seq2[task.View, error]
+	// Task is GET /v1/tasks/{task_id}.
+	Task(context.Context, task.ID) (task.View, error)
 }
-
-// recent is of how long ago the tasks are that scripts are judged by: as long as this a task
-// of the sample has had to end, so that the slow ones are among them.
-const recent = time.Minute
 
 // Collector makes Snapshots of one daemon, each compared with the one before.
 type Collector struct {
 	source Source
 	now    func() time.Time
-	last   *Snapshot // nil: there was none
-	counts counts    // of last
+	last   *Snapshot   // nil: there was none
+	counts counts      // of last
+	ran    []task.View // of last: those that ran
+	seen   []task.View // that have ended since they were seen to run, the latest last
 }
 
 // counts are the totals of which rates are made.
@@ -106,37 +108,6 @@ func (c *Collector) ask(ctx context.Context) (Snapshot, counts, error) {
 	input := st.Components.Input.Metrics
 	n := counts{put: input.Put, ended: st.Components.Output.Metrics.Put, dropped: input.Dropped}
 	return s, n, c.tasks(ctx, &s)
-}
-
-// tasks asks for those that run, the oldest first, and for some that have ended.
-func (c *Collector) tasks(ctx context.Context, s *Snapshot) error {
-	running, all, err := c.page(ctx, api.Filter{Statuses: []task.Status{task.Running}})
-	if err != nil {
-		return err
-	}
-	s.Sample.Since = s.At.Add(-recent)
-	ended, rest, err := c.page(ctx, api.Filter{Statuses: []task.Status{task.Completed, task.Failed, task.TimedOut}, Since: s.Sample.Since})
-	if err != nil {
-		return err
-	}
-	s.Sample.Tasks, s.Sample.Whole = len(ended), all && rest
-	s.Scripts = scripts(running, ended, s.At)
-	assign(s.Workers, running, s.At)
-	return nil
-}
-
-// page returns the first tasks that f selects, as many as one call gives, and whether these
-// are all.
-func (c *Collector) page(ctx context.Context, f api.Filter) (some []task.View, all bool, err error) {
-	for v, err := range c.source.List(ctx, f) {
-		if err != nil {
-			return nil, false, err
-		}
-		if some = append(some, v); len(some) == api.MaxPage {
-			return some, false, nil
-		}
-	}
-	return some, true, nil
 }
 
 func (st *status) snapshot(at time.Time) Snapshot {

@@ -64,6 +64,33 @@ func (f *fake) List(_ context.Context, filter api.Filter) iter.Seq2[task.View, e
 	}
 }
 
+func (f *fake) Newest(ctx context.Context, filter api.Filter) iter.Seq2[task.View, error] {
+	return func(yield func(task.View, error) bool) {
+		var all []task.View
+		for v := range f.List(ctx, filter) {
+			if v.SubmittedAt.IsZero() || !v.SubmittedAt.Before(filter.Since) {
+				all = append(all, v)
+			}
+		}
+		for _, v := range slices.Backward(all) {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) Task(_ context.Context, id task.ID) (task.View, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.tasks {
+		if v.ID == id {
+			return v, f.err
+		}
+	}
+	return task.View{}, task.ErrNotFound
+}
+
 // view is a task that began so long ago, and has taken so long if it has ended.
 func view(script string, status task.Status, ago, took time.Duration) task.View {
 	began := time.Now().Add(-ago)
@@ -122,6 +149,28 @@ func TestADaemonThatIsGoneLeavesItsFigures(t *testing.T) {
 	}
 }
 
+func TestAScriptThatTakesLongIsShownWhenItHasEnded(t *testing.T) {
+	slow, lost := view("/slow.py", task.Running, time.Hour, 0), view("/lost.py", task.Running, time.Hour, 0)
+	slow.SubmittedAt, lost.SubmittedAt = *slow.StartedAt, *lost.StartedAt
+	f := &fake{pid: 1, tasks: []task.View{slow, lost}}
+	for range api.MaxPage + 1 {
+		f.tasks = append(f.tasks, view("/quick.py", task.Completed, time.Second, time.Second))
+	}
+	c := top.New(f)
+	next(t, c)
+	f.set(func(f *fake) {
+		ended := time.Now()
+		f.tasks[0].Status, f.tasks[0].FinishedAt = task.Completed, &ended
+		f.tasks = slices.Delete(f.tasks, 1, 2) // it is evicted
+	})
+	for range 2 {
+		s := next(t, c)
+		if x := s.Scripts[0]; len(s.Scripts) != 2 || x.Script != "/slow.py" || x.Ended != 1 || x.Running != 0 || x.LongestSeconds < 3599 || s.Sample.Tasks != api.MaxPage+1 {
+			t.Errorf("%+v of %+v", s.Scripts, s.Sample)
+		}
+	}
+}
+
 func TestASnapshotSaysWhatRunsAndWhatIsSlow(t *testing.T) {
 	f := &fake{pid: 1, tasks: []task.View{
 		view("/long.py", task.Running, time.Hour, 0),
@@ -142,7 +191,7 @@ func TestASnapshotSaysWhatRunsAndWhatIsSlow(t *testing.T) {
 	if r := s.Workers[0].Runs; r == nil || r.Script != "/long.py" || s.Workers[1].Runs != nil {
 		t.Errorf("%+v", r)
 	}
-	if !s.Sample.Whole || s.Sample.Tasks != 4 || !f.since.Equal(s.At.Add(-time.Minute)) {
+	if !s.Sample.Whole || s.Sample.Tasks != 4 || !f.since.Equal(s.At.Add(-15*time.Minute)) {
 		t.Errorf("%+v, since %s", s.Sample, f.since)
 	}
 	if s.Slots != (top.Slots{Busy: 1, Total: 1}) || len(s.Pools) != 2 || len(s.Troubles) != 1 {

@@ -148,8 +148,8 @@ func (p painter) help() []string {
   +, -             look more often, less often
   ?, h             this help, and back
 
-The scripts are those of the tasks that run, and of up to 1000 tasks that were submitted
-during the last minute; without the rights of an administrator, of your own ones.`, "\n")
+The scripts are those of the tasks that run, of up to 1000 that have ended and were submitted
+during the last 15 minutes, and of those that were seen here to run; without the rights of an administrator, of your own ones.`, "\n")
 }
 
 func (p painter) styled(text string, with ansi.Style) string {

@@ -120,9 +120,10 @@ type Script struct {
 
 // Sample says from which tasks Scripts are.
 type Sample struct {
-	// Since is from when on they were submitted.
+	// Since is from when on they were submitted, or, where a look before has seen them run,
+	// have ended.
 	Since time.Time `json:"since"`
 	Tasks int       `json:"tasks"`
-	// Whole: there were no more, and all that run are there.
+	// Whole: no more were submitted since then that have ended, and all that run are there.
 	Whole bool `json:"whole"`
 }

@@ -75,7 +75,7 @@ func (p painter) worker(w *Worker) []string {
 func (p painter) scripts(s *Snapshot) grid {
 	title := "SCRIPT"
 	if !s.Sample.Whole && s.Sample.Tasks > 0 {
-		title = fmt.Sprintf("SCRIPT (of %s tasks of the last minute; there are more)", count(s.Sample.Tasks))
+		title = fmt.Sprintf("SCRIPT (of %s tasks that have ended, and those that run; there are more)", count(s.Sample.Tasks))
 	}
 	g := grid{columns: []column{{title: "LONGEST", right: true}, {title: "MEAN", right: true}, {title: "RUNNING", right: true},
 		{title: "ENDED", right: true, drop: 1}, {title: "FAILED", right: true, drop: 2}, {title: title}}}
