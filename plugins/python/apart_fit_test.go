@@ -14,7 +14,7 @@ import (
 
 // Whatever a script does to its process, the next task finds one that is as it should be, and its output is its own.
 func TestNoTaskPaysForTheProcessOfAnother(t *testing.T) {
-	for _, most := range []string{"1", "5"} {
+	for _, most := range turnsOfProcesses() {
 		for _, name := range []string{"leaves_its_process_unfit.py", "breaks_its_worker.py", "breaks_its_worker_in_no_time.py"} {
 			t.Run(most+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -115,7 +115,7 @@ func TestAProcessIsKeptWhereItIsAsItWas(t *testing.T) {
 
 // What a script takes from its own process is not missed where its result and its output are passed on.
 func TestATaskEndsAsItShouldWhateverItTakesFromItsProcess(t *testing.T) {
-	for _, most := range []string{"1", "5"} {
+	for _, most := range turnsOfProcesses() {
 		p := openApart(t, map[string]string{"max_tasks": most, "memory": strconv.Itoa(256 << 20)})
 		for _, body := range []string{
 			"print('out')\n    sys.stdout = sys.stderr = None",

@@ -19,7 +19,7 @@ func TestAForkedChildEndsAsPythonsDoes(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/python3"); err != nil {
 		t.Skip(err)
 	}
-	for _, most := range []string{"1", "5"} {
+	for _, most := range turnsOfProcesses() {
 		p := openApart(t, map[string]string{"max_tasks": most})
 		path, err := filepath.Abs(script("forks_a_child_that_ends.py"))
 		if err != nil {

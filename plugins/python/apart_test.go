@@ -59,6 +59,15 @@ func openApartAs(t testing.TB, user *supervisor.User, settings map[string]string
 	return p
 }
 
+// turnsOfProcesses are values of max_tasks: a process for each task, or for some of them in
+// turn, which is what -short tries.
+func turnsOfProcesses() []string {
+	if testing.Short() {
+		return []string{"5"}
+	}
+	return []string{"1", "5"}
+}
+
 // written is a script of this text.
 func written(t *testing.T, text string) string {
 	t.Helper()
