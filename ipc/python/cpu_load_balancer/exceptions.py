@@ -50,7 +50,7 @@ def from_problem(problem: Dict[str, Any], kind: Type[CPULoadBalancerError] = CPU
     text = problem.get("detail") or problem.get("title") or "the daemon gave no reason"
     if problem.get("field") and problem["field"] not in text:
         text = f"{problem['field']}: {text}"
-    if problem.get("allowed"):
+    if problem.get("allowed") and "(allowed: " not in text:
         text += f" (allowed: {', '.join(map(str, problem['allowed']))})"
     unknown = code in ("task_not_found", "batch_not_found", "result_evicted")
     if unknown and not (kind is SubmissionError and code == "result_evicted"):  # which ran before, and is refused

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from cpu_load_balancer import (ComponentStatus, ConnectionLostError, Engine, Result,
                                ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus, TaskType)
 from cpu_load_balancer.api import call
+from cpu_load_balancer.exceptions import from_problem
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
 SCRIPTS = {
@@ -189,6 +190,11 @@ class WithoutDaemon(unittest.TestCase):
             engine.submit_task(Task.create("x.py"))
         self.assertEqual(caught.exception.code, "no_daemon")
         self.assertIn("/nonexistent/cpulb.sock", str(caught.exception))
+
+    def test_refusal_says_once_what_is_allowed(self):
+        for detail in ('no pool is named "x"', 'no pool is named "x" (allowed: io)'):
+            error = from_problem({"code": "invalid", "detail": detail, "allowed": ["io"]})
+            self.assertEqual(str(error), 'no pool is named "x" (allowed: io)')
 
     def test_ids_are_version_7_and_paths_absolute(self):
         task = Task.create("x.py")

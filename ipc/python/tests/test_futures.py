@@ -196,6 +196,26 @@ class WithExecutor(unittest.TestCase):
         self.assertEqual(asyncio.run(both()), 42)
         self.assertEqual(self.executor.submit(double, 1).result(WAIT), 2)
 
+    def test_shutdown_ends_while_another_thread_waits_for_a_result(self):
+        path = self.file()
+        os.mkfifo(path)
+        executor = Executor(1, bin_dir=BIN)
+        self.addCleanup(executor.terminate)
+        call = executor.submit(wait_for, path)
+        threads = [threading.Thread(target=work, daemon=True) for work in (call.result, executor.shutdown)]
+        threads[0].start()
+        while not call._condition.asleep():
+            self.assertFalse(call.done())
+        threads[1].start()
+        while not executor.is_closed:
+            self.assertFalse(call.done())
+        with open(path, "wb") as end:
+            end.write(b"released")
+        for thread in threads:
+            thread.join(WAIT)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual(call.result(0), b"released")
+
     def test_each_so_many_calls_have_a_process_of_their_own_and_cancelled_ones_do_not_count(self):
         with Executor(1, max_tasks_per_child=2, bin_dir=BIN) as executor:
             calls = [executor.submit(os.getpid) for _ in range(10)]

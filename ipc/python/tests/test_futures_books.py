@@ -16,6 +16,7 @@ from cpu_load_balancer.futures.carrier import Carrier
 from cpu_load_balancer.futures.door import Arrival
 from cpu_load_balancer.futures.function import Function
 from cpu_load_balancer.futures.pool import Options, Pool
+from cpu_load_balancer.futures.tasks import Ended
 
 SECONDS = 60
 VERSION = "%d.%d" % sys.version_info[:2]
@@ -145,6 +146,29 @@ class Books(unittest.TestCase):
     def test_cancelled_call_that_holds_the_interpreter_is_stopped_and_none_begins_behind_it(self):
         barred = self.stop_second_of(running=2)
         self.assertEqual((self.tasks.cancelled, barred), ([1], 1))
+
+    def test_carrier_that_a_restarted_daemon_runs_again_is_replaced_once(self):
+        for seen in (True, False):
+            with self.subTest(keeper_saw_the_end=seen):
+                self.numbers = 0
+                self.keep()
+                self.tasks.name = "task-{}".format
+                calls = self.submit(2)
+                self.keeper._look()
+                *ends, outbox = self.arrive()
+                os.pwrite(outbox, worker.OUTBOX_HEADER.pack(1, 0, 0), 0)
+                for end in ends:
+                    end.close()
+                if seen:
+                    self.keeper._answers(self.carrier())
+                again, _, _ = self.arrive()
+                self.assertEqual(again.recv(1), b"", "it is turned away")
+                self.assertEqual((len(self.pool.carriers), self.pool.starting, self.tasks.started), (0, 1, 2))
+                self.assertRegex(str(calls[0].exception(0)), "task-1.*daemon ended")
+                self.keeper._ended(Ended(1, "task-1", "the resent one has failed", True))
+                self.assertEqual((self.keeper.broken, self.pool.starting), ("", 1))
+                self.arrive(2)
+                self.assertEqual((len(self.pool.carriers), self.pool.starting, self.taken()), (1, 0, [2]))
 
     def test_barred_worker_begins_no_other_call(self):
         calls, ours = socket.socketpair()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import struct
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, List, Optional, Tuple
+from typing import Deque, Dict, List, Optional, Tuple
 
 from . import wire
 from .bell import Bell
 
 _GREETING_SECONDS = 5
-_MOST_GUESTS = 64  # connections that have not said yet what they are for
+_MOST_GUESTS = 64  # connections of one user that have not said yet what they are for
+_PEER = struct.Struct("3i")  # pid, uid and gid, as the kernel says them
 
 
 @dataclass
@@ -29,25 +31,39 @@ class Arrival:
     outbox: int = -1  # descriptor
     failure: str = ""
 
+    def close(self) -> None:
+        """Let go of it: nobody takes it."""
+        if self.connection is not None:
+            self.connection.close()
+        if self.outbox >= 0:
+            os.close(self.outbox)
+            self.outbox = -1
+
 
 class Door:
     """Listens, and greets who comes, each on a thread of its own; what has arrived is for the pool's thread.
 
     The name is in the abstract namespace, so that workers of another user, or in another mount namespace, find it; who
-    does not know the secret gets nothing and is believed nothing."""
+    does not know the secret gets nothing and is believed nothing. The name can be read in /proc/net/unix: so others can
+    connect, but they keep no worker of another user outside, and of a private daemon only its own user's are heard."""
 
-    def __init__(self, bell: Bell, preparation: Tuple[bytes, int]) -> None:
+    def __init__(self, bell: Bell, preparation: Tuple[bytes, int], user: Optional[int] = None) -> None:
+        """preparation: a payload, and a descriptor of its memory, which stays the caller's. user: whom the workers run as, if
+        that is known."""
         self.address = "cpulb-futures-" + secrets.token_hex(16)
         self.secret = secrets.token_bytes(32)
         self.arrived: Deque[Arrival] = deque()
         self._bell = bell
-        self._preparation = preparation  # a payload, and the descriptor of its memory
+        payload, memory = preparation
+        self._preparation = payload, os.dup(memory) if memory >= 0 else -1
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind("\0" + self.address)
         self._listener.listen(128)
         self._listener.setblocking(False)
         self.descriptor = self._listener.fileno()
-        self._guests = threading.BoundedSemaphore(_MOST_GUESTS)
+        self._user = user
+        self._lock = threading.Lock()
+        self._guests: Dict[int, int] = {}  # by user, how many are being greeted
         self._closed = False
         self._preparing: List[socket.socket] = []
 
@@ -57,19 +73,32 @@ class Door:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if not self._guests.acquire(False):
-            connection.close()
+        user = peer(connection)
+        if not self._is_let_in(user):
+            connection.close()  # a worker tries again
             return
-        threading.Thread(target=self._greet, args=(connection,), name="cpulb futures door", daemon=True).start()
+        threading.Thread(target=self._greet, args=(connection, user), name="cpulb futures door", daemon=True).start()
+
+    def _is_let_in(self, user: int) -> bool:
+        if self._user not in (None, user):
+            return False
+        with self._lock:
+            guests = self._guests.get(user, 0)
+            if guests >= _MOST_GUESTS:
+                return False
+            self._guests[user] = guests + 1
+        return True
+
+    def _let_go(self, user: int) -> None:
+        with self._lock:
+            self._guests[user] -= 1
+            if not self._guests[user]:
+                del self._guests[user]
 
     def _turn_away(self) -> None:
         """Close the connections that nobody takes any more."""
         while self.arrived:
-            arrival = self.arrived.popleft()
-            if arrival.connection is not None:
-                arrival.connection.close()
-            if arrival.outbox >= 0:
-                os.close(arrival.outbox)
+            self.arrived.popleft().close()
 
     def close(self) -> None:
         self._closed = True
@@ -83,7 +112,7 @@ class Door:
             except OSError:
                 pass
 
-    def _greet(self, connection: socket.socket) -> None:
+    def _greet(self, connection: socket.socket, user: int) -> None:
         try:
             connection.settimeout(_GREETING_SECONDS)
             wire.accept(connection, self.secret)
@@ -97,7 +126,7 @@ class Door:
             connection.close()  # it is nobody that belongs here
             return
         finally:
-            self._guests.release()
+            self._let_go(user)
         if what == "prepare":
             arrival = self._prepare(connection, incoming, arrival)
         self.arrived.append(arrival)
@@ -123,6 +152,11 @@ class Door:
         finally:
             self._preparing.remove(connection)
         return arrival
+
+
+def peer(connection: socket.socket) -> int:
+    """Return the user at the other end."""
+    return int(_PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
 
 
 def _frames(incoming: wire.Incoming, count: int) -> List[wire.Frame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pickle
@@ -14,7 +15,7 @@ from concurrent import futures
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from .. import Engine
-from . import memory, wire
+from . import arguments, memory, wire
 from .call import Call
 from .door import Door
 from .function import Functions
@@ -42,9 +43,9 @@ class Executor(futures.Executor):
         private daemon, which bin_dir, CPULB_BIN or PATH has. timeout: for how many seconds each call may run. env: variables
         that the workers have beside this program's. dumps pickles calls and results, with pickle.dumps's arguments:
         cloudpickle.dumps does functions without a name, too."""
-        _check(max_workers, mp_context, initializer, max_tasks_per_child, engine)
+        arguments.check(max_workers, mp_context, initializer, initargs, max_tasks_per_child, engine, pool, bin_dir, dumps)
+        self._timeout = arguments.seconds(timeout, "timeout")
         self._max_workers = max_workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        prepared = memory.encode(preparation(initializer, initargs, env or {}, dumps))
         options = Options(self._max_workers, dumps, max_tasks_per_child or 0)
         if max_tasks_per_child:
             options.limits["calls"] = max_tasks_per_child
@@ -53,22 +54,33 @@ class Executor(futures.Executor):
         self._functions = Functions(dumps is pickle.dumps)
         self._named = self._functions.named.setdefault(wire.CALL, {}).get
         self._numbers = itertools.count(1).__next__
-        self._timeout = timeout
-        own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers)
+        prepared = memory.encode(preparation(initializer, initargs, arguments.environment(env), dumps))
         try:
-            check_version(own, pool)
-            self._pool = Pool(options)
-            door = Door(self._pool.bell, prepared)
-            settings = {"address": door.address, "secret": door.secret.hex()}
-            tasks = Tasks(own, self._pool.bell, script(settings), pool, options.limits)
-        except BaseException:
-            close()
-            raise
-        self._keeper = Keeper(self._pool, door, tasks, close)
-        _open.add(self._keeper)
-        self._keeper.thread.start()
+            self._open(options, prepared, engine, pool, bin_dir)
+        finally:
+            if prepared[1] >= 0:
+                os.close(prepared[1])
         self._collected = weakref.finalize(self, self._pool.refuse, RuntimeError("the executor is gone"))
         self._collected.atexit = False
+
+    def _open(self, options: Options, prepared: Tuple[bytes, int], engine: Optional[Engine], pool: Optional[str],
+              bin_dir: Optional[str]) -> None:
+        """Have a daemon and the thread that serves this executor; what is open when that fails is closed."""
+        with contextlib.ExitStack() as opened:
+            own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers)
+            opened.callback(close)
+            check_version(own, pool)
+            self._pool = Pool(options)
+            opened.callback(self._pool.close)
+            door = Door(self._pool.bell, prepared, os.geteuid() if engine is None else None)
+            opened.callback(door.close)
+            settings = {"address": door.address, "secret": door.secret.hex()}
+            tasks = Tasks(own, self._pool.bell, script(settings), pool, options.limits)
+            self._keeper = Keeper(self._pool, door, tasks, close)
+            _open.add(self._keeper)
+            opened.callback(_open.discard, self._keeper)
+            self._keeper.thread.start()
+            opened.pop_all()
 
     @property
     def _broken(self) -> str:
@@ -114,9 +126,10 @@ class Executor(futures.Executor):
     def timed(self, seconds: Optional[float]) -> "Executor":
         """Return an executor of the same workers whose calls may run for so long; then they are stopped, and their futures
         raise CallTimeoutError. Shutting down either shuts down both."""
+        limit = arguments.seconds(seconds, "seconds")
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._timeout = seconds
+        other._timeout = limit
         other._whole = self  # type: ignore[attr-defined]  # keeps the workers
         return other
 
@@ -162,23 +175,6 @@ def _results(submits: Iterator[Call], until: Optional[float], buffersize: Option
             for call in waiting:
                 call.cancel()
     return results()
-
-
-def _check(max_workers: Any, mp_context: Any, initializer: Any, max_tasks_per_child: Any, engine: Any) -> None:
-    if max_workers is not None and max_workers <= 0:
-        raise ValueError("max_workers must be greater than 0")
-    if initializer is not None and not callable(initializer):
-        raise TypeError("initializer must be a callable")
-    if max_tasks_per_child is not None:
-        if not isinstance(max_tasks_per_child, int):
-            raise TypeError("max_tasks_per_child must be an integer")
-        if max_tasks_per_child <= 0:
-            raise ValueError("max_tasks_per_child must be >= 1")
-        if engine is not None:
-            raise ValueError("max_tasks_per_child takes a private daemon: of a shared one its configuration says when workers "
-                             "are exchanged (pool.max_tasks)")
-    if mp_context is not None and mp_context.get_start_method() == "fork":
-        raise ValueError('mp_context is "fork", and the workers are not forked: they load the main module anew, as with "spawn"')
 
 
 def _nothing() -> None:

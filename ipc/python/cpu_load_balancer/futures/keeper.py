@@ -23,6 +23,7 @@ _HELD_SECONDS = 0.005  # calls behind one that has run for so long are given bac
 _STOP_SECONDS = 0.2  # so often it is looked whether a call that is to be stopped, and of which the worker says nothing, runs
 _MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
 _MEND_SECONDS = 1.0  # so often it is looked whether an interrupt has left a connection to nobody
+_LONGEST_SECONDS = 3600.0  # of a wait; epoll takes no more than some days
 _NUMBER = struct.Struct("<Q")
 
 
@@ -86,7 +87,7 @@ class Keeper:
                 self._pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
             due.extend(looked + _STOP_SECONDS for looked in carrier.stopping.values())
-        return max(0.0, min(due) - time.monotonic()) if due else -1
+        return min(max(0.0, min(due) - time.monotonic()), _LONGEST_SECONDS) if due else -1
 
     def _look(self) -> None:
         """Do what is due, and what other threads want."""
@@ -158,11 +159,35 @@ class Keeper:
         elif arrival.version != here:
             self._break(f"the workers run Python {arrival.version} and this is {here}: pickles of one are not for the other")
         elif arrival.connection is not None and arrival.what != "prepare":
+            if self._has_served(arrival.number):
+                self._turn_away(arrival)
+                return
             parts = self._arriving.setdefault(arrival.number, {})
+            if arrival.what in parts:  # of the task before a restart of the daemon
+                parts[arrival.what].close()
             parts[arrival.what] = arrival
             if len(parts) == 2 and "calls" in parts and "control" in parts:
                 del self._arriving[arrival.number]
                 self._begin(parts["calls"], parts["control"])
+
+    def _has_served(self, number: int) -> bool:
+        """Whether a carrier of that number has been here. Then the daemon has been started again, and has been sent the task
+        again by who waits for it; it is replaced already."""
+        return number in self._pool.carriers or number in self._parted
+
+    def _turn_away(self, arrival: Arrival) -> None:
+        arrival.close()
+        carrier = self._pool.carriers.get(arrival.number)
+        if carrier is not None and not carrier.dead:
+            self._part(carrier)
+        suspect = self._suspects.pop(arrival.number, None)
+        if suspect is not None:
+            self._lose(suspect, arrival.number, "the daemon ended, and has been started again")
+
+    def _lose(self, suspect: Call, number: int, reason: str, task_id: str = "") -> None:
+        task = task_id or self._tasks.name(number)
+        suspect.fail(WorkerLostError(f"the worker died while it ran {suspect.name()} (task {task}): {reason}"))
+        suspect.release()
 
     def _begin(self, calls: Arrival, control: Arrival) -> None:
         assert calls.connection is not None and control.connection is not None
@@ -186,17 +211,14 @@ class Keeper:
             self._part(carrier)
         suspect = self._suspects.pop(ended.number, None)
         if suspect is not None:
-            suspect.fail(WorkerLostError(f"the worker died while it ran {suspect.name()} (task {ended.task_id}): "
-                                         f"{ended.reason or 'its task has ended'}"))
-            suspect.release()
+            self._lose(suspect, ended.number, ended.reason or "its task has ended", ended.task_id)
         if carrier is None and suspect is None and ended.number not in self._parted:
             self._failed_to_start(ended)
         self._parted.discard(ended.number)
 
     def _failed_to_start(self, ended: Ended) -> None:
         for arrival in self._arriving.pop(ended.number, {}).values():
-            if arrival.connection is not None:
-                arrival.connection.close()
+            arrival.close()
         with self._pool.lock:
             self._pool.starting -= 1
         self._failures += 1
@@ -262,13 +284,11 @@ class Keeper:
             carrier.close()
         for parts in self._arriving.values():
             for arrival in parts.values():
-                if arrival.connection is not None:
-                    arrival.connection.close()
+                arrival.close()
         self._tasks.close(set() if pool.killed else known)
-        pool.poll.close()
         self._handlers.clear()  # they refer to this object
         self._close()
-        pool.bell.close()
+        pool.close()
 
     # Results.
 

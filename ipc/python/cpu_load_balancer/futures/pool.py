@@ -47,6 +47,11 @@ class Pool:
         self.bell = Bell()
         self.poll = select.epoll()
 
+    def close(self) -> None:
+        """No thread serves it any more."""
+        self.poll.close()
+        self.bell.close()
+
     def add(self, call: Call) -> None:
         """Have a call run."""
         carrier, starts = None, False

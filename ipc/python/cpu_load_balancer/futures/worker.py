@@ -28,7 +28,8 @@ from typing import Any, Callable, Deque, Dict, Iterable, List
 from . import memory, wire
 
 OUTBOX_BYTES = 512 << 10
-OUTBOX_HEADER = struct.Struct("<QQQ")  # the call that runs, or ran last; bytes of the results behind; the Executor's: whether no call may begin
+# The call that runs, or ran last; bytes of the results behind; and what the Executor writes: whether no call may begin.
+OUTBOX_HEADER = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
 _SIZE_AT = 8
 BARRED_AT = 16
@@ -36,6 +37,8 @@ _START = OUTBOX_HEADER.size
 _TOGETHER_NS = 500_000  # results wait for others for so long
 _MOST_NS = (1 << 32) - 1
 _LOOK_SECONDS = 1.0  # so often a task that waits for calls looks whether it is to end
+_CONNECT_SECONDS = 15.0  # longer than a guest of the Executor may say nothing
+_AGAIN_SECONDS = 0.1
 _UNLIMITED = float("inf")
 
 
@@ -51,11 +54,22 @@ class Process:
         self._prepare()
 
     def connect(self, carrier: int, what: str) -> socket.socket:
-        connection = wire.connect(self.address, self.secret)
+        connection = self._connect()
         version = "%d.%d" % sys.version_info[:2]
         hello = ("%s %s %d" % (what, version, os.getpid())).encode()
         wire.send_all(connection, wire.frame(wire.HELLO, carrier, 0, hello))
         return connection
+
+    def _connect(self) -> socket.socket:
+        """Return a connection to the Executor, which turns away who comes while it greets too many."""
+        until = time.monotonic() + _CONNECT_SECONDS
+        while True:
+            try:
+                return wire.connect(self.address, self.secret)
+            except (EOFError, ConnectionResetError, BrokenPipeError):  # not ConnectionRefusedError: nobody listens any more
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     def _prepare(self) -> None:
         """Make the process one that can run the Executor's calls, and call the initializer."""
@@ -229,7 +243,8 @@ class Turn:
                 value = function(*args, **kwargs)
             del args, kwargs
             if type(value) in memory.ATOMS:
-                return wire.RESULT, pickle.dumps(value, 5), -1
+                text = pickle.dumps(value, 5)
+                return (wire.RESULT, *(memory.attach([memoryview(text)]) if len(text) >= memory.LARGE_BYTES else (text, -1)))
             return (wire.RESULT, *memory.encode(value, self.process.dumps))
         except BaseException as error:
             if isinstance(error, self.stopped) and self.context.cancelled:

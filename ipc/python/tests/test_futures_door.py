@@ -1,0 +1,138 @@
+"""Who connects to an Executor, what passes there, and with what it is made."""
+
+import os
+import socket
+import threading
+import types
+import unittest
+from unittest import mock
+
+from cpu_load_balancer import Engine
+from cpu_load_balancer.futures import Executor, door, memory, wire, worker
+from cpu_load_balancer.futures.bell import Bell
+
+SECONDS = 60
+
+
+class Doors(unittest.TestCase):
+    def setUp(self):
+        self.bell = Bell()
+        self.addCleanup(self.bell.close)
+
+    def open(self, user=None):
+        opened = door.Door(self.bell, (b"", -1), user)
+        self.addCleanup(opened.close)
+        return opened
+
+    def guest(self, opened, user):
+        """Connect as that user, saying nothing."""
+        guest = socket.socket(socket.AF_UNIX)
+        self.addCleanup(guest.close)
+        guest.connect("\0" + opened.address)
+        guest.settimeout(SECONDS)
+        with mock.patch.object(door, "peer", return_value=user):
+            opened.open()
+        return guest
+
+    def greeted(self, guest):
+        """Whether the Executor has begun to talk."""
+        return len(guest.recv(wire.NONCE_BYTES)) > 0
+
+    def test_guests_of_one_user_keep_no_other_user_outside(self):
+        opened = self.open()
+        guests = [self.guest(opened, 1000) for _ in range(65)]
+        self.assertTrue(all(map(self.greeted, guests[:64])))
+        self.assertFalse(self.greeted(guests[64]))
+        self.assertTrue(self.greeted(self.guest(opened, 1001)))
+
+    def test_who_goes_makes_room(self):
+        opened = self.open()
+        guests = [self.guest(opened, 1000) for _ in range(64)]
+        guests.pop().close()
+        for thread in threading.enumerate():  # the one that greeted it ends
+            if thread.name == "cpulb futures door" and opened._guests[1000] == 64:
+                thread.join(0.2)
+        self.assertTrue(self.greeted(self.guest(opened, 1000)))
+
+    def test_other_users_are_refused_where_the_workers_user_is_known(self):
+        opened = self.open(user=1000)
+        self.assertFalse(self.greeted(self.guest(opened, 1001)))
+        self.assertTrue(self.greeted(self.guest(opened, 1000)))
+
+    def test_kernel_says_who_it_is(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self.assertEqual(door.peer(ours), os.geteuid())
+
+    def test_worker_that_is_turned_away_comes_again(self):
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind("\0cpulb-test-%d-%d" % (os.getpid(), id(self)))
+        listener.listen()
+
+        def turn_away_twice():
+            for _ in range(2):
+                listener.accept()[0].close()
+            connection = listener.accept()[0]
+            self.addCleanup(connection.close)
+            wire.accept(connection, b"secret")
+        thread = threading.Thread(target=turn_away_twice, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, SECONDS)
+        self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
+        process = object.__new__(worker.Process)
+        process.address, process.secret = listener.getsockname()[1:].decode(), b"secret"
+        with mock.patch.object(worker, "_AGAIN_SECONDS", 0.001):
+            process.connect(1, "calls").close()
+
+
+class Passed(unittest.TestCase):
+    def test_whatever_is_large_passes_in_memory(self):
+        turn = object.__new__(worker.Turn)
+        turn.functions, turn.stopped, turn.process = {1: lambda value: value}, KeyboardInterrupt, types.SimpleNamespace(dumps=worker.pickle.dumps)
+        for value in ("x" * (4 << 20), b"x" * (4 << 20), 1 << (8 << 20), ["é" * (1 << 20)], "short", 7):
+            kind, payload, descriptor = turn._answer((wire.CALL, 1, 1, worker.pickle.dumps(((value,), {})), -1))
+            self.assertEqual(kind, wire.RESULT)
+            self.assertLess(len(payload), memory.LARGE_BYTES)
+            self.assertEqual(worker.pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor), value)
+
+
+class Made(unittest.TestCase):
+    def test_what_it_can_not_be_made_with_is_said_by_its_name(self):
+        engine = Engine("/nowhere")
+        for error, words, options in (
+                (TypeError, "max_workers must be an integer, not 1.5", {"max_workers": 1.5}),
+                (ValueError, "max_workers must be greater than 0", {"max_workers": 0}),
+                (TypeError, "max_tasks_per_child must be an integer, not '5'", {"max_tasks_per_child": "5"}),
+                (TypeError, "timeout must be a number of seconds or None, not '5'", {"timeout": "5"}),
+                (TypeError, "timeout must be a number of seconds or None, not True", {"timeout": True}),
+                (ValueError, "timeout must be greater than 0, not nan", {"timeout": float("nan")}),
+                (ValueError, "timeout must be greater than 0, not -1", {"timeout": -1}),
+                (TypeError, "env must have texts alone, not 'A': 1", {"env": {"A": 1}}),
+                (TypeError, "env must be a mapping of names to texts, not 'A=1'", {"env": "A=1"}),
+                (ValueError, "env has 'A=B': 'C'", {"env": {"A=B": "C"}}),
+                (ValueError, "env has 'A': 'B", {"env": {"A": "B\0"}}),
+                (TypeError, "initializer must be a callable, not 5", {"initializer": 5}),
+                (TypeError, "initargs must be a tuple, not 'x'", {"initializer": print, "initargs": "x"}),
+                (TypeError, "dumps must be a callable, not None", {"dumps": None}),
+                (TypeError, "engine must be an Engine or None, not '/run/s'", {"engine": "/run/s"}),
+                (TypeError, "pool must be a pool's name or None, not 5", {"engine": engine, "pool": 5}),
+                (TypeError, "bin_dir must be a folder's path or None, not 5", {"bin_dir": 5}),
+                (ValueError, "max_tasks_per_child takes a private daemon", {"engine": engine, "max_tasks_per_child": 5})):
+            with self.subTest(words):
+                with self.assertRaises(error) as raised:
+                    Executor(**options)
+                self.assertIn(words, str(raised.exception))
+
+    def test_executor_that_can_not_be_made_leaves_nothing_open(self):
+        before = os.listdir("/proc/self/fd")
+        for step in ("private_engine", "check_version", "Door", "script", "Keeper"):
+            with mock.patch("cpu_load_balancer.futures.executor.private_engine", return_value=(None, lambda: None)), \
+                    mock.patch("cpu_load_balancer.futures.executor.check_version"), \
+                    mock.patch("cpu_load_balancer.futures.executor." + step, side_effect=ValueError(step)):
+                self.assertRaisesRegex(ValueError, step, Executor, 1, initializer=print, initargs=("x" * (1 << 20),))
+            self.assertEqual(os.listdir("/proc/self/fd"), before, step)
+
+
+if __name__ == "__main__":
+    unittest.main()
