@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, AsyncGenerator, AsyncIterable, AsyncIterator, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 from .async_stream import AsyncStream, Future, wait
-from .exceptions import CPULoadBalancerError
+from .exceptions import CPULoadBalancerError, ResultTimeoutError
 from .link import FOR_NOW
 from .many import TAKEN, Factory, deadline_after, entered, given, late
 from .progress import Progress
@@ -78,6 +78,11 @@ def _outcome(future: Future[Any]) -> Union[Result, CPULoadBalancerError]:
     return error
 
 
+def _has_ended(future: Future[Any]) -> bool:
+    """Return whether the task has, and not only the wait for it."""
+    return future.done() and not future.cancelled() and not isinstance(future.exception(), ResultTimeoutError)
+
+
 class _Items:
     """What a map is of: its items, taken one at a time from an iterable of either kind."""
 
@@ -131,6 +136,7 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
                     break
                 task = make(came[0])
                 order.append((task.task_id, stream.ended(task.task_id, task.to_text(), FOR_NOW)))
+                stream.mapped.add(task.task_id)
                 taken += 1
                 if taken % TAKEN == 0:
                     await asyncio.sleep(0)
@@ -139,16 +145,19 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
             try:
                 outcome = await wait(order[0][1], deadline, late(len(order), timeout))
             finally:
-                if order[0][1].done():
-                    order.popleft()
+                if _has_ended(order[0][1]):
+                    stream.mapped.discard(order.popleft()[0])
             yield given(outcome, line)
     finally:
-        await items.close()
-        unended = [task_id for task_id, future in order if not future.done()]
-        for _, future in order:
+        unended = [task_id for task_id, future in order if not _has_ended(future)]
+        for task_id, future in order:
             future.cancel()
             if not future.cancelled():
                 future.exception()
         if line is not None:
             line.close()
-        await stream.cancel(unended)
+        try:
+            await stream.cancel(unended)
+        finally:
+            stream.mapped.difference_update(task_id for task_id, _ in order)
+            await items.close()

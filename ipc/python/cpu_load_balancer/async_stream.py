@@ -41,6 +41,8 @@ class AsyncStream:
         self._put_off: Dict[str, CPULoadBalancerError] = {}
         self._busy: Optional[Retry] = None  # the tries of what was put off
         self._barriers: List[Tuple[int, Future[Any]]] = []  # who waits until the line of this number has been read
+        self._cancels: Dict[Future[Any], List[str]] = {}  # such a one -> the tasks that are to be cancelled before
+        self.mapped: Set[str] = set()  # tasks that are cancelled when the Engine is closed
         self._closed = False
 
     def accepted(self, task_id: str, text: Union[str, Large]) -> Future[Any]:
@@ -107,14 +109,14 @@ class AsyncStream:
             self._upgraded.write(list(joined(unsent)))
 
     def _connect(self) -> None:
-        if self._keeper is None and not self._closed:
+        if self._keeper is None:
             assert self._loop is not None
             self._keeper = self._loop.create_task(self._keep())
 
     async def _keep(self) -> None:
         """Connect, however often that takes."""
         try:
-            while self._upgraded is None and (self._ends or self._accepts):
+            while self._upgraded is None and self._is_needed:
                 try:
                     await self._started()
                     self._upgraded = await Upgraded.open(self._link.path, self._take, self._lost)
@@ -128,6 +130,10 @@ class AsyncStream:
         finally:
             self._keeper = None
 
+    @property
+    def _is_needed(self) -> bool:
+        return bool(self._ends or self._accepts or self._cancels)
+
     async def _pause(self, error: CPULoadBalancerError) -> None:
         if self._useful or self._retry is None:
             self._useful, self._retry = False, self._link.retry()
@@ -140,16 +146,16 @@ class AsyncStream:
                 self._forget(task_id)  # who wants it later asks for it
         self._put_off.clear()
         self._unsent = list(self._orders.begin())
+        for barrier in self._cancels:
+            self._send_cancels(barrier)
         self._flush()
 
     def _lost(self, upgraded: Upgraded, error: ConnectionLostError) -> None:
         if upgraded is not self._upgraded:
             return
         self._upgraded = None
-        for _, future in self._barriers:
-            future.cancel()
         self._barriers.clear()
-        if self._loop is not None and (self._ends or self._accepts) and not self._closed:
+        if self._loop is not None and self._is_needed:
             self._keeper = self._loop.create_task(self._again(error))
 
     async def _again(self, error: ConnectionLostError) -> None:
@@ -244,20 +250,32 @@ class AsyncStream:
                     self._send(self._orders.again(task_id))
 
     async def cancel(self, task_ids: Iterable[str]) -> None:
-        """Cancel tasks, as far as there is a daemon, and wait until it knows."""
+        """Cancel tasks, and wait for some seconds at most until the daemon knows."""
         ids = list(task_ids)
-        if not ids or self._upgraded is None or self._loop is None:
+        if not ids or self._loop is None:
             return
-        lines, number = self._orders.cancel_all(ids)
+        barrier: Future[Any] = self._loop.create_future()
+        self._cancels[barrier] = ids
+        try:
+            if self._upgraded is None:
+                self._connect()
+            else:
+                self._send_cancels(barrier)
+            await asyncio.wait({barrier}, timeout=_CANCEL_SECONDS)
+        finally:
+            del self._cancels[barrier]
+
+    def _send_cancels(self, barrier: Future[Any]) -> None:
+        lines, number = self._orders.cancel_all(self._cancels[barrier])
         for line in lines:
             self._send(line)
-        barrier: Future[Any] = self._loop.create_future()
         self._barriers.append((number, barrier))
-        await asyncio.wait({barrier}, timeout=_CANCEL_SECONDS)
 
     def _fail(self, error: CPULoadBalancerError) -> None:
         for task_id in [*self._accepts, *self._ends]:
             self._refuse(task_id, type(error)(str(error), error.code))
+        for barrier in self._cancels:
+            _set(barrier, None)
 
     def _end(self) -> None:
         upgraded, self._upgraded = self._upgraded, None
@@ -265,8 +283,11 @@ class AsyncStream:
             upgraded.close()
 
     async def close(self) -> None:
-        """End the connection; who waits gets ConnectionLostError."""
+        """End the connection; who waits gets ConnectionLostError, and what is under way in a map is cancelled."""
         self._closed = True
+        await self.cancel(self.mapped)
+        if self._cancels:  # of maps that were left just now
+            await asyncio.wait(list(self._cancels), timeout=_CANCEL_SECONDS)
         self._fail(ConnectionLostError("this AsyncEngine has been closed", "closed"))
         keeper = self._keeper
         if keeper is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, Iterable, List, Optional, Tuple, Union
+from contextlib import suppress
+from typing import Dict, List, Optional, Tuple, Union
 
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
@@ -26,14 +27,20 @@ class Flow:
     """Submits tasks and gives their results as they end. For one thread at a time. After an interrupt it goes on: what was
     not given yet comes, or comes again. In a child that os.fork makes it has a connection of its own."""
 
+    _lines: Optional[Lines] = None
+
     def __init__(self, link: Link):
         self._link = link
         self._owner = self._process = os.getpid()
-        self._lines: Optional[Lines] = None
         self._orders = Orders()
         self._unsent: List[Line] = []
         self._rest: Optional[Rest] = None  # of lines that have been sent in part
         self._sent_at = 0.0
+        self._sent_lines = 0  # on this connection
+        self._sends = False  # an interrupt now leaves unknown what has been sent
+        self._is_stale = False  # lines may have been read and lost: the connection is good for cancelling alone
+        self._is_doubtful = False  # the daemon may still read tasks that were sent on a connection that was given up
+        self._gave_up = False  # the daemon has been gone for too long
         self._ready: Dict[str, Outcome] = {}
         self._put_off: Dict[str, CPULoadBalancerError] = {}  # id -> why the daemon does not take it now
         self._again_at = 0.0  # when that is sent again
@@ -93,13 +100,24 @@ class Flow:
                 return  # who waits finds out
             if self._useful or self._lost is None:
                 self._useful, self._lost = False, self._link.retry(deadline)
-            self._lost.wait(error)
-        except BaseException:  # an interrupt: lines may have been read and lost
-            self._drop()
+            self._wait_for_daemon(self._lost, error)
+        except BaseException:  # an interrupt
+            self._is_stale = True
+            if self._sends:
+                self._drop()
+                self._is_doubtful = True
             raise
 
+    def _wait_for_daemon(self, tries: Retry, error: CPULoadBalancerError) -> None:
+        try:
+            tries.wait(error)
+        except CPULoadBalancerError:
+            self._gave_up = True
+            raise
+        self._gave_up = False
+
     def _pump(self, deadline: Optional[float]) -> None:
-        if self._process != os.getpid():
+        if self._is_stale or self._process != os.getpid():
             self._drop()
             self._process = os.getpid()
         if self._lines is None:
@@ -121,17 +139,20 @@ class Flow:
     def _connect(self, deadline: Optional[float]) -> None:
         self._lines = Lines(self._link.path, deadline)
         self._link.met = True
-        self._unsent, self._rest = self._orders.begin(), None
+        self._unsent, self._rest, self._sent_lines = self._orders.begin(), None, 0
         self._put_off.clear()
 
     def _send(self, lines: Lines) -> None:
         """Send as much as the connection takes: the daemon may wait until what it has sent is read."""
+        self._sends = True
         if self._rest is not None:
             self._rest = lines.send_rest(self._rest, _AT_ONCE)
         if self._rest is None and self._unsent:
             unsent, self._unsent = self._unsent, []
             self._rest = lines.send(unsent, _AT_ONCE)
+            self._sent_lines += len(unsent)
             self._sent_at = time.monotonic()
+        self._sends = False
 
     def _take(self, line: bytes) -> None:
         for answer in self._orders.deliver(line):
@@ -178,24 +199,55 @@ class Flow:
 
     def _drop(self) -> None:
         lines, self._lines = self._lines, None
+        self._sends = self._is_stale = False
         if lines is not None:
             lines.close()
 
-    def cancel(self, task_ids: Iterable[str]) -> None:
-        """Cancel tasks, as far as there is a daemon. A child that os.fork has made does not: they are its parent's."""
-        lines, ids = self._lines, list(task_ids)
-        if lines is None or self._rest is not None or not ids or self._owner != os.getpid():
+    def cancel(self) -> None:
+        """Cancel what has not ended, over a new connection if need be, and wait for some seconds at most until the daemon
+        knows. A child that os.fork has made does not: the tasks are its parent's."""
+        ids = list(self._orders)
+        if not ids or self._owner != os.getpid():
             return
         deadline = time.monotonic() + _CANCEL_SECONDS
-        try:
-            unsent, self._unsent = self._unsent, []
-            cancels, number = self._orders.cancel_all(ids)
-            lines.send([*unsent, *cancels], deadline)
-            while self._orders.refused < number and remaining(deadline):
-                for line in lines.receive(remaining(deadline)):
+        tries = self._link.retry(_AT_ONCE if self._gave_up else deadline)
+        while True:
+            try:
+                self._cancel(ids, deadline)
+                return
+            except (OSError, EOFError) as error:
+                lost = CPULoadBalancerError(str(error), "connection_lost")
+            except CPULoadBalancerError as error:
+                lost = error
+            self._drop()
+            try:
+                tries.wait(lost)
+            except CPULoadBalancerError:
+                return  # the tasks go on, as they do when a program is killed
+
+    def _cancel(self, ids: List[str], deadline: float) -> None:
+        if self._lines is None:
+            self._connect(deadline)
+            if not self._is_doubtful:
+                self._unsent = []
+        else:
+            self._unsent = []  # the daemon need not know it
+        lines = self._lines
+        assert lines is not None
+        # What is in doubt is submitted again before: then the daemon knows it as cancelled should it read it late.
+        self._is_doubtful = False
+        self._unsent += self._orders.cancel_all(ids)[0]
+        for task_id in ids:
+            self._orders.forget(task_id)
+        while True:
+            self._send(lines)
+            left = remaining(deadline)
+            is_sent = self._rest is None and not self._unsent
+            if is_sent and self._orders.refused >= self._sent_lines or not left:
+                return
+            for line in lines.receive(left, not is_sent):
+                with suppress(ValueError):  # of which an interrupt has lost a part
                     self._orders.deliver(line)
-        except (OSError, EOFError, ValueError):
-            pass  # they go on, as they do when a program is killed
 
     def close(self) -> None:
         """End the connection. The tasks go on."""

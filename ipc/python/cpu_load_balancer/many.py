@@ -149,10 +149,6 @@ class InOrder:
         self._places[task_id] = places
         return self._ended[task_id]
 
-    def unended(self) -> List[str]:
-        """Return what has not ended."""
-        return [task_id for task_id in self._places if task_id not in self._ended]
-
 
 def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, timeout: Optional[float],
            line: Optional[Progress]) -> Generator[Result, None, None]:
@@ -176,10 +172,12 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
                     raise late(len(order), timeout)
             yield given(order.take(), line)
     finally:
-        flow.cancel(order.unended())
-        flow.close()
-        if line is not None:
-            line.close()
+        try:
+            flow.cancel()
+        finally:
+            flow.close()
+            if line is not None:
+                line.close()
 
 
 def _take(flow: Flow, order: InOrder, items: Iterator[Any], make: Factory) -> bool:

@@ -18,8 +18,12 @@ def accepted_line(task_id):
     return f'{{"event":"accepted","task_id":"{task_id}","status":"queued"}}\n'.encode()
 
 
+NOTHING = b'{"op":"cancel","task_id":"none"}\n'  # by whose refusal a client knows that all before has been read
+
+
 class FakeDaemon:
-    """Takes streams. For each line of a client's it calls answer(connection, command), in a thread for the connection."""
+    """Takes streams. For each line of a client's it calls answer(connection, command), in a thread for the connection. What
+    cancels nothing it refuses."""
 
     def __init__(self, test, answer):
         folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
@@ -30,6 +34,7 @@ class FakeDaemon:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
+        self._threads = []
         thread = threading.Thread(target=self._accept)
         thread.start()
         test.addCleanup(thread.join)
@@ -37,16 +42,19 @@ class FakeDaemon:
         test.addCleanup(self._listener.shutdown, socket.SHUT_RDWR)
 
     def _accept(self):
-        threads = []
         try:
             while True:
                 connection = self._listener.accept()[0]
                 self.connections += 1
-                threads.append(threading.Thread(target=self._serve, args=(connection,)))
-                threads[-1].start()
+                self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+                self._threads[-1].start()
         except OSError:
-            for thread in threads:
-                thread.join()
+            self.join()
+
+    def join(self):
+        """Wait until the connections that there were have ended, and what they have brought was answered."""
+        for thread in self._threads:
+            thread.join()
 
     def _serve(self, connection):
         with connection, connection.makefile("rb") as lines:
@@ -54,10 +62,12 @@ class FakeDaemon:
                 pass
             try:
                 connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-                for line in lines:
+                for number, line in enumerate(lines, 1):
                     if not line.endswith(b"\n"):  # the client has gone in the midst of it
                         break
-                    if line.strip():
+                    if line == NOTHING:
+                        connection.sendall(b'{"event":"rejected","line":%d,"problem":{"code":"task_not_found"}}\n' % number)
+                    elif line.strip():
                         self._answer(connection, json.loads(line))
             except OSError:
                 pass  # the client has gone, or the test has ended the connection

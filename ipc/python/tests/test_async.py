@@ -140,17 +140,45 @@ class WithDaemon(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sorted(map(str, came)), [UNKNOWN, "1"])
 
     async def test_who_leaves_a_map_has_the_rest_cancelled(self):
-        made = []
+        async def close(results):
+            await results.__anext__()
+            await results.aclose()
 
-        def make(params):
-            made.append(self.task(params))
-            return made[-1]
-        results = self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5)
-        self.assertEqual((await results.__anext__()).data, "first")
-        await results.aclose()
-        ended = [await self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
-        self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
-        self.assertLessEqual(len(made), 6)
+        async def leave_by_break(results):
+            async for _ in results:
+                break
+
+        async def fail(results):
+            with self.assertRaises(ZeroDivisionError):
+                async for _ in results:
+                    1 // 0
+
+        async def take_too_long(results):
+            await results.__anext__()
+            with self.assertRaises(ResultTimeoutError):
+                await results.__anext__()
+
+        async def be_cancelled(results):
+            await results.__anext__()
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(results.__anext__(), 0.05)
+
+        async def close_the_engine(results):
+            await results.__anext__()
+            await engine.close()
+        for leave in (close, leave_by_break, fail, take_too_long, be_cancelled, close_the_engine):
+            with self.subTest(leave.__name__):
+                engine, made = AsyncEngine(self.shared.socket), []
+
+                def make(params):
+                    made.append(self.task(params))
+                    return made[-1]
+                await leave(engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
+                                       timeout=0.2 if leave is take_too_long else SECONDS))
+                await engine.close()
+                ended = [await self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
+                self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
+                self.assertLessEqual(len(made), 6)
 
     async def test_result_is_given_while_an_asynchronous_iterable_has_nothing_yet(self):
         goes_on = asyncio.Event()
@@ -217,6 +245,29 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
         self.assertEqual([r.data async for r in engine.map("/x.py", range(50), in_flight=5)], list(range(50)))
         tasks = [Task.create("/x.py", n) for n in range(100, 150)]
         self.assertEqual(sorted([r.data async for r in engine.as_completed(tasks)]), list(range(100, 150)))
+
+    async def test_map_that_is_left_while_there_is_no_connection_is_cancelled_on_the_next(self):
+        sent, cancelled = set(), set()
+        reached = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def answer(connection, command):
+            if command["op"] == "submit":
+                sent.add(command["task"]["task_id"])
+                loop.call_soon_threadsafe(reached.set)
+                connection.shutdown(2)
+            else:
+                cancelled.add(command["task_id"])
+        daemon = FakeDaemon(self, answer)
+        engine = AsyncEngine(daemon.path)
+        self.addAsyncCleanup(engine.close)
+        results = engine.map("/x.py", range(9))
+        coming = asyncio.ensure_future(results.__anext__())
+        await reached.wait()
+        coming.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await coming
+        self.assertLessEqual(sent, cancelled)
 
     async def test_what_is_refused_for_now_is_sent_again(self):
         sent, number = {}, {}

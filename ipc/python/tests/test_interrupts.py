@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import threading
+import time
 import unittest
 import warnings
 from functools import cache
@@ -67,6 +68,10 @@ def interrupted(call, at, handler=interrupts):
 class Interrupts(unittest.TestCase):
     def setUp(self):
         self.lines = {}  # connection -> how many came
+        kept = warnings.catch_warnings()
+        kept.__enter__()
+        self.addCleanup(kept.__exit__)
+        warnings.simplefilter("ignore", ResourceWarning)  # one that comes while a socket is made leaves it to Python
 
     def answer(self, connection, command):
         """Refuse by the number of its line, or run."""
@@ -97,10 +102,6 @@ class Interrupts(unittest.TestCase):
         return wrong or (["it waits"] if thread.is_alive() else [])
 
     def test_interrupt_at_any_moment_leaves_all_to_the_others(self):
-        kept = warnings.catch_warnings()
-        kept.__enter__()
-        self.addCleanup(kept.__exit__)
-        warnings.simplefilter("ignore", ResourceWarning)  # one that comes while a socket is made leaves it to Python
         daemon = FakeDaemon(self, self.answer)
 
         def both(engine):
@@ -132,6 +133,31 @@ class Interrupts(unittest.TestCase):
             self.assertEqual(len(set(got)), len(got), (at, got))
             self.assertGreaterEqual(len(got), 2, (at, got))
         self.assertGreater(at, 50)
+
+    def test_interrupt_at_any_moment_of_a_map_has_what_was_sent_cancelled(self):
+        sent, over = {}, {}
+
+        def answer(connection, command):
+            task_id = command.get("task_id") or command["task"]["task_id"]
+            if command["op"] == "submit":
+                sent[task_id] = command["task"]["params"]
+                if sent[task_id][1] < 2:
+                    over[task_id] = True
+                    connection.sendall(result_line(task_id, 1))
+            else:
+                over[task_id] = True
+        daemon = FakeDaemon(self, answer)
+        at, came, began = 0, 1, time.monotonic()
+        while came:
+            at += 1 if at < 50 else 5
+            with Engine(daemon.path) as engine:
+                results = engine.map("/x.py", ((at, n) for n in range(6)), in_flight=4)
+                came = interrupted(lambda: (next(results), next(results)), (at,))
+                results.close()
+        daemon.join()
+        self.assertEqual({tuple(params) for task_id, params in sent.items() if task_id not in over}, set())
+        self.assertGreater(at, 200)
+        self.assertLess(time.monotonic() - began, SECONDS, "it waits where there is nothing to wait for")
 
     def test_handler_may_close_the_engine_at_any_moment(self):
         daemon = FakeDaemon(self, self.answer)

@@ -1,12 +1,16 @@
 """map and as_completed: in order and as they end, no further than asked, and what becomes of the rest."""
 
+import contextlib
 import itertools
 import json
 import os
+import signal
 import tempfile
+import time
 import unittest
+from unittest import mock
 
-from cpu_load_balancer import Batch, Engine, ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus
+from cpu_load_balancer import Batch, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus
 from fake import FakeDaemon, result_line
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
@@ -18,6 +22,21 @@ def main(params, context):
         time.sleep(0.001)
     return params
 """
+
+
+@contextlib.contextmanager
+def interrupted_by_a_signal(seconds):
+    """Have a signal raise what Ctrl-C does, after so many seconds."""
+    def interrupt(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise KeyboardInterrupt
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class WithDaemon(unittest.TestCase):
@@ -74,22 +93,56 @@ class WithDaemon(unittest.TestCase):
         self.engine.cancel(held.task_id)
 
     def test_who_leaves_a_map_has_the_rest_cancelled(self):
-        for leave in ("close", "timeout"):
-            made = []
+        def close(results):
+            next(results)
+            results.close()
 
-            def make(params):
-                made.append(self.task(params))
-                return made[-1]
-            results = self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
-                                      timeout=SECONDS if leave == "close" else 0.2)
-            self.assertEqual(next(results).data, "first")
-            if leave == "close":
-                results.close()
-            else:
-                self.assertRaises(ResultTimeoutError, next, results)
-            ended = [self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
-            self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
-            self.assertLessEqual(len(made), 6)
+        def leave_by_break(results):
+            for _ in results:
+                break
+
+        def forget(results):
+            next(results)
+
+        def take_too_long(results):
+            next(results)
+            self.assertRaises(ResultTimeoutError, next, results)
+
+        def fail(results):
+            with self.assertRaises(ZeroDivisionError):
+                for _ in results:
+                    1 // 0
+
+        def throw(results):
+            next(results)
+            self.assertRaises(ZeroDivisionError, results.throw, ZeroDivisionError())
+
+        def interrupt(results):
+            next(results)
+            with interrupted_by_a_signal(0.1):
+                self.assertRaises(KeyboardInterrupt, next, results)
+        for leave in (close, leave_by_break, forget, take_too_long, fail, throw, interrupt):
+            with self.subTest(leave.__name__):
+                made = []
+
+                def make(params):
+                    made.append(self.task(params))
+                    return made[-1]
+                # The only reference to it is that of the call: it ends with it.
+                leave(self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
+                                      timeout=0.2 if leave is take_too_long else SECONDS))
+                ended = [self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
+                self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
+                self.assertLessEqual(len(made), 6)
+
+    def test_interrupt_ends_no_task_of_as_completed(self):
+        held = self.task("hold")
+        results = self.engine.as_completed([held], SECONDS)
+        with interrupted_by_a_signal(0.1):
+            self.assertRaises(KeyboardInterrupt, next, results)
+        self.assertFalse(self.engine.get_task(held.task_id).status.is_terminal)
+        self.engine.cancel(held.task_id)
+        self.assertIs(next(results).status, TaskStatus.CANCELLED)
 
     def test_task_that_is_refused_raises_in_its_place(self):
         results = self.engine.map(lambda n: Task.create("/missing.py") if n == 2 else self.task(n), range(5), timeout=SECONDS)
@@ -181,6 +234,52 @@ class WithFakes(unittest.TestCase):
         results = self.engine(self.daemon(answer)).map("/x.py", range(20), in_flight=6)
         self.assertEqual([r.data for r in results], list(range(20)))
         self.assertEqual(set(sent.values()), {3})
+
+    def cancelled_after(self, items, interrupted_in, **options):
+        """Interrupt a map in the midst of something. Return what has been sent of its tasks, and cancelled after that."""
+        events = []
+
+        def answer(connection, command):
+            events.append((command["op"], command.get("task_id") or command["task"]["task_id"]))
+            interrupted_in(connection, command, len(events))
+        daemon = self.daemon(answer)
+        results = self.engine(daemon, **options).map("/x.py", items)
+        with interrupted_by_a_signal(0.2):
+            self.assertRaises(KeyboardInterrupt, next, results)
+        daemon.join()
+        sent = {task_id for op, task_id in events if op == "submit"}
+        return sent, {task_id for op, task_id in events if op == "cancel" and task_id in sent}
+
+    def test_interrupt_cancels_while_the_map_waits_or_connects_or_has_sent_a_part(self):
+        def nothing(*_):
+            pass
+
+        def lose_all(connection, command, _):
+            if command["op"] == "submit":
+                connection.shutdown(2)
+
+        def stop_reading(_, command, count):
+            if command["op"] == "submit" and count == 2:
+                time.sleep(0.5)  # the interrupt comes meanwhile
+        for name, items, in_the_midst in (("waits", range(9), nothing), ("loses the connection", range(9), lose_all),
+                                          ("has sent a part", ["x" * 3_000_000] * 9, stop_reading)):
+            with self.subTest(name):
+                began = time.monotonic()
+                sent, cancelled = self.cancelled_after(items, in_the_midst)
+                self.assertTrue(sent)
+                self.assertEqual(sent, cancelled)
+                self.assertLess(time.monotonic() - began, SECONDS / 2)
+
+    def test_leaving_a_map_whose_daemon_is_gone_ends_in_time(self):
+        def go(connection, _):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(daemon.path)
+            connection.shutdown(2)
+        for reconnect, seconds, raised in ((None, 0.2, KeyboardInterrupt), (0.05, SECONDS, ConnectionLostError)):
+            daemon = self.daemon(go)
+            results = self.engine(daemon, reconnect=reconnect).map("/x.py", range(3))
+            with mock.patch("cpu_load_balancer.flow._CANCEL_SECONDS", seconds), interrupted_by_a_signal(0.5):
+                self.assertRaises(raised, next, results)
 
     def test_child_of_a_fork_cancels_nothing_of_its_parents_and_goes_on_by_itself(self):
         cancelled = []

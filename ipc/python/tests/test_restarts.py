@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -116,9 +117,10 @@ class Restarts(unittest.TestCase):
 
     def await_running(self, count):
         """Wait until all calls have submitted what they do, and wait."""
-        deadline = threading.Event()
-        while len(list(self.engine.list_tasks(("running", "queued")))) < count:
-            deadline.wait(0.01)
+        deadline = time.monotonic() + SECONDS
+        while (there := len(list(self.engine.list_tasks(("running", "queued"))))) < count:
+            self.assertLess(time.monotonic(), deadline, f"{there} of {count} tasks are there")
+            time.sleep(0.01)
 
     def test_killed_daemon_shows_in_no_call(self):
         def restart():
