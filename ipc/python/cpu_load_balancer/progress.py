@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from typing import Callable, Optional, TextIO
+from typing import Callable, List, Optional, TextIO
 
 _EVERY_SECONDS = 0.1
-_BAR = 24  # characters
+_BAR, _LEAST_BAR = 24, 5  # characters
 _WINDOW_SECONDS = 10.0  # of which the rate is the mean
 
 
@@ -37,14 +38,23 @@ class Progress:
             self._write("\n")
             self._shown = False
 
-    def text(self) -> str:
-        """Return the line."""
+    def text(self, width: Optional[int] = None) -> str:
+        """Return the line, of width characters at most: in a narrow one the bar is shorter, or absent, and the end is cut."""
+        parts = self._parts()
+        line = "  ".join(parts)
+        if self._total:
+            share = min(self._done / self._total, 1.0)
+            bar = _BAR if width is None else min(_BAR, width - len(line) - len("[] "))
+            if bar >= _LEAST_BAR:
+                full = int(share * bar)
+                line = f"[{'#' * full}{'.' * (bar - full)}] {line}"
+        return line if width is None else line[:width]
+
+    def _parts(self) -> List[str]:
         now = self._clock()
         parts = []
         if self._total:
-            share = min(self._done / self._total, 1.0)
-            full = int(share * _BAR)
-            parts.append(f"[{'#' * full}{'.' * (_BAR - full)}] {self._done:,}/{self._total:,} {share:4.0%}")
+            parts.append(f"{self._done:,}/{self._total:,} {min(self._done / self._total, 1.0):4.0%}")
         else:
             parts.append(f"{self._done:,} done")
         if self._failed:
@@ -56,7 +66,7 @@ class Progress:
             parts.append(f"in {_duration(now - self._began)}")
         elif self._total and rate:
             parts.append(f"ETA {_duration((self._total - self._done) / rate)}")
-        return "  ".join(parts)
+        return parts
 
     def _rate(self, now: float) -> float:
         self._marks.append((now, self._done))
@@ -67,7 +77,16 @@ class Progress:
 
     def _draw(self) -> None:
         self._drawn = self._clock()
-        self._write(f"\r{self.text()}\x1b[K")
+        self._write(f"\r{self.text(self._width())}\x1b[K")
+
+    def _width(self) -> Optional[int]:
+        """Return how many characters a line of the terminal may have now, if that is known. In its last column the cursor
+        would go to the next line in some."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (AttributeError, OSError, ValueError):
+            return None
+        return columns - 1 if columns > 1 else None
 
     def _write(self, text: str) -> None:
         try:

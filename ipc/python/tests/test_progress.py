@@ -1,11 +1,14 @@
 """The line that says how far a map is: what it says, and that it comes on a terminal alone."""
 
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import unittest
 
@@ -57,6 +60,19 @@ class Lines(unittest.TestCase):
         progress.close()
         self.assertEqual(self.terminal.getvalue(), written)
 
+    def test_line_is_no_longer_than_the_terminal_is_wide(self):
+        progress = self.progress(1000)
+        for n in range(250):
+            self.now += 0.01
+            progress.step(failed=n % 2 == 0)
+        whole = progress.text()
+        self.assertEqual(progress.text(len(whole)), whole)
+        self.assertEqual(progress.text(52), "[#.....] 250/1,000  25%  125 failed  100/s  ETA 0:08")
+        self.assertEqual(progress.text(44), "250/1,000  25%  125 failed  100/s  ETA 0:08")
+        for width in range(len(whole) + 2):
+            self.assertLessEqual(len(progress.text(width)), width)
+            self.assertTrue(progress.text(width).lstrip("[#.] ").startswith("250/1,000"[:width]))
+
     def test_total_may_be_unknown_and_nothing_may_have_ended(self):
         progress = self.progress(None)
         self.assertEqual(progress.text(), "0 done")
@@ -87,6 +103,16 @@ class Lines(unittest.TestCase):
 
 
 class OnATerminal(unittest.TestCase):
+    def test_it_is_as_wide_as_the_terminal_is_at_the_time(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        with open(theirs, "w", encoding="utf-8") as terminal:
+            for columns, wanted in ((30, f"[{'.' * 14}] 0/1,000   0%"), (19, "0/1,000   0%"), (8, "0/1,000"),
+                                    (0, f"[{'.' * 24}] 0/1,000   0%")):  # which is not known
+                fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+                Progress(1000, terminal, lambda: 0.0).close()
+                self.assertEqual(os.read(ours, 1000).decode(), f"\r{wanted}\x1b[K\r\n")
+
     def run_program(self, errors):
         def answer(connection, command):
             connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
