@@ -20,10 +20,12 @@ type bar struct {
 	// done is closed at the end, and drawn once nobody draws any more.
 	done, drawn chan struct{}
 
-	mu     sync.Mutex
-	state  barState
-	hidden int
-	ended  bool
+	mu    sync.Mutex
+	state barState
+	// drawnAt is when it was drawn last.
+	drawnAt time.Time
+	hidden  int
+	ended   bool
 }
 
 // barState is what the line tells.
@@ -36,7 +38,7 @@ type barState struct {
 	message string
 }
 
-// drawInterval is how often the line is drawn.
+// drawInterval is how often the line is drawn, at most but for what hide takes away.
 const drawInterval = 200 * time.Millisecond
 
 // bar begins to show one. Its end must be called before anything else is written to stderr
@@ -61,19 +63,24 @@ func (b *bar) run() {
 	for {
 		select {
 		case <-ticker.C:
-			b.change(func(s *barState) { s.pace.note(time.Now(), s.count) })
+			b.mu.Lock()
+			b.state.pace.note(time.Now(), b.state.count)
+			b.drawLocked()
+			b.mu.Unlock()
 		case <-b.done:
 			return
 		}
 	}
 }
 
-// change changes the state and draws it, if it is a while since it was drawn.
+// change changes the state and draws it, if it is a while since it was drawn; else run does.
 func (b *bar) change(f func(*barState)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f(&b.state)
-	b.drawLocked()
+	if time.Since(b.drawnAt) >= drawInterval {
+		b.drawLocked()
+	}
 }
 
 // set changes what is drawn next.
@@ -109,6 +116,7 @@ const eraseLine = "\r\x1b[K"
 // trouble.
 func (b *bar) drawLocked() {
 	if b.out != nil && b.hidden == 0 && !b.ended {
+		b.drawnAt = time.Now()
 		_, _ = io.WriteString(b.out, eraseLine+b.state.line(terminalWidth(b.out)))
 	}
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cpulb/ipc/ipctest"
@@ -99,4 +102,56 @@ func TestOnlyATerminalsStderrShowsHowFarAMapIs(t *testing.T) {
 	if strings.Count(out.String(), "\n") != 3 || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("%q", out.String())
 	}
+}
+
+// A terminal is not drawn on as often as a script reports its progress.
+func TestTheLineIsDrawnNoMoreOftenThanItCanBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		screen := newFile(t, "")
+		b := &bar{out: screen}
+		for i := range 1000 { // in a second
+			b.fraction(float64(i)/1000, "")
+			time.Sleep(time.Millisecond)
+		}
+		b.hide() // what is written beside it
+		b.show()
+		text, err := os.ReadFile(screen.Name())
+		if n := strings.Count(string(text), "%"); err != nil || n != 5+1 {
+			t.Errorf("it was drawn %d times: %v", n, err)
+		}
+	})
+}
+
+// The lines are counted beside the map that reads them from the same descriptor.
+func TestTheTotalIsThatOfAllLinesHoweverManyHaveBeenReadMeanwhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who counts has its turn when all is read
+	synctest.Test(t, func(t *testing.T) {
+		in := newFile(t, "before\n1\n\n2\n3\n")
+		if _, err := in.Seek(int64(len("before\n")), io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		r := &mapper{terminal: newTerminal(in, io.Discard, io.Discard), bar: &bar{out: newFile(t, "")}}
+		r.total()
+		if _, err := io.ReadAll(in); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := r.bar.state.total; n != 3 {
+			t.Errorf("%d lines of 3", n)
+		}
+	})
+}
+
+// newFile opens a file that has text, from its beginning.
+func newFile(t *testing.T, text string) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err == nil {
+		_, err = f.WriteAt([]byte(text), 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }

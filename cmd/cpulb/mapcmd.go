@@ -128,8 +128,12 @@ func (r *mapper) total() {
 	if !r.bar.shown() {
 		return
 	}
+	rest, ok := restOf(r.terminal.in) // before anything is read: both have the same place in the file
+	if !ok {
+		return
+	}
 	go func() {
-		if n, ok := countLines(r.terminal.in); ok {
+		if n, ok := countLines(rest); ok {
 			r.bar.setTotal(n)
 		}
 	}()

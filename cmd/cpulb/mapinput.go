@@ -71,22 +71,27 @@ func whyNotJSON(text []byte) string {
 	return "it is nested too deep"
 }
 
-// countLines counts the lines that are not blank from where in stands to its end, without
-// moving it; false: they can't be counted without reading them.
-func countLines(in io.Reader) (n int, ok bool) {
+// restOf returns what of in has not been read, as a reader of its own that does not move in;
+// false: it can't be read twice. A file that grows ends where it ends now.
+func restOf(in io.Reader) (rest io.Reader, ok bool) {
 	f, isFile := in.(*os.File)
 	if !isFile {
-		return 0, false
+		return nil, false
 	}
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return 0, false
+		return nil, false
 	}
 	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return 0, false
+		return nil, false
 	}
-	m := newMapInput(io.NewSectionReader(f, at, info.Size()-at))
+	return io.NewSectionReader(f, at, info.Size()-at), true
+}
+
+// countLines counts the lines that are not blank; false: in can't be read to its end.
+func countLines(in io.Reader) (n int, ok bool) {
+	m := newMapInput(in)
 	for {
 		if _, err := m.next(); err != nil {
 			return n, errors.Is(err, io.EOF)
