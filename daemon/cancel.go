@@ -139,7 +139,7 @@ func (e *Engine) cancelSelected(who access.Identity, f *api.Filter) (count int, 
 	e.selecting.enter(who.UID)
 	defer e.selecting.leave(who.UID)
 	var all []*ledger.Record
-	for at, more := beginning(false), true; more; {
+	for at, more := beginning(false).since(f.Since), true; more; {
 		at, more = e.look(who, access.Stop, f, at, func(r *ledger.Record) bool {
 			if !r.Phase().Over() && !r.Stopping {
 				all = append(all, r)

@@ -1,8 +1,10 @@
 package daemon_test
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/api"
@@ -38,6 +40,37 @@ func TestWhatOneCallerSelectsToCancelIsHeldAFewTimesAtOnce(t *testing.T) {
 		release()
 		if n := <-cancelled; n != 1 {
 			t.Errorf("%d tasks were cancelled", n)
+		}
+	})
+}
+
+// Else a page that shows the last minute costs as much as all that is known.
+func TestAListOfTheNewestLooksAtNothingThatIsTooOld(t *testing.T) {
+	daemontest.On(t, daemontest.One(1, 1), func(f *daemontest.Farm) {
+		many := map[string]string{} // so that one task is looked at at a time
+		for i := range 1000 {
+			many[strconv.Itoa(i)] = ""
+		}
+		for range 10 {
+			if _, err, _ := answer(f, daemontest.Who(), newTask(f, fleettest.Sleeps), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{Newest: true})
+		if err != nil || len(l.Tasks) != 10 {
+			t.Fatalf("%d tasks, %v", len(l.Tasks), err)
+		}
+		for name, c := range map[string]struct {
+			since time.Time
+			looks int
+		}{
+			"the third from the end": {l.Tasks[9].SubmittedAt.Add(7), 4}, // each has a time of its own
+			"the future":             {l.Tasks[0].SubmittedAt.AddDate(7000, 0, 0), 1},
+			"any time":               {time.Time{}, 10},
+		} {
+			if n := f.Engine.Looks(daemontest.Who(), api.Filter{Since: c.since, Labels: many}); n != c.looks {
+				t.Errorf("since %s: %d looks, not %d", name, n, c.looks)
+			}
 		}
 	})
 }

@@ -1,5 +1,11 @@
 package daemon
 
+import (
+	"cpulb/daemon/access"
+	"cpulb/daemon/api"
+	"cpulb/daemon/ledger"
+)
+
 // HoldCommits withholds what the journal answers from now on, as a slow disk does, until
 // release is called.
 func (e *Engine) HoldCommits() (release func()) { return e.journal.HoldAnswers() }
@@ -42,6 +48,14 @@ func (e *Engine) SelectAsMay(uid uint32) (release func()) {
 			e.selecting.leave(uid)
 		}
 	}
+}
+
+// Looks counts how often a list of all that f selects, the newest first, looks at tasks.
+func (e *Engine) Looks(who access.Identity, f api.Filter) (n int) {
+	for at, more := beginning(true).since(f.Since), true; more; n++ {
+		at, more = e.look(who, access.See, &f, at, func(*ledger.Record) bool { return true })
+	}
+	return n
 }
 
 // Syncs is how many syncs of the journal went well.

@@ -57,21 +57,32 @@ func (e *Engine) matchesLocked(a access.Action, f *api.Filter, r *ledger.Record)
 type place struct {
 	stamp  int64
 	newest bool
+	// least is the stamp before which a walk from the newest on finds nothing.
+	least int64
 }
 
 // beginning is the place before the first task of a walk.
 func beginning(newest bool) place {
 	if newest {
-		return place{math.MaxInt64, true}
+		return place{stamp: math.MaxInt64, newest: true}
 	}
 	return place{}
 }
 
-// since leaves out the tasks of a walk in the order of submission that need no look. The zero
+// since leaves out the tasks of a walk that were submitted before t and need no look. The zero
 // time is before all tasks.
 func (p place) since(t time.Time) place {
-	if latest := time.Unix(0, math.MaxInt64); !p.newest && t.After(time.Unix(0, p.stamp)) && t.Before(latest) {
-		p.stamp = t.UnixNano() - 1
+	if !t.After(time.Unix(0, 0)) {
+		return p
+	}
+	least := int64(math.MaxInt64) // after all tasks
+	if t.Before(time.Unix(0, least)) {
+		least = t.UnixNano()
+	}
+	if p.newest {
+		p.least = least
+	} else {
+		p.stamp = max(p.stamp, least-1)
 	}
 	return p
 }
@@ -92,6 +103,7 @@ func (e *Engine) look(
 		at.stamp, more = walk(at.stamp, lookAtOnce/(1+len(f.Labels))+1, wanted, func(r *ledger.Record) bool {
 			return !e.matchesLocked(a, f, r) || take(r)
 		})
+		more = more && at.stamp >= at.least
 	})
 	return at, more
 }

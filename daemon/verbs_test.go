@@ -165,6 +165,13 @@ func TestListsHaveWhatTheirFilterSelects(t *testing.T) {
 			others.Tasks[0].ID != page.Tasks[2].ID || others.Tasks[2].ID != page.Tasks[0].ID || others.Next != "" {
 			t.Errorf("the newest first: %+v %+v: %v %v", newest, others, err, err2)
 		}
+		for i, want := range []int{4, 3, 2, 1, 0} {
+			since := api.Filter{Since: first.SubmittedAt.Add(time.Duration(i))} // each has a time of its own
+			l, err := f.List(f.Context(), daemontest.Who(), since, api.Page{Newest: true})
+			if err != nil || len(l.Tasks) != want || l.Next != "" {
+				t.Errorf("the newest since number %d: %d tasks, %v", i+1, len(l.Tasks), err)
+			}
+		}
 		if l, err := f.List(f.Context(), daemontest.Who(), api.Filter{}, api.Page{After: strconv.FormatInt(math.MaxInt64, 10)}); err != nil || len(l.Tasks) != 0 {
 			t.Errorf("after the last: %d tasks, %v", len(l.Tasks), err)
 		}
