@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cpulb/daemon/api"
@@ -23,7 +24,9 @@ func (r *mapper) take(ctx context.Context, result *task.Result, err error) error
 	if r.again(l, result, err) {
 		l.try++
 		l.task.ID = r.out.run.id(l.number, l.try, l.check)
-		result, err = r.client.Run(ctx, l.task)
+		for result, err = range r.client.Map(ctx, slices.Values([]*task.Task{l.task}), client.MapOptions{}) {
+			break // Map, since it waits for room
+		}
 		if err != nil && !final(err) {
 			r.fail(err)
 			return err
@@ -41,10 +44,11 @@ func (r *mapper) take(ctx context.Context, result *task.Result, err error) error
 	return r.writeLocked()
 }
 
-// final reports whether err is about one task, of which nothing else is to be expected.
+// final reports whether err is about one task, of which nothing else is to be expected. What
+// passes is not: it ends the run, which is resumed later.
 func final(err error) bool {
 	var p *api.Problem
-	return errors.As(err, &p) || errors.Is(err, client.ErrLost)
+	return errors.As(err, &p) && p.Code != "" && !api.IsTemporary(err) || errors.Is(err, client.ErrLost)
 }
 
 // refusal is err as a result has it.

@@ -1,6 +1,12 @@
 package api
 
-import "cpulb/daemon/task"
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"cpulb/daemon/task"
+)
 
 // Problem is the body of every error (RFC 9457), as application/problem+json.
 type Problem struct {
@@ -14,6 +20,20 @@ type Problem struct {
 	// Field names what of the request is wrong, Allowed what it may be.
 	Field   string   `json:"field,omitempty"`
 	Allowed []string `json:"allowed,omitempty"`
+	// RetryAfter is what the header of an HTTP answer with it asks for.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Temporary returns the codes of what passes without anybody changing the request: it is to
+// be sent again, unchanged, after a pause. It is the only authority on which these are.
+func Temporary() []string {
+	return []string{"queue_full", "too_many_in_flight", "too_many_watches", "too_many_connections", "draining", "not_ready", "journal_full"}
+}
+
+// IsTemporary reports whether err is a Problem with one of these codes.
+func IsTemporary(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && slices.Contains(Temporary(), p.Code)
 }
 
 // Error implements error.

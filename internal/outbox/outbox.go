@@ -51,6 +51,8 @@ type Outbox struct {
 	spare  net.Buffers // empty, for the next queue
 	open   bool        // the last buffer of queue is ours to append to
 	queued int
+	// written is what the socket has taken.
+	written int64
 	// held is what the queued buffers take: one that is written in part is there as a
 	// whole. taken is how much of the budget that is.
 	held, taken int64
@@ -240,6 +242,7 @@ func (o *Outbox) attempt(bufs net.Buffers) (rest net.Buffers, begun int, err err
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queued -= wrote
+	o.written += int64(wrote)
 	o.hold(-done)
 	return bufs, begun, nil
 }
@@ -269,6 +272,7 @@ func (o *Outbox) drain(bufs net.Buffers, begun int) {
 		}
 		o.mu.Lock()
 		o.queued -= int(n)
+		o.written += n
 		if err == nil {
 			o.hold(-done)
 		}
@@ -318,6 +322,13 @@ func (o *Outbox) Flush(ctx context.Context) error {
 		return o.err
 	}
 	return ctx.Err()
+}
+
+// Written is how many bytes the socket has taken, of all that were queued, in their order.
+func (o *Outbox) Written() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written
 }
 
 // Close refuses further Writes with ErrClosed. What is queued is still written,

@@ -27,22 +27,17 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 		}
 	}
 	body = append(body, "]}"...)
-	send := func() (*api.Batch, error) {
-		var b api.Batch
-		if err := c.call(ctx, http.MethodPost, "/v1/batches", body, &b); err != nil {
-			return nil, err
-		}
-		return &b, nil
-	}
+	b := new(api.Batch)
+	var err error
 	if slices.ContainsFunc(tasks, once) {
-		return send()
+		err = c.callOnce(ctx, http.MethodPost, "/v1/batches", body, b)
+	} else {
+		err = c.persist(ctx, func() error { return c.call(ctx, http.MethodPost, "/v1/batches", body, b) })
 	}
-	var b *api.Batch
-	err := c.persist(ctx, func() (err error) {
-		b, err = send()
-		return err
-	})
-	return b, err
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // Batch returns the progress of a batch.

@@ -27,7 +27,11 @@ type Client struct {
 	socket   string
 	patience time.Duration
 	http     *http.Client
+	// httpOnce is for calls that are not to be made twice: each has a connection of its own,
+	// since net/http makes a call again where one that it has kept is dead.
+	httpOnce *http.Client
 	shared   shared
+	room     *room
 	// reached is when a connection was last made, zero: never. answered: a call succeeded.
 	reached  atomic.Pointer[time.Time]
 	answered atomic.Bool
@@ -46,16 +50,19 @@ const idleConnections = 16
 // New returns a Client of the daemon on socket; it connects when first used.
 func New(socket string, options ...Option) *Client {
 	c := &Client{socket: socket, patience: DefaultPatience, shared: newShared()}
-	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := c.dial(ctx)
 		if err != nil {
 			return nil, err // not a nil *net.UnixConn in an interface
 		}
 		return conn, nil
-	}}}
+	}
+	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, DialContext: dial}}
+	c.httpOnce = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	for _, set := range options {
 		set(c)
 	}
+	c.room = newRoom(c.patience)
 	return c
 }
 

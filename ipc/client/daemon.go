@@ -49,7 +49,7 @@ func (c *Client) Rollback(ctx context.Context, executor string, wait time.Durati
 
 func (c *Client) swap(ctx context.Context, executor, what string, body []byte, wait time.Duration) (api.ExecutorStatus, error) {
 	var status api.ExecutorStatus
-	err := c.call(ctx, http.MethodPost, "/v1/executors/"+url.PathEscape(executor)+"/"+what+"?wait="+url.QueryEscape(wait.String()), body, &status)
+	err := c.callOnce(ctx, http.MethodPost, "/v1/executors/"+url.PathEscape(executor)+"/"+what+"?wait="+url.QueryEscape(wait.String()), body, &status)
 	return status, err
 }
 
@@ -93,6 +93,6 @@ func (c *Client) Reload(ctx context.Context) error { return c.administer(ctx, "/
 
 func (c *Client) administer(ctx context.Context, path string) error {
 	var answer json.RawMessage
-	err := c.call(ctx, http.MethodPost, path, nil, &answer)
+	err := c.callOnce(ctx, http.MethodPost, path, nil, &answer)
 	return err
 }

@@ -9,13 +9,28 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"cpulb/daemon/api"
 )
 
-// call makes one request with a JSON body, or none, and decodes the answer.
+// call makes one request with a JSON body, or none, and decodes the answer. The request can
+// be made again without harm, which net/http does by itself where a connection that it has
+// kept turns out to be dead.
 func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) error {
 	_, text, err := c.exchange(ctx, method, path, body)
+	return decoded(text, err, answer)
+}
+
+// callOnce is call for a request that is not to be made twice when nobody can say whether it
+// was carried out.
+func (c *Client) callOnce(ctx context.Context, method, path string, body []byte, answer any) error {
+	_, text, err := c.exchangeBy(ctx, c.httpOnce, method, path, body)
+	return decoded(text, err, answer)
+}
+
+func decoded(text []byte, err error, answer any) error {
 	if err != nil {
 		return err
 	}
@@ -27,7 +42,11 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, ans
 
 // exchange makes one request and reads the answer, which is not a problem.
 func (c *Client) exchange(ctx context.Context, method, path string, body []byte) (status int, text []byte, err error) {
-	resp, err := c.request(ctx, method, path, body)
+	return c.exchangeBy(ctx, c.http, method, path, body)
+}
+
+func (c *Client) exchangeBy(ctx context.Context, by *http.Client, method, path string, body []byte) (status int, text []byte, err error) {
+	resp, err := request(ctx, by, method, path, body)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -40,18 +59,20 @@ func (c *Client) exchange(ctx context.Context, method, path string, body []byte)
 }
 
 // request returns an answer that is not a problem. The caller closes its body.
-func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+func request(ctx context.Context, by *http.Client, method, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://cpulb"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-		// Not sent: tells net/http that a call on a connection that turns out to be
-		// dead can be made again, which the tasks' ids make safe.
+	}
+	if method != http.MethodGet {
+		// Not sent: tells net/http that a call on a connection that it has kept, and that turns
+		// out to be dead, can be made again. httpOnce keeps none.
 		req.Header["Idempotency-Key"] = nil
 	}
-	resp, err := c.http.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
@@ -72,6 +93,9 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 
 func problemIn(resp *http.Response, text []byte) *api.Problem {
 	p := &api.Problem{Status: resp.StatusCode, Detail: "the answer is " + resp.Status}
-	_ = json.Unmarshal(text, p) // an answer that is not problem+json is reported by its status line
+	_ = json.Unmarshal(text, p)                                                                // an answer that is not problem+json is reported by its status line
+	if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil { // no date: the daemon sends none
+		p.RetryAfter = time.Duration(seconds) * time.Second
+	}
 	return p
 }

@@ -92,7 +92,7 @@ func followed[T any](ctx context.Context, c *Client, path func() string, decode 
 // follow reads an answer with one T per line.
 func follow[T any](ctx context.Context, c *Client, path string, decode func([]byte) (*T, error)) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		resp, err := c.request(ctx, http.MethodGet, path, nil)
+		resp, err := request(ctx, c.http, http.MethodGet, path, nil)
 		if err != nil {
 			yield(nil, err)
 			return

@@ -137,6 +137,11 @@ func (s *Stream) take(a *task.Answer) {
 		}
 	case "accepted":
 		s.rename(a)
+		for p := s.waiting[a.ID]; p != nil; p = p.also {
+			if p.accepted != nil {
+				p.accepted()
+			}
+		}
 	case "goaway":
 		s.goaway = a.Reason
 	}
@@ -175,7 +180,7 @@ func (s *Stream) settle(p *Pending, r *task.Result, err error) {
 	delete(s.waiting, p.key)
 	for ; p != nil; p = p.also {
 		s.stays = s.stays || !p.attended
-		p.end(r, err)
+		p.settle(r, err)
 	}
 }
 

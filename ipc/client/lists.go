@@ -84,6 +84,6 @@ func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
 // Rerun submits a task again, as a new one, which it returns.
 func (c *Client) Rerun(ctx context.Context, id task.ID) (task.View, error) {
 	var v task.View
-	err := c.call(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
+	err := c.callOnce(ctx, http.MethodPost, "/v1/tasks/"+id.String()+"/rerun", nil, &v)
 	return v, err
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 )
 
@@ -35,12 +38,16 @@ func (e *TaskError) Unwrap() error { return e.Err }
 
 // Map runs tasks, each with an ID, and yields their Results in the order of the tasks. It is
 // lazy: it takes the next task once there is room for it, and on another goroutine, so that a
-// sequence that waits for something holds up no Result. It waits where the daemon has no room
-// for a task at the moment.
+// sequence that waits for something holds up no Result.
 //
-// A task that the daemon refuses yields a *TaskError in its place, and the others go on. After
-// the end of ctx, or of a daemon that did not come back, which it yields as an error, it
-// yields nothing more.
+// Where the daemon has no room for a task at the moment (queue_full, journal_full and the
+// codes that begin with too_many) Map waits until it has, or ctx ends, and tries about once a
+// second, however many tasks wait. A daemon that drains (draining, not_ready), like one that
+// has gone, is waited for as WithPatience says.
+//
+// A task that the daemon refuses for good yields a *TaskError in its place, and the others go
+// on. After the end of ctx, or an error that says that the daemon did not come back, Map
+// yields nothing more: that is not what became of a task.
 //
 // When ctx ends, or the loop is left, the tasks in flight are cancelled.
 func (c *Client) Map(ctx context.Context, tasks iter.Seq[*task.Task], o MapOptions) iter.Seq2[*task.Result, error] {
@@ -62,6 +69,9 @@ type mapping struct {
 	// running bounds the calls, which go on while tasks are being cancelled.
 	running context.Context
 	end     context.CancelFunc
+	// waits ends when nobody wants more, and with it the waiting for room.
+	waits    context.Context
+	noLonger context.CancelFunc
 	// room has one entry for each task that has been taken and not been yielded.
 	room chan struct{}
 	// out is what deliver yields next: as they began, or as they end.
@@ -76,7 +86,7 @@ type mapping struct {
 
 // mapped is one of its tasks.
 type mapped struct {
-	task   *task.Task
+	sending
 	done   chan struct{}
 	result *task.Result
 	err    error
@@ -86,6 +96,7 @@ func newMapping(ctx context.Context, c *Client, o MapOptions) *mapping {
 	m := &mapping{client: c, asCompleted: o.AsCompleted, room: make(chan struct{}, o.InFlight), out: make(chan *mapped, o.InFlight),
 		left: make(chan struct{}), flights: map[*mapped]struct{}{}}
 	m.running, m.end = context.WithCancel(context.WithoutCancel(ctx))
+	m.waits, m.noLonger = context.WithCancel(m.running)
 	return m
 }
 
@@ -105,7 +116,7 @@ func (m *mapping) feed(tasks iter.Seq[*task.Task]) {
 			close(m.out)
 			return
 		}
-		if !m.begin(&mapped{task: t, done: make(chan struct{})}) {
+		if !m.begin(&mapped{sending: sending{client: m.client, task: t}, done: make(chan struct{})}) {
 			return
 		}
 	}
@@ -127,7 +138,11 @@ func (m *mapping) begin(x *mapped) bool {
 }
 
 func (m *mapping) run(x *mapped) {
-	x.result, x.err = m.client.run(m.running, x.task, func(err error) bool { return m.wanted() && m.client.makesRoom(err) })
+	passes := func(err error) bool { return m.wanted() && m.client.passes(err) && !api.IsTemporary(err) }
+	x.err = m.client.room.through(m.waits, func(accepted func()) (err error) {
+		x.result, err = x.run(m.running, passes, accepted)
+		return err
+	})
 	close(x.done)
 	if m.asCompleted {
 		m.out <- x
@@ -165,7 +180,7 @@ func (m *mapping) deliver(ctx context.Context, yield func(*task.Result, error) b
 		case x == nil: // that was the last
 			return
 		case x.err != nil:
-			if !yield(nil, &TaskError{x.task, x.err}) || gone(x.err) {
+			if !yield(nil, &TaskError{x.task, x.err}) || gone(x.err) || api.IsTemporary(x.err) {
 				return
 			}
 		case !yield(x.result, nil):
@@ -184,6 +199,7 @@ func (m *mapping) leave() {
 	m.mu.Lock()
 	m.over = true
 	close(m.left)
+	m.noLonger()
 	m.mu.Unlock()
 	defer m.end()
 	ctx, cancel := context.WithTimeout(m.running, leaveTimeout)
@@ -194,7 +210,9 @@ func (m *mapping) leave() {
 		close(ended)
 	}()
 	for pause := minAway; ; pause = min(2*pause, maxAway) {
-		m.client.cancelSent(ctx, m.open())
+		for _, x := range m.open() {
+			_ = x.cancel(ctx) // an error: the next time, if there is one
+		}
 		select {
 		case <-ended:
 			return
@@ -206,27 +224,8 @@ func (m *mapping) leave() {
 }
 
 // open returns the tasks in flight.
-func (m *mapping) open() []task.ID {
+func (m *mapping) open() []*mapped {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ids := make([]task.ID, 0, len(m.flights))
-	for x := range m.flights {
-		ids = append(ids, x.task.ID)
-	}
-	return ids
-}
-
-// cancelSent cancels tasks on the connection on which they were sent: so that no cancel
-// overtakes its task. Errors: the connection has ended, and so has the wait for them.
-func (c *Client) cancelSent(ctx context.Context, ids []task.ID) {
-	s, err := c.shared.current()
-	if s == nil || err != nil {
-		return
-	}
-	for _, id := range ids {
-		if s.Cancel(ctx, id) != nil {
-			return
-		}
-	}
-	_ = s.out.Flush(ctx)
+	return slices.Collect(maps.Keys(m.flights))
 }

@@ -12,6 +12,9 @@ type Pending struct {
 	stream *Stream
 	// attended: who submitted it waits for it, and can read the connection meanwhile.
 	attended bool
+	// accepted, if it is not nil, is called once the daemon has accepted the task; it must not
+	// block.
+	accepted func()
 
 	// The mu of stream guards the rest.
 
@@ -20,6 +23,7 @@ type Pending struct {
 	key  task.ID
 	also *Pending
 	line int
+	end  int64 // of its line, among the bytes that were queued
 	// over: result or err is set, for ever. done is closed then; it is made when somebody
 	// first waits for it.
 	over   bool
@@ -63,8 +67,8 @@ func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 	}
 }
 
-// end is called once, with stream.mu held.
-func (p *Pending) end(r *task.Result, err error) {
+// settle is called once, with stream.mu held.
+func (p *Pending) settle(r *task.Result, err error) {
 	p.over, p.result, p.err = true, r, err
 	if p.done != nil {
 		close(p.done)

@@ -65,15 +65,6 @@ func (c *Client) passes(err error) bool {
 // stops is passes for who waits for a task to end, whom no daemon refuses but one that stops.
 func (c *Client) stops(err error) bool { return c.passes(err) || errors.Is(err, api.ErrDraining) }
 
-// makesRoom is passes for many tasks, for which the daemon may have no room at the moment.
-func (c *Client) makesRoom(err error) bool {
-	var p *api.Problem
-	if errors.As(err, &p) && p.Code == "too_many_in_flight" {
-		return true
-	}
-	return c.passes(err) || errors.Is(err, task.ErrQueueFull) || errors.Is(err, api.ErrTooManyWatches) || errors.Is(err, task.ErrNoSpace)
-}
-
 // gone reports whether err says that the daemon has gone, or that the connection to it has.
 func gone(err error) bool {
 	for _, end := range []error{ErrNoDaemon, ErrStreamEnded, ErrCutOff, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {

@@ -42,7 +42,8 @@ type Stream struct {
 	hearing
 
 	mu      sync.Mutex
-	lines   int // that have been written
+	lines   int   // that have been queued
+	bytes   int64 // which these have
 	waiting map[task.ID]*Pending
 	// forgotten counts those for which nobody waits any more and that have not ended.
 	forgotten int
@@ -116,7 +117,10 @@ func (s *Stream) takesTasks() bool {
 
 // Do runs t and returns its Result. When ctx ends first the task goes on.
 func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
-	p := &Pending{ID: t.ID, key: t.ID, stream: s, attended: true}
+	return s.do(ctx, t, &Pending{ID: t.ID, key: t.ID, stream: s, attended: true})
+}
+
+func (s *Stream) do(ctx context.Context, t *task.Task, p *Pending) (*task.Result, error) {
 	reads, err := s.submit(ctx, t, p)
 	if err != nil {
 		return nil, err
@@ -144,12 +148,15 @@ func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
 
 // submit sends t. reads: the caller, who attends to p, is to call readFor.
 func (s *Stream) submit(ctx context.Context, t *task.Task, p *Pending) (reads bool, err error) {
-	// Nobody waits for the accepted line.
 	room, _ := s.texts.Get().(*[]byte)
 	if room == nil {
 		room = new([]byte)
 	}
-	text := append((*room)[:0], `{"op":"submit","ack":false,"task":`...)
+	begin := `{"op":"submit","ack":false,"task":` // nobody waits for the accepted line
+	if p.accepted != nil {
+		begin = `{"op":"submit","task":`
+	}
+	text := append((*room)[:0], begin...)
 	if text, err = appendTask(text, t); err != nil {
 		return false, err
 	}
@@ -209,11 +216,21 @@ func (s *Stream) queue(text []byte, p *Pending) (reads bool, err error) {
 		go s.flush()
 	}
 	s.lines++
+	s.bytes += int64(len(text))
 	if p != nil {
-		p.line = s.lines
+		p.line, p.end = s.lines, s.bytes
 		s.waiting[p.ID] = p
 	}
 	return s.ensureReader(p != nil && p.attended), nil
+}
+
+// wrote reports whether the daemon may have the line of p, after the end of the connection:
+// it was queued, and written as a whole.
+func (s *Stream) wrote(p *Pending) bool {
+	_ = s.out.Flush(context.Background()) // no writing goes on for long after that end
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.line > 0 && s.out.Written() >= p.end
 }
 
 // flush writes what is sent at about the same time in one piece: whoever can send now has

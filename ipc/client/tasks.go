@@ -35,29 +35,8 @@ func NewTask(script string, params any) (*task.Task, error) {
 // Run runs t, which needs an ID, and returns its Result. When ctx ends first the task goes
 // on; Cancel stops it.
 func (c *Client) Run(ctx context.Context, t *task.Task) (*task.Result, error) {
-	return c.run(ctx, t, c.passes)
-}
-
-// run is Run, which tries again after those errors that passing reports.
-func (c *Client) run(ctx context.Context, t *task.Task, passing func(error) bool) (r *task.Result, err error) {
-	sent := false
-	err = c.retry(ctx, passing, func() (err error) {
-		if sent && once(t) {
-			r, err = c.Wait(ctx, t.ID)
-			return lost(err)
-		}
-		s, err := c.stream(ctx)
-		if err != nil {
-			return err
-		}
-		r, err = s.Do(ctx, t)
-		sent = err == nil || !refused(err)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	s := &sending{client: c, task: t}
+	return s.run(ctx, c.passes, nil)
 }
 
 // Submit hands t, which needs an ID, to the daemon and returns once it has been accepted.
@@ -72,7 +51,11 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (v task.View, err err
 			err := c.call(ctx, http.MethodGet, "/v1/tasks/"+t.ID.String(), nil, &v)
 			return lost(err)
 		}
-		err := c.call(ctx, http.MethodPost, "/v1/tasks", body, &v)
+		post := c.call
+		if once(t) {
+			post = c.callOnce
+		}
+		err := post(ctx, http.MethodPost, "/v1/tasks", body, &v)
 		sent = err == nil || !refused(err) && !errors.Is(err, ErrNoDaemon)
 		return err
 	})

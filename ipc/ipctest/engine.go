@@ -54,6 +54,8 @@ type Engine struct {
 	changed  chan struct{}
 	stopped  bool
 	draining bool
+	refusing error
+	refused  int
 	holding  bool
 	left     int
 	answers  []func()
@@ -212,8 +214,15 @@ func (e *Engine) refusal(who access.Identity, t *task.Task) error {
 		return err
 	}
 	e.mu.Lock()
-	draining := e.draining
+	draining, refusing := e.draining, e.refusing
+	if refusing != nil {
+		e.refused++
+		e.change()
+	}
 	e.mu.Unlock()
+	if refusing != nil {
+		return refusing
+	}
 	switch t.ScriptPath {
 	case Missing:
 		return &task.FieldError{Field: "script_path", Code: "script_not_found", Problem: "\"" + Missing + "\" does not exist"}
