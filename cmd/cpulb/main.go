@@ -41,7 +41,7 @@ Exit codes: 0 done; 1 a task failed, was cancelled or refused, or no daemon answ
 // arguments is the command line.
 type arguments struct {
 	Socket   string           `help:"Socket of the daemon." env:"CPULB_SOCKET" default:"${socket}" placeholder:"PATH"`
-	Patience time.Duration    `help:"How long to wait for a daemon that goes away in the middle, because it is restarted. One that is not there at the beginning is not waited for." env:"CPULB_PATIENCE" default:"${patience}" placeholder:"DURATION"`
+	Patience time.Duration    `help:"How long to wait for a daemon that drains or goes away in the middle, because it is restarted. One that is not there at the beginning is not waited for." env:"CPULB_PATIENCE" default:"${patience}" placeholder:"DURATION"`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 
 	Run    runCommand    `cmd:"" help:"Run a script and print its return value as JSON. Its own output goes to stderr. On failure exits with 1, with error and traceback on stderr. Ctrl-C cancels the task."`

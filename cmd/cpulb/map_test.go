@@ -322,3 +322,30 @@ func TestTheIDOfALinesTaskSaysWhereItIsFrom(t *testing.T) {
 		t.Error("any other id is taken for one")
 	}
 }
+
+// Such a line would never be run: a resumed map leaves out what has a result.
+func TestWhatPassesIsNeverTheResultOfALine(t *testing.T) {
+	engine := administrator(t)
+	file := filepath.Join(t.TempDir(), "results")
+	engine.Refuse(api.ErrDraining)
+	got := cpulb(t.Context(), "1\n2\n3\n", "--patience=0s", "map", ipctest.Echo, "--keep-going", "--resume", file)
+	text, err := os.ReadFile(file)
+	if got.code != 1 || !strings.Contains(got.err, "[draining]; line 0 was the last") || err != nil || len(text) > 0 {
+		t.Errorf("%+v, %q %v", got, text, err)
+	}
+	engine.Refuse(task.ErrQueueFull)
+	ended := make(chan outcome, 1)
+	go func() {
+		ended <- cpulb(t.Context(), "1\n2\n3\n", "--patience=0s", "map", ipctest.Echo, "--keep-going", "--resume", file)
+	}()
+	if err := engine.AwaitRefused(t.Context(), engine.Refused()+1); err != nil {
+		t.Fatal(err)
+	}
+	engine.Refuse(nil)
+	if got := <-ended; got != (outcome{}) {
+		t.Errorf("%+v", got)
+	}
+	if text, err = os.ReadFile(file); err != nil || summary(records(t, string(text))) != "1 completed 1, 2 completed 2, 3 completed 3" {
+		t.Errorf("%s %v", text, err)
+	}
+}

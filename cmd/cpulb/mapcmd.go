@@ -16,7 +16,7 @@ import (
 type mapCommand struct {
 	taskFlags `embed:""`
 	InFlight  int    `help:"How many tasks are submitted at most whose results have not been written." default:"64" placeholder:"N"`
-	KeepGoing bool   `help:"Go on after a line that is no JSON or whose task does not complete. Its result has the error."`
+	KeepGoing bool   `help:"Go on after a line that is no JSON or whose task does not complete. Its result has the error. Where the daemon has no room, map waits in any case; where it drains, for --patience."`
 	Resume    string `help:"Write the results to this file instead of stdout, and leave out the lines whose results it has: those of an earlier run, be it interrupted or killed." placeholder:"FILE"`
 }
 

@@ -26,6 +26,9 @@
 // may have been accepted. It is looked up instead, and the call fails with ErrLost if the
 // daemon does not know it.
 //
+// Where the daemon has no room, Map waits; other calls fail with the Problem, of which
+// api.IsTemporary reports that it passes.
+//
 // The calls about the daemon itself (Status, Workers, Swap, …) and Rerun, which makes a new
 // task each time, are made once.
 //

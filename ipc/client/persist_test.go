@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,5 +247,61 @@ func TestAClosedClientConnectsNoMore(t *testing.T) {
 	c.Close()
 	if got := o.sorted(); got[0] != "run: true <nil>" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A connection that was kept is dead when the call has arrived: nobody can say whether it was
+// carried out.
+func TestWhatIsToHappenOnceIsSentOnce(t *testing.T) {
+	l, socket := ipctest.Listen(t)
+	var kept, sent atomic.Int64
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			kept.Add(1)
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		sent.Add(1)
+		panic(http.ErrAbortHandler)
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	c := client.New(socket, client.WithPatience(0))
+	defer c.Close()
+	never := newTask(ipctest.Echo)
+	never.Extra = &task.Extras{OnWorkerLost: task.Fail}
+	for name, call := range map[string]func() error{
+		"submit": func() error { _, err := c.Submit(t.Context(), never); return err },
+		"batch": func() error {
+			_, err := c.SubmitBatch(t.Context(), []*task.Task{newTask(ipctest.Echo), never})
+			return err
+		},
+		"swap":     func() error { _, err := c.Swap(t.Context(), "python", api.SwapRequest{Command: "/x"}, 0); return err },
+		"rollback": func() error { _, err := c.Rollback(t.Context(), "python", 0); return err },
+		"rerun":    func() error { _, err := c.Rerun(t.Context(), never.ID); return err },
+		"restart":  func() error { return c.RestartWorker(t.Context(), "cpu-0") },
+	} {
+		if _, err := c.Status(t.Context()); err != nil { // a connection that is kept
+			t.Fatal(err)
+		}
+		sent.Store(0)
+		if err := call(); err == nil || sent.Load() != 1 {
+			t.Errorf("%s: sent %d times, %v", name, sent.Load(), err)
+		}
+	}
+}
+
+// A connection that nobody has used for a while is dead only when it is written to.
+func TestATaskThatWasNeverWrittenIsSentThoughItMustNotRunTwice(t *testing.T) {
+	d := newDaemons(t, ipctest.New())
+	c := d.client()
+	for i := range 20 {
+		x := newTask(ipctest.Echo)
+		x.Extra = &task.Extras{OnWorkerLost: task.Fail}
+		if r, err := c.Run(t.Context(), x); err != nil || r.Status != task.Completed {
+			t.Fatalf("after %d restarts: %v", i, err)
+		}
+		d.end()
+		d.begin(ipctest.New())
 	}
 }
