@@ -118,12 +118,12 @@ def spread(params):
         return [{"value": i, "name": "ada"} for i in range(params["objects"])]
     if "repeat" in params:
         return [params["value"]] * params["repeat"]
-    if "zeros" in params:
+    if "randoms" in params:
         try:
             import numpy
         except ImportError:
             raise Unsupported("numpy is not installed") from None
-        return [numpy.zeros(params["zeros"] // 8)] * params["times"]
+        return [numpy.random.default_rng(1).integers(1 << 31, size=params["randoms"] // 8)] * params["times"]
     return ["x" * params["bytes"]] * params["times"]
 
 

@@ -35,9 +35,9 @@ def sleep(params, context=None):
     return params
 
 
-def size(params, context=None):
-    """How long params are: what is measured is how they come there."""
-    return len(params)
+def add(params, context=None):
+    """The sum of a numpy array of whole numbers: what is measured is how it comes there, and that it is read."""
+    return int(params.sum())
 
 
 def total(params, context=None):
@@ -62,8 +62,8 @@ def hang(params, context=None):
 
 def expected(work, params):
     """Return what the work must return."""
-    if work == "size":
-        return len(params)
+    if work == "add":
+        return int(params.sum())
     return params * (params - 1) // 2 if work in ("count", "total", "frame") else params
 
 

@@ -44,7 +44,7 @@ func (b *Bench) calls(ctx context.Context, s *system) error {
 		b.Results.Add("rate "+string(op.op)+" futures", s.name(), float64(op.n)/a.Seconds)
 		b.Results.Add("cpu "+string(op.op)+" futures", s.name(), float64(a.CPU.Nanoseconds())/1e3/float64(op.n))
 	}
-	a, err := s.Do(ctx, subject.Command{Op: subject.RoundTrip, Work: "size", Params: subject.Zeros(pick(b, arrayBytes, arrayBytes/10), 5)})
+	a, err := s.Do(ctx, subject.Command{Op: subject.RoundTrip, Work: "add", Params: subject.Randoms(pick(b, arrayBytes, arrayBytes/10), 5)})
 	if ok, err := b.can(err); !ok {
 		return err
 	}

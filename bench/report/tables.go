@@ -59,7 +59,7 @@ func tables() []table {
 		{"Executors", "A no-op by each executor, in turns, in µs, and the CPU time of the task itself: a program's includes its start.",
 			[]column{{"p50", "p50 executors", 0, 0}, {"p99", "p99 executors", 0, 0}, {"CPU", "cpu executors", 0, 0}}, nil},
 		{"Calls by an Executor", "The Python client's Executor beside ProcessPoolExecutor: a no-op and its result, one after the other, in µs; calls a second, each submitted by itself, and by " +
-			"map(chunksize=100), with the CPU time of all processes a call, in µs; a numpy array of 100 MB as an argument, in ms.",
+			"map(chunksize=100), with the CPU time of all processes a call, in µs; a numpy array of 100 MB of random numbers as an argument, whose sum the call takes, in ms.",
 			[]column{{"p50", "p50 noop futures", 0, 0}, {"p99", "p99 noop futures", 0, 0}, {"submit, calls/s", "rate each futures", 0, 0}, {"CPU", "cpu each futures", 0, 0},
 				{"map, calls/s", "rate batch futures", 0, 0}, {"CPU", "cpu batch futures", 0, 0}, {"array, ms", "array futures", 0, 0}}, nil},
 		{"Memory and start", "Memory of all processes, shared pages divided among those that share them, in MB: after the round trips, and after all no-ops. Start is until the first tasks are done.",

@@ -20,7 +20,7 @@ const (
 type Command struct {
 	Op   Op     `json:"op"`
 	Work string `json:"work"`
-	// Params is a list, or what Range, Objects, Repeat, Text or Zeros return.
+	// Params is a list, or what Range, Objects, Repeat, Text or Randoms return.
 	Params any `json:"params"`
 	// Clients is how many connections there are, and Depth how many tasks each has under
 	// way; for the Go client alone. 0 is one connection, and the depth of its own choice.
@@ -40,8 +40,9 @@ func Repeat(n int, value any) any { return map[string]any{"repeat": n, "value": 
 // Text stands for the same string a number of times.
 func Text(bytes, times int) any { return map[string]int{"bytes": bytes, "times": times} }
 
-// Zeros stands for the same numpy array of zeros a number of times.
-func Zeros(bytes, times int) any { return map[string]int{"zeros": bytes, "times": times} }
+// Randoms stands for the same numpy array of random whole numbers a number of times. Zeros would be one page of the
+// kernel's, however large the array.
+func Randoms(bytes, times int) any { return map[string]int{"randoms": bytes, "times": times} }
 
 // Answer is what a driver has measured.
 type Answer struct {
