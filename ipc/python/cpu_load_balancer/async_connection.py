@@ -12,7 +12,7 @@ from .exceptions import ConnectionLostError
 from .lines import UPGRADE, UPGRADE_SECONDS, refusal
 from .splitter import Part, Splitter
 
-_TURN_SECONDS = 0.005  # so often who finds no place among those who connect tries again
+_PAUSE_SECONDS = 0.005  # so often who finds no place among those who connect tries again
 
 
 async def connect(path: str, seconds: float) -> socket.socket:
@@ -28,7 +28,7 @@ async def connect(path: str, seconds: float) -> socket.socket:
             except BlockingIOError:  # many others connect: asyncio's own would take that for a connection
                 if time.monotonic() > deadline:
                     raise ConnectionLostError(f"cpulbd at {path} takes no connection", "no_answer") from None
-                await asyncio.sleep(_TURN_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
     except OSError as error:
         connection.close()
         raise unreachable(path, error) from error

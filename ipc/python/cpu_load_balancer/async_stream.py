@@ -34,7 +34,7 @@ class AsyncStream:
         self._kept = Mailbox(_KEPT_RESULTS, _KEPT_BYTES)
         self._upgraded: Optional[Upgraded] = None
         self._unsent: List[Line] = []
-        self._keeper: Optional[asyncio.Task[None]] = None  # makes the next connection
+        self._connector: Optional[asyncio.Task[None]] = None  # makes the next connection
         self._retry: Optional[Retry] = None  # its tries
         self._useful = False  # something came on the connection
         self._passing: Dict[str, FrozenSet[str]] = {}  # id -> for which refusals it is put off, if not those of a restart
@@ -109,9 +109,9 @@ class AsyncStream:
             self._upgraded.write(list(joined(unsent)))
 
     def _connect(self) -> None:
-        if self._keeper is None:
+        if self._connector is None:
             assert self._loop is not None
-            self._keeper = self._loop.create_task(self._keep())
+            self._connector = self._loop.create_task(self._keep())
 
     async def _keep(self) -> None:
         """Connect, however often that takes."""
@@ -128,7 +128,7 @@ class AsyncStream:
         except CPULoadBalancerError as error:
             self._fail(error)
         finally:
-            self._keeper = None
+            self._connector = None
 
     @property
     def _is_needed(self) -> bool:
@@ -156,13 +156,13 @@ class AsyncStream:
         self._upgraded = None
         self._barriers.clear()
         if self._loop is not None and self._is_needed:
-            self._keeper = self._loop.create_task(self._again(error))
+            self._connector = self._loop.create_task(self._again(error))
 
     async def _again(self, error: ConnectionLostError) -> None:
         try:
             await self._pause(error)
         except CPULoadBalancerError as last:
-            self._keeper = None
+            self._connector = None
             self._fail(last)
             return
         await self._keep()
@@ -289,10 +289,10 @@ class AsyncStream:
         if self._cancels:  # of maps that were left just now
             await asyncio.wait(list(self._cancels), timeout=_CANCEL_SECONDS)
         self._fail(ConnectionLostError("this AsyncEngine has been closed", "closed"))
-        keeper = self._keeper
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+        connector = self._connector
+        if connector is not None:
+            connector.cancel()
+            await asyncio.wait({connector})
         self._flush()
         self._end()
 

@@ -22,7 +22,7 @@ from .task import Task
 
 T = TypeVar("T")
 
-_TURN_SECONDS = 0.001  # so often who waits for another thread's connection looks for it
+_PAUSE_SECONDS = 0.001  # so often who waits for another thread's connection looks for it
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
 
 
@@ -155,7 +155,7 @@ class Engine(Calls, Many):
                     if not own.connecting:
                         own.connecting = connects = True
                 if not connects:
-                    self._wait_for_turn(until)
+                    self._wait_for_connector(until)
             stream = Stream(self.socket, deadline)
             self._link.met = True
             own.stream, before = stream, own.stream
@@ -170,11 +170,11 @@ class Engine(Calls, Many):
             if connects:  # an interrupt can't come before that is done
                 own.connecting = False
 
-    def _wait_for_turn(self, until: Optional[float]) -> None:
+    def _wait_for_connector(self, until: Optional[float]) -> None:
         left = remaining(until)
         if left == 0:
             raise ResultTimeoutError("cpulbd has not answered yet")
-        time.sleep(_TURN_SECONDS if left is None else min(_TURN_SECONDS, left))
+        time.sleep(_PAUSE_SECONDS if left is None else min(_PAUSE_SECONDS, left))
 
     def _check_open(self) -> None:
         if self._closed:
