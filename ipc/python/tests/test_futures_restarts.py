@@ -21,7 +21,6 @@ def nap(begun):
     return began, time.monotonic()
 
 
-@unittest.skipIf(os.environ.get("CPULB_BRIEF"), "it takes seconds; test_futures_books.py has what is decided")
 class Restart(unittest.TestCase):
     def test_call_that_ran_is_lost_and_the_others_run_in_as_many_workers_as_before(self):
         with mock.patch.object(restarts, "CONFIG", "access { source = true }\n" + restarts.CONFIG):
