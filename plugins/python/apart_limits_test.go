@@ -50,9 +50,9 @@ func TestAChildsCPUTimeAndMemoryAreItsOwn(t *testing.T) {
 }
 
 func TestEachTaskOfAProcessHasItsCPUTimeAndMemory(t *testing.T) {
-	p := openApart(t, map[string]string{"cpu_time": "2s", "memory": strconv.Itoa(512 << 20), "max_tasks": "5"})
+	p := openApart(t, map[string]string{"cpu_time": "5s", "memory": strconv.Itoa(512 << 20), "max_tasks": "10"})
 	path := written(t, takes)
-	for range 4 { // more than one of them might have in all, and each far from it
+	for range 9 { // more than one of them might have in all, and each far from it
 		wantData(t, p.run(path, `{"child": false, "seconds": 0.6, "size": 300000000}`), "300000000")
 	}
 	wantError(t, p.run(path, `{"child": false, "seconds": 60, "size": 0}`), task.Failed, "cpu_time")

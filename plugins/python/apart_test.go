@@ -197,7 +197,7 @@ func TestAStoppedTaskMayCleanUp(t *testing.T) {
 	for _, name := range []string{"cleans_up_when_cancelled.py", "awaits_for_ever.py"} {
 		// On a machine that has no CPU to spare, the script may not come to its exception in time.
 		var o plugins.Outcome
-		for timeout := 500 * time.Millisecond; timeout < 20*time.Second && o.Stdout == ""; timeout *= 2 {
+		for timeout := 500 * time.Millisecond; timeout < 20*time.Second && o.Stdout != "cleaned up\n"; timeout *= 2 {
 			o = p.within(script(name), "1", timeout)
 			wantError(t, o, task.TimedOut, "timed_out")
 		}
