@@ -88,7 +88,7 @@ pool "io" {
   pin        = false
 }
 limits {
-  start_timeout = "5s"
+  start_timeout = "20s"
   fence_timeout = "0s"
 }
 `, l.at(sound), recordVariable, l.record))

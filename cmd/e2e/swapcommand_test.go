@@ -10,7 +10,7 @@ import (
 
 func TestTheCommandLineSwapsAProgramAndRollsItBack(t *testing.T) {
 	t.Parallel()
-	dir := copies(t, sound, sound2, hangs)
+	dir := copies(t, sound, sound2, refuses)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	d := start(t, fmt.Sprintf(`
 executor "x" {
@@ -22,7 +22,6 @@ pool "cpu" {
   task_types = ["cpu_bound"]
   workers    = 1
 }
-limits { start_timeout = "2s" }
 `, at(sound), recordVariable, filepath.Join(dir, "record")))
 	probe := filepath.Join(dir, "script")
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {
@@ -45,7 +44,7 @@ limits { start_timeout = "2s" }
 		{[]string{"swap", "x", "--command", at("missing")}, 1, "missing", sound},
 		{[]string{"swap", "x", "--command", at(sound2), "--sha256=" + strings.Repeat("0", 64)}, 1, "sha256", sound},
 		{[]string{"rollback", "x"}, 1, "[swap_conflict]", sound},
-		{[]string{"swap", "x", "--command", at(hangs), "--canary=0%"}, 1, "went back", sound},
+		{[]string{"swap", "x", "--command", at(refuses), "--canary=0%"}, 1, "not with me", sound},
 		{[]string{"swap", "x", "--command", at(sound2), "--canary=0%", "--probe-script", probe}, 0, "done, before it " + at(sound), sound2},
 		{[]string{"swap", "x", "--command", at(sound2), "--canary=0%"}, 1, "[swap_conflict]", sound2},
 		{[]string{"rollback", "x"}, 0, "done, before it " + at(sound2), sound},

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -21,12 +22,13 @@ const (
 	// recordVariable names the file in which each attempt has its line, as it begins.
 	recordVariable = "CPULB_TEST_RECORD"
 
-	sound  = swappedPrefix + "sound"
-	sound2 = swappedPrefix + "sound-2"
-	fails  = swappedPrefix + "fails"  // every fifth task
-	slower = swappedPrefix + "slower" // all of them
-	dies   = swappedPrefix + "dies"   // of its twentieth task
-	hangs  = swappedPrefix + "hangs"  // in Configure
+	sound   = swappedPrefix + "sound"
+	sound2  = swappedPrefix + "sound-2"
+	fails   = swappedPrefix + "fails"   // every fifth task
+	slower  = swappedPrefix + "slower"  // all of them
+	dies    = swappedPrefix + "dies"    // of its twentieth task
+	hangs   = swappedPrefix + "hangs"   // in Configure
+	refuses = swappedPrefix + "refuses" // its configuration
 )
 
 // servedSwapped serves such a program, if this process is one, and does not return then.
@@ -50,8 +52,11 @@ func (*swapped) Describe() plugins.Description {
 }
 
 func (x *swapped) Configure(context.Context, plugins.Configuration) (_ string, err error) {
-	if x.name == hangs {
+	switch x.name {
+	case hangs:
 		select {}
+	case refuses:
+		return "", errors.New("not with me")
 	}
 	x.record, err = os.OpenFile(os.Getenv(recordVariable), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	return x.name, err
