@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"cmd/cpulb-python":    {"cmd/version", "plugins", "plugins/python"},
 	"cmd/cpulb-wasm":      {"cmd/version", "plugins", "plugins/wasm", "plugins/wasm/sandbox"},
 	"cmd/cpulb-exec":      {"cmd/version", "plugins", "plugins/exec"},
-	"cmd/cpulb/dashboard": {"daemon/api", "daemon/task"},
+	"cmd/cpulb/dashboard": {"daemon/api", "daemon/task", "ipc/client"},
 	"bench":               {"bench/part", "bench/report", "bench/result"},
 	"bench/part":          {"bench/cpulbd", "bench/proc", "bench/result", "bench/stats", "bench/subject", "daemon/task", "ipc/client"},
 	"bench/memory":        {"bench/cpulbd", "daemon/api", "daemon/task", "ipc/client"},

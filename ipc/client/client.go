@@ -57,8 +57,8 @@ func New(socket string, options ...Option) *Client {
 		}
 		return conn, nil
 	}
-	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, DialContext: dial}}
-	c.httpOnce = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, DisableCompression: true, DialContext: dial}}
+	c.httpOnce = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}}
 	for _, set := range options {
 		set(c)
 	}

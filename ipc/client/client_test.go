@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,8 +18,6 @@ import (
 	"cpulb/ipc"
 	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
-
-	"golang.org/x/sys/unix"
 )
 
 func newTask(script string) *task.Task {
@@ -260,25 +257,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 
 // A daemon that does not accept for a moment is not gone: many others connect.
 func TestWhoConnectsWhileManyDoWaitsForItsTurn(t *testing.T) {
-	path := filepath.Join(ipctest.Folder(t), "s")
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := os.NewFile(uintptr(fd), path)
-	defer listener.Close()
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	for err == nil { // until there is no room for one more that waits to be accepted
-		var c net.Conn
-		if c, err = net.Dial("unix", path); err == nil {
-			defer c.Close()
-		}
-	}
-	if !errors.Is(err, unix.EAGAIN) {
-		t.Fatal(err)
-	}
+	l, path := ipctest.Crowded(t)
 	c := client.New(path)
 	defer c.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -287,16 +266,8 @@ func TestWhoConnectsWhileManyDoWaitsForItsTurn(t *testing.T) {
 	if _, err := c.Status(ctx); !errors.Is(err, over) && !errors.Is(err, context.Canceled) {
 		t.Errorf("while nobody is accepted: %v", err)
 	}
-	l, err := net.FileListener(listener)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := ipc.NewServer(ipctest.New(), ipc.Options{})
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	ipctest.ServeOn(t, l, ipctest.New(), ipc.Options{})
 	if _, err := c.Status(t.Context()); err != nil {
 		t.Errorf("once the others have been accepted: %v", err)
 	}
-	_ = server.Shutdown(t.Context())
-	<-served
 }

@@ -24,7 +24,13 @@ func Serve(t testing.TB, e *Engine, o ipc.Options) (socket string, server *ipc.S
 		o.BodyBytes = BodyBytes
 	}
 	l, socket := Listen(t)
-	server = ipc.NewServer(e, o)
+	return socket, ServeOn(t, l, e, o)
+}
+
+// ServeOn is Serve on a listener that the test has.
+func ServeOn(t testing.TB, l net.Listener, e *Engine, o ipc.Options) *ipc.Server {
+	t.Helper()
+	server := ipc.NewServer(e, o)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -35,7 +41,7 @@ func Serve(t testing.TB, e *Engine, o ipc.Options) (socket string, server *ipc.S
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return socket, server
+	return server
 }
 
 // ServeAll is Serve for clients of every user.

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/http/httputil"
@@ -56,7 +57,7 @@ func (d *Dashboard) calls() http.Handler {
 // flushed at once.
 func (d *Dashboard) proxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: d.daemon.transport,
+		Transport: d.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL = &url.URL{Scheme: "http", Host: "cpulb", Path: p.In.URL.Path, RawPath: p.In.URL.RawPath, RawQuery: p.In.URL.RawQuery}
 			p.Out.Host = "cpulb"
@@ -71,7 +72,7 @@ func (d *Dashboard) proxy() *httputil.ReverseProxy {
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			code, status := "no_daemon", http.StatusBadGateway
-			if errors.Is(err, ErrNoRight) {
+			if errors.Is(err, fs.ErrPermission) {
 				code, status = "not_allowed", http.StatusForbidden
 			}
 			refuse(w, status, code, err.Error())

@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"cpulb/ipc/client"
 )
 
 // Bounds on clients that are idle, slow or verbose.
@@ -31,16 +33,17 @@ const (
 
 // Dashboard shows one daemon.
 type Dashboard struct {
-	daemon   *upstream
-	observer *observer
-	token    string
+	daemon    *client.Client
+	transport http.RoundTripper // to the daemon
+	observer  *observer
+	token     string
 }
 
 // New returns a Dashboard of the daemon on socket, with a token of its own. The daemon need
 // not run.
 func New(socket string) *Dashboard {
-	daemon := newUpstream(socket)
-	return &Dashboard{daemon: daemon, observer: newObserver(daemon), token: rand.Text()}
+	daemon := client.New(socket)
+	return &Dashboard{daemon: daemon, transport: daemon.Transport(), observer: newObserver(socket, daemon), token: rand.Text()}
 }
 
 // Address is where a browser finds the page that l serves. The token is behind the #, which
@@ -50,11 +53,12 @@ func (d *Dashboard) Address(l net.Listener) string {
 }
 
 // Serve watches the daemon and answers on l, which it closes, until ctx is done. Then it
-// returns nil.
+// returns nil. It is called once.
 func (d *Dashboard) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
+	defer d.daemon.Close()
 	var both sync.WaitGroup
 	defer both.Wait()
 	defer cancel()

@@ -24,10 +24,16 @@ const (
 	mostFetched = 40
 )
 
+// source is the daemon: Get returns the body of an answer that is not a problem.
+type source interface {
+	Get(ctx context.Context, path string) ([]byte, error)
+}
+
 // observer looks at the daemon once a second, whoever watches.
 type observer struct {
-	from  *upstream
-	began time.Time
+	socket string
+	from   source
+	began  time.Time
 
 	mu      sync.Mutex
 	latest  look
@@ -64,8 +70,8 @@ type component struct {
 	Metrics map[string]json.RawMessage `json:"metrics"`
 }
 
-func newObserver(from *upstream) *observer {
-	return &observer{from: from, began: time.Now(), latest: look{err: errors.New("it has not been looked at yet")}}
+func newObserver(socket string, from source) *observer {
+	return &observer{socket: socket, from: from, began: time.Now(), latest: look{err: errors.New("it has not been looked at yet")}}
 }
 
 // run looks until ctx is done.
@@ -87,10 +93,10 @@ func (o *observer) run(ctx context.Context) {
 // look asks the daemon.
 func (o *observer) look(ctx context.Context) look {
 	var l look
-	if l.status, l.err = o.from.status(ctx); l.err != nil {
+	if l.status, l.err = o.status(ctx); l.err != nil {
 		return l
 	}
-	if text, err := o.from.get(ctx, "/metrics"); err == nil {
+	if text, err := o.from.Get(ctx, "/metrics"); err == nil {
 		l.counters = readCounters(text)
 	}
 	l.running, l.more, l.tasksErr = o.lookAtRunning(ctx, l.status)
@@ -107,7 +113,7 @@ func (o *observer) lookAtRunning(ctx context.Context, s *status) (running []task
 		return nil, false, nil
 	}
 	var page api.Listing
-	err = o.from.decode(ctx, fmt.Sprintf("/v1/tasks?status=running&limit=%d", api.MaxPage), &page)
+	err = o.decode(ctx, fmt.Sprintf("/v1/tasks?status=running&limit=%d", api.MaxPage), &page)
 	return page.Tasks, page.Next != "", err
 }
 
@@ -125,7 +131,7 @@ func (o *observer) lookAtEnded(ctx context.Context, now *counters, running []tas
 		}
 		var page api.Listing
 		q := url.Values{"status": statuses, "order": {"newest"}, "limit": {strconv.Itoa(limit)}}
-		if err := o.from.decode(ctx, "/v1/tasks?"+q.Encode(), &page); err != nil {
+		if err := o.decode(ctx, "/v1/tasks?"+q.Encode(), &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Tasks...)
@@ -177,7 +183,7 @@ func (o *observer) fetch(ctx context.Context, ids []task.ID) []task.View {
 	var all []task.View
 	for _, id := range ids[:min(len(ids), mostFetched)] {
 		var v task.View
-		if o.from.decode(ctx, "/v1/tasks/"+id.String(), &v) == nil && v.FinishedAt != nil {
+		if o.decode(ctx, "/v1/tasks/"+id.String(), &v) == nil && v.FinishedAt != nil {
 			all = append(all, v)
 		}
 	}
@@ -216,9 +222,9 @@ func (l *look) reading() *reading {
 }
 
 // status returns the daemon's status with its workers apart.
-func (u *upstream) status(ctx context.Context) (*status, error) {
+func (o *observer) status(ctx context.Context) (*status, error) {
 	s := new(status)
-	if err := u.decode(ctx, "/v1/status", s); err != nil {
+	if err := o.decode(ctx, "/v1/status", s); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(s.Engine, &s.engine); err != nil {
@@ -232,4 +238,16 @@ func (u *upstream) status(ctx context.Context) (*status, error) {
 		delete(metrics, "workers")
 	}
 	return s, nil
+}
+
+// decode asks for what is JSON.
+func (o *observer) decode(ctx context.Context, path string, into any) error {
+	text, err := o.from.Get(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("the daemon's answer to %s: %w", path, err)
+	}
+	return nil
 }

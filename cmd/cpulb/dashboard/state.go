@@ -3,6 +3,7 @@ package dashboard
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"time"
@@ -67,11 +68,11 @@ func (o *observer) serve(w http.ResponseWriter, r *http.Request) {
 func (o *observer) state(after int64) state {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := state{Now: time.Now(), Socket: o.from.socket, Columns: columnNames(), Samples: append([]sample{}, o.series.after(after)...),
+	s := state{Now: time.Now(), Socket: o.socket, Columns: columnNames(), Samples: append([]sample{}, o.series.after(after)...),
 		Scripts: o.scripts.report(time.Since(o.began))}
 	l := &o.latest
 	if l.err != nil {
-		s.Problem, s.Denied = l.err.Error(), errors.Is(l.err, ErrNoRight)
+		s.Problem, s.Denied = l.err.Error(), errors.Is(l.err, fs.ErrPermission)
 		return s
 	}
 	_, s.Administrator = l.status.Components["input_queue"].Metrics["callers"] // only they see it

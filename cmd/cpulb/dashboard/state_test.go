@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cpulb/daemon/access"
 	"cpulb/daemon/task"
@@ -34,7 +35,7 @@ func serve(t *testing.T) (*ipctest.Engine, *Dashboard) {
 // submit submits a task to the daemon itself, and returns its id.
 func submit(t *testing.T, d *Dashboard, script string) string {
 	t.Helper()
-	client := http.Client{Transport: d.daemon.transport}
+	client := http.Client{Transport: d.transport}
 	resp, err := client.Post("http://cpulb/v1/tasks", "application/json", strings.NewReader(`{"script_path":"`+script+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestThePageGetsWhatTheDaemonShows(t *testing.T) {
 	held := submit(t, d, ipctest.Held)
 	submit(t, d, ipctest.Raises)
 	s := shown(t, d, "0")
-	if s["administrator"] != false || s["problem"] != nil || s["socket"] != d.daemon.socket { // this engine names no callers
+	if s["administrator"] != false || s["problem"] != nil || s["socket"] != d.observer.socket { // this engine names no callers
 		t.Errorf("%v", s)
 	}
 	status := s["status"].(map[string]any)
@@ -108,7 +109,7 @@ func TestADaemonThatDoesNotAnswerIsSaidAndComesBack(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	_, other := serve(t)
-	if err := os.Symlink(other.daemon.socket, socket); err != nil {
+	if err := os.Symlink(other.observer.socket, socket); err != nil {
 		t.Fatal(err)
 	}
 	if s := shown(t, d, "0"); s["problem"] != nil || s["status"] == nil || len(s["samples"].([]any)) != 2 {
@@ -116,40 +117,61 @@ func TestADaemonThatDoesNotAnswerIsSaidAndComesBack(t *testing.T) {
 	}
 }
 
-// nobody has a dial be made as a user who may not use the socket. Root may use all, so a thread
-// of root's takes another user for it.
-func nobody(t *testing.T, socket string, dial func(context.Context, string, string) (net.Conn, error)) error {
+// unreachable is a daemon to which no call gets, for a reason.
+type unreachable struct{ why error }
+
+func (u unreachable) Get(context.Context, string) ([]byte, error)     { return nil, u.why }
+func (u unreachable) RoundTrip(*http.Request) (*http.Response, error) { return nil, u.why }
+
+// forNobody returns what connecting to the socket fails with for a user who may not: for root,
+// a thread of root's takes another user for it.
+func forNobody(t *testing.T, d *Dashboard) error {
 	t.Helper()
-	if err := os.Chmod(socket, 0); err != nil {
+	if err := os.Chmod(d.observer.socket, 0); err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan error)
+	failed := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with this
 		if os.Getuid() == 0 {
 			_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0)
 		}
-		conn, err := dial(t.Context(), "", "")
+		stream, err := d.daemon.OpenStream(t.Context()) // connects on this thread, as no other call does
 		if err == nil {
-			conn.Close()
+			stream.Close()
 		}
-		told <- err
+		failed <- err
 	}()
-	return <-told
+	return <-failed
 }
 
 func TestWhoMayNotUseTheSocketIsTold(t *testing.T) {
 	_, d := serve(t)
-	err := nobody(t, d.daemon.socket, d.daemon.transport.DialContext)
-	if !errors.Is(err, ErrNoRight) || !strings.Contains(err.Error(), "in its group") {
+	err := forNobody(t, d)
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "in the socket's group") {
 		t.Fatal(err)
 	}
-	d.daemon.transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, err }
-	if s := shown(t, d, "0"); s["denied"] != true || !strings.Contains(s["problem"].(string), "in its group") {
+	d.observer.from, d.transport = unreachable{err}, unreachable{err}
+	if s := shown(t, d, "0"); s["denied"] != true || !strings.Contains(s["problem"].(string), "in the socket's group") {
 		t.Errorf("%v", s)
 	}
 	if w := request(d, "GET", "/v1/status", nil); w.Code != http.StatusForbidden || code(t, w) != "not_allowed" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A daemon that does not accept for a moment is not gone: many others connect.
+func TestThePageWaitsForItsTurnWhileManyConnect(t *testing.T) {
+	l, socket := ipctest.Crowded(t)
+	d := New(socket)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if look := d.observer.look(ctx); !errors.Is(look.err, context.DeadlineExceeded) {
+		t.Errorf("while nobody is accepted: %v", look.err)
+	}
+	ipctest.ServeOn(t, l, ipctest.New(), ipc.Options{})
+	if s := shown(t, d, "0"); s["problem"] != nil {
+		t.Errorf("once the others have been accepted: %v", s["problem"])
 	}
 }
 
