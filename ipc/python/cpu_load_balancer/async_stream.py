@@ -9,7 +9,7 @@ from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Op
 from .async_connection import Upgraded
 from .exceptions import ConnectionLostError, CPULoadBalancerError
 from .large import Large, joined
-from .link import FOR_NOW, RESTART, Link, Retry
+from .link import FOR_NOW, RESTART, ROOM, Link, Retry
 from .mailbox import Mailbox
 from .orders import Answer, Found, Line, Orders
 from .result import Result
@@ -137,7 +137,13 @@ class AsyncStream:
     async def _pause(self, error: CPULoadBalancerError) -> None:
         if self._useful or self._retry is None:
             self._useful, self._retry = False, self._link.retry()
-        await asyncio.sleep(self._retry.next(error))
+        self._retry.passing = ROOM if self._passing else RESTART  # what is mapped waits for room
+        try:
+            pause = self._retry.next(error)
+        except CPULoadBalancerError:
+            self._retry = None  # who calls later is as patient again
+            raise
+        await asyncio.sleep(pause)
 
     def _begin(self) -> None:
         self._link.met = True

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Tuple, Union
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .lines import Lines, Rest
-from .link import FOR_NOW, Link, Retry
+from .link import FOR_NOW, ROOM, Link, Retry
 from .orders import Line, Orders
 from .result import Result
 from .task import Task
@@ -99,7 +99,7 @@ class Flow:
             if deadline == _AT_ONCE:
                 return  # who waits finds out
             if self._useful or self._lost is None:
-                self._useful, self._lost = False, self._link.retry(deadline)
+                self._useful, self._lost = False, self._link.retry(deadline, ROOM)
             self._wait_for_daemon(self._lost, error)
         except BaseException:  # an interrupt
             self._is_stale = True

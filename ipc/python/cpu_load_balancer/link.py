@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 RECONNECT_SECONDS = 60.0
 RESTART = frozenset(("connection_lost", "no_daemon", "draining"))  # what a restart of the daemon looks like
-FOR_NOW = frozenset(("draining", "queue_full", "too_many_in_flight", "too_many_watches"))  # there is room again, as tasks end
+# The daemon has no room now and has it again, as tasks end. A test holds these to the daemon's own list.
+FOR_NOW = frozenset(("queue_full", "too_many_in_flight", "too_many_watches", "too_many_connections", "draining", "not_ready", "journal_full"))
+ROOM = RESTART | FOR_NOW  # what is waited for where many tasks share a connection: it may be refused as a task is
 NOT_REACHED = frozenset(("no_daemon", "draining"))  # the same, where nothing can have been done
 _FIRST_PAUSE, _LONGER, _LONGEST_PAUSE = 0.005, 1.5, 0.25
 
@@ -30,7 +32,6 @@ class Link:
         """Return the further tries of a call that has failed with one of these codes; none begins after deadline, of
         time.monotonic()."""
         return Retry(self, deadline, passing)
-
 
     def call(self, attempt: Callable[[], T], deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART) -> T:
         """Return what attempt does, as long as it takes."""
@@ -60,7 +61,7 @@ class Retry:
 
     def __init__(self, link: Link, deadline: Optional[float], passing: FrozenSet[str]):
         self._link = link
-        self._passing = passing
+        self.passing = passing
         self._until = time.monotonic() + link.seconds
         if deadline is not None and deadline < self._until:
             self._until = deadline
@@ -72,7 +73,7 @@ class Retry:
         link = self._link
         gone = link.daemon is not None and link.daemon.has_ended
         left = self._until - time.monotonic()
-        if error.code not in self._passing or gone or left <= 0 or (error.code == "no_daemon" and not link.met):
+        if error.code not in self.passing or gone or left <= 0 or (error.code == "no_daemon" and not link.met):
             raise error
         link.met = True
         pause, self._pause = self._pause, min(max(self._pause * _LONGER, _FIRST_PAUSE), _LONGEST_PAUSE)

@@ -18,18 +18,21 @@ def accepted_line(task_id):
     return f'{{"event":"accepted","task_id":"{task_id}","status":"queued"}}\n'.encode()
 
 
+FULL = (b'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\r\n'
+        b'{"status":503,"code":"too_many_connections","detail":"there is no room for another connection"}')
 NOTHING = b'{"op":"cancel","task_id":"none"}\n'  # by whose refusal a client knows that all before has been read
 
 
 class FakeDaemon:
-    """Takes streams. For each line of a client's it calls answer(connection, command), in a thread for the connection. What
-    cancels nothing it refuses."""
+    """Takes streams, but refuses the first ones if it is to. For each line of a client's it calls answer(connection, command),
+    in a thread for the connection. What cancels nothing it refuses."""
 
-    def __init__(self, test, answer):
+    def __init__(self, test, answer, refuses=0):
         folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
         test.addCleanup(folder.cleanup)
         self.path = os.path.join(folder.name, "s")
         self.connections = 0
+        self._refuses = refuses
         self._answer = answer
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -46,6 +49,11 @@ class FakeDaemon:
             while True:
                 connection = self._listener.accept()[0]
                 self.connections += 1
+                if self.connections <= self._refuses:
+                    with connection:
+                        connection.recv(4096)
+                        connection.sendall(FULL)
+                    continue
                 self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
                 self._threads[-1].start()
         except OSError:

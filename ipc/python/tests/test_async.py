@@ -297,6 +297,16 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
             await impatient.run_task(Task.create("/x.py", 23), SECONDS)
         self.assertEqual(draining.exception.code, "draining")
 
+    async def test_a_connection_that_is_refused_for_now_is_made_again_for_a_map(self):
+        daemon = FakeDaemon(self, lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])), 4)
+        engine = AsyncEngine(daemon.path)
+        self.addAsyncCleanup(engine.close)
+        with self.assertRaises(ConnectionLostError) as full:
+            await engine.run_task(Task.create("/x.py", 1), SECONDS)
+        self.assertEqual(full.exception.code, "too_many_connections")
+        self.assertEqual([r.data async for r in engine.map("/x.py", range(9))], list(range(9)))
+        self.assertEqual(daemon.connections, 5)
+
     async def test_nothing_waits_or_is_kept_whoever_is_cancelled_and_however_often_the_connection_is_lost(self):
         asyncio.get_running_loop().slow_callback_duration = SECONDS
         chance = random.Random(1)

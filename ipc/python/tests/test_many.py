@@ -227,13 +227,18 @@ class WithFakes(unittest.TestCase):
             sent[task["params"]] = sent.get(task["params"], 0) + 1
             if sent[task["params"]] <= 2:
                 line = {"event": "rejected", "task_id": task["task_id"], "line": number[connection],
-                        "problem": {"code": ("queue_full", "draining")[task["params"] % 2]}}
+                        "problem": {"code": ("queue_full", "draining", "journal_full")[task["params"] % 3]}}
                 connection.sendall(json.dumps(line).encode() + b"\n")
             else:
                 connection.sendall(result_line(task["task_id"], task["params"]))
         results = self.engine(self.daemon(answer)).map("/x.py", range(20), in_flight=6)
         self.assertEqual([r.data for r in results], list(range(20)))
         self.assertEqual(set(sent.values()), {3})
+
+    def test_a_connection_that_is_refused_for_now_is_made_again(self):
+        daemon = FakeDaemon(self, lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])), 3)
+        self.assertEqual([r.data for r in self.engine(daemon).map("/x.py", range(9))], list(range(9)))
+        self.assertEqual(daemon.connections, 4)
 
     def cancelled_after(self, items, interrupted_in, **options):
         """Interrupt a map in the midst of something. Return what has been sent of its tasks, and cancelled after that."""
