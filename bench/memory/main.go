@@ -124,7 +124,7 @@ func (s *settings) waiting() error {
 	if err := d.profile(s.profiles, s.journal+"-queued"); err != nil {
 		return err
 	}
-	if _, err := d.client.CancelAll(context.Background(), api.Filter{Statuses: []task.Status{task.Queued}}); err != nil {
+	if _, err := d.client.CancelTasks(context.Background(), api.Filter{Statuses: []task.Status{task.Queued}}); err != nil {
 		return err
 	}
 	if _, err := d.settled(what+"cancelled", s.rest, idle); err != nil {

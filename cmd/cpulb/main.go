@@ -89,6 +89,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if err != nil {
 		return t.report(err)
 	}
+	refuseEmpty(parser.Model.Node)
 	command, err := parser.Parse(args)
 	if code >= 0 { // --help or --version has been printed
 		return code
@@ -97,7 +98,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		return t.report(usageError{err})
 	}
 	if a.Socket == "" {
-		return t.report(usageError{errors.New("--socket, or CPULB_SOCKET, is empty")})
+		return t.report(usageError{errors.New("CPULB_SOCKET is empty; unset it, or use --socket")})
 	}
 	if a.Patience < 0 {
 		return t.report(usageError{fmt.Errorf("--patience=%s is negative", a.Patience)})

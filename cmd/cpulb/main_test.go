@@ -58,7 +58,7 @@ func TestExitCodeAndOutputSayHowItEnded(t *testing.T) {
 		{[]string{"run", "/missing.py"}, "", 1, "", []string{"/missing.py", "does not exist", "[script_not_found]"}},
 		{[]string{"run", "/full.py"}, "", 1, "", []string{"no room in the input queue", "[queue_full]"}},
 		{[]string{"--socket", "/nonexistent/s", "run", "/echo.py"}, "", 1, "", []string{"/nonexistent/s", "is cpulbd running?"}},
-		{[]string{"--socket", "", "status"}, "", 2, "", []string{"--socket, or CPULB_SOCKET, is empty"}},
+		{[]string{"--socket", "", "status"}, "", 2, "", []string{"--socket: it is empty"}},
 		{[]string{"run"}, "", 2, "", []string{"<script>", "--help"}},
 		{[]string{"dance"}, "", 2, "", []string{"dance", "--help"}},
 		{[]string{"run", "/echo.py", "--params", "{oops"}, "", 2, "", []string{"--params is not JSON"}},

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 )
@@ -145,7 +146,7 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	case several && r.All, (several || r.All) == (len(r.IDs) > 0):
 		return usageError{errors.New("select tasks: by their ids, by --status, --label and --batch, or --all")}
 	case len(r.IDs) == 0:
-		n, err := c.CancelAll(ctx, f)
+		n, err := r.together(ctx, c, f)
 		if err != nil {
 			return err
 		}
@@ -164,6 +165,14 @@ func (r *cancelCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 		}
 	}
 	return err
+}
+
+// together cancels what f selects, or all.
+func (r *cancelCommand) together(ctx context.Context, c *client.Client, f api.Filter) (int, error) {
+	if r.All {
+		return c.CancelAll(ctx)
+	}
+	return c.CancelTasks(ctx, f)
 }
 
 type rerunCommand struct {

@@ -132,10 +132,17 @@ func TestTasksAreRunAgainAndCancelledTogether(t *testing.T) {
 	if err != nil || again.ID == x.ID {
 		t.Fatalf("%+v %v", again, err)
 	}
-	if n, err := c.CancelAll(t.Context(), api.Filter{Labels: map[string]string{"a": "b"}}); n != 2 || err != nil {
+	if n, err := c.CancelTasks(t.Context(), api.Filter{Labels: map[string]string{"a": "b"}}); n != 2 || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
-	if n, err := c.CancelAll(t.Context(), api.Filter{}); n != 0 || err != nil {
+	third := newTask(ipctest.Held)
+	if _, err := c.Submit(t.Context(), third); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.CancelTasks(t.Context(), api.Filter{Batch: task.ID{}}); n != 0 || !errors.Is(err, client.ErrUnfiltered) {
+		t.Errorf("by nothing: %d %v", n, err)
+	}
+	if n, err := c.CancelAll(t.Context()); n != 1 || err != nil {
 		t.Errorf("all: %d %v", n, err)
 	}
 }

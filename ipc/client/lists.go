@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"net/http"
@@ -69,14 +70,27 @@ func (c *Client) list(ctx context.Context, q url.Values) iter.Seq2[task.View, er
 	}
 }
 
-// CancelAll cancels all tasks that f selects and returns how many had not ended. The
-// zero Filter selects all tasks of the caller.
-func (c *Client) CancelAll(ctx context.Context, f api.Filter) (int, error) {
-	var answer struct{ Cancelled int }
+// ErrUnfiltered is returned by CancelTasks for a Filter that selects all tasks.
+var ErrUnfiltered = errors.New("the filter is empty, which would cancel all tasks: set one of its fields, or call CancelAll")
+
+// CancelTasks cancels all tasks that f selects and returns how many had not ended. A Filter in
+// which nothing is set, e.g. since the id of its batch was never filled in, is ErrUnfiltered.
+func (c *Client) CancelTasks(ctx context.Context, f api.Filter) (int, error) {
 	q := query(&f)
 	if len(q) == 0 {
-		q.Set("all", "true")
+		return 0, ErrUnfiltered
 	}
+	return c.cancelTasks(ctx, q)
+}
+
+// CancelAll cancels all tasks of the caller, for an administrator those of all users, and
+// returns how many had not ended.
+func (c *Client) CancelAll(ctx context.Context) (int, error) {
+	return c.cancelTasks(ctx, url.Values{"all": {"true"}})
+}
+
+func (c *Client) cancelTasks(ctx context.Context, q url.Values) (int, error) {
+	var answer struct{ Cancelled int }
 	err := c.persist(ctx, func() error { return c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer) })
 	return answer.Cancelled, err
 }
