@@ -115,7 +115,7 @@ limits {
   watches       = 200000   # tasks that are waited for at a time, on streams and in requests, for all users together
   result_size   = "128MiB" # what a script returns, as JSON
   output_size   = "1MiB"   # what it prints, stdout and stderr each; the rest is dropped
-  event_size    = "1MiB"   # what is kept of its progress and log events
+  event_size    = "1MiB"   # what is kept of its progress and log events, and again of what it has printed so far
   start_timeout = "30s"    # a worker's start, from exec to ready
   cancel_grace  = "2s"     # how long a task that is stopped has to end
   fence_timeout = "30s"    # how long the neighbours of one that does not stop have, until they run again elsewhere

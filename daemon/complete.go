@@ -131,7 +131,9 @@ func (e *Engine) reveal(r *ledger.Record, res *task.Result, fx *effects.List) {
 // the Result.
 func (e *Engine) notify(r *ledger.Record, ev *task.Event, fx *effects.List) {
 	e.show(r, ev, r.Note(ev, e.eventBounds()), fx)
-	e.saveSoon(r)
+	if ev.Kind != task.EventOutput { // its Result is saved
+		e.saveSoon(r)
+	}
 	if e.store.Noted(r) {
 		e.evictLocked()
 	}

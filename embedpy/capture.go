@@ -77,11 +77,12 @@ func ValidText(output []byte, limit int, cut bool) (string, bool) {
 	return text, cut
 }
 
-// withoutHalf drops a character that a bound has cut in two from the end.
+// withoutHalf drops a character that a bound has cut in two from the end. What can't be the
+// beginning of one is not half of one.
 func withoutHalf(text string) string {
 	for i := 1; i <= min(utf8.UTFMax-1, len(text)); i++ {
-		if b := text[len(text)-i]; utf8.RuneStart(b) {
-			if r, _ := utf8.DecodeRuneInString(text[len(text)-i:]); r == utf8.RuneError && b >= utf8.RuneSelf {
+		if end := text[len(text)-i:]; utf8.RuneStart(end[0]) {
+			if !utf8.FullRuneInString(end) {
 				return text[:len(text)-i]
 			}
 			break

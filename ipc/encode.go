@@ -133,6 +133,15 @@ func appendNote(b []byte, ev *task.Event) []byte {
 	if ev.Message != "" {
 		b = task.AppendString(append(b, `,"message":`...), ev.Message)
 	}
+	if ev.Stream != "" {
+		b = append(append(append(b, `,"stream":"`...), ev.Stream...), '"')
+	}
+	if ev.Text != "" {
+		b = task.AppendString(append(b, `,"text":`...), ev.Text)
+	}
+	if ev.Offset != nil {
+		b = strconv.AppendInt(append(b, `,"offset":`...), *ev.Offset, 10)
+	}
 	if ev.Missed != 0 {
 		b = strconv.AppendUint(append(b, `,"missed":`...), ev.Missed, 10)
 	}

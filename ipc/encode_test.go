@@ -82,7 +82,7 @@ func anEvent(t *rapid.T) *task.Event {
 	data := rapid.SampledFrom([]json.RawMessage{nil, json.RawMessage("null"), json.RawMessage(`{"a":[1,"<"]}`), json.RawMessage("[1,\n2]")})
 	at := rapid.Map(rapid.Int64Range(0, 1<<60), func(n int64) time.Time { return time.Unix(0, n) })
 	ev := &task.Event{Kind: rapid.SampledFrom([]task.EventKind{task.EventState, task.EventPartial, task.EventProgress, task.EventLog, task.EventGap,
-		task.EventResult}).Draw(t, "kind"), ID: task.NewID(), Cursor: task.Cursor{Attempt: rapid.IntRange(0, 99).Draw(t, "attempt"), Seq: rapid.Uint64().Draw(t, "seq")}}
+		task.EventOutput, task.EventResult}).Draw(t, "kind"), ID: task.NewID(), Cursor: task.Cursor{Attempt: rapid.IntRange(0, 99).Draw(t, "attempt"), Seq: rapid.Uint64().Draw(t, "seq")}}
 	switch ev.Kind {
 	case task.EventState:
 		ev.Status = rapid.Ptr(rapid.SampledFrom(task.Statuses()), false).Draw(t, "status")
@@ -95,6 +95,9 @@ func anEvent(t *rapid.T) *task.Event {
 		ev.Fraction, ev.Message = rapid.Ptr(rapid.Float64Range(0, 1), true).Draw(t, "fraction"), text.Draw(t, "message")
 	case task.EventLog:
 		ev.Level, ev.Message = text.Draw(t, "level"), text.Draw(t, "message")
+	case task.EventOutput:
+		ev.Stream, ev.Text = rapid.SampledFrom([]task.Stream{task.Stdout, task.Stderr}).Draw(t, "stream"), text.Draw(t, "text")
+		ev.Offset = rapid.Ptr(rapid.Int64Range(0, 1<<40), false).Draw(t, "offset")
 	case task.EventGap:
 		ev.Missed = rapid.Uint64().Draw(t, "missed")
 	case task.EventResult:

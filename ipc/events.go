@@ -117,7 +117,7 @@ func cursor(r *http.Request) (latest task.Cursor, err error) {
 
 // eventSize is about what ev takes.
 func eventSize(ev *task.Event) int64 {
-	size := int64(len(ev.Value) + len(ev.Message))
+	size := int64(len(ev.Value) + len(ev.Message) + len(ev.Text))
 	if ev.Result != nil {
 		size += ev.Result.Size()
 	}

@@ -43,6 +43,8 @@ func limitTexts(ev *proto.Event, output int64) {
 		}
 	case *proto.Event_Progress:
 		k.Progress.Message = task.Clip(k.Progress.GetMessage(), mostMessage)
+	case *proto.Event_Output:
+		k.Output.Text = wholeRunes(k.Output.GetText(), output)
 	case *proto.Event_Log:
 		k.Log.Level, k.Log.Message = task.Clip(k.Log.GetLevel(), mostCode), task.Clip(k.Log.GetMessage(), mostMessage)
 	}
@@ -51,10 +53,17 @@ func limitTexts(ev *proto.Event, output int64) {
 // limitOutput bounds what a task printed.
 func limitOutput(o *Outcome, most int64) {
 	for _, text := range []*string{&o.Stdout, &o.Stderr} {
-		if most > 0 && int64(len(*text)) > most {
-			*text, o.Truncated = strings.Clone((*text)[:task.RuneStart(*text, int(most))]), true
-		}
+		short := wholeRunes(*text, most)
+		*text, o.Truncated = short, o.Truncated || len(short) < len(*text)
 	}
+}
+
+// wholeRunes returns the runes of text that most bytes have room for, all of them if most is 0.
+func wholeRunes(text string, most int64) string {
+	if most > 0 && int64(len(text)) > most {
+		return strings.Clone(text[:task.RuneStart(text, int(most))])
+	}
+	return text
 }
 
 // fractionOf is a number from 0 to 1, whatever x is.

@@ -18,6 +18,7 @@ func capabilities() []capability {
 		{proto.Capability_CAPABILITY_ISOLATION, "ISOLATION", func(d *Description) *bool { return &d.CanIsolate }},
 		{proto.Capability_CAPABILITY_TASK_ENV, "TASK_ENV", func(d *Description) *bool { return &d.TakesEnv }},
 		{proto.Capability_CAPABILITY_TASK_CWD, "TASK_CWD", func(d *Description) *bool { return &d.TakesCwd }},
+		{proto.Capability_CAPABILITY_OUTPUT, "OUTPUT", func(d *Description) *bool { return &d.HasOutput }},
 	}
 }
 

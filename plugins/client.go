@@ -64,6 +64,8 @@ func (c *Client) Configure(ctx context.Context, d *Description, cfg Configuratio
 		LoopSlots:  uint32(cfg.LoopSlots),
 		RuntimeDir: cfg.RuntimeDir,
 		Settings:   cfg.Settings,
+
+		OutputIntervalNs: uint64(cfg.OutputInterval),
 		Limits: &proto.Limits{
 			ResultBytes: uint64(cfg.ResultBytes),
 			OutputBytes: uint64(cfg.OutputBytes),

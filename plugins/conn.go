@@ -256,6 +256,10 @@ func (c *Conn) event(f *frameReader) error {
 		x.Kind, x.Fraction, x.Message = EventProgress, fractionOf(k.Progress.Fraction), task.Clip(k.Progress.Message, mostMessage)
 	case *proto.Event_Log:
 		x.Kind, x.Level, x.Message = EventLog, task.Clip(k.Log.Level, mostCode), task.Clip(k.Log.Message, mostMessage)
+	case *proto.Event_Output:
+		if x.Kind, x.Stream, x.Text = EventOutput, streamOf(k.Output.Stream), wholeRunes(k.Output.Text, c.output); x.Stream == 0 || x.Text == "" {
+			return nil // a stream that is not known comes from a newer executor
+		}
 	default:
 		if ev.Seq == 0 {
 			return fmt.Errorf("%w: an event of no task", ErrFrame)

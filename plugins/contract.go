@@ -56,6 +56,8 @@ func kindOf(ev *proto.Event) string {
 		return EventProgress.String()
 	case *proto.Event_Log:
 		return EventLog.String()
+	case *proto.Event_Output:
+		return EventOutput.String()
 	}
 	return "an event"
 }

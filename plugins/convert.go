@@ -31,6 +31,17 @@ func fillTask(m *proto.Task, t *Task, slot int) {
 	m.RunAs, m.Env, m.Cwd = t.RunAs, t.Env, t.Cwd
 }
 
+// streamOf is 0 for a stream that is not known.
+func streamOf(s proto.Stream) Stream {
+	switch s {
+	case proto.Stream_STREAM_STDOUT:
+		return Stdout
+	case proto.Stream_STREAM_STDERR:
+		return Stderr
+	}
+	return 0
+}
+
 func resultEvent(seq uint64, o *Outcome) *proto.Event { return new(resultMessage).of(seq, o) }
 
 // resultMessage is room for the event that is a Result.

@@ -48,6 +48,22 @@ func (w *eventWriter) Log(level, message string) {
 	w.event(nil, func(ev *proto.Event) { ev.Kind = &proto.Event_Log{Log: &proto.Log{Level: level, Message: message}} })
 }
 
+// mostOutput is how much text an Output has at most: the daemon drops the oldest ones whole.
+const mostOutput = 64 << 10
+
+// Output implements Emitter.
+func (w *eventWriter) Output(stream Stream, text string) {
+	if w.worker.outputInterval == 0 {
+		return
+	}
+	for part := ""; text != ""; text = text[len(part):] {
+		part = wholeRunes(text, mostOutput)
+		w.event(nil, func(ev *proto.Event) {
+			ev.Kind = &proto.Event_Output{Output: &proto.Output{Stream: proto.Stream(stream), Text: part}}
+		})
+	}
+}
+
 // event sends one event, which fill completes, unless the last one has been sent.
 func (w *eventWriter) event(payload []byte, fill func(*proto.Event)) {
 	w.lock.Lock()

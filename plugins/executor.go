@@ -117,6 +117,8 @@ type Emitter interface {
 	Partial(value []byte)
 	Progress(fraction float64, message string)
 	Log(level, message string)
+	// Output is what the task has printed to a stream since the call before: see Printer.
+	Output(stream Stream, text string)
 }
 
 // Description describes an executor.
@@ -128,6 +130,8 @@ type Description struct {
 	CanCancel bool
 	// HasEvents: tasks report progress, logs and partial results.
 	HasEvents bool
+	// HasOutput: what a task prints comes while it runs, see Printer.
+	HasOutput bool
 	// HasLoop: the executor is a Looper. Without it the daemon refuses to start a
 	// worker with LoopSlots.
 	HasLoop bool
@@ -188,6 +192,9 @@ type Configuration struct {
 	// ResultBytes bounds a result's data, OutputBytes stdout and stderr each.
 	ResultBytes int64
 	OutputBytes int64
+	// OutputInterval is how long a task runs until what it has printed is passed on, and how
+	// long it is from one time to the next; 0: nobody wants to have it before the Outcome.
+	OutputInterval time.Duration
 	// LockStall is how long a wait for the interpreter's lock may last until the
 	// stacks are logged; 0: for ever.
 	LockStall time.Duration

@@ -35,6 +35,17 @@ const (
 	EventProgress
 	// EventLog has Level and Message.
 	EventLog
+	// EventOutput has Stream and Text.
+	EventOutput
+)
+
+// Stream is where a task prints to.
+type Stream uint8
+
+// The streams.
+const (
+	Stdout Stream = iota + 1
+	Stderr
 )
 
 // String implements fmt.Stringer.
@@ -52,6 +63,8 @@ func (k Kind) String() string {
 		return "Progress"
 	case EventLog:
 		return "Log"
+	case EventOutput:
+		return "Output"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -68,6 +81,8 @@ type Event struct {
 	Value          []byte
 	Fraction       float64
 	Level, Message string
+	Stream         Stream
+	Text           string
 }
 
 // Room is what Handler.Room has taken, for one caller.

@@ -76,14 +76,16 @@ type worker struct {
 	configured atomic.Bool
 	// resultBytes and outputBytes are the Configuration's.
 	resultBytes, outputBytes int64
-	slots                    []*slotServer
-	loop                     *loopServer // nil: none
-	gate                     gate
-	busy                     atomic.Int64           // slots in user code
-	stalled                  atomic.Pointer[string] // why tasks can make no progress; nil: they can
-	done                     atomic.Uint64
-	daemon                   *only  // nil: whoever connects is served
-	end                      func() // the process, with all that it has started; nil: it is a test's
+	// outputInterval is the Configuration's.
+	outputInterval time.Duration
+	slots          []*slotServer
+	loop           *loopServer // nil: none
+	gate           gate
+	busy           atomic.Int64           // slots in user code
+	stalled        atomic.Pointer[string] // why tasks can make no progress; nil: they can
+	done           atomic.Uint64
+	daemon         *only  // nil: whoever connects is served
+	end            func() // the process, with all that it has started; nil: it is a test's
 }
 
 // maxParams bounds the params of one task; the daemon has its own, lower bound.
@@ -120,8 +122,11 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 		ResultBytes: int64(limits.GetResultBytes()),
 		OutputBytes: int64(limits.GetOutputBytes()),
 		LockStall:   time.Duration(limits.GetLockStallNs()),
-		Log:         w.log,
-		Settings:    r.Settings,
+
+		OutputInterval: time.Duration(r.OutputIntervalNs),
+
+		Log:      w.log,
+		Settings: r.Settings,
 	})
 	if err == nil {
 		w.loop, err = w.openLoop(int(r.Slots), int(r.LoopSlots))
@@ -134,6 +139,7 @@ func (w *worker) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	}
 	spareProcessors(int(r.Slots))
 	w.resultBytes, w.outputBytes = int64(limits.GetResultBytes()), int64(limits.GetOutputBytes())
+	w.outputInterval = time.Duration(r.OutputIntervalNs)
 	w.openSlots(int(r.Slots))
 	path := filepath.Join(r.RuntimeDir, "slots.sock")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -164,6 +170,7 @@ func (w *worker) openSlots(count int) {
 	f := newFlusher(holders)
 	for _, s := range w.slots {
 		s.up.gate, s.up.flusher, s.up.long = &w.gate, f, true // nothing is known of the first
+		s.lookout.interval, s.lookout.now = w.outputInterval, f.now
 	}
 	if w.loop != nil {
 		w.loop.flusher = f

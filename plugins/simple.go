@@ -33,7 +33,8 @@ type Simple struct {
 type Call struct {
 	*Task
 	Emitter
-	// Stdout and Stderr keep what the script prints, up to limits.output_size.
+	// Stdout and Stderr keep what the script prints, up to limits.output_size. The caller sees it
+	// while the task runs; Output is not for a Run to call.
 	Stdout, Stderr Output
 }
 
@@ -61,8 +62,10 @@ func (c *Call) Script() (string, error) {
 type Output struct {
 	mu   sync.Mutex
 	most int64
-	text strings.Builder
+	text []byte
 	more bool
+	// shown is what has been passed on.
+	shown Shown
 }
 
 // Write implements io.Writer. It never fails.
@@ -70,18 +73,25 @@ func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	keep := p
-	if room := o.most - int64(o.text.Len()); int64(len(p)) > room {
+	if room := o.most - int64(len(o.text)); int64(len(p)) > room {
 		keep, o.more = p[:max(room, 0)], true
 	}
-	o.text.Write(keep)
+	o.text = append(o.text, keep...)
 	return len(p), nil
+}
+
+// fresh returns what there is more than it returned before.
+func (o *Output) fresh() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.shown.Next(o.text[o.shown.Bytes():])
 }
 
 // kept returns what there is, as UTF-8.
 func (o *Output) kept() (string, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return strings.ToValidUTF8(o.text.String(), "\uFFFD"), o.more
+	return strings.ToValidUTF8(string(o.text), "\uFFFD"), o.more
 }
 
 // ServeSimple runs s as an executor process; it is the main function of one and does not
@@ -95,7 +105,7 @@ type simple struct {
 
 // Describe implements Executor.
 func (s *simple) Describe() Description {
-	return Description{Name: s.Name, Version: s.Version, CanCancel: true, HasEvents: true, Settings: s.Settings}
+	return Description{Name: s.Name, Version: s.Version, CanCancel: true, HasEvents: true, HasOutput: true, Settings: s.Settings}
 }
 
 // Configure implements Executor.
@@ -122,6 +132,7 @@ type simpleSlot struct {
 	mu    sync.Mutex
 	ended uint64                  // the seq that ran last
 	runs  uint64                  // the seq that runs; 0: none
+	call  *Call                   // of that one
 	stop  context.CancelCauseFunc // of that one
 	asked map[uint64]StopReason   // of those to come
 }
@@ -148,13 +159,24 @@ func (s *simpleSlot) Cancel(seq uint64, reason StopReason) {
 	}
 }
 
+// Printed implements Printer.
+func (s *simpleSlot) Printed() {
+	s.mu.Lock()
+	c := s.call
+	s.mu.Unlock()
+	if c != nil {
+		c.Emitter.Output(Stdout, c.Stdout.fresh())
+		c.Emitter.Output(Stderr, c.Stderr.fresh())
+	}
+}
+
 // begin makes the context of a task.
-func (s *simpleSlot) begin(seq uint64) (context.Context, context.CancelCauseFunc) {
+func (s *simpleSlot) begin(c *Call) (context.Context, context.CancelCauseFunc) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.runs, s.stop = seq, stop
-	if reason, asked := s.asked[seq]; asked {
+	s.runs, s.stop, s.call = c.Seq, stop, c
+	if reason, asked := s.asked[c.Seq]; asked {
 		stop(stopped{reason})
 	}
 	return ctx, stop
@@ -163,7 +185,7 @@ func (s *simpleSlot) begin(seq uint64) (context.Context, context.CancelCauseFunc
 func (s *simpleSlot) end(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended, s.runs, s.stop = seq, 0, nil
+	s.ended, s.runs, s.stop, s.call = seq, 0, nil, nil
 	delete(s.asked, seq)
 }
 
@@ -172,13 +194,15 @@ func (s *simpleSlot) Run(t *Task, emit Emitter) Outcome {
 	if t.Probe { // the slot's goroutine, the way of all tasks, works
 		return Outcome{Status: task.Completed, Data: []byte("true")}
 	}
-	ctx, stop := s.begin(t.Seq)
+	most := s.executor.output
+	output := func() Output { return Output{most: most, shown: Shown{Most: most}} }
+	c := &Call{Task: t, Emitter: emit, Stdout: output(), Stderr: output()}
+	ctx, stop := s.begin(c)
 	defer s.end(t.Seq)
 	defer stop(nil)
 	if t.Timeout > 0 {
 		defer time.AfterFunc(t.Timeout, func() { stop(stopped{StopTimedOut}) }).Stop()
 	}
-	c := &Call{Task: t, Emitter: emit, Stdout: Output{most: s.executor.output}, Stderr: Output{most: s.executor.output}}
 	began := time.Now()
 	result, err := s.executor.Run(ctx, c)
 	o := outcomeOf(ctx, result, err)

@@ -16,6 +16,7 @@ type heard struct{}
 func (heard) Partial([]byte)           {}
 func (heard) Progress(float64, string) {}
 func (heard) Log(string, string)       {}
+func (heard) Output(Stream, string)    {}
 
 func TestAFunctionIsStoppedByItsContext(t *testing.T) {
 	waits := &simple{Simple: Simple{Run: func(ctx context.Context, _ *Call) (any, error) { <-ctx.Done(); return nil, ctx.Err() }}}

@@ -32,6 +32,8 @@ type slotServer struct {
 
 	inode inode // of the connection
 
+	lookout lookout // for what the task that runs has printed
+
 	header proto.Task // of the task that has been read last
 	up     upward
 }
@@ -70,6 +72,9 @@ func (s *slotServer) run(fd int) {
 	s.slot.Store(&slot)
 	if i, ok := slot.(Idler); ok {
 		s.idle = i.Idle
+	}
+	if p, ok := slot.(Printer); ok {
+		s.lookout.look = p.Printed
 	}
 	defer s.slot.Store(nil)
 	frames := newFrameReader(s, maxParams)
@@ -156,7 +161,9 @@ func (s *slotServer) serveTask(slot Slot, frames *frameReader) error {
 		s.worker.gate.leave(1)
 		return err
 	}
+	s.lookout.begin(s.up.began)
 	o := s.runTask(slot, s.attemptAt(m, params))
+	s.lookout.end()
 	s.claims.done(m.Seq)
 	limitResult(&o, s.worker.resultBytes)
 	limitOutput(&o, s.worker.outputBytes)

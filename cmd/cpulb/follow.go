@@ -13,19 +13,20 @@ import (
 	"cpulb/ipc/client"
 )
 
-// follow submits x and shows what it reports while it runs. It returns its Result.
+// follow submits x and shows what it reports and prints while it runs. It returns its Result
+// without what has been shown.
 func (t *terminal) follow(ctx context.Context, c *client.Client, x *task.Task) (*task.Result, error) {
 	if _, err := c.Submit(ctx, x); err != nil {
 		return nil, err
 	}
-	shown := &live{terminal: t, bar: t.bar()}
+	shown := &live{terminal: t, bar: t.bar(), printed: t.ownOutput(x.Function == plainFunction)}
 	defer shown.bar.end()
 	for ev, err := range c.Events(ctx, x.ID, task.Cursor{}) {
 		if err != nil {
 			return nil, err
 		}
 		if ev.Kind == task.EventResult {
-			return shown.last(ev.Result), nil
+			return shown.last(shown.printed.rest(ev)), nil
 		}
 		if err := shown.show(ev); err != nil {
 			return nil, err
@@ -37,7 +38,8 @@ func (t *terminal) follow(ctx context.Context, c *client.Client, x *task.Task) (
 // live shows the events of one task.
 type live struct {
 	*terminal
-	bar *bar
+	bar     *bar
+	printed *printed
 	// yielded are the values that were shown, as the list that the Result has of them; nil:
 	// none was, or not all were.
 	yielded [][]byte
@@ -47,16 +49,19 @@ func (l *live) show(ev *task.Event) error {
 	switch ev.Kind {
 	case task.EventProgress:
 		if !l.bar.shown() { // a file, or whoever reads, gets lines
+			l.printed.endLine()
 			fmt.Fprintf(l.err, "%3.0f%% %s\n", 100**ev.Fraction, printable.Escape(ev.Message, "\t"))
 		}
 		l.bar.fraction(*ev.Fraction, ev.Message)
 	case task.EventLog, task.EventGap:
-		l.bar.hide()
+		l.ownLine()
+		defer l.bar.show()
 		fmt.Fprintln(l.err, logLine(ev))
-		l.bar.show()
+	case task.EventOutput:
+		return l.print(ev)
 	case task.EventPartial:
 		l.yielded = append(l.yielded, compact(ev.Value))
-		l.bar.hide()
+		l.ownLine()
 		defer l.bar.show()
 		_, err := fmt.Fprintln(l.data(), string(ev.Value))
 		return err
@@ -66,6 +71,26 @@ func (l *live) show(ev *task.Event) error {
 		}
 	}
 	return nil
+}
+
+// print shows what the script has printed. The bar waits for the end of the line.
+func (l *live) print(ev *task.Event) error {
+	if l.printed.open == nil {
+		l.bar.hide()
+	}
+	err := l.printed.show(ev)
+	if l.printed.open == nil {
+		l.bar.show()
+	}
+	return err
+}
+
+// ownLine takes the bar away until it is shown, for something that begins a line.
+func (l *live) ownLine() {
+	if l.printed.open == nil {
+		l.bar.hide()
+	}
+	l.printed.endLine()
 }
 
 // last returns r without data that has been shown value by value.
@@ -120,27 +145,33 @@ func (l *logsCommand) Run(ctx context.Context, c *client.Client, t *terminal) er
 		defer stop()
 		read = c.Events
 	}
+	printed := newPrinted(t.script(false))
 	for ev, err := range read(ctx, id, task.Cursor{}) {
 		if err != nil {
 			return interrupted(ctx, err)
 		}
-		if err := l.print(t, ev); err != nil || ev.Kind == task.EventResult {
+		if err := l.print(t, printed, ev); err != nil || ev.Kind == task.EventResult {
 			return err
 		}
 	}
 	v, err := c.Task(ctx, id)
 	if err == nil && !v.Status.Terminal() {
-		fmt.Fprintf(t.err, "cpulb: the task is %s; what it prints is kept when it ends, for which --follow waits\n", v.Status)
+		fmt.Fprintf(t.err, "cpulb: the task is %s; --follow waits for what is to come\n", v.Status)
 	}
 	return err
 }
 
-func (l *logsCommand) print(t *terminal, ev *task.Event) error {
+func (l *logsCommand) print(t *terminal, printed *printed, ev *task.Event) error {
 	switch ev.Kind {
 	case task.EventLog, task.EventGap:
+	case task.EventOutput:
+		if !l.JSON { // else the result has it
+			return printed.show(ev)
+		}
+		return nil
 	case task.EventResult:
 		if !l.JSON {
-			return t.printed(ev.Result)
+			return t.printed(printed.rest(ev))
 		}
 	default:
 		return nil
@@ -148,6 +179,7 @@ func (l *logsCommand) print(t *terminal, ev *task.Event) error {
 	if l.JSON {
 		return printJSON(t.data(), ev)
 	}
+	printed.endLine()
 	_, err := fmt.Fprintln(t.out, logLine(ev))
 	return err
 }
@@ -159,9 +191,7 @@ func (t *terminal) printed(r *task.Result) error {
 		return bad
 	}
 	_, bad := fmt.Fprint(err, r.Stderr)
-	if r.Truncated {
-		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
-	}
+	t.missing(r)
 	return bad
 }
 

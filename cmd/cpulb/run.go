@@ -24,7 +24,7 @@ const (
 type runCommand struct {
 	taskFlags  `embed:""`
 	paramsFlag `embed:""`
-	Follow     bool `short:"f" help:"Show the task's log lines and progress on stderr as they come, and what a generator yields on stdout, one value per line."`
+	Follow     bool `short:"f" help:"Show what the task prints and logs, and its progress, on stderr as they come, and what a generator yields on stdout, one value per line."`
 }
 
 // Run implements the command.

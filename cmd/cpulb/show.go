@@ -15,16 +15,24 @@ func showPlain(r *task.Result, t *terminal) error {
 	if r.Status != task.Completed && (r.Error == nil || r.Error.ExitCode == 0) {
 		return show(r, t, true) // it was not the script that ended so
 	}
-	out, err := t.script(true)
-	fmt.Fprint(out, r.Stdout)
-	fmt.Fprint(err, r.Stderr)
-	if r.Truncated {
-		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
-	}
+	own := t.ownOutput(true)
+	fmt.Fprint(own.to[task.Stdout], r.Stdout)
+	fmt.Fprint(own.to[task.Stderr], r.Stderr)
+	t.missing(r)
 	if r.Error != nil {
 		return exit(r.Error.ExitCode)
 	}
 	return nil
+}
+
+// ownOutput is where what a script that is run just now prints goes: stderr, as stdout has what
+// it returns, unless that is plain.
+func (t *terminal) ownOutput(plain bool) *printed {
+	out, err := t.script(true)
+	if !plain {
+		out = err
+	}
+	return newPrinted(out, err)
 }
 
 // show prints a result: the data on stdout, everything else on stderr. ran: it is of a
@@ -32,9 +40,7 @@ func showPlain(r *task.Result, t *terminal) error {
 func show(r *task.Result, t *terminal, ran bool) error {
 	_, said := t.script(ran)
 	fmt.Fprint(said, r.Stdout, r.Stderr)
-	if r.Truncated {
-		fmt.Fprintln(t.err, "cpulb: the script printed more than is kept")
-	}
+	t.missing(r)
 	if r.Status == task.Completed && r.Data == nil { // it has been shown already
 		return nil
 	}

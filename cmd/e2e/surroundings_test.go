@@ -58,7 +58,7 @@ func TestATaskBringsItsEnvironmentAndItsFolder(t *testing.T) {
 	}
 	_, executors := d.call("GET", "/v1/executors", "")
 	python := executors["executors"].([]any)[0].(map[string]any)
-	if python["program"] != "python" || fmt.Sprint(python["capabilities"]) != "[CANCEL EVENTS LOOP ISOLATION TASK_ENV TASK_CWD]" ||
+	if python["program"] != "python" || fmt.Sprint(python["capabilities"]) != "[CANCEL EVENTS LOOP ISOLATION TASK_ENV TASK_CWD OUTPUT]" ||
 		!strings.Contains(fmt.Sprint(python["settings"]), "name:interrupt_after") {
 		t.Errorf("%v", python)
 	}

@@ -61,6 +61,8 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 		owner.Event(pl.hold, &task.Event{Kind: task.EventProgress, Fraction: &fraction, Message: ev.Message}, fx)
 	case plugins.EventLog:
 		owner.Event(pl.hold, &task.Event{Kind: task.EventLog, Level: ev.Level, Message: ev.Message}, fx)
+	case plugins.EventOutput:
+		pl.print(ev.Stream, ev.Text, fx)
 	case plugins.EventSkipped:
 		pl.skipped(ev.NeedsThread, fx)
 		return true, nil
@@ -75,6 +77,27 @@ func (s *Slot) event(ev *plugins.Event, fx *effects.List) (freed bool, err error
 		return true, nil
 	}
 	return false, nil
+}
+
+// outputInterval is how long a task runs until its caller may see what it has printed, and how
+// long it is from one look to the next: a task that is shorter costs nothing, and who watches a
+// longer one does not notice the wait.
+const outputInterval = 250 * time.Millisecond
+
+// print passes on what the task has printed, as much of it as its Result can have.
+func (pl *Place) print(to plugins.Stream, text string, fx *effects.List) {
+	printed, stream := &pl.printed[0], task.Stdout
+	if to == plugins.Stderr {
+		printed, stream = &pl.printed[1], task.Stderr
+	}
+	offset := *printed
+	*printed += int64(len(text))
+	if most := pl.slot.worker.spec.OutputBytes; *printed > most {
+		text = text[:task.RuneStart(text, int(max(0, most-offset)))]
+	}
+	if text != "" {
+		pl.slot.pool.fleet.Owner.Event(pl.hold, &task.Event{Kind: task.EventOutput, Stream: stream, Offset: &offset, Text: text}, fx)
+	}
 }
 
 // slack is by how much an executor's clocks may be ahead of the daemon's.

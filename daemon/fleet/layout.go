@@ -166,9 +166,12 @@ func specFor(all *config.Config, c config.Pool, binDir string) (supervisor.Spec,
 			OutputBytes:  limits.OutputBytes,
 			StartTimeout: limits.StartTimeout,
 			LockStall:    limits.GILStall,
-			Limits:       supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: memory},
-			User:         user,
-			Privileged:   c.AsCaller(),
+
+			OutputInterval: outputInterval,
+
+			Limits:     supervisor.Limits{Nice: c.Nice, IO: c.IOPriority, OOMScoreAdj: c.OOMScoreAdj, MemoryBytes: memory},
+			User:       user,
+			Privileged: c.AsCaller(),
 		}, nil
 	}
 	return supervisor.Spec{}, fmt.Errorf("executor %q is not configured", c.Executor)

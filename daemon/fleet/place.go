@@ -29,10 +29,12 @@ type Place struct {
 	// begun the task, of which nothing has come yet.
 	partials uint64
 	claimed  bool
-	lease    balancer.Lease
-	left     bool        // the executor has failed the task, whose owner is told after a probe
-	during   *Trial      // its pool had when the task got the place
-	guard    *time.Timer // ends a worker whose task does not stop in time
+	// printed is how much has come of what it prints, to stdout and to stderr.
+	printed [2]int64
+	lease   balancer.Lease
+	left    bool        // the executor has failed the task, whose owner is told after a probe
+	during  *Trial      // its pool had when the task got the place
+	guard   *time.Timer // ends a worker whose task does not stop in time
 }
 
 // Where names the slot to clients. It must not be changed.

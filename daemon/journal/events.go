@@ -38,7 +38,7 @@ const (
 	eventFromSeq
 )
 
-// eventKinds are those that are kept, each written as its place in it.
+// eventKinds are those that are kept (what a task prints is kept with its result alone), each written as its place in it.
 var eventKinds = [...]task.EventKind{"", task.EventState, task.EventPartial, task.EventProgress, task.EventLog, task.EventGap}
 
 func (x *Events) encode(b []byte) []byte {

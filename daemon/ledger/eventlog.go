@@ -13,11 +13,14 @@ import (
 // events, and of very many state events, the oldest make room, and a gap event stands where
 // they were; gaps that come together are one. Partial results are data: an executor bounds them, and
 // what one that does not sends beyond the bound is a gap, too.
+//
+// What a task prints is in its Result as well: its parts go when that comes, are in no gap, and
+// make room for later ones before. Their offsets say what is missing.
 type EventLog struct {
 	events []*task.Event
 	// notes is the size of the progress and log events, values that of partials, states
-	// that of state events.
-	notes, values, states int64
+	// that of state events, parts that of what was printed.
+	notes, values, states, parts int64
 	// firstNote is a place before which there are no notes.
 	firstNote int
 	// changed is made when a reader waits, and closed at the next event.
@@ -26,7 +29,7 @@ type EventLog struct {
 }
 
 // EventBounds say how large the events of one task may be: its partial results, and
-// its progress and log events.
+// its progress and log events; what it prints may be as large as these.
 type EventBounds struct{ PartialBytes, NoteBytes int64 }
 
 // stateBytes bounds the state events of one task. Only thousands of attempts have as many.
@@ -36,12 +39,17 @@ const stateBytes = 1 << 20
 const eventBytes = 200
 
 func sizeOf(ev *task.Event) int64 {
-	return eventBytes + int64(len(ev.Value)+len(ev.Message)+len(ev.Level))
+	return eventBytes + int64(len(ev.Value)+len(ev.Message)+len(ev.Level)+len(ev.Text))
 }
 
 func isNote(ev *task.Event) bool { return ev.Kind == task.EventProgress || ev.Kind == task.EventLog }
 
-func (l *EventLog) size() int64 { return l.notes + l.values + l.states }
+func isPart(ev *task.Event) bool { return ev.Kind == task.EventOutput }
+
+func (l *EventLog) size() int64 { return l.lasting() + l.parts }
+
+// lasting is the size of what is kept when the task has ended.
+func (l *EventLog) lasting() int64 { return l.notes + l.values + l.states }
 
 // sum returns what the size of ev is counted in; nil: in nothing.
 func (l *EventLog) sum(ev *task.Event) *int64 {
@@ -52,6 +60,8 @@ func (l *EventLog) sum(ev *task.Event) *int64 {
 		return &l.values
 	case task.EventState:
 		return &l.states
+	case task.EventOutput:
+		return &l.parts
 	}
 	return nil // gaps are fewer than what is between them, and there is one result
 }
@@ -71,6 +81,10 @@ func (l *EventLog) add(ev *task.Event, b EventBounds) {
 	}
 	if l.states > stateBytes {
 		l.drop(&l.states, stateBytes/2, 0)
+		l.firstNote = 0
+	}
+	if l.parts > b.NoteBytes {
+		l.drop(&l.parts, b.NoteBytes/2, 0)
 		l.firstNote = 0
 	}
 	l.wake()
@@ -113,12 +127,20 @@ func (l *EventLog) trim() {
 	}
 	all := gap(l.events[len(l.events)-1], missed)
 	all.From = from
-	l.events, l.notes, l.values, l.states, l.firstNote = []*task.Event{all}, 0, 0, 0, 0
+	l.events, l.notes, l.values, l.states, l.parts, l.firstNote = []*task.Event{all}, 0, 0, 0, 0, 0
 	l.upTo, l.bytes, l.whole = task.Cursor{}, 0, 0
 }
 
-// drop puts gaps in the place of the oldest of those that are counted in sum, until at most
-// keep is left of them. They are looked for from a place on; it returns that of the first
+// forgetPrinted takes out what was printed: the task has ended, and its Result has all of it.
+func (l *EventLog) forgetPrinted() {
+	if l.parts > 0 {
+		l.drop(&l.parts, 0, 0)
+		l.firstNote = 0
+	}
+}
+
+// drop puts gaps in the place of the oldest of those that are counted in sum, or nothing in the
+// place of what was printed, until at most keep is left of them. They are looked for from a place on; it returns that of the first
 // that is left.
 func (l *EventLog) drop(sum *int64, keep int64, from int) (first int) {
 	kept := l.events[:from]
@@ -126,7 +148,9 @@ func (l *EventLog) drop(sum *int64, keep int64, from int) (first int) {
 	for _, ev := range l.events[from:] {
 		if l.sum(ev) == sum {
 			if *sum > keep {
-				*sum -= sizeOf(ev)
+				if *sum -= sizeOf(ev); isPart(ev) {
+					continue
+				}
 				ev = gap(ev, 1)
 			} else if first < 0 {
 				first = len(kept)
@@ -212,7 +236,7 @@ func (r *Record) EndCursor() task.Cursor {
 func (r *Record) Note(ev *task.Event, b EventBounds) (verbose []task.Watcher) {
 	r.events++
 	ev.ID, ev.Cursor = r.Task.ID, r.Cursor()
-	if r.log == nil && (isNote(ev) || ev.Kind == task.EventPartial) {
+	if r.log == nil && (isNote(ev) || isPart(ev) || ev.Kind == task.EventPartial) {
 		r.log = &EventLog{}
 	}
 	if r.log != nil {

@@ -43,34 +43,38 @@ func (r *Record) Unsaved(most int64) (c Chunk, more bool) {
 	if saved {
 		from++
 	}
-	if from == len(l.events) {
+	fresh, size, more := lasting(l.events[from:], most)
+	if len(fresh) == 0 {
 		return c, false
 	}
-	fresh, size := upToBytes(l.events[from:], most)
 	l.bytes += size
 	switch {
 	case l.whole == 0 && l.chunks == 0: // nothing was saved before
 		c.Whole, l.whole = true, size
-	case l.whole == 0 || l.bytes > 2*max(l.whole, l.size())+slackBytes:
-		fresh, l.whole = upToBytes(l.events, math.MaxInt64)
+	case l.whole == 0 || l.bytes > 2*max(l.whole, l.lasting())+slackBytes:
+		fresh, l.whole, more = lasting(l.events, math.MaxInt64)
 		c.Whole, l.bytes = true, l.whole
 	}
 	l.chunks++
-	c.Number, c.Events, c.Bytes = l.chunks, slices.Clone(fresh), size // drop moves them
+	c.Number, c.Events, c.Bytes = l.chunks, fresh, size
 	l.upTo = c.Events[len(c.Events)-1].Cursor
-	return c, l.upTo != l.events[len(l.events)-1].Cursor
+	return c, more
 }
 
-// upToBytes returns the first of events, at least one, and about what a chunk of them takes.
-func upToBytes(events []*task.Event, most int64) ([]*task.Event, int64) {
-	size := int64(eventBytes)
-	for i, ev := range events {
-		if i > 0 && size+sizeOf(ev) > most {
-			return events[:i], size
+// lasting returns the first of events that are saved, at least one if there is one, and about
+// what a chunk of them takes. What was printed is not: its Result is. more: it has not all.
+func lasting(events []*task.Event, most int64) (some []*task.Event, size int64, more bool) {
+	size = eventBytes
+	for _, ev := range events {
+		switch {
+		case isPart(ev):
+			continue
+		case len(some) > 0 && size+sizeOf(ev) > most:
+			return some, size, true
 		}
-		size += sizeOf(ev)
+		some, size = append(some, ev), size+sizeOf(ev)
 	}
-	return events, size
+	return some, size, false
 }
 
 // RestoreLog gives a task that was restored the events that were saved of it, in order, of

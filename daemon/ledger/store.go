@@ -149,6 +149,9 @@ func (s *Store) End(r *Record, res *task.Result, uptime time.Duration) (gone Evi
 		return gone, fmt.Errorf("%w: from %s to %s as %s", ErrIllegalMove, r.phase, Ended, res.Status)
 	}
 	s.put++
+	if r.log != nil {
+		r.log.forgetPrinted()
+	}
 	batches := slices.Collect(s.batchesOf(r.stamp, r.batch))
 	// r itself may go, if it is too large; who waits for it has it all the same.
 	if bytes := s.ended(r, res, uptime); bytes > s.bounds.MaxBytes {
@@ -178,6 +181,9 @@ func (s *Store) Announce(r *Record, b EventBounds) (ev *task.Event, watchers []W
 	ev = r.ResultEvent()
 	if r.log != nil {
 		r.log.add(ev, b)
+		if len(r.log.events) == 1 { // what was printed was all that there was
+			r.log = nil
+		}
 	}
 	s.got += uint64(len(watchers))
 	return ev, watchers

@@ -17,6 +17,7 @@ const (
 	EventPartial  EventKind = "partial"
 	EventProgress EventKind = "progress"
 	EventLog      EventKind = "log"
+	EventOutput   EventKind = "output"
 	EventGap      EventKind = "gap"
 	EventResult   EventKind = "result"
 )
@@ -36,6 +37,12 @@ type Event struct {
 	// Level is set for EventLog; Message for EventLog and EventProgress.
 	Level   string `json:"level,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Stream, Text and Offset are set for EventOutput: what an attempt has printed to a stream
+	// since its last one, and how many bytes it had printed there before. Who finds more before
+	// it than it has seen has missed some, which the Result has.
+	Stream Stream `json:"stream,omitempty"`
+	Text   string `json:"text,omitempty"`
+	Offset *int64 `json:"offset,omitempty"`
 	// Missed is set for EventGap: how many events up to and including Cursor were
 	// dropped because nobody read them in time.
 	Missed uint64 `json:"missed,omitempty"`
@@ -44,6 +51,15 @@ type Event struct {
 	// Result is set for EventResult.
 	Result *Result `json:"result,omitempty"`
 }
+
+// Stream is where a task prints to.
+type Stream string
+
+// The streams, as on the API.
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
 
 // Cursor is an event's place among those of its task: "attempt.seq".
 type Cursor struct {

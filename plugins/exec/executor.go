@@ -49,7 +49,7 @@ func New(version string) *Executor { return &Executor{version: version} }
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "exec", Version: e.version, CanCancel: true, HasEvents: true, CanIsolate: true, TakesEnv: true, TakesCwd: true,
+	return plugins.Description{Name: "exec", Version: e.version, CanCancel: true, HasEvents: true, HasOutput: true, CanIsolate: true, TakesEnv: true, TakesCwd: true,
 		Settings: ownSettings()}
 }
 

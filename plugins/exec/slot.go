@@ -26,6 +26,7 @@ type slot struct {
 	chunk    []byte // for what is read
 	stops    *program.Stops
 	rungs    atomic.Pointer[rungs] // of the task that runs; nil: none does
+	program.Printing
 }
 
 // stop takes the first step of the ladder of that task. It does nothing if another one runs by now.
@@ -76,6 +77,8 @@ func (s *slot) run(t *plugins.Task, emit plugins.Emitter) (plugins.Outcome, plug
 		r.close()
 		return program.Fault(plugins.Unrun, "OSError", err.Error()), 0
 	}
+	s.Printing.Begin(r.output, r.errors, emit)
+	defer s.Printing.End()
 	s.keeper.serial++
 	r.rungs = &rungs{seq: t.Seq, socket: s.keeper.socket, serial: s.keeper.serial, grace: s.executor.grace}
 	s.rungs.Store(r.rungs)

@@ -2,21 +2,38 @@ package program
 
 import (
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"cpulb/plugins"
 )
 
-// Head keeps the beginning of what is written to it.
+// Head keeps the beginning of what is written to it. But for Fresh its methods are for one
+// goroutine at a time.
 type Head struct {
 	most int64
-	kept []byte
-	cut  bool
+
+	mu    sync.Mutex // guards what follows against Fresh
+	kept  []byte
+	cut   bool
+	shown plugins.Shown
 }
 
 // NewHead returns one that keeps this many bytes.
-func NewHead(most int64) *Head { return &Head{most: most} }
+func NewHead(most int64) *Head { return &Head{most: most, shown: plugins.Shown{Most: most}} }
+
+// Fresh returns the text of what has been written since it was called last. It may be called
+// from any goroutine.
+func (h *Head) Fresh() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.shown.Next(h.kept[h.shown.Bytes():])
+}
 
 // Write implements io.Writer; it takes everything.
 func (h *Head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	kept := p
 	if room := max(0, h.most-int64(len(h.kept))); int64(len(kept)) > room {
 		kept, h.cut = kept[:room], true

@@ -18,6 +18,9 @@ func (e *emitted) Partial(value []byte) { *e = append(*e, "partial "+string(valu
 func (e *emitted) Progress(fraction float64, message string) {
 	*e = append(*e, fmt.Sprintf("progress %v %s", fraction, message))
 }
+func (e *emitted) Output(to plugins.Stream, text string) {
+	*e = append(*e, fmt.Sprintf("output %d %s", to, text))
+}
 func (e *emitted) Log(level, message string) { *e = append(*e, "log "+level+" "+message) }
 
 // print writes text in pieces of this size, as pipes may deliver it.

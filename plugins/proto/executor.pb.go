@@ -153,6 +153,8 @@ const (
 	Capability_CAPABILITY_TASK_ENV Capability = 6
 	// Tasks may bring a working directory, Task.cwd.
 	Capability_CAPABILITY_TASK_CWD Capability = 7
+	// What a task prints comes while it runs, see Output.
+	Capability_CAPABILITY_OUTPUT Capability = 8
 )
 
 // Enum value maps for Capability.
@@ -166,6 +168,7 @@ var (
 		5: "CAPABILITY_ISOLATION",
 		6: "CAPABILITY_TASK_ENV",
 		7: "CAPABILITY_TASK_CWD",
+		8: "CAPABILITY_OUTPUT",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":   0,
@@ -176,6 +179,7 @@ var (
 		"CAPABILITY_ISOLATION":     5,
 		"CAPABILITY_TASK_ENV":      6,
 		"CAPABILITY_TASK_CWD":      7,
+		"CAPABILITY_OUTPUT":        8,
 	}
 )
 
@@ -314,6 +318,59 @@ func (Claim) EnumDescriptor() ([]byte, []int) {
 	return file_executor_proto_rawDescGZIP(), []int{3}
 }
 
+// Stream is where a task prints to.
+type Stream int32
+
+const (
+	// Not a stream.
+	Stream_STREAM_UNSPECIFIED Stream = 0
+	// Its standard output; not what is its result, where that is what it prints.
+	Stream_STREAM_STDOUT Stream = 1
+	// Its standard error.
+	Stream_STREAM_STDERR Stream = 2
+)
+
+// Enum value maps for Stream.
+var (
+	Stream_name = map[int32]string{
+		0: "STREAM_UNSPECIFIED",
+		1: "STREAM_STDOUT",
+		2: "STREAM_STDERR",
+	}
+	Stream_value = map[string]int32{
+		"STREAM_UNSPECIFIED": 0,
+		"STREAM_STDOUT":      1,
+		"STREAM_STDERR":      2,
+	}
+)
+
+func (x Stream) Enum() *Stream {
+	p := new(Stream)
+	*p = x
+	return p
+}
+
+func (x Stream) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Stream) Descriptor() protoreflect.EnumDescriptor {
+	return file_executor_proto_enumTypes[4].Descriptor()
+}
+
+func (Stream) Type() protoreflect.EnumType {
+	return &file_executor_proto_enumTypes[4]
+}
+
+func (x Stream) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Stream.Descriptor instead.
+func (Stream) EnumDescriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{4}
+}
+
 // Fault says that an attempt failed because of the executor: no descriptor was left to
 // open the script with, a part of the runtime is broken. The task goes back and runs
 // elsewhere, a bounded number of times, without a retry being used up. The slot gets no
@@ -354,11 +411,11 @@ func (x Fault) String() string {
 }
 
 func (Fault) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[4].Descriptor()
+	return file_executor_proto_enumTypes[5].Descriptor()
 }
 
 func (Fault) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[4]
+	return &file_executor_proto_enumTypes[5]
 }
 
 func (x Fault) Number() protoreflect.EnumNumber {
@@ -367,7 +424,7 @@ func (x Fault) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fault.Descriptor instead.
 func (Fault) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{4}
+	return file_executor_proto_rawDescGZIP(), []int{5}
 }
 
 // Outcome is how a task has ended.
@@ -415,11 +472,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_executor_proto_enumTypes[5].Descriptor()
+	return file_executor_proto_enumTypes[6].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_executor_proto_enumTypes[5]
+	return &file_executor_proto_enumTypes[6]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -428,7 +485,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{5}
+	return file_executor_proto_rawDescGZIP(), []int{6}
 }
 
 // DescribeRequest asks for nothing in particular.
@@ -678,9 +735,12 @@ type ConfigureRequest struct {
 	// The executor's own settings from config.hcl, e.g. "venv".
 	Settings map[string]string `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Number of slots on an event loop, beyond those of slots; 0: no loop.
-	LoopSlots     uint32 `protobuf:"varint,8,opt,name=loop_slots,json=loopSlots,proto3" json:"loop_slots,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LoopSlots uint32 `protobuf:"varint,8,opt,name=loop_slots,json=loopSlots,proto3" json:"loop_slots,omitempty"`
+	// How long a task runs until what it has printed is sent as Output events, and how long it
+	// is from one to the next, in nanoseconds; 0: the daemon wants none.
+	OutputIntervalNs uint64 `protobuf:"varint,9,opt,name=output_interval_ns,json=outputIntervalNs,proto3" json:"output_interval_ns,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ConfigureRequest) Reset() {
@@ -758,6 +818,13 @@ func (x *ConfigureRequest) GetSettings() map[string]string {
 func (x *ConfigureRequest) GetLoopSlots() uint32 {
 	if x != nil {
 		return x.LoopSlots
+	}
+	return 0
+}
+
+func (x *ConfigureRequest) GetOutputIntervalNs() uint64 {
+	if x != nil {
+		return x.OutputIntervalNs
 	}
 	return 0
 }
@@ -1757,6 +1824,7 @@ type Event struct {
 	//	*Event_Partial
 	//	*Event_Progress
 	//	*Event_Log
+	//	*Event_Output
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
 	// Slot that it comes from; only on the connection of the loop slots.
 	Slot uint32 `protobuf:"varint,14,opt,name=slot,proto3" json:"slot,omitempty"`
@@ -1865,6 +1933,15 @@ func (x *Event) GetLog() *Log {
 	return nil
 }
 
+func (x *Event) GetOutput() *Output {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Output); ok {
+			return x.Output
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetSlot() uint32 {
 	if x != nil {
 		return x.Slot
@@ -1913,6 +1990,11 @@ type Event_Log struct {
 	Log *Log `protobuf:"bytes,7,opt,name=log,proto3,oneof"`
 }
 
+type Event_Output struct {
+	// It has printed something.
+	Output *Output `protobuf:"bytes,8,opt,name=output,proto3,oneof"`
+}
+
 func (*Event_Started) isEvent_Kind() {}
 
 func (*Event_Result) isEvent_Kind() {}
@@ -1924,6 +2006,8 @@ func (*Event_Partial) isEvent_Kind() {}
 func (*Event_Progress) isEvent_Kind() {}
 
 func (*Event_Log) isEvent_Kind() {}
+
+func (*Event_Output) isEvent_Kind() {}
 
 // Started says that the task has been claimed and will now run. A Result implies it: it may
 // be left out of a task that has ended before it was sent.
@@ -2167,6 +2251,65 @@ func (x *Log) GetMessage() string {
 	return ""
 }
 
+// Output is what the task has printed to one stream since its last Output of that stream. The
+// Result has all of it again: the Outputs of a stream, put together, are how its stdout or its
+// stderr begins. A task that has run for less than ConfigureRequest.output_interval_ns sends
+// none, and one that has printed nothing new does not either. Much text is best sent in several,
+// of 64 KiB each: the daemon keeps as many as it has room for.
+type Output struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one it was printed to; one that the daemon does not know is left out.
+	Stream Stream `protobuf:"varint,1,opt,name=stream,proto3,enum=cpulb.executor.v1.Stream" json:"stream,omitempty"`
+	// Valid UTF-8: a character of which only a part has been printed waits for its rest.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Output) Reset() {
+	*x = Output{}
+	mi := &file_executor_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Output) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Output) ProtoMessage() {}
+
+func (x *Output) ProtoReflect() protoreflect.Message {
+	mi := &file_executor_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Output.ProtoReflect.Descriptor instead.
+func (*Output) Descriptor() ([]byte, []int) {
+	return file_executor_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Output) GetStream() Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return Stream_STREAM_UNSPECIFIED
+}
+
+func (x *Output) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Result is the last event of a task; its payload is the data as JSON text,
 // empty unless outcome is COMPLETED.
 type Result struct {
@@ -2199,7 +2342,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_executor_proto_msgTypes[26]
+	mi := &file_executor_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2354,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[26]
+	mi := &file_executor_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2367,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{26}
+	return file_executor_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Result) GetOutcome() Outcome {
@@ -2319,7 +2462,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_executor_proto_msgTypes[27]
+	mi := &file_executor_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2474,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_executor_proto_msgTypes[27]
+	mi := &file_executor_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2487,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_executor_proto_rawDescGZIP(), []int{27}
+	return file_executor_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Error) GetType() string {
@@ -2402,7 +2545,7 @@ const file_executor_proto_rawDesc = "" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
 	"\brequired\x18\x04 \x01(\bR\brequired\x12\x18\n" +
 	"\adefault\x18\x05 \x01(\tR\adefault\x12\x18\n" +
-	"\aallowed\x18\x06 \x03(\tR\aallowed\"\xd8\x02\n" +
+	"\aallowed\x18\x06 \x03(\tR\aallowed\"\x86\x03\n" +
 	"\x10ConfigureRequest\x12\x1b\n" +
 	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2412,7 +2555,8 @@ const file_executor_proto_rawDesc = "" +
 	"\x06limits\x18\x05 \x01(\v2\x19.cpulb.executor.v1.LimitsR\x06limits\x12M\n" +
 	"\bsettings\x18\x06 \x03(\v21.cpulb.executor.v1.ConfigureRequest.SettingsEntryR\bsettings\x12\x1d\n" +
 	"\n" +
-	"loop_slots\x18\b \x01(\rR\tloopSlots\x1a;\n" +
+	"loop_slots\x18\b \x01(\rR\tloopSlots\x12,\n" +
+	"\x12output_interval_ns\x18\t \x01(\x04R\x10outputIntervalNs\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
@@ -2485,7 +2629,7 @@ const file_executor_proto_rawDesc = "" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
-	"\a_run_asJ\x04\b\a\x10\bR\x10deadline_unix_ns\"\xa0\x03\n" +
+	"\a_run_asJ\x04\b\a\x10\bR\x10deadline_unix_ns\"\xd5\x03\n" +
 	"\x05Event\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x126\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.cpulb.executor.v1.StartedH\x00R\astarted\x123\n" +
@@ -2493,7 +2637,8 @@ const file_executor_proto_rawDesc = "" +
 	"\askipped\x18\x04 \x01(\v2\x1a.cpulb.executor.v1.SkippedH\x00R\askipped\x126\n" +
 	"\apartial\x18\x05 \x01(\v2\x1a.cpulb.executor.v1.PartialH\x00R\apartial\x129\n" +
 	"\bprogress\x18\x06 \x01(\v2\x1b.cpulb.executor.v1.ProgressH\x00R\bprogress\x12*\n" +
-	"\x03log\x18\a \x01(\v2\x16.cpulb.executor.v1.LogH\x00R\x03log\x12\x12\n" +
+	"\x03log\x18\a \x01(\v2\x16.cpulb.executor.v1.LogH\x00R\x03log\x123\n" +
+	"\x06output\x18\b \x01(\v2\x19.cpulb.executor.v1.OutputH\x00R\x06output\x12\x12\n" +
 	"\x04slot\x18\x0e \x01(\rR\x04slot\x12%\n" +
 	"\x0epayload_length\x18\x0f \x01(\x04R\rpayloadLengthB\x06\n" +
 	"\x04kind\"\t\n" +
@@ -2507,7 +2652,10 @@ const file_executor_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"5\n" +
 	"\x03Log\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xd2\x02\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"O\n" +
+	"\x06Output\x121\n" +
+	"\x06stream\x18\x01 \x01(\x0e2\x19.cpulb.executor.v1.StreamR\x06stream\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xd2\x02\n" +
 	"\x06Result\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.cpulb.executor.v1.OutcomeR\aoutcome\x12.\n" +
 	"\x05error\x18\x02 \x01(\v2\x18.cpulb.executor.v1.ErrorR\x05error\x12\x16\n" +
@@ -2535,7 +2683,7 @@ const file_executor_proto_rawDesc = "" +
 	"\x15SETTING_KIND_DURATION\x10\x04\x12\x16\n" +
 	"\x12SETTING_KIND_BYTES\x10\x05\x12\x15\n" +
 	"\x11SETTING_KIND_LIST\x10\x06\x12\x14\n" +
-	"\x10SETTING_KIND_MAP\x10\a*\xd5\x01\n" +
+	"\x10SETTING_KIND_MAP\x10\a*\xec\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -2545,7 +2693,8 @@ const file_executor_proto_rawDesc = "" +
 	"\x18CAPABILITY_SHARED_CLAIMS\x10\x04\x12\x18\n" +
 	"\x14CAPABILITY_ISOLATION\x10\x05\x12\x17\n" +
 	"\x13CAPABILITY_TASK_ENV\x10\x06\x12\x17\n" +
-	"\x13CAPABILITY_TASK_CWD\x10\a*_\n" +
+	"\x13CAPABILITY_TASK_CWD\x10\a\x12\x15\n" +
+	"\x11CAPABILITY_OUTPUT\x10\b*_\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -2554,7 +2703,11 @@ const file_executor_proto_rawDesc = "" +
 	"\x05Claim\x12\x15\n" +
 	"\x11CLAIM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCLAIM_CLAIMED\x10\x01\x12\x12\n" +
-	"\x0eCLAIM_RECALLED\x10\x02*7\n" +
+	"\x0eCLAIM_RECALLED\x10\x02*F\n" +
+	"\x06Stream\x12\x16\n" +
+	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
+	"\rSTREAM_STDERR\x10\x02*7\n" +
 	"\x05Fault\x12\x0e\n" +
 	"\n" +
 	"FAULT_NONE\x10\x00\x12\x0f\n" +
@@ -2588,89 +2741,93 @@ func file_executor_proto_rawDescGZIP() []byte {
 	return file_executor_proto_rawDescData
 }
 
-var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_executor_proto_goTypes = []any{
 	(SettingKind)(0),          // 0: cpulb.executor.v1.SettingKind
 	(Capability)(0),           // 1: cpulb.executor.v1.Capability
 	(StopReason)(0),           // 2: cpulb.executor.v1.StopReason
 	(Claim)(0),                // 3: cpulb.executor.v1.Claim
-	(Fault)(0),                // 4: cpulb.executor.v1.Fault
-	(Outcome)(0),              // 5: cpulb.executor.v1.Outcome
-	(*DescribeRequest)(nil),   // 6: cpulb.executor.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 7: cpulb.executor.v1.DescribeResponse
-	(*Setting)(nil),           // 8: cpulb.executor.v1.Setting
-	(*ConfigureRequest)(nil),  // 9: cpulb.executor.v1.ConfigureRequest
-	(*Limits)(nil),            // 10: cpulb.executor.v1.Limits
-	(*ConfigureResponse)(nil), // 11: cpulb.executor.v1.ConfigureResponse
-	(*CancelRequest)(nil),     // 12: cpulb.executor.v1.CancelRequest
-	(*CancelResponse)(nil),    // 13: cpulb.executor.v1.CancelResponse
-	(*RecallRequest)(nil),     // 14: cpulb.executor.v1.RecallRequest
-	(*RecallResponse)(nil),    // 15: cpulb.executor.v1.RecallResponse
-	(*DrainRequest)(nil),      // 16: cpulb.executor.v1.DrainRequest
-	(*DrainResponse)(nil),     // 17: cpulb.executor.v1.DrainResponse
-	(*StacksRequest)(nil),     // 18: cpulb.executor.v1.StacksRequest
-	(*StacksResponse)(nil),    // 19: cpulb.executor.v1.StacksResponse
-	(*StatsRequest)(nil),      // 20: cpulb.executor.v1.StatsRequest
-	(*StatsResponse)(nil),     // 21: cpulb.executor.v1.StatsResponse
-	(*HealthRequest)(nil),     // 22: cpulb.executor.v1.HealthRequest
-	(*HealthResponse)(nil),    // 23: cpulb.executor.v1.HealthResponse
-	(*Hello)(nil),             // 24: cpulb.executor.v1.Hello
-	(*Task)(nil),              // 25: cpulb.executor.v1.Task
-	(*Event)(nil),             // 26: cpulb.executor.v1.Event
-	(*Started)(nil),           // 27: cpulb.executor.v1.Started
-	(*Skipped)(nil),           // 28: cpulb.executor.v1.Skipped
-	(*Partial)(nil),           // 29: cpulb.executor.v1.Partial
-	(*Progress)(nil),          // 30: cpulb.executor.v1.Progress
-	(*Log)(nil),               // 31: cpulb.executor.v1.Log
-	(*Result)(nil),            // 32: cpulb.executor.v1.Result
-	(*Error)(nil),             // 33: cpulb.executor.v1.Error
-	nil,                       // 34: cpulb.executor.v1.ConfigureRequest.SettingsEntry
-	nil,                       // 35: cpulb.executor.v1.Task.LabelsEntry
-	nil,                       // 36: cpulb.executor.v1.Task.EnvEntry
+	(Stream)(0),               // 4: cpulb.executor.v1.Stream
+	(Fault)(0),                // 5: cpulb.executor.v1.Fault
+	(Outcome)(0),              // 6: cpulb.executor.v1.Outcome
+	(*DescribeRequest)(nil),   // 7: cpulb.executor.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 8: cpulb.executor.v1.DescribeResponse
+	(*Setting)(nil),           // 9: cpulb.executor.v1.Setting
+	(*ConfigureRequest)(nil),  // 10: cpulb.executor.v1.ConfigureRequest
+	(*Limits)(nil),            // 11: cpulb.executor.v1.Limits
+	(*ConfigureResponse)(nil), // 12: cpulb.executor.v1.ConfigureResponse
+	(*CancelRequest)(nil),     // 13: cpulb.executor.v1.CancelRequest
+	(*CancelResponse)(nil),    // 14: cpulb.executor.v1.CancelResponse
+	(*RecallRequest)(nil),     // 15: cpulb.executor.v1.RecallRequest
+	(*RecallResponse)(nil),    // 16: cpulb.executor.v1.RecallResponse
+	(*DrainRequest)(nil),      // 17: cpulb.executor.v1.DrainRequest
+	(*DrainResponse)(nil),     // 18: cpulb.executor.v1.DrainResponse
+	(*StacksRequest)(nil),     // 19: cpulb.executor.v1.StacksRequest
+	(*StacksResponse)(nil),    // 20: cpulb.executor.v1.StacksResponse
+	(*StatsRequest)(nil),      // 21: cpulb.executor.v1.StatsRequest
+	(*StatsResponse)(nil),     // 22: cpulb.executor.v1.StatsResponse
+	(*HealthRequest)(nil),     // 23: cpulb.executor.v1.HealthRequest
+	(*HealthResponse)(nil),    // 24: cpulb.executor.v1.HealthResponse
+	(*Hello)(nil),             // 25: cpulb.executor.v1.Hello
+	(*Task)(nil),              // 26: cpulb.executor.v1.Task
+	(*Event)(nil),             // 27: cpulb.executor.v1.Event
+	(*Started)(nil),           // 28: cpulb.executor.v1.Started
+	(*Skipped)(nil),           // 29: cpulb.executor.v1.Skipped
+	(*Partial)(nil),           // 30: cpulb.executor.v1.Partial
+	(*Progress)(nil),          // 31: cpulb.executor.v1.Progress
+	(*Log)(nil),               // 32: cpulb.executor.v1.Log
+	(*Output)(nil),            // 33: cpulb.executor.v1.Output
+	(*Result)(nil),            // 34: cpulb.executor.v1.Result
+	(*Error)(nil),             // 35: cpulb.executor.v1.Error
+	nil,                       // 36: cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	nil,                       // 37: cpulb.executor.v1.Task.LabelsEntry
+	nil,                       // 38: cpulb.executor.v1.Task.EnvEntry
 }
 var file_executor_proto_depIdxs = []int32{
 	1,  // 0: cpulb.executor.v1.DescribeResponse.capabilities:type_name -> cpulb.executor.v1.Capability
-	8,  // 1: cpulb.executor.v1.DescribeResponse.settings:type_name -> cpulb.executor.v1.Setting
+	9,  // 1: cpulb.executor.v1.DescribeResponse.settings:type_name -> cpulb.executor.v1.Setting
 	0,  // 2: cpulb.executor.v1.Setting.kind:type_name -> cpulb.executor.v1.SettingKind
-	10, // 3: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
-	34, // 4: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
+	11, // 3: cpulb.executor.v1.ConfigureRequest.limits:type_name -> cpulb.executor.v1.Limits
+	36, // 4: cpulb.executor.v1.ConfigureRequest.settings:type_name -> cpulb.executor.v1.ConfigureRequest.SettingsEntry
 	1,  // 5: cpulb.executor.v1.ConfigureResponse.capabilities:type_name -> cpulb.executor.v1.Capability
 	2,  // 6: cpulb.executor.v1.CancelRequest.reason:type_name -> cpulb.executor.v1.StopReason
 	3,  // 7: cpulb.executor.v1.CancelResponse.claim:type_name -> cpulb.executor.v1.Claim
 	3,  // 8: cpulb.executor.v1.RecallResponse.claim:type_name -> cpulb.executor.v1.Claim
-	35, // 9: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
-	36, // 10: cpulb.executor.v1.Task.env:type_name -> cpulb.executor.v1.Task.EnvEntry
-	27, // 11: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
-	32, // 12: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
-	28, // 13: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
-	29, // 14: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
-	30, // 15: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
-	31, // 16: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
-	5,  // 17: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
-	33, // 18: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
-	4,  // 19: cpulb.executor.v1.Result.fault:type_name -> cpulb.executor.v1.Fault
-	6,  // 20: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
-	9,  // 21: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
-	12, // 22: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
-	14, // 23: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
-	16, // 24: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
-	18, // 25: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
-	20, // 26: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
-	22, // 27: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
-	7,  // 28: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
-	11, // 29: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
-	13, // 30: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
-	15, // 31: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
-	17, // 32: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
-	19, // 33: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
-	21, // 34: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
-	23, // 35: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
-	28, // [28:36] is the sub-list for method output_type
-	20, // [20:28] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	37, // 9: cpulb.executor.v1.Task.labels:type_name -> cpulb.executor.v1.Task.LabelsEntry
+	38, // 10: cpulb.executor.v1.Task.env:type_name -> cpulb.executor.v1.Task.EnvEntry
+	28, // 11: cpulb.executor.v1.Event.started:type_name -> cpulb.executor.v1.Started
+	34, // 12: cpulb.executor.v1.Event.result:type_name -> cpulb.executor.v1.Result
+	29, // 13: cpulb.executor.v1.Event.skipped:type_name -> cpulb.executor.v1.Skipped
+	30, // 14: cpulb.executor.v1.Event.partial:type_name -> cpulb.executor.v1.Partial
+	31, // 15: cpulb.executor.v1.Event.progress:type_name -> cpulb.executor.v1.Progress
+	32, // 16: cpulb.executor.v1.Event.log:type_name -> cpulb.executor.v1.Log
+	33, // 17: cpulb.executor.v1.Event.output:type_name -> cpulb.executor.v1.Output
+	4,  // 18: cpulb.executor.v1.Output.stream:type_name -> cpulb.executor.v1.Stream
+	6,  // 19: cpulb.executor.v1.Result.outcome:type_name -> cpulb.executor.v1.Outcome
+	35, // 20: cpulb.executor.v1.Result.error:type_name -> cpulb.executor.v1.Error
+	5,  // 21: cpulb.executor.v1.Result.fault:type_name -> cpulb.executor.v1.Fault
+	7,  // 22: cpulb.executor.v1.Executor.Describe:input_type -> cpulb.executor.v1.DescribeRequest
+	10, // 23: cpulb.executor.v1.Executor.Configure:input_type -> cpulb.executor.v1.ConfigureRequest
+	13, // 24: cpulb.executor.v1.Executor.Cancel:input_type -> cpulb.executor.v1.CancelRequest
+	15, // 25: cpulb.executor.v1.Executor.Recall:input_type -> cpulb.executor.v1.RecallRequest
+	17, // 26: cpulb.executor.v1.Executor.Drain:input_type -> cpulb.executor.v1.DrainRequest
+	19, // 27: cpulb.executor.v1.Executor.Stacks:input_type -> cpulb.executor.v1.StacksRequest
+	21, // 28: cpulb.executor.v1.Executor.Stats:input_type -> cpulb.executor.v1.StatsRequest
+	23, // 29: cpulb.executor.v1.Executor.Health:input_type -> cpulb.executor.v1.HealthRequest
+	8,  // 30: cpulb.executor.v1.Executor.Describe:output_type -> cpulb.executor.v1.DescribeResponse
+	12, // 31: cpulb.executor.v1.Executor.Configure:output_type -> cpulb.executor.v1.ConfigureResponse
+	14, // 32: cpulb.executor.v1.Executor.Cancel:output_type -> cpulb.executor.v1.CancelResponse
+	16, // 33: cpulb.executor.v1.Executor.Recall:output_type -> cpulb.executor.v1.RecallResponse
+	18, // 34: cpulb.executor.v1.Executor.Drain:output_type -> cpulb.executor.v1.DrainResponse
+	20, // 35: cpulb.executor.v1.Executor.Stacks:output_type -> cpulb.executor.v1.StacksResponse
+	22, // 36: cpulb.executor.v1.Executor.Stats:output_type -> cpulb.executor.v1.StatsResponse
+	24, // 37: cpulb.executor.v1.Executor.Health:output_type -> cpulb.executor.v1.HealthResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_executor_proto_init() }
@@ -2686,14 +2843,15 @@ func file_executor_proto_init() {
 		(*Event_Partial)(nil),
 		(*Event_Progress)(nil),
 		(*Event_Log)(nil),
+		(*Event_Output)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_executor_proto_rawDesc), len(file_executor_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   31,
+			NumEnums:      7,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -73,7 +73,7 @@ func New(version string, onMain func(func())) *Executor {
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasLoop: true, CanIsolate: true,
+	return plugins.Description{Name: "python", Version: e.version, CanCancel: true, HasEvents: true, HasOutput: true, HasLoop: true, CanIsolate: true,
 		Settings: ownSettings()}
 }
 
@@ -91,7 +91,7 @@ func ownSettings() []plugins.Setting {
 // a working folder that no other task sees, and it has no event loop.
 func (e *Executor) Redescribe() plugins.Description {
 	d := e.Describe()
-	d.TakesEnv, d.TakesCwd, d.HasLoop = e.apart != nil, e.apart != nil, e.apart == nil
+	d.TakesEnv, d.TakesCwd, d.HasOutput, d.HasLoop = e.apart != nil, e.apart != nil, e.apart != nil, e.apart == nil
 	return d
 }
 

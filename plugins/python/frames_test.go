@@ -19,6 +19,9 @@ func (e *emitted) Partial(value []byte) { *e = append(*e, fmt.Sprintf("partial %
 func (e *emitted) Progress(fraction float64, message string) {
 	*e = append(*e, fmt.Sprintf("progress %v %q", fraction, message))
 }
+func (e *emitted) Output(to plugins.Stream, text string) {
+	*e = append(*e, fmt.Sprintf("output %d %q", to, text))
+}
 func (e *emitted) Log(level, message string) { *e = append(*e, fmt.Sprintf("%s %q", level, message)) }
 
 // frame is one, as a task's process sends it.

@@ -189,7 +189,8 @@ func (e *events) Progress(fraction float64, message string) {
 	e.add("progress %g %s", fraction, message)
 	e.once.Do(func() { close(e.begun) })
 }
-func (e *events) Log(level, message string) { e.add("log %s %s", level, message) }
+func (e *events) Output(to plugins.Stream, text string) { e.add("output %d %s", to, text) }
+func (e *events) Log(level, message string)             { e.add("log %s %s", level, message) }
 
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package python
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +29,7 @@ const killAfter = time.Second
 type plainProcess struct {
 	cmd            *exec.Cmd
 	stdout, stderr bounded
+	emit           plugins.Emitter
 
 	mu      sync.Mutex
 	ended   bool // its number may be another's
@@ -37,7 +37,7 @@ type plainProcess struct {
 }
 
 // runProcess runs a plain script in a process of its own.
-func (s *slot) runProcess(t *plugins.Task, path string) plugins.Outcome {
+func (s *slot) runProcess(t *plugins.Task, path string, emit plugins.Emitter) plugins.Outcome {
 	began := time.Now()
 	args, err := scriptArguments(t.Params)
 	if err != nil {
@@ -49,6 +49,7 @@ func (s *slot) runProcess(t *plugins.Task, path string) plugins.Outcome {
 		s.stops.end()
 		return o
 	}
+	p.emit = emit
 	s.process.Store(p)
 	if reason := s.stops.pending(t.Seq); reason != 0 {
 		p.stop() // it came before there was a process
@@ -138,6 +139,12 @@ func (p *plainProcess) wait() error {
 	return p.cmd.Wait()
 }
 
+// show passes on what the script has printed.
+func (p *plainProcess) show() {
+	p.emit.Output(plugins.Stdout, p.stdout.fresh())
+	p.emit.Output(plugins.Stderr, p.stderr.fresh())
+}
+
 // stop asks the script to end as Ctrl-C does, and ends it with all that it has
 // started in its process group if it goes on.
 func (p *plainProcess) stop() {
@@ -176,32 +183,11 @@ func (p *plainProcess) outcome(err error, path string) plugins.Outcome {
 	} else if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		o = fault(plugins.Ran, "OSError", fmt.Sprintf("%s: %v", path, err))
 	}
-	o.Stdout, o.Stderr = p.stdout.text(), p.stderr.text()
-	o.Truncated = p.stdout.cut || p.stderr.cut
+	var cut [2]bool
+	o.Stdout, cut[0] = p.stdout.take()
+	o.Stderr, cut[1] = p.stderr.take()
+	o.Truncated = cut[0] || cut[1]
 	return o
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct {
-	bytes.Buffer
-	limit int64
-	cut   bool
-}
-
-// Write implements io.Writer; it takes everything.
-func (b *bounded) Write(data []byte) (int, error) {
-	kept := data
-	if room := b.limit - int64(b.Len()); int64(len(kept)) > room {
-		kept, b.cut = kept[:max(0, room)], true
-	}
-	b.Buffer.Write(kept)
-	return len(data), nil
-}
-
-func (b *bounded) text() string {
-	text, cut := embedpy.ValidText(b.Bytes(), int(b.limit), b.cut)
-	b.cut = cut
-	return text
 }
 
 var errArguments = errors.New("params of a plain script are a list of strings and numbers, its arguments, " +

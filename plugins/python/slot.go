@@ -83,7 +83,7 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return stopped(reason)
 	}
 	if t.Function == mainFunction && !s.executor.exclusive() {
-		return s.runProcess(t, args.path)
+		return s.runProcess(t, args.path, emit)
 	}
 	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
@@ -93,6 +93,13 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	o := s.outcome(results, err, reason, &report)
 	s.takeOutput(&o, report.Printed)
 	return o
+}
+
+// Printed implements plugins.Printer.
+func (s *slot) Printed() {
+	if p := s.process.Load(); p != nil {
+		p.show()
+	}
 }
 
 // settle is nil in a shared worker, where tasks end beside others.

@@ -188,12 +188,3 @@ func (o *pipeOutput) drain() {
 		}
 	}
 }
-
-// take returns what has come, once.
-func (o *pipeOutput) take() (string, bool) {
-	text := o.text()
-	cut := o.cut
-	o.Reset()
-	o.cut = false
-	return text, cut
-}

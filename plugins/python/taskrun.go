@@ -182,6 +182,7 @@ func (r *taskRun) find() (err error) {
 	}
 	if s.running != nil {
 		s.running.tasks++
+		s.beginPrinting(s.running, r.emit)
 		r.tries++
 		r.unsent = slices.Clone(r.frame)
 	} else if err == nil && time.Since(r.began) > jammedAfter {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type taskSlot struct {
 	// ready is the process of the next task, running that of the one that runs; both may be nil.
 	ready, running *taskProcess
 	stops          stops
+	printing       atomic.Pointer[printing] // of the task that runs, once it has a process
 
 	mu   sync.Mutex // guards closing wake
 	wake int        // an eventfd: a stop has been asked for; -1: closed
@@ -127,6 +129,7 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 		return stopped(reason)
 	}
 	began := time.Now()
+	defer s.endPrinting()
 	r := &taskRun{slot: s, task: t, emit: emit, began: began, aheadAt: began.Add(aheadAfter), frame: taskFrame(header, t.Params)}
 	err = r.watch()
 	reason := s.stops.end()
@@ -140,6 +143,16 @@ func (s *taskSlot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	s.keep(r.reason == 0 && !r.last && o.Fault == plugins.NoFault)
 	return o
 }
+
+// Printed implements plugins.Printer.
+func (s *taskSlot) Printed() { s.printing.Load().show() }
+
+func (s *taskSlot) beginPrinting(p *taskProcess, emit plugins.Emitter) {
+	s.endPrinting()
+	s.printing.Store(&printing{emit: emit, fresh: func(to plugins.Stream) string { return p.output[to-plugins.Stdout].fresh() }})
+}
+
+func (s *taskSlot) endPrinting() { s.printing.Swap(nil).end() }
 
 // Idle implements plugins.Idler: a fork after the Result has gone is on no task's way.
 func (s *taskSlot) Idle() {

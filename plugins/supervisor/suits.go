@@ -44,32 +44,41 @@ func (s *Spec) settle(d *plugins.Description) (map[string]string, error) {
 // dropped, and said once. It costs no task, as a breach of the contract would: the task has
 // done nothing wrong.
 func (p *Process) heard(log hclog.Logger, handler func(first, count int) plugins.Handler) func(first, count int) plugins.Handler {
-	say := sync.OnceFunc(func() {
-		log.Warn("the executor sends partial results, progress or log lines, which are dropped: it does not describe the capability EVENTS",
-			"executor", p.description.Name)
-	})
+	say := func(what, capability string) func() {
+		return sync.OnceFunc(func() {
+			log.Warn("the executor sends "+what+", which are dropped: it does not describe the capability "+capability, "executor", p.description.Name)
+		})
+	}
+	events, output := say("partial results, progress or log lines", "EVENTS"), say("parts of what tasks print", "OUTPUT")
 	return func(first, count int) plugins.Handler {
-		if p.description.HasEvents {
+		dropped := map[plugins.Kind]func(){}
+		if !p.description.HasEvents {
+			dropped[plugins.EventPartial], dropped[plugins.EventProgress], dropped[plugins.EventLog] = events, events, events
+		}
+		if !p.description.HasOutput {
+			dropped[plugins.EventOutput] = output
+		}
+		if len(dropped) == 0 {
 			return handler(first, count)
 		}
-		return eventless{handler(first, count), say}
+		return eventless{handler(first, count), dropped}
 	}
 }
 
-// eventless is a plugins.Handler without the events of tasks that run.
+// eventless is a plugins.Handler without some events of tasks that run; of each dropped has
+// what says so.
 type eventless struct {
 	plugins.Handler
-	say func()
+	dropped map[plugins.Kind]func()
 }
 
 // Events implements plugins.Handler.
 func (h eventless) Events(events []plugins.Event) error {
 	kept := make([]plugins.Event, 0, len(events))
 	for _, ev := range events {
-		switch ev.Kind {
-		case plugins.EventPartial, plugins.EventProgress, plugins.EventLog:
-			h.say()
-		default:
+		if say := h.dropped[ev.Kind]; say != nil {
+			say()
+		} else {
 			kept = append(kept, ev)
 		}
 	}

@@ -62,9 +62,9 @@ type Spec struct {
 	ResultBytes, OutputBytes int64
 	// StartTimeout bounds the time from exec to open slots; it is greater than 0.
 	StartTimeout time.Duration
-	// LockStall is passed on as plugins.Configuration.LockStall.
-	LockStall time.Duration
-	Limits    Limits
+	// LockStall and OutputInterval are passed on, as plugins.Configuration has them.
+	LockStall, OutputInterval time.Duration
+	Limits                    Limits
 	// User is whom the worker runs as, nil: as the daemon. Privileged leaves it what
 	// the daemon may do, to run each task as another user.
 	User       *User
@@ -193,7 +193,10 @@ func (p *Process) open(ctx context.Context, spec Spec, log hclog.Logger, handler
 		ResultBytes: spec.ResultBytes,
 		OutputBytes: spec.OutputBytes,
 		LockStall:   spec.LockStall,
-		Settings:    settings,
+
+		OutputInterval: spec.OutputInterval,
+
+		Settings: settings,
 	}, p.dial, p.heard(log, handler))
 	p.runtime = legible(p.runtime)
 	if err == nil {

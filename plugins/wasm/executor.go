@@ -43,7 +43,7 @@ func New(version string) *Executor { return &Executor{version: version, program:
 
 // Describe implements plugins.Executor.
 func (e *Executor) Describe() plugins.Description {
-	return plugins.Description{Name: "wasm", Version: e.version, CanCancel: true, HasEvents: true, CanIsolate: true, TakesEnv: true,
+	return plugins.Description{Name: "wasm", Version: e.version, CanCancel: true, HasEvents: true, HasOutput: true, CanIsolate: true, TakesEnv: true,
 		Settings: ownSettings()}
 }
 

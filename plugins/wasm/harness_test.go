@@ -143,9 +143,10 @@ type said struct {
 	notify func()
 }
 
-func (s *said) Partial(value []byte)            { s.add("partial " + string(value)) }
-func (s *said) Progress(f float64, text string) { s.add(fmt.Sprint("progress ", f, " ", text)) }
-func (s *said) Log(level, text string)          { s.add("log " + level + " " + text) }
+func (s *said) Partial(value []byte)                  { s.add("partial " + string(value)) }
+func (s *said) Progress(f float64, text string)       { s.add(fmt.Sprint("progress ", f, " ", text)) }
+func (s *said) Output(to plugins.Stream, text string) { s.add(fmt.Sprint("output ", to, " ", text)) }
+func (s *said) Log(level, text string)                { s.add("log " + level + " " + text) }
 
 func (s *said) add(text string) {
 	s.all = append(s.all, text)

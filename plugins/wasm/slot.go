@@ -23,6 +23,7 @@ type slot struct {
 	stops    *program.Stops
 	process  *process // nil: none
 	used     bool     // it has had a task
+	program.Printing
 
 	mu   sync.Mutex
 	seq  uint64             // of the task that runs
@@ -83,6 +84,8 @@ func (s *slot) Run(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	}
 	r, err := s.prepare(ctx, t, emit)
 	if err == nil {
+		s.Printing.Begin(r.output, r.stderr, emit)
+		defer s.Printing.End()
 		err = s.attempt(ctx, r)
 	}
 	reason := s.stops.End()

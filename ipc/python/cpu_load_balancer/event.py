@@ -11,8 +11,9 @@ from .result import Result, known
 
 @dataclass
 class Event:
-    """event is its kind: state, partial, progress, log, gap or, at last, result. Of the fields below cursor those of
-    its kind are set; cursor is where to go on from."""
+    """event is its kind: state, partial, progress, log, output, gap or, at last, result. Of the fields below cursor
+    those of its kind are set; cursor is where to go on from. An output event has in text what the script has printed to
+    stream, stdout or stderr, since the one before; offset is how many bytes it had printed there before that."""
 
     event: str
     task_id: str
@@ -22,6 +23,9 @@ class Event:
     fraction: float | None = None
     level: str = ""
     message: str = ""
+    stream: str = ""
+    text: str = ""
+    offset: int = 0
     missed: int = 0
     result: Result | None = None
 
