@@ -36,6 +36,8 @@ type barState struct {
 	// share, if message or share are set, is how far a task says that it has come.
 	share   *float64
 	message string
+	// waits is what everything waits for at the moment.
+	waits string
 }
 
 // drawInterval is how often the line is drawn, at most but for what hide takes away.
@@ -47,6 +49,7 @@ func (t *terminal) bar() *bar {
 	b := &bar{done: make(chan struct{}), drawn: make(chan struct{})}
 	if f, ok := t.raw.err.(*os.File); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
 		b.out = f
+		t.shown.Store(b)
 		b.state.pace.note(time.Now(), 0)
 		go b.run()
 	}
@@ -94,6 +97,14 @@ func (b *bar) add(n int)      { b.set(func(s *barState) { s.count += n }) }
 func (b *bar) setTotal(n int) { b.set(func(s *barState) { s.total = n }) }
 func (b *bar) setFailed(n int) {
 	b.set(func(s *barState) { s.failed = n })
+}
+
+// setWaits shows what everything waits for; false: nobody sees this bar.
+func (b *bar) setWaits(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state.waits = text
+	return b.out != nil && !b.ended
 }
 
 // skip counts what need not be done: it is not part of the pace.
@@ -189,6 +200,9 @@ func (s *barState) line(width int) string {
 		if s.failed > 0 {
 			parts = append(parts, fmt.Sprintf("%d failed", s.failed))
 		}
+	}
+	if s.waits != "" {
+		parts = append(parts, s.waits)
 	}
 	return clipped(strings.Join(parts, "  "), width-1)
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cpulb/daemon/api"
 	"cpulb/ipc/ipctest"
 )
 
@@ -24,6 +25,7 @@ func TestTheLineSaysHowFarHowFastAndHowLongYet(t *testing.T) {
 		"[####################] 100%  400 of 400  10/s":             {pace: p, count: 400, total: 400},
 		"[####################] 100%  401 of 401  10/s  3 failed":   {pace: p, count: 401, total: 400, failed: 3},
 		"[....................]   0%  0 of 100000  10/s  ETA 2h47m": {pace: p, total: 100_000},
+		"100 lines  10/s  waiting for room [queue_full]":            {pace: p, count: 100, waits: inShort(&api.Problem{Code: "queue_full"})},
 		"100 lines  10/s":                       {pace: p, count: 100},
 		"0 lines":                               {},
 		"[##########..........]  50%  half way": {share: &half, message: "half way", count: 3},

@@ -106,7 +106,10 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	c := client.New(a.Socket, client.WithPatience(a.Patience))
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
-	return t.report(command.Run(c, t, &a))
+	stop := t.sayWaits(c)
+	err = command.Run(c, t, &a)
+	stop()
+	return t.report(err)
 }
 
 // vars are what the grammar's texts refer to.

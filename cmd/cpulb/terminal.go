@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"cpulb/cmd/cpulb/printable"
@@ -16,12 +19,31 @@ type terminal struct {
 	in       io.Reader
 	out, err io.Writer
 	raw      struct{ out, err io.Writer }
+	// shown is the bar that is drawn at the moment, if there is one.
+	shown atomic.Pointer[bar]
 }
 
+// newTerminal returns one whose err may be written to by several goroutines.
 func newTerminal(in io.Reader, out, err io.Writer) *terminal {
+	if _, ok := err.(*os.File); !ok {
+		err = &serial{w: err}
+	}
 	t := &terminal{in: in, out: printable.Writer{Writer: out}, err: printable.Writer{Writer: err}}
 	t.raw.out, t.raw.err = out, err
 	return t
+}
+
+// serial is a Writer for several goroutines.
+type serial struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (s *serial) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }
 
 // data is where JSON goes: unchanged to a program, with escapes to a person.

@@ -32,6 +32,7 @@ type Client struct {
 	httpOnce *http.Client
 	shared   shared
 	room     *room
+	waits    *waits
 	// reached is when a connection was last made, zero: never. answered: a call succeeded.
 	reached  atomic.Pointer[time.Time]
 	answered atomic.Bool
@@ -49,7 +50,7 @@ const idleConnections = 16
 
 // New returns a Client of the daemon on socket; it connects when first used.
 func New(socket string, options ...Option) *Client {
-	c := &Client{socket: socket, patience: DefaultPatience, shared: newShared()}
+	c := &Client{socket: socket, patience: DefaultPatience, shared: newShared(), waits: new(waits)}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := c.dial(ctx)
 		if err != nil {
@@ -62,7 +63,7 @@ func New(socket string, options ...Option) *Client {
 	for _, set := range options {
 		set(c)
 	}
-	c.room = newRoom(c.patience)
+	c.room = newRoom(c.patience, c.waits)
 	return c
 }
 

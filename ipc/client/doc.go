@@ -27,7 +27,7 @@
 // daemon does not know it.
 //
 // Where the daemon has no room, Map waits; other calls fail with the Problem, of which
-// api.IsTemporary reports that it passes.
+// api.IsTemporary reports that it passes. Waits reports what calls wait for.
 //
 // The calls about the daemon itself (Status, Workers, Swap, …) and Rerun, which makes a new
 // task each time, are made once.

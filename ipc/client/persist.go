@@ -29,6 +29,8 @@ func (c *Client) persist(ctx context.Context, f func() error) error {
 // retry is persist for those errors that passing reports.
 func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() error) error {
 	var first time.Time // of the failures
+	call := &waiter{all: c.waits}
+	defer call.end()
 	for pause := minAway; ; pause = min(2*pause, maxAway) {
 		err := f()
 		if err == nil {
@@ -49,8 +51,10 @@ func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() e
 		if time.Since(since) >= c.patience {
 			return err
 		}
+		call.begin(err)
 		select {
 		case <-time.After(pause):
+			call.end() // f may get through, and take long
 		case <-ctx.Done():
 			return fmt.Errorf("%w; until then: %w", context.Cause(ctx), err)
 		}

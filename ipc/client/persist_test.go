@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -207,6 +208,41 @@ func TestADaemonThatStaysAwayIsWaitedForNoLongerThanOneIsPatient(t *testing.T) {
 	if _, err := c.Run(ctx, newTask(ipctest.Echo)); !errors.Is(err, enough) && !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("until the context's end: %v", err)
 	}
+}
+
+// It does so no longer when a task runs again, however long that takes.
+func TestACallSaysThatItWaitsForTheNextDaemonAndForHowLong(t *testing.T) {
+	d := newDaemons(t, ipctest.New())
+	c := d.client()
+	if _, err := c.Run(t.Context(), newTask(ipctest.Echo)); err != nil {
+		t.Fatal(err)
+	}
+	if why, _ := c.Waits(); why != nil {
+		t.Errorf("while nothing waits: %v", why)
+	}
+	d.end()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := c.Run(ctx, newTask(ipctest.Held))
+		ended <- err
+	}()
+	for why, since := c.Waits(); !errors.Is(why, client.ErrNoDaemon) || since.After(time.Now()); why, since = c.Waits() {
+		if t.Context().Err() != nil {
+			t.Fatal("it does not say that it waits")
+		}
+		runtime.Gosched()
+	}
+	next := ipctest.New()
+	d.begin(next)
+	if err := next.AwaitTasks(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if why, _ := c.Waits(); why != nil {
+		t.Errorf("while the task runs: %v", why)
+	}
+	cancel()
+	<-ended
 }
 
 // A daemon that is restarted in order refuses tasks before it ends.

@@ -23,6 +23,7 @@ const minFull, maxFull = time.Second, 5 * time.Second
 type room struct {
 	// patience is how long a daemon is waited for that is about to go.
 	patience time.Duration
+	waits    *waits
 	least    time.Duration // the first pause
 	// turn is taken by the first in the line; the others have it in their order.
 	turn chan struct{}
@@ -41,8 +42,8 @@ type room struct {
 	pause time.Duration
 }
 
-func newRoom(patience time.Duration) *room {
-	return &room{patience: patience, least: minFull, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+func newRoom(patience time.Duration, w *waits) *room {
+	return &room{patience: patience, waits: w, least: minFull, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // position is one in the line.
@@ -76,9 +77,12 @@ func (p *position) accepted() {
 func (r *room) through(waits context.Context, try func(accepted func()) error) error {
 	var at *position
 	defer func() { _ = at.leave() }()
+	call := &waiter{all: r.waits}
+	defer call.end()
 	var stopping time.Time // since when the daemon is about to go
 	for refused := error(nil); ; {
 		if r.isFull() || refused != nil {
+			call.begin(refused)
 			if at == nil || at.left.Load() {
 				if at = r.enter(waits); at == nil {
 					return cmp.Or(refused, context.Cause(waits))
@@ -90,7 +94,7 @@ func (r *room) through(waits context.Context, try func(accepted func()) error) e
 		}
 		var accepted func() // who is not in the line need not know
 		if at != nil {
-			accepted = at.accepted
+			accepted = func() { at.accepted(); call.end() }
 		}
 		err := try(accepted)
 		if err == nil {

@@ -45,7 +45,7 @@ func (d *crowded) give() {
 
 func TestHoweverManyWaitTheDaemonRefusesAboutOneASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, r := &crowded{}, newRoom(0)
+		d, r := &crowded{}, newRoom(0, new(waits))
 		var through atomic.Int64
 		for range 64 {
 			go func() {
@@ -72,7 +72,7 @@ func TestHoweverManyWaitTheDaemonRefusesAboutOneASecond(t *testing.T) {
 // A small queue is kept full by the tasks of the Client itself, at its own pace.
 func TestWhereATaskHasEndedAnotherComesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, r := &crowded{places: 10}, newRoom(0)
+		d, r := &crowded{places: 10}, newRoom(0, new(waits))
 		var all sync.WaitGroup
 		began := time.Now()
 		for range 1000 {
@@ -103,9 +103,50 @@ func TestWhereATaskHasEndedAnotherComesAtOnce(t *testing.T) {
 func TestADaemonThatIsAboutToGoIsWaitedForAsLongAsOneIsPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := newRoom(time.Minute).through(t.Context(), func(func()) error { return &api.Problem{Code: "draining"} })
+		err := newRoom(time.Minute, new(waits)).through(t.Context(), func(func()) error { return &api.Problem{Code: "draining"} })
 		if took := time.Since(began); !errors.Is(err, api.ErrDraining) || took < time.Minute || took > time.Minute+2*maxFull {
 			t.Errorf("%v after %s", err, took)
 		}
+	})
+}
+
+// However many are refused, and one after the other gets in, that is one wait.
+func TestAWaitHasOneBeginningAndOneReasonHoweverManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := new(waits)
+		d, r := &crowded{}, newRoom(0, w)
+		var all sync.WaitGroup
+		began := time.Now()
+		expect := func(when string, waits bool) {
+			t.Helper()
+			synctest.Wait()
+			var p *api.Problem
+			if why, since := w.now(); waits && (!errors.As(why, &p) || p.Code != "queue_full" || !since.Equal(began)) || !waits && why != nil {
+				t.Errorf("%s: %v since %s", when, why, since)
+			}
+		}
+		expect("before", false)
+		for range 3 {
+			all.Go(func() {
+				_ = r.through(t.Context(), func(accepted func()) error {
+					err := d.take()
+					if err == nil && accepted != nil {
+						accepted()
+						time.Sleep(time.Hour) // it runs
+					}
+					return err
+				})
+			})
+		}
+		expect("refused", true)
+		time.Sleep(time.Minute)
+		d.give()
+		time.Sleep(2 * maxFull)
+		expect("one got in", true)
+		d.give()
+		d.give()
+		time.Sleep(2 * maxFull)
+		expect("all run", false)
+		all.Wait()
 	})
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
@@ -29,8 +29,10 @@ class Flow:
 
     _lines: Optional[Lines] = None
 
-    def __init__(self, link: Link):
+    def __init__(self, link: Link, tell: Callable[[Optional[str]], None] = lambda code: None):
+        """tell is called with the code of an error for which it waits, perhaps again and again, and with None after that."""
         self._link = link
+        self._tell = tell
         self._owner = self._process = os.getpid()
         self._orders = Orders()
         self._unsent: List[Line] = []
@@ -109,6 +111,7 @@ class Flow:
             raise
 
     def _wait_for_daemon(self, tries: Retry, error: CPULoadBalancerError) -> None:
+        self._tell(error.code)
         try:
             tries.wait(error)
         except CPULoadBalancerError:
@@ -158,6 +161,7 @@ class Flow:
         for answer in self._orders.deliver(line):
             if answer.found is not None:
                 self._busy = None
+                self._tell(None)
                 self._end(answer.task_id, Result.from_json(*answer.found))
             elif answer.error is not None and answer.error.code in FOR_NOW:
                 self._put_off[answer.task_id] = answer.error
@@ -183,8 +187,10 @@ class Flow:
             return left
         if wait is None or wait == float("inf"):
             self._busy = self._busy or self._link.retry(passing=FOR_NOW)
+            error = next(iter(self._put_off.values()))
+            self._tell(error.code)
             try:
-                wait = self._busy.next(next(iter(self._put_off.values())))
+                wait = self._busy.next(error)
             except CPULoadBalancerError:  # it has lasted too long
                 self._give_up()
                 return 0.0
@@ -196,6 +202,7 @@ class Flow:
             self._end(task_id, error)
         self._put_off.clear()
         self._busy = None
+        self._tell(None)
 
     def _drop(self) -> None:
         lines, self._lines = self._lines, None

@@ -80,8 +80,8 @@ class Completed(Iterator[Result]):
     def __init__(self, link: Link, tasks: List[Union[Task, str]], timeout: Optional[float], progress: bool):
         self._timeout = timeout
         self._deadline = deadline_after(timeout)
-        self._flow = Flow(link)
         self._line: Optional[Progress] = None
+        self._flow = Flow(link, self._waits)
         for task in tasks:
             if isinstance(task, Task):
                 self._flow.submit(task)
@@ -101,6 +101,10 @@ class Completed(Iterator[Result]):
         if not self._flow.wait(self._deadline):
             raise late(self._flow.open, self._timeout)
         return given(self._flow.take()[1], self._line)
+
+    def _waits(self, code: Optional[str]) -> None:
+        if self._line is not None:
+            self._line.waits(code)
 
     def __enter__(self) -> Completed:
         return self
@@ -154,7 +158,7 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
            line: Optional[Progress]) -> Generator[Result, None, None]:
     """Yield what Many.map does."""
     deadline = deadline_after(timeout)
-    flow, order, items = Flow(link), InOrder(), iter(iterable)
+    flow, order, items = Flow(link, line.waits) if line else Flow(link), InOrder(), iter(iterable)
     more = True
     try:
         while True:

@@ -20,6 +20,7 @@ class Progress:
         self._shown = self._stream is not None and self._stream.isatty()
         self._total, self._clock = total, clock
         self._done = self._failed = 0
+        self._waits: Optional[str] = None  # the code of what everything waits for
         self._began = self._marked = clock()
         self._drawn = float("-inf")
         self._marks = [(self._began, 0)]  # (when, how many were done), the oldest first
@@ -30,6 +31,13 @@ class Progress:
         self._failed += failed
         if self._shown and self._clock() - self._drawn >= _EVERY_SECONDS:
             self._draw()
+
+    def waits(self, code: Optional[str]) -> None:
+        """What is to be done waits for room, or the next daemon, because of such an error; None: it does so no longer."""
+        if code != self._waits:
+            self._waits = code
+            if self._shown:
+                self._draw()
 
     def close(self) -> None:
         """Leave the last line as it is."""
@@ -59,6 +67,8 @@ class Progress:
             parts.append(f"{self._done:,} done")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
+        if self._waits:
+            parts.append(f"waiting: {self._waits}")
         rate = self._rate(now)
         if rate:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")

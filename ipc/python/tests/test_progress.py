@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import struct
@@ -11,8 +12,10 @@ import tempfile
 import termios
 import threading
 import unittest
+from unittest import mock
 
 import cpu_load_balancer
+from cpu_load_balancer import Task
 from cpu_load_balancer.progress import Progress
 from fake import FakeDaemon, result_line
 
@@ -46,6 +49,33 @@ class Lines(unittest.TestCase):
         self.assertEqual(progress.text(), "[######..................] 250/1,000  25%  100/s  ETA 0:08")
         progress.step(failed=True)
         self.assertIn("1 failed", progress.text())
+
+    def test_line_says_what_is_waited_for_and_no_longer(self):
+        progress = self.progress(10)
+        progress.step()
+        progress.waits("queue_full")
+        self.assertTrue(self.terminal.getvalue().split("\r")[-1].startswith("[##......................] 1/10  10%  waiting: queue_full"))
+        progress.waits(None)
+        self.assertNotIn("waiting", self.terminal.getvalue().split("\r")[-1])
+
+    def test_a_map_tells_its_line_what_it_waits_for(self):
+        told, sent = [], []
+
+        def answer(connection, command):
+            task_id = command["task"]["task_id"]
+            sent.append(task_id)
+            if len(sent) == 1:
+                line = {"event": "rejected", "task_id": task_id, "line": 1, "problem": {"code": "queue_full"}}
+                connection.sendall(json.dumps(line).encode() + b"\n")
+            else:
+                connection.sendall(result_line(task_id, 1))
+        engine = cpu_load_balancer.Engine(FakeDaemon(self, answer).path)
+        self.addCleanup(engine.close)
+        with mock.patch.object(Progress, "waits", lambda _, code: told.append(code)):
+            self.assertEqual([r.data for r in engine.map("/x.py", [1], progress=True)], [1])
+            sent.clear()
+            self.assertEqual([r.data for r in engine.as_completed([Task.create("/x.py")], progress=True)], [1])
+        self.assertEqual(told, ["queue_full", None] * 2)
 
     def test_end_has_how_long_it_took(self):
         progress = self.progress(2)
