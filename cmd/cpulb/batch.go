@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
@@ -55,10 +54,13 @@ func (b *batchCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 
 func (b *batchCommand) read(in io.Reader) ([]byte, error) {
 	if b.File == "-" {
-		return io.ReadAll(in)
+		return readAll(in, maxBatchBytes)
 	}
-	return os.ReadFile(b.File)
+	return readFile(b.File, maxBatchBytes)
 }
+
+// maxBatchBytes is the most that limits.body_size can be, and so that any daemon takes.
+const maxBatchBytes = 1 << 30
 
 // tasks decodes one task per line; bad lines are reported and skipped. Tasks get
 // their ids here, so that sending them twice is safe.

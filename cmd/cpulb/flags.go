@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 )
 
 // taskFlags describe a task; run, submit and map share them.
@@ -84,16 +85,38 @@ func (f *paramsFlag) params(in io.Reader) (json.RawMessage, error) {
 	switch name, isFile := strings.CutPrefix(f.Params, "@"); {
 	case f.Params == "-":
 		from = "stdin"
-		text, err = io.ReadAll(in)
+		text, err = readAll(in, client.MaxTaskBytes)
 	case isFile:
 		from = name
-		text, err = os.ReadFile(name)
+		text, err = readFile(name, client.MaxTaskBytes)
 	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("params: %w", err)}
 	}
 	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		return nil, usageError{fmt.Errorf("params: %s is not JSON: %w", from, err)}
+	}
+	return text, nil
+}
+
+// readAll reads what in has, which may have no end.
+func readAll(in io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(text)) > most {
+		return nil, fmt.Errorf("longer than %d bytes, the most that can be sent", most)
+	}
+	return text, err
+}
+
+func readFile(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := readAll(f, most)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return text, nil
 }

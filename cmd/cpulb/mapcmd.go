@@ -15,7 +15,7 @@ import (
 
 type mapCommand struct {
 	taskFlags `embed:""`
-	InFlight  int    `help:"How many tasks are submitted at most whose results have not been written." default:"64" placeholder:"N"`
+	InFlight  int    `help:"How many lines are read at most, and their tasks submitted, whose results have not been written." default:"64" placeholder:"N"`
 	KeepGoing bool   `help:"Go on after a line that is no JSON or whose task does not complete. Its result has the error. Where the daemon has no room, map waits in any case; where it drains, for --patience."`
 	Resume    string `help:"Write the results to this file instead of stdout, and leave out the lines whose results it has: those of an earlier run, be it interrupted or killed." placeholder:"FILE"`
 }
@@ -45,11 +45,16 @@ func (m *mapCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	if err := base.Validate(); err != nil { // one label more may be too many
 		return usageError{err}
 	}
-	r := &mapper{command: m, terminal: t, client: c, base: base, in: newMapInput(t.in), out: out, left: out.known, failed: out.failed}
+	r := m.mapper(t, c, base, out)
 	if r.before, err = r.known(ctx); err != nil {
 		return err
 	}
 	return errors.Join(r.run(ctx), out.close())
+}
+
+func (m *mapCommand) mapper(t *terminal, c *client.Client, base *task.Task, out *mapOutput) *mapper {
+	return &mapper{command: m, terminal: t, client: c, base: base, in: newMapInput(t.in), out: out, left: out.known, failed: out.failed,
+		room: make(chan struct{}, m.InFlight), over: make(chan struct{})}
 }
 
 // mapper is one run of map.
@@ -66,6 +71,10 @@ type mapper struct {
 	before map[task.ID]task.Status
 	// left are those results in the output whose lines have not been read yet.
 	left []task.ID
+	// room has one entry for each line that waits, be it a task or not. over is closed when no
+	// more lines are wanted.
+	room chan struct{}
+	over chan struct{}
 
 	mu sync.Mutex
 	// waiting are the lines that have been read and not been written, in their order.
@@ -113,6 +122,7 @@ func (r *mapper) known(ctx context.Context) (map[task.ID]task.Status, error) {
 func (r *mapper) run(ctx context.Context) error {
 	r.bar = r.terminal.bar()
 	defer r.bar.end()
+	defer close(r.over)
 	r.total()
 	for result, err := range r.client.Map(ctx, r.tasks, client.MapOptions{InFlight: r.command.InFlight}) {
 		if r.take(ctx, result, err) != nil {
@@ -161,7 +171,7 @@ func (r *mapper) tasks(yield func(*task.Task) bool) {
 			r.bar.skip(1)
 			continue
 		}
-		if r.add(line) != nil || line.task == nil && !r.command.KeepGoing || line.task != nil && !yield(line.task) {
+		if !r.enter() || r.add(line) != nil || line.task == nil && !r.command.KeepGoing || line.task != nil && !yield(line.task) {
 			return
 		}
 	}
@@ -170,7 +180,7 @@ func (r *mapper) tasks(yield func(*task.Task) bool) {
 // line makes what was read a task.
 func (r *mapper) line(text []byte) *mapLine {
 	l := &mapLine{number: r.in.line}
-	if bad := badParams(text); bad != nil {
+	if bad := r.in.badParams(text); bad != nil {
 		l.check = checkOf(text)
 		l.record = &mapRecord{Line: l.number, ID: r.out.run.id(l.number, 0, l.check), Status: statusRefused, Error: bad}
 		return l
@@ -225,6 +235,16 @@ func (r *mapper) fail(err error) {
 	defer r.mu.Unlock()
 	if r.why == nil {
 		r.why = err
+	}
+}
+
+// enter waits until there is room for one more line; false: none is wanted.
+func (r *mapper) enter() bool {
+	select {
+	case r.room <- struct{}{}:
+		return true
+	case <-r.over:
+		return false
 	}
 }
 

@@ -11,24 +11,34 @@ import (
 	"unicode/utf8"
 
 	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 )
 
 // mapInput reads params, one JSON value per line.
 type mapInput struct {
 	in   *bufio.Reader
+	most int // bytes of a line
 	line int // that was read last
+	// longer: what is beyond those bytes has not been read yet.
+	longer bool
 }
 
-func newMapInput(in io.Reader) *mapInput { return &mapInput{in: bufio.NewReaderSize(in, 64<<10)} }
+func newMapInput(in io.Reader) *mapInput {
+	return &mapInput{in: bufio.NewReaderSize(in, 64<<10), most: client.MaxTaskBytes}
+}
 
-// next returns the next line that is not blank, and io.EOF after the last.
+// next returns the next line that is not blank, and io.EOF after the last. A line that is too
+// long is returned in part, as it need not have an end.
 func (m *mapInput) next() (text []byte, err error) {
 	for {
-		text, err = m.in.ReadBytes('\n')
+		text, err = m.read()
 		if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0) {
 			return nil, err
 		}
 		m.line++
+		if len(text) > m.most+1 {
+			break
+		}
 		if text = bytes.Trim(text, task.WhiteSpace); len(text) > 0 {
 			break
 		}
@@ -39,13 +49,44 @@ func (m *mapInput) next() (text []byte, err error) {
 	return text, nil
 }
 
+// read returns a line with its newline, or of one that is too long two bytes more than it may
+// have. With what the input has after its last newline it returns io.EOF.
+func (m *mapInput) read() (text []byte, err error) {
+	for m.longer {
+		_, err := m.in.ReadSlice('\n')
+		if m.longer = errors.Is(err, bufio.ErrBufferFull); err != nil && !m.longer {
+			return nil, err
+		}
+	}
+	for {
+		piece, err := m.in.ReadSlice('\n')
+		if len(text) == 0 && err == nil {
+			return bytes.Clone(piece), nil
+		}
+		text = append(text, piece...)
+		full := errors.Is(err, bufio.ErrBufferFull)
+		if full && len(text) <= m.most+1 {
+			continue
+		}
+		if m.longer = full; full {
+			err = nil
+		}
+		return text[:min(len(text), m.most+2)], err
+	}
+}
+
+// tooLarge is the code of a line that is too long, as the daemon's of one that it does not take.
+const tooLarge = "body_too_large"
+
 // byteOrderMark is what some programs write before UTF-8. JSON has none.
 const byteOrderMark = "\xEF\xBB\xBF"
 
 // badParams returns why text can't be params; nil: it can.
-func badParams(text []byte) *task.Error {
+func (m *mapInput) badParams(text []byte) *task.Error {
 	why := ""
 	switch {
+	case len(text) > m.most:
+		return &task.Error{Type: "InvalidLine", Message: fmt.Sprintf("it is longer than %d bytes, the most that can be sent", m.most), Code: tooLarge}
 	case bytes.HasPrefix(text, []byte(byteOrderMark)):
 		why = "it begins with a byte order mark; save the file as UTF-8 without one"
 	case !task.IsJSON(text):

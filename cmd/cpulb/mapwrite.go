@@ -48,7 +48,7 @@ func (r *mapper) take(ctx context.Context, result *task.Result, err error) error
 // passes is not: it ends the run, which is resumed later.
 func final(err error) bool {
 	var p *api.Problem
-	return errors.As(err, &p) && p.Code != "" && !api.IsTemporary(err) || errors.Is(err, client.ErrLost)
+	return errors.As(err, &p) && p.Code != "" && !api.IsTemporary(err) || errors.Is(err, client.ErrLost) || errors.Is(err, client.ErrTooLarge)
 }
 
 // refusal is err as a result has it.
@@ -56,6 +56,9 @@ func refusal(err error) *task.Error {
 	var p *api.Problem
 	if errors.As(err, &p) && !errors.Is(err, client.ErrLost) {
 		return &task.Error{Type: "Refused", Message: p.Detail, Code: p.Code}
+	}
+	if errors.Is(err, client.ErrTooLarge) {
+		return &task.Error{Type: "Refused", Message: err.Error(), Code: tooLarge}
 	}
 	return &task.Error{Type: "Lost", Message: err.Error(), Code: "lost"}
 }
@@ -85,6 +88,7 @@ func (r *mapper) writeLocked() error {
 	for r.why == nil && len(r.waiting) > 0 && r.waiting[0].record != nil {
 		l := r.waiting[0]
 		r.waiting = r.waiting[1:]
+		<-r.room
 		if !l.record.completed() {
 			r.failed++
 			r.say(l)

@@ -42,7 +42,7 @@
 //	errors.Is(err, api.ErrDraining)      // or ErrBatchNotFound, ErrNoWorker, …
 //
 // Others are ErrNoDaemon, ErrNotEnded, ErrLost, ErrUnderWay, ErrStreamEnded, ErrCutOff,
-// ErrUnfiltered, ErrClosed and the context's.
+// ErrTooLarge, ErrUnfiltered, ErrClosed and the context's.
 //
 // A Stream, as OpenStream returns it, is one connection without all that: it is not
 // reconnected.

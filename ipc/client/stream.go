@@ -23,9 +23,14 @@ var ErrStreamEnded = errors.New("the stream has ended")
 // ErrUnderWay is returned for a task that this Stream is already waiting for.
 var ErrUnderWay = errors.New("the task is under way on this stream")
 
+// ErrTooLarge is returned for a task that no Stream sends.
+var ErrTooLarge = errors.New("the task is too large")
+
+// MaxTaskBytes is the most that a Stream sends of one task, as JSON; what a daemon takes, its
+// limits.body_size, may be less. It bounds, too, what is queued before the daemon is waited for.
+const MaxTaskBytes = 256 << 20
+
 const (
-	// unsentBytes bounds what Submit queues before it waits for the daemon to read.
-	unsentBytes = 256 << 20
 	// crowd is how many lines one after the other, with no answer in between, show that
 	// more will follow.
 	crowd   = 4
@@ -98,7 +103,7 @@ func open(conn *rawio.Conn) (*Stream, error) {
 		return nil, problemIn(resp, text)
 	}
 	ahead, _ := r.Peek(r.Buffered()) // a daemon that stops says so at once
-	s := &Stream{conn: conn, out: outbox.New(conn, unsentBytes), waiting: map[task.ID]*Pending{}}
+	s := &Stream{conn: conn, out: outbox.New(conn, MaxTaskBytes), waiting: map[task.ID]*Pending{}}
 	if s.in.r = conn; len(ahead) > 0 {
 		s.in.r = io.MultiReader(bytes.NewReader(ahead), conn)
 	}
@@ -177,8 +182,8 @@ func (s *Stream) Cancel(ctx context.Context, id task.ID) error {
 
 // send queues one line. p, which may be nil, waits for the answer.
 func (s *Stream) send(ctx context.Context, text []byte, p *Pending) (reads bool, err error) {
-	if len(text) > unsentBytes {
-		return false, fmt.Errorf("the task has %d bytes as JSON, a Stream sends at most %d", len(text), unsentBytes)
+	if len(text) > MaxTaskBytes {
+		return false, fmt.Errorf("%w: it has %d bytes as JSON, and at most %d are sent", ErrTooLarge, len(text), MaxTaskBytes)
 	}
 	for {
 		reads, err = s.queue(text, p)
