@@ -93,7 +93,7 @@ func (t *terminal) results(ctx context.Context, c *client.Client, id task.ID) er
 	failed := 0
 	for r, err := range c.BatchResults(ctx, id) {
 		if err != nil {
-			return errors.Join(interrupted(ctx, err), fmt.Errorf("the tasks of batch %s go on", id))
+			return errors.Join(interrupted(ctx, err), fmt.Errorf("the tasks of batch %s go on; cpulb cancel --batch %s cancels them", id, id))
 		}
 		if r.Status != task.Completed {
 			failed++

@@ -73,11 +73,11 @@ type arguments struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
+	ctx := interruptible(t)
 	// Who reads what is printed may go first. A write then fails, which ends the command in order.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	os.Exit(run(ctx, os.Args[1:], newTerminal(os.Stdin, os.Stdout, os.Stderr)))
+	os.Exit(run(ctx, os.Args[1:], t))
 }
 
 // run parses and executes one command line and returns the exit code.

@@ -173,7 +173,7 @@ func TestAnInterruptedMapIsResumedWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	interrupt()
-	if got := <-ended; got.code != 1 || !strings.Contains(got.err, "interrupted after line 1; the same command with --resume="+file) {
+	if got := <-ended; got.code != 1 || !strings.HasPrefix(got.err, "cpulb: cancelling 3 tasks; interrupt again") || !strings.Contains(got.err, "interrupted after line 1; the same command with --resume="+file) {
 		t.Fatalf("%+v", got)
 	}
 	running := api.Filter{Statuses: []task.Status{task.Running}}

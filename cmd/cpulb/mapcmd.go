@@ -126,6 +126,7 @@ func (r *mapper) run(ctx context.Context) error {
 	r.total()
 	for result, err := range r.client.Map(ctx, r.tasks, client.MapOptions{InFlight: r.command.InFlight}) {
 		if r.take(ctx, result, err) != nil {
+			r.cancelling(ctx)
 			break
 		}
 	}
@@ -261,8 +262,8 @@ func (r *mapper) ending(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	resume := ""
-	if name := r.out.resumable(r.terminal, r.last > 0); name != "" && r.why != nil {
-		resume = fmt.Sprintf("; the same command with --resume=%s goes on from there", name)
+	if r.why != nil {
+		resume = r.resumeLocked()
 	}
 	switch {
 	case r.why == nil && r.failed == 0:
@@ -281,4 +282,40 @@ func (r *mapper) ending(ctx context.Context) error {
 		return r.why
 	}
 	return fmt.Errorf("%w; line %d was the last%s", r.why, r.last, resume)
+}
+
+// resumeLocked returns how to go on with a run that has ended, if that is possible. r.mu is
+// held.
+func (r *mapper) resumeLocked() string {
+	name := r.out.resumable(r.terminal, r.last > 0)
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the same command with --resume=%s goes on from there", name)
+}
+
+// cancelling says, when the run is left, what Map cancels now.
+func (r *mapper) cancelling(ctx context.Context) {
+	r.mu.Lock()
+	flights := 0
+	for _, l := range r.waiting {
+		if l.task != nil && l.record == nil {
+			flights++
+		}
+	}
+	left := fmt.Sprintf("tasks of this map may go on; cpulb cancel --label %s=%s cancels them", mapLabel, r.out.run) + r.resumeLocked()
+	r.mu.Unlock()
+	what := ""
+	if ctx.Err() != nil && flights > 0 {
+		what = counted(flights, "task")
+	}
+	r.terminal.cancelling(what, left)
+}
+
+// counted is a number of things, as text.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -55,12 +55,19 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 		return show(result, t, true)
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
+		t.cancelling("task "+x.ID.String(), leftRunning(x.ID))
 	case within.Err() != nil:
 		err = context.Cause(within)
+		t.cancelling("", leftRunning(x.ID))
 	default:
 		return lost(err, x.ID)
 	}
 	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
+}
+
+// leftRunning is what is said of a task that goes on.
+func leftRunning(id task.ID) string {
+	return fmt.Sprintf("task %s may go on; cpulb cancel %s cancels it, cpulb result %s has its result", id, id, id)
 }
 
 // lost adds to err, if the daemon went away before it answered, where the Result will be.

@@ -21,6 +21,8 @@ type terminal struct {
 	raw      struct{ out, err io.Writer }
 	// shown is the bar that is drawn at the moment, if there is one.
 	shown atomic.Pointer[bar]
+	// left is what is said if a signal ends the program now; nil: nothing goes on then.
+	left atomic.Pointer[string]
 }
 
 // newTerminal returns one whose err may be written to by several goroutines.
