@@ -89,10 +89,14 @@ func (o *mapOutput) take(in io.Reader) error {
 func (o *mapOutput) read() (whole int64, err error) {
 	in := bufio.NewReader(o.file)
 	for number := 1; ; number++ {
+		// A file of another kind may be one line as long as a disk, which is not to be read.
+		if first, err := in.Peek(1); err == nil && first[0] != '{' && (first[0] != 0 || len(o.known) == 0) {
+			return 0, fmt.Errorf("its line %d is not a result of cpulb map; give it another file", number)
+		}
 		text, err := in.ReadBytes('\n')
 		switch {
-		case errors.Is(err, io.EOF) && !torn(text):
-			return 0, fmt.Errorf("its line %d is not a result of cpulb map; give it another file", number)
+		case errors.Is(err, io.EOF) && len(text) > 0 && !o.torn(text):
+			return 0, fmt.Errorf("its line %d, which has no end, is not surely the beginning of a result of cpulb map; remove it, or give another file", number)
 		case errors.Is(err, io.EOF):
 			if len(o.known) == 0 {
 				o.run = newMapRun()
@@ -106,14 +110,6 @@ func (o *mapOutput) read() (whole int64, err error) {
 		}
 		whole += int64(len(text))
 	}
-}
-
-// torn reports whether text may be what has come of a result into the file: the beginning
-// of one, or what a file system leaves where the power was cut.
-func torn(text []byte) bool {
-	const beginning = `{"line":`
-	n := min(len(text), len(beginning))
-	return string(text[:n]) == beginning[:n] || len(bytes.Trim(text, "\x00")) == 0
 }
 
 // add takes one line that the file has.
