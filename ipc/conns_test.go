@@ -117,7 +117,7 @@ func TestAHeadThatComesInPiecesIsReadWhateverTheirSize(t *testing.T) {
 				s.send(piece)
 				s.taken()
 			}
-			s.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			s.conn.SetReadDeadline(time.Now().Add(time.Minute))
 			resp, err := http.ReadResponse(s.r, nil)
 			if err != nil || resp.StatusCode != 200 {
 				t.Fatalf("a piece of %d bytes: %v", size, err)

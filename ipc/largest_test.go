@@ -16,7 +16,7 @@ import (
 func TestTheLargestTaskFindsRoomHoweverLittleMayBeInFlight(t *testing.T) {
 	const most = 1 << 20
 	limits := config.Limits{BodyBytes: most, ResultBytes: 1, InFlightBytes: 1}
-	socket := ipctest.ServeAll(t, ipctest.New(), ipc.Options{BodyBytes: most, InFlight: limits.InFlight, StallTimeout: 2 * time.Second})
+	socket := ipctest.ServeAll(t, ipctest.New(), ipc.Options{BodyBytes: most, InFlight: limits.InFlight, StallTimeout: time.Minute})
 	// fill returns text with params that make it as long as may be.
 	fill := func(before, after string) string {
 		return before + strings.Repeat("x", most-len(before)-len(after)) + after
@@ -44,7 +44,7 @@ func TestTheLargestTaskFindsRoomHoweverLittleMayBeInFlight(t *testing.T) {
 	s := dialAs(t, caller1, socket)
 	s.send(upgrade)
 	s.switched()
-	s.conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // it would wait for room for ever
+	s.conn.SetReadDeadline(time.Now().Add(10 * time.Minute)) // it would wait for room for ever
 	s.send(fill(`{"op":"submit","task":{"script_path":"`+ipctest.Held+`","params":"`, `"}}`) + "\n")
 	s.expect("accepted")
 }
@@ -63,7 +63,7 @@ func TestALongLineThatFindsNoRoomIsRejected(t *testing.T) {
 		all[i] = dialAs(t, caller1, socket)
 		all[i].send(upgrade)
 		all[i].switched()
-		all[i].conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		all[i].conn.SetReadDeadline(time.Now().Add(10 * time.Minute))
 		all[i].send(long)
 		if i == 0 {
 			if err := engine.AwaitTasks(t.Context(), 1); err != nil {

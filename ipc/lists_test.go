@@ -126,7 +126,7 @@ func TestASecondTaskWithTheSameKeyIsTheFirst(t *testing.T) {
 	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
 	c := call(t, socket)
 	_, first := c.do("POST", "/v1/tasks", body(ipctest.Echo, `,"idempotency_key":"k"`))
-	resp, second := c.do("POST", "/v1/tasks?wait=10s", body(ipctest.Echo, `,"idempotency_key":"k"`))
+	resp, second := c.do("POST", "/v1/tasks?wait=10m", body(ipctest.Echo, `,"idempotency_key":"k"`))
 	if resp.StatusCode != 200 || second["task_id"] != first["task_id"] {
 		t.Errorf("%s %v", resp.Status, second)
 	}

@@ -76,7 +76,7 @@ func TestATaskIsFollowedToItsResult(t *testing.T) {
 	if resp, view := c.do("DELETE", path, ""); resp.StatusCode != 202 || view["status"] != "cancelled" {
 		t.Fatalf("cancel: %s %v", resp.Status, view)
 	}
-	if resp, result := c.do("GET", path+"/result?timeout=30s", ""); resp.StatusCode != 200 || result["status"] != "cancelled" {
+	if resp, result := c.do("GET", path+"/result?timeout=10m", ""); resp.StatusCode != 200 || result["status"] != "cancelled" {
 		t.Fatalf("result: %s %v", resp.Status, result)
 	}
 }
@@ -84,7 +84,7 @@ func TestATaskIsFollowedToItsResult(t *testing.T) {
 func TestWaitAnswersWithTheResultOrTheView(t *testing.T) {
 	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
 	c := call(t, socket)
-	resp, result := c.do("POST", "/v1/tasks?wait=30s", body(ipctest.Echo, `,"params":{"a":"<b>"}`))
+	resp, result := c.do("POST", "/v1/tasks?wait=10m", body(ipctest.Echo, `,"params":{"a":"<b>"}`))
 	if resp.StatusCode != 200 || result["status"] != "completed" || fmt.Sprint(result["data"]) != "map[a:<b>]" {
 		t.Fatalf("in time: %s %v", resp.Status, result)
 	}

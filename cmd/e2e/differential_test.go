@@ -16,9 +16,9 @@ import (
 	"testing"
 )
 
-// A short run takes fewScripts of the corpus, which is the same each time;
+// fewScripts is how many of the corpus, which is the same each time, are run;
 // CPULB_DIFFERENTIAL sets another number.
-const fewScripts = 40
+func fewScripts() int { return inShort(15, 40) }
 
 const twoKindsOfPool = `
 executor "python" { command = "cpulb-python" }
@@ -75,7 +75,7 @@ func TestCpulbRunsAPlainScriptAsPythonDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := start(t, twoKindsOfPool)
-	for _, s := range corpus(t)[:min(12, fewScripts)] {
+	for _, s := range corpus(t)[:inShort(5, 12)] {
 		for _, pool := range []string{"exclusive", "shared"} {
 			t.Run(pool+"/"+s.name, func(t *testing.T) {
 				compare(t, s, runs(t, filepath.Join(bin, "cpulb"), "run", "--socket", d.socket, "--pool", pool, "--function", "__main__",
@@ -137,7 +137,7 @@ func (s plainScript) params(t *testing.T) string {
 func (d *daemon) runsPlain(t *testing.T, s plainScript, pool string) ending {
 	t.Helper()
 	taskType := map[string]string{"exclusive": "cpu_bound", "shared": "io_bound"}[pool]
-	code, r := d.call("POST", "/v1/tasks?wait=30s", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
+	code, r := d.call("POST", "/v1/tasks?wait=10m", fmt.Sprintf(`{"script_path":%q,"params":%s,"function":"__main__","task_type":%q,"pool":%q}`,
 		s.path, s.params(t), taskType, pool))
 	if code != 200 {
 		id, _ := r["task_id"].(string)
@@ -181,7 +181,7 @@ func examples(t *testing.T) []plainScript {
 // corpus writes the scripts. Each is made of its own number alone.
 func corpus(t *testing.T) []plainScript {
 	t.Helper()
-	count := fewScripts
+	count := fewScripts()
 	if text := os.Getenv("CPULB_DIFFERENTIAL"); text != "" {
 		var err error
 		if count, err = strconv.Atoi(text); err != nil {

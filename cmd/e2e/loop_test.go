@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/ipc/client"
@@ -125,7 +124,7 @@ func TestACoroutineThatEndsItsProcessIsFoundAtOnce(t *testing.T) {
 	t.Parallel()
 	d := start(t, loopConfig)
 	path := script(t, "import os\nasync def main(p, c):\n    os._exit(3)\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	r, err := submitted(t, d, path, "1", 1)[0].Result(ctx)
 	if err != nil || r.Error == nil || r.Error.Code != "worker_lost" || r.Attempts != 2 {

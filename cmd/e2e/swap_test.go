@@ -88,7 +88,7 @@ pool "io" {
   pin        = false
 }
 limits {
-  start_timeout = "20s"
+  start_timeout = "1m"
   fence_timeout = "0s"
 }
 `, l.at(sound), recordVariable, l.record))

@@ -93,9 +93,12 @@ func TestWhatAScriptReachesIsAsTheSecurityPageSays(t *testing.T) {
 		t.Run(column, func(t *testing.T) {
 			t.Parallel()
 			b := besiege(t, w)
-			for _, row := range slices.Sorted(maps.Keys(table)) {
+			for n, row := range slices.Sorted(maps.Keys(table)) {
 				if attacks[row] == "" {
 					t.Errorf("can't be executed: %s", row)
+					continue
+				}
+				if (n+i)%inShort(3, 1) != 0 { // with -short each in two kinds of pool, and in each kind every third
 					continue
 				}
 				if got := b.endure(attacks[row], table[row][i]); got != table[row][i] {

@@ -56,7 +56,7 @@ var kinds = map[string]struct{ threads, loop int }{
 }
 
 // hangs is when a task is given up: no test waits for it when all is right.
-const hangs = 30 * time.Second
+const hangs = 5 * time.Minute
 
 // crew is a worker in a process of its own, and another one once that is spoilt.
 type crew struct {

@@ -213,7 +213,7 @@ func (f *field) send(t *testing.T, tasks ...*plugins.Task) (o plugins.Outcome, l
 			return o, true
 		case <-w.Done():
 			return o, true
-		case <-time.After(10 * time.Second):
+		case <-time.After(hangs):
 			t.Error("it does not end")
 			return o, true
 		}

@@ -87,7 +87,7 @@ func (x *terminal) press(keys string) {
 // await returns the screen once it fits.
 func (x *terminal) await(what string, fits func(screen string) bool) string {
 	x.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(2 * time.Minute)
 	for {
 		shown, raw := x.screen()
 		if fits(shown) {
@@ -129,7 +129,7 @@ func (x *terminal) follow(f *fake, environment ...string) (left func(), signal f
 			if err != nil {
 				x.t.Error(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			x.t.Error("it stays")
 		}
 	}, cancel
