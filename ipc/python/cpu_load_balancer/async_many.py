@@ -127,6 +127,7 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
     """Yield what AsyncEngine.map does."""
     deadline, items = deadline_after(timeout), _Items(iterable)
     order: Deque[Tuple[str, Future[Any]]] = deque()
+    stream.maps[id(order)] = order
     try:
         while True:
             taken = 0
@@ -136,7 +137,6 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
                     break
                 task = make(came[0])
                 order.append((task.task_id, stream.ended(task.task_id, task.to_text(), FOR_NOW)))
-                stream.mapped.add(task.task_id)
                 taken += 1
                 if taken % TAKEN == 0:
                     await asyncio.sleep(0)
@@ -146,7 +146,7 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
                 outcome = await wait(order[0][1], deadline, late(len(order), timeout))
             finally:
                 if _has_ended(order[0][1]):
-                    stream.mapped.discard(order.popleft()[0])
+                    order.popleft()
             yield given(outcome, line)
     finally:
         unended = [task_id for task_id, future in order if not _has_ended(future)]
@@ -159,5 +159,5 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
         try:
             await stream.cancel(unended)
         finally:
-            stream.mapped.difference_update(task_id for task_id, _ in order)
+            del stream.maps[id(order)]
             await items.close()

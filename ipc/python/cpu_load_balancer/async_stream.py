@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, Union
+from functools import partial
+from typing import Any, Awaitable, Callable, Deque, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, Union
 
 from .async_connection import Upgraded
 from .exceptions import ConnectionLostError, CPULoadBalancerError
 from .large import Large, joined
-from .link import FOR_NOW, RESTART, ROOM, Link, Retry
+from .link import RESTART, ROOM, Link, Retry
 from .mailbox import Mailbox
 from .orders import Answer, Found, Line, Orders
 from .result import Result
+from .room import Room
 from .splitter import Part
 
 _KEPT_RESULTS, _KEPT_BYTES = 100_000, 64 << 20
@@ -37,12 +39,14 @@ class AsyncStream:
         self._connector: Optional[asyncio.Task[None]] = None  # makes the next connection
         self._retry: Optional[Retry] = None  # its tries
         self._useful = False  # something came on the connection
-        self._passing: Dict[str, FrozenSet[str]] = {}  # id -> for which refusals it is put off, if not those of a restart
-        self._put_off: Dict[str, CPULoadBalancerError] = {}
-        self._busy: Optional[Retry] = None  # the tries of what was put off
+        self._passing: Dict[str, FrozenSet[str]] = {}  # id -> for which refusals it waits for room; others wait for a restart
+        self._room = Room(link.seconds)
+        self._trial: Optional[asyncio.TimerHandle] = None  # the next one of what waits for room
+        self._put_off: Dict[str, CPULoadBalancerError] = {}  # until the restart
+        self._busy: Optional[Retry] = None  # the tries of that
         self._barriers: List[Tuple[int, Future[Any]]] = []  # who waits until the line of this number has been read
         self._cancels: Dict[Future[Any], List[str]] = {}  # such a one -> the tasks that are to be cancelled before
-        self.mapped: Set[str] = set()  # tasks that are cancelled when the Engine is closed
+        self.maps: Dict[int, Deque[Tuple[str, Future[Any]]]] = {}  # what each has under way, which is cancelled when the Engine is closed
         self._closed = False
 
     def accepted(self, task_id: str, text: Union[str, Large]) -> Future[Any]:
@@ -54,8 +58,8 @@ class AsyncStream:
         return future
 
     def ended(self, task_id: str, text: Union[None, str, Large] = None, passing: FrozenSet[str] = RESTART) -> Future[Any]:
-        """Return the future of the task's Result. It is submitted, if its text is given. passing: for which refusals it is sent
-        again."""
+        """Return the future of the task's Result. It is submitted, if its text is given. passing: for which refusals it waits for
+        room, if not only for a restart."""
         future = self._future(self._ends, task_id)
         found = None if text is not None else self._kept.take(task_id)
         if found is not None:
@@ -63,7 +67,11 @@ class AsyncStream:
         elif task_id not in self._orders:
             if passing is not RESTART:
                 self._passing[task_id] = passing
-            self._send(self._orders.watch(task_id) if text is None else self._orders.submit(task_id, text))
+            if self._room and passing is not RESTART:
+                self._orders.hold(task_id, text)
+                self._room.wait(task_id)
+            else:
+                self._send(self._orders.watch(task_id) if text is None else self._orders.submit(task_id, text))
         return future
 
     def _future(self, table: Dict[str, Set[Future[Any]]], task_id: str) -> Future[Any]:
@@ -93,6 +101,7 @@ class AsyncStream:
         self._orders.forget(task_id)
         self._passing.pop(task_id, None)
         self._put_off.pop(task_id, None)
+        self._taken(task_id)
 
     def _send(self, line: Line) -> None:
         """Send the line with others that come now."""
@@ -151,6 +160,7 @@ class AsyncStream:
             if task_id not in self._ends and task_id not in self._accepts:
                 self._forget(task_id)  # who wants it later asks for it
         self._put_off.clear()
+        self._room.clear()
         self._unsent = list(self._orders.begin())
         for barrier in self._cancels:
             self._send_cancels(barrier)
@@ -190,15 +200,58 @@ class AsyncStream:
     def _answer(self, answer: Answer) -> None:
         task_id = answer.task_id
         if answer.error is not None:
-            if answer.error.code in self._passing.get(task_id, RESTART):
+            passing = self._passing.get(task_id)
+            if passing is not None and answer.error.code in passing:
+                self._wait_for_room(task_id, answer.error)
+            elif passing is None and answer.error.code in RESTART:
                 self._put_off_until(task_id, answer.error)
             else:
                 self._refuse(task_id, answer.error)
         elif answer.found is not None:
             self._busy = None
+            self._room.ended()
+            self._taken(task_id)
             self._end_of(task_id, answer.found)
         elif answer.known_as is not None:
+            self._taken(task_id)
             self._is_accepted(task_id, answer.known_as)
+
+    def _wait_for_room(self, task_id: str, error: CPULoadBalancerError) -> None:
+        if self._room.refused(task_id, error):
+            self._try_for_room()
+            return
+        self._refuse_all(list(self._room), error)
+
+    def _refuse_all(self, task_ids: List[str], error: CPULoadBalancerError) -> None:
+        self._room.clear()
+        for task_id in task_ids:
+            self._refuse(task_id, type(error)(str(error), error.code))
+
+    def _taken(self, task_id: str) -> None:
+        """The daemon has it, or it is given up: there may be room for the next, unless that is given up, too, just now."""
+        if self._room:
+            self._room.taken(task_id)
+            assert self._loop is not None
+            self._loop.call_soon(self._try_for_room)
+
+    def _try_for_room(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+            self._trial = None
+        task_id = self._room.due() if self._upgraded is not None else None  # the next connection begins with all
+        if task_id is not None and self._upgraded is not None:
+            lines, number = self._orders.trial(task_id)
+            for line in lines:
+                self._send(line)
+            if number:
+                assert self._loop is not None
+                read: Future[Any] = self._loop.create_future()
+                read.add_done_callback(partial(self._read, task_id, self._upgraded))
+                self._barriers.append((number, read))
+        seconds = self._room.seconds()
+        if seconds is not None and self._upgraded is not None:
+            assert self._loop is not None
+            self._trial = self._loop.call_later(seconds, self._try_for_room)
 
     def _is_accepted(self, task_id: str, known_as: str) -> None:
         if known_as == task_id:
@@ -228,12 +281,17 @@ class AsyncStream:
                 if not future.done():
                     future.set_exception(error)
 
+    def _read(self, task_id: str, upgraded: Upgraded, _: Future[Any]) -> None:
+        """The daemon has read the watch that was tried on that connection, and has not refused it."""
+        if upgraded is self._upgraded:
+            self._taken(task_id)
+
     def _put_off_until(self, task_id: str, error: CPULoadBalancerError) -> None:
-        """Send it again after a while."""
+        """Send it again after a while, to the same daemon or the next."""
         self._put_off[task_id] = error
         if len(self._put_off) > 1:
             return
-        self._busy = self._busy or self._link.retry(passing=FOR_NOW)
+        self._busy = self._busy or self._link.retry()
         try:
             pause = self._busy.next(error)
         except CPULoadBalancerError:
@@ -260,6 +318,8 @@ class AsyncStream:
         ids = list(task_ids)
         if not ids or self._loop is None:
             return
+        for task_id in ids:
+            self._room.taken(task_id)  # it is not to be tried behind that
         barrier: Future[Any] = self._loop.create_future()
         self._cancels[barrier] = ids
         try:
@@ -278,8 +338,7 @@ class AsyncStream:
         self._barriers.append((number, barrier))
 
     def _fail(self, error: CPULoadBalancerError) -> None:
-        for task_id in [*self._accepts, *self._ends]:
-            self._refuse(task_id, type(error)(str(error), error.code))
+        self._refuse_all([*self._accepts, *self._ends], error)
         for barrier in self._cancels:
             _set(barrier, None)
 
@@ -287,11 +346,13 @@ class AsyncStream:
         upgraded, self._upgraded = self._upgraded, None
         if upgraded is not None:
             upgraded.close()
+        if self._trial is not None:
+            self._trial.cancel()
 
     async def close(self) -> None:
         """End the connection; who waits gets ConnectionLostError, and what is under way in a map is cancelled."""
         self._closed = True
-        await self.cancel(self.mapped)
+        await self.cancel([task_id for tasks in self.maps.values() for task_id, _ in tasks])
         if self._cancels:  # of maps that were left just now
             await asyncio.wait(list(self._cancels), timeout=_CANCEL_SECONDS)
         self._fail(ConnectionLostError("this AsyncEngine has been closed", "closed"))

@@ -11,8 +11,9 @@ from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError
 from .lines import Lines, Rest
 from .link import FOR_NOW, ROOM, Link, Retry
-from .orders import Line, Orders
+from .orders import Line, Orders, Text
 from .result import Result
+from .room import Room
 from .task import Task
 
 Outcome = Union[Result, CPULoadBalancerError]
@@ -30,9 +31,10 @@ class Flow:
     _lines: Optional[Lines] = None
 
     def __init__(self, link: Link, tell: Callable[[Optional[str]], None] = lambda code: None):
-        """tell is called with the code of an error for which it waits, perhaps again and again, and with None after that."""
+        """tell is called with the code of an error for which it waits, and with None after that."""
         self._link = link
         self._tell = tell
+        self._told: Optional[str] = None
         self._owner = self._process = os.getpid()
         self._orders = Orders()
         self._unsent: List[Line] = []
@@ -44,9 +46,8 @@ class Flow:
         self._is_doubtful = False  # the daemon may still read tasks that were sent on a connection that was given up
         self._gave_up = False  # the daemon has been gone for too long
         self._ready: Dict[str, Outcome] = {}
-        self._put_off: Dict[str, CPULoadBalancerError] = {}  # id -> why the daemon does not take it now
-        self._again_at = 0.0  # when that is sent again
-        self._busy: Optional[Retry] = None  # the tries of that
+        self._room = Room(link.seconds)  # what waits for room
+        self._tried: Tuple[str, int] = ("", 0)  # a watch of that, and the number by which it is known to be taken
         self._lost: Optional[Retry] = None  # the tries to connect anew
         self._useful = False  # something came on this connection
 
@@ -62,13 +63,26 @@ class Flow:
 
     def submit(self, task: Task) -> None:
         """Hand the task over, unless it is under way. SubmissionError when it can't be written as JSON."""
-        if task.task_id not in self._orders:
-            self._unsent.append(self._orders.submit(task.task_id, task.to_text()))
+        if task.task_id in self._orders:
+            return
+        text = task.to_text()
+        if self._room:
+            self._wait_for_room(task.task_id, text)
+        else:
+            self._unsent.append(self._orders.submit(task.task_id, text))
 
     def watch(self, task_id: str) -> None:
         """Wait for a task, too, that somebody has submitted."""
-        if task_id not in self._orders:
+        if task_id in self._orders:
+            return
+        if self._room:
+            self._wait_for_room(task_id, None)
+        else:
             self._unsent.append(self._orders.watch(task_id))
+
+    def _wait_for_room(self, task_id: str, text: Optional[Text]) -> None:
+        self._orders.hold(task_id, text)
+        self._room.wait(task_id)
 
     def flush(self) -> None:
         """Have sent soon what is to be sent, without waiting for anything."""
@@ -111,7 +125,7 @@ class Flow:
             raise
 
     def _wait_for_daemon(self, tries: Retry, error: CPULoadBalancerError) -> None:
-        self._tell(error.code)
+        self._say(error.code)
         try:
             tries.wait(error)
         except CPULoadBalancerError:
@@ -128,12 +142,15 @@ class Flow:
         lines = self._lines
         assert lines is not None
         try:
-            wait = self._until_again(deadline)
+            self._try_for_room()
             self._send(lines)
+            wait = _sooner(remaining(deadline), self._room.seconds())
             came = lines.receive(0.0 if self._ready else wait, self._rest is not None)
             self._useful = self._useful or bool(came)
             for line in came:
                 self._take(line)
+            if 0 < self._tried[1] <= self._orders.refused:
+                self._is_taken(self._tried[0])
         except (OSError, EOFError) as error:
             raise ConnectionLostError(f"the connection to cpulbd ended: {error}") from error
         except ValueError as error:
@@ -143,7 +160,8 @@ class Flow:
         self._lines = Lines(self._link.path, deadline)
         self._link.met = True
         self._unsent, self._rest, self._sent_lines = self._orders.begin(), None, 0
-        self._put_off.clear()
+        self._room.clear()
+        self._tried = ("", 0)
 
     def _send(self, lines: Lines) -> None:
         """Send as much as the connection takes: the daemon may wait until what it has sent is read."""
@@ -159,14 +177,31 @@ class Flow:
 
     def _take(self, line: bytes) -> None:
         for answer in self._orders.deliver(line):
+            task_id = answer.task_id
+            if answer.error is not None and answer.error.code in FOR_NOW:
+                self._say(answer.error.code)
+                if not self._room.refused(task_id, answer.error):
+                    self._give_up(answer.error)
+                continue
+            self._is_taken(task_id)
             if answer.found is not None:
-                self._busy = None
-                self._tell(None)
-                self._end(answer.task_id, Result.from_json(*answer.found))
-            elif answer.error is not None and answer.error.code in FOR_NOW:
-                self._put_off[answer.task_id] = answer.error
+                self._room.ended()
+                self._end(task_id, Result.from_json(*answer.found))
             elif answer.error is not None:
-                self._end(answer.task_id, answer.error)
+                self._end(task_id, answer.error)
+
+    def _is_taken(self, task_id: str) -> None:
+        """The daemon has it, or refuses it for good: there may be room for the next."""
+        if self._tried[0] == task_id:
+            self._tried = ("", 0)
+        self._room.taken(task_id)
+        if not self._room:
+            self._say(None)
+
+    def _say(self, code: Optional[str]) -> None:
+        if code != self._told:
+            self._told = code
+            self._tell(code)
 
     def _end(self, task_id: str, outcome: Outcome) -> None:
         if isinstance(outcome, Result):
@@ -174,35 +209,18 @@ class Flow:
         self._ready[task_id] = outcome
         self._orders.forget(task_id)
 
-    def _until_again(self, deadline: Optional[float]) -> Optional[float]:
-        """Return for how long to wait for an answer. What was put off is to be sent again then, or is now."""
-        left = remaining(deadline)
-        if not self._put_off:
-            return left
-        wait = remaining(self._again_at) if self._busy is not None else None
-        if wait == 0.0:
-            again, self._put_off = self._put_off, {}
-            self._unsent += [self._orders.again(task_id) for task_id in again if task_id in self._orders]
-            self._again_at = float("inf")  # until one of them is refused again
-            return left
-        if wait is None or wait == float("inf"):
-            self._busy = self._busy or self._link.retry(passing=FOR_NOW)
-            error = next(iter(self._put_off.values()))
-            self._tell(error.code)
-            try:
-                wait = self._busy.next(error)
-            except CPULoadBalancerError:  # it has lasted too long
-                self._give_up()
-                return 0.0
-            self._again_at = time.monotonic() + wait
-        return wait if left is None else min(wait, left)
+    def _try_for_room(self) -> None:
+        task_id = self._room.due()
+        if task_id is not None:
+            lines, number = self._orders.trial(task_id)
+            self._unsent += lines
+            self._tried = (task_id, number)
 
-    def _give_up(self) -> None:
-        for task_id, error in self._put_off.items():
+    def _give_up(self, error: CPULoadBalancerError) -> None:
+        for task_id in self._room:
             self._end(task_id, error)
-        self._put_off.clear()
-        self._busy = None
-        self._tell(None)
+        self._room.clear()
+        self._say(None)
 
     def _drop(self) -> None:
         lines, self._lines = self._lines, None
@@ -262,3 +280,7 @@ class Flow:
 
     def __del__(self) -> None:
         self._drop()
+
+
+def _sooner(one: Optional[float], other: Optional[float]) -> Optional[float]:
+    return other if one is None else one if other is None else min(one, other)

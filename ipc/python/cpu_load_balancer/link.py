@@ -14,9 +14,18 @@ RECONNECT_SECONDS = 60.0
 RESTART = frozenset(("connection_lost", "no_daemon", "draining"))  # what a restart of the daemon looks like
 # The daemon has no room now and has it again, as tasks end. A test holds these to the daemon's own list.
 FOR_NOW = frozenset(("queue_full", "too_many_in_flight", "too_many_watches", "too_many_connections", "draining", "not_ready", "journal_full"))
+GOING = frozenset(("draining", "not_ready"))  # of those: the daemon ends soon, or is not quite there
+FULL = FOR_NOW - GOING  # it is there, and stays
 ROOM = RESTART | FOR_NOW  # what is waited for where many tasks share a connection: it may be refused as a task is
 NOT_REACHED = frozenset(("no_daemon", "draining"))  # the same, where nothing can have been done
-_FIRST_PAUSE, _LONGER, _LONGEST_PAUSE = 0.005, 1.5, 0.25
+FULL_PAUSE, LONGEST_FULL_PAUSE = 1.0, 5.0  # the first one before what was refused as FULL is tried again, and the longest
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
+_LONGER = 1.5
+
+
+def longer(pause: float, first: float, longest: float) -> float:
+    """Return the pause after one; 0.0: there was none."""
+    return min(max(pause * _LONGER, first), longest)
 
 
 class Link:
@@ -62,21 +71,26 @@ class Retry:
     def __init__(self, link: Link, deadline: Optional[float], passing: FrozenSet[str]):
         self._link = link
         self.passing = passing
+        self._deadline = float("inf") if deadline is None else deadline
         self._until = time.monotonic() + link.seconds
-        if deadline is not None and deadline < self._until:
-            self._until = deadline
-        self._pause = 0.0
+        self._pause = self._full_pause = 0.0
 
     def next(self, error: CPULoadBalancerError) -> float:
         """Return for how many seconds to wait before the next try. Raise error when there is to be none: it does not
-        pass, or has lasted too long, or the daemon was a private one, which nobody starts again."""
-        link = self._link
+        pass, or has lasted too long, or the daemon was a private one, which nobody starts again. A daemon that has no room
+        has not gone: that may last until the deadline."""
+        link, now = self._link, time.monotonic()
         gone = link.daemon is not None and link.daemon.has_ended
-        left = self._until - time.monotonic()
+        is_full = error.code in FULL
+        if is_full:
+            self._until = now + link.seconds
+        left = min(self._deadline, float("inf") if is_full else self._until) - now
         if error.code not in self.passing or gone or left <= 0 or (error.code == "no_daemon" and not link.met):
             raise error
         link.met = True
-        pause, self._pause = self._pause, min(max(self._pause * _LONGER, _FIRST_PAUSE), _LONGEST_PAUSE)
+        pause, self._pause = self._pause, longer(self._pause, _FIRST_PAUSE, _LONGEST_PAUSE)
+        if is_full:
+            pause = self._full_pause = longer(self._full_pause, FULL_PAUSE, LONGEST_FULL_PAUSE)
         return min(pause, left)
 
     def wait(self, error: CPULoadBalancerError) -> None:

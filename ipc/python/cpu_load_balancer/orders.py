@@ -10,6 +10,7 @@ from .large import Large
 from .wire import ACCEPTED, ACCEPTED_ID, AFTER_ACCEPTED, BEFORE_RESULT, LONGEST_CURSOR, RESULT, RESULT_ID
 
 Line = Union[bytes, Large]
+Text = Union[str, Large]  # a task as JSON
 Found = Tuple[bytes, int]  # the text that a result is in, and where in it
 
 
@@ -22,13 +23,22 @@ class Answer(NamedTuple):
     error: Optional[CPULoadBalancerError] = None
 
 
-class _Order:
-    __slots__ = ("line", "number", "watches")
+_SUBMIT, _SUBMIT_QUIETLY = '{"op":"submit","task":', '{"op":"submit","ack":false,"task":'
 
-    def __init__(self, line: Line, watches: bool):
-        self.line = line
-        self.watches = watches
-        self.number = 0  # of the line on this connection
+
+class _Order:
+    __slots__ = ("ack", "number", "text")
+
+    def __init__(self, text: Optional[Text], ack: bool):
+        self.text = text  # of the task that is submitted; None: it is watched
+        self.ack = ack
+        self.number = 0  # of the line on this connection; 0: there was none yet
+
+    def line(self, task_id: str, ack: bool) -> Line:
+        if self.text is None:
+            return f'{{"op":"watch","task_id":"{task_id}"}}\n'.encode()
+        before = _SUBMIT if ack else _SUBMIT_QUIETLY
+        return self.text.between(before, "}\n") if isinstance(self.text, Large) else f"{before}{self.text}}}\n".encode()
 
 
 class Orders:
@@ -52,15 +62,17 @@ class Orders:
     def __contains__(self, task_id: object) -> bool:
         return task_id in self._open
 
-    def submit(self, task_id: str, text: Union[str, Large], ack: bool = False) -> Line:
+    def submit(self, task_id: str, text: Text, ack: bool = False) -> Line:
         """Return the line that submits a task, whose JSON is text."""
-        before = '{"op":"submit","task":' if ack else '{"op":"submit","ack":false,"task":'
-        line: Line = text.between(before, "}\n") if isinstance(text, Large) else f"{before}{text}}}\n".encode()
-        return self._made(task_id, _Order(line, False))
+        return self._made(task_id, _Order(text, ack))
 
     def watch(self, task_id: str) -> Line:
         """Return the line that asks for the result of a task, whoever submitted it."""
-        return self._made(task_id, _Order(f'{{"op":"watch","task_id":"{task_id}"}}\n'.encode(), True))
+        return self._made(task_id, _Order(None, False))
+
+    def hold(self, task_id: str, text: Optional[Text]) -> None:
+        """Have a task that is to be submitted, or watched, be open without a line: it is tried later."""
+        self._open[task_id] = _Order(text, False)
 
     def cancel(self, task_id: str) -> bytes:
         """Return the line that cancels a task. That it can't be is not told."""
@@ -77,6 +89,16 @@ class Orders:
         """Return the line once more, of an order that was put off."""
         return self._made(task_id, self._open[task_id])
 
+    def trial(self, task_id: str) -> Tuple[List[Line], int]:
+        """Return the lines by which an order that was put off, or held, is tried. That the daemon takes it is known once it
+        is accepted, or, of a watch, once refused is the number that comes with them; else that is 0."""
+        order = self._open[task_id]
+        lines = [self._made(task_id, order, ack=True)]
+        if order.text is not None:
+            return lines, 0
+        lines.append(self.cancel("none"))
+        return lines, self._lines
+
     def begin(self) -> List[Line]:
         """Return the lines of all that is open, for a new connection."""
         self.leaving, self._lines, self.refused = False, 0, 0
@@ -87,8 +109,8 @@ class Orders:
     def accepted(self, task_id: str) -> None:
         """From now on the task is watched: its text is not needed any more."""
         order = self._open.get(task_id)
-        if order is not None and not order.watches:
-            order.line, order.watches = f'{{"op":"watch","task_id":"{task_id}"}}\n'.encode(), True
+        if order is not None:
+            order.text = None
 
     def forget(self, task_id: str) -> None:
         """Nobody waits for its answer any more."""
@@ -96,13 +118,13 @@ class Orders:
         if order is not None:
             self._by_number.pop(order.number, None)
 
-    def _made(self, task_id: str, order: _Order) -> Line:
+    def _made(self, task_id: str, order: _Order, ack: bool = False) -> Line:
         self._by_number.pop(order.number, None)
         self._lines += 1
         order.number = self._lines
         self._open[task_id] = order
         self._by_number[order.number] = task_id
-        return order.line
+        return order.line(task_id, order.ack or ack)
 
     def deliver(self, line: bytes) -> List[Answer]:
         """Return the answers that the line is. ValueError when it can't be read. All but what is refused for now, as
@@ -149,7 +171,7 @@ class Orders:
         if task_id is None:
             self.refused = number
             return []
-        watches = self._open[task_id].watches
+        watches = self._open[task_id].text is None
         error = from_problem(problem, CPULoadBalancerError if watches else SubmissionError)
         error.task_id = task_id
         return [Answer(task_id, error=error)]

@@ -7,9 +7,10 @@ import os
 import random
 import tempfile
 import unittest
+from unittest import mock
 
 from cpu_load_balancer import (AsyncEngine, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task,
-                               TaskNotFoundError, TaskStatus)
+                               TaskNotFoundError, TaskStatus, link)
 from fake import FakeDaemon, accepted_line, result_line
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
@@ -269,6 +270,7 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
             await coming
         self.assertLessEqual(sent, cancelled)
 
+    @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     async def test_what_is_refused_for_now_is_sent_again(self):
         sent, number = {}, {}
 
@@ -297,6 +299,7 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
             await impatient.run_task(Task.create("/x.py", 23), SECONDS)
         self.assertEqual(draining.exception.code, "draining")
 
+    @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     async def test_a_connection_that_is_refused_for_now_is_made_again_for_a_map(self):
         daemon = FakeDaemon(self, lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])), 4)
         engine = AsyncEngine(daemon.path)
@@ -334,7 +337,7 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
         results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
         self.assertEqual({r for r in results if not isinstance(r, asyncio.CancelledError)}, {"done"})
         stream = engine._stream
-        self.assertEqual((dict(stream._ends), dict(stream._accepts), stream._passing, stream._put_off), ({}, {}, {}, {}))
+        self.assertEqual((dict(stream._ends), dict(stream._accepts), stream._passing, stream._put_off, bool(stream._room)), ({}, {}, {}, {}, False))
 
 
 if __name__ == "__main__":

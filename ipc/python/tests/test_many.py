@@ -10,7 +10,8 @@ import time
 import unittest
 from unittest import mock
 
-from cpu_load_balancer import Batch, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task, TaskNotFoundError, TaskStatus
+from cpu_load_balancer import (Batch, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task, TaskNotFoundError,
+                               TaskStatus, link)
 from fake import FakeDaemon, result_line
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
@@ -218,6 +219,7 @@ class WithFakes(unittest.TestCase):
         self.assertEqual(sorted(r.data for r in results), list(range(100, 150)))
         self.assertGreater(daemon.connections, 10)
 
+    @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     def test_what_is_refused_for_now_is_sent_again(self):
         sent, number = {}, {}
 
@@ -235,6 +237,7 @@ class WithFakes(unittest.TestCase):
         self.assertEqual([r.data for r in results], list(range(20)))
         self.assertEqual(set(sent.values()), {3})
 
+    @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     def test_a_connection_that_is_refused_for_now_is_made_again(self):
         daemon = FakeDaemon(self, lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])), 3)
         self.assertEqual([r.data for r in self.engine(daemon).map("/x.py", range(9))], list(range(9)))
