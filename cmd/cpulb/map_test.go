@@ -359,3 +359,54 @@ func TestWhatPassesIsNeverTheResultOfALine(t *testing.T) {
 		t.Errorf("%s %v", text, err)
 	}
 }
+
+// Earlier versions wrote such lines, which were then left out for ever.
+func TestAResumedMapRunsLinesAgainThatWereRefusedForNow(t *testing.T) {
+	engine := administrator(t)
+	const input = "1\n2\n3\n4\n5\n6\n"
+	lines := strings.SplitAfter(cpulb(t.Context(), input, "map", ipctest.Echo).stdout, "\n")
+	refused := func(line int, code string) string {
+		r := records(t, lines[line-1])[0]
+		r.Status, r.Data, r.Error = statusRefused, nil, &task.Error{Type: "Refused", Message: "no", Code: code}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text) + "\n"
+	}
+	old := lines[0] + refused(2, "queue_full") + lines[2] + refused(4, "script_not_found") + refused(5, "journal_full")
+	file := filepath.Join(t.TempDir(), "results")
+	if err := os.WriteFile(file, []byte(old+lines[5][:9]), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	resume := func() (outcome, string) {
+		got := cpulb(t.Context(), input, "--patience=0s", "map", ipctest.Echo, "--resume", file, "--in-flight=2")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got, string(text)
+	}
+	engine.Refuse(api.ErrDraining)
+	if got, text := resume(); got.code != 1 || text != old || !strings.Contains(got.err, "2 results in "+file) || !strings.Contains(got.err, "[draining]") {
+		t.Errorf("that does not come to its end: %+v\n%s", got, text)
+	}
+	if err := os.WriteFile(file+mendSuffix, []byte("of one that was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine.Refuse(nil)
+	const want = "1 completed 1, 2 completed 2, 3 completed 3, 4 refused script_not_found, 5 completed 5, 6 completed 6"
+	if got, text := resume(); got.code != 1 || summary(records(t, text)) != want || !strings.Contains(got.err, "1 lines did not complete") {
+		t.Errorf("%+v\n%s", got, text)
+	}
+	if got, text := resume(); got.code != 1 || summary(records(t, text)) != want || strings.Contains(got.err, "again") {
+		t.Errorf("once more: %+v\n%s", got, text)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if left, _ := filepath.Glob(file + "*"); len(left) != 1 {
+		t.Errorf("left: %q", left)
+	}
+}

@@ -37,6 +37,9 @@ func (m *mapCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 		return err
 	}
 	defer out.close()
+	if n := len(out.passed); n > 0 {
+		fmt.Fprintf(t.err, "cpulb: %s in %s are refusals that pass: these lines are run again\n", counted(n, "result"), m.Resume)
+	}
 	base.Labels = maps.Clone(base.Labels)
 	if base.Labels == nil {
 		base.Labels = map[string]string{}
@@ -92,6 +95,7 @@ type mapLine struct {
 	try    int
 	check  [3]byte
 	record *mapRecord // its result, once that is there
+	old    []byte     // that, as the file has it that is mended
 	result *task.Result
 }
 
@@ -168,11 +172,11 @@ func (r *mapper) tasks(yield func(*task.Task) bool) {
 		case err != nil:
 			r.fail(usageError{err})
 			return
-		case known:
+		case known && line.old == nil:
 			r.bar.skip(1)
 			continue
 		}
-		if !r.enter() || r.add(line) != nil || line.task == nil && !r.command.KeepGoing || line.task != nil && !yield(line.task) {
+		if !r.enter() || r.add(line) != nil || line.task == nil && !known && !r.command.KeepGoing || line.task != nil && !yield(line.task) {
 			return
 		}
 	}
@@ -204,7 +208,8 @@ func (r *mapper) name(l *mapLine) {
 	}
 }
 
-// written reports whether the output has the result of l already.
+// written reports whether the output has the result of l already, or l then has it from the
+// file that is mended.
 func (r *mapper) written(l *mapLine) (bool, error) {
 	if len(r.left) == 0 {
 		return false, nil
@@ -214,11 +219,18 @@ func (r *mapper) written(l *mapLine) (bool, error) {
 	_, line, try, _ := mapRunOf(id)
 	switch {
 	case line != l.number:
-		return false, fmt.Errorf("line %d of the input has no result in %s, but line %d has: this is another input; %s", l.number, r.out.file.Name(), line, remedy)
+		return false, fmt.Errorf("line %d of the input has no result in %s, but line %d has: this is another input; %s", l.number, r.out.name, line, remedy)
 	case id != r.out.run.id(line, try, l.check):
-		return false, fmt.Errorf("line %d of the input, or the options, are not those of its result in %s: %s", line, r.out.file.Name(), remedy)
+		return false, fmt.Errorf("line %d of the input, or the options, are not those of its result in %s: %s", line, r.out.name, remedy)
 	}
 	r.left = r.left[1:]
+	text, again, err := r.out.kept(id)
+	if err != nil || again {
+		return false, err
+	}
+	if text != nil {
+		l.task, l.record, l.old = nil, &mapRecord{Line: line, ID: id}, text
+	}
 	return true, nil
 }
 
@@ -226,7 +238,7 @@ func (r *mapper) written(l *mapLine) (bool, error) {
 func (r *mapper) ended() {
 	if len(r.left) > 0 {
 		_, line, _, _ := mapRunOf(r.left[0])
-		r.fail(usageError{fmt.Errorf("%s has a result of line %d, but the input has only %d: this is another input", r.out.file.Name(), line, r.in.line)})
+		r.fail(usageError{fmt.Errorf("%s has a result of line %d, but the input has only %d: this is another input", r.out.name, line, r.in.line)})
 	}
 }
 

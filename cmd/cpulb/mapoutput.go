@@ -32,11 +32,19 @@ func (r *mapRecord) completed() bool { return r.Status == task.Completed.String(
 type mapOutput struct {
 	out  io.Writer
 	file *os.File // nil: not ours to close
+	name string   // of file
 	// run is that of what the file has already, in its order; failed is how many of these did
 	// not complete.
 	run    mapRun
 	known  []task.ID
 	failed int
+	// passed are those of known that are refusals that pass. If there are any, old has the
+	// results of the file once more, for who reads the input; mend is how they come out of the
+	// file, and replaced the file that it then took the place of.
+	passed   map[task.ID]struct{}
+	old      *bufio.Reader
+	mend     *mend
+	replaced *os.File
 }
 
 // openOutput opens the file to write to, or to go on with; without a name it is stdout.
@@ -48,9 +56,9 @@ func openOutput(name string, t *terminal) (*mapOutput, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--resume: %w", err)}
 	}
-	o := &mapOutput{out: f, file: f}
+	o := &mapOutput{out: f, file: f, name: name, passed: map[task.ID]struct{}{}}
 	if err := o.take(t.in); err != nil {
-		f.Close()
+		o.close()
 		return nil, usageError{fmt.Errorf("--resume: %s: %w", name, err)}
 	}
 	return o, nil
@@ -79,6 +87,9 @@ func (o *mapOutput) take(in io.Reader) error {
 	}
 	if err := o.file.Truncate(whole); err != nil {
 		return err
+	}
+	if len(o.passed) > 0 {
+		return o.beginMend(whole)
 	}
 	_, err = o.file.Seek(whole, io.SeekStart)
 	return err
@@ -131,21 +142,31 @@ func (o *mapOutput) add(text []byte) error {
 			return fmt.Errorf("the result of input line %d, and that before it of %d", line, last)
 		}
 	}
-	if !r.completed() {
+	switch {
+	case r.passes():
+		o.passed[r.ID] = struct{}{}
+	case !r.completed():
 		o.failed++
 	}
 	o.known = append(o.known, r.ID)
 	return nil
 }
 
-// write writes one result. It is one call of the system, so that a result is in the file as
-// soon as it has been counted.
-func (o *mapOutput) write(r *mapRecord) error {
+// write writes the result of a line. It is one call of the system, so that a result is in the
+// file as soon as it has been counted.
+func (o *mapOutput) write(l *mapLine) error {
 	var line bytes.Buffer
-	if err := printJSON(&line, r); err != nil {
-		return err
+	line.Write(l.old)
+	if l.old == nil {
+		if err := printJSON(&line, l.record); err != nil {
+			return err
+		}
 	}
-	if _, err := o.out.Write(line.Bytes()); err != nil {
+	_, err := o.out.Write(line.Bytes())
+	if err == nil && o.mend != nil && l.number == o.mend.last {
+		err = o.endMend()
+	}
+	if err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
 	return nil
@@ -166,7 +187,7 @@ func (o *mapOutput) resumable(t *terminal, wrote bool) string {
 		return ""
 	}
 	if o.file != nil {
-		return o.file.Name()
+		return o.name
 	}
 	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if err != nil {
@@ -179,5 +200,9 @@ func (o *mapOutput) close() error {
 	if o.file == nil {
 		return nil
 	}
-	return o.file.Close()
+	err := errors.Join(o.abandonMend(), o.file.Close())
+	if o.replaced != nil {
+		_ = o.replaced.Close() // nothing was written to it
+	}
+	return err
 }

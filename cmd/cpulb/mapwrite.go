@@ -89,7 +89,7 @@ func (r *mapper) writeLocked() error {
 		l := r.waiting[0]
 		r.waiting = r.waiting[1:]
 		<-r.room
-		if !l.record.completed() {
+		if l.old == nil && !l.record.completed() {
 			r.failed++
 			r.say(l)
 			if !r.command.KeepGoing {
@@ -97,13 +97,22 @@ func (r *mapper) writeLocked() error {
 				return r.why
 			}
 		}
-		if r.why = r.out.write(l.record); r.why == nil {
+		if r.why = r.out.write(l); r.why == nil {
 			r.last = l.number
-			r.bar.add(1)
+			r.count(l)
 			r.bar.setFailed(r.failed)
 		}
 	}
 	return r.why
+}
+
+// count shows that a line is done.
+func (r *mapper) count(l *mapLine) {
+	if l.old != nil {
+		r.bar.skip(1)
+		return
+	}
+	r.bar.add(1)
 }
 
 // say reports a line that did not complete.

@@ -51,31 +51,42 @@ func TestAWaitIsSaidOnceAndTheSameNotTooOften(t *testing.T) {
 func TestAMapThatWaitsForRoomSaysSo(t *testing.T) {
 	engine := administrator(t)
 	engine.Refuse(task.ErrQueueFull)
-	t.Setenv("TERM", "xterm")
-	begin := func(err io.Writer) chan int {
-		ended := make(chan int, 1)
-		go func() {
-			ended <- run(t.Context(), []string{"map", ipctest.Echo}, newTerminal(strings.NewReader("1\n2\n"), io.Discard, err))
-		}()
-		return ended
-	}
-	tty, shown := terminalPair(t)
 	read, write := io.Pipe()
-	onTerminal, elsewhere := begin(tty), begin(write)
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(t.Context(), []string{"map", ipctest.Echo}, newTerminal(strings.NewReader("1\n2\n"), io.Discard, write))
+		write.Close()
+	}()
 	lines := bufio.NewScanner(read)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "cpulb: waiting for room: ") || !strings.HasSuffix(lines.Text(), "[queue_full]") {
 		t.Errorf("%q", lines.Text())
 	}
 	engine.Refuse(nil)
-	go io.Copy(io.Discard, read)
-	if code := <-elsewhere; code != 0 {
+	if lines.Scan() {
+		t.Errorf("%q", lines.Text())
+	}
+	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	write.Close()
-	if code := <-onTerminal; code != 0 {
-		t.Errorf("exit code %d", code)
+}
+
+func TestWhereABarIsDrawnTheWaitIsInIt(t *testing.T) {
+	tty, shown := terminalPair(t)
+	t.Setenv("TERM", "xterm")
+	screen := newTerminal(nil, io.Discard, tty)
+	b, long := screen.bar(), time.Now().Add(-saidAfter)
+	for want, why := range map[string]error{"": nil, "waiting for room [queue_full]": &api.Problem{Code: "queue_full"}} {
+		screen.sayWait(new(words), why, long)
+		b.mu.Lock()
+		if b.state.waits != want {
+			t.Errorf("%q, want %q", b.state.waits, want)
+		}
+		b.mu.Unlock()
 	}
-	if got := shown(); !strings.Contains(got, "0 lines  waiting for room [queue_full]") || strings.Contains(got, "cpulb:") {
+	screen.sayWait(new(words), client.ErrNoDaemon, time.Now()) // not long enough
+	b.end()
+	screen.sayWait(new(words), client.ErrNoDaemon, long)
+	if got := shown(); strings.Count(got, "cpulb:") != 1 || !strings.Contains(got, "cpulb: waiting for the daemon: no daemon answers") {
 		t.Errorf("%q", got)
 	}
 }
