@@ -85,7 +85,7 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, ended(ctx)
 		}
 		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	}

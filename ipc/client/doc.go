@@ -42,7 +42,8 @@
 //	errors.Is(err, api.ErrDraining)      // or ErrBatchNotFound, ErrNoWorker, …
 //
 // Others are ErrNoDaemon, ErrNotEnded, ErrLost, ErrUnderWay, ErrStreamEnded, ErrCutOff,
-// ErrTooLarge, ErrUnfiltered, ErrClosed and the context's.
+// ErrTooLarge, ErrUnfiltered, ErrClosed and the context's: whatever ends because its context
+// did has an error that matches both the context's and its cause.
 //
 // A Stream, as OpenStream returns it, is one connection without all that: it is not
 // reconnected.

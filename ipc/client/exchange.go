@@ -53,7 +53,7 @@ func (c *Client) exchangeBy(ctx context.Context, by *http.Client, method, path s
 	defer resp.Body.Close()
 	text, err = io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, nil, fmt.Errorf("answer: %w", err)
+		return 0, nil, fmt.Errorf("answer: %w", because(ctx, err))
 	}
 	return resp.StatusCode, text, nil
 }
@@ -78,7 +78,7 @@ func request(ctx context.Context, by *http.Client, method, path string, body []b
 		if errors.As(err, &u) {
 			err = u.Err // the URL has a made-up host, which would mislead
 		}
-		return nil, err
+		return nil, because(ctx, err)
 	}
 	if resp.StatusCode < http.StatusBadRequest {
 		return resp, nil
@@ -86,7 +86,7 @@ func request(ctx context.Context, by *http.Client, method, path string, body []b
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("answer: %w", err)
+		return nil, fmt.Errorf("answer: %w", because(ctx, err))
 	}
 	return nil, problemIn(resp, text)
 }

@@ -118,7 +118,7 @@ func follow[T any](ctx context.Context, c *Client, path string, decode func([]by
 			case ctx.Err() == nil:
 				err = fmt.Errorf("%w: %w", ErrCutOff, err)
 			}
-			yield(nil, err)
+			yield(nil, because(ctx, err))
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,12 @@ type TaskError struct {
 	Err  error
 }
 
-func (e *TaskError) Error() string { return fmt.Sprintf("task %s: %v", e.Task.ID, e.Err) }
+func (e *TaskError) Error() string {
+	if e.Task == nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("task %s: %v", e.Task.ID, e.Err)
+}
 
 // Unwrap returns why there is no Result.
 func (e *TaskError) Unwrap() error { return e.Err }
@@ -49,7 +55,9 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // on. After the end of ctx, or an error that says that the daemon did not come back, Map
 // yields nothing more: that is not what became of a task.
 //
-// When ctx ends, or the loop is left, the tasks in flight are cancelled.
+// When ctx ends, or the loop is left, also by a panic or runtime.Goexit, the tasks in flight are
+// cancelled. A sequence that panics, or calls runtime.Goexit, does so in the loop, behind the
+// Results of the tasks before.
 func (c *Client) Map(ctx context.Context, tasks iter.Seq[*task.Task], o MapOptions) iter.Seq2[*task.Result, error] {
 	if o.InFlight <= 0 {
 		o.InFlight = DefaultInFlight
@@ -57,8 +65,8 @@ func (c *Client) Map(ctx context.Context, tasks iter.Seq[*task.Task], o MapOptio
 	return func(yield func(*task.Result, error) bool) {
 		m := newMapping(ctx, c, o)
 		go m.feed(tasks)
+		defer m.leave() // also if the loop panics, or calls runtime.Goexit as t.Fatal does
 		m.deliver(ctx, yield)
-		m.leave()
 	}
 }
 
@@ -77,6 +85,8 @@ type mapping struct {
 	// out is what deliver yields next: as they began, or as they end.
 	out  chan *mapped
 	left chan struct{} // closed when nobody wants more
+	// broken is how the sequence ended if it did not return. It is set before out is closed.
+	broken *broken
 
 	mu      sync.Mutex
 	over    bool // left is closed
@@ -100,8 +110,37 @@ func newMapping(ctx context.Context, c *Client, o MapOptions) *mapping {
 	return m
 }
 
+// broken is how a sequence of tasks ended that panicked, or called runtime.Goexit. It does so
+// where Map is called: nobody could recover from it on a goroutine of Map's own.
+type broken struct{ panicked any }
+
+func (b *broken) end() {
+	if b.panicked != nil {
+		panic(b.panicked)
+	}
+	runtime.Goexit()
+}
+
 // feed takes tasks as there is room for them.
 func (m *mapping) feed(tasks iter.Seq[*task.Task]) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if m.broken = (&broken{recover()}); m.wanted() {
+			m.calls.Wait()
+			close(m.out)
+		} else if m.broken.panicked != nil { // nobody else would hear of it
+			panic(m.broken.panicked)
+		}
+	}()
+	m.take(tasks)
+	returned = true
+}
+
+// take is feed as long as the sequence is in order.
+func (m *mapping) take(tasks iter.Seq[*task.Task]) {
 	next, stop := iter.Pull(tasks)
 	defer stop()
 	for {
@@ -175,8 +214,10 @@ func (m *mapping) deliver(ctx context.Context, yield func(*task.Result, error) b
 		}
 		switch {
 		case ctx.Err() != nil:
-			yield(nil, context.Cause(ctx))
+			yield(nil, ended(ctx))
 			return
+		case x == nil && m.broken != nil:
+			m.broken.end()
 		case x == nil: // that was the last
 			return
 		case x.err != nil:

@@ -278,3 +278,55 @@ func TestAMapGoesOnWithTheNextDaemon(t *testing.T) {
 		t.Errorf("%d of 300", next)
 	}
 }
+
+// As t.Fatal in the loop does, and whatever panics there.
+func TestALoopThatDoesNotReturnCancelsWhatIsInFlight(t *testing.T) {
+	for name, leave := range map[string]func(){"a panic": func() { panic("in the loop") }, "runtime.Goexit": runtime.Goexit} {
+		engine, c, _ := serve(t)
+		held := []*task.Task{newTask(ipctest.Held), newTask(ipctest.Held)}
+		ended := make(chan any)
+		go func() {
+			defer func() { ended <- recover() }()
+			for _, err := range c.Map(t.Context(), slices.Values(append([]*task.Task{newTask(ipctest.Echo)}, held...)), client.MapOptions{}) {
+				if err := errors.Join(err, engine.AwaitTasks(t.Context(), 3)); err != nil {
+					t.Error(err)
+				}
+				leave()
+			}
+		}()
+		if got := <-ended; (got != nil) != (name == "a panic") {
+			t.Errorf("%s: %v", name, got)
+		}
+		for _, x := range held {
+			if r, err := c.Result(t.Context(), x.ID, time.Minute); err != nil || r.Status != task.Cancelled {
+				t.Errorf("%s: %+v %v", name, r, err)
+			}
+		}
+	}
+}
+
+// Nobody could recover from what happens on a goroutine of the client's.
+func TestASequenceThatDoesNotReturnEndsTheLoopInTheSameWay(t *testing.T) {
+	_, c, _ := serve(t)
+	for name, leave := range map[string]func(){"a panic": func() { panic("in the sequence") }, "runtime.Goexit": runtime.Goexit} {
+		for _, asCompleted := range []bool{false, true} {
+			ended := make(chan any)
+			n := 0
+			go func() {
+				defer func() { ended <- recover() }()
+				for _, err := range c.Map(t.Context(), func(yield func(*task.Task) bool) {
+					yield(newTask(ipctest.Echo))
+					leave()
+				}, client.MapOptions{AsCompleted: asCompleted}) {
+					if n++; err != nil {
+						t.Error(err)
+					}
+				}
+				t.Errorf("%s: the loop goes on behind it", name)
+			}()
+			if got := <-ended; (got == "in the sequence") != (name == "a panic") || n != 1 {
+				t.Errorf("%s: %v after %d results", name, got, n)
+			}
+		}
+	}
+}

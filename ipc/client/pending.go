@@ -63,7 +63,7 @@ func (p *Pending) Result(ctx context.Context) (*task.Result, error) {
 		r, err, _ := p.ended()
 		return r, err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, ended(ctx)
 	}
 }
 

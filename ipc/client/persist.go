@@ -37,8 +37,11 @@ func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() e
 			c.answered.Store(true)
 			return nil
 		}
-		if !passing(err) || ctx.Err() != nil {
-			return err
+		if !passing(err) {
+			return because(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w; until then: %w", ended(ctx), err)
 		}
 		if first.IsZero() {
 			first = time.Now()
@@ -56,7 +59,7 @@ func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() e
 		case <-time.After(pause):
 			call.end() // f may get through, and take long
 		case <-ctx.Done():
-			return fmt.Errorf("%w; until then: %w", context.Cause(ctx), err)
+			return fmt.Errorf("%w; until then: %w", ended(ctx), err)
 		}
 	}
 }

@@ -85,11 +85,11 @@ func (r *room) through(waits context.Context, try func(accepted func()) error) e
 			call.begin(refused)
 			if at == nil || at.left.Load() {
 				if at = r.enter(waits); at == nil {
-					return cmp.Or(refused, context.Cause(waits))
+					return cmp.Or(refused, ended(waits))
 				}
 			}
 			if !r.await(waits, at) {
-				return cmp.Or(refused, context.Cause(waits))
+				return cmp.Or(refused, ended(waits))
 			}
 		}
 		var accepted func() // who is not in the line need not know

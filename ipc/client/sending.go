@@ -21,6 +21,9 @@ type sending struct {
 // run tries until there is a Result, or an error that passing does not report. accepted, if
 // it is not nil, is called once the task is the daemon's.
 func (s *sending) run(ctx context.Context, passing func(error) bool, accepted func()) (r *task.Result, err error) {
+	if s.task == nil {
+		return nil, errNoTask
+	}
 	err = s.client.retry(ctx, passing, func() (err error) {
 		r, err = s.try(ctx, accepted)
 		return err

@@ -66,7 +66,7 @@ func (c *Client) stream(ctx context.Context) (*Stream, error) {
 	select {
 	case c.shared.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, ended(ctx)
 	}
 	defer func() { <-c.shared.turn }()
 	if s, err := c.shared.current(); s != nil || err != nil {

@@ -70,7 +70,7 @@ type Stream struct {
 func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 	dialled, err := c.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, because(ctx, err)
 	}
 	conn, err := rawio.New(dialled)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	s, err := open(conn)
 	if !stop() {
-		err = ctx.Err() // the cause of whatever else went wrong
+		err = ended(ctx) // the cause of whatever else went wrong
 	}
 	if err != nil {
 		conn.Close()
@@ -122,6 +122,9 @@ func (s *Stream) takesTasks() bool {
 
 // Do runs t and returns its Result. When ctx ends first the task goes on.
 func (s *Stream) Do(ctx context.Context, t *task.Task) (*task.Result, error) {
+	if t == nil {
+		return nil, errNoTask
+	}
 	return s.do(ctx, t, &Pending{ID: t.ID, key: t.ID, stream: s, attended: true})
 }
 
@@ -144,6 +147,9 @@ func (s *Stream) do(ctx context.Context, t *task.Task, p *Pending) (*task.Result
 // waits, until ctx is done, only while the daemon reads slower than is sent. For a
 // task that the daemon refuses, Result returns an *api.Problem.
 func (s *Stream) Submit(ctx context.Context, t *task.Task) (*Pending, error) {
+	if t == nil {
+		return nil, errNoTask
+	}
 	p := &Pending{ID: t.ID, key: t.ID, stream: s}
 	if _, err := s.submit(ctx, t, p); err != nil {
 		return nil, err
@@ -191,8 +197,8 @@ func (s *Stream) send(ctx context.Context, text []byte, p *Pending) (reads bool,
 			return reads, err
 		}
 		_ = s.out.Flush(ctx) // what ended the connection is what queue returns
-		if err := ctx.Err(); err != nil {
-			return false, err // also if all was written meanwhile: text was not
+		if ctx.Err() != nil {
+			return false, ended(ctx) // also if all was written meanwhile: text was not
 		}
 	}
 }

@@ -17,6 +17,9 @@ import (
 // ErrNotEnded is returned by Result when the task had not ended in time.
 var ErrNotEnded = errors.New("the task has not ended yet")
 
+// errNoTask is returned for a nil task.
+var errNoTask = fmt.Errorf("%w: it is nil", task.ErrInvalid)
+
 // NewTask returns a task with an id of its own that calls main of the script with params,
 // which is anything that encoding/json takes. What else it is to have is set in its fields.
 func NewTask(script string, params any) (*task.Task, error) {
@@ -122,6 +125,9 @@ func (c *Client) result(ctx context.Context, path string) (*task.Result, error) 
 // appendTask appends t as one line of JSON. Params keep their text, except for white
 // space: a task must be the same text whichever way it is sent.
 func appendTask(b []byte, t *task.Task) ([]byte, error) {
+	if t == nil {
+		return nil, errNoTask
+	}
 	if len(t.Params) == 0 || !bytes.ContainsAny(t.Params, task.WhiteSpace) && task.IsJSON(t.Params) {
 		return t.AppendJSON(b), nil
 	}
