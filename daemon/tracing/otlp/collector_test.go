@@ -28,6 +28,8 @@ type received struct {
 	// refuses: it takes none, over HTTP, and says so on refused.
 	refuses atomic.Bool
 	refused chan struct{}
+	// part is what it says of having taken a part alone; nil: it takes all.
+	part *collector.ExportTracePartialSuccess
 }
 
 // Export implements the collector's service.
@@ -44,7 +46,7 @@ func (r *received) Export(_ context.Context, req *collector.ExportTraceServiceRe
 	}
 	close(r.news)
 	r.news = make(chan struct{})
-	return &collector.ExportTraceServiceResponse{}, nil
+	return &collector.ExportTraceServiceResponse{PartialSuccess: r.part}, nil
 }
 
 // await returns the spans once there are n.
@@ -111,8 +113,13 @@ func overHTTP(t *testing.T) (*received, string) {
 		r.mu.Lock()
 		r.agent = req.Header.Get("X-Key")
 		r.mu.Unlock()
-		_, _ = r.Export(req.Context(), &m) // never an error
+		answer, _ := r.Export(req.Context(), &m) // never an error
+		text, err = proto.Marshal(answer)
+		if err != nil {
+			t.Error(err)
+		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
+		_, _ = w.Write(text) // an error: the exporter has gone
 	}))
 	t.Cleanup(s.Close)
 	return r, s.URL

@@ -134,16 +134,22 @@ func (c *counted) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) err
 // answered counts n spans that the collector has taken, or not.
 func (x *Exporter) answered(n int, err error) {
 	x.waiting.Add(-int64(n))
+	lost := int64(0)
+	if err != nil {
+		lost = int64(n)
+		if some, part := rejected(err); part {
+			lost = min(max(some, 0), int64(n)) // 0: it has only something to say
+		}
+	}
+	x.dropped.Add(lost)
+	x.sent.Add(int64(n) - lost)
 	switch {
-	case err != nil:
-		x.dropped.Add(int64(n))
-		if !x.failing.Swap(true) {
-			x.log.Warn("spans can't be sent and are dropped, until this works again", "error", err)
-		}
-	default:
-		x.sent.Add(int64(n))
-		if x.failing.Swap(false) {
-			x.log.Info("spans are sent again", "dropped", x.dropped.Load())
-		}
+	case lost > 0 && !x.failing.Swap(true):
+		x.log.Warn("spans can't be sent, or are refused, and are dropped, until this works again", "error", err)
+	case lost == 0 && err != nil:
+		x.log.Debug("the collector has taken all spans", "warning", err)
+	}
+	if lost == 0 && x.failing.Swap(false) {
+		x.log.Info("spans are sent again", "dropped", x.dropped.Load())
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel/propagation"
 	api "go.opentelemetry.io/otel/trace"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
@@ -171,6 +172,30 @@ func TestACollectorThatRefusesIsSaidOnceAndWhenItIsWell(t *testing.T) {
 	}
 	if said := log.String(); strings.Count(said, "spans can't be sent") != 1 || !strings.Contains(said, "spans are sent again: dropped=1536") {
 		t.Errorf("said was\n%s", said)
+	}
+}
+
+// A collector may take a part of what it is sent, or only have something to say.
+func TestOfABatchThatIsTakenInPartTheRestIsCounted(t *testing.T) {
+	for protocol, start := range map[string]func(*testing.T) (*received, string){"grpc": overGRPC, "http/protobuf": overHTTP} {
+		for refuses, part := range map[uint64]*collector.ExportTracePartialSuccess{
+			0: {ErrorMessage: "use another attribute"}, 1: {RejectedSpans: 1, ErrorMessage: "too old"}, 4: {RejectedSpans: 400}} {
+			r, url := start(t)
+			r.part = part
+			x, log := exporter(t, url, protocol)
+			for _, s := range spans() {
+				x.Span(s)
+			}
+			if err := x.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if sent, dropped := x.Counts(); sent != 4-refuses || dropped != refuses {
+				t.Errorf("%s, %v: %d sent, %d dropped", protocol, part, sent, dropped)
+			}
+			if said := log.String(); strings.Contains(said, "dropped") != (refuses > 0) || refuses > 0 && !strings.Contains(said, part.ErrorMessage) {
+				t.Errorf("%s, %v: %s", protocol, part, said)
+			}
+		}
 	}
 }
 
