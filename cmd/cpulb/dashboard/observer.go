@@ -53,6 +53,8 @@ type look struct {
 
 	counters *counters
 	ended    []task.View
+	// endedAt are the counters up to which those that have ended were asked for.
+	endedAt *counters
 }
 
 // status is the daemon's answer, of which the page shows all.
@@ -92,7 +94,10 @@ func (o *observer) run(ctx context.Context) {
 
 // look asks the daemon.
 func (o *observer) look(ctx context.Context) look {
-	var l look
+	o.mu.Lock()
+	before := o.latest
+	o.mu.Unlock()
+	l := look{endedAt: before.endedAt}
 	if l.status, l.err = o.status(ctx); l.err != nil {
 		return l
 	}
@@ -100,8 +105,11 @@ func (o *observer) look(ctx context.Context) look {
 		l.counters = readCounters(text)
 	}
 	l.running, l.more, l.tasksErr = o.lookAtRunning(ctx, l.status)
-	if l.tasksErr == nil {
-		l.ended, l.tasksErr = o.lookAtEnded(ctx, l.counters, l.running)
+	if l.tasksErr != nil {
+		return l
+	}
+	if l.ended, l.tasksErr = o.lookAtEnded(ctx, before, &l); l.tasksErr == nil && l.counters != nil {
+		l.endedAt = l.counters
 	}
 	return l
 }
@@ -119,13 +127,10 @@ func (o *observer) lookAtRunning(ctx context.Context, s *status) (running []task
 
 // lookAtEnded returns tasks that have ended since the last look: the newest, those that failed
 // first, and those that ran then. Of very many it sees a part.
-func (o *observer) lookAtEnded(ctx context.Context, now *counters, running []task.View) ([]task.View, error) {
-	o.mu.Lock()
-	before := o.latest
-	o.mu.Unlock()
+func (o *observer) lookAtEnded(ctx context.Context, before look, now *look) ([]task.View, error) {
 	var all []task.View
 	for _, statuses := range [][]string{{"failed", "timed_out"}, {"completed", "cancelled"}} {
-		limit := asked(now, before.counters, statuses)
+		limit := asked(now.counters, before.endedAt, statuses)
 		if limit == 0 {
 			continue
 		}
@@ -136,7 +141,7 @@ func (o *observer) lookAtEnded(ctx context.Context, now *counters, running []tas
 		}
 		all = append(all, page.Tasks...)
 	}
-	return append(all, o.fetch(ctx, gone(before.running, running, all))...), nil
+	return append(all, o.fetch(ctx, gone(before.running, now.running, all))...), nil
 }
 
 // asked is of how many tasks with these statuses at the end the daemon is asked: some more than
