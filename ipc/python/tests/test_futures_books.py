@@ -6,11 +6,12 @@ import socket
 import sys
 import types
 import unittest
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from unittest import mock
 
-from cpu_load_balancer.futures import condition, keeper, wire, worker
+from cpu_load_balancer.futures import CallTimeoutError, condition, keeper, wire, worker
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.carrier import Carrier
 from cpu_load_balancer.futures.door import Arrival
@@ -33,6 +34,21 @@ class PlayedTasks:
 
     def cancel(self, number):
         self.cancelled.append(number)
+
+
+class LateLock:
+    """A lock before which another thread comes, once."""
+
+    def __init__(self, lock, other):
+        self.lock, self.others = lock, [other]
+
+    def __enter__(self):
+        while self.others:
+            self.others.pop()()
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
 
 
 class Books(unittest.TestCase):
@@ -68,11 +84,11 @@ class Books(unittest.TestCase):
         self.keeper._look()
         return (*ends, outbox)
 
-    def submit(self, count):
+    def submit(self, count, timeout=None):
         calls = []
         for _ in range(count):
             self.numbers += 1
-            calls.append(Call(self.numbers, wire.CALL, self.function, (pow, 2, 3), {}, None))
+            calls.append(Call(self.numbers, wire.CALL, self.function, (pow, 2, 3), {}, timeout))
             calls[-1].payload = b"call"
             self.pool.add(calls[-1])
         for carrier in self.pool.carriers.values():
@@ -120,6 +136,60 @@ class Books(unittest.TestCase):
                     self.run_calls(self.taken())
                 self.assertEqual(self.carrier().ran, 3)
                 self.assertEqual(len(self.pool.pending), len(calls) + len(more) - 3 - (back != "given back"))
+
+    def test_nothing_is_kept_of_calls_with_a_timeout_that_have_ended_and_nobody_is_woken_for_them(self):
+        self.keep()
+        calls = self.submit(1, timeout=3600)
+        self.keeper._look()
+        self.arrive()
+        self.run_calls(self.taken())
+        self.keeper._wait_seconds()
+        with mock.patch.object(self.pool.bell, "ring") as ring:
+            for _ in range(50):
+                calls += self.submit(1, timeout=3600)
+                self.run_calls(self.taken())
+        ring.assert_not_called()
+        for ends in (lambda call: call.cancel(), lambda call: call.fail(ValueError()), lambda call: self.keeper._given_back(self.carrier(), [call.number])):
+            calls += self.submit(1, timeout=3600)
+            ends(calls[-1])
+            self.keeper._look()
+            self.pool.feed_idle()
+            self.run_calls(self.taken())
+        kept = list(map(weakref.ref, calls))
+        del calls
+        self.assertEqual([call() for call in kept if call() is not None], [])
+
+    def test_call_with_a_timeout_waits_for_no_other_in_its_worker(self):
+        self.keep()
+        self.submit(1, timeout=10)
+        self.keeper._look()
+        self.arrive()
+        with mock.patch.object(self.pool, "feed"):
+            self.submit(3, timeout=10)
+        self.pool.lock = LateLock(self.pool.lock, lambda: self.pool.feed(self.carrier()))
+        self.run_calls([1])
+        self.assertEqual(self.taken(), [2])
+        with mock.patch.object(keeper.time, "monotonic", return_value=keeper.time.monotonic() + 9):
+            self.keeper._look()
+            self.run_calls([2])
+            self.assertEqual(self.taken(), [3])
+        with mock.patch.object(keeper.time, "monotonic", return_value=keeper.time.monotonic() + 18):
+            self.keeper._look()
+        self.assertFalse(self.carrier().outstanding[3].done())
+
+    def test_call_that_runs_for_longer_than_its_timeout_is_stopped_once(self):
+        self.keep()
+        calls = self.submit(1, timeout=10)
+        self.keeper._look()
+        _, control, _ = self.arrive()
+        now = keeper.time.monotonic()
+        self.assertLessEqual(self.keeper._wait_seconds(), 10)
+        with mock.patch.object(keeper.time, "monotonic") as clock:
+            for later in (11, 11.1):
+                clock.return_value = now + later
+                self.keeper._look()
+        self.assertIsInstance(calls[0].exception(0), CallTimeoutError)
+        self.assertEqual(control.recv(1000), wire.frame(wire.STOP, 1))
 
     def stop_second_of(self, running):
         """Cancel the second of three calls while the worker runs the one of that number and answers nothing."""

@@ -26,7 +26,6 @@ class Call(Future):  # type: ignore[type-arg]
     payload: Optional[bytes] = None  # its arguments as they are sent
     descriptor = -1  # of the memory with them
     cost = 0  # for how many nanoseconds it is expected to run
-    deadline = 0.0  # of one that runs and has a timeout
 
     def __init__(self, number: int, kind: int, function: "Function", args: Tuple[Any, ...], kwargs: Dict[str, Any],
                  timeout: Optional[float]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .pool import Pool
 
+_NEVER = float("inf")
 WINDOW_NS = 2_000_000  # of work that a carrier is given ahead
 _OVERHEAD_NS = 2_000  # of a call, for what the worker does not measure
 
@@ -48,6 +49,7 @@ class Carrier:
         self.dead = False
         self.moved = 0.0  # when it was given the first of its calls, or ended one
         self.asked = False  # to give back what it has not begun
+        self.timed = 0, _NEVER  # the number of the call that was given it last with a timeout, and when that is over
         self.stopping: Dict[int, float] = {}  # calls that it is to stop, and when it was last looked whether they run
         self.known: Set[int] = set()  # functions that it has been sent
         self.resting = False  # it is among the pool's idle ones
@@ -142,11 +144,19 @@ class Carrier:
             parts.clear()
             self._put(data, call.descriptor)
 
-    def drop(self, call: "Call") -> None:
-        """call is not among its calls any more."""
-        with self.pool.lock:
-            self.outstanding.pop(call.number, None)
+    def drop(self, call: "Call") -> bool:
+        """call is not among its calls any more; whether it was."""
+        with self.pool.lock:  # for both at a time: else who feeds it meanwhile finds room that is not there
+            if self.outstanding.pop(call.number, None) is None:
+                return False
             self.load -= call.cost
+        return True
+
+    def timed_call(self) -> Tuple[Optional["Call"], float]:
+        """Return the call with a timeout that runs, and when it is over."""
+        number, deadline = self.timed
+        call = self.outstanding.get(number)
+        return (None, _NEVER) if call is None or call.done() else (call, deadline)
 
     def _put(self, data: Any, descriptor: int) -> None:
         """Send data, as much of it as the connection takes, and keep the rest."""
@@ -184,14 +194,13 @@ class Carrier:
 
     def receive(self, frames: List[wire.Frame]) -> None:
         """Give results to their calls."""
-        outstanding, loads, freed = self.outstanding, pickle.loads, 0
+        outstanding, loads = self.outstanding, pickle.loads
         for kind, number, taken, payload, descriptor in frames:
             call = outstanding.get(number)
             if call is None:
                 if descriptor >= 0:
                     os.close(descriptor)
                 continue
-            freed += call.cost
             function = call.function
             taken += _OVERHEAD_NS
             known = function.nanoseconds
@@ -215,10 +224,8 @@ class Carrier:
                 call.fail(error)
             value = error = None
             call.release()
-            if outstanding.pop(number, None) is not None:  # at last: an interrupt may have this done again
+            if self.drop(call):  # at last: an interrupt may have this done again
                 self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
-        with self.pool.lock:
-            self.load -= freed
 
     def read(self) -> bool:
         """Read what is there, and give results to their calls; False at the end. Who has locked reading may."""

@@ -77,17 +77,21 @@ class Keeper:
 
     def _wait_seconds(self) -> float:
         """Return for how long nothing is due; -1: for ever."""
-        self._pool.alert = False
-        due: List[float] = [time.monotonic() + _MEND_SECONDS] if self._pool.carriers else []
-        due += [call.deadline for call in list(self._pool.timed.values())]
-        for carrier in self._pool.carriers.values():
+        pool = self._pool
+        pool.alert, pool.looks_at = False, float("inf")  # before the look: who gives a call meanwhile rings
+        due: List[float] = [time.monotonic() + _MEND_SECONDS] if pool.carriers else []
+        for carrier in pool.carriers.values():
             if carrier.dead:
                 continue
+            due.append(carrier.timed_call()[1])
             if len(carrier.outstanding) > 1 and not carrier.asked:
-                self._pool.alert = True
+                pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
             due.extend(looked + _STOP_SECONDS for looked in carrier.stopping.values())
-        return min(max(0.0, min(due) - time.monotonic()), _LONGEST_SECONDS) if due else -1
+        if not due:
+            return -1
+        pool.looks_at = min(due)
+        return min(max(0.0, pool.looks_at - time.monotonic()), _LONGEST_SECONDS)
 
     def _look(self) -> None:
         """Do what is due, and what other threads want."""
@@ -101,9 +105,6 @@ class Keeper:
         now = time.monotonic()
         for carrier in [carrier for carrier in pool.carriers.values() if not carrier.dead]:
             self._look_at(carrier, now)
-        for call in list(pool.timed.values()):
-            if now >= call.deadline:
-                self._time_out(call)
         with pool.lock:
             if not self.broken:
                 pool.is_to_start()
@@ -118,6 +119,9 @@ class Keeper:
             finally:
                 carrier.reading.release()
             self._pool.feed(carrier)
+        call, deadline = carrier.timed_call()
+        if call is not None and now >= deadline:
+            self._time_out(carrier, call)
         if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
             carrier.asked = True
             self._order(carrier, wire.GIVE_BACK, 0)
@@ -130,10 +134,8 @@ class Keeper:
             else:
                 carrier.stopping[number] = now  # by another call, before which nothing can be done
 
-    def _time_out(self, call: Call) -> None:
-        self._pool.timed.pop(call.number, None)
-        carrier = call.carrier
-        if call.fail(CallTimeoutError(f"{call.name()} has run for longer than {call.timeout} seconds")) and carrier is not None:
+    def _time_out(self, carrier: Carrier, call: Call) -> None:
+        if call.fail(CallTimeoutError(f"{call.name()} has run for longer than {call.timeout} seconds")):
             self._stop(carrier, call)
 
     def _stop(self, carrier: Carrier, call: Call) -> None:
@@ -250,7 +252,6 @@ class Keeper:
                 pool.reclaim(carrier)
         self._parted.add(carrier.number)
         if suspect is not None:
-            pool.timed.pop(number, None)
             if suspect.done():  # it was stopped
                 suspect.release()
             else:

@@ -39,9 +39,9 @@ class Pool:
         self.carriers: Dict[int, Carrier] = {}  # connected, by number
         self.starting = 0  # that are not connected yet
         self.to_start = 0  # of these, that the pool's thread has to submit yet
-        self.timed: Dict[int, Call] = {}  # calls that run and have a timeout
         self.refusal: Optional[Exception] = None  # why no call is taken any more
         self.killed = False
+        self.looks_at = float("inf")  # when the pool's thread looks next whether something is due
         self.alert = False  # the pool's thread knows that a carrier has calls that wait for another
         self.stops: Deque[Tuple[Carrier, Call]] = deque()
         self.bell = Bell()
@@ -131,9 +131,9 @@ class Pool:
             room -= cost
             busy = True
             if call.timeout is not None:
-                call.deadline = time.monotonic() + call.timeout
-                self.timed[call.number] = call
-                self.bell.ring()
+                carrier.timed = call.number, time.monotonic() + call.timeout  # for it has no other call
+                if carrier.timed[1] < self.looks_at:
+                    self.bell.ring()
         carrier.load = WINDOW_NS - room
         if not self.alert and len(carrier.outstanding) > 1:
             self.alert = True
@@ -160,7 +160,6 @@ class Pool:
     def put_back(self, calls: Sequence[Call]) -> None:
         """These calls are to be run before all others. lock is held."""
         for call in calls:
-            self.timed.pop(call.number, None)
             call.carrier = None
         self.pending.extendleft(reversed(calls))
 
