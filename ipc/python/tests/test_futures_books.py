@@ -4,6 +4,7 @@ import concurrent.futures
 import os
 import socket
 import sys
+import threading
 import types
 import unittest
 import weakref
@@ -240,29 +241,57 @@ class Books(unittest.TestCase):
                 self.arrive(2)
                 self.assertEqual((len(self.pool.carriers), self.pool.starting, self.taken()), (1, 0, [2]))
 
-    def test_barred_worker_begins_no_other_call(self):
+
+class Cancelled(BaseException):
+    pass
+
+
+class Turns(unittest.TestCase):
+    """What a worker does with what the test sends it."""
+
+    def begin(self):
+        """Return a turn, and the Executor's ends of its connections."""
         calls, ours = socket.socketpair()
         control, theirs = socket.socketpair()
         for each in (calls, ours, control, theirs):
             self.addCleanup(each.close)
-        began = []
+        process = types.SimpleNamespace(dumps=worker.pickle.dumps, flush=lambda: None)
+        with mock.patch.dict(sys.modules, cpulb=types.SimpleNamespace(TaskCancelled=Cancelled)):
+            turn = worker.Turn(process, calls, control, {}, types.SimpleNamespace(cancelled=False))
+        self.addCleanup(turn.close)
+        return turn, ours, theirs
 
-        class Cancelled(BaseException):
-            pass
+    def test_call_that_comes_while_others_are_taken_back_is_not_lost(self):
+        first, second = (wire.CALL, 1, 1, b"", -1), (wire.CALL, 2, 1, b"", -1)
+        for take in (lambda turn: turn._take_back(), lambda turn: turn._stop(1)):
+            turn, _, _ = self.begin()
+            reader = threading.Thread(target=turn._keep, args=([second],))
+
+            class Watched(deque):
+                def __iter__(self):
+                    for frame in list(super().__iter__()):
+                        reader.start()
+                        reader.join(0.1)  # or it waits until who looks through the calls is done
+                        yield frame
+
+            turn.waiting = Watched([first])
+            take(turn)
+            reader.join(SECONDS)
+            self.assertEqual(turn.waiting.pop(), second)
+
+    def test_barred_worker_begins_no_other_call(self):
+        began = []
 
         def bar():
             began.append(1)
             outbox[worker.BARRED_AT] = 1
 
-        process = types.SimpleNamespace(dumps=worker.pickle.dumps, flush=lambda: None)
-        with mock.patch.dict(sys.modules, cpulb=types.SimpleNamespace(TaskCancelled=Cancelled)):
-            turn = worker.Turn(process, calls, control, {}, types.SimpleNamespace(cancelled=False))
+        turn, _, _ = self.begin()
         outbox = turn.outbox
         turn.functions[1], turn.functions[2] = bar, lambda: began.append(2)
         nothing = worker.pickle.dumps(((), {}))
         turn.waiting.extend([(wire.CALL, 7, 1, nothing, -1), (wire.CALL, 8, 2, nothing, -1)])
         turn.run()
-        turn.close()
         self.assertEqual((began, worker.OUTBOX_HEADER.unpack_from(outbox, 0)[0]), ([1], 7))
 
 

@@ -310,7 +310,8 @@ class Turn:
                 except Exception:
                     self.functions[frame[2]] = _text(traceback.format_exc())  # type: ignore[assignment]
             else:
-                self.waiting.append(frame)
+                with self.turn:  # else who takes calls back meanwhile overlooks it, and forgets it
+                    self.waiting.append(frame)
 
     def _obey(self) -> None:
         """Do as the control connection says, to its end."""
