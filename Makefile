@@ -50,12 +50,17 @@ build: setup ## Build bin/cpulbd, bin/cpulb, bin/cpulb-conformance, bin/cpulb-py
 
 # As it stands below /usr, for whoever packages or installs the programs.
 .PHONY: share
-share: build ## Write the manual page and the shells' completions to bin/share
-	@mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/vendor-completions bin/share/fish/vendor_completions.d
+share: build ## Write the manual pages and the shells' completions to bin/share
+	@mkdir -p bin/share/man/man1 bin/share/man/man8 bin/share/bash-completion/completions bin/share/zsh/vendor-completions bin/share/fish/vendor_completions.d
 	bin/cpulb man >bin/share/man/man1/cpulb.1
+	bin/cpulbd -man >bin/share/man/man8/cpulbd.8
 	bin/cpulb completion bash >bin/share/bash-completion/completions/cpulb
 	bin/cpulb completion zsh >bin/share/zsh/vendor-completions/_cpulb
 	bin/cpulb completion fish >bin/share/fish/vendor_completions.d/cpulb.fish
+
+.PHONY: install
+install: share ## Install the programs, units, manual pages and completions, and a configuration if there is none (PREFIX=/usr/local, DESTDIR=)
+	@DESTDIR='$(DESTDIR)' PREFIX='$(or $(PREFIX),/usr/local)' packaging/install
 
 .PHONY: demo
 demo: build ## Run the examples on a private daemon and show where each ran

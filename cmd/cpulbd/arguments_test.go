@@ -23,6 +23,20 @@ func TestVersionIsPrinted(t *testing.T) {
 	}
 }
 
+func TestTheManualPageHasEveryFlag(t *testing.T) {
+	_, help := call(t, "-help")
+	status, page := call(t, "-man")
+	flags := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help, -1)
+	for _, flag := range flags {
+		if !strings.Contains(page, "\n.TP\n\\fB"+strings.ReplaceAll("-"+flag[1], "-", `\-`)+`\fR`) {
+			t.Errorf("-%s is not in it", flag[1])
+		}
+	}
+	if status != 0 || len(flags) < 6 || !strings.HasPrefix(page, `.TH "CPULBD" "8"`) {
+		t.Errorf("status %d, %d flags: %s", status, len(flags), page)
+	}
+}
+
 func TestWrongArgumentsEndWithTwo(t *testing.T) {
 	for _, args := range [][]string{{"-no-such-flag"}, {"start"}, {"-socket", ""}, {"-config="}, {"-state-dir="}} {
 		if status, out := call(t, args...); status != 2 || !strings.Contains(out, strings.Trim(args[0], "-=")) {

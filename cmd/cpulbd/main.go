@@ -52,6 +52,12 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	case o.version:
 		fmt.Fprintln(stdout, "cpulbd", version.Text())
 		return exitOK
+	case o.man:
+		if err := manual(stdout, o.flags); err != nil {
+			fmt.Fprintln(stderr, "cpulbd:", err)
+			return exitFailed
+		}
+		return exitOK
 	}
 	c, err := o.load()
 	if err == nil {

@@ -29,6 +29,8 @@ type options struct {
 	showConfig  bool
 	json        bool
 	version     bool
+	man         bool
+	flags       *flag.FlagSet
 }
 
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
@@ -46,6 +48,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.showConfig, "show-config", false, "print what holds by the configuration, what it leaves out included, and exit")
 	f.BoolVar(&o.json, "json", false, "with -check-config and -show-config: print JSON")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	f.BoolVar(&o.man, "man", false, "print the manual page, for man -l, and exit")
+	o.flags = f
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
