@@ -37,6 +37,7 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	if err != nil {
 		return err
 	}
+	inTrace(x)
 	within, stop := ctx, context.CancelFunc(func() {})
 	if x.Timeout > 0 {
 		within, stop = context.WithTimeoutCause(ctx, task.Sum(time.Duration(x.Timeout), waitGrace), client.ErrNotEnded)
@@ -107,6 +108,7 @@ func (s *submitCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	if err != nil {
 		return err
 	}
+	inTrace(x)
 	if _, err := c.Submit(ctx, x); err != nil {
 		return lost(err, x.ID)
 	}
