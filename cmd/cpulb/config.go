@@ -32,7 +32,9 @@ func (c *configFlags) arguments(ctx context.Context, daemon *client.Client) ([]s
 	var err error
 	if file != "" {
 		file, err = filepath.Abs(file)
-	} else if pid := pidOf(ctx, daemon); pid != 0 {
+	} else if pid, hangs := pidOf(ctx, daemon); hangs != nil {
+		return nil, hangs
+	} else if pid != 0 {
 		user = cmp.Or(user, flagOf(pid, "worker-user"))
 		var bad error
 		file, err = fileOf(pid, "config")
@@ -48,14 +50,18 @@ func (c *configFlags) arguments(ctx context.Context, daemon *client.Client) ([]s
 	return args, err
 }
 
-// pidOf returns the process of the daemon on the socket; 0: there is none.
-func pidOf(ctx context.Context, daemon *client.Client) int {
+// pidOf returns the process of the daemon on the socket; 0: there is none. An error: there is
+// one, which does not answer.
+func pidOf(ctx context.Context, daemon *client.Client) (pid int, err error) {
 	raw, err := daemon.Status(ctx)
 	var st status
-	if err != nil || json.Unmarshal(raw, &st) != nil {
-		return 0
+	switch {
+	case errors.Is(err, client.ErrNoAnswer):
+		return 0, fmt.Errorf("%w; name the file", err)
+	case err != nil || json.Unmarshal(raw, &st) != nil:
+		return 0, nil
 	}
-	return st.Engine.PID
+	return st.Engine.PID, nil
 }
 
 type configCheckCommand struct {
@@ -145,6 +151,8 @@ func (c *configShowCommand) text(ctx context.Context, daemon *client.Client, t *
 			return append(holds.Blocks, '\n'), nil
 		case err == nil:
 			return []byte(holds.Text), nil
+		case errors.Is(err, client.ErrNoAnswer):
+			return nil, fmt.Errorf("%w; name the file to see what it says", err)
 		case !errors.Is(err, client.ErrNoDaemon):
 			fmt.Fprintf(t.err, "cpulb: the daemon does not show its configuration, this is what its file says now: %v\n", err)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,15 +21,9 @@ type doctorCommand struct {
 
 // Run implements the command.
 func (d *doctorCommand) Run(ctx context.Context, a *arguments, c *client.Client, t *terminal) error {
-	all := doctor.Examine(ctx, &doctor.Host{Root: "/", Socket: a.Socket, Daemon: c, Version: version.Text(), Flag: flagOf, File: fileOf, Find: findProgram, Run: runProgram})
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	var err error
-	if d.JSON {
-		err = printAll(t.data(), all)
-	} else {
-		err = t.findings(all)
+	all, err := d.examine(ctx, t, &doctor.Host{Root: "/", Socket: a.Socket, Daemon: c, Version: version.Text(), Flag: flagOf, File: fileOf, Find: findProgram, Run: runProgram})
+	if err == nil && ctx.Err() != nil {
+		err = errors.New("interrupted; what follows was not looked at")
 	}
 	if err == nil && doctor.Worst(all) == doctor.Failed {
 		err = exit(exitFailed)
@@ -36,19 +31,31 @@ func (d *doctorCommand) Run(ctx context.Context, a *arguments, c *client.Client,
 	return err
 }
 
-// findings prints a line for each, and the remedies beneath.
-func (t *terminal) findings(all []doctor.Finding) error {
-	for _, f := range all {
-		level := t.coloured(fmt.Sprintf("%-8s", f.Level), map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Failed: "31"}[f.Level])
-		line := fmt.Sprintf("%s %-15s %s\n", level, f.Check, printable.Escape(f.Found, ""))
-		if f.Remedy != "" {
-			line += fmt.Sprintf("%-24s → %s\n", "", printable.Escape(f.Remedy, ""))
+// examine prints each finding as soon as it is there.
+func (d *doctorCommand) examine(ctx context.Context, t *terminal, h *doctor.Host) (all []doctor.Finding, err error) {
+	for f := range doctor.Examine(ctx, h) {
+		all = append(all, f)
+		if d.JSON {
+			err = printJSON(t.data(), f)
+		} else {
+			err = t.finding(&f)
 		}
-		if _, err := t.raw.out.Write([]byte(line)); err != nil {
-			return err
+		if err != nil {
+			break
 		}
 	}
-	return nil
+	return all, err
+}
+
+// finding prints a line, and the remedy beneath.
+func (t *terminal) finding(f *doctor.Finding) error {
+	level := t.coloured(fmt.Sprintf("%-8s", f.Level), map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Failed: "31"}[f.Level])
+	line := fmt.Sprintf("%s %-15s %s\n", level, f.Check, printable.Escape(f.Found, ""))
+	if f.Remedy != "" {
+		line += fmt.Sprintf("%-24s → %s\n", "", printable.Escape(f.Remedy, ""))
+	}
+	_, err := t.raw.out.Write([]byte(line))
+	return err
 }
 
 func (t *terminal) coloured(text, code string) string {

@@ -72,6 +72,9 @@ type arguments struct {
 	Man        manCommand        `cmd:"" hidden:"" help:"Print the manual page, for man -l."`
 }
 
+// answerTimeout is how long a daemon may take for what it answers at once unless it hangs.
+const answerTimeout = 10 * time.Second
+
 func main() {
 	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
 	ctx := interruptible(t)
@@ -103,7 +106,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if a.Patience < 0 {
 		return t.report(usageError{fmt.Errorf("--patience=%s is negative", a.Patience)})
 	}
-	c := client.New(a.Socket, client.WithPatience(a.Patience))
+	c := client.New(a.Socket, client.WithPatience(a.Patience), client.WithAnswerTimeout(answerTimeout))
 	defer c.Close()
 	command.BindTo(ctx, (*context.Context)(nil))
 	stop := t.sayWaits(c)

@@ -23,7 +23,7 @@ const leastInterval = 10 * time.Millisecond
 
 // Run implements the command.
 func (w *topCommand) Run(ctx context.Context, a *arguments, t *terminal) error {
-	c := client.New(a.Socket, client.WithPatience(0)) // that the daemon is gone is to be seen
+	c := client.New(a.Socket, client.WithPatience(0), client.WithAnswerTimeout(answerTimeout)) // that the daemon is gone is to be seen
 	defer c.Close()
 	if w.Interval < leastInterval {
 		return usageError{fmt.Errorf("--interval=%s is less than %s", w.Interval, leastInterval)}

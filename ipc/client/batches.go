@@ -42,6 +42,6 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 
 // Batch returns the progress of a batch.
 func (c *Client) Batch(ctx context.Context, id task.ID) (v api.BatchView, err error) {
-	err = c.persist(ctx, func() error { return c.call(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v) })
+	err = c.persist(ctx, func() error { return c.ask(ctx, http.MethodGet, "/v1/batches/"+id.String(), nil, &v) })
 	return v, err
 }

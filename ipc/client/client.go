@@ -22,9 +22,14 @@ const DefaultPatience = time.Minute
 // ErrNoDaemon is matched when nobody answers on the socket.
 var ErrNoDaemon = errors.New("no daemon answers")
 
+// ErrNoAnswer is matched where WithAnswerTimeout was not enough: there is a daemon, or something
+// else, that hangs.
+var ErrNoAnswer = errors.New("no answer")
+
 // Client calls one daemon. It is safe for concurrent use.
 type Client struct {
 	socket   string
+	prompt   time.Duration // see WithAnswerTimeout; 0: without bound
 	patience time.Duration
 	http     *http.Client
 	// httpOnce is for calls that are not to be made twice: each has a connection of its own,
@@ -44,6 +49,11 @@ type Option func(*Client)
 // WithPatience sets how long a call waits for a daemon that has gone away in the middle of
 // it, instead of DefaultPatience. With 0 it fails at once.
 func WithPatience(d time.Duration) Option { return func(c *Client) { c.patience = d } }
+
+// WithAnswerTimeout bounds the calls that a daemon answers at once: those that look at tasks, at
+// batches and at the daemon itself, and those that cancel. Where it does not, they fail with
+// ErrNoAnswer. Without it they are bounded by their contexts alone.
+func WithAnswerTimeout(d time.Duration) Option { return func(c *Client) { c.prompt = d } }
 
 // idleConnections is how many connections are kept for calls that are made beside each other.
 const idleConnections = 16

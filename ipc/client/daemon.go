@@ -12,21 +12,21 @@ import (
 // Status returns the daemon's status as JSON.
 func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	var raw json.RawMessage
-	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &raw)
+	err := c.ask(ctx, http.MethodGet, "/v1/status", nil, &raw)
 	return raw, err
 }
 
 // Workers lists the workers.
 func (c *Client) Workers(ctx context.Context) ([]api.WorkerStatus, error) {
 	var answer struct{ Workers []api.WorkerStatus }
-	err := c.call(ctx, http.MethodGet, "/v1/workers", nil, &answer)
+	err := c.ask(ctx, http.MethodGet, "/v1/workers", nil, &answer)
 	return answer.Workers, err
 }
 
 // Executors lists the executors.
 func (c *Client) Executors(ctx context.Context) ([]api.ExecutorStatus, error) {
 	var answer struct{ Executors []api.ExecutorStatus }
-	err := c.call(ctx, http.MethodGet, "/v1/executors", nil, &answer)
+	err := c.ask(ctx, http.MethodGet, "/v1/executors", nil, &answer)
 	return answer.Executors, err
 }
 
@@ -56,7 +56,7 @@ func (c *Client) swap(ctx context.Context, executor, what string, body []byte, w
 // Schedules lists the schedules.
 func (c *Client) Schedules(ctx context.Context) ([]api.ScheduleStatus, error) {
 	var answer struct{ Schedules []api.ScheduleStatus }
-	err := c.call(ctx, http.MethodGet, "/v1/schedules", nil, &answer)
+	err := c.ask(ctx, http.MethodGet, "/v1/schedules", nil, &answer)
 	return answer.Schedules, err
 }
 
@@ -70,7 +70,7 @@ func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 // Configuration returns what holds in the daemon. It is for administrators.
 func (c *Client) Configuration(ctx context.Context) (api.Configuration, error) {
 	var answer api.Configuration
-	err := c.call(ctx, http.MethodGet, "/v1/config", nil, &answer)
+	err := c.ask(ctx, http.MethodGet, "/v1/config", nil, &answer)
 	return answer, err
 }
 

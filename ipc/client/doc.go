@@ -41,7 +41,7 @@
 //	errors.Is(err, task.ErrQueueFull)    // or ErrNotFound, ErrEvicted, ErrConflict, ErrInvalid, …
 //	errors.Is(err, api.ErrDraining)      // or ErrBatchNotFound, ErrNoWorker, …
 //
-// Others are ErrNoDaemon, ErrNotEnded, ErrLost, ErrUnderWay, ErrStreamEnded, ErrCutOff,
+// Others are ErrNoDaemon, ErrNoAnswer, ErrNotEnded, ErrLost, ErrUnderWay, ErrStreamEnded, ErrCutOff,
 // ErrTooLarge, ErrUnfiltered, ErrClosed and the context's: whatever ends because its context
 // did has an error that matches both the context's and its cause.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,5 +153,19 @@ func TestANilTaskIsAnError(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d of 2", n)
+	}
+}
+
+func TestADaemonThatHangsIsNotWaitedFor(t *testing.T) {
+	l, socket := ipctest.Listen(t)
+	defer l.Close() // what connects is not even accepted
+	c := client.New(socket, client.WithAnswerTimeout(10*time.Millisecond))
+	defer c.Close()
+	all := calls(c, task.NewID())
+	all["Result"] = func(ctx context.Context) error { _, err := c.Result(ctx, task.NewID(), 0); return err }
+	for _, name := range []string{"Result", "Cancel", "Status", "Events", "List"} {
+		if err := all[name](t.Context()); !errors.Is(err, client.ErrNoAnswer) || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), socket) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

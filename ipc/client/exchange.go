@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cpulb/daemon/api"
+	"cpulb/daemon/task"
 )
 
 // call makes one request with a JSON body, or none, and decodes the answer. The request can
@@ -21,6 +22,40 @@ import (
 func (c *Client) call(ctx context.Context, method, path string, body []byte, answer any) error {
 	_, text, err := c.exchange(ctx, method, path, body)
 	return decoded(text, err, answer)
+}
+
+// ask is call for what is answered at once.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, answer any) error {
+	return c.promptly(ctx, 0, func(ctx context.Context) error { return c.call(ctx, method, path, body, answer) })
+}
+
+// promptly bounds f, whose answer is due after wait.
+func (c *Client) promptly(ctx context.Context, wait time.Duration, f func(context.Context) error) error {
+	if c.prompt == 0 {
+		return f(ctx)
+	}
+	within, cancel := context.WithTimeoutCause(ctx, task.Sum(wait, c.prompt), ErrNoAnswer)
+	defer cancel()
+	return c.late(f(within))
+}
+
+// begun bounds f, with which an answer begins that may go on for long: cancel ends it.
+func (c *Client) begun(cancel context.CancelCauseFunc, f func() error) error {
+	if c.prompt == 0 {
+		return f()
+	}
+	timer := time.AfterFunc(c.prompt, func() { cancel(ErrNoAnswer) })
+	defer timer.Stop()
+	return c.late(f())
+}
+
+// late returns err, or if it is of a context of promptly or begun, which the caller does not
+// know, what that means.
+func (c *Client) late(err error) error {
+	if errors.Is(err, ErrNoAnswer) {
+		return fmt.Errorf("the daemon on %s hangs: %w in %s", c.socket, ErrNoAnswer, c.prompt)
+	}
+	return err
 }
 
 // callOnce is call for a request that is not to be made twice when nobody can say whether it

@@ -92,7 +92,13 @@ func followed[T any](ctx context.Context, c *Client, path func() string, decode 
 // follow reads an answer with one T per line.
 func follow[T any](ctx context.Context, c *Client, path string, decode func([]byte) (*T, error)) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		resp, err := request(ctx, c.http, http.MethodGet, path, nil)
+		var resp *http.Response
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		err := c.begun(cancel, func() (err error) {
+			resp, err = request(ctx, c.http, http.MethodGet, path, nil)
+			return err
+		})
 		if err != nil {
 			yield(nil, err)
 			return

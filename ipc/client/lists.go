@@ -52,7 +52,7 @@ func (c *Client) list(ctx context.Context, q url.Values) iter.Seq2[task.View, er
 		for {
 			var page api.Listing
 			q.Set("limit", strconv.Itoa(api.MaxPage))
-			fetch := func() error { return c.call(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page) }
+			fetch := func() error { return c.ask(ctx, http.MethodGet, "/v1/tasks?"+q.Encode(), nil, &page) }
 			if err := c.persist(ctx, fetch); err != nil {
 				yield(task.View{}, err)
 				return
@@ -91,7 +91,7 @@ func (c *Client) CancelAll(ctx context.Context) (int, error) {
 
 func (c *Client) cancelTasks(ctx context.Context, q url.Values) (int, error) {
 	var answer struct{ Cancelled int }
-	err := c.persist(ctx, func() error { return c.call(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer) })
+	err := c.persist(ctx, func() error { return c.ask(ctx, http.MethodDelete, "/v1/tasks?"+q.Encode(), nil, &answer) })
 	return answer.Cancelled, err
 }
 

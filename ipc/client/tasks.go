@@ -67,13 +67,13 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (v task.View, err err
 
 // Task returns the task as it stands.
 func (c *Client) Task(ctx context.Context, id task.ID) (v task.View, err error) {
-	err = c.persist(ctx, func() error { return c.call(ctx, http.MethodGet, "/v1/tasks/"+id.String(), nil, &v) })
+	err = c.persist(ctx, func() error { return c.ask(ctx, http.MethodGet, "/v1/tasks/"+id.String(), nil, &v) })
 	return v, err
 }
 
 // Cancel asks for a task to stop; Result waits for its end.
 func (c *Client) Cancel(ctx context.Context, id task.ID) (v task.View, err error) {
-	err = c.persist(ctx, func() error { return c.call(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v) })
+	err = c.persist(ctx, func() error { return c.ask(ctx, http.MethodDelete, "/v1/tasks/"+id.String(), nil, &v) })
 	return v, err
 }
 
@@ -96,8 +96,10 @@ func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) 
 	began := time.Now()
 	err = c.retry(ctx, c.stops, func() error {
 		left := max(0, timeout-time.Since(began))
-		r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(left.String()))
-		return err
+		return c.promptly(ctx, left, func(ctx context.Context) (err error) {
+			r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(left.String()))
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,12 +96,20 @@ func joinGroup(info fs.FileInfo) string {
 	return "usermod -aG " + group(info) + " USER, and log in again"
 }
 
+// errNoStatus is what is wrong with JSON that no cpulbd writes.
+var errNoStatus = errors.New("its status has no version")
+
 // daemon asks the daemon how it is.
 func (p *patient) daemon(ctx context.Context) {
-	raw, err := p.Daemon.Status(ctx)
+	within, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	raw, err := p.Daemon.Status(within)
 	var st status
 	if err == nil {
 		err = json.Unmarshal(raw, &st)
+	}
+	if err == nil && st.Engine.Version == "" {
+		err = errNoStatus
 	}
 	var problem *api.Problem
 	switch {
@@ -110,8 +119,16 @@ func (p *patient) daemon(ctx context.Context) {
 	case errors.Is(err, fs.ErrPermission):
 		p.add("daemon", Failed, "see socket, above; or ask as another user", "this user may not connect to it: %v", err)
 		return
-	case err != nil:
+	case errors.Is(err, client.ErrNoDaemon):
 		p.add("daemon", Failed, "start it: systemctl start cpulbd, or cpulbd -private -socket PATH", "it does not answer: %v", err)
+		return
+	case errors.Is(err, client.ErrNoAnswer), within.Err() != nil:
+		p.add("daemon", Failed, "it hangs, or was stopped: journalctl -u cpulbd says what it did last, and systemctl restart cpulbd starts it anew",
+			"it takes connections, and has not answered in %s", answerTimeout)
+		return
+	case err != nil:
+		p.add("daemon", Failed, "ss -xlp names the program that listens there; --socket or CPULB_SOCKET names another socket",
+			"what answers on the socket is not cpulbd, or has just ended: %v", err)
 		return
 	}
 	p.status = &st
@@ -137,6 +154,8 @@ func (p *patient) rights(ctx context.Context) {
 	if p.status == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	_, administers := p.Daemon.Stacks(ctx, "-")
 	_, err := p.Daemon.Submit(ctx, &task.Task{ID: task.NewID()})
 	p.admin = answered(administers) && !denied(administers)
@@ -172,9 +191,11 @@ func (p *patient) executors(ctx context.Context) {
 	if p.status == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	all, err := p.Daemon.Executors(ctx)
 	if err != nil {
-		p.add("executors", Failed, "", "%v", err)
+		p.add("executors", Failed, askAgain, "%v", err)
 		return
 	}
 	for _, x := range all {

@@ -9,6 +9,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+
+	"time"
 
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
@@ -61,15 +64,26 @@ type Host struct {
 	Run func(ctx context.Context, program string, args ...string) (string, error)
 }
 
-// Examine makes all checks, in the order in which one thing needs another.
-func Examine(ctx context.Context, h *Host) []Finding {
-	p := &patient{Host: h}
-	for _, check := range []func(context.Context){
-		p.kernel, p.cgroups, p.programs, p.python, p.units, p.socket, p.daemon, p.rights, p.configuration, p.executors, p.state,
-	} {
-		check(ctx)
+// Examine makes all checks, in the order in which one thing needs another, and yields what each
+// has found at once. It ends with ctx.
+func Examine(ctx context.Context, h *Host) iter.Seq[Finding] {
+	return func(yield func(Finding) bool) {
+		p := &patient{Host: h}
+		for _, check := range []func(context.Context){
+			p.kernel, p.cgroups, p.programs, p.python, p.units, p.socket, p.daemon, p.rights, p.configuration, p.executors, p.state,
+		} {
+			p.findings = nil
+			check(ctx)
+			if ctx.Err() != nil { // it was not made to its end
+				return
+			}
+			for _, f := range p.findings {
+				if !yield(f) {
+					return
+				}
+			}
+		}
 	}
-	return p.findings
 }
 
 // Worst returns the most serious level of all.
@@ -82,6 +96,9 @@ func Worst(all []Finding) Level {
 	}
 	return worst
 }
+
+// answerTimeout is how long the daemon may take for one answer.
+const answerTimeout = 10 * time.Second
 
 // patient is a Host that is being looked at.
 type patient struct {

@@ -8,12 +8,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cpulb/cmd/cpulb/doctor"
 	"cpulb/daemon/api"
 	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 )
 
 // sick is a host, of which a test makes some part ill.
@@ -22,13 +26,18 @@ type sick struct {
 	status    string
 	err       error // of the daemon
 	denies    []string
+	hangs     bool   // Status does
 	lost      string // the call in which the connection is
 	executors []api.ExecutorStatus
 	says      map[string]string // what programs say, by name
 	fails     map[string]bool
 }
 
-func (s *sick) Status(context.Context) (json.RawMessage, error) {
+func (s *sick) Status(ctx context.Context) (json.RawMessage, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	return json.RawMessage(s.status), s.err
 }
 func (s *sick) Executors(context.Context) ([]api.ExecutorStatus, error) { return s.executors, s.err }
@@ -102,7 +111,7 @@ func write(t *testing.T, path, text string) {
 }
 
 func TestAHealthyMachineHasNoFailures(t *testing.T) {
-	all := doctor.Examine(t.Context(), &healthy(t).Host)
+	all := slices.Collect(doctor.Examine(t.Context(), &healthy(t).Host))
 	for _, f := range all {
 		// The fake cpulb-python is not linked with anything.
 		if f.Level != doctor.OK && f.Check != "python" {
@@ -142,9 +151,12 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 		{"unit", doctor.Warning, func(s *sick) { s.says["cpulbd.socket"] = "LoadState=loaded\nActiveState=inactive\n" }, "can't connect", "enable --now"},
 		{"socket", doctor.Failed, func(s *sick) { s.Socket += "x" }, "no socket", "systemctl start"},
 		{"socket", doctor.Failed, func(s *sick) { s.Socket = s.Root + "/proc/meminfo" }, "not a socket", "--socket"},
-		{"daemon", doctor.Failed, func(s *sick) { s.err = errors.New("no daemon answers") }, "no daemon answers", "start it"},
+		{"daemon", doctor.Failed, func(s *sick) { s.err = client.ErrNoDaemon }, "no daemon answers", "start it"},
+		{"daemon", doctor.Failed, func(s *sick) { s.err = client.ErrNoAnswer }, "has not answered", "restart"},
+		{"daemon", doctor.Failed, func(s *sick) { s.err = errors.New("malformed HTTP response") }, "is not cpulbd", "ss -xlp"},
+		{"daemon", doctor.Failed, func(s *sick) { s.status = `{"hello":"world"}` }, "is not cpulbd", "ss -xlp"},
 		{"daemon", doctor.Failed, func(s *sick) { s.err = fs.ErrPermission }, "may not connect", "see socket"},
-		{"daemon", doctor.Warning, func(s *sick) { s.status = `{"engine":{"draining":true}}` }, "draining", "resume"},
+		{"daemon", doctor.Warning, func(s *sick) { s.status = `{"engine":{"version":"1.2.3","draining":true}}` }, "draining", "resume"},
 		{"daemon", doctor.Warning, func(s *sick) { s.status = `{"engine":{"is_running":true,"version":"1.0"}}` }, "1.0", "restart"},
 		{"journal", doctor.Warning, func(s *sick) {
 			s.status = `{"engine":{"version":"1.2.3"},"components":{"journal":{"health":"degraded","reason":"disk full"}}}`
@@ -171,7 +183,7 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 		s := healthy(t)
 		c.ill(s)
 		found := false
-		all := doctor.Examine(t.Context(), &s.Host)
+		all := slices.Collect(doctor.Examine(t.Context(), &s.Host))
 		for _, f := range all {
 			found = found || f.Check == c.check && f.Level == c.level && strings.Contains(f.Found, c.found) && strings.Contains(f.Remedy, c.remedy)
 		}
@@ -182,4 +194,38 @@ func TestEachIllnessIsFoundWithItsRemedy(t *testing.T) {
 			t.Errorf("%s: the worst is %s", c.check, doctor.Worst(all))
 		}
 	}
+}
+
+func TestADaemonThatHangsHoldsUpNoOtherFinding(t *testing.T) {
+	s := healthy(t)
+	s.hangs = true
+	synctest.Test(t, func(t *testing.T) {
+		var before, after []string
+		for f := range doctor.Examine(t.Context(), &s.Host) {
+			switch {
+			case f.Check == "daemon" && strings.Contains(f.Found, "has not answered"):
+				after = append(after, f.Check)
+			case len(after) > 0:
+				after = append(after, f.Check)
+			default:
+				before = append(before, f.Check)
+			}
+		}
+		if len(before) < 7 || !slices.Contains(after, "state") {
+			t.Errorf("before %q, and after it %q", before, after)
+		}
+	})
+}
+
+func TestWhatWasFoundBeforeAnInterruptIsKept(t *testing.T) {
+	s := healthy(t)
+	s.hangs = true
+	synctest.Test(t, func(t *testing.T) {
+		ctx, interrupt := context.WithTimeout(t.Context(), time.Second)
+		defer interrupt()
+		all := slices.Collect(doctor.Examine(ctx, &s.Host))
+		if len(all) < 7 || all[len(all)-1].Check != "socket" {
+			t.Errorf("%+v", all)
+		}
+	})
 }
