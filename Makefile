@@ -30,8 +30,10 @@ TOOLS              := $(CURDIR)/.cache/bin
 
 FUZZTIME ?= 10s
 
-# The packages whose tests take longest.
-LONGEST := ./cmd/e2e ./plugins/python ./daemon ./plugins/executortest ./systemd ./ipc ./plugins/supervisor ./plugins/wasm
+# The packages whose tests are about programs that run beside them, and of the others those that take
+# longest. Those that take longest begin first: else the machine idles while the last of them runs alone.
+OF_PROGRAMS := ./cmd/e2e ./plugins/python ./plugins/executortest ./systemd ./examples/executors ./cmd/adversary ./cmd/cpulbd ./cmd/cpulb-conformance
+LONGEST     := ./daemon ./ipc ./plugins/supervisor ./plugins/wasm
 
 .PHONY: help
 help: ## Show this list
@@ -67,15 +69,27 @@ demo: build ## Run the examples on a private daemon and show where each ran
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
 
 .PHONY: test
-# Tests run the built programs; of those Go's cache of test results knows nothing.
-# Most of their time is waiting for processes: so twice as many packages as CPUs at a time.
-# Those that take longest begin first: else the machine idles while the last of them runs alone.
-# What go vet has to say, make lint says.
+# Two groups of packages beside each other; where one fails, the other goes on.
 # The checks of cgo slow all of a program down: they are for the package that has it and the one that uses it.
-test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client (SHORT=1: of the long ones a part)
-	CPULB_BIN=$(CURDIR)/bin $(GO) test $(if $(SHORT),-short) -count=1 -race -vet=off -p $$((2 * $$(nproc))) -timeout 30m $(LONGEST) ./...
+test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client (SHORT=1: of the long ones a part, and with the race detector what is the tests' own process)
+	@$(MAKE) --no-print-directory -k -j2 test-of-programs test-of-packages
 	CPULB_BIN=$(CURDIR)/bin GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -vet=off -timeout 30m ./embedpy/... $(if $(SHORT),,./plugins/python/...)
 	@$(MAKE) --no-print-directory test-python
+
+# Tests run the built programs; of those Go's cache of test results knows nothing. What go vet has to say, make lint says.
+GOTEST = CPULB_BIN=$(CURDIR)/bin $(GO) test $(if $(SHORT),-short) -count=1 -vet=off -timeout 30m
+
+# Most of the time of these tests is waiting for processes: so twice as many packages as CPUs at a time.
+# With SHORT the race detector sees only those of plugins/python in which slots meet; the programs
+# have none anyway, but for the daemon that cmd/e2e builds with it.
+.PHONY: test-of-programs
+test-of-programs: build
+	$(GOTEST) $(if $(SHORT),,-race) -p $$((2 * $$(nproc))) $(OF_PROGRAMS)
+	$(if $(SHORT),$(GOTEST) -race ./plugins/python -run 'Loop|Stop|Neighbour|Together')
+
+.PHONY: test-of-packages
+test-of-packages: build
+	$(GOTEST) -race -p $$(nproc) $(LONGEST) $$($(GO) list ./... | grep -vxF "$$($(GO) list $(OF_PROGRAMS))")
 
 .PHONY: test-python
 test-python: build ## Run the Python client's tests alone

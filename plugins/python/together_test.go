@@ -32,7 +32,11 @@ func TestWhatComesUpTogetherIsWholeAndInOrder(t *testing.T) {
 	defer w.close()
 	random := rand.New(rand.NewPCG(1, 2))
 	sizes := []int{-1, 0, 1, 40_000, 65_533, 65_534, 65_535, 65_536, 131_070, 131_071, 150_000} // a string has two quotes
-	for range 20 {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
+	for range rounds {
 		var all []asked
 		for i := range plugins.Window {
 			a := asked{Name: fmt.Sprint("task ", i), Events: []string{}, Prints: random.IntN(3) == 0}
