@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"examples/executors/go": {"plugins"},
 
 	"cmd/cpulb": {"cmd/cpulb/completion", "cmd/cpulb/dashboard", "cmd/cpulb/doctor", "cmd/cpulb/manual", "cmd/cpulb/printable", "cmd/cpulb/top", "cmd/version",
-		"daemon/api", "daemon/task", "ipc/client"},
+		"daemon/api", "daemon/task", "daemon/tracing", "ipc/client"},
 	"cmd/cpulb/doctor": {"daemon/api", "daemon/task"},
 	"cmd/cpulb/top":    {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
 
