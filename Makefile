@@ -110,10 +110,10 @@ test-python-package: ## Install the Python client by pip, without a network, and
 	@packaging/python/test
 
 .PHONY: test-futures
-test-futures: build ## Install CPython's own tests, and run those of concurrent.futures against the Python client's Executor
-	@.ci/setup libraries
+test-futures: build ## Install CPython's own tests, and run those of concurrent.futures against the Python client's Executor (FUTURES=name of some)
+	@.ci/setup futures
 	CPULB_BIN=$(CURDIR)/bin PYTHONPATH=ipc/python PYTHONDONTWRITEBYTECODE=1 \
-	    $(PYTHON) -m unittest discover -s ipc/python/tests -p standard_futures.py -v
+	    $(PYTHON) -m unittest discover -s ipc/python/tests -p standard_futures.py -v $(if $(FUTURES),-k '$(FUTURES)')
 
 .PHONY: test-joblib
 # Left out: where loky's own processes are asked for a backend that nobody has registered there.

@@ -16,7 +16,7 @@ from cpu_load_balancer.futures import Executor
 try:
     from test import test_concurrent_futures as standard
 except ImportError:
-    raise unittest.SkipTest("CPython's tests are not installed; .ci/setup libraries does that") from None
+    raise unittest.SkipTest("CPython's tests are not installed; .ci/setup futures does that") from None
 
 _PROCESSES = "it looks into _processes, the pool's own multiprocessing.Process objects; the daemon has the processes"
 _SEMAPHORE = "it passes a semaphore of multiprocessing to a call, which only a fork can"
