@@ -97,6 +97,43 @@ class Passed(unittest.TestCase):
             self.assertEqual(worker.pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor), value)
 
 
+class Raises(Exception):
+    """An exception of which the class can only be written out, as in an interactive session, or not even that."""
+
+    def __reduce__(self):
+        return "no such name"
+
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Raised(unittest.TestCase):
+    def raised(self, error, dumps=worker.pickle.dumps):
+        """Have a call raise error, and return it as it arrives, with its traceback."""
+        def call():
+            raise error
+        turn = object.__new__(worker.Turn)
+        turn.functions, turn.stopped, turn.process = {1: call}, KeyboardInterrupt, types.SimpleNamespace(dumps=dumps)
+        kind, payload, descriptor = turn._answer((wire.CALL, 1, 1, worker.pickle.dumps(((), {})), -1))
+        self.assertEqual(kind, wire.RAISED)
+        return worker.pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+
+    def test_exceptions_are_pickled_by_dumps_as_results_are(self):
+        def dumps(value, **options):
+            error, text = value
+            return worker.pickle.dumps((ValueError(str(error.args[0])), text), **options)
+        error, text = self.raised(Raises("written out"), dumps)
+        self.assertEqual(repr(error), "ValueError('written out')")
+        self.assertIn("raise error", text)
+
+    def test_exception_that_can_not_be_pickled_comes_in_words_with_its_traceback_even_without_a_descriptor_left(self):
+        for error in (Raises("x"), Raises(), ValueError("x" * (1 << 20))):
+            with mock.patch.object(os, "memfd_create", side_effect=OSError(24, "Too many open files")):
+                error, text = self.raised(error)
+            self.assertIsInstance(error, worker.pickle.PicklingError)
+            self.assertTrue("can't be pickled" in str(error) and text.endswith("\n"))
+
+
 class Made(unittest.TestCase):
     def test_what_it_can_not_be_made_with_is_said_by_its_name(self):
         engine = Engine("/nowhere")

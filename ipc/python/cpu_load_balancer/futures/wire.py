@@ -1,6 +1,6 @@
 """Frames between an Executor and its workers, on Unix sockets.
 
-This file and memory.py and worker.py are also sent to the workers, as text: they
+This file and memory.py, raised.py and worker.py are also sent to the workers, as text: they
 import nothing of this package but each other.
 
 A frame is a header and a payload. What is large is not in the payload: the frame

@@ -20,12 +20,12 @@ import socket
 import struct
 import sys
 import time
-import traceback
 from collections import deque
 from threading import Lock, Thread
 from typing import Any, Callable, Deque, Dict, Iterable, List
 
 from . import memory, wire
+from .raised import failure, raised
 
 OUTBOX_BYTES = 512 << 10
 # The call that runs, or ran last; bytes of the results behind; and what the Executor writes: whether no call may begin.
@@ -86,8 +86,7 @@ class Process:
                 self.dumps = pickle.loads(given["dumps"])
                 self.main = sys.modules["__main__"]
             except BaseException:
-                text = traceback.format_exc()
-                wire.send_all(connection, wire.frame(wire.FAILED, 0, 0, text.encode("utf-8", "backslashreplace")[:memory.LARGE_BYTES]))
+                wire.send_all(connection, wire.frame(wire.FAILED, 0, 0, failure()))
                 raise
             finally:
                 self.flush()
@@ -235,7 +234,7 @@ class Turn:
         except self.stopped:
             raise
         except Exception:
-            return wire.UNREADABLE, _text(traceback.format_exc()), -1
+            return wire.UNREADABLE, failure(), -1
         try:
             if kind == wire.CHUNK:
                 value = [function(*each) for each in args[0]]
@@ -249,7 +248,7 @@ class Turn:
         except BaseException as error:
             if isinstance(error, self.stopped) and self.context.cancelled:
                 raise
-            return (wire.RAISED, *_raised(error))
+            return (wire.RAISED, *raised(error, self.process.dumps))
 
     def _write(self, kind: int, number: int, taken: int, payload: bytes, descriptor: int, now: int) -> None:
         """Put a result into the outbox, or send it if it is large."""
@@ -308,7 +307,7 @@ class Turn:
                 try:
                     self.functions[frame[2]] = pickle.loads(frame[3]) if frame[4] < 0 else memory.decode(frame[3], frame[4])
                 except Exception:
-                    self.functions[frame[2]] = _text(traceback.format_exc())  # type: ignore[assignment]
+                    self.functions[frame[2]] = failure()  # type: ignore[assignment]
             else:
                 with self.turn:  # else who takes calls back meanwhile overlooks it, and forgets it
                     self.waiting.append(frame)
@@ -373,18 +372,3 @@ def _close_memory(frames: Iterable[wire.Frame]) -> None:
     for frame in frames:
         if frame[4] >= 0:
             os.close(frame[4])
-
-
-def _raised(error: BaseException) -> Any:
-    trace = error.__traceback__
-    inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace  # without this file's lines
-    text = "".join(traceback.format_exception(type(error), error, inner))
-    error.__traceback__ = None
-    try:
-        return memory.encode((error, text))
-    except Exception as other:
-        return memory.encode((pickle.PicklingError("%s: %s (which can't be pickled: %s)" % (type(error).__name__, error, other)), text))
-
-
-def _text(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")[-memory.LARGE_BYTES + 1:]
