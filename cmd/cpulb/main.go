@@ -35,7 +35,7 @@ const (
 
 const description = `Runs Python scripts through cpulbd.
 
-Exit codes: 0 done; 1 a task failed, was cancelled or refused, or no daemon answers (stderr says what);
+Exit codes: 0 done; 1 a task failed, was cancelled or refused, no daemon answers, or stdout can't be written (stderr says what);
 2 wrong usage; 3 the task has not ended yet (result).`
 
 // arguments is the command line.
@@ -94,6 +94,9 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	}
 	refuseEmpty(parser.Model.Node)
 	command, err := parser.Parse(args)
+	if t.lost.Load() != nil {
+		return t.report(nil)
+	}
 	if code >= 0 { // --help or --version has been printed
 		return code
 	}

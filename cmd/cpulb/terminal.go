@@ -23,6 +23,8 @@ type terminal struct {
 	shown atomic.Pointer[bar]
 	// left is what is said if a signal ends the program now; nil: nothing goes on then.
 	left atomic.Pointer[string]
+	// lost is why something that was written to stdout did not get there.
+	lost atomic.Pointer[error]
 }
 
 // newTerminal returns one whose err may be written to by several goroutines.
@@ -30,7 +32,8 @@ func newTerminal(in io.Reader, out, err io.Writer) *terminal {
 	if _, ok := err.(*os.File); !ok {
 		err = &serial{w: err}
 	}
-	t := &terminal{in: in, out: printable.Writer{Writer: out}, err: printable.Writer{Writer: err}}
+	t := &terminal{in: in, err: printable.Writer{Writer: err}}
+	t.out = printable.Writer{Writer: noting{out, t}}
 	t.raw.out, t.raw.err = out, err
 	return t
 }
@@ -48,20 +51,35 @@ func (s *serial) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
+// noting writes to stdout, and has the command fail where that does, whoever looks at the error.
+type noting struct {
+	io.Writer
+	terminal *terminal
+}
+
+// Write implements io.Writer.
+func (n noting) Write(p []byte) (int, error) {
+	written, err := n.Writer.Write(p)
+	if err != nil {
+		n.terminal.lost.CompareAndSwap(nil, &err)
+	}
+	return written, err
+}
+
 // data is where JSON goes: unchanged to a program, with escapes to a person.
 func (t *terminal) data() io.Writer {
 	if isTerminal(t.raw.out) {
 		return t.out
 	}
-	return t.raw.out
+	return noting{t.raw.out, t}
 }
 
 // script is where a script's own output goes: as it is when it has been run just now, or a
 // program reads it; a person who looks at the result of a task, which may be somebody
 // else's, is shown escapes.
 func (t *terminal) script(ran bool) (out, err io.Writer) {
-	out, err = t.raw.out, t.raw.err
-	if !ran && isTerminal(out) {
+	out, err = noting{t.raw.out, t}, t.raw.err
+	if !ran && isTerminal(t.raw.out) {
 		out = t.out
 	}
 	if !ran && isTerminal(err) {
@@ -83,6 +101,9 @@ func (e usageError) Unwrap() error { return e.error }
 
 // report prints err, if there is one, and returns the exit code.
 func (t *terminal) report(err error) int {
+	if lost := t.lost.Load(); lost != nil && !errors.Is(err, *lost) {
+		err = *lost // it has cost what the command is for, whatever else there is
+	}
 	var e exit
 	var usage usageError
 	var file *fs.PathError
