@@ -57,7 +57,7 @@ func (m *mapCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 
 func (m *mapCommand) mapper(t *terminal, c *client.Client, base *task.Task, out *mapOutput) *mapper {
 	return &mapper{command: m, terminal: t, client: c, base: base, in: newMapInput(t.in), out: out, left: out.known, failed: out.failed,
-		room: make(chan struct{}, m.InFlight), over: make(chan struct{})}
+		last: out.last(), room: make(chan struct{}, m.InFlight), over: make(chan struct{})}
 }
 
 // mapper is one run of map.
@@ -287,13 +287,21 @@ func (r *mapper) ending(ctx context.Context) error {
 		fmt.Fprintf(r.err, "cpulb: stopped at this line; --keep-going goes on after such a line%s\n", resume)
 		return exit(exitFailed)
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted after line %d%s", r.last, resume)
+		return fmt.Errorf("interrupted%s%s", r.placeLocked(" after line %d", " before the first result"), resume)
 	}
 	var usage usageError
 	if errors.As(r.why, &usage) {
 		return r.why
 	}
-	return fmt.Errorf("%w; line %d was the last%s", r.why, r.last, resume)
+	return fmt.Errorf("%w%s%s", r.why, r.placeLocked("; line %d was the last", "; no result was written"), resume)
+}
+
+// placeLocked says which line was written last, also by an earlier run. r.mu is held.
+func (r *mapper) placeLocked(after, none string) string {
+	if r.last == 0 {
+		return none
+	}
+	return fmt.Sprintf(after, r.last)
 }
 
 // resumeLocked returns how to go on with a run that has ended, if that is possible. r.mu is
@@ -303,7 +311,7 @@ func (r *mapper) resumeLocked() string {
 	if name == "" {
 		return ""
 	}
-	return fmt.Sprintf("; the same command with --resume=%s goes on from there", name)
+	return fmt.Sprintf("; the same command with --resume=%s goes on from there", quoted(name))
 }
 
 // cancelling says, when the run is left, what Map cancels now.

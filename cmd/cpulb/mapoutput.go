@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strings"
+	"syscall"
 
 	"cpulb/daemon/task"
 
@@ -189,11 +192,30 @@ func (o *mapOutput) resumable(t *terminal, wrote bool) string {
 	if o.file != nil {
 		return o.name
 	}
+	if info.Sys().(*syscall.Stat_t).Nlink == 0 { // it has been removed
+		return ""
+	}
 	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if err != nil {
 		return ""
 	}
 	return name
+}
+
+// last returns the last line of which a result was there.
+func (o *mapOutput) last() int {
+	if len(o.known) == 0 {
+		return 0
+	}
+	return lineOf(o.known[len(o.known)-1])
+}
+
+// quoted is a word as a shell wants it.
+func quoted(word string) string {
+	if plain, _ := regexp.MatchString(`^[\w@%+=:,./-]+$`, word); plain {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func (o *mapOutput) close() error {
