@@ -31,7 +31,7 @@ func (t *terminal) sayWaits(c *client.Client) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				why, since := c.Waits()
+				since, why := c.Waits()
 				t.sayWait(&said, why, since)
 			case <-over:
 				return

@@ -217,7 +217,7 @@ func TestACallSaysThatItWaitsForTheNextDaemonAndForHowLong(t *testing.T) {
 	if _, err := c.Run(t.Context(), newTask(ipctest.Echo)); err != nil {
 		t.Fatal(err)
 	}
-	if why, _ := c.Waits(); why != nil {
+	if _, why := c.Waits(); why != nil {
 		t.Errorf("while nothing waits: %v", why)
 	}
 	d.end()
@@ -227,7 +227,7 @@ func TestACallSaysThatItWaitsForTheNextDaemonAndForHowLong(t *testing.T) {
 		_, err := c.Run(ctx, newTask(ipctest.Held))
 		ended <- err
 	}()
-	for why, since := c.Waits(); !errors.Is(why, client.ErrNoDaemon) || since.After(time.Now()); why, since = c.Waits() {
+	for since, why := c.Waits(); !errors.Is(why, client.ErrNoDaemon) || since.After(time.Now()); since, why = c.Waits() {
 		if t.Context().Err() != nil {
 			t.Fatal("it does not say that it waits")
 		}
@@ -238,7 +238,7 @@ func TestACallSaysThatItWaitsForTheNextDaemonAndForHowLong(t *testing.T) {
 	if err := next.AwaitTasks(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if why, _ := c.Waits(); why != nil {
+	if _, why := c.Waits(); why != nil {
 		t.Errorf("while the task runs: %v", why)
 	}
 	cancel()

@@ -121,7 +121,7 @@ func TestAWaitHasOneBeginningAndOneReasonHoweverManyWait(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			var p *api.Problem
-			if why, since := w.now(); waits && (!errors.As(why, &p) || p.Code != "queue_full" || !since.Equal(began)) || !waits && why != nil {
+			if since, why := w.now(); waits && (!errors.As(why, &p) || p.Code != "queue_full" || !since.Equal(began)) || !waits && why != nil {
 				t.Errorf("%s: %v since %s", when, why, since)
 			}
 		}

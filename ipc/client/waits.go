@@ -9,7 +9,7 @@ import (
 // does; nil: none waits. It is an *api.Problem, of which api.IsTemporary reports that it passes,
 // where the daemon has no room or drains, and another error where it has gone. Programs ask
 // once a second or so, and show their users what it is that takes so long.
-func (c *Client) Waits() (why error, since time.Time) { return c.waits.now() }
+func (c *Client) Waits() (since time.Time, why error) { return c.waits.now() }
 
 // sameWait is how soon after its end a wait goes on: a try has come between, which took so long
 // to fail.
@@ -24,13 +24,13 @@ type waits struct {
 	why   error     // the latest reason, also when nobody waits
 }
 
-func (w *waits) now() (why error, since time.Time) {
+func (w *waits) now() (since time.Time, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.count == 0 {
-		return nil, time.Time{}
+		return time.Time{}, nil
 	}
-	return w.why, w.since
+	return w.since, w.why
 }
 
 // waiter is one call, which waits between begin and end.
