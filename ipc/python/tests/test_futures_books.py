@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import pickle
 import socket
 import sys
 import threading
@@ -12,13 +13,14 @@ from collections import deque
 from concurrent.futures import Future
 from unittest import mock
 
-from cpu_load_balancer.futures import CallTimeoutError, condition, keeper, wire, worker
+from cpu_load_balancer.futures import CallTimeoutError, condition, keeper, wire
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.carrier import Carrier
 from cpu_load_balancer.futures.door import Arrival
 from cpu_load_balancer.futures.function import Function
 from cpu_load_balancer.futures.pool import Options, Pool
 from cpu_load_balancer.futures.tasks import Ended
+from cpu_load_balancer.futures.turn import BARRED_AT, OUTBOX_HEADER, Turn
 
 SECONDS = 60
 VERSION = "%d.%d" % sys.version_info[:2]
@@ -74,7 +76,7 @@ class Books(unittest.TestCase):
         ends = []
         outbox = os.memfd_create("outbox")
         self.addCleanup(os.close, outbox)
-        os.ftruncate(outbox, worker.OUTBOX_HEADER.size + 100)
+        os.ftruncate(outbox, OUTBOX_HEADER.size + 100)
         for what in ("calls", "control"):
             ours, theirs = socket.socketpair()
             theirs.settimeout(SECONDS)
@@ -200,7 +202,7 @@ class Books(unittest.TestCase):
         _, _, outbox = self.arrive()
         calls += self.submit(2)
         self.assertEqual(self.taken(), [1, 2, 3])
-        os.pwrite(outbox, worker.OUTBOX_HEADER.pack(running, 0, 0), 0)
+        os.pwrite(outbox, OUTBOX_HEADER.pack(running, 0, 0), 0)
         self.assertTrue(calls[1].cancel())
         self.keeper._look()
         now = keeper.time.monotonic()
@@ -208,7 +210,7 @@ class Books(unittest.TestCase):
             for later in (1, 10, 100):
                 clock.return_value = now + later
                 self.keeper._look()
-        return worker.OUTBOX_HEADER.unpack(os.pread(outbox, worker.OUTBOX_HEADER.size, 0))[2]
+        return OUTBOX_HEADER.unpack(os.pread(outbox, OUTBOX_HEADER.size, 0))[2]
 
     def test_cancelled_call_that_has_not_begun_stops_nobody_however_long_the_worker_says_nothing(self):
         barred = self.stop_second_of(running=1)
@@ -227,7 +229,7 @@ class Books(unittest.TestCase):
                 calls = self.submit(2)
                 self.keeper._look()
                 *ends, outbox = self.arrive()
-                os.pwrite(outbox, worker.OUTBOX_HEADER.pack(1, 0, 0), 0)
+                os.pwrite(outbox, OUTBOX_HEADER.pack(1, 0, 0), 0)
                 for end in ends:
                     end.close()
                 if seen:
@@ -255,9 +257,10 @@ class Turns(unittest.TestCase):
         control, theirs = socket.socketpair()
         for each in (calls, ours, control, theirs):
             self.addCleanup(each.close)
-        process = types.SimpleNamespace(dumps=worker.pickle.dumps, flush=lambda: None)
+        output = mock.Mock()
+        ours.sendall(2 * wire.frame(wire.PREPARE))  # in place of stdout and stderr
         with mock.patch.dict(sys.modules, cpulb=types.SimpleNamespace(TaskCancelled=Cancelled)):
-            turn = worker.Turn(process, calls, control, {}, types.SimpleNamespace(cancelled=False))
+            turn = Turn(pickle.dumps, output, calls, control, {}, types.SimpleNamespace(cancelled=False))
         self.addCleanup(turn.close)
         return turn, ours, theirs
 
@@ -284,15 +287,15 @@ class Turns(unittest.TestCase):
 
         def bar():
             began.append(1)
-            outbox[worker.BARRED_AT] = 1
+            outbox[BARRED_AT] = 1
 
         turn, _, _ = self.begin()
         outbox = turn.outbox
         turn.functions[1], turn.functions[2] = bar, lambda: began.append(2)
-        nothing = worker.pickle.dumps(((), {}))
+        nothing = pickle.dumps(((), {}))
         turn.waiting.extend([(wire.CALL, 7, 1, nothing, -1), (wire.CALL, 8, 2, nothing, -1)])
         turn.run()
-        self.assertEqual((began, worker.OUTBOX_HEADER.unpack_from(outbox, 0)[0]), ([1], 7))
+        self.assertEqual((began, OUTBOX_HEADER.unpack_from(outbox, 0)[0]), ([1], 7))
 
 
 class Waits(unittest.TestCase):

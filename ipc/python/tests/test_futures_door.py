@@ -1,14 +1,14 @@
 """Who connects to an Executor, what passes there, and with what it is made."""
 
 import os
+import pickle
 import socket
 import threading
-import types
 import unittest
 from unittest import mock
 
 from cpu_load_balancer import Engine
-from cpu_load_balancer.futures import Executor, door, memory, wire, worker
+from cpu_load_balancer.futures import Executor, door, memory, turn, wire, worker
 from cpu_load_balancer.futures.bell import Bell
 
 SECONDS = 60
@@ -88,13 +88,13 @@ class Doors(unittest.TestCase):
 
 class Passed(unittest.TestCase):
     def test_whatever_is_large_passes_in_memory(self):
-        turn = object.__new__(worker.Turn)
-        turn.functions, turn.stopped, turn.process = {1: lambda value: value}, KeyboardInterrupt, types.SimpleNamespace(dumps=worker.pickle.dumps)
+        began = object.__new__(turn.Turn)
+        began.functions, began.stopped, began.dumps = {1: lambda value: value}, KeyboardInterrupt, pickle.dumps
         for value in ("x" * (4 << 20), b"x" * (4 << 20), 1 << (8 << 20), ["é" * (1 << 20)], "short", 7):
-            kind, payload, descriptor = turn._answer((wire.CALL, 1, 1, worker.pickle.dumps(((value,), {})), -1))
+            kind, payload, descriptor = began._answer((wire.CALL, 1, 1, pickle.dumps(((value,), {})), -1))
             self.assertEqual(kind, wire.RESULT)
             self.assertLess(len(payload), memory.LARGE_BYTES)
-            self.assertEqual(worker.pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor), value)
+            self.assertEqual(pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor), value)
 
 
 class Raises(Exception):
@@ -108,20 +108,20 @@ class Raises(Exception):
 
 
 class Raised(unittest.TestCase):
-    def raised(self, error, dumps=worker.pickle.dumps):
+    def raised(self, error, dumps=pickle.dumps):
         """Have a call raise error, and return it as it arrives, with its traceback."""
         def call():
             raise error
-        turn = object.__new__(worker.Turn)
-        turn.functions, turn.stopped, turn.process = {1: call}, KeyboardInterrupt, types.SimpleNamespace(dumps=dumps)
-        kind, payload, descriptor = turn._answer((wire.CALL, 1, 1, worker.pickle.dumps(((), {})), -1))
+        began = object.__new__(turn.Turn)
+        began.functions, began.stopped, began.dumps = {1: call}, KeyboardInterrupt, dumps
+        kind, payload, descriptor = began._answer((wire.CALL, 1, 1, pickle.dumps(((), {})), -1))
         self.assertEqual(kind, wire.RAISED)
-        return worker.pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+        return pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
 
     def test_exceptions_are_pickled_by_dumps_as_results_are(self):
         def dumps(value, **options):
             error, text = value
-            return worker.pickle.dumps((ValueError(str(error.args[0])), text), **options)
+            return pickle.dumps((ValueError(str(error.args[0])), text), **options)
         error, text = self.raised(Raises("written out"), dumps)
         self.assertEqual(repr(error), "ValueError('written out')")
         self.assertIn("raise error", text)
@@ -130,7 +130,7 @@ class Raised(unittest.TestCase):
         for error in (Raises("x"), Raises(), ValueError("x" * (1 << 20))):
             with mock.patch.object(os, "memfd_create", side_effect=OSError(24, "Too many open files")):
                 error, text = self.raised(error)
-            self.assertIsInstance(error, worker.pickle.PicklingError)
+            self.assertIsInstance(error, pickle.PicklingError)
             self.assertTrue("can't be pickled" in str(error) and text.endswith("\n"))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Se
 from . import memory, wire
 from .errors import TransferError
 from .function import UNMEASURED
-from .worker import BARRED_AT, OUTBOX_HEADER
+from .turn import BARRED_AT, OUTBOX_HEADER
 
 if TYPE_CHECKING:
     from .call import Call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -122,6 +123,7 @@ class Door:
             arrival = Arrival(what, frames[0][1], int(pid), version, connection)
             if what == "calls":
                 arrival.outbox = (frames + _frames(incoming, 2 - len(frames)))[1][4]
+                _send_output(connection)
         except (OSError, EOFError, ValueError, IndexError):
             connection.close()  # it is nobody that belongs here
             return
@@ -142,8 +144,7 @@ class Door:
                 connection.settimeout(None)  # an initializer may take its time
                 payload, descriptor = self._preparation
                 wire.send_all(connection, wire.frame(wire.PREPARE, 0, 0, payload, descriptor >= 0), descriptor)
-                for number in (1, 2):
-                    _send_output(connection, number)
+                _send_output(connection)
                 kind, _, _, text, _ = _frames(incoming, 1)[0]
                 if kind == wire.FAILED:
                     arrival.failure = text.decode("utf-8", "replace")
@@ -166,13 +167,14 @@ def _frames(incoming: wire.Incoming, count: int) -> List[wire.Frame]:
     return frames
 
 
-def _send_output(connection: socket.socket, number: int) -> None:
-    """Send this program's descriptor number, 1 or 2, on which the worker is to print."""
-    try:
-        descriptor = os.dup(number)
-    except OSError:  # it has been closed
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-    try:
-        wire.send_all(connection, wire.frame(wire.PREPARE, number, 0, b"", True), descriptor)
-    finally:
-        os.close(descriptor)
+def _send_output(connection: socket.socket) -> None:
+    """Send this program's descriptors 1 and 2, on which the worker is to print."""
+    for number in (1, 2):
+        frame = wire.frame(wire.PREPARE, number, 0, b"", True)
+        try:
+            wire.send_all(connection, frame, number)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            with open(os.devnull, "wb") as nothing:  # it has been closed
+                wire.send_all(connection, frame, nothing.fileno())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict
 
-_MODULES = ("wire", "memory", "raised", "worker")  # in the order in which they import each other
+_MODULES = ("wire", "memory", "raised", "output", "turn", "worker")  # in the order in which they import each other
 # Read now: they are to be those that this program has loaded, whatever is installed while it runs.
 _TEXTS = {name: (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
 

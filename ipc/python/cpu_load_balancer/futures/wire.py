@@ -1,7 +1,7 @@
 """Frames between an Executor and its workers, on Unix sockets.
 
-This file and memory.py, raised.py and worker.py are also sent to the workers, as text: they
-import nothing of this package but each other.
+This file and memory.py, raised.py, output.py, turn.py and worker.py are also sent to
+the workers, as text: they import nothing of this package but each other.
 
 A frame is a header and a payload. What is large is not in the payload: the frame
 comes with a descriptor of memory that both sides map, and its payload says what is

@@ -1,0 +1,105 @@
+"""Where calls print on a daemon that others use, too: a worker outlives the programs whose calls it runs."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+import restarts
+from cpu_load_balancer import Task
+from cpu_load_balancer.futures.output import Output
+
+WAIT = 60
+PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+PROGRAM = f"""
+import sys, time
+sys.path.insert(0, {PACKAGE!r})
+from cpu_load_balancer import Engine
+from cpu_load_balancer.futures import Executor
+def greet(name): print("hello", name)
+def never():
+    sys.stderr.write("never\\n")
+    sys.stderr.flush()
+    while True: time.sleep(0.01)
+if __name__ == "__main__":
+    with Engine(sys.argv[1]) as engine, Executor(1, engine=engine, pool="io", initializer=print, initargs=("begun",)) as executor:
+        executor.submit(greet, "ada").result()
+        if sys.argv[2:]:
+            executor.submit(never).result()
+"""
+DESCRIPTORS = "import os\ndef main(params, context): return len(os.listdir('/proc/self/fd'))\n"
+
+
+class Shared(unittest.TestCase):
+    def setUp(self):
+        with mock.patch.object(restarts, "CONFIG", "access { source = true }\n" + restarts.CONFIG):
+            self.daemon = restarts.RestartedDaemon(type(self))
+        self.engine = self.daemon.engine()
+        self.addCleanup(self.engine.close)
+        self.path = self.daemon.write("program.py", PROGRAM)
+
+    def descriptors(self):
+        """How many the worker has that runs all calls."""
+        return self.engine.run_task(Task.create(None, None, source=DESCRIPTORS, pool="io")).data
+
+    def start(self, *arguments):
+        started = subprocess.Popen([sys.executable, self.path, self.daemon.socket, *arguments], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(started.kill)
+        return started
+
+    def test_worker_keeps_nothing_of_a_program_that_has_ended_or_been_killed(self):
+        self.assertEqual(self.start().communicate(timeout=WAIT), ("begun\nhello ada\n", ""))
+        before = self.descriptors()
+        for _ in range(3):
+            self.assertEqual(self.start().communicate(timeout=WAIT)[1], "")
+        killed = self.start("and never end")
+        self.assertEqual(killed.stderr.readline(), "never\n")
+        killed.kill()  # while its call runs, which goes on
+        self.assertEqual(killed.communicate(timeout=WAIT), ("begun\nhello ada\n", ""))
+        self.assertLessEqual(self.descriptors() - before, 3, "those of the call that runs")
+
+
+class Streams(unittest.TestCase):
+    """The streams stay over turns, whatever calls do to them: loggers have them."""
+
+    def setUp(self):
+        for name in ("stdout", "stderr"):
+            self.addCleanup(setattr, sys, name, getattr(sys, name))
+        self.output = Output()
+        self.addCleanup(self.output.end)
+
+    def turn(self, words, stream=None):
+        """Print words during a turn, and return what has arrived."""
+        with tempfile.TemporaryFile("w+") as here, open(os.devnull, "w") as nothing:
+            self.output.begin([os.dup(here.fileno()), os.dup(nothing.fileno())])
+            print(words, file=stream)
+            self.output.flush()
+            self.output.end()
+            here.seek(0)
+            return here.read()
+
+    def test_who_has_kept_a_stream_writes_to_the_program_in_each_turn_and_nowhere_between(self):
+        self.assertEqual(self.turn("one"), "one\n")
+        kept = sys.stdout
+        print("between", file=kept, flush=True)
+        self.assertRaises(OSError, kept.fileno)
+        self.assertEqual(self.turn("two", kept), "two\n")
+
+    def test_call_that_closes_or_detaches_the_stream_harms_no_later_turn(self):
+        for end in (lambda: sys.stdout.close(), lambda: sys.stdout.detach()):
+            self.assertEqual(self.turn("one"), "one\n")
+            end()
+            self.assertEqual(self.turn("two"), "two\n")
+
+    def test_nothing_is_left_open(self):
+        before = os.listdir("/proc/self/fd")
+        for _ in range(3):
+            self.turn("one")
+        self.assertEqual(os.listdir("/proc/self/fd"), before)
+
+
+if __name__ == "__main__":
+    unittest.main()
