@@ -273,7 +273,7 @@ func TestWhatPassesIsNeverTheResultOfALine(t *testing.T) {
 	engine.Refuse(api.ErrDraining)
 	got := cpulb(t.Context(), "1\n2\n3\n", "--patience=0s", "map", ipctest.Echo, "--keep-going", "--resume", file)
 	text, err := os.ReadFile(file)
-	if got.code != 1 || !strings.Contains(got.err, "[draining]; line 0 was the last") || err != nil || len(text) > 0 {
+	if got.code != 1 || !strings.Contains(got.err, "[draining]; no result was written") || err != nil || len(text) > 0 {
 		t.Errorf("%+v, %q %v", got, text, err)
 	}
 	engine.Refuse(task.ErrQueueFull)

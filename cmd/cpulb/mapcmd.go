@@ -135,6 +135,7 @@ func (r *mapper) run(ctx context.Context) error {
 		}
 	}
 	r.bar.end()
+	r.leftBehind(ctx)
 	return r.ending(ctx)
 }
 
@@ -323,13 +324,34 @@ func (r *mapper) cancelling(ctx context.Context) {
 			flights++
 		}
 	}
-	left := fmt.Sprintf("tasks of this map may go on; cpulb cancel --label %s=%s cancels them", mapLabel, r.out.run) + r.resumeLocked()
+	left := r.mayGoOn() + r.resumeLocked()
 	r.mu.Unlock()
 	what := ""
 	if ctx.Err() != nil && flights > 0 {
 		what = counted(flights, "task")
 	}
 	r.terminal.cancelling(what, left)
+}
+
+// leftBehind says, if the run was left, that its tasks could not be cancelled: Map does not.
+func (r *mapper) leftBehind(ctx context.Context) {
+	r.mu.Lock()
+	over := r.why == nil || len(r.waiting) == 0
+	r.mu.Unlock()
+	if over || !r.client.Reached() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	defer cancel()
+	open := []task.Status{task.Pending, task.Queued, task.Running}
+	if _, err := r.client.CancelTasks(ctx, api.Filter{Statuses: open, Labels: map[string]string{mapLabel: r.out.run.String()}}); err != nil {
+		fmt.Fprintf(r.err, "cpulb: what is in flight could not be cancelled (%v): %s\n", err, r.mayGoOn())
+	}
+}
+
+// mayGoOn says how to cancel the tasks of this run later.
+func (r *mapper) mayGoOn() string {
+	return fmt.Sprintf("tasks of this map may go on; cpulb cancel --label %s=%s cancels them", mapLabel, r.out.run)
 }
 
 // counted is a number of things, as text.

@@ -63,7 +63,10 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	default:
 		return lost(err, x.ID)
 	}
-	return errors.Join(fmt.Errorf("%w; task %s is being cancelled", err, x.ID), abandon(ctx, c, x.ID))
+	if bad := abandon(ctx, c, x.ID); bad != nil {
+		return fmt.Errorf("%w, and the task could not be cancelled (%v): %s", err, bad, leftRunning(x.ID))
+	}
+	return fmt.Errorf("%w; task %s is being cancelled", err, x.ID)
 }
 
 // leftRunning is what is said of a task that goes on.

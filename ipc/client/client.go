@@ -77,6 +77,9 @@ func New(socket string, options ...Option) *Client {
 	return c
 }
 
+// Reached reports whether a connection to a daemon was ever made.
+func (c *Client) Reached() bool { return c.reached.Load() != nil }
+
 // Close ends the connections. What has been accepted goes on; calls of Run and Map that wait
 // fail with ErrClosed.
 func (c *Client) Close() {
