@@ -309,6 +309,22 @@ const char *ep_capture_kept(int which, size_t *size, int *truncated)
 	return s->data;
 }
 
+// ep_capture_after copies what was captured of stream 1 or 2 beyond the first skip bytes, at
+// most room of it, and returns how much that is. Any thread may call it.
+size_t ep_capture_after(int which, size_t skip, char *copy, size_t room)
+{
+	stream *s = &kept[which - 1];
+	size_t size = 0;
+
+	pthread_mutex_lock(&lock);
+	if (s->size > skip) {
+		size = s->size - skip < room ? s->size - skip : room;
+		memcpy(copy, s->data + skip, size);
+	}
+	pthread_mutex_unlock(&lock);
+	return size;
+}
+
 void ep_capture_clear(void)
 {
 	pthread_mutex_lock(&lock);

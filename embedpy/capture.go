@@ -13,7 +13,7 @@ import (
 
 // Capture takes what is written to descriptors 1 and 2 of the process during a CallRegion
 // with a settle, whoever writes it: Python, C code, child processes. There is one in a
-// process, and its methods are called by one goroutine at a time.
+// process, and but for After its methods are called by one goroutine at a time.
 type Capture struct{ limit int }
 
 // Output is what was captured: valid UTF-8, within the bound.
@@ -41,6 +41,14 @@ func (c *Capture) Take() Output {
 	C.ep_capture_clear()
 	o.Truncated = cut != 0
 	return o
+}
+
+// After appends to into what has been captured of stream 1 or 2, beyond its first bytes, as far as
+// into has room. Any goroutine may call it between the begin of a region and Take.
+func (c *Capture) After(stream, bytes int, into []byte) []byte {
+	free := into[len(into):cap(into)]
+	n := C.ep_capture_after(C.int(stream), C.size_t(bytes), (*C.char)(unsafe.Pointer(unsafe.SliceData(free))), C.size_t(len(free)))
+	return into[:len(into)+int(n)]
 }
 
 // Broken reports whether somebody has closed the pipes, so that output is lost.

@@ -108,6 +108,7 @@ int ep_capture_take(void);
 extern _Atomic int ep_capture_broken;
 void ep_capture_repair(void);
 const char *ep_capture_kept(int which, size_t *size, int *truncated);
+size_t ep_capture_after(int which, size_t skip, char *copy, size_t room);
 void ep_capture_clear(void);
 void ep_capture_renew(void);
 

@@ -38,6 +38,9 @@ type loopServer struct {
 	held     []byte      // frames, until the loop's turn ends
 	begun    []*loopTask // whose Started is to follow them, unless a Result came first
 	answered int         // Results in held
+	running  int         // tasks
+
+	lookout lookout // for what they have printed; changed with mu
 }
 
 // openLoop makes the loop slots of a worker; nil if count is 0.
@@ -52,6 +55,9 @@ func (w *worker) openLoop(first, count int) (_ *loopServer, err error) {
 	l := &loopServer{worker: w, first: first, claims: make([]claims, count)}
 	if l.loop, err = looper.OpenLoop(first, count, l.turned); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	if p, ok := l.loop.(LoopPrinter); ok {
+		l.lookout.look = p.Printed
 	}
 	return l, nil
 }
@@ -104,9 +110,19 @@ func (l *loopServer) serveTask(frames *frameReader) error {
 		return nil // recalled; the caller knows
 	}
 	l.worker.busy.Add(1)
+	l.enter()
 	task := taskOf(&m, params)
 	l.loop.Start(int(m.Slot), &task, t)
 	return nil
+}
+
+// enter notes that a task is about to run; answer notes its end.
+func (l *loopServer) enter() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running++; l.running == 1 {
+		l.lookout.begin(l.flusher.now())
+	}
 }
 
 // loopTask is one task on the loop; it implements LoopRun.
@@ -207,6 +223,9 @@ func (l *loopServer) answer(t *loopTask, ev *proto.Event, payload []byte) error 
 		return err
 	}
 	t.begun = false
+	if l.running--; l.running == 0 {
+		l.lookout.end()
+	}
 	if l.begins != nil {
 		l.begins[t.slot-l.first].done(t.seq)
 	}

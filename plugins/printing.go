@@ -18,6 +18,15 @@ type Printer interface {
 	Printed()
 }
 
+// LoopPrinter is a Loop that can pass on what its tasks print while they run.
+type LoopPrinter interface {
+	Loop
+	// Printed passes on what tasks have printed since the last call, of those that have run for
+	// Configuration.OutputInterval, by Output of their LoopRuns. It is called on a goroutine of its
+	// own, every so often while tasks run.
+	Printed()
+}
+
 // lookout has look called while a task of a slot runs, once that has taken interval and every
 // so often then. Tasks that take less cost it a look at a flag, and a timer once in that time
 // whatever their number.

@@ -174,6 +174,7 @@ func (w *worker) openSlots(count int) {
 	}
 	if w.loop != nil {
 		w.loop.flusher = f
+		w.loop.lookout.interval, w.loop.lookout.now = w.outputInterval, f.now
 	}
 }
 

@@ -20,6 +20,18 @@ pool "programs" {
   workers    = 1
   threads    = 2
 }
+pool "exclusive" {
+  executor   = "python"
+  task_types = ["io_bound"]
+  workers    = 1
+}
+pool "shared" {
+  executor          = "python"
+  task_types        = ["io_bound"]
+  workers           = 1
+  threads           = 2
+  async_concurrency = 2
+}
 pool "processes" {
   executor   = "python"
   task_types = ["io_bound"]
@@ -33,13 +45,20 @@ pool "processes" {
 const prints = `
 import os, sys, time
 def main(params, context):
-    print("half", end=" ", flush=True)
-    print("a line: \u00fc", flush=True)
+    print("half", end=" ")
+    print("a line: \u00fc")
     print("an error", file=sys.stderr)
     while not os.path.exists(params["until"]):
         time.sleep(0.01)
     print("let go")
 `
+
+// printsAndFlushes is prints where nobody else can, printsOnLoop a coroutine, printsPlainly a program.
+var (
+	printsAndFlushes = strings.Replace(prints, "print(", "sys.stdout.reconfigure(line_buffering=True)\n    print(", 1)
+	printsOnLoop     = strings.NewReplacer("def main", "import asyncio\nasync def main", "time.sleep", "await asyncio.sleep").Replace(prints)
+	printsPlainly    = strings.NewReplacer("def main(params, context):", "if True:", `params["until"]`, "sys.argv[1]").Replace(printsAndFlushes)
+)
 
 const printsShell = `#!/bin/sh
 printf 'half '; echo 'a line: ü'; echo 'an error' >&2
@@ -56,13 +75,24 @@ func TestOutputIsSeenWhileTheTaskRuns(t *testing.T) {
 	if err := os.WriteFile(shell, []byte(printsShell), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	const first, oops, rest = "half a line: ü\n", "an error\n", "let go\n"
 	for name, c := range map[string]struct{ pool, path, stdout, stderr, rest string }{
-		"a process for each task": {"processes", script(t, prints), "half a line: ü\n", "an error\n", "let go\n"},
-		"a program":               {"programs", shell, "", "an error\n", ""}, // its stdout is the result
+		"an exclusive worker":     {"exclusive", script(t, prints), first, oops, rest},
+		"a plain script there":    {"exclusive", script(t, printsPlainly), first, oops, rest},
+		"a shared worker":         {"shared", script(t, prints), first, oops, rest},
+		"a loop":                  {"shared", script(t, printsOnLoop), first, oops, rest},
+		"a plain script":          {"shared", script(t, printsPlainly), first, oops, rest},
+		"a process for each task": {"processes", script(t, printsAndFlushes), first, oops, rest},
+		"a program":               {"programs", shell, "", oops, ""}, // its stdout is the result
 	} {
 		t.Run(name, func(t *testing.T) {
 			until, let := release(t)
-			cmd := d.command("", "submit", c.path, "--pool="+c.pool, "--params", until)
+			args := []string{"submit", c.path, "--pool=" + c.pool, "--params", until}
+			if strings.Contains(name, "plain") {
+				args[len(args)-1] = "[" + strings.TrimSuffix(strings.TrimPrefix(until, `{"until":`), "}") + "]"
+				args = append(args, "--function=__main__")
+			}
+			cmd := d.command("", args...)
 			cmd.end()
 			id := strings.TrimSpace(cmd.out.String())
 			printed, offsets := map[string]string{}, map[string]float64{}
@@ -109,7 +139,7 @@ func TestAFollowedRunShowsOutputOnceAndWhenItComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	until, let := release(t)
-	c := exec.CommandContext(t.Context(), filepath.Join(bin, "cpulb"), "--socket", d.socket, "run", "--follow", "--pool=processes", script(t, prints), "--params", until)
+	c := exec.CommandContext(t.Context(), filepath.Join(bin, "cpulb"), "--socket", d.socket, "run", "--follow", "--pool=processes", script(t, printsAndFlushes), "--params", until)
 	said, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -91,7 +91,7 @@ func ownSettings() []plugins.Setting {
 // a working folder that no other task sees, and it has no event loop.
 func (e *Executor) Redescribe() plugins.Description {
 	d := e.Describe()
-	d.TakesEnv, d.TakesCwd, d.HasOutput, d.HasLoop = e.apart != nil, e.apart != nil, e.apart != nil, e.apart == nil
+	d.TakesEnv, d.TakesCwd, d.HasLoop = e.apart != nil, e.apart != nil, e.apart == nil
 	return d
 }
 

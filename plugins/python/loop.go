@@ -3,6 +3,7 @@ package python
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -20,7 +21,7 @@ type loop struct {
 	first    int
 	turned   func()
 	// The bound methods of the Python Loop.
-	serve, submit, stop, strike *embedpy.Object
+	serve, submit, stop, strike, printed *embedpy.Object
 
 	mu    sync.Mutex
 	tasks []loopTask // by slot, from first on
@@ -73,7 +74,8 @@ func (l *loop) bind(t *embedpy.Thread, class *embedpy.Object) error {
 	if err != nil {
 		return err
 	}
-	for name, to := range map[string]**embedpy.Object{"serve": &l.serve, "submit": &l.submit, "stop": &l.stop, "strike": &l.strike} {
+	for name, to := range map[string]**embedpy.Object{"serve": &l.serve, "submit": &l.submit, "stop": &l.stop, "strike": &l.strike,
+		"printed": &l.printed} {
 		if *to, err = t.Member(self, name); err != nil {
 			return err
 		}
@@ -120,6 +122,36 @@ func (l *loop) Cancel(slot int, seq uint64, reason plugins.StopReason) {
 	}()
 }
 
+// Printed implements plugins.LoopPrinter.
+func (l *loop) Printed() {
+	var text []byte
+	_ = l.executor.interp.Do(context.Background(), func(t *embedpy.Thread) {
+		if r, err := t.Call(l.printed); err == nil && r.Len() == 1 {
+			text = bytes.Clone(r.Bytes(0))
+		}
+	}) // an error: the Results have it all
+	var all []printedOnLoop
+	_ = json.Unmarshal(text, &all) // it is the runtime's
+	for _, p := range all {
+		if run := l.runOf(p.slot, p.seq); run != nil {
+			run.Output(plugins.Stdout, p.stdout)
+			run.Output(plugins.Stderr, p.stderr)
+		}
+	}
+}
+
+// printedOnLoop is one of what Loop.printed returns.
+type printedOnLoop struct {
+	slot           int
+	seq            uint64
+	stdout, stderr string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *printedOnLoop) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&p.slot, &p.seq, &p.stdout, &p.stderr})
+}
+
 // pressAfter is how long the loop has to hear that a task is to stop; the runtime's
 // INTERRUPT_SECONDS are shorter.
 const pressAfter = 60 * time.Millisecond
@@ -135,11 +167,16 @@ func (l *loop) press(slot int, seq uint64, reason plugins.StopReason) {
 }
 
 // has reports whether a slot has that task.
-func (l *loop) has(slot int, seq uint64) bool {
+func (l *loop) has(slot int, seq uint64) bool { return l.runOf(slot, seq) != nil }
+
+// runOf returns where the events of that task go, nil if its slot does not have it.
+func (l *loop) runOf(slot int, seq uint64) plugins.LoopRun {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.tasks[slot-l.first]
-	return t.run != nil && t.seq == seq
+	if t := l.tasks[slot-l.first]; t.seq == seq {
+		return t.run
+	}
+	return nil
 }
 
 // end forgets the task of a slot, whose last event is on its way.

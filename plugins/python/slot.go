@@ -1,7 +1,9 @@
 package python
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,17 +22,19 @@ type slot struct {
 	executor *Executor
 	index    int
 	thread   *embedpy.Thread
-	// The bound methods run and broken of the Python Slot.
-	self, run, broken *embedpy.Object
-	attempt           atomic.Pointer[attempt]
-	process           atomic.Pointer[plainProcess] // nil: the task runs on the thread
-	stops             stops
+	// The bound methods of the Python Slot.
+	self, run, broken, printed *embedpy.Object
+	attempt                    atomic.Pointer[attempt]
+	process                    atomic.Pointer[plainProcess] // nil: the task runs on the thread
+	stops                      stops
 }
 
 // attempt is where the events of the task that runs go.
 type attempt struct {
 	seq  uint64
 	emit plugins.Emitter
+	// captured is what it prints, in an exclusive worker.
+	captured *printing
 }
 
 func openSlot(e *Executor, index int) (*slot, error) {
@@ -57,11 +61,12 @@ func (s *slot) bind() (err error) {
 	if err != nil {
 		return err
 	}
-	if s.run, err = s.thread.Member(s.self, "run"); err != nil {
-		return err
+	for name, to := range map[string]**embedpy.Object{"run": &s.run, "broken": &s.broken, "printed": &s.printed} {
+		if *to, err = s.thread.Member(s.self, name); err != nil {
+			return err
+		}
 	}
-	s.broken, err = s.thread.Member(s.self, "broken")
-	return err
+	return nil
 }
 
 // Run implements plugins.Slot.
@@ -85,9 +90,14 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 	if t.Function == mainFunction && !s.executor.exclusive() {
 		return s.runProcess(t, args.path, emit)
 	}
-	s.attempt.Store(&attempt{seq: t.Seq, emit: emit})
+	a := &attempt{seq: t.Seq, emit: emit}
+	if c := s.executor.capture; c != nil {
+		a.captured = &printing{emit: emit, fresh: freshOf(c, s.executor.conf.OutputBytes)}
+	}
+	s.attempt.Store(a)
 	results, err := s.thread.CallRegion(t.Seq, s.run, s.broken, s.settle(), args.values[:]...)
 	s.attempt.Store(nil)
+	a.captured.end()
 	reason := s.stops.end()
 	report := s.thread.Report()
 	o := s.outcome(results, err, reason, &report)
@@ -99,6 +109,48 @@ func (s *slot) runTask(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
 func (s *slot) Printed() {
 	if p := s.process.Load(); p != nil {
 		p.show()
+	}
+	a := s.attempt.Load()
+	if a == nil {
+		return
+	}
+	stdout, stderr := s.ask(a.seq)
+	a.emit.Output(plugins.Stdout, stdout)
+	a.emit.Output(plugins.Stderr, stderr)
+	a.captured.show()
+}
+
+// ask asks the runtime what that task has printed since it was asked last. In an exclusive worker it
+// has the streams flushed instead. It waits for the GIL.
+func (s *slot) ask(seq uint64) (stdout, stderr string) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return "", ""
+	}
+	_ = s.executor.interp.Do(context.Background(), func(t *embedpy.Thread) {
+		if r, err := t.Call(s.printed, embedpy.Int(int64(seq))); err == nil && r.Len() == 2 {
+			stdout, stderr = r.String(0), r.String(1)
+		}
+	}) // an error: the Result has it all
+	return stdout, stderr
+}
+
+// freshOf returns what a printing is of, for a task whose output c captures.
+func freshOf(c *embedpy.Capture, most int64) func(plugins.Stream) string {
+	shown := [2]plugins.Shown{{Most: most, EachByte: true}, {Most: most, EachByte: true}}
+	var room []byte
+	return func(to plugins.Stream) string {
+		s := &shown[to-plugins.Stdout]
+		if room == nil {
+			room = make([]byte, 0, 64<<10)
+		}
+		var text strings.Builder
+		for from := -1; from < s.Bytes(); {
+			from = s.Bytes()
+			text.WriteString(s.Next(c.After(int(to), from, room)))
+		}
+		return text.String()
 	}
 }
 
@@ -155,7 +207,7 @@ func (s *slot) Close() {
 	s.life.Lock()
 	s.closed = true
 	s.life.Unlock()
-	for _, o := range []*embedpy.Object{s.run, s.broken, s.self} {
+	for _, o := range []*embedpy.Object{s.run, s.broken, s.printed, s.self} {
 		if o != nil {
 			s.thread.Release(o)
 		}

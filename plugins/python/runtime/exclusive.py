@@ -121,6 +121,12 @@ class Exclusive:
             context._ended = True
         return {}
 
+    def printed(self, context):
+        """Have what the task has printed be where its output is looked for."""
+        for entry in self.streams:
+            entry.show()
+        return ()
+
     def settle(self):
         """Put the process back; called when something has changed."""
         steady()

@@ -249,6 +249,7 @@ class Loop:
     def __init__(self, worker, result_bytes, output_bytes):
         self.about = worker, result_bytes, output_bytes
         self.slots = {}
+        self.looked = set()  # the tasks that have been running at the last look at what they print
         self.index = float("inf")  # it comes after the slots that have threads
         self.thread = _embedpy.thread()
         self.ident = threading.get_ident()
@@ -290,6 +291,20 @@ class Loop:
         if found is None:
             found = self.slots[index] = LoopSlot(self.loop, index, *self.about)
         return found
+
+    def printed(self):
+        """What the tasks have printed since the last call that have been there then: their slots, seqs and texts, as JSON."""
+        now, found = set(), []
+        for slot in tuple(self.slots.values()):
+            context = slot.context
+            if context is None or context._ended:
+                continue
+            key = slot.index, context._seq
+            now.add(key)
+            if key in self.looked and context._sinks:
+                found.append((*key, *slot.house.printed(context)))
+        self.looked = now
+        return (json.dumps(found),)
 
     def submit(self, index, params, path, function, seq, *task):
         slot, broken = self.slot, LoopSlot.broken(index, seq)

@@ -2,8 +2,11 @@
 
 import threading
 import weakref
+from codecs import getincrementaldecoder
 
 from cpulb.held import contextvars
+
+DECODER = getincrementaldecoder("utf-8")
 
 # The context of the task: set for its slot's thread and, on a loop, for its coroutine,
 # whence asyncio passes it on to whatever is started there.
@@ -41,13 +44,14 @@ class Sink:
     pass the bound at the same moment may both be kept, and take() cuts.
     """
 
-    __slots__ = ("limit", "size", "chunks", "truncated")
+    __slots__ = ("limit", "size", "chunks", "truncated", "shown")
 
     def __init__(self, limit):
         self.limit = limit
         self.size = 0
         self.chunks = []
         self.truncated = False
+        self.shown = None  # what has been shown of it
 
     def write(self, data):
         room = self.limit - self.size
@@ -61,11 +65,37 @@ class Sink:
     def take(self):
         """All of it as valid UTF-8 within the limit."""
         data = b"".join(self.chunks)
-        text = data.decode("utf-8", "replace").encode("utf-8")
-        if self.truncated and text != data and data[-1] >= 0x80:
-            # The bound fell into a character: drop its half.
-            text = data.decode("utf-8", "ignore").encode("utf-8")
+        # Of a character that the bound has cut the half is dropped.
+        text = (DECODER("replace").decode(data) if self.truncated else data.decode("utf-8", "replace")).encode("utf-8")
         if len(text) > self.limit:
             self.truncated = True
             text = text[:self.limit].decode("utf-8", "ignore").encode("utf-8")
+        return text
+
+    def fresh(self):
+        """The text of what has come since the last call; all together are how take()'s begins. For one thread at a time."""
+        if self.shown is None:
+            self.shown = Shown(self.limit)
+        return self.shown.next(self.chunks)
+
+
+class Shown:
+    """How far a Sink has been shown."""
+
+    __slots__ = ("chunks", "decoder", "room")
+
+    def __init__(self, room):
+        self.chunks = 0
+        self.decoder = DECODER("replace")  # a character of which only a part has come waits there
+        self.room = room
+
+    def next(self, chunks):
+        chunks = chunks[self.chunks:]
+        self.chunks += len(chunks)
+        text = self.decoder.decode(b"".join(chunks))
+        data = text.encode("utf-8")
+        if len(data) > self.room:
+            text, self.room = data[:self.room].decode("utf-8", "ignore"), 0
+        else:
+            self.room -= len(data)
         return text

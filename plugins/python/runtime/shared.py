@@ -210,6 +210,11 @@ class Shared:
         sinks, context._sinks = context._sinks, {}
         return sinks
 
+    def printed(self, context):
+        """What a task has printed since the last call, to stdout and to stderr."""
+        sinks = context._sinks
+        return tuple(sinks[name].fresh() if name in sinks else "" for name in ("stdout", "stderr"))
+
     def load_once(self, context, path):
         """Load a script, or wait for another task that does, and fail as it does."""
         while True:

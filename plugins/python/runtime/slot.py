@@ -107,6 +107,13 @@ class Slot:
         self.inside = False
         return values.to_json(value, self.dumps)
 
+    def printed(self, seq):
+        """What the task has printed since the last call, to stdout and to stderr, if it is to be had here; from any thread."""
+        context = self.context
+        if context is None or context._seq != seq or context._ended:
+            return ()
+        return self.house.printed(context)
+
     def title(self):
         task = self.context
         doing = "idle" if task is None or not self.running else "task %s, %s" % (task.task_id, task.script_path)

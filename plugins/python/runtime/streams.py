@@ -19,6 +19,7 @@ from cpulb.state import Entry
 
 OURS = type("OURS", (), {"__repr__": lambda self: "the worker's own"})()  # stands for whichever stream is ours just now
 CLOSED = attrgetter("closed")
+TEXT = io.TextIOWrapper
 NAMES = ("stdin", "stdout", "stderr")
 SETTINGS = attrgetter("encoding", "errors", "line_buffering", "write_through")
 
@@ -72,6 +73,17 @@ class Stream(Entry):
         found = getattr(sys, self.stream, None)
         if found is not self.ours:
             flush(found)
+
+    def show(self):
+        """Flush what the script prints to, on another thread than its own: nothing of which a script decides what that does."""
+        if self.stream != "stdin":
+            for stream in (self.ours, getattr(sys, self.stream, None)):
+                try:
+                    known = type(stream) is TEXT and stream.buffer is self.buffer
+                except ValueError:  # it has been detached
+                    continue
+                if known:
+                    flush(stream)
 
     def finish(self):
         flush(getattr(sys, self.stream, None))
