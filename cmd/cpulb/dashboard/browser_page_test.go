@@ -161,11 +161,16 @@ func followsATask(t *testing.T, b *browser, r *real) {
 	b.until(t, `document.querySelectorAll("#story .events li").length > 12`)
 	b.until(t, `document.querySelector("#story .progress").innerText.includes("step")`)
 	b.until(t, `document.getElementById("worker-rows").innerText.includes("steps.py")`)
+	b.until(t, `/^<b>printed<.b> 0\n<b>printed<.b> 1\n/.test(document.querySelector("#story pre.output").innerText)`) // while it runs
+	if js[int](t, b, `document.querySelectorAll("#story pre.output").length`) != 1 {
+		t.Error("a stream to which nothing was printed is shown")
+	}
 	b.key(t, "c")
 	b.until(t, `document.activeElement.textContent === "Cancel the task"`)
 	b.key(t, kb.Enter)
 	b.until(t, `document.querySelector("#story .state").dataset.state === "cancelled"`)
 	b.until(t, `document.activeElement.closest("#story") && document.querySelector("#story .failure")`)
+	b.until(t, `[...document.querySelectorAll("#story pre.output")].filter((pre) => pre.innerText.startsWith("<b>printed</b> 0\n")).length === 1`) // the result's alone
 	b.key(t, "r")
 	b.until(t, fmt.Sprintf(`document.querySelector("#story code").textContent !== %q && document.querySelector("#story .state").dataset.state === "running"`, id))
 	again := js[string](t, b, `document.querySelector("#story code").textContent`)

@@ -205,6 +205,7 @@ def main(params, context):
     for i in range(params["n"]):
         context.progress((i + 1) / params["n"], f"step {i + 1}")
         context.log.info(f"at {i}")
+        print("<b>printed</b>", i)
         yield i
         time.sleep(0.05)
 `,

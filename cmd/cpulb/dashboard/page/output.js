@@ -20,6 +20,53 @@ export function block(title, text, { look = "", note = "" } = {}) {
   return element("section", { class: "block" }, ...parts);
 }
 
+const LAST = 64 << 10;
+const TITLES = { stderr: "Standard error", stdout: "Standard output" };
+
+/** What a task prints while it runs: the last of it, in a block for each stream. The result has all of it, and takes its place. */
+export class Printed {
+  constructor() {
+    this.place = element("div");
+    this.clear();
+  }
+
+  clear() {
+    this.attempt = null;
+    this.streams = {};
+    this.place.replaceChildren();
+  }
+
+  /** Takes an output event. A further attempt begins anew. */
+  take({ cursor, stream, text, offset }) {
+    const attempt = cursor.split(".")[0];
+    if (!(stream in TITLES)) return; // of a later version
+    if (attempt !== this.attempt) {
+      this.clear();
+      this.attempt = attempt;
+    }
+    const shown = (this.streams[stream] ??= this.begin(stream));
+    const end = offset + new TextEncoder().encode(text).length;
+    if (end <= shown.bytes) return; // it has come already
+    if (offset !== shown.bytes) shown.text += "\n… (something is missing until the task has ended)\n";
+    shown.bytes = end;
+    shown.text += text;
+    if (shown.text.length > LAST) {
+      shown.text = shown.text.slice(-LAST);
+      setText(shown.note, " so far, the last " + bytes(LAST));
+    }
+    const { pre } = shown, bottom = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 30;
+    setText(pre, visibleLines(shown.text));
+    if (bottom) pre.scrollTop = pre.scrollHeight;
+  }
+
+  begin(stream) {
+    const pre = element("pre", { class: "output", tabindex: "0", "aria-label": TITLES[stream] + " so far" });
+    const note = element("span", { class: "quiet" }, " so far");
+    this.place.append(element("section", { class: "block" }, element("h3", {}, TITLES[stream], note), pre));
+    return { pre, note, text: "", bytes: 0 };
+  }
+}
+
 /** JSON as it is, but indented. Numbers keep the digits that a browser's would lose. */
 export function indented(text, pick) {
   const keep = (key, value, context) =>

@@ -4,7 +4,7 @@ import { now } from "./clock.js";
 import * as daemon from "./daemon.js";
 import { Drawer } from "./drawer.js";
 import { byId, element, setAttribute, setText } from "./element.js";
-import { block, indented } from "./output.js";
+import { block, indented, Printed } from "./output.js";
 import { ago, coarse, count, duration, moment, NONE, scriptName, secondsBetween, visible } from "./text.js";
 
 const MOST_EVENTS = 500; // that are shown
@@ -72,11 +72,12 @@ export class Story {
     this.progress = element("progress", { max: "1", "aria-label": "Progress" });
     this.progressText = element("span", {}, "");
     this.progressLine = element("p", { class: "progress", hidden: true }, this.progress, this.progressText);
+    this.printed = new Printed();
     this.end = element("div");
     this.eventsNote = element("span", { class: "quiet" }, "");
     this.events = element("ol", { class: "events", tabindex: "0", "aria-label": "Events" });
     this.drawer.show("Task", element("p", { class: "line" }, this.state, " ", element("code", { class: "mono all" }, this.id)), this.alert, this.said,
-      this.buttons, this.question, this.progressLine, this.facts, this.end,
+      this.buttons, this.question, this.progressLine, this.facts, this.printed.place, this.end,
       element("section", { class: "block" }, element("h3", {}, "Events ", this.eventsNote), this.events));
   }
 
@@ -159,6 +160,9 @@ export class Story {
       case "log":
         this.add(visible(event.level), visible(shorten(event.message)), { level: event.level });
         break;
+      case "output":
+        this.printed.take(event);
+        break;
       case "gap":
         this.add("gap", count(event.missed) + " events were dropped here");
         break;
@@ -205,6 +209,7 @@ export class Story {
   finish(result, text) {
     this.result = result;
     this.progressLine.hidden = true;
+    this.printed.clear();
     this.show({ ...this.view, status: result.status, attempts: result.attempts, worker: result.worker ?? this.view?.worker, submitted_at: result.submitted_at,
       started_at: result.started_at, finished_at: result.finished_at });
     const parts = [];
