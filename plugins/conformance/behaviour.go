@@ -15,6 +15,7 @@ const (
 	BlocksUntilStopped Behaviour = "blocks-until-stopped"
 	WaitsForFile       Behaviour = "waits-for-file"
 	PrintsMuch         Behaviour = "prints-much"
+	PrintsAndBlocks    Behaviour = "prints-and-blocks"
 	StrayOutput        Behaviour = "stray-output"
 	NotText            Behaviour = "not-text"
 	HugeResult         Behaviour = "huge-result"
@@ -53,6 +54,7 @@ func Behaviours() []Description {
 		{BlocksUntilStopped, "waits for ever, and can be stopped"},
 		{WaitsForFile, "waits until the file is there whose path is its params, and returns them; for executors without CANCEL"},
 		{PrintsMuch, "prints 1 MB to its standard output, and returns its params"},
+		{PrintsAndBlocks, `prints "begun" and the end of the line, to its standard output or error, and is then as blocks-until-stopped`},
 		{StrayOutput, "writes a line of 1 MB to descriptor 1 of the worker and one to 2, past what is kept as a task's output"},
 		{NotText, "prints bytes that are not UTF-8"},
 		{HugeResult, "returns a text of 4 MiB"},

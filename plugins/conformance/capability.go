@@ -14,6 +14,7 @@ const (
 	CapIsolation
 	CapTaskEnv
 	CapTaskCwd
+	CapOutput
 )
 
 // String returns its name in executor.proto, without the prefix.
@@ -65,5 +66,6 @@ func capabilities() []capability {
 		of(CapIsolation, "ISOLATION", func(d plugins.Description) bool { return d.CanIsolate }),
 		of(CapTaskEnv, "TASK_ENV", func(d plugins.Description) bool { return d.TakesEnv }),
 		of(CapTaskCwd, "TASK_CWD", func(d plugins.Description) bool { return d.TakesCwd }),
+		of(CapOutput, "OUTPUT", func(d plugins.Description) bool { return d.HasOutput }),
 	}
 }

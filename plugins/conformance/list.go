@@ -25,6 +25,7 @@ func Promises() []Promise {
 		{"AResultThatIsTooLargeFailsTheTaskOnly", []Behaviour{HugeResult, Echo}, 0, hugeResult, false},
 		{"OutputIsBoundedAndSaysSo", []Behaviour{PrintsMuch, Echo}, 0, printsMuch, false},
 		{"OutputThatIsNotTextFailsTheTaskAtMost", []Behaviour{NotText, Echo}, 0, notText, false},
+		{"OutputIsSeenWhileTheTaskRuns", []Behaviour{PrintsAndBlocks}, CapOutput, seenWhileItRuns, false},
 		{"MegabyteLineOnStdoutDoesNotHang", []Behaviour{StrayOutput, Echo}, 0, strayOutput, false},
 		{"EventsComeInOrderBeforeTheResult", []Behaviour{Events}, CapEvents, events, false},
 		{"NothingFollowsTheResult", []Behaviour{LateEvents, Echo}, CapEvents, lateEvents, false},

@@ -13,13 +13,14 @@ import (
 // Event is a plugins.Event, or the end of the slot; fields that its Kind does not have are
 // zero.
 type Event struct {
-	Kind     string // "started", "ended", "skipped", "partial", "progress", "log" or "lost"
+	Kind     string // "started", "ended", "skipped", "partial", "progress", "log", "output" or "lost"
 	Seq      uint64
 	Outcome  plugins.Outcome
 	Number   uint64
 	Value    string
 	Fraction float64
 	Level    string
+	Stream   plugins.Stream
 	Err      error
 }
 
@@ -97,12 +98,13 @@ func (r *Recorder) add(e Event) {
 }
 
 var kinds = map[plugins.Kind]string{plugins.EventStarted: "started", plugins.EventEnded: "ended", plugins.EventSkipped: "skipped",
-	plugins.EventPartial: "partial", plugins.EventProgress: "progress", plugins.EventLog: "log"}
+	plugins.EventPartial: "partial", plugins.EventProgress: "progress", plugins.EventLog: "log",
+	plugins.EventOutput: "output"}
 
 // Event implements SlotHandler.
 func (r *Recorder) Event(ev *plugins.Event) {
-	r.add(Event{Kind: kinds[ev.Kind], Seq: ev.Seq, Outcome: ev.Outcome, Number: ev.Number, Value: string(ev.Value) + ev.Message,
-		Fraction: ev.Fraction, Level: ev.Level})
+	r.add(Event{Kind: kinds[ev.Kind], Seq: ev.Seq, Outcome: ev.Outcome, Number: ev.Number, Value: string(ev.Value) + ev.Message + ev.Text,
+		Fraction: ev.Fraction, Level: ev.Level, Stream: ev.Stream})
 }
 
 // Lost implements SlotHandler.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"cpulb/daemon/task"
@@ -188,6 +189,39 @@ func (b *bench) sourced(more string) {
 		b.Fatalf("the echo's source instead of its path: wanted 1, or a failed Result with a code and without a fault, got %s", outcome(o))
 	}
 	b.mustEcho("2")
+}
+
+// seenWhileItRuns: what comes before the Result is how that begins, and comes only if it is asked for.
+func seenWhileItRuns(b *bench) {
+	w := benchWith(b, b.suite, Options{Slots: 1, OutputInterval: 50 * time.Millisecond})
+	seq := w.send(0, PrintsAndBlocks, "{}")
+	w.up[0].wait(b, `an Output with "begun" while the task runs`, func(e Event) bool {
+		return e.Kind == "output" && e.Seq == seq && strings.Contains(w.printed(seq, e.Stream), "begun\n")
+	})
+	w.cancel(0, seq, plugins.StopCancelled)
+	o := w.up[0].Wait(b, "ended", seq).Outcome
+	for stream, whole := range map[plugins.Stream]string{plugins.Stdout: o.Stdout, plugins.Stderr: o.Stderr} {
+		if got := w.printed(seq, stream); !strings.HasPrefix(whole, got) {
+			b.Errorf("Outputs of stream %d have %.100q, which is not how the Result's begins: %.100q", stream, got, whole)
+		}
+	}
+	seq = b.send(0, PrintsAndBlocks, "{}")
+	b.up[0].Wait(b, "started", seq)
+	b.cancel(0, seq, plugins.StopCancelled)
+	b.up[0].Wait(b, "ended", seq)
+	if got := b.up[0].Of(seq); strings.Contains(got, "output") {
+		b.Errorf("Outputs come, for which nobody has asked: %s", got)
+	}
+}
+
+// printed is what Outputs have brought of a task of slot 0.
+func (b *bench) printed(seq uint64, to plugins.Stream) (text string) {
+	for _, e := range b.up[0].Events() {
+		if e.Kind == "output" && e.Seq == seq && e.Stream == to {
+			text += e.Value
+		}
+	}
+	return text
 }
 
 func printsMuch(b *bench) {

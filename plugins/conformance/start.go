@@ -36,6 +36,7 @@ func Program(spec supervisor.Spec, log hclog.Logger) func(T, Options, func(first
 		t.Cleanup(l.Close)
 		spec := spec
 		spec.Slots, spec.LoopSlots, spec.Limits.MemoryBytes = o.Slots, o.LoopSlots, o.MemoryBytes
+		spec.OutputInterval = o.OutputInterval
 		spec.Settings = maps.Clone(own)
 		if spec.Settings == nil {
 			spec.Settings = map[string]string{}

@@ -56,6 +56,8 @@ type Options struct {
 	Settings map[string]string
 	// MemoryBytes bounds the worker's memory; 0 does not.
 	MemoryBytes int64
+	// OutputInterval is as in plugins.Configuration; 0: output comes with Results alone.
+	OutputInterval time.Duration
 }
 
 // What the workers that a Suite starts may give back of a task.

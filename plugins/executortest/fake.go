@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,14 +43,14 @@ func fakeScripts() map[Behaviour]func(*fakeSlot, *plugins.Task, plugins.Emitter)
 		BlocksUntilStopped: (*fakeSlot).block, StrayOutput: (*fakeSlot).strayOutput, Crashes: (*fakeSlot).crashes,
 		SpawnsChild: (*fakeSlot).spawnsChild, ChildEscapes: (*fakeSlot).childEscapes, Environment: (*fakeSlot).environment,
 		HugeResult: (*fakeSlot).hugeResult, LateEvents: (*fakeSlot).lateEvents, NotText: (*fakeSlot).notText,
-		WaitsForFile: (*fakeSlot).waitsForFile, PrintsMuch: (*fakeSlot).printsMuch, WorkingDirectory: (*fakeSlot).workingDirectory,
+		WaitsForFile: (*fakeSlot).waitsForFile, PrintsMuch: (*fakeSlot).printsMuch, PrintsAndBlocks: (*fakeSlot).printsAndBlocks, WorkingDirectory: (*fakeSlot).workingDirectory,
 		EatsMemory: (*fakeSlot).eatsMemory, ChildVanishes: (*fakeSlot).childVanishes, Faults: (*fakeSlot).faults, Exits: (*fakeSlot).exits,
 	}
 }
 
 // Describe implements plugins.Executor.
 func (Fake) Describe() plugins.Description {
-	return plugins.Description{Name: "fake", Version: "1", CanCancel: true, HasEvents: true, Settings: []plugins.Setting{
+	return plugins.Description{Name: "fake", Version: "1", CanCancel: true, HasEvents: true, HasOutput: true, Settings: []plugins.Setting{
 		{Name: "refuse", Kind: plugins.StringSetting, Description: "Configure refuses its value."},
 		{Name: "die", Kind: plugins.StringSetting, Description: "The process ends in Configure, after these words."},
 		{Name: "number", Kind: plugins.IntegerSetting, Description: "A number that nothing depends on.", Default: "0"},
@@ -85,6 +86,7 @@ func (Fake) Health(ctx context.Context) (time.Duration, error) { return 0, ctx.E
 
 type fakeSlot struct {
 	late sync.WaitGroup
+	show atomic.Pointer[func()] // shows what the task has printed; nil: nothing new
 
 	mu      sync.Mutex
 	ended   uint64 // the seq that ran last
@@ -196,6 +198,23 @@ func (s *fakeSlot) block(t *plugins.Task, _ plugins.Emitter) plugins.Outcome {
 			return plugins.Outcome{Status: task.TimedOut, Error: &task.Error{Type: "TaskTimeout", Code: "timed_out"}}
 		}
 		<-changed
+	}
+}
+
+func (s *fakeSlot) printsAndBlocks(t *plugins.Task, emit plugins.Emitter) plugins.Outcome {
+	const text = "begun\n"
+	show := func() { emit.Output(plugins.Stdout, text) }
+	s.show.Store(&show)
+	defer s.show.Store(nil)
+	o := s.block(t, emit)
+	o.Stdout = text
+	return o
+}
+
+// Printed implements plugins.Printer: all that it prints it has printed at once.
+func (s *fakeSlot) Printed() {
+	if show := s.show.Swap(nil); show != nil {
+		(*show)()
 	}
 }
 

@@ -41,6 +41,7 @@ const (
 	BlocksUntilStopped = conformance.BlocksUntilStopped
 	WaitsForFile       = conformance.WaitsForFile
 	PrintsMuch         = conformance.PrintsMuch
+	PrintsAndBlocks    = conformance.PrintsAndBlocks
 	StrayOutput        = conformance.StrayOutput
 	NotText            = conformance.NotText
 	HugeResult         = conformance.HugeResult

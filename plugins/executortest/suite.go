@@ -60,7 +60,7 @@ func (s *Suite) start(t *testing.T, x conformance.T, o Options, handler func(fir
 	if s.StartWith != nil {
 		return s.StartWith(x, o, handler)
 	}
-	if o.LoopSlots > 0 || len(o.Settings) > 0 || o.MemoryBytes > 0 {
+	if o.LoopSlots > 0 || len(o.Settings) > 0 || o.MemoryBytes > 0 || o.OutputInterval > 0 {
 		x.Skipf("the suite's Start starts no worker with %+v", o)
 	}
 	return s.Start(t, o.Slots, handler), nil

@@ -18,7 +18,7 @@ const path = require('node:path');
 const { serve, Status } = require('./grpc.js');
 const { Slot } = require('./slot.js');
 
-const CANCEL = 1, EVENTS = 2; // Capability
+const CANCEL = 1, EVENTS = 2, OUTPUT = 8; // Capability
 const DURATION = 4, BYTES = 5; // SettingKind
 const runtime = `Node.js ${process.version}`;
 
@@ -66,7 +66,7 @@ async function configure(request) {
   }
   const cpus = kernel('Cpus_allowed_list');
   const worker = {
-    terminateAfter, heap, log, id: request.worker_id, limits: request.limits, core: /^\d+$/.test(cpus) ? Number(cpus) : -1,
+    terminateAfter, heap, log, id: request.worker_id, limits: request.limits, outputInterval: (request.output_interval_ns ?? 0) / 1e6, core: /^\d+$/.test(cpus) ? Number(cpus) : -1,
     draining: () => draining, ended: () => drained(), done: () => stats.done++,
   };
   slots = Array.from({ length: request.slots }, (_, index) => new Slot(worker, index));
@@ -97,7 +97,7 @@ async function drain(timeout) {
 const service = '/cpulb.executor.v1.Executor/';
 const methods = {
   [service + 'Describe']: ['DescribeRequest', 'DescribeResponse', () => ({
-    name: 'node', version: '1', runtime, capabilities: [CANCEL, EVENTS], cpus_allowed: kernel('Cpus_allowed_list'), slot_protocol: 1,
+    name: 'node', version: '1', runtime, capabilities: [CANCEL, EVENTS, OUTPUT], cpus_allowed: kernel('Cpus_allowed_list'), slot_protocol: 1,
     settings: Object.entries(settings).map(([name, setting]) => ({ name, ...setting })),
   })],
   [service + 'Configure']: ['ConfigureRequest', 'ConfigureResponse', configure],

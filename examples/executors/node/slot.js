@@ -10,7 +10,8 @@ const { frame, Frames } = require('./wire.js');
 const CLAIMED = 1, RECALLED = 2; // Claim
 const COMPLETED = 1, FAILED = 2, CANCELLED = 3, TIMED_OUT = 4; // Outcome
 const STOP_TIMED_OUT = 2; // StopReason
-const longestTimer = 2 ** 31 - 1;
+const STREAMS = { stdout: 1, stderr: 2 }; // Stream
+const longestTimer = 2 ** 31 - 1, mostOutput = 16 << 10;
 
 // Shared words: why the task is to stop, and bytes of its events that have not left.
 const STOP = 0, IN_FLIGHT = 1;
@@ -94,9 +95,10 @@ class Slot {
   }
 
   begin(task, params) {
-    const running = (this.running = { seq: task.seq, stop: 0, output: { stdout: '', stderr: '' }, partials: 0, began: process.hrtime.bigint() });
+    const running = (this.running = { seq: task.seq, stop: 0, output: { stdout: '', stderr: '' }, shown: { stdout: 0, stderr: 0 }, partials: 0, began: process.hrtime.bigint() });
     this.send({ seq: task.seq, started: {} });
     Atomics.store(this.shared, STOP, 0);
+    if (this.worker.outputInterval) running.showing = setInterval(() => this.show(running), this.worker.outputInterval);
     if (task.timeout_ns) this.expireIn(running, task.timeout_ns / 1e6);
     const context = {
       task_id: task.task_id, script_path: task.script_path, task_type: task.task_type, attempt: task.attempt, labels: task.labels,
@@ -121,6 +123,17 @@ class Slot {
     Atomics.store(this.shared, STOP, reason);
     thread.postMessage({ kind: 'stop', seq: running.seq, reason });
     running.terminator = setTimeout(() => thread.terminate(), this.worker.terminateAfter);
+  }
+
+  // show sends what the task has printed since it was called last.
+  show(running) {
+    for (const [stream, number] of Object.entries(STREAMS)) {
+      for (let text; (text = running.output[stream].slice(running.shown[stream], running.shown[stream] + mostOutput)); ) {
+        if (text.length > 1 && /[\ud800-\udbff]$/.test(text)) text = text.slice(0, -1); // half a character
+        running.shown[stream] += text.length;
+        this.send({ seq: running.seq, output: { stream: number, text } });
+      }
+    }
   }
 
   stopped(message, traceback) {
@@ -171,6 +184,7 @@ class Slot {
     const running = this.running;
     clearTimeout(running.timer);
     clearTimeout(running.terminator);
+    clearInterval(running.showing);
     this.worker.done();
     this.running = null;
     this.send({ seq: running.seq, result: { ...result, ...running.output, truncated: Number(running.truncated ?? 0),

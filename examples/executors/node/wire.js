@@ -11,7 +11,7 @@ const messages = {
   Limits: { 1: ['result_bytes', 'int'], 2: ['output_bytes', 'int'], 3: ['lock_stall_ns', 'int'] },
   ConfigureRequest: {
     1: ['worker_id', 'string'], 2: ['pool', 'string'], 3: ['slots', 'int'], 4: ['runtime_dir', 'string'], 5: ['limits', 'Limits'],
-    6: ['settings', 'Pair', 'map'], 8: ['loop_slots', 'int'],
+    6: ['settings', 'Pair', 'map'], 8: ['loop_slots', 'int'], 9: ['output_interval_ns', 'int'],
   },
   ConfigureResponse: { 1: ['slot_socket', 'string'], 2: ['runtime', 'string'] },
   CancelRequest: { 1: ['slot', 'int'], 2: ['seq', 'int'], 3: ['reason', 'int'] },
@@ -34,11 +34,12 @@ const messages = {
   },
   Event: {
     1: ['seq', 'int'], 2: ['started', 'Empty'], 3: ['result', 'Result'], 4: ['skipped', 'Empty'], 5: ['partial', 'Partial'],
-    6: ['progress', 'Progress'], 7: ['log', 'Log'], 15: ['payload_length', 'int'],
+    6: ['progress', 'Progress'], 7: ['log', 'Log'], 8: ['output', 'Output'], 15: ['payload_length', 'int'],
   },
   Partial: { 1: ['number', 'int'] },
   Progress: { 1: ['fraction', 'double'], 2: ['message', 'string'] },
   Log: { 1: ['level', 'string'], 2: ['message', 'string'] },
+  Output: { 1: ['stream', 'int'], 2: ['text', 'string'] },
   Result: {
     1: ['outcome', 'int'], 2: ['error', 'Error'], 3: ['stdout', 'string'], 4: ['stderr', 'string'], 5: ['truncated', 'int'],
     6: ['run_ns', 'int'], 7: ['cpu_ns', 'int'], 9: ['fault', 'int'],

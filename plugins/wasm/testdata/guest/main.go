@@ -182,6 +182,9 @@ func main() {
 		say(`{"partial":1}`)
 		say("{\"partial\":\n2}")
 		say(`{"partial":3}`)
+	case "prints-and-blocks":
+		write(2, "begun\n")
+		fallthrough
 	case "blocks-until-stopped":
 		for {
 			pollOneoff(&[6]uint64{3: 1 << 60, 2: 1}, &[4]uint64{}, 1, new(uint32)) // the clock that is never set

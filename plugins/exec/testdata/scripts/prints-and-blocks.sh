@@ -1,0 +1,3 @@
+#!/bin/sh
+echo begun >&2
+exec sleep 1000

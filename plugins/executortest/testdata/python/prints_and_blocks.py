@@ -1,0 +1,7 @@
+import time
+
+
+def main(params):
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.001)
