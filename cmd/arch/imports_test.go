@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 
 	"cmd/cpulb": {"cmd/cpulb/completion", "cmd/cpulb/dashboard", "cmd/cpulb/doctor", "cmd/cpulb/manual", "cmd/cpulb/printable", "cmd/cpulb/top", "cmd/version",
 		"daemon/api", "daemon/task", "daemon/tracing", "ipc/client"},
-	"cmd/cpulb/doctor": {"daemon/api", "daemon/task"},
+	"cmd/cpulb/doctor": {"daemon/api", "daemon/task", "ipc/client"},
 	"cmd/cpulb/top":    {"cmd/cpulb/printable", "daemon/api", "daemon/task"},
 
 	"cmd/cpulbd":          {"cmd/version", "daemon", "daemon/api", "daemon/config", "daemon/tracing", "daemon/tracing/otlp", "internal/trust", "ipc", "systemd"},
