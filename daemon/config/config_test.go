@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -241,6 +242,15 @@ func TestWhatIsWrongIsNamedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 				t.Errorf("not a Error with its place: %#v", err)
 			}
 		})
+	}
+}
+
+func TestNoErrorRepeatsWhatMayBeSecret(t *testing.T) {
+	for _, endpoint := range []string{"http://user:pw123@collector", "http://user:pw 123@collector", "user:pw123@collector:4317", "https://collector/?token=pw123", "https://collector/#pw123"} {
+		_, err := decode("x.hcl", fmt.Appendf(nil, "tracing { endpoint = %q }", endpoint))
+		if err == nil || strings.Contains(err.Error(), "pw") || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_HEADERS") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
 	}
 }
 

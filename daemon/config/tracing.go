@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -15,8 +16,10 @@ func collectorURL(text string) error {
 	switch {
 	case text == "":
 		return nil
-	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return fmt.Errorf("%.128q must be a URL such as \"http://127.0.0.1:4317\" or \"https://collector.example:4318\"; its credentials are in OTEL_EXPORTER_OTLP_HEADERS", text)
+	case strings.ContainsAny(text, "@?#"): // what is there may be secret: it is not repeated
+		return errors.New(`must be a URL without a user, a password, a query or a fragment, such as "https://collector.example:4318"; its credentials are in OTEL_EXPORTER_OTLP_HEADERS`)
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return fmt.Errorf("%.128q must be a URL such as \"http://127.0.0.1:4317\" or \"https://collector.example:4318\"", text)
 	}
 	return nil
 }
