@@ -78,6 +78,7 @@ class AsyncEngine(AsyncCalls):
     async def close(self) -> None:
         """End the connection, and the daemon if it is private. May be called twice."""
         await self._stream.close()
+        self._link.is_closed = True
         if self._starting is not None and not self._starting.done():
             await asyncio.wait({self._starting})
             await asyncio.sleep(0)  # for _has_started

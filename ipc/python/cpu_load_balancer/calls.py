@@ -33,7 +33,7 @@ class Calls:
     _link: Link
 
     def _ask(self, method: str, url: str, passing: FrozenSet[str] = RESTART) -> Any:
-        return self._link.call(lambda: call(self.socket, method, url, ANSWER_SECONDS), passing=passing)[1]
+        return self._link.call(lambda: call(self._link.path, method, url, ANSWER_SECONDS), passing=passing)[1]
 
     def submit_batch(self, tasks: Iterable[Task]) -> Batch:
         """Hand many tasks over in one call and return a Batch, once the daemon has accepted those that are good.
@@ -43,7 +43,7 @@ class Calls:
         batches: List[Batch] = []  # that a draining daemon has answered
 
         def attempt() -> Batch:
-            answer = call(self.socket, "POST", "/v1/batches", BATCH_SECONDS, pieces(every), "application/x-ndjson")[1]
+            answer = call(self._link.path, "POST", "/v1/batches", BATCH_SECONDS, pieces(every), "application/x-ndjson")[1]
             return batch_of(answer, batches)
         try:
             return self._link.call(attempt)
@@ -88,7 +88,7 @@ class Calls:
         retry = None
         while True:
             try:
-                for lines in follow(self.socket, url(), timeout):
+                for lines in follow(self._link.path, url(), timeout):
                     retry = None
                     self._link.met = True
                     yield from lines

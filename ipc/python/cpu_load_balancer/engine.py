@@ -53,7 +53,6 @@ class Engine(Calls, Many):
         self.socket = socket_path(socket)
         self._link = Link(self.socket, reconnect)
         self._owns = {os.getpid(): _Own()}
-        self._closed = False
 
     def _own(self) -> _Own:
         pid = os.getpid()
@@ -89,7 +88,7 @@ class Engine(Calls, Many):
         daemon go on. May be called twice, and by a signal's handler, whatever it interrupts."""
         own = self._own()
         # Without the lock, which what a handler interrupts may hold: who connects looks at that when he has done so.
-        self._closed = True
+        self._link.is_closed = True
         stream, own.stream = own.stream, None
         if stream:
             stream.close()
@@ -149,22 +148,22 @@ class Engine(Calls, Many):
         try:
             while not connects:
                 with own.lock:
-                    self._check_open()
+                    self._link.check_open()
                     if own.stream is not None and own.stream.usable:
                         return own.stream
                     if not own.connecting:
                         own.connecting = connects = True
                 if not connects:
                     self._wait_for_connector(until)
-            stream = Stream(self.socket, deadline)
+            stream = Stream(self._link.path, deadline)
             self._link.met = True
             own.stream, before = stream, own.stream
             if before is not None:
                 before.close()  # its tasks go on, their results are found by id
-            if self._closed:
+            if self._link.is_closed:
                 own.stream = None
                 stream.close()
-            self._check_open()
+            self._link.check_open()
             return stream
         finally:
             if connects:  # an interrupt can't come before that is done
@@ -175,10 +174,6 @@ class Engine(Calls, Many):
         if left == 0:
             raise ResultTimeoutError("cpulbd has not answered yet")
         time.sleep(_PAUSE_SECONDS if left is None else min(_PAUSE_SECONDS, left))
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConnectionLostError("this Engine has been closed", "closed")
 
     def get_result(self, task_id: str, timeout: Optional[float] = 30.0) -> Result:
         """Return the Result, waiting up to timeout seconds (None: for ever) for
@@ -211,12 +206,11 @@ class Engine(Calls, Many):
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
 
     def _ask_result(self, target: str, deadline: Optional[float]) -> Tuple[int, Any]:
-        self._check_open()
         left = remaining(deadline)
         wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
         late: Type[CPULoadBalancerError]
         more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
-        return call(self.socket, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
+        return call(self._link.path, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
 
 
 def _deadline(timeout: Optional[float]) -> Optional[float]:

@@ -84,9 +84,9 @@ class Flow:
         self._orders.hold(task_id, text)
         self._room.wait(task_id)
 
-    def flush(self) -> None:
-        """Have sent soon what is to be sent, without waiting for anything."""
-        if len(self._unsent) >= _MANY or self._unsent and time.monotonic() - self._sent_at > _SOON_SECONDS:
+    def flush(self, at_once: bool = False) -> None:
+        """Have sent soon, or now, what is to be sent, without waiting for anything."""
+        if at_once or len(self._unsent) >= _MANY or self._unsent and time.monotonic() - self._sent_at > _SOON_SECONDS:
             self._try(_AT_ONCE)
 
     def wait(self, deadline: Optional[float]) -> bool:

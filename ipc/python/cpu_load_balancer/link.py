@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable, FrozenSet, Optional, TypeVar
 
-from .exceptions import CPULoadBalancerError
+from .exceptions import ConnectionLostError, CPULoadBalancerError
 from .private import PrivateDaemon
 
 T = TypeVar("T")
@@ -29,13 +29,30 @@ def longer(pause: float, first: float, longest: float) -> float:
 
 
 class Link:
-    """Of one Engine. met is whether its daemon has been there: only then it is looked for when it is not."""
+    """Of one Engine. met is whether its daemon has been there: only then it is looked for when it is not. is_closed is whether
+    the Engine has been."""
 
     def __init__(self, path: str, seconds: Optional[float], daemon: Optional[PrivateDaemon] = None):
-        self.path = path
+        self._path = path
+        self.is_closed = False
         self.seconds = float("inf") if seconds is None else seconds
         self.daemon = daemon
         self.met = daemon is not None
+
+    @property
+    def path(self) -> str:
+        """Of the socket; for who connects. ConnectionLostError when the Engine has been closed."""
+        self.check_open()
+        return self._path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._path = path
+
+    def check_open(self) -> None:
+        """ConnectionLostError when the Engine has been closed."""
+        if self.is_closed:
+            raise ConnectionLostError("this Engine has been closed", "closed")
 
     def retry(self, deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART) -> Retry:
         """Return the further tries of a call that has failed with one of these codes; none begins after deadline, of

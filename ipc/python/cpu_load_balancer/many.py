@@ -19,6 +19,7 @@ from .task import Task
 
 IN_FLIGHT = 256
 TAKEN = 16  # items, before it is looked whether a result is there
+_AT_HAND = (list, tuple, range, set, frozenset, dict)  # of others the next item may be long in coming
 
 Script = Union[str, "os.PathLike[str]"]
 Factory = Callable[[Any], Task]
@@ -159,16 +160,23 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
     """Yield what Many.map does."""
     deadline = deadline_after(timeout)
     flow, order, items = Flow(link, line.waits) if line else Flow(link), InOrder(), iter(iterable)
-    more = True
+    more, failed = True, None
+    at_once = TAKEN if isinstance(iterable, _AT_HAND) else 1
     try:
         while True:
             taken = 0
-            while more and len(order) < in_flight and (taken < TAKEN or not order.is_ready):
-                more = _take(flow, order, items, make)
+            while more and len(order) < in_flight and (taken < at_once or not order.is_ready):
+                try:
+                    more = _take(flow, order, items, make)
+                except Exception as error:  # of the items, which ends them: those before it have their Results
+                    more, failed = False, error
                 taken += 1
-                if taken % TAKEN == 0:
+                if taken % at_once == 0:
+                    flow.flush(at_once=True)
                     _collect(flow, order, 0.0)
             if not order:
+                if failed is not None:
+                    raise failed
                 return
             flow.flush()
             while not order.is_ready:

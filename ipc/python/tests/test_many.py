@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import tempfile
+import threading
 import time
 import unittest
 from unittest import mock
@@ -130,7 +131,7 @@ class WithDaemon(unittest.TestCase):
                     made.append(self.task(params))
                     return made[-1]
                 # The only reference to it is that of the call: it ends with it.
-                leave(self.engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
+                leave(self.engine.map(make, ["first"] + ["hold"] * 99, in_flight=5,
                                       timeout=0.2 if leave is take_too_long else SECONDS))
                 ended = [self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]
                 self.assertEqual({r.status for r in ended}, {TaskStatus.CANCELLED})
@@ -218,6 +219,30 @@ class WithFakes(unittest.TestCase):
         results = self.engine(daemon).as_completed(Task.create("/x.py", n) for n in range(100, 150))
         self.assertEqual(sorted(r.data for r in results), list(range(100, 150)))
         self.assertGreater(daemon.connections, 10)
+
+    def test_an_item_is_sent_before_the_next_one_is_asked_for(self):
+        came = threading.Event()
+
+        def answer(connection, command):
+            came.set()
+            connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
+
+        def items():
+            for n in range(5):
+                yield n
+                self.assertTrue(came.wait(SECONDS))
+                came.clear()
+        self.assertEqual([r.data for r in self.engine(self.daemon(answer)).map("/x.py", items())], list(range(5)))
+
+    def test_items_before_one_that_can_not_be_had_have_their_results(self):
+        def items():
+            yield from range(3)
+            raise KeyError("no more")
+        daemon = self.daemon(lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])))
+        results = self.engine(daemon).map("/x.py", items())
+        self.assertEqual([next(results).data for _ in range(3)], [0, 1, 2])
+        with self.assertRaisesRegex(KeyError, "no more"):
+            next(results)
 
     @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     def test_what_is_refused_for_now_is_sent_again(self):
