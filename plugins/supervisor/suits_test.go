@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"cpulb/daemon/task"
 	"cpulb/plugins"
@@ -77,6 +79,43 @@ func TestEventsOfAnExecutorThatHasNoneAreDroppedWithWords(t *testing.T) {
 	p.Stop(t.Context())
 	if n := strings.Count(log.String(), "which are dropped: it does not describe the capability EVENTS"); n != 1 {
 		t.Errorf("it was said %d times: %s", n, log.String())
+	}
+}
+
+// saidOf closes said when a line with text is written.
+type saidOf struct {
+	text string
+	said chan struct{}
+	once sync.Once
+}
+
+func (s *saidOf) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), s.text) {
+		s.once.Do(func() { close(s.said) })
+	}
+	return len(line), nil
+}
+
+func TestOutputOfAnExecutorThatDescribesNoneIsDroppedWithWords(t *testing.T) {
+	log := &saidOf{text: "which are dropped: it does not describe the capability OUTPUT", said: make(chan struct{})}
+	b := newBoxLogging(t, hclog.New(&hclog.LoggerOptions{Output: log}))
+	spec := b.spec("choosy")
+	spec.Settings, spec.OutputInterval = map[string]string{"isolation": "process"}, time.Millisecond
+	spec.Given = map[string]plugins.Given{"size": {Form: plugins.NumberForm, Text: "1024"}}
+	up := executortest.NewRecorder()
+	p := b.start(spec, executortest.Each(func(int) executortest.SlotHandler { return up }))
+	if err := p.Slot(0).Send(&plugins.Task{Seq: 1, ID: "t", ScriptPath: executortest.FakeScripts()[executortest.PrintsAndBlocks], Params: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	<-log.said
+	if _, err := p.Cancel(t.Context(), 0, 1, plugins.StopCancelled); err != nil {
+		t.Fatal(err)
+	}
+	if o := up.Wait(t, "ended", 1).Outcome; o.Status != task.Cancelled || o.Stdout != "begun\n" {
+		t.Errorf("%+v", o)
+	}
+	if got := up.Of(1); strings.Contains(got, "output") {
+		t.Error(got)
 	}
 }
 
