@@ -224,6 +224,8 @@ export class Story {
     if (result.stderr) parts.push(block("Standard error", result.stderr, { note: cut }));
     if (result.stdout) parts.push(block("Standard output", result.stdout, { note: cut }));
     this.end.replaceChildren(...parts);
+    clearTimeout(this.drawing); // nothing more comes
+    this.draw();
   }
 
   ask() {
