@@ -90,16 +90,22 @@ func (c *Client) Wait(ctx context.Context, id task.ID) (*task.Result, error) {
 	}
 }
 
-// Result waits for the task's end, at most timeout, which may be up to 24 hours. It
-// fails with ErrNotEnded when that was too short.
+// Result waits for the task's end, at most timeout, of any length. It fails with ErrNotEnded
+// when that was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (r *task.Result, err error) {
 	began := time.Now()
 	err = c.retry(ctx, c.stops, func() error {
-		left := max(0, timeout-time.Since(began))
-		return c.promptly(ctx, left, func(ctx context.Context) (err error) {
-			r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(left.String()))
-			return err
-		})
+		for {
+			left := max(0, timeout-time.Since(began))
+			part := min(left, longWait)
+			err := c.promptly(ctx, part, func(ctx context.Context) (err error) {
+				r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(part.String()))
+				return err
+			})
+			if part == left || !errors.Is(err, ErrNotEnded) {
+				return err
+			}
+		}
 	})
 	if err != nil {
 		return nil, err
