@@ -66,11 +66,15 @@ func (w *workersRestartCommand) Run(ctx context.Context, c *client.Client) error
 }
 
 type schedulesCommand struct {
+	List schedulesListCommand `cmd:"" default:"withargs" help:"List the schedules."`
+}
+
+type schedulesListCommand struct {
 	JSON bool `help:"Print one schedule per line, as JSON."`
 }
 
 // Run implements the command.
-func (s *schedulesCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
+func (s *schedulesListCommand) Run(ctx context.Context, c *client.Client, t *terminal) error {
 	all, err := c.Schedules(ctx)
 	switch {
 	case err != nil:

@@ -31,6 +31,8 @@ type bar struct {
 // barState is what the line tells.
 type barState struct {
 	pace pace
+	// one: it is of one task, which has no lines that are done.
+	one bool
 	// count is how many are done, total of how many: 0 while that is not known.
 	count, total, failed int
 	// share, if message or share are set, is how far a task says that it has come.
@@ -53,6 +55,13 @@ func (t *terminal) bar() *bar {
 		b.state.pace.note(time.Now(), 0)
 		go b.run()
 	}
+	return b
+}
+
+// taskBar is bar for one task: it shows nothing until that says how far it has come.
+func (t *terminal) taskBar() *bar {
+	b := t.bar()
+	b.set(func(s *barState) { s.one = true })
 	return b
 }
 
@@ -187,7 +196,7 @@ func (s *barState) line(width int) string {
 	case s.total > 0:
 		share := float64(s.count) / float64(max(s.count, s.total))
 		parts = append(parts, box(share), fmt.Sprintf("%d of %d", s.count, max(s.count, s.total)))
-	default:
+	case !s.one:
 		parts = append(parts, fmt.Sprintf("%d lines", s.count))
 	}
 	if s.share == nil {

@@ -28,6 +28,8 @@ func TestTheLineSaysHowFarHowFastAndHowLongYet(t *testing.T) {
 		"100 lines  10/s  waiting for room [queue_full]":            {pace: p, count: 100, waits: inShort(&api.Problem{Code: "queue_full"})},
 		"100 lines  10/s":                       {pace: p, count: 100},
 		"0 lines":                               {},
+		"":                                      {one: true},
+		"waiting for room":                      {one: true, waits: "waiting for room"},
 		"[##########..........]  50%  half way": {share: &half, message: "half way", count: 3},
 	} {
 		if got := s.line(80); got != want {

@@ -133,6 +133,7 @@ func TestTheDaemonIsLookedAfter(t *testing.T) {
 		{"executors", 0, []string{"python", "cpulb-python", "cpu io"}, ""},
 		{"executors --json", 0, []string{`"pools":["cpu","io"]`}, ""},
 		{"schedules", 0, []string{"nightly", "0 3 * * *", " - ", "no such script"}, ""},
+		{"schedules list", 0, []string{"nightly"}, ""},
 		{"schedules --json", 0, []string{`"cron":"0 3 * * *"`}, ""},
 		{"reload", 0, nil, ""},
 		{"reload", 1, nil, "config.hcl:3: unknown key [reload_failed]"},

@@ -19,7 +19,7 @@ func (t *terminal) follow(ctx context.Context, c *client.Client, x *task.Task) (
 	if _, err := c.Submit(ctx, x); err != nil {
 		return nil, err
 	}
-	shown := &live{terminal: t, bar: t.bar(), printed: t.ownOutput(x.Function == plainFunction)}
+	shown := &live{terminal: t, bar: t.taskBar(), printed: t.ownOutput(x.Function == plainFunction)}
 	defer shown.bar.end()
 	for ev, err := range c.Events(ctx, x.ID, task.Cursor{}) {
 		if err != nil {

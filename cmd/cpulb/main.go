@@ -18,6 +18,7 @@ import (
 	"cpulb/cmd/cpulb/completion"
 	"cpulb/cmd/cpulb/top"
 	"cpulb/cmd/version"
+	"cpulb/daemon/task"
 	"cpulb/ipc/client"
 
 	"github.com/alecthomas/kong"
@@ -120,6 +121,10 @@ func run(ctx context.Context, args []string, t *terminal) int {
 
 // vars are what the grammar's texts refer to.
 func vars() kong.Vars {
-	return kong.Vars{"version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
+	var states []string
+	for _, s := range task.Statuses() {
+		states = append(states, s.String())
+	}
+	return kong.Vars{"states": strings.Join(states, ","), "version": "cpulb " + version.Text(), "socket": client.DefaultSocket, "grace": waitGrace.String(), "patience": client.DefaultPatience.String(),
 		"watched": strconv.Itoa(mostWatched), "orders": strings.Join(top.Orders(), ","), "shells": strings.Join(completion.Shells(), ",")}
 }

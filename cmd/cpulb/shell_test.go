@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cpulb/daemon/task"
 )
 
 // helps returns what --help prints, by command: those that do something.
@@ -119,6 +121,19 @@ func TestListedValuesAreOffered(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if text := cpulb(t.Context(), "", "completion", shell).stdout; !strings.Contains(text, "restarts") || !strings.Contains(text, "cpu io") {
 			t.Errorf("%s: the values of --sort or --type are not offered", shell)
+		}
+	}
+}
+
+func TestTheStatesOfTasksAreCompleted(t *testing.T) {
+	script := cpulb(t.Context(), "", "completion", "bash").stdout
+	for _, at := range []string{"tasks:--status", "cancel:--status"} {
+		_, values, _ := strings.Cut(script, "'"+at+"')")
+		values, _, _ = strings.Cut(values, ";;")
+		for _, s := range task.Statuses() {
+			if !strings.Contains(values, s.String()) {
+				t.Errorf("%s lacks %s: %s", at, s, values)
+			}
 		}
 	}
 }

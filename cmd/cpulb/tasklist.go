@@ -20,7 +20,7 @@ import (
 
 // selection selects the tasks that a command is about.
 type selection struct {
-	Status []string          `help:"Tasks in this state; may be repeated, and any of them matches." placeholder:"STATE"`
+	Status []string          `help:"Tasks in this state; may be repeated, and any of them matches. One of: ${enum}." enum:"${states}" placeholder:"STATE"`
 	Label  map[string]string `help:"Tasks with this label; may be repeated, and all must match." placeholder:"KEY=VALUE" mapsep:"none"`
 	Batch  string            `name:"batch" help:"Tasks of this batch." placeholder:"ID"`
 }
