@@ -93,7 +93,7 @@ class Stream:
         # reads; each who leaves because of it wakes another.
         if not self._lock.locked():
             with self._lock:
-                self._ended(self._end)
+                self._ended_locked(self._end)
 
     def abandon(self) -> None:
         """Free the descriptor in a process that os.fork has made; the connection goes on in the one that opened it."""
@@ -130,21 +130,21 @@ class Stream:
             self._unsent.append((line, waiter))
             if self._is_left():
                 if self._reading:
-                    self._follow(waiter)
+                    self._follow_locked(waiter)
                 return
         self._flush(waiter, deadline)
 
-    def _follow(self, waiter: Waiter) -> None:
-        """Have waiter sleep until it is woken. _lock is held."""
+    def _follow_locked(self, waiter: Waiter) -> None:
+        """Have waiter sleep until it is woken."""
         waiter.bell = self._bells.take()
         self._followers[waiter] = None
 
     def _is_left(self) -> bool:
-        """Return whether what is to be sent is left to the follower that has just been woken. _lock is held."""
+        """Return whether what is to be sent is left to the follower that has just been woken. Only under _lock it stays so."""
         return self._waking is not None and len(self._unsent) < _JOINED
 
     def _has_to_send(self) -> bool:
-        """Return whether there is something to send and nobody does or will. _lock is held."""
+        """Return whether there is something to send and nobody does or will. Only under _lock it stays so."""
         return bool(self._unsent or self._rest) and not self._sending and not self._is_left()
 
     def _flush(self, waiter: Waiter, deadline: Optional[float]) -> None:
@@ -158,7 +158,7 @@ class Stream:
                     return
                 waiter.sends = self._sending = True
                 rest, self._rest = self._rest, None
-                lines: Sequence[Line] = self._take_unsent() if rest is None else ()
+                lines: Sequence[Line] = self._take_unsent_locked() if rest is None else ()
             try:
                 rest = self._lines.send(lines, deadline) if rest is None else self._lines.send_rest(rest, deadline)
             except OSError as error:
@@ -170,23 +170,23 @@ class Stream:
                     self._sent = self._taken
                 waiter.sends = self._sending = False
                 if self._end is not None:
-                    self._close_if_over()
+                    self._close_if_over_locked()
                 if rest is None and not self._unsent:
                     return
                 rounds += 1
-                heir = self._heir() if rounds >= _ROUNDS or rest else None
+                heir = self._heir_locked() if rounds >= _ROUNDS or rest else None
         if heir is not None:
             heir.wake()
 
-    def _take_unsent(self) -> List[Line]:
-        """Return the lines that are to be sent. _lock is held."""
+    def _take_unsent_locked(self) -> List[Line]:
+        """Return the lines that are to be sent."""
         unsent, self._unsent = self._unsent, []
         self._taken += len(unsent)
         return [line for line, _ in unsent]
 
-    def _heir(self) -> Optional[Waiter]:
+    def _heir_locked(self) -> Optional[Waiter]:
         """Return a follower that can send, because its own line is to be sent, or a part of a line is; None if there is
-        none: who reads for all is not woken by that, and looks now and then. _lock is held."""
+        none: who reads for all is not woken by that, and looks now and then."""
         heir = next((waiter for _, waiter in reversed(self._unsent) if waiter in self._followers), None)
         return next(iter(self._followers), None) if heir is None and self._rest else heir
 
@@ -200,10 +200,10 @@ class Stream:
                     waiter.bell.wait(_left(waiter, deadline))
                 with self._lock:
                     if waiter.bell is not None:
-                        self._awake(waiter)
+                        self._awake_locked(waiter)
                     waits = waiter.answer is None
-                    has_to_send = waits and self._take_part(waiter)
-                    other = self._next() if self._followers else None
+                    has_to_send = waits and self._take_part_locked(waiter)
+                    other = self._next_locked() if self._followers else None
                     has_to_send = has_to_send or not waits and self._has_to_send()
                 if other is not None:
                     other.wake()
@@ -224,25 +224,25 @@ class Stream:
                 raise error  # else the answer has come in the last moment, and nobody else has it
         if self._end is not None:
             with self._lock:
-                self._close_if_over()  # it may have ended while this thread held the lock
+                self._close_if_over_locked()  # it may have ended while this thread held the lock
         if isinstance(waiter.answer, CPULoadBalancerError):
             raise waiter.answer
         return waiter.answer
 
-    def _take_part(self, waiter: Waiter) -> bool:
-        """Make waiter the leader or a follower, unless there is something to send first: then return True. _lock is held."""
+    def _take_part_locked(self, waiter: Waiter) -> bool:
+        """Make waiter the leader or a follower, unless there is something to send first: then return True."""
         if self._end is not None:
             self._check()
         if self._has_to_send():
             return True
         if self._reading:
-            self._follow(waiter)
+            self._follow_locked(waiter)
         else:
             self._reading = waiter.leads = True
         return False
 
-    def _awake(self, waiter: Waiter) -> None:
-        """waiter sleeps no more. _lock is held."""
+    def _awake_locked(self, waiter: Waiter) -> None:
+        """waiter sleeps no more."""
         self._followers.pop(waiter, None)
         bell, waiter.bell = waiter.bell, None
         if bell is not None:
@@ -250,9 +250,9 @@ class Stream:
         if self._waking is waiter:
             self._waking = None
 
-    def _next(self) -> Optional[Waiter]:
+    def _next_locked(self) -> Optional[Waiter]:
         """Return who is to be woken now, or None. One is woken at a time, and wakes the next: all at once they would but
-        wait for each other, for the interpreter. _lock is held."""
+        wait for each other, for the interpreter."""
         if self._waking is None:
             while self._answered and self._waking is None:
                 other = self._answered.popleft()
@@ -286,16 +286,16 @@ class Stream:
                 except ValueError as error:
                     end = ConnectionLostError(f"the connection to cpulbd ended: a line can't be read: {error}")
                 if end is not None:
-                    self._ended(end)
+                    self._ended_locked(end)
                 elif self._post.leaving:
                     self.usable = False
                 if waiter.answer is not None or self._end is not None:
                     self._reading = waiter.leads = False
-                    self._close_if_over()
+                    self._close_if_over_locked()
                 other = None
                 if self._followers:
                     self._answered += [a for a in answered if a in self._followers]
-                    other = self._next()
+                    other = self._next_locked()
                 has_to_send = self._has_to_send()
             if other is not None:
                 other.wake()
@@ -310,25 +310,25 @@ class Stream:
         with self._lock:
             if not (isinstance(error, ResultTimeoutError) and self._is_unsent(waiter)):
                 self._post.forget(waiter)
-            self._awake(waiter)
+            self._awake_locked(waiter)
             if (waiter.leads or waiter.sends) and not isinstance(error, ResultTimeoutError):
                 # Lines of others may have been read and lost, or half a line been sent.
                 self._lines.shut()
-                self._ended(ConnectionLostError(f"a thread that used it for all was interrupted: {error!r}"))
+                self._ended_locked(ConnectionLostError(f"a thread that used it for all was interrupted: {error!r}"))
             if waiter.leads:
                 waiter.leads = self._reading = False
             if waiter.sends:
                 waiter.sends = self._sending = False
-            self._close_if_over()
+            self._close_if_over_locked()
         self._pass_on(waiter)
 
     def _pass_on(self, waiter: Waiter) -> None:
         """Have others do what is to be done; waiter has to send what else nobody would."""
         with self._lock:
-            heir = self._heir()
+            heir = self._heir_locked()
             if heir is not None:
                 heir.wake()
-            self._next()
+            self._next_locked()
             if self._waking is not None:
                 self._waking.wake()  # an interrupt may have come before that was done
         if heir is None:
@@ -337,18 +337,18 @@ class Stream:
     def _fail(self, end: ConnectionLostError) -> None:
         with self._lock:
             self._lines.shut()
-            self._ended(end)
+            self._ended_locked(end)
 
-    def _ended(self, end: ConnectionLostError) -> None:
-        """Keep the first reason and wake everybody. _lock is held."""
+    def _ended_locked(self, end: ConnectionLostError) -> None:
+        """Keep the first reason and wake everybody."""
         self._end = self._end or end
         self.usable = False
-        self._close_if_over()
+        self._close_if_over_locked()
         for waiter in self._followers:
             waiter.wake()
 
-    def _close_if_over(self) -> None:
-        """Free the connection, unless somebody uses it, who does it then. _lock is held."""
+    def _close_if_over_locked(self) -> None:
+        """Free the connection, unless somebody uses it, who does it then."""
         if self._end is not None and not self._reading and not self._sending:
             self._lines.close()
 
