@@ -19,8 +19,8 @@ type mapInput struct {
 	in   *bufio.Reader
 	most int // bytes of a line
 	line int // that was read last
-	// longer: what is beyond those bytes has not been read yet.
-	longer bool
+	// cut: that line is too long. longer: its end has not been read yet.
+	cut, longer bool
 }
 
 func newMapInput(in io.Reader) *mapInput {
@@ -36,10 +36,7 @@ func (m *mapInput) next() (text []byte, err error) {
 			return nil, err
 		}
 		m.line++
-		if len(text) > m.most+1 {
-			break
-		}
-		if text = bytes.Trim(text, task.WhiteSpace); len(text) > 0 {
+		if text = bytes.Trim(text, task.WhiteSpace); len(text) > 0 || m.cut {
 			break
 		}
 	}
@@ -49,8 +46,9 @@ func (m *mapInput) next() (text []byte, err error) {
 	return text, nil
 }
 
-// read returns a line with its newline, or of one that is too long two bytes more than it may
-// have. With what the input has after its last newline it returns io.EOF.
+// read returns a line with its newline, or sets cut and returns how one begins that is too long:
+// only the first 64 KiB or so are kept of it. With what the input has after its last newline it
+// returns io.EOF.
 func (m *mapInput) read() (text []byte, err error) {
 	for m.longer {
 		_, err := m.in.ReadSlice('\n')
@@ -58,20 +56,23 @@ func (m *mapInput) read() (text []byte, err error) {
 			return nil, err
 		}
 	}
-	for {
+	var pieces [][]byte // joined at the end: to make room for them again and again takes more memory
+	length := 0
+	for m.cut = false; ; {
 		piece, err := m.in.ReadSlice('\n')
-		if len(text) == 0 && err == nil {
-			return bytes.Clone(piece), nil
-		}
-		text = append(text, piece...)
+		pieces = append(pieces, bytes.Clone(piece))
+		length += len(piece)
 		full := errors.Is(err, bufio.ErrBufferFull)
-		if full && len(text) <= m.most+1 {
+		switch {
+		case length > m.most+1:
+			m.cut, m.longer = true, full
+			return pieces[0], nil
+		case full:
 			continue
+		case len(pieces) == 1:
+			return pieces[0], err
 		}
-		if m.longer = full; full {
-			err = nil
-		}
-		return text[:min(len(text), m.most+2)], err
+		return bytes.Join(pieces, nil), err
 	}
 }
 
@@ -81,11 +82,11 @@ const tooLarge = "body_too_large"
 // byteOrderMark is what some programs write before UTF-8. JSON has none.
 const byteOrderMark = "\xEF\xBB\xBF"
 
-// badParams returns why text can't be params; nil: it can.
+// badParams returns why text, which next has returned last, can't be params; nil: it can.
 func (m *mapInput) badParams(text []byte) *task.Error {
 	why := ""
 	switch {
-	case len(text) > m.most:
+	case m.cut:
 		return &task.Error{Type: "InvalidLine", Message: fmt.Sprintf("it is longer than %d bytes, the most that can be sent", m.most), Code: tooLarge}
 	case bytes.HasPrefix(text, []byte(byteOrderMark)):
 		why = "it begins with a byte order mark; save the file as UTF-8 without one"
