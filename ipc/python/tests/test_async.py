@@ -270,6 +270,31 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
             await coming
         self.assertLessEqual(sent, cancelled)
 
+    async def test_close_cancels_what_a_map_has_under_way_under_the_id_of_one_that_has_ended(self):
+        submitted, cancelled = [], []
+        first, same = Task.create("/x.py", 0), Task.create("/x.py", 1)
+        later = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def answer(connection, command):
+            if command["op"] == "cancel":
+                cancelled.append(command["task_id"])
+                return
+            submitted.append(command["task"]["task_id"])
+            if len(submitted) == 2:  # both in one write: the map finds the second ended, too, when it takes the next item
+                connection.sendall(result_line(first.task_id) + result_line(same.task_id))
+            elif len(submitted) == 3:
+                loop.call_soon_threadsafe(later.set)
+        engine = AsyncEngine(FakeDaemon(self, answer).path)
+        self.addAsyncCleanup(engine.close)
+        results = engine.map(lambda task: task, [first, same, same], in_flight=2)
+        for task in first, same:
+            self.assertEqual((await results.__anext__()).task_id, task.task_id)
+        await later.wait()
+        await engine.close()
+        await results.aclose()
+        self.assertEqual((submitted, cancelled), ([first.task_id, same.task_id, same.task_id], [same.task_id]))
+
     @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     async def test_what_is_refused_for_now_is_sent_again(self):
         sent, number = {}, {}
