@@ -45,9 +45,9 @@ type arguments struct {
 	Patience time.Duration    `help:"How long to wait for a daemon that drains or goes away in the middle, because it is restarted. One that is not there at the beginning is not waited for." env:"CPULB_PATIENCE" default:"${patience}" placeholder:"DURATION"`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 
-	Run    runCommand    `cmd:"" help:"Run a script and print its return value as JSON. Its own output goes to stderr. On failure exits with 1, with error and traceback on stderr. Ctrl-C cancels the task."`
+	Run    runCommand    `cmd:"" help:"Run a script and print its return value as JSON. Its own output goes to stderr. On failure exits with 1, with error and traceback on stderr. Ctrl-C cancels the task. $TRACEPARENT, if it is valid, is the trace that the task is in."`
 	Map    mapCommand    `cmd:"" help:"Run a script once for each line of stdin, which is its params as JSON, and print the results in the order of the lines, as JSON. Ctrl-C cancels what is in flight."`
-	Submit submitCommand `cmd:"" help:"Submit a script and print the task's id."`
+	Submit submitCommand `cmd:"" help:"Submit a script and print the task's id. $TRACEPARENT, if it is valid, is the trace that the task is in."`
 	Result resultCommand `cmd:"" help:"Print the result of a task, as run does. Exits with 3 if the task has not ended."`
 	Cancel cancelCommand `cmd:"" help:"Cancel tasks by their ids, or all that the flags select, and then print how many."`
 	Rerun  rerunCommand  `cmd:"" help:"Submit a task again, as a new one, and print its id."`
