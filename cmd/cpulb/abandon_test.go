@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
+	"cpulb/daemon/task"
 	"cpulb/ipc"
+	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
 )
 
@@ -33,5 +37,33 @@ func TestWhatCouldNotBeCancelledIsSaidWithTheCommandThatDoesIt(t *testing.T) {
 		if got.code != 1 || !strings.Contains(got.err, "could not be cancelled") || !strings.Contains(got.err, c.want) || strings.Contains(got.err, "is being cancelled") {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// They have the same label: a map may have been resumed while the one before still runs.
+func TestAMapThatIsLeftCancelsNoTasksOfAnother(t *testing.T) {
+	administrator(t)
+	c := client.New(os.Getenv("CPULB_SOCKET"))
+	defer c.Close()
+	run := newMapRun()
+	var tasks []*task.Task
+	for line := range 2 {
+		x, err := client.NewTask(ipctest.Held, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.ID, x.Labels = run.id(line+1, 0, [3]byte{}), map[string]string{mapLabel: run.String()}
+		if _, err := c.Submit(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+		tasks = append(tasks, x)
+	}
+	var said strings.Builder
+	m := &mapCommand{InFlight: 1}
+	r := m.mapper(newTerminal(strings.NewReader(""), io.Discard, &said), c, tasks[0], &mapOutput{run: run})
+	r.why, r.waiting = errFailed, []*mapLine{{number: 1, task: tasks[0]}}
+	r.leftBehind(t.Context())
+	if running := ids(t, task.Running); len(running) != 1 || running[0] != tasks[1].ID || said.Len() > 0 {
+		t.Errorf("%v run, %q", running, said.String())
 	}
 }

@@ -285,7 +285,8 @@ func TestWhatPassesIsNeverTheResultOfALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine.Refuse(nil)
-	if got := <-ended; got != (outcome{}) {
+	// A wait that has lasted for a while is said.
+	if got := <-ended; got.code != 0 || got.stdout != "" || got.err != "" && !strings.HasPrefix(got.err, "cpulb: waiting for room") {
 		t.Errorf("%+v", got)
 	}
 	if text, err = os.ReadFile(file); err != nil || summary(records(t, string(text))) != "1 completed 1, 2 completed 2, 3 completed 3" {

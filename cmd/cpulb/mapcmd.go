@@ -317,13 +317,8 @@ func (r *mapper) resumeLocked() string {
 
 // cancelling says, when the run is left, what Map cancels now.
 func (r *mapper) cancelling(ctx context.Context) {
+	flights := len(r.flying())
 	r.mu.Lock()
-	flights := 0
-	for _, l := range r.waiting {
-		if l.task != nil && l.record == nil {
-			flights++
-		}
-	}
 	left := r.mayGoOn() + r.resumeLocked()
 	r.mu.Unlock()
 	what := ""
@@ -333,20 +328,31 @@ func (r *mapper) cancelling(ctx context.Context) {
 	r.terminal.cancelling(what, left)
 }
 
-// leftBehind says, if the run was left, that its tasks could not be cancelled: Map does not.
+// leftBehind says, if the run was left, that its tasks could not be cancelled: Map does not. It
+// cancels those of them alone: others with the label may be those of a map that goes on with
+// this one.
 func (r *mapper) leftBehind(ctx context.Context) {
-	r.mu.Lock()
-	over := r.why == nil || len(r.waiting) == 0
-	r.mu.Unlock()
-	if over || !r.client.Reached() {
+	if !r.client.Reached() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
-	defer cancel()
-	open := []task.Status{task.Pending, task.Queued, task.Running}
-	if _, err := r.client.CancelTasks(ctx, api.Filter{Statuses: open, Labels: map[string]string{mapLabel: r.out.run.String()}}); err != nil {
-		fmt.Fprintf(r.err, "cpulb: what is in flight could not be cancelled (%v): %s\n", err, r.mayGoOn())
+	for _, id := range r.flying() {
+		if err := abandon(ctx, r.client, id); err != nil {
+			fmt.Fprintf(r.err, "cpulb: what is in flight could not be cancelled (%v): %s\n", err, r.mayGoOn())
+			return
+		}
 	}
+}
+
+// flying returns the tasks that were in flight when the run was left.
+func (r *mapper) flying() (all []task.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.waiting {
+		if r.why != nil && l.task != nil && l.record == nil {
+			all = append(all, l.task.ID)
+		}
+	}
+	return all
 }
 
 // mayGoOn says how to cancel the tasks of this run later.
