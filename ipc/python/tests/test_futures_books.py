@@ -1,8 +1,11 @@
 """What an Executor keeps account of, on workers that the test plays: who is given what, and who is stopped."""
 
 import concurrent.futures
+import contextlib
 import os
 import pickle
+import resource
+import select
 import socket
 import sys
 import threading
@@ -13,7 +16,7 @@ from collections import deque
 from concurrent.futures import Future
 from unittest import mock
 
-from cpu_load_balancer.futures import CallTimeoutError, condition, keeper, wire
+from cpu_load_balancer.futures import CallTimeoutError, TransferError, condition, keeper, memory, wire
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.carrier import Carrier
 from cpu_load_balancer.futures.door import Arrival
@@ -37,6 +40,22 @@ class PlayedTasks:
 
     def cancel(self, number):
         self.cancelled.append(number)
+
+
+class Exits:
+    """Raises error when it is pickled, or when it is unpickled."""
+
+    def __init__(self, error, unpickled=0):
+        self.error, self.unpickled = error, unpickled
+
+    def __reduce__(self):
+        if not self.unpickled:
+            raise self.error("of the call")
+        return exits, (self.error,)
+
+
+def exits(error):
+    raise error("of the call")
 
 
 class LateLock:
@@ -74,7 +93,7 @@ class Books(unittest.TestCase):
     def arrive(self, number=1):
         """Have a worker connect; return its ends of its connections, and its outbox."""
         ends = []
-        outbox = os.memfd_create("outbox")
+        outbox = self.outbox = os.memfd_create("outbox")
         self.addCleanup(os.close, outbox)
         os.ftruncate(outbox, OUTBOX_HEADER.size + 100)
         for what in ("calls", "control"):
@@ -220,6 +239,134 @@ class Books(unittest.TestCase):
         barred = self.stop_second_of(running=2)
         self.assertEqual((self.tasks.cancelled, barred), ([1], 1))
 
+    def handle(self, connection, events=select.EPOLLIN):
+        """Have the keeper's thread do what it does when connection can be read."""
+        self.keeper._handlers[connection.fileno()](events)
+        self.keeper._look()
+
+    def test_result_for_whose_memory_there_is_no_descriptor_fails_alone(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        theirs, _, _ = self.arrive()
+        calls += self.submit(3)
+        for number in (1, 2, 3, 4):
+            payload, descriptor = memory.encode("x" * (100_000 if number != 3 else 1))
+            wire.send_all(theirs, wire.frame(wire.RESULT, number, 1, payload, descriptor >= 0), descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+            self.handle(self.carrier().calls)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        while not calls[3].done():
+            self.handle(self.carrier().calls)
+        self.assertIsInstance(calls[0].exception(0), TransferError)
+        self.assertIn("Too many open files", str(calls[0].exception(0)))
+        self.assertEqual([len(call.result(0)) for call in calls[1:]], [100_000, 1, 100_000])
+
+    def test_worker_whose_words_make_no_sense_is_replaced_and_nothing_else_ends(self):
+        garbage = (0, wire.frame(wire.RESULT, 1, 1, b"", True) + wire.frame(wire.RESULT, 7)), (1, wire.frame(wire.GIVEN_BACK, 0, 0, b"odd"))
+        for end, words in (*garbage, (2, OUTBOX_HEADER.pack(1, 1 << 40, 0) + b"x" * 30)):
+            with self.subTest(end=end), self.assertLogs("concurrent.futures") if end == 1 else contextlib.nullcontext():
+                self.numbers = 0
+                self.keep()
+                self.tasks.name = "task-{}".format
+                calls = self.submit(1)
+                self.keeper._look()
+                *ends, outbox = self.arrive()
+                calls += self.submit(2)
+                ours = self.carrier().calls, self.carrier().control
+                if end == 2:
+                    os.pwrite(outbox, words, 0)
+                    ends[0].close()
+                    self.handle(ours[0])
+                else:
+                    ends[end].sendall(words)
+                    self.handle(ours[end])
+                self.arrive(2)
+                calls += self.submit(1)
+                self.keeper._ended(Ended(1, "task-1", "died"))
+                while self.taken():
+                    self.run_calls(self.taken())
+                self.assertEqual((self.keeper.broken, [call.done() for call in calls]), ("", [True] * 4))
+                self.assertIsNone(calls[3].exception(0))
+
+    def test_what_there_is_no_descriptor_or_thread_for_is_tried_again(self):
+        self.keep()
+        self.submit(1)
+        start = self.tasks.start
+        for error in (RuntimeError("can't start new thread"), MemoryError(), OSError(24, "Too many open files")):
+            self.tasks.start = mock.Mock(side_effect=error)
+            self.keeper._short_until = 0.0
+            self.keeper._look()
+            self.assertLess(self.keeper._wait_seconds(), 1)
+        self.tasks.start = start
+        self.keeper._short_until = keeper.time.monotonic() - 1
+        self.keeper._look()
+        self.assertEqual((self.tasks.started, self.pool.starting), (1, 1))
+        with mock.patch("mmap.mmap", side_effect=OSError(24, "Too many open files")):
+            theirs, _, _ = self.arrive()
+        self.assertEqual(theirs.recv(1), b"")
+        for _ in range(5):
+            self.keeper._ended(Ended(1, "task-1", ""))
+        self.assertEqual((self.keeper.broken, self.pool.carriers), ("", {}))
+
+    def test_call_that_can_not_be_stopped_now_is_stopped_later(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        _, control, _ = self.arrive()
+        calls[0].cancel()
+        self.keeper._look()
+        control.sendall(wire.frame(wire.RUNNING, 1))
+        with mock.patch.object(self.tasks, "cancel", side_effect=RuntimeError("can't start new thread")):
+            self.handle(self.carrier().control)
+        os.pwrite(self.outbox, OUTBOX_HEADER.pack(1, 0, 0), 0)
+        with mock.patch.object(keeper.time, "monotonic", return_value=keeper.time.monotonic() + 10):
+            self.keeper._look()
+        self.assertEqual(self.tasks.cancelled, [1])
+
+    def test_whatever_calls_raise_where_it_is_not_expected_ends_no_thread(self):
+        for error in (KeyboardInterrupt, SystemExit, GeneratorExit):
+            with self.subTest(error):
+                self.numbers = 0
+                self.keep()
+                calls = self.submit(1)
+                self.keeper._look()
+                self.arrive()
+                calls += self.submit(1)
+                calls[0].add_done_callback(mock.Mock(side_effect=error))
+                calls.append(Call(3, wire.CALL, self.function, (Exits(error),), {}, None))
+                results = [(wire.RESULT, 1, 1, b"N.", -1), (wire.RESULT, 2, 1, pickle.dumps(Exits(error, 1)), -1)]
+                with concurrent.futures.ThreadPoolExecutor(1) as thread, self.assertLogs("concurrent.futures"):
+                    self.pool.options.dumps = pickle.dumps
+                    thread.submit(self.carrier().receive, results).result(SECONDS)
+                    thread.submit(lambda: (self.pool.add(calls[2]), self.pool.feed(self.carrier()))).result(SECONDS)
+                self.assertIsNone(calls[0].result(0))
+                self.assertIsInstance(calls[1].exception(0), TransferError)
+                self.assertIsInstance(calls[2].exception(0), error)
+
+    def test_thread_that_feeds_a_worker_at_its_end_leaves_its_connections_to_who_reads_it_out(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        ends = self.arrive()
+        carrier = self.carrier()
+        self.run_calls([1])
+        carrier.resting, carrier.feeding = False, threading.get_ident()
+        self.pool.idle.clear()
+        real, self.pool.poll = self.pool.poll, mock.Mock(wraps=self.pool.poll)
+        self.pool.poll.unregister.side_effect = lambda connection: (real.unregister(connection), carrier.feeding and carrier.feed())
+        for end in ends[:2]:
+            end.close()
+        self.handle(carrier.control)
+        self.assertEqual((self.keeper.broken, self.pool.carriers, calls[0].result(0)), ("", {}, None))
+
     def test_carrier_that_a_restarted_daemon_runs_again_is_replaced_once(self):
         for seen in (True, False):
             with self.subTest(keeper_saw_the_end=seen):
@@ -281,6 +428,28 @@ class Turns(unittest.TestCase):
             take(turn)
             reader.join(SECONDS)
             self.assertEqual(turn.waiting.pop(), second)
+
+    def test_function_whose_module_exits_when_it_is_imported_fails_its_calls_alone(self):
+        turn, ours, _ = self.begin()
+        nothing = pickle.dumps(((), {}))
+        for number, value in ((1, Exits(SystemExit, 1)), (2, os.getpid)):
+            ours.sendall(wire.frame(wire.FUNCTION, 0, number, pickle.dumps(value)) + wire.frame(wire.CALL, number, number, nothing))
+        ours.sendall(wire.frame(wire.CALL, 3, 2, pickle.dumps((Exits(SystemExit, 1), {}))))
+        ours.shutdown(socket.SHUT_WR)
+        turn.run()
+        ours.settimeout(SECONDS)
+        incoming = wire.Incoming(ours)
+        frames = incoming.read()
+        while len(frames) < 4:
+            frames += incoming.read()
+        self.assertEqual([frame[:2] for frame in frames[1:]], [(wire.UNREADABLE, 1), (wire.RESULT, 2), (wire.UNREADABLE, 3)])
+
+    def test_turn_ends_when_what_the_executor_orders_can_not_be_done(self):
+        turn, _, theirs = self.begin()
+        with mock.patch.object(turn, "_obey_one", side_effect=IndexError):
+            theirs.sendall(wire.frame(wire.STOP, 1))
+            turn.run()
+        self.assertTrue(turn.last)
 
     def test_barred_worker_begins_no_other_call(self):
         began = []

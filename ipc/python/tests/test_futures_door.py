@@ -1,5 +1,6 @@
 """Who connects to an Executor, what passes there, and with what it is made."""
 
+import errno
 import os
 import pickle
 import socket
@@ -53,6 +54,21 @@ class Doors(unittest.TestCase):
             if thread.name == "cpulb futures door" and opened._guests[1000] == 64:
                 thread.join(0.2)
         self.assertTrue(self.greeted(self.guest(opened, 1000)))
+
+    def test_guest_for_whom_there_is_no_descriptor_or_thread_is_let_in_later(self):
+        opened = self.open()
+        guest = socket.socket(socket.AF_UNIX)
+        self.addCleanup(guest.close)
+        guest.settimeout(SECONDS)
+        guest.connect("\0" + opened.address)
+        with mock.patch.object(opened, "_listener", mock.Mock(**{"accept.side_effect": OSError(errno.EMFILE, "Too many open files")})):
+            self.assertFalse(opened.open())
+        self.assertTrue(opened.open())
+        self.assertTrue(self.greeted(guest))
+        for error in (RuntimeError("can't start new thread"), MemoryError()):
+            with mock.patch.object(threading.Thread, "start", side_effect=error):
+                self.assertFalse(self.greeted(self.guest(opened, 1000)), "it is turned away, and tries again")
+        self.assertNotIn(1000, opened._guests)
 
     def test_other_users_are_refused_where_the_workers_user_is_known(self):
         opened = self.open(user=1000)

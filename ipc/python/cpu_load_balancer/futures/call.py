@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
@@ -13,6 +15,9 @@ from .condition import Condition
 if TYPE_CHECKING:
     from .carrier import Carrier
     from .function import Function
+
+
+_log = logging.getLogger("concurrent.futures")
 
 
 class Call(Future):  # type: ignore[type-arg]
@@ -94,7 +99,7 @@ class Call(Future):  # type: ignore[type-arg]
             for waiter in self._waiters:
                 waiter.add_cancelled(self)
             self._condition.notify_all()
-        self._invoke_callbacks()  # type: ignore[attr-defined]
+        self._invoke_callbacks()
         self._stop()
         return True
 
@@ -131,7 +136,7 @@ class Call(Future):  # type: ignore[type-arg]
         for sleeper in sleepers:  # without the lock, which who is woken takes
             sleeper.ring()
         if self._done_callbacks:
-            self._invoke_callbacks()  # type: ignore[attr-defined]
+            self._invoke_callbacks()
 
     def fail(self, error: BaseException) -> bool:
         """End with error, unless it has ended; whether it had not."""
@@ -143,8 +148,16 @@ class Call(Future):  # type: ignore[type-arg]
             for waiter in self._waiters:
                 waiter.add_exception(self)
             self._condition.notify_all()
-        self._invoke_callbacks()  # type: ignore[attr-defined]
+        self._invoke_callbacks()
         return True
+
+    def _invoke_callbacks(self) -> None:
+        try:
+            super()._invoke_callbacks()  # type: ignore[misc]
+        except BaseException as error:  # logs what is an Exception
+            if is_interrupt(error):
+                raise
+            _log.exception("exception calling callback for %r", self)
 
     def release(self) -> None:
         """Let go of all that running it took."""
@@ -155,4 +168,13 @@ class Call(Future):  # type: ignore[type-arg]
 
     def name(self) -> str:
         """How messages name it."""
-        return self.function.name(self)
+        try:
+            return self.function.name(self)
+        except Exception:  # a callable may have any attributes
+            return "a call"
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether error may be a signal handler's, as Ctrl-C's, which all have to let pass. Handlers run in the main thread: in
+    another one it comes from what belongs to a call."""
+    return not isinstance(error, Exception) and threading.current_thread() is threading.main_thread()

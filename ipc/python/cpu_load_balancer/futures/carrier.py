@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from . import memory, wire
+from .call import is_interrupt
 from .errors import TransferError
 from .function import UNMEASURED
 from .turn import BARRED_AT, OUTBOX_HEADER
@@ -57,13 +58,13 @@ class Carrier:
         self.ran = 0  # calls, as its worker counts them; with the outstanding ones what max_tasks_per_child bounds
 
     def begin(self, calls: socket.socket, control: socket.socket, outbox: int) -> None:
-        """All its connections are there."""
+        """All its connections are there, and are this one's to close."""
+        self.calls, self.control = calls, control
+        self.incoming, self.answers = wire.Incoming(calls), wire.Incoming(control)
         with os.fdopen(outbox, "rb") as file:
             self.outbox = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         calls.setblocking(False)
         control.setblocking(False)
-        self.calls, self.control = calls, control
-        self.incoming, self.answers = wire.Incoming(calls), wire.Incoming(control)
 
     def feed(self) -> None:
         """Send calls for as long as there is room for them. The caller has set feeding."""
@@ -99,6 +100,24 @@ class Carrier:
             self.retired = True
         self.retire()
 
+    def cut(self) -> None:
+        """Its connections are not to be used any more: who reads, or waits for that, ends."""
+        self.torn = True
+        for connection in (self.calls, self.control):
+            try:
+                assert connection is not None
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has ended
+
+    def order(self, kind: int, number: int = 0) -> None:
+        """Say something to the worker that can't wait for its call's end."""
+        try:
+            assert self.control is not None
+            self.control.send(wire.frame(kind, number))
+        except OSError:
+            pass  # it has ended, or hears nothing
+
     def retire(self) -> None:
         """Have it end its turn after the call that runs."""
         self.retired = True
@@ -119,7 +138,9 @@ class Carrier:
                 continue
             try:
                 self._append(parts, call)
-            except Exception as error:
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 self.drop(call)
                 call.fail(error)
                 call.release()
@@ -137,6 +158,9 @@ class Carrier:
             call.payload, call.descriptor = payload, descriptor = memory.encode((call.args, call.kwargs), self.pool.options.dumps)
             call.args, call.kwargs = () if function.number else call.args[:1], None  # the rest is there
         attached = call.descriptor >= 0
+        if attached and parts:
+            self._put(b"".join(parts), -1)  # by itself: it is not to fail with what follows
+            parts.clear()
         parts.append(wire.HEADER.pack(call.number, len(payload), function.number, call.kind, attached))
         parts.append(payload)
         if attached:
@@ -168,7 +192,8 @@ class Carrier:
         except BlockingIOError:
             sent = 0
         except OSError:
-            return  # it has ended, as the pool's thread finds, too
+            self.retire()  # it has ended, as the pool's thread finds, too; or another is to run what can't be sent now
+            return
         if sent < len(data):
             left = -1 if sent or descriptor < 0 else os.dup(descriptor)
             self.unsent.append((memoryview(data)[sent:], left))
@@ -183,6 +208,7 @@ class Carrier:
             except BlockingIOError:
                 return False
             except OSError:
+                self.retire()
                 sent = len(data)
             if descriptor >= 0:
                 os.close(descriptor)
@@ -210,14 +236,13 @@ class Carrier:
                 if kind == wire.UNREADABLE:
                     error = _not_understood(payload)
                 else:
-                    value = loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+                    value = loads(payload) if descriptor == -1 else memory.decode(payload, descriptor)
                     if kind == wire.RAISED:
                         error = _raised(*value)
-            except KeyboardInterrupt:
-                raise  # of this thread, and not of the result
             except BaseException as problem:
-                error = TransferError(f"the call's result can't be unpickled: {problem!r}")
-                error.__cause__ = problem
+                if isinstance(problem, KeyboardInterrupt) and is_interrupt(problem):
+                    raise  # of this thread, and not of the result
+                error = _not_had(problem)
             if error is None:
                 call.complete(value)
             else:
@@ -261,6 +286,19 @@ class Carrier:
         self.moved = max(before, self.moved)
         return went_on
 
+    def read_last(self) -> int:
+        """Read what is left of a worker that has ended, and return the number of the call that it had begun last. Who has
+        locked reading may."""
+        try:
+            while self.read_rest():
+                pass
+            frames, number = self.last_words()
+            self.receive(frames)
+            return number
+        except Exception:  # a worker may have written anything
+            self.torn = True
+            return 0
+
     def lead(self, call: "Call", deadline: Optional[float]) -> None:
         """Read results in the thread that waits for call, until it has ended or deadline has come: so it is
         woken once, and by the worker itself. Without effect where another thread reads."""
@@ -280,8 +318,8 @@ class Carrier:
                 self.led_by = None
                 self.pool.watch(self, again=True)
                 self.unwatched = False
-        except (OSError, ValueError):
-            pass  # it has ended
+        except Exception:
+            pass  # it has ended, or its thread finds out what is wrong, and it is not this call's
         finally:
             if locked:
                 self.reading.release()
@@ -332,7 +370,18 @@ class Carrier:
 
 
 def _raised(error: BaseException, text: str) -> BaseException:
+    if not isinstance(error, BaseException):
+        raise TypeError("the exception that the call raised is unpickled as something else")
     error.__cause__ = _remote(text)
+    return error
+
+
+def _not_had(problem: BaseException) -> BaseException:
+    try:
+        error = TransferError(f"the call's result can't be unpickled: {problem!r}")
+    except Exception:  # what belongs to a result may do anything
+        error = TransferError(f"the call's result can't be unpickled: {type(problem).__name__}")
+    error.__cause__ = problem
     return error
 
 

@@ -16,6 +16,7 @@ from . import wire
 from .bell import Bell
 
 _GREETING_SECONDS = 5
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _MOST_GUESTS = 64  # connections of one user that have not said yet what they are for
 _PEER = struct.Struct("3i")  # pid, uid and gid, as the kernel says them
 
@@ -68,17 +69,23 @@ class Door:
         self._closed = False
         self._preparing: List[socket.socket] = []
 
-    def open(self) -> None:
-        """Let in who waits."""
+    def open(self) -> bool:
+        """Let in who waits; False where there is no descriptor, or thread, for that now."""
         try:
             connection, _ = self._listener.accept()
-        except OSError:
-            return
+        except OSError as error:
+            return error.errno not in _SHORT
         user = peer(connection)
         if not self._is_let_in(user):
             connection.close()  # a worker tries again
-            return
-        threading.Thread(target=self._greet, args=(connection, user), name="cpulb futures door", daemon=True).start()
+            return True
+        try:
+            threading.Thread(target=self._greet, args=(connection, user), name="cpulb futures door", daemon=True).start()
+        except (RuntimeError, MemoryError):
+            self._let_go(user)
+            connection.close()
+            return False
+        return True
 
     def _is_let_in(self, user: int) -> bool:
         if self._user not in (None, user):
@@ -114,6 +121,7 @@ class Door:
                 pass
 
     def _greet(self, connection: socket.socket, user: int) -> None:
+        arrival: Optional[Arrival] = None
         try:
             connection.settimeout(_GREETING_SECONDS)
             wire.accept(connection, self.secret)
@@ -123,9 +131,11 @@ class Door:
             arrival = Arrival(what, frames[0][1], int(pid), version, connection)
             if what == "calls":
                 arrival.outbox = (frames + _frames(incoming, 2 - len(frames)))[1][4]
+                if arrival.outbox < 0:
+                    raise OSError("its outbox has not come, or there is no descriptor for it")
                 _send_output(connection)
-        except (OSError, EOFError, ValueError, IndexError):
-            connection.close()  # it is nobody that belongs here
+        except Exception:
+            (arrival or connection).close()  # it is nobody that belongs here, or there is no room for it
             return
         finally:
             self._let_go(user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import select
 import struct
@@ -15,16 +16,18 @@ from . import wire
 from .call import Call
 from .carrier import Carrier
 from .door import Arrival, Door
-from .errors import CallTimeoutError, WorkerLostError
+from .errors import WorkerLostError
 from .pool import Pool
-from .tasks import Ended, Tasks
+from .stops import STOP_SECONDS, Stops
+from .tasks import SHORTAGE, Ended, Tasks
 
 _HELD_SECONDS = 0.005  # calls behind one that has run for so long are given back
-_STOP_SECONDS = 0.2  # so often it is looked whether a call that is to be stopped, and of which the worker says nothing, runs
 _MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
 _MEND_SECONDS = 1.0  # so often it is looked whether an interrupt has left a connection to nobody
+_SHORT_SECONDS = 0.2  # nobody is let in, and no task started, for so long after there was no descriptor or thread left
 _LONGEST_SECONDS = 3600.0  # of a wait; epoll takes no more than some days
 _NUMBER = struct.Struct("<Q")
+_log = logging.getLogger("concurrent.futures")
 
 
 class Keeper:
@@ -32,14 +35,16 @@ class Keeper:
 
     def __init__(self, pool: Pool, door: Door, tasks: Tasks, close: Callable[[], None]) -> None:
         self._pool, self._door, self._tasks, self._close = pool, door, tasks, close
+        self._stops = Stops(tasks)
         self.broken = ""
         self._handlers: Dict[int, Callable[[int], None]] = {}
         self._arriving: Dict[int, Dict[str, Arrival]] = {}  # carriers of which not all connections are there
         self._suspects: Dict[int, Call] = {}  # that ran when their worker died, until it is known how that ended
         self._parted: Set[int] = set()  # carriers that took calls and do not any more, and whose tasks have not ended
         self._failures = 0
+        self._short_until = 0.0  # see _SHORT_SECONDS
         self.thread = threading.Thread(target=self._run, name="cpulb futures keeper")
-        self._watch(door.descriptor, lambda events: door.open())
+        self._watch(door.descriptor, lambda events: self._open_door())
         self._watch(pool.bell.descriptor, lambda events: pool.bell.hush())
 
     def _run(self) -> None:
@@ -87,7 +92,9 @@ class Keeper:
             if len(carrier.outstanding) > 1 and not carrier.asked:
                 pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
-            due.extend(looked + _STOP_SECONDS for looked in carrier.stopping.values())
+            due.extend(looked + STOP_SECONDS for looked in carrier.stopping.values())
+        if self._short_until:
+            due.append(self._short_until)
         if not due:
             return -1
         pool.looks_at = min(due)
@@ -97,20 +104,52 @@ class Keeper:
         """Do what is due, and what other threads want."""
         pool = self._pool
         while self._door.arrived:
-            self._arrive(self._door.arrived.popleft())
+            arrival = self._door.arrived.popleft()
+            self._guard(functools.partial(self._arrive, arrival), arrival.close)
         while self._tasks.ended:
             self._ended(self._tasks.ended.popleft())
         while pool.stops:
-            self._stop(*pool.stops.popleft())
+            self._stops.begin(*pool.stops.popleft())
         now = time.monotonic()
         for carrier in [carrier for carrier in pool.carriers.values() if not carrier.dead]:
-            self._look_at(carrier, now)
+            self._guard(functools.partial(self._look_at, carrier, now), functools.partial(self._fail, carrier))
+        if now >= self._short_until:
+            self._start_tasks()
+
+    def _start_tasks(self) -> None:
+        pool = self._pool
+        if self._short_until:
+            self._short_until = 0.0
+            pool.poll.modify(self._door.descriptor, select.EPOLLIN)
         with pool.lock:
             if not self.broken:
                 pool.is_to_start()
             starts, pool.to_start = pool.to_start, 0
-        for _ in range(starts):
-            self._tasks.start()
+        for started in range(starts):
+            try:
+                self._tasks.start()
+            except SHORTAGE:
+                with pool.lock:
+                    pool.to_start += starts - started
+                self._run_short()
+                return
+
+    def _open_door(self) -> None:
+        if not self._door.open():
+            self._run_short()
+
+    def _run_short(self) -> None:
+        """There is no descriptor left, or no thread: wait until there is."""
+        self._short_until = time.monotonic() + _SHORT_SECONDS
+        self._pool.poll.modify(self._door.descriptor, 0)  # it stays readable meanwhile
+
+    def _guard(self, work: Callable[[], None], fail: Callable[[], None]) -> None:
+        """Have what goes wrong with one connection cost that one."""
+        try:
+            work()
+        except Exception:
+            _log.exception("a worker's connection is given up")
+            fail()
 
     def _look_at(self, carrier: Carrier, now: float) -> None:
         if (carrier.unwatched or carrier.incoming.is_left()) and carrier.reading.acquire(False):
@@ -119,36 +158,10 @@ class Keeper:
             finally:
                 carrier.reading.release()
             self._pool.feed(carrier)
-        call, deadline = carrier.timed_call()
-        if call is not None and now >= deadline:
-            self._time_out(carrier, call)
         if len(carrier.outstanding) > 1 and not carrier.asked and now >= carrier.moved + _HELD_SECONDS:
             carrier.asked = True
-            self._order(carrier, wire.GIVE_BACK, 0)
-        for number in [number for number, looked in carrier.stopping.items() if now >= looked + _STOP_SECONDS]:
-            if number not in carrier.outstanding:
-                del carrier.stopping[number]
-            elif carrier.bar_behind(number):
-                del carrier.stopping[number]  # and its interpreter is held by the call
-                self._tasks.cancel(carrier.number)
-            else:
-                carrier.stopping[number] = now  # by another call, before which nothing can be done
-
-    def _time_out(self, carrier: Carrier, call: Call) -> None:
-        if call.fail(CallTimeoutError(f"{call.name()} has run for longer than {call.timeout} seconds")):
-            self._stop(carrier, call)
-
-    def _stop(self, carrier: Carrier, call: Call) -> None:
-        if not carrier.dead and call.number in carrier.outstanding:
-            carrier.stopping.setdefault(call.number, time.monotonic())
-            self._order(carrier, wire.STOP, call.number)
-
-    def _order(self, carrier: Carrier, kind: int, number: int) -> None:
-        try:
-            assert carrier.control is not None
-            carrier.control.send(wire.frame(kind, number))
-        except OSError:
-            pass  # it has ended, or hears nothing
+            carrier.order(wire.GIVE_BACK)
+        self._stops.look_at(carrier, now)
 
     # Carriers come and go.
 
@@ -156,7 +169,7 @@ class Keeper:
         """A worker has connected, or could not be prepared."""
         here = "%d.%d" % sys.version_info[:2]
         if arrival.failure:
-            logging.getLogger("concurrent.futures").critical("Exception in initializer:\n%s", arrival.failure)
+            _log.critical("Exception in initializer:\n%s", arrival.failure)
             self._break("the worker's initializer, or the main module, failed:\n" + arrival.failure)
         elif arrival.version != here:
             self._break(f"the workers run Python {arrival.version} and this is {here}: pickles of one are not for the other")
@@ -195,15 +208,23 @@ class Keeper:
         assert calls.connection is not None and control.connection is not None
         pool = self._pool
         carrier = Carrier(pool, calls.number, calls.pid)
-        carrier.begin(calls.connection, control.connection, calls.outbox)
+        descriptors = calls.connection.fileno(), control.connection.fileno()
+        fail = functools.partial(self._fail, carrier)
+        try:
+            carrier.begin(calls.connection, control.connection, calls.outbox)
+            self._watch(descriptors[0], lambda events: self._guard(lambda: self._results(carrier, events), fail))
+            self._watch(descriptors[1], lambda events: self._guard(lambda: self._answers(carrier), fail))
+        except SHORTAGE:
+            for descriptor in descriptors:
+                self._handlers.pop(descriptor, None)
+            carrier.close()  # its task ends without a reason, and is replaced
+            return
         carrier.feeding = threading.get_ident()
         self._failures = 0
         with pool.lock:
             pool.starting -= 1
             pool.carriers[calls.number] = carrier
-        self._watch(calls.connection.fileno(), lambda events: self._results(carrier, events))
-        self._watch(control.connection.fileno(), lambda events: self._answers(carrier))
-        carrier.feed()
+        self._guard(carrier.feed, fail)
 
     def _ended(self, ended: Ended) -> None:
         """A carrier's task has ended. If it took calls it has been parted from already, or is now."""
@@ -223,7 +244,10 @@ class Keeper:
             arrival.close()
         with self._pool.lock:
             self._pool.starting -= 1
-        self._failures += 1
+        if ended.reason:
+            self._failures += 1
+        else:
+            self._run_short()  # it was turned away here
         if not self.broken and not self._pool.killed and (ended.final or self._failures >= _MOST_FAILURES):
             self._break(f"no worker could begin to take calls: {ended.reason or 'its task has ended'}")
 
@@ -231,19 +255,17 @@ class Keeper:
         """A carrier takes no more calls: its turn is over, or it has died. What it had begun and not ended is suspect."""
         pool = self._pool
         assert carrier.calls is not None and carrier.control is not None
+        carrier.retired = True  # and dead when its connections are needed no more: who feeds it closes them then
         with carrier.reading:
-            carrier.dead = True
             for connection in (carrier.calls, carrier.control):
                 self._handlers.pop(connection.fileno(), None)
                 pool.poll.unregister(connection)
-            while carrier.read_rest():
-                pass
-            frames, number = carrier.last_words()
-            carrier.receive(frames)
+            number = carrier.read_last()
         if carrier.torn:
             for call in list(carrier.outstanding.values()):
-                call.fail(WorkerLostError(f"an interrupt came while the result of {call.name()} was read, and it may be lost"))
+                call.fail(WorkerLostError(f"the result of {call.name()} could not be read, or an interrupt came, and it may be lost"))
         with pool.lock:
+            carrier.dead = True
             if carrier.resting:
                 pool.idle.remove(carrier)
             suspect = carrier.outstanding.pop(number, None)
@@ -259,6 +281,12 @@ class Keeper:
         if closes:
             carrier.close()
         pool.feed_idle()
+
+    def _fail(self, carrier: Carrier) -> None:
+        """What a carrier says can't be understood."""
+        if not carrier.dead:
+            carrier.cut()  # else who reads, or feeds it, may go on for long
+            self._part(carrier)
 
     def _break(self, why: str) -> None:
         """No call can be run any more."""
@@ -329,7 +357,7 @@ class Keeper:
             else:
                 carrier.stopping.pop(number, None)
                 if kind == wire.RUNNING:
-                    self._tasks.cancel(carrier.number)
+                    self._stops.cancel(carrier, number)
                 elif kind == wire.TAKEN:
                     self._given_back(carrier, [number])
 

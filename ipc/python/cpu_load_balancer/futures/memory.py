@@ -8,6 +8,7 @@ copy, but pages that nobody writes to are not copied.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -55,6 +56,8 @@ def attach(pieces: Sequence[memoryview]) -> Tuple[bytes, int]:
 def decode(description: bytes, descriptor: int) -> Any:
     """Return the value that encode has put into that memory, and close the descriptor. What is an array of it lies in
     the memory."""
+    if descriptor < 0:
+        raise OSError(errno.EMFILE, "the descriptor of its memory was lost: " + os.strerror(errno.EMFILE))
     try:
         memory = _mapped(descriptor)
     finally:

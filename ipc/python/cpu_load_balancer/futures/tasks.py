@@ -11,6 +11,7 @@ from .. import CPULoadBalancerError, Engine, SubmissionError, Task
 from .bell import Bell
 
 _END_SECONDS = 10.0
+SHORTAGE = OSError, RuntimeError, MemoryError  # what says that no descriptor, thread or memory is left now
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Tasks:
         self._ids: Dict[int, str] = {}
 
     def start(self) -> None:
-        """Submit another one."""
+        """Submit another one; RuntimeError, MemoryError or OSError when there is nothing left for it now."""
         with self._lock:
             self._count += 1
             number = self._count
@@ -46,7 +47,11 @@ class Tasks:
             thread = self._threads[number] = threading.Thread(target=self._carry, args=(number, task),
                                                               name=f"cpulb futures carrier {number}", daemon=True)
             self._ids[number] = task.task_id
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            self._forget(number)
+            raise
 
     def _carry(self, number: int, task: Any) -> None:
         final, reason = False, ""
@@ -68,6 +73,9 @@ class Tasks:
             reason, final = repr(error), True
         self.ended.append(Ended(number, task.task_id, reason, final))
         self._bell.ring()
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
         with self._lock:
             self._threads.pop(number, None)
             self._ids.pop(number, None)
@@ -78,7 +86,7 @@ class Tasks:
             return self._ids.get(number, "")
 
     def cancel(self, number: int) -> None:
-        """Have the daemon stop the task of a carrier."""
+        """Have the daemon stop the task of a carrier; RuntimeError or MemoryError when there is no thread for it now."""
         task_id = self.name(number)
         if task_id:
             threading.Thread(target=self._cancel, args=(task_id,), name="cpulb futures stop", daemon=True).start()

@@ -130,7 +130,7 @@ class Turn:
         kind, _, number, payload, descriptor = call
         function: Any
         try:
-            args, kwargs = pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+            args, kwargs = pickle.loads(payload) if descriptor == -1 else memory.decode(payload, descriptor)
             if number:
                 function = self.functions[number]
                 if not callable(function):  # the text of why it could not be had
@@ -138,9 +138,9 @@ class Turn:
             else:
                 function, args = args[0], args[1:]
             del call, payload
-        except self.stopped:
-            raise
-        except Exception:
+        except BaseException as error:
+            if self._is_cancelled(error):
+                raise
             return wire.UNREADABLE, failure(), -1
         try:
             if kind == wire.CHUNK:
@@ -153,9 +153,13 @@ class Turn:
                 return (wire.RESULT, *(memory.attach([memoryview(text)]) if len(text) >= memory.LARGE_BYTES else (text, -1)))
             return (wire.RESULT, *memory.encode(value, self.dumps))
         except BaseException as error:
-            if isinstance(error, self.stopped) and self.context.cancelled:
+            if self._is_cancelled(error):
                 raise
             return (wire.RAISED, *raised(error, self.dumps))
+
+    def _is_cancelled(self, error: BaseException) -> bool:
+        """Whether the daemon ends this task by error, and a call has not just raised such a one."""
+        return isinstance(error, self.stopped) and bool(self.context.cancelled)
 
     def _write(self, kind: int, number: int, taken: int, payload: bytes, descriptor: int, now: int) -> None:
         """Put a result into the outbox, or send it if it is large."""
@@ -164,9 +168,11 @@ class Turn:
             if descriptor >= 0 or self.used + size > _START + OUTBOX_BYTES:
                 self._send()
             if descriptor >= 0 or size > OUTBOX_BYTES:
-                wire.send_all(self.connection, wire.frame(kind, number, taken, payload, descriptor >= 0), descriptor)
-                if descriptor >= 0:
-                    os.close(descriptor)
+                try:
+                    wire.send_all(self.connection, wire.frame(kind, number, taken, payload, descriptor >= 0), descriptor)
+                finally:
+                    if descriptor >= 0:
+                        os.close(descriptor)
                 return
             used = self.used
             if used == _START:
@@ -212,8 +218,10 @@ class Turn:
         for frame in frames:
             if frame[0] == wire.FUNCTION:
                 try:
-                    self.functions[frame[2]] = pickle.loads(frame[3]) if frame[4] < 0 else memory.decode(frame[3], frame[4])
-                except Exception:
+                    self.functions[frame[2]] = pickle.loads(frame[3]) if frame[4] == -1 else memory.decode(frame[3], frame[4])
+                except BaseException as error:  # a module may exit that is imported for it
+                    if self._is_cancelled(error):
+                        raise
                     self.functions[frame[2]] = failure()  # type: ignore[assignment]
             else:
                 with self.turn:  # else who takes calls back meanwhile overlooks it, and forgets it
@@ -225,20 +233,24 @@ class Turn:
         try:
             while True:
                 for kind, number, _, _, _ in incoming.read():
-                    if kind == wire.GIVE_BACK:
-                        self.send()
-                        back = b"".join(_NUMBER.pack(other) for other in self._take_back())
-                        wire.send_all(self.control, wire.frame(wire.GIVEN_BACK, 0, 0, back))
-                    elif kind == wire.STOP:
-                        wire.send_all(self.control, wire.frame(self._stop(number), number))
-        except (EOFError, OSError):
-            with self.turn:
-                self.last = True  # the Executor has ended, or wants no more of this worker
-            try:
-                self.connection.shutdown(socket.SHUT_RD)  # wakes who waits for calls
-            except OSError:
-                pass
+                    self._obey_one(kind, number)
+        except Exception:
+            pass  # the Executor has ended, or wants no more of this worker; what can't be obeyed any more ends the turn, too
+        with self.turn:
+            self.last = True
+        try:
+            self.connection.shutdown(socket.SHUT_RD)  # wakes who waits for calls
             self._watch_end()
+        except (OSError, ValueError):
+            pass  # the turn is over already
+
+    def _obey_one(self, kind: int, number: int) -> None:
+        if kind == wire.GIVE_BACK:
+            self.send()
+            back = b"".join(_NUMBER.pack(other) for other in self._take_back())
+            wire.send_all(self.control, wire.frame(wire.GIVEN_BACK, 0, 0, back))
+        elif kind == wire.STOP:
+            wire.send_all(self.control, wire.frame(self._stop(number), number))
 
     def _watch_end(self) -> None:
         """Wait until the Executor has ended, or the turn. A call may run on for long: it prints nowhere then."""

@@ -34,7 +34,8 @@ _READ_BYTES = 64 << 10  # larger ones would be mapped, and unmapped, for each re
 _MOST_DESCRIPTORS = 16  # in one message; an end sends one
 _SPACE = socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
 
-Frame = Tuple[int, int, int, Any, int]  # kind, number, extra, payload, descriptor (-1: none)
+Frame = Tuple[int, int, int, Any, int]  # kind, number, extra, payload, descriptor (-1: none, LOST)
+LOST = -2  # a descriptor that came when this process had no room for it
 
 
 def frame(kind: int, number: int = 0, extra: int = 0, payload: bytes = b"", attached: bool = False) -> bytes:
@@ -64,10 +65,10 @@ class Incoming:
             except OSError:
                 self._reads = False
                 raise
-        data, ancillary = self._got[:2]
+        data, ancillary, marks = self._got[:3]
         if not data:
             raise EOFError("the other end has closed the connection")
-        descriptors = _descriptors(ancillary) if ancillary else ()
+        descriptors = _descriptors(ancillary) if ancillary else [LOST] if marks & socket.MSG_CTRUNC else []
         if self._rest:
             data = self._rest + data
         frames: List[Frame] = []
@@ -80,7 +81,8 @@ class Incoming:
             position = start + length
             descriptor = -1
             if attached:
-                descriptor = [*self._descriptors, *descriptors][taken]
+                came = [*self._descriptors, *descriptors]
+                descriptor = came[taken] if taken < len(came) else LOST
                 taken += 1
             frames.append((kind, number, extra, data[start:position], descriptor))
         if taken or descriptors:
@@ -99,7 +101,9 @@ class Incoming:
     def close(self) -> None:
         """Close the descriptors that came and were not asked for."""
         while self._descriptors:
-            os.close(self._descriptors.popleft())
+            descriptor = self._descriptors.popleft()
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _descriptors(ancillary: List[Tuple[int, int, bytes]]) -> List[int]:
