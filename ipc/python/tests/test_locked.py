@@ -5,7 +5,9 @@ import glob
 import os
 import unittest
 
-MODULES = sorted(glob.glob(os.path.join(os.path.dirname(__file__), "../cpu_load_balancer/*.py")))
+PACKAGE = os.path.join(os.path.dirname(__file__), "../cpu_load_balancer")
+# Not among them: condition.py, whose class is its own lock and has the names of threading.Condition.
+MODULES = sorted(set(glob.glob(PACKAGE + "/**/*.py", recursive=True)) - {PACKAGE + "/futures/condition.py"})
 
 
 def is_lock(item):

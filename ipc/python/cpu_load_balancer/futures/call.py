@@ -115,7 +115,7 @@ class Call(Future):  # type: ignore[type-arg]
                 self._state = RUNNING
                 return True
             if self._state == RUNNING:
-                return True  # it was given to another worker before, which has not begun with it
+                return True  # it was given to another carrier before, which has not begun with it
             if self._state == CANCELLED:
                 self._state = CANCELLED_AND_NOTIFIED
                 for waiter in self._waiters:

@@ -1,4 +1,4 @@
-"""Carrier: a task of the daemon that runs calls, seen from the Executor."""
+"""Carrier: a task of the daemon that runs calls in a worker, seen from the Executor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OVERHEAD_NS = 2_000  # of a call, for what the worker does not measure
 
 
 class Carrier:
-    """One connected worker. Who has set feeding, under the pool's lock, is the only one who gives it calls; who has locked
+    """One that is connected. Who has set feeding, under the pool's lock, is the only one who gives it calls; who has locked
     reading is the only one who reads."""
 
     def __init__(self, pool: "Pool", number: int, pid: int) -> None:
@@ -80,13 +80,13 @@ class Carrier:
     def _feed(self, pool: "Pool") -> None:
         while True:
             with pool.lock:
-                taken = () if self.dead or self.unsent else pool.take(self)
+                taken = () if self.dead or self.unsent else pool.take_locked(self)
                 if not taken:
                     self.feeding = 0
                     if self.dead:
-                        pool.reclaim(self)
+                        pool.reclaim_locked(self)
                     elif not self.outstanding and not self.unsent:
-                        pool.rest(self)
+                        pool.rest_locked(self)
                     break
             self._send(taken)
 

@@ -123,7 +123,7 @@ class Keeper:
             pool.poll.modify(self._door.descriptor, select.EPOLLIN)
         with pool.lock:
             if not self.broken:
-                pool.is_to_start()
+                pool.is_to_start_locked()
             starts, pool.to_start = pool.to_start, 0
         for started in range(starts):
             try:
@@ -271,7 +271,7 @@ class Keeper:
             suspect = carrier.outstanding.pop(number, None)
             closes = not carrier.feeding  # else who feeds it does
             if closes:
-                pool.reclaim(carrier)
+                pool.reclaim_locked(carrier)
         self._parted.add(carrier.number)
         if suspect is not None:
             if suspect.done():  # it was stopped
@@ -366,7 +366,7 @@ class Keeper:
         with pool.lock:
             calls = [call for call in (carrier.outstanding.pop(number, None) for number in numbers) if call is not None]
             carrier.load -= sum(call.cost for call in calls)
-            pool.put_back([call for call in calls if not call.done()])
+            pool.put_back_locked([call for call in calls if not call.done()])
             if not carrier.outstanding and not carrier.feeding:
-                pool.rest(carrier)
+                pool.rest_locked(carrier)
         pool.feed_idle()

@@ -61,21 +61,21 @@ class Pool:
                     raise self.refusal.with_traceback(None)
                 self.pending.append(call)
                 if self.idle:
-                    carrier = self._wake_one()
+                    carrier = self._wake_one_locked()
                 elif self.starting + len(self.carriers) < self.options.max_workers:
-                    starts = self.is_to_start()
+                    starts = self.is_to_start_locked()
             if carrier is not None:
                 carrier.feed()
             elif starts:
-                call.begin()  # it has a worker, though that is not there yet
+                call.begin()  # it has a carrier, though that is not there yet
                 self.bell.ring()
         except BaseException:
             if carrier is not None:
                 carrier.give_up()
             raise
 
-    def _wake_one(self) -> Carrier:
-        """Return a carrier that has nothing to do, for the caller to feed. lock is held."""
+    def _wake_one_locked(self) -> Carrier:
+        """Return a carrier that has nothing to do, for the caller to feed."""
         carrier = self.idle.pop()
         carrier.resting, carrier.feeding = False, get_ident()
         return carrier
@@ -86,7 +86,7 @@ class Pool:
             with self.lock:
                 if not self.idle or not self.pending:
                     return
-                carrier = self._wake_one()
+                carrier = self._wake_one_locked()
             carrier.feed()
 
     def feed(self, carrier: Carrier) -> None:
@@ -97,16 +97,16 @@ class Pool:
             carrier.feeding = get_ident()
         carrier.feed()
 
-    def is_to_start(self) -> bool:
-        """Whether another carrier is wanted, which is counted then. lock is held."""
+    def is_to_start_locked(self) -> bool:
+        """Whether another carrier is wanted, which is counted then."""
         if self.starting >= len(self.pending) or self.starting + len(self.carriers) >= self.options.max_workers:
             return False
         self.starting += 1
         self.to_start += 1
         return True
 
-    def take(self, carrier: Carrier) -> Sequence[Call]:
-        """Return the calls that carrier is to be given now. lock is held."""
+    def take_locked(self, carrier: Carrier) -> Sequence[Call]:
+        """Return the calls that carrier is to be given now."""
         pending = self.pending
         if not pending or carrier.retired:
             return ()
@@ -140,25 +140,25 @@ class Pool:
             self.bell.ring()  # its thread has to look whether one of them takes long
         return taken
 
-    def rest(self, carrier: Carrier) -> None:
-        """carrier has nothing to do. lock is held."""
+    def rest_locked(self, carrier: Carrier) -> None:
+        """carrier has nothing to do."""
         if carrier.retired or self.options.calls_each and carrier.ran >= self.options.calls_each:
             return  # and will have nothing
         if not carrier.resting:
             carrier.resting = True
             self.idle.append(carrier)
 
-    def reclaim(self, carrier: Carrier) -> None:
-        """What a carrier that has ended was given and has not begun is to be run by another. lock is held."""
+    def reclaim_locked(self, carrier: Carrier) -> None:
+        """What a carrier that has ended was given and has not begun is to be run by another."""
         left, carrier.outstanding = list(carrier.outstanding.values()), {}
         if left and self.pending and self.pending[0] is left[-1]:
             self.pending.popleft()  # whoever took it was interrupted
         carrier.load = 0
         self.carriers.pop(carrier.number, None)
-        self.put_back([call for call in left if not call.done()])
+        self.put_back_locked([call for call in left if not call.done()])
 
-    def put_back(self, calls: Sequence[Call]) -> None:
-        """These calls are to be run before all others. lock is held."""
+    def put_back_locked(self, calls: Sequence[Call]) -> None:
+        """These calls are to be run before all others."""
         for call in calls:
             call.carrier = None
         self.pending.extendleft(reversed(calls))
