@@ -62,6 +62,21 @@ class Shared(unittest.TestCase):
         self.assertLessEqual(self.descriptors() - before, 3, "those of the call that runs")
 
 
+class Loaded(unittest.TestCase):
+    def test_package_registers_nothing_that_would_keep_it_in_a_worker_that_loads_it_for_each_program(self):
+        text = f"""
+import os, sys, threading
+kept = []
+os.register_at_fork = lambda **functions: kept.extend(functions.values())
+threading._register_atexit = kept.append
+sys.path.insert(0, {PACKAGE!r})
+import cpu_load_balancer.futures
+print([each for each in kept if str(getattr(each, "__module__", "")).startswith("cpu_load_balancer.futures")])
+"""
+        loaded = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, timeout=WAIT, text=True, check=True)
+        self.assertEqual(loaded.stdout, "[]\n")
+
+
 class Streams(unittest.TestCase):
     """The streams stay over turns, whatever calls do to them: loggers have them."""
 

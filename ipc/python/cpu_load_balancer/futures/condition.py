@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import threading
@@ -94,7 +95,12 @@ class _LockSleeper:
 
 
 _own = threading.local()  # a thread sleeps once at a time
-os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())  # its descriptor is the parent's, too, which it would wake
+
+
+@functools.lru_cache(None)
+def _register() -> None:
+    """Have a child forget its sleeper: the descriptor is the parent's, too, which it would wake."""
+    os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())
 
 
 def _sleeper() -> Any:
@@ -102,6 +108,7 @@ def _sleeper() -> Any:
         return _own.sleeper
     except AttributeError:
         pass
+    _register()
     try:
         _own.sleeper = _Sleeper()
     except (OSError, AttributeError):  # there are no descriptors left, or Python is older than 3.10

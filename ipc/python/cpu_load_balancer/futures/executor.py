@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import pickle
@@ -66,11 +67,12 @@ class Executor(futures.Executor):
     def _open(self, options: Options, prepared: Tuple[bytes, int], engine: Optional[Engine], pool: Optional[str],
               bin_dir: Optional[str]) -> None:
         """Have a daemon and the thread that serves this executor; what is open when that fails is closed."""
+        _register()
         with contextlib.ExitStack() as opened:
             own, close = (engine, _nothing) if engine is not None else private_engine(bin_dir, self._max_workers)
             opened.callback(close)
             check_version(own, pool)
-            self._pool = Pool(options)
+            self._pool: Pool = Pool(options)
             opened.callback(self._pool.close)
             door = Door(self._pool.bell, prepared, os.geteuid() if engine is None else None)
             opened.callback(door.close)
@@ -198,5 +200,9 @@ def _in_child() -> None:
     _open.clear()
 
 
-os.register_at_fork(after_in_child=_in_child)
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined]  # threads are waited for before atexit's functions are called
+@functools.lru_cache(None)
+def _register() -> None:
+    """Have these called, once there is an executor. In a worker, which may load this for each program anew, there is none,
+    and what is registered is never forgotten."""
+    os.register_at_fork(after_in_child=_in_child)
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]  # threads are waited for before atexit's functions are called
