@@ -3,14 +3,19 @@
 import errno
 import os
 import pickle
+import resource
+import signal
 import socket
 import threading
 import unittest
 from unittest import mock
 
 from cpu_load_balancer import Engine
-from cpu_load_balancer.futures import Executor, door, memory, turn, wire, worker
+from cpu_load_balancer.futures import Executor, TransferError, door, memory, results, turn, wire, worker
 from cpu_load_balancer.futures.bell import Bell
+from cpu_load_balancer.futures.call import Call
+from cpu_load_balancer.futures.function import Function
+from cpu_load_balancer.futures.raised import raised
 
 SECONDS = 60
 
@@ -19,6 +24,9 @@ class Doors(unittest.TestCase):
     def setUp(self):
         self.bell = Bell()
         self.addCleanup(self.bell.close)
+        patience = mock.patch.object(door, "_GREETING_SECONDS", SECONDS)  # or a guest may have gone before the next one comes
+        patience.start()
+        self.addCleanup(patience.stop)
 
     def open(self, user=None):
         opened = door.Door(self.bell, (b"", -1), user)
@@ -110,7 +118,7 @@ class Passed(unittest.TestCase):
             kind, payload, descriptor = began._answer((wire.CALL, 1, 1, pickle.dumps(((value,), {})), -1))
             self.assertEqual(kind, wire.RESULT)
             self.assertLess(len(payload), memory.LARGE_BYTES)
-            self.assertEqual(pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor), value)
+            self.assertEqual(memory.take(payload, descriptor), value)
 
 
 class Raises(Exception):
@@ -123,6 +131,23 @@ class Raises(Exception):
         raise ValueError("no words")
 
 
+class NeedsTwo(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+class NoError(Exception):
+    def __reduce__(self):
+        return str, ("no exception",)
+
+
+class Signals:
+    """A signal comes while it is unpickled."""
+
+    def __reduce__(self):
+        return os.kill, (os.getpid(), signal.SIGUSR1)
+
+
 class Raised(unittest.TestCase):
     def raised(self, error, dumps=pickle.dumps):
         """Have a call raise error, and return it as it arrives, with its traceback."""
@@ -132,22 +157,65 @@ class Raised(unittest.TestCase):
         began.functions, began.stopped, began.dumps = {1: call}, KeyboardInterrupt, dumps
         kind, payload, descriptor = began._answer((wire.CALL, 1, 1, pickle.dumps(((), {})), -1))
         self.assertEqual(kind, wire.RAISED)
-        return pickle.loads(payload) if descriptor < 0 else memory.decode(payload, descriptor)
+        return memory.take(payload, descriptor)
 
     def test_exceptions_are_pickled_by_dumps_as_results_are(self):
-        def dumps(value, **options):
-            error, text = value
-            return pickle.dumps((ValueError(str(error.args[0])), text), **options)
-        error, text = self.raised(Raises("written out"), dumps)
+        def dumps(error, **options):
+            return pickle.dumps(ValueError(str(error.args[0])), **options)
+        data, _, text = self.raised(Raises("written out"), dumps)
+        error = pickle.loads(data)
         self.assertEqual(repr(error), "ValueError('written out')")
         self.assertIn("raise error", text)
 
     def test_exception_that_can_not_be_pickled_comes_in_words_with_its_traceback_even_without_a_descriptor_left(self):
         for error in (Raises("x"), Raises(), ValueError("x" * (1 << 20))):
             with mock.patch.object(os, "memfd_create", side_effect=OSError(24, "Too many open files")):
-                error, text = self.raised(error)
+                data, _, text = self.raised(error)
+            error = pickle.loads(data)
             self.assertIsInstance(error, pickle.PicklingError)
             self.assertTrue("can't be pickled" in str(error) and text.endswith("\n"))
+
+
+class Given(unittest.TestCase):
+    """A call gets what its worker has sent."""
+
+    def given(self, kind, payload, descriptor=-1):
+        call = Call(1, kind, Function(0, None), (), {}, None)
+        call.begin()
+        results.give(call, kind, payload, descriptor)
+        return call
+
+    def test_exception_that_can_not_be_unpickled_comes_in_its_words_with_its_traceback(self):
+        for error in (NeedsTwo("the words", 2), NoError("the words")):
+            error = self.given(wire.RAISED, raised(error, pickle.dumps)[0]).exception(0)
+            self.assertIsInstance(error, TransferError)
+            self.assertRegex(str(error), "the call raised No?e?.*: the words, which can't be unpickled")
+            self.assertIn("the words", str(error.__cause__))
+
+    def test_exception_of_a_signals_handler_reaches_the_program_and_the_result_is_read_again(self):
+        class Alarm(Exception):
+            pass
+
+        def ring(*_):
+            raise Alarm
+
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.signal(signal.SIGUSR1, ring))
+        payload, descriptor = memory.encode((Signals(), "x" * memory.LARGE_BYTES))
+        self.addCleanup(os.close, descriptor)
+        with self.assertRaises(Alarm):
+            self.given(wire.RESULT, payload, descriptor)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        self.assertEqual(len(self.given(wire.RESULT, payload, descriptor).result(0)), 2)
+
+    def test_who_keeps_very_many_arrays_has_descriptors_left(self):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        kept = []
+        for number in range(300):
+            data = bytearray(number.to_bytes(2, "big") * memory.LARGE_BYTES)
+            kept.append(memory.take(*memory.encode(pickle.PickleBuffer(data))))
+        self.assertEqual([int.from_bytes(bytes(each)[:2], "big") for each in kept], list(range(300)))
 
 
 class Made(unittest.TestCase):

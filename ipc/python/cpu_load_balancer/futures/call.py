@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from .condition import Condition
+from .interrupts import is_interrupt
 
 if TYPE_CHECKING:
     from .carrier import Carrier
@@ -172,9 +172,3 @@ class Call(Future):  # type: ignore[type-arg]
             return self.function.name(self)
         except Exception:  # a callable may have any attributes
             return "a call"
-
-
-def is_interrupt(error: BaseException) -> bool:
-    """Whether error may be a signal handler's, as Ctrl-C's, which all have to let pass. Handlers run in the main thread: in
-    another one it comes from what belongs to a call."""
-    return not isinstance(error, Exception) and threading.current_thread() is threading.main_thread()

@@ -9,14 +9,12 @@ import socket
 import time
 from _thread import get_ident
 from collections import deque
-from concurrent.futures import process
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from . import memory, wire
-from .call import is_interrupt
-from .errors import TransferError
-from .function import UNMEASURED
+from .interrupts import is_interrupt
+from .results import give
 from .turn import BARRED_AT, OUTBOX_HEADER
 
 if TYPE_CHECKING:
@@ -44,6 +42,7 @@ class Carrier:
         self.reading = Lock()  # who reads results: the pool's thread, or one that waits for one
         self.led_by: Optional["Call"] = None  # the call that a thread waits for which reads
         self.feeding = 0  # the thread that does
+        self.receiver = 0  # the thread that gives results to calls
         self.retired = False  # it is to take no more: an interrupt has left it in the middle of something
         self.torn = False  # results of it are lost
         self.unwatched = False  # the pool's thread does not look after its connection for calls, but who leads does
@@ -191,7 +190,9 @@ class Carrier:
             sent = wire.send(self.calls, data, descriptor)  # type: ignore[arg-type]
         except BlockingIOError:
             sent = 0
-        except OSError:
+        except OSError as error:
+            if is_interrupt(error):  # which may be a TimeoutError
+                raise
             self.retire()  # it has ended, as the pool's thread finds, too; or another is to run what can't be sent now
             return
         if sent < len(data):
@@ -220,37 +221,23 @@ class Carrier:
 
     def receive(self, frames: List[wire.Frame]) -> None:
         """Give results to their calls."""
-        outstanding, loads = self.outstanding, pickle.loads
-        for kind, number, taken, payload, descriptor in frames:
-            call = outstanding.get(number)
-            if call is None:
+        self.receiver = get_ident()
+        try:
+            for at, (kind, number, taken, payload, descriptor) in enumerate(frames):
+                call = self.outstanding.get(number)
+                if call is not None:
+                    call.function.measured(taken + _OVERHEAD_NS)
+                    if descriptor == -1 or not call.done():
+                        give(call, kind, payload, descriptor)
                 if descriptor >= 0:
+                    frames[at] = kind, number, taken, payload, -1  # before: an interrupt may have this done again
                     os.close(descriptor)
-                continue
-            function = call.function
-            taken += _OVERHEAD_NS
-            known = function.nanoseconds
-            function.nanoseconds = taken if known == UNMEASURED else known + ((taken - known) >> 2)
-            value = error = None
-            try:
-                if kind == wire.UNREADABLE:
-                    error = _not_understood(payload)
-                else:
-                    value = loads(payload) if descriptor == -1 else memory.decode(payload, descriptor)
-                    if kind == wire.RAISED:
-                        error = _raised(*value)
-            except BaseException as problem:
-                if isinstance(problem, KeyboardInterrupt) and is_interrupt(problem):
-                    raise  # of this thread, and not of the result
-                error = _not_had(problem)
-            if error is None:
-                call.complete(value)
-            else:
-                call.fail(error)
-            value = error = None
-            call.release()
-            if self.drop(call):  # at last: an interrupt may have this done again
-                self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
+                if call is not None:
+                    call.release()
+                    if self.drop(call):  # at last, too
+                        self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
+        finally:
+            self.receiver = 0
 
     def read(self) -> bool:
         """Read what is there, and give results to their calls; False at the end. Who has locked reading may."""
@@ -259,7 +246,9 @@ class Carrier:
                 self.incoming.read()
         except BlockingIOError:
             return True
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            if is_interrupt(error):
+                raise
             return False
         self.receive(self.incoming.frames)
         self.incoming.frames = []
@@ -318,8 +307,10 @@ class Carrier:
                 self.led_by = None
                 self.pool.watch(self, again=True)
                 self.unwatched = False
-        except Exception:
-            pass  # it has ended, or its thread finds out what is wrong, and it is not this call's
+        except Exception as error:
+            if is_interrupt(error):
+                raise
+            # It has ended, or the pool's thread finds out what is wrong: it is not this call's.
         finally:
             if locked:
                 self.reading.release()
@@ -367,32 +358,3 @@ class Carrier:
     def stop(self, call: "Call") -> None:
         """Have a call stopped that runs, or is to run; by any thread."""
         self.pool.ask_to_stop(self, call)
-
-
-def _raised(error: BaseException, text: str) -> BaseException:
-    if not isinstance(error, BaseException):
-        raise TypeError("the exception that the call raised is unpickled as something else")
-    error.__cause__ = _remote(text)
-    return error
-
-
-def _not_had(problem: BaseException) -> BaseException:
-    try:
-        error = TransferError(f"the call's result can't be unpickled: {problem!r}")
-    except Exception:  # what belongs to a result may do anything
-        error = TransferError(f"the call's result can't be unpickled: {type(problem).__name__}")
-    error.__cause__ = problem
-    return error
-
-
-def _remote(text: str) -> BaseException:
-    """Return the cause that shows a worker's traceback, as ProcessPoolExecutor has it."""
-    remote: Any = process._RemoteTraceback
-    shown: BaseException = remote(f'\n"""\n{text}"""')
-    return shown
-
-
-def _not_understood(text: bytes) -> BaseException:
-    error = TransferError("the call's function or arguments can't be unpickled in the worker")
-    error.__cause__ = _remote(text.decode("utf-8", "replace"))
-    return error

@@ -128,11 +128,13 @@ class Condition(RLock):  # type: ignore[misc]
         sleeper = self.lay_down()
         try:
             while True:
-                saved = self._release_save()
+                saved = 1, get_ident()
                 try:
+                    saved = self._release_save()
                     in_time = sleeper.sleep(None if deadline is None else deadline - time.monotonic())
                 finally:
-                    self._acquire_restore(saved)
+                    if not self._is_owned():  # an interrupt may come at any time
+                        self._acquire_restore(saved)
                 if sleeper not in self._sleepers:
                     return True  # which notify_all alone does: a ring may be a late one
                 if not in_time:

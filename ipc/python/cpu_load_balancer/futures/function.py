@@ -21,6 +21,11 @@ class Function:
         self.call = call
         self.nanoseconds = UNMEASURED  # that a call takes, as it was lately
 
+    def measured(self, nanoseconds: int) -> None:
+        """A call has taken so long."""
+        known = self.nanoseconds
+        self.nanoseconds = nanoseconds if known == UNMEASURED else known + ((nanoseconds - known) >> 2)
+
     def name(self, call: Any) -> str:
         """How messages name a call of it."""
         function: Any = self.call or (call.args[0] if call.args else None)

@@ -71,7 +71,15 @@ class Keeper:
     def forget(self) -> None:
         """This is a forked process, and the executor its parent's."""
         self._pool.lock = threading.Lock()  # a thread that is not here may have held it
+        for carrier in self._pool.carriers.values():
+            carrier.dead = True  # to read from it would take the parent's results
         self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
+
+    def is_called_back(self) -> bool:
+        """Whether a done callback calls this, in whichever thread gives a call its end: it can't wait for the keeper's end."""
+        here = threading.get_ident()
+        carriers = list(self._pool.carriers.values())
+        return here == self.thread.ident or any(here in (carrier.feeding, carrier.receiver) for carrier in carriers)
 
     def _is_over(self) -> bool:
         return self._pool.killed or not self._suspects and self._pool.is_over()

@@ -11,13 +11,17 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import resource
 import struct
+import sys
 from pickle import PickleBuffer, dumps, loads
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 LARGE_BYTES = 64 << 10
 _ALIGNMENT = 64  # of each piece: what vector instructions want
 _MOST_WRITE = 1 << 30  # the kernel takes less than 2 GiB at a time
+# Before Python 3.13 a mapping keeps a descriptor: then who keeps very many arrays gets copies, and has descriptors left.
+_UNTRACKED: Dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 ATOMS = frozenset((int, float, str, bool, type(None)))  # have no buffers
 
 
@@ -38,6 +42,17 @@ def encode(value: Any, dump: Callable[..., bytes] = dumps) -> Tuple[bytes, int]:
     return attach([memoryview(pickle), *buffers])
 
 
+def take(payload: Any, descriptor: int) -> Any:
+    """Return the value that encode gave for these, and close the descriptor."""
+    if descriptor == -1:
+        return loads(payload)
+    try:
+        return decode(payload, descriptor)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 def attach(pieces: Sequence[memoryview]) -> Tuple[bytes, int]:
     """Return the description and the descriptor of a memory with pieces."""
     descriptor = os.memfd_create("cpulb-futures", os.MFD_CLOEXEC)
@@ -54,14 +69,11 @@ def attach(pieces: Sequence[memoryview]) -> Tuple[bytes, int]:
 
 
 def decode(description: bytes, descriptor: int) -> Any:
-    """Return the value that encode has put into that memory, and close the descriptor. What is an array of it lies in
-    the memory."""
+    """Return the value that encode has put into that memory. What is an array of it lies in the memory. The descriptor
+    stays the caller's."""
     if descriptor < 0:
         raise OSError(errno.EMFILE, "the descriptor of its memory was lost: " + os.strerror(errno.EMFILE))
-    try:
-        memory = _mapped(descriptor)
-    finally:
-        os.close(descriptor)
+    memory = _mapped(descriptor)
     pieces, position = [], 0
     for (size,) in struct.iter_unpack("<Q", description):
         pieces.append(memory[position:position + size])
@@ -71,14 +83,16 @@ def decode(description: bytes, descriptor: int) -> Any:
 
 def _mapped(descriptor: int) -> memoryview:
     size = os.fstat(descriptor).st_size
-    try:
-        return memoryview(mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
-    except OSError:  # a mapping keeps a descriptor, of which there may be none left
-        copy = bytearray(size)
-        position = 0
-        while position < size:
-            position += os.preadv(descriptor, [memoryview(copy)[position:position + _MOST_WRITE]], position)
-        return memoryview(copy)
+    if _UNTRACKED or descriptor < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
+        try:
+            return memoryview(mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE, **_UNTRACKED))
+        except OSError:
+            pass  # there is no descriptor left for it
+    copy = bytearray(size)
+    position = 0
+    while position < size:
+        position += os.preadv(descriptor, [memoryview(copy)[position:position + _MOST_WRITE]], position)
+    return memoryview(copy)
 
 
 def _aligned(size: int) -> int:

@@ -12,16 +12,18 @@ _MOST_WORDS = 16 << 10  # characters of what stands for something that can't be 
 
 
 def raised(error: BaseException, dumps: Callable[..., bytes]) -> Tuple[bytes, int]:
-    """Return a pickle of error and its traceback, as memory.encode does; what can't be pickled is there in words."""
+    """Return what memory.encode does for error's pickle, its words, which are there also if that can't be unpickled, and its
+    traceback. What can't be pickled is there in words alone."""
     trace = error.__traceback__
     inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace  # without the worker's own lines
     shown = "".join(traceback.format_exception(type(error), error, inner))
     error.__traceback__ = None
+    words = "%s: %s" % (type(error).__name__, _words(error))
     try:
-        return memory.encode((error, shown), dumps)
+        return memory.encode((dumps(error, protocol=5), words, shown))
     except Exception as other:
-        words = "%s: %s (which can't be pickled: %s)" % (type(error).__name__, _words(error), _words(other))
-        return pickle.dumps((pickle.PicklingError(words), shown[-_MOST_WORDS:]), 5), -1
+        stands = pickle.PicklingError("%s (which can't be pickled: %s)" % (words, _words(other)))
+        return pickle.dumps((pickle.dumps(stands, 5), words, shown[-_MOST_WORDS:]), 5), -1
 
 
 def _words(error: BaseException) -> str:

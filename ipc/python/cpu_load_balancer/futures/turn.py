@@ -130,7 +130,7 @@ class Turn:
         kind, _, number, payload, descriptor = call
         function: Any
         try:
-            args, kwargs = pickle.loads(payload) if descriptor == -1 else memory.decode(payload, descriptor)
+            args, kwargs = memory.take(payload, descriptor)
             if number:
                 function = self.functions[number]
                 if not callable(function):  # the text of why it could not be had
@@ -218,7 +218,7 @@ class Turn:
         for frame in frames:
             if frame[0] == wire.FUNCTION:
                 try:
-                    self.functions[frame[2]] = pickle.loads(frame[3]) if frame[4] == -1 else memory.decode(frame[3], frame[4])
+                    self.functions[frame[2]] = memory.take(frame[3], frame[4])
                 except BaseException as error:  # a module may exit that is imported for it
                     if self._is_cancelled(error):
                         raise

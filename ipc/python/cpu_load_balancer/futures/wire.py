@@ -62,8 +62,8 @@ class Incoming:
                 self._reads = True
                 self._got = self._receive(_READ_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC | flags)
                 self._reads = False
-            except OSError:
-                self._reads = False
+            except OSError as error:
+                self._reads = bool(error.__traceback__ and error.__traceback__.tb_next)  # a signal handler's, as any other interrupt
                 raise
         data, ancillary, marks = self._got[:3]
         if not data:

@@ -67,7 +67,7 @@ class Process:
                 frames += incoming.read()
             try:
                 self.output.begin([frame[4] for frame in frames[1:]])
-                given = pickle.loads(frames[0][3]) if frames[0][4] == -1 else memory.decode(frames[0][3], frames[0][4])
+                given = memory.take(frames[0][3], frames[0][4])
                 prepare(given)
                 self.dumps = pickle.loads(given["dumps"])
                 self.main = sys.modules["__main__"]

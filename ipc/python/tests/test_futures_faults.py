@@ -1,0 +1,238 @@
+"""What goes wrong with one call, one connection or one worker of an Executor, and what that must not end."""
+
+import concurrent.futures
+import contextlib
+import os
+import pickle
+import resource
+import threading
+import unittest
+from unittest import mock
+
+from cpu_load_balancer.futures import TransferError, keeper, memory, wire
+from cpu_load_balancer.futures.call import Call
+from cpu_load_balancer.futures.tasks import Ended
+from cpu_load_balancer.futures.turn import OUTBOX_HEADER
+from played import Played
+
+SECONDS = 60
+
+
+class Exits:
+    """Raises error when it is pickled, or when it is unpickled."""
+
+    def __init__(self, error, unpickled=0):
+        self.error, self.unpickled = error, unpickled
+
+    def __reduce__(self):
+        if not self.unpickled:
+            raise self.error("of the call")
+        return exits, (self.error,)
+
+
+def exits(error):
+    raise error("of the call")
+
+
+class Faults(Played):
+    def test_result_for_whose_memory_there_is_no_descriptor_fails_alone(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        theirs, _, _ = self.arrive()
+        calls += self.submit(3)
+        for number in (1, 2, 3, 4):
+            payload, descriptor = memory.encode("x" * (100_000 if number != 3 else 1))
+            wire.send_all(theirs, wire.frame(wire.RESULT, number, 1, payload, descriptor >= 0), descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+            self.handle(self.carrier().calls)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        while not calls[3].done():
+            self.handle(self.carrier().calls)
+        self.assertIsInstance(calls[0].exception(0), TransferError)
+        self.assertIn("Too many open files", str(calls[0].exception(0)))
+        self.assertEqual([len(call.result(0)) for call in calls[1:]], [100_000, 1, 100_000])
+
+    def test_worker_whose_words_make_no_sense_is_replaced_and_nothing_else_ends(self):
+        garbage = (0, wire.frame(wire.RESULT, 1, 1, b"", True) + wire.frame(wire.RESULT, 7)), (1, wire.frame(wire.GIVEN_BACK, 0, 0, b"odd"))
+        for end, words in (*garbage, (2, OUTBOX_HEADER.pack(1, 1 << 40, 0) + b"x" * 30)):
+            with self.subTest(end=end), self.assertLogs("concurrent.futures") if end == 1 else contextlib.nullcontext():
+                self.numbers = 0
+                self.keep()
+                self.tasks.name = "task-{}".format
+                calls = self.submit(1)
+                self.keeper._look()
+                *ends, outbox = self.arrive()
+                calls += self.submit(2)
+                ours = self.carrier().calls, self.carrier().control
+                if end == 2:
+                    os.pwrite(outbox, words, 0)
+                    ends[0].close()
+                    self.handle(ours[0])
+                else:
+                    ends[end].sendall(words)
+                    self.handle(ours[end])
+                self.arrive(2)
+                calls += self.submit(1)
+                self.keeper._ended(Ended(1, "task-1", "died"))
+                while self.taken():
+                    self.run_calls(self.taken())
+                self.assertEqual((self.keeper.broken, [call.done() for call in calls]), ("", [True] * 4))
+                self.assertIsNone(calls[3].exception(0))
+
+    def test_what_there_is_no_descriptor_or_thread_for_is_tried_again(self):
+        self.keep()
+        self.submit(1)
+        start = self.tasks.start
+        for error in (RuntimeError("can't start new thread"), MemoryError(), OSError(24, "Too many open files")):
+            self.tasks.start = mock.Mock(side_effect=error)
+            self.keeper._short_until = 0.0
+            self.keeper._look()
+            self.assertLess(self.keeper._wait_seconds(), 1)
+        self.tasks.start = start
+        self.keeper._short_until = keeper.time.monotonic() - 1
+        self.keeper._look()
+        self.assertEqual((self.tasks.started, self.pool.starting), (1, 1))
+        with mock.patch("mmap.mmap", side_effect=OSError(24, "Too many open files")):
+            theirs, _, _ = self.arrive()
+        self.assertEqual(theirs.recv(1), b"")
+        for _ in range(5):
+            self.keeper._ended(Ended(1, "task-1", ""))
+        self.assertEqual((self.keeper.broken, self.pool.carriers), ("", {}))
+
+    def test_call_that_can_not_be_stopped_now_is_stopped_later(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        _, control, _ = self.arrive()
+        calls[0].cancel()
+        self.keeper._look()
+        control.sendall(wire.frame(wire.RUNNING, 1))
+        with mock.patch.object(self.tasks, "cancel", side_effect=RuntimeError("can't start new thread")):
+            self.handle(self.carrier().control)
+        os.pwrite(self.outbox, OUTBOX_HEADER.pack(1, 0, 0), 0)
+        with mock.patch.object(keeper.time, "monotonic", return_value=keeper.time.monotonic() + 10):
+            self.keeper._look()
+        self.assertEqual(self.tasks.cancelled, [1])
+
+    def test_whatever_calls_raise_where_it_is_not_expected_ends_no_thread(self):
+        for error in (KeyboardInterrupt, SystemExit, GeneratorExit):
+            with self.subTest(error):
+                self.numbers = 0
+                self.keep()
+                calls = self.submit(1)
+                self.keeper._look()
+                self.arrive()
+                calls += self.submit(1)
+                calls[0].add_done_callback(mock.Mock(side_effect=error))
+                calls.append(Call(3, wire.CALL, self.function, (Exits(error),), {}, None))
+                results = [(wire.RESULT, 1, 1, b"N.", -1), (wire.RESULT, 2, 1, pickle.dumps(Exits(error, 1)), -1)]
+                with concurrent.futures.ThreadPoolExecutor(1) as thread, self.assertLogs("concurrent.futures"):
+                    self.pool.options.dumps = pickle.dumps
+                    thread.submit(self.carrier().receive, results).result(SECONDS)
+                    thread.submit(lambda: (self.pool.add(calls[2]), self.pool.feed(self.carrier()))).result(SECONDS)
+                self.assertIsNone(calls[0].result(0))
+                self.assertIsInstance(calls[1].exception(0), TransferError)
+                self.assertIsInstance(calls[2].exception(0), error)
+
+    def test_thread_that_feeds_a_worker_at_its_end_leaves_its_connections_to_who_reads_it_out(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        ends = self.arrive()
+        carrier = self.carrier()
+        self.run_calls([1])
+        carrier.resting, carrier.feeding = False, threading.get_ident()
+        self.pool.idle.clear()
+        real, self.pool.poll = self.pool.poll, mock.Mock(wraps=self.pool.poll)
+        self.pool.poll.unregister.side_effect = lambda connection: (real.unregister(connection), carrier.feeding and carrier.feed())
+        for end in ends[:2]:
+            end.close()
+        self.handle(carrier.control)
+        self.assertEqual((self.keeper.broken, self.pool.carriers, calls[0].result(0)), ("", {}, None))
+
+    def test_interrupt_while_results_are_given_closes_no_descriptor_twice(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        self.arrive()
+        calls += self.submit(2)
+        frames = [(wire.RESULT, number, 1, *memory.encode("x" * 100_000)) for number in (1, 2)]
+        frames.append((wire.RESULT, 3, 1, b"N.", -1))
+        with mock.patch.object(calls[2], "complete", side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, self.carrier().receive, frames)
+        others = [os.dup(0) for _ in range(2)]
+        self.carrier().receive(frames)
+        for other in others:
+            os.close(other)
+        self.assertEqual([len(call.result(0) or "") for call in calls], [100_000, 100_000, 0])
+
+    def test_done_callback_may_shut_the_executor_down_in_whichever_thread_it_is_called(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        self.arrive()
+        calls += self.submit(1)
+        calls.append(Call(3, wire.CALL, self.function, (Exits(ValueError),), {}, None))
+        self.pool.options.dumps = pickle.dumps
+        called = []
+        for call in calls[1:]:
+            call.add_done_callback(lambda _: called.append(self.keeper.is_called_back()))
+        self.assertFalse(self.keeper.is_called_back())
+        self.run_calls([1, 2])
+        self.pool.add(calls[2])
+        self.pool.feed(self.carrier())
+        self.assertEqual((called, self.keeper.is_called_back()), ([True, True], False))
+
+    def test_forked_child_takes_none_of_its_parents_results(self):
+        self.keep()
+        calls = self.submit(1)
+        self.keeper._look()
+        theirs, _, _ = self.arrive()
+        theirs.sendall(wire.frame(wire.RESULT, 1, 1, b"N."))
+        child = os.fork()
+        if child == 0:
+            try:
+                self.keeper.forget()
+                calls[0].result(0.01)
+            except concurrent.futures.TimeoutError:
+                os._exit(0)
+            finally:
+                os._exit(1)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.handle(self.carrier().calls)
+        self.assertIsNone(calls[0].result(0))
+
+    def test_carrier_that_a_restarted_daemon_runs_again_is_replaced_once(self):
+        for seen in (True, False):
+            with self.subTest(keeper_saw_the_end=seen):
+                self.numbers = 0
+                self.keep()
+                self.tasks.name = "task-{}".format
+                calls = self.submit(2)
+                self.keeper._look()
+                *ends, outbox = self.arrive()
+                os.pwrite(outbox, OUTBOX_HEADER.pack(1, 0, 0), 0)
+                for end in ends:
+                    end.close()
+                if seen:
+                    self.keeper._answers(self.carrier())
+                again, _, _ = self.arrive()
+                self.assertEqual(again.recv(1), b"", "it is turned away")
+                self.assertEqual((len(self.pool.carriers), self.pool.starting, self.tasks.started), (0, 1, 2))
+                self.assertRegex(str(calls[0].exception(0)), "task-1.*daemon ended")
+                self.keeper._ended(Ended(1, "task-1", "the resent one has failed", True))
+                self.assertEqual((self.keeper.broken, self.pool.starting), ("", 1))
+                self.arrive(2)
+                self.assertEqual((len(self.pool.carriers), self.pool.starting, self.taken()), (1, 0, [2]))
+
+
+if __name__ == "__main__":
+    unittest.main()
