@@ -228,7 +228,7 @@ soak-crash: setup ## Kill the daemon 200 times under load and see that nothing a
 	CPULB_CRASH_KILLS=200 $(GO) test ./cmd/e2e -count=1 -run TestNoAcknowledgedTask -v -timeout 30m
 
 .PHONY: fuzz
-fuzz: setup ## Fuzz everything that parses foreign bytes, FUZZTIME (10s) each
+fuzz: setup ## Fuzz everything that parses foreign bytes, each for FUZZTIME (10s), or so often (300x)
 	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-long
