@@ -78,7 +78,7 @@ func test(t *testing.T, role string, args ...string) outcome {
 func TestTheReportHasALineForEachPromise(t *testing.T) {
 	dir := scripts(t, "echo.x", "blocks_until_stopped", "environment.x", "README")
 	got := test(t, "fake", "--scripts", dir, "--only", "returned|AnUnusable|Shared|Env|TooLarge")
-	want := []string{": the executor fake 1 (fake runtime), with CANCEL, EVENTS, SHARED_CLAIMS\n\n", "\nok       An unusable value is refused by name\n",
+	want := []string{": the executor fake 1 (fake runtime), with CANCEL, EVENTS, SHARED_CLAIMS, OUTPUT\n\n", "\nok       An unusable value is refused by name\n",
 		"\nok       A result is what the script returned\n", "\nskipped  A result that is too large fails the task only: no script for huge-result\n",
 		"\nskipped  A task has its environment: TASK_ENV is not among the capabilities\n",
 		"\nok       Shared memory tells what has become of a task\n", "\n\n3 kept, 0 broken, 2 skipped\n"}

@@ -48,12 +48,15 @@ func TestStacksShowWhereATaskIs(t *testing.T) {
 // A regular expression that backtracks for ever holds Python's lock.
 const holdsTheLock = "import re\ndef main(p, c):\n    re.match('(a*)*b', 'a' * 60)\n"
 
+// On a busy machine a worker may count as stalled when nobody holds its lock: what holds it here is named in the log.
 func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
 	t.Parallel()
-	d := start(t, strings.Replace(testConfig, "limits {", "limits {\n  gil_stall = \"100ms\"", 1))
+	d := start(t, strings.Replace(testConfig, "limits {", "limits {\n  gil_stall = \"500ms\"", 1))
 	id := d.running(script(t, holdsTheLock), "io_bound")
-	d.until("the worker is degraded", func() bool {
-		return slices.ContainsFunc(d.workers(), func(w map[string]any) bool { return w["id"] == "io-0" && w["degraded"] != nil })
+	d.until("the worker is degraded, and the log has the stacks of why", func() bool {
+		log := d.log.String()
+		return strings.Contains(log, "lock can't be taken") && strings.Contains(log, "script.py") &&
+			slices.ContainsFunc(d.workers(), func(w map[string]any) bool { return w["id"] == "io-0" && w["degraded"] != nil })
 	})
 	if said, err := d.stacks("io-0"); err == nil || !strings.Contains(said, "[no_stacks]") {
 		t.Errorf("%v %s", err, said)
@@ -64,8 +67,5 @@ func TestAHeldLockIsLoggedWithStacksAndHurtsNobody(t *testing.T) {
 	d.call("DELETE", "/v1/tasks/"+id, "") // costs the worker, as nothing else stops it
 	if r := d.result(id); r["status"] != "cancelled" {
 		t.Fatalf("result: %v", r)
-	}
-	if log := d.log.String(); !strings.Contains(log, "lock can't be taken") || !strings.Contains(log, "script.py") {
-		t.Errorf("the log has no stacks:\n%s", log)
 	}
 }
