@@ -25,15 +25,19 @@ limits {
 """
 
 
+# Where an Executor's calls may run: its one worker runs one task at a time.
+EXCLUSIVE = "access { source = true }\n" + CONFIG.replace("threads    = 64", "threads    = 1")
+
+
 class RestartedDaemon:
     """Its socket and its state stay the same over restarts."""
 
-    def __init__(self, test):
+    def __init__(self, test, config=CONFIG):
         folder = tempfile.TemporaryDirectory(prefix="cpulb-test-")
         test.addClassCleanup(folder.cleanup)
         self.folder = folder.name
         self.socket = os.path.join(self.folder, "s")
-        config = self.write("config.hcl", CONFIG)
+        config = self.write("config.hcl", config)
         self._command = [os.path.join(os.path.abspath(BIN), "cpulbd"), "-private", "-socket", self.socket,
                          "-state-dir", os.path.join(self.folder, "state"), "-config", config]
         self._process = None

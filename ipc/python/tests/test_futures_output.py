@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from unittest import mock
 
 import restarts
 from cpu_load_balancer import Task
@@ -29,20 +28,19 @@ if __name__ == "__main__":
         if sys.argv[2:]:
             executor.submit(never).result()
 """
-DESCRIPTORS = "import os\ndef main(params, context): return len(os.listdir('/proc/self/fd'))\n"
+PROCESS = "import os\ndef main(params, context): return os.getpid()\n"
 
 
 class Shared(unittest.TestCase):
     def setUp(self):
-        with mock.patch.object(restarts, "CONFIG", "access { source = true }\n" + restarts.CONFIG):
-            self.daemon = restarts.RestartedDaemon(type(self))
+        self.daemon = restarts.RestartedDaemon(type(self), restarts.EXCLUSIVE)
         self.engine = self.daemon.engine()
         self.addCleanup(self.engine.close)
         self.path = self.daemon.write("program.py", PROGRAM)
 
-    def descriptors(self):
-        """How many the worker has that runs all calls."""
-        return self.engine.run_task(Task.create(None, None, source=DESCRIPTORS, pool="io")).data
+    def worker(self):
+        """The process that runs all calls, when it runs none."""
+        return self.engine.run_task(Task.create(None, None, source=PROCESS, pool="io")).data
 
     def start(self, *arguments):
         started = subprocess.Popen([sys.executable, self.path, self.daemon.socket, *arguments], stdout=subprocess.PIPE,
@@ -52,14 +50,15 @@ class Shared(unittest.TestCase):
 
     def test_worker_keeps_nothing_of_a_program_that_has_ended_or_been_killed(self):
         self.assertEqual(self.start().communicate(timeout=WAIT), ("begun\nhello ada\n", ""))
-        before = self.descriptors()
+        descriptors = f"/proc/{self.worker()}/fd"
+        before = len(os.listdir(descriptors))
         for _ in range(3):
             self.assertEqual(self.start().communicate(timeout=WAIT)[1], "")
         killed = self.start("and never end")
         self.assertEqual(killed.stderr.readline(), "never\n")
         killed.kill()  # while its call runs, which goes on
         self.assertEqual(killed.communicate(timeout=WAIT), ("begun\nhello ada\n", ""))
-        self.assertLessEqual(self.descriptors() - before, 3, "those of the call that runs")
+        self.assertLessEqual(len(os.listdir(descriptors)) - before, 3, "those of the call that runs")
 
 
 class Loaded(unittest.TestCase):

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 import unittest
-from unittest import mock
 
 import restarts
 from cpu_load_balancer.futures import Executor, WorkerLostError
@@ -23,8 +22,7 @@ def nap(begun):
 
 class Restart(unittest.TestCase):
     def test_call_that_ran_is_lost_and_the_others_run_in_as_many_workers_as_before(self):
-        with mock.patch.object(restarts, "CONFIG", "access { source = true }\n" + restarts.CONFIG):
-            daemon = restarts.RestartedDaemon(type(self))
+        daemon = restarts.RestartedDaemon(type(self), restarts.EXCLUSIVE)
         engine = daemon.engine()
         self.addCleanup(engine.close)
         path = os.path.join(daemon.folder, "long")

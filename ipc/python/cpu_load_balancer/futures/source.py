@@ -10,10 +10,16 @@ _MODULES = ("wire", "memory", "raised", "output", "turn", "worker")  # in the or
 _TEXTS = {name: (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
 
 # Each Executor has a script of its own, since its settings are in it: so the daemon's workers keep apart what the
-# calls of different Executors import, and what their initializers do.
+# calls of different Executors import, and what their initializers do. They can where a task owns its process, which
+# then runs it in the main thread; several threads have one __main__, one sys.path and one environment.
 _SCRIPT = '''# Runs the calls of a cpu_load_balancer.futures.Executor.
 import sys
+import threading
 from types import ModuleType
+
+if threading.current_thread() is not threading.main_thread():
+    raise RuntimeError("the calls of an Executor take a process that runs no other task meanwhile, and this pool's workers run "
+                       "several: name a pool with threads = 1 and without async_concurrency, or one with isolation = \\"process\\"")
 
 _PACKAGE = "_cpulb_futures"
 _TEXTS = {texts!r}

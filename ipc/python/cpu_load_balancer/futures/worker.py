@@ -18,7 +18,8 @@ import pickle
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, List
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List
 
 from . import memory, wire
 from .output import Output
@@ -38,7 +39,9 @@ class Process:
         self.main: Any = None
         self.dumps: Callable[..., bytes] = pickle.dumps
         self.output = Output()
-        self._prepare()
+        self.identity: Any = ()
+        with _identity(self):
+            self._prepare()
 
     def connect(self, carrier: int, what: str) -> socket.socket:
         connection = self._connect()
@@ -83,13 +86,35 @@ class Process:
         """Run calls until the Executor has no more, or the task's time is over."""
         if self.main is not None:
             sys.modules["__main__"] = sys.modules["__mp_main__"] = self.main
-        with self.connect(carrier, "calls") as calls, self.connect(carrier, "control") as control:
+        with self.connect(carrier, "calls") as calls, self.connect(carrier, "control") as control, _identity(self):
             turn = Turn(self.dumps, self.output, calls, control, limits, context)
             try:
                 turn.run()
             finally:
                 turn.close()
         return {"calls": turn.done}
+
+
+@contextmanager
+def _identity(of: Process) -> Iterator[None]:
+    """Have multiprocessing know this process, meanwhile, as what it was at the end of the last such time: the authkey is the
+    program's, and who serves another program's calls in turns would be refused by the first one's managers."""
+    from multiprocessing import process
+    current = process.current_process()
+
+    def names() -> Any:
+        return current.name, current.authkey, process.ORIGINAL_DIR  # type: ignore[attr-defined]
+
+    def take(values: Any) -> None:
+        current.name, current.authkey, process.ORIGINAL_DIR = values  # type: ignore[attr-defined]
+    before = names()
+    if of.identity:
+        take(of.identity)
+    try:
+        yield
+    finally:
+        of.identity = names()
+        take(before)
 
 
 def prepare(given: Dict[str, Any]) -> None:
