@@ -251,15 +251,19 @@ class Programs(unittest.TestCase):
         self.addCleanup(started.kill)
         return started
 
-    def test_functions_of_the_main_module_print_here_and_end_before_the_interpreter(self):
+    def test_functions_of_the_main_module_and_what_they_start_print_here_and_end_before_the_interpreter(self):
         program = self.run_program("""
+import os
 from cpu_load_balancer.futures import Executor
-def greet(name): print("hello", name)
+def greet(name):
+    print("hello", name, flush=True)
+    os.system("echo hello to all")
+    os.write(2, b"bye")
 if __name__ == "__main__":
     executor = Executor(1, bin_dir=sys.argv[1])
     executor.submit(greet, "ada")
 """)
-        self.assertEqual(program.communicate(timeout=WAIT), ("hello ada\n", ""))
+        self.assertEqual(program.communicate(timeout=WAIT), ("hello ada\nhello to all\n", "bye"))
 
     def test_an_interrupt_ends_all(self):
         program = self.run_program("""

@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import threading
+import traceback
 import unittest
 from unittest import mock
 
@@ -191,24 +192,34 @@ class Faults(Played):
         self.pool.feed(self.carrier())
         self.assertEqual((called, self.keeper.is_called_back()), ([True, True], False))
 
-    def test_forked_child_takes_none_of_its_parents_results(self):
+    def test_forked_child_does_nothing_about_its_parents_calls(self):
         self.keep()
         calls = self.submit(1)
         self.keeper._look()
         theirs, _, _ = self.arrive()
+        self.function.nanoseconds = 10 ** 9
+        calls += self.submit(1)  # which waits
         theirs.sendall(wire.frame(wire.RESULT, 1, 1, b"N."))
         child = os.fork()
         if child == 0:
+            wrong = 2
             try:
                 self.keeper.forget()
-                calls[0].result(0.01)
-            except concurrent.futures.TimeoutError:
-                os._exit(0)
+                wrong = sum(call.cancel() or call.cancelled() for call in calls)
+                self.pool.kill()
+                wrong += sum(call.cancelled() for call in calls)
+                for call in calls:
+                    self.assertRaisesRegex(RuntimeError, "has forked this one", call.result)
+                    self.assertRaisesRegex(RuntimeError, "has forked this one", call.exception, 0)
+            except BaseException:
+                traceback.print_exc()
+                wrong += 1
             finally:
-                os._exit(1)
+                os._exit(wrong)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         self.handle(self.carrier().calls)
-        self.assertIsNone(calls[0].result(0))
+        self.run_calls([2])
+        self.assertEqual([call.result(0) for call in calls], [None, None])
 
     def test_carrier_that_a_restarted_daemon_runs_again_is_replaced_once(self):
         for seen in (True, False):

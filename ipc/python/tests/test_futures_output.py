@@ -82,7 +82,7 @@ class Streams(unittest.TestCase):
     def setUp(self):
         for name in ("stdout", "stderr"):
             self.addCleanup(setattr, sys, name, getattr(sys, name))
-        self.output = Output()
+        self.output = Output(False)
         self.addCleanup(self.output.end)
 
     def turn(self, words, stream=None):
@@ -101,6 +101,19 @@ class Streams(unittest.TestCase):
         print("between", file=kept, flush=True)
         self.assertRaises(OSError, kept.fileno)
         self.assertEqual(self.turn("two", kept), "two\n")
+
+    def test_what_is_written_past_the_streams_goes_there_where_the_process_is_the_programs_alone(self):
+        before = [os.fstat(number)[:3] for number in (1, 2)]
+        alone = Output(True)
+        self.addCleanup(alone.end)
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            alone.begin([os.dup(out.fileno()), os.dup(errors.fileno())])
+            subprocess.run("echo said; echo failed >&2", shell=True, check=True)
+            alone.end()
+            self.assertEqual([os.fstat(number)[:3] for number in (1, 2)], before)
+            for file, words in ((out, "said\n"), (errors, "failed\n")):
+                file.seek(0)
+                self.assertEqual(file.read(), words)
 
     def test_call_that_closes_or_detaches_the_stream_harms_no_later_turn(self):
         for end in (lambda: sys.stdout.close(), lambda: sys.stdout.detach()):

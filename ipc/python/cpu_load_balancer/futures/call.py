@@ -61,12 +61,18 @@ class Call(Future):  # type: ignore[type-arg]
 
     def _lead(self, timeout: Optional[float]) -> Optional[float]:
         """Read results while the call runs, if nobody else does; return what is left of timeout."""
+        if self._is_parents():
+            raise RuntimeError("this call belongs to the process that has forked this one, and its result does, too")
         carrier = self.carrier
         if carrier is None or timeout is not None and timeout <= 0:
             return timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         carrier.lead(self, deadline)
         return None if deadline is None else max(deadline - time.monotonic(), 0)
+
+    def _is_parents(self) -> bool:
+        """Whether the process that has made this call has forked this one, which can do nothing about it."""
+        return self.function.process != os.getpid()
 
     def sleep_or_read(self, carrier: "Carrier", deadline: Optional[float]) -> bool:
         """Sleep until carrier's connection can be read, and return True; False once the call has ended, it has been woken,
@@ -88,8 +94,10 @@ class Call(Future):  # type: ignore[type-arg]
             sleeper.ring()
 
     def cancel(self) -> bool:
-        """Cancel the call, and return whether it is cancelled; False if it has ended. Unlike with other executors one that
-        runs is stopped: see docs/futures.md."""
+        """Cancel the call, and return whether it is cancelled; False if it has ended, and in a process that the call's has
+        forked. Unlike with other executors one that runs is stopped: see docs/futures.md."""
+        if self._is_parents():
+            return False
         if super().cancel():
             return True
         with self._condition:

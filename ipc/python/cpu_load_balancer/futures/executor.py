@@ -76,7 +76,7 @@ class Executor(futures.Executor):
             opened.callback(self._pool.close)
             door = Door(self._pool.bell, prepared, os.geteuid() if engine is None else None)
             opened.callback(door.close)
-            settings = {"address": door.address, "secret": door.secret.hex()}
+            settings = {"address": door.address, "secret": door.secret.hex(), "alone": engine is None}
             tasks = Tasks(own, self._pool.bell, script(settings), pool, options.limits)
             self._keeper = Keeper(self._pool, door, tasks, close)
             _open.add(self._keeper)

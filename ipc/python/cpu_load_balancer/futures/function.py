@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from typing import Any, Callable, Dict, Optional
@@ -14,12 +15,13 @@ UNMEASURED = 1 << 62
 class Function:
     """What is known of one function."""
 
-    __slots__ = ("number", "call", "nanoseconds")
+    __slots__ = ("number", "call", "nanoseconds", "process")
 
     def __init__(self, number: int, call: Optional[Callable[..., Any]]) -> None:
         self.number = number  # 0: the function goes with the arguments of each call
         self.call = call
         self.nanoseconds = UNMEASURED  # that a call takes, as it was lately
+        self.process = os.getpid()  # whose calls they are
 
     def measured(self, nanoseconds: int) -> None:
         """A call has taken so long."""

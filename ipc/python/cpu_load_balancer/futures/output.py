@@ -55,7 +55,10 @@ class _Descriptor(io.RawIOBase):
 class Output:
     """The streams in place of sys.stdout and sys.stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool) -> None:
+        """alone: this process runs nothing but the program's calls, and its descriptors 1 and 2 lead there as well, for what
+        C code and started programs print. In one that others have after it their output would end up in the program's."""
+        self._own = [(number, os.dup(number)) for number in (1, 2)] if alone else []
         self._descriptors: List[_Descriptor] = []
         self._streams: List[io.TextIOWrapper] = []
 
@@ -67,6 +70,8 @@ class Output:
         for place, descriptor, stream in zip(self._descriptors, descriptors, self._streams):
             place.lead_to(descriptor)
             stream.reconfigure(line_buffering=place.isatty())
+        for (number, _), descriptor in zip(self._own, descriptors):
+            os.dup2(descriptor, number)
         sys.stdout, sys.stderr = self._streams
 
     def flush(self) -> None:
@@ -80,6 +85,8 @@ class Output:
         """Let go of the program's descriptors: it may be gone, and who reads what it prints waits for the end."""
         for place in self._descriptors:
             place.lead_to(-1)
+        for number, before in self._own:
+            os.dup2(before, number)
 
 
 def _is_open(stream: Any) -> bool:

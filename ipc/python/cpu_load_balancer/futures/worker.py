@@ -38,7 +38,7 @@ class Process:
         self.secret = bytes.fromhex(settings["secret"])
         self.main: Any = None
         self.dumps: Callable[..., bytes] = pickle.dumps
-        self.output = Output()
+        self.output = Output(settings["alone"])
         self.identity: Any = ()
         with _identity(self):
             self._prepare()
