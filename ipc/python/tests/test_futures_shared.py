@@ -22,7 +22,7 @@ pool "several" {
 }
 """
 PROGRAM = f"""
-import multiprocessing, os, sys
+import multiprocessing, os, sys, warnings
 sys.path[1:1] = [{PACKAGE!r}]
 import helpers
 from cpu_load_balancer import Engine
@@ -32,22 +32,22 @@ class Kind: pass
 def found(kind):
     import helpers as others
     return (type(kind) is Kind, NAME, helpers.NAME, others.NAME, sys.modules["__main__"].NAME, sys.argv[2], os.environ["NAME"],
-            os.path.basename(os.getcwd()), bytes(multiprocessing.current_process().authkey).hex())
+            os.path.basename(os.getcwd()), *sys.warnoptions, ("ignore", ResourceWarning) in [each[:3:2] for each in warnings.filters[:1]], bytes(multiprocessing.current_process().authkey).hex())
 if __name__ == "__main__":
     os.environ["NAME"] = NAME
     os.chdir(os.path.dirname(__file__))
-    wanted = (True, *7 * [NAME], bytes(multiprocessing.current_process().authkey).hex())
+    wanted = (True, *7 * [NAME], "ignore::ResourceWarning", True, bytes(multiprocessing.current_process().authkey).hex())
     with Engine(sys.argv[1]) as engine, Executor(1, engine=engine, pool="io") as executor:
         for _ in sys.stdin:
             calls = [executor.submit(found, Kind()) for _ in range(3)]
             print({{call.result(60) for call in calls}} == {{wanted}} or [call.result() for call in calls], flush=True)
 """
 STATE = """
-import multiprocessing, os, sys
+import multiprocessing, os, sys, warnings
 def main(params, context):
     this = multiprocessing.current_process()
     return [os.getcwd(), dict(os.environ), sys.argv, sys.path, this.name, bytes(this.authkey).hex(), "helpers" in sys.modules,
-            multiprocessing.process.ORIGINAL_DIR, hasattr(sys.modules["__main__"], "NAME")]
+            multiprocessing.process.ORIGINAL_DIR, sys.warnoptions, list(map(str, warnings.filters)), hasattr(sys.modules["__main__"], "NAME")]
 """
 
 
@@ -62,7 +62,7 @@ class Programs(unittest.TestCase):
         os.mkdir(os.path.join(self.daemon.folder, name))
         self.daemon.write(os.path.join(name, "helpers.py"), f"NAME = {name!r}")
         path = self.daemon.write(os.path.join(name, "program.py"), PROGRAM)
-        started = subprocess.Popen([sys.executable, path, self.daemon.socket, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started = subprocess.Popen([sys.executable, "-W", "ignore::ResourceWarning", path, self.daemon.socket, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(started.communicate)
         self.addCleanup(started.kill)
         return started
@@ -83,6 +83,17 @@ class Programs(unittest.TestCase):
         with Executor(1, engine=self.engine, pool="several") as executor:
             with self.assertRaisesRegex(BrokenProcessPool, r'threads = 1.*isolation = "process"'):
                 executor.submit(os.getpid).result(WAIT)
+
+    def test_program_that_comes_on_stdin_is_not_looked_for_in_a_file(self):
+        text = f"""
+import pickle, sys
+sys.path.insert(0, {PACKAGE!r})
+from cpu_load_balancer.futures.preparation import preparation
+print(*preparation(None, (), {{}}, pickle.dumps)["preparation"])
+"""
+        loaded = subprocess.run([sys.executable, "-"], input=text, stdout=subprocess.PIPE, timeout=WAIT, text=True, check=True)
+        self.assertNotIn("init_main_from_path", loaded.stdout)
+        self.assertIn("sys_path", loaded.stdout)
 
 
 if __name__ == "__main__":

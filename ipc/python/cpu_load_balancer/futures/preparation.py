@@ -16,8 +16,10 @@ def preparation(initializer: Any, arguments: Tuple[Any, ...], env: Mapping[str, 
     data = spawn.get_preparation_data("cpulb-futures")
     data["authkey"] = bytes(data["authkey"])
     data.pop("start_method", None)  # the workers' own is the one that works there
+    if os.path.basename(data.get("init_main_from_path", "")).startswith("<"):  # "<stdin>": it can't be loaded again
+        del data["init_main_from_path"]
     return {"preparation": data, "path": _path(data["sys_path"]), "environ": {**os.environ, **env},
-            "dumps": pickle.dumps(dumps), "initializer": dumps((initializer, arguments), protocol=5)}
+            "warnings": list(sys.warnoptions), "dumps": pickle.dumps(dumps), "initializer": dumps((initializer, arguments), protocol=5)}
 
 
 def _path(entries: Any) -> Tuple[Any, Any]:

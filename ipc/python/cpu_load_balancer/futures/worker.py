@@ -18,6 +18,7 @@ import pickle
 import socket
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -122,6 +123,8 @@ def prepare(given: Dict[str, Any]) -> None:
     from multiprocessing import process, spawn
     os.environ.clear()
     os.environ.update(given["environ"])
+    sys.warnoptions = given["warnings"]
+    warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]  # as at an interpreter's start
     preparation = given["preparation"]
     if "sys_path" in preparation:
         before, after = given["path"]
