@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -17,6 +18,8 @@ import (
 type box struct {
 	dir  string
 	init int // process 1 of the box, as a pid of ours; 0 before it runs
+
+	began time.Time // what is older in the journal is another test's
 }
 
 // bootTimeout is a limit for a machine that hangs, not a measure: a boot takes
@@ -129,7 +132,7 @@ func (b *box) try(t *testing.T, command ...string) (string, error) {
 	args := append([]string{"-t", strconv.Itoa(b.init), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0"},
 		command...)
-	out, err := exec.CommandContext(t.Context(), "nsenter", args...).CombinedOutput()
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "nsenter", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -145,7 +148,8 @@ func (b *box) run(t *testing.T, command ...string) string {
 
 func (b *box) journal(t *testing.T) string {
 	t.Helper()
-	out, _ := b.try(t, "journalctl", "--no-pager", "-o", "cat", "-u", "cpulbd.service", "-u", "cpulbd.socket")
+	since := fmt.Sprintf("--since=@%d.%06d", b.began.Unix(), b.began.Nanosecond()/1000)
+	out, _ := b.try(t, "journalctl", "--no-pager", "-o", "cat", since, "-u", "cpulbd.service", "-u", "cpulbd.socket")
 	return out
 }
 

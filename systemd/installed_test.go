@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	built "cpulb/internal/programs"
 
@@ -29,28 +30,63 @@ const onePool = `pool "all" {
 }
 `
 
-// install boots a box with the product installed as a package would, and this
-// configuration.
-func install(t *testing.T, config string) *box {
-	t.Helper()
+// The units do what they promise under a real systemd: one box for all, for its boot takes longer than
+// most of what is done in it. Each has the product as it is after its installation.
+func TestTheUnitsUnderSystemd(t *testing.T) {
 	needBox(t)
+	b := bootInstalled(t)
+	for name, test := range map[string]func(t *testing.T, b *box){
+		"SystemdFindsNothingWrongWithTheUnits":                     systemdFindsNothingWrongWithTheUnits,
+		"StartReturnsWhenTheDaemonIsReadyAndNotBefore":             startReturnsWhenTheDaemonIsReadyAndNotBefore,
+		"FirstClientOfTheSocketStartsTheDaemon":                    firstClientOfTheSocketStartsTheDaemon,
+		"StopIsInOrderAndLeavesNothing":                            stopIsInOrderAndLeavesNothing,
+		"ClientDuringARestartAfterAKillIsAnswered":                 clientDuringARestartAfterAKillIsAnswered,
+		"DaemonThatHangsIsRestarted":                               daemonThatHangsIsRestarted,
+		"StartWithABadConfigurationFailsOnceAndTheJournalSaysWhy":  startWithABadConfigurationFailsOnceAndTheJournalSaysWhy,
+		"ClientsOfAWrongConfigurationAreToldSoAndTheSocketStays":   clientsOfAWrongConfigurationAreToldSoAndTheSocketStays,
+		"AClientOfADaemonThatFailsWaitsAndTheSocketStays":          aClientOfADaemonThatFailsWaitsAndTheSocketStays,
+		"ScriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd": scriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd,
+		"ReloadTellsWhetherItWasDone":                              reloadTellsWhetherItWasDone,
+		"WorkersHaveCgroupsOfTheirOwn":                             workersHaveCgroupsOfTheirOwn,
+		"ScriptsCanDoNothingToTheDaemonUnderTheUnit":               scriptsCanDoNothingToTheDaemonUnderTheUnit,
+		"EachTaskRunsAsItsCallerUnderTheUnit":                      eachTaskRunsAsItsCallerUnderTheUnit,
+		"AllWallsStandUnderTheUnit":                                allWallsStandUnderTheUnit,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+// bootInstalled boots a box with the product installed as a package would.
+func bootInstalled(t *testing.T) *box {
+	t.Helper()
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{
+	return bootBox(t, map[string]string{
 		"usr/lib/systemd/system/cpulbd.service": "cpulbd.service",
 		"usr/lib/systemd/system/cpulbd.socket":  "cpulbd.socket",
 		"usr/lib/sysusers.d/cpulb.conf":         "cpulb.sysusers",
-		"etc/cpulb/config.hcl":                  filepath.Join(t.TempDir(), "config.hcl"),
 		"usr/bin/cpulbd":                        filepath.Join(bin, "cpulbd"),
 		"usr/bin/cpulb":                         filepath.Join(bin, "cpulb"),
 		"usr/libexec/cpulb/cpulb-python":        filepath.Join(bin, "cpulb-python"),
-	}
-	if err := os.WriteFile(files["etc/cpulb/config.hcl"], []byte(config), 0o644); err != nil {
+	})
+}
+
+// install gives the product this configuration, and a journal that begins now, until the test ends.
+func (b *box) install(t *testing.T, config string) {
+	t.Helper()
+	b.began = time.Now()
+	if err := errors.Join(os.MkdirAll(b.path("etc/cpulb"), 0o755), os.WriteFile(b.path("etc/cpulb/config.hcl"), []byte(config), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	return bootBox(t, files)
+	t.Cleanup(func() {
+		const asBefore = "systemctl stop cpulbd.socket cpulbd.service; rm -rf /etc/systemd/system/cpulbd.service.d /var/lib/cpulb; " +
+			"systemctl daemon-reload; systemctl reset-failed"
+		if out, err := b.try(t, "sh", "-c", asBefore); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
 }
 
 // programsFolder is what programs has made; "" until it does.

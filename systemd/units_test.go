@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func TestSystemdFindsNothingWrongWithTheUnits(t *testing.T) {
-	b := install(t, onePool)
+func systemdFindsNothingWrongWithTheUnits(t *testing.T, b *box) {
+	b.install(t, onePool)
 	out, err := b.try(t, "systemd-analyze", "verify", "--recursive-errors=no",
 		"/usr/lib/systemd/system/cpulbd.service", "/usr/lib/systemd/system/cpulbd.socket")
 	if err != nil || out != "" { // it succeeds with warnings, too
@@ -21,8 +22,8 @@ func TestSystemdFindsNothingWrongWithTheUnits(t *testing.T) {
 }
 
 // The worker waits at a gate before it begins, and systemctl start waits with it.
-func TestStartReturnsWhenTheDaemonIsReadyAndNotBefore(t *testing.T) {
-	b := install(t, "executor \"python\" {\n  command = \"/srv/box/gated\"\n}\n"+onePool)
+func startReturnsWhenTheDaemonIsReadyAndNotBefore(t *testing.T, b *box) {
+	b.install(t, "executor \"python\" {\n  command = \"/srv/box/gated\"\n}\n"+onePool)
 	gate := filepath.Join(b.dir, "gate")
 	if err := unix.Mkfifo(gate, 0o644); err != nil {
 		t.Fatal(err)
@@ -66,8 +67,8 @@ func TestStartReturnsWhenTheDaemonIsReadyAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestFirstClientOfTheSocketStartsTheDaemon(t *testing.T) {
-	b := install(t, onePool)
+func firstClientOfTheSocketStartsTheDaemon(t *testing.T, b *box) {
+	b.install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.socket")
 	if got := b.show(t, "ActiveState"); got != "inactive" {
 		t.Fatalf("the service is %s before any client", got)
@@ -83,8 +84,8 @@ func TestFirstClientOfTheSocketStartsTheDaemon(t *testing.T) {
 	}
 }
 
-func TestStopIsInOrderAndLeavesNothing(t *testing.T) {
-	b := install(t, onePool)
+func stopIsInOrderAndLeavesNothing(t *testing.T, b *box) {
+	b.install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	b.run(t, "systemctl", "stop", "cpulbd.socket", "cpulbd.service")
 	if result, status := b.show(t, "Result"), b.show(t, "ExecMainStatus"); result != "success" || status != "0" {
@@ -103,8 +104,8 @@ func TestStopIsInOrderAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestClientDuringARestartAfterAKillIsAnswered(t *testing.T) {
-	b := install(t, onePool)
+func clientDuringARestartAfterAKillIsAnswered(t *testing.T, b *box) {
+	b.install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	main := b.mainProcess(t)
 	main.signal(unix.SIGKILL)
@@ -117,8 +118,8 @@ func TestClientDuringARestartAfterAKillIsAnswered(t *testing.T) {
 	}
 }
 
-func TestDaemonThatHangsIsRestarted(t *testing.T) {
-	b := install(t, onePool)
+func daemonThatHangsIsRestarted(t *testing.T, b *box) {
+	b.install(t, onePool)
 	dropIn := b.path("etc/systemd/system/cpulbd.service.d")
 	if err := os.MkdirAll(dropIn, 0o755); err != nil {
 		t.Fatal(err)
@@ -139,8 +140,8 @@ func TestDaemonThatHangsIsRestarted(t *testing.T) {
 	}
 }
 
-func TestStartWithABadConfigurationFailsOnceAndTheJournalSaysWhy(t *testing.T) {
-	b := install(t, "log {\n  colour = true\n}\n")
+func startWithABadConfigurationFailsOnceAndTheJournalSaysWhy(t *testing.T, b *box) {
+	b.install(t, "log {\n  colour = true\n}\n")
 	if out, err := b.try(t, "systemctl", "start", "cpulbd.service"); err == nil {
 		t.Errorf("it started: %s", out)
 	}
@@ -157,8 +158,8 @@ func TestStartWithABadConfigurationFailsOnceAndTheJournalSaysWhy(t *testing.T) {
 
 // Whoever connects while the configuration is wrong is told so, however many there are
 // and however often, and the socket stays for those who come once it has been mended.
-func TestClientsOfAWrongConfigurationAreToldSoAndTheSocketStays(t *testing.T) {
-	b := install(t, "log {\n  colour = true\n}\n")
+func clientsOfAWrongConfigurationAreToldSoAndTheSocketStays(t *testing.T, b *box) {
+	b.install(t, "log {\n  colour = true\n}\n")
 	b.run(t, "systemctl", "start", "cpulbd.socket")
 	for range 6 { // more starts than systemd allows by default
 		status, body := b.ask(t, "GET", "/v1/status", "")
@@ -178,13 +179,14 @@ func TestClientsOfAWrongConfigurationAreToldSoAndTheSocketStays(t *testing.T) {
 
 // A client that connects while the daemon fails to start for another reason waits until
 // that has been mended.
-func TestAClientOfADaemonThatFailsWaitsAndTheSocketStays(t *testing.T) {
-	b := install(t, strings.Replace(onePool, "python", "failing", 1)+"executor \"failing\" {\n  command = \"/bin/false\"\n}\n")
+func aClientOfADaemonThatFailsWaitsAndTheSocketStays(t *testing.T, b *box) {
+	b.install(t, strings.Replace(onePool, "python", "failing", 1)+"executor \"failing\" {\n  command = \"/bin/false\"\n}\n")
 	b.run(t, "systemctl", "start", "cpulbd.socket")
 	mended := make(chan struct{})
 	go func() {
 		defer close(mended)
 		for strings.Count(b.journal(t), "Failed with result") < 7 && t.Context().Err() == nil {
+			time.Sleep(100 * time.Millisecond) // there is no event for it
 		}
 		if err := os.WriteFile(b.path("etc/cpulb/config.hcl"), []byte(onePool), 0o644); err != nil {
 			t.Error(err)
@@ -204,8 +206,8 @@ def main(params):
     return {"user": pwd.getpwuid(os.getuid()).pw_name, "environment": sorted(os.environ)}
 `
 
-func TestScriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd(t *testing.T) {
-	b := install(t, onePool)
+func scriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd(t *testing.T, b *box) {
+	b.install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	data := b.runScript(t, surroundings)
 	if data["user"] != "cpulb-worker" {
@@ -220,8 +222,8 @@ func TestScriptRunsAsTheUnitsUserOfScriptsAndSeesNothingOfSystemd(t *testing.T) 
 }
 
 // systemctl reload waits for the reload, and fails with it.
-func TestReloadTellsWhetherItWasDone(t *testing.T) {
-	b := install(t, onePool)
+func reloadTellsWhetherItWasDone(t *testing.T, b *box) {
+	b.install(t, onePool)
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	b.run(t, "sh", "-c", "sed -i 's/workers    = 1/workers    = 2/' /etc/cpulb/config.hcl")
 	b.run(t, "systemctl", "reload", "cpulbd.service")
@@ -242,8 +244,8 @@ func TestReloadTellsWhetherItWasDone(t *testing.T) {
 
 // Each worker has a cgroup of its own below the unit's, in which pool.memory holds if
 // this machine has the memory controller in version 2.
-func TestWorkersHaveCgroupsOfTheirOwn(t *testing.T) {
-	b := install(t, strings.Replace(onePool, "workers    = 1", "workers    = 1\n  memory     = \"512MiB\"", 1))
+func workersHaveCgroupsOfTheirOwn(t *testing.T, b *box) {
+	b.install(t, strings.Replace(onePool, "workers    = 1", "workers    = 1\n  memory     = \"512MiB\"", 1))
 	b.run(t, "systemctl", "start", "cpulbd.service")
 	_, body := b.ask(t, "GET", "/v1/workers", "")
 	var answer struct {

@@ -27,8 +27,8 @@ def main(params, context):
 `
 
 // The first pool names no user, and stands beside one that does.
-func TestScriptsCanDoNothingToTheDaemonUnderTheUnit(t *testing.T) {
-	b := install(t, onePool+`pool "other" {
+func scriptsCanDoNothingToTheDaemonUnderTheUnit(t *testing.T, b *box) {
+	b.install(t, onePool+`pool "other" {
   executor   = "python"
   task_types = ["io_bound"]
   workers    = 1
@@ -60,8 +60,8 @@ func pool(lines string) string {
 ` + lines + "\n}\n"
 }
 
-func TestEachTaskRunsAsItsCallerUnderTheUnit(t *testing.T) {
-	b := install(t, pool(`user = "caller"
+func eachTaskRunsAsItsCallerUnderTheUnit(t *testing.T, b *box) {
+	b.install(t, pool(`user = "caller"
   users = ["games", "1234"]`))
 	b.run(t, "useradd", "--uid", "1234", "--create-home", "--user-group", "--groups", "cpulb", "ann")
 	b.run(t, "systemctl", "start", "cpulbd.service")
@@ -91,8 +91,8 @@ def main(params, context):
 	}
 }
 
-func TestAllWallsStandUnderTheUnit(t *testing.T) {
-	b := install(t, pool(`user = "cpulb-worker"
+func allWallsStandUnderTheUnit(t *testing.T, b *box) {
+	b.install(t, pool(`user = "cpulb-worker"
   memory       = "256MiB"
   cpu_time     = "1m"
   private_tmp  = true
