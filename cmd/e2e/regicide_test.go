@@ -31,7 +31,7 @@ def main(params, context):
 func TestATaskOfWhichDaemonsDieIsFoundAndItsNeighboursComplete(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ pool, more string }{{"io", ""}, {"cpu", `,"max_retries":4,"retry_backoff":"10ms"`}} {
-		d := start(t, testConfig)
+		d := start(t, strings.Replace(testConfig, "workers = 2", "workers = 1", 1)) // again and again
 		slow, killer := script(t, sleeper), script(t, regicide)
 		submit := func(path, params, pool, more string) string {
 			code, view := d.call("POST", "/v1/tasks", fmt.Sprintf(`{"script_path":%q,"params":%s,"task_type":"io_bound","pool":%q%s}`, path, params, pool, more))

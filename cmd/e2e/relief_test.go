@@ -86,7 +86,7 @@ func TestACallerWhoseTasksEndTheirWorkersKeepsNobodyWaiting(t *testing.T) {
 		d := start(t, testConfig)
 		greedy, second := d.as(1001), d.as(1002)
 		killer, short := script(t, "import os\ndef main(params):\n    os.kill(os.getpid(), 9)\n"), script(t, doubles)
-		tasks := inShort(60, 300)
+		tasks := inShort(20, 300)
 		for range tasks {
 			greedy.post(killer, `{}`, fmt.Sprintf(`,"task_type":%q`, kind))
 		}
