@@ -7,12 +7,14 @@ import pickle
 import resource
 import threading
 import traceback
+import types
 import unittest
 from unittest import mock
 
+from cpu_load_balancer import SubmissionError
 from cpu_load_balancer.futures import TransferError, keeper, memory, wire
 from cpu_load_balancer.futures.call import Call
-from cpu_load_balancer.futures.tasks import Ended
+from cpu_load_balancer.futures.tasks import Ended, Tasks
 from cpu_load_balancer.futures.turn import OUTBOX_HEADER
 from played import Played
 
@@ -220,6 +222,26 @@ class Faults(Played):
         self.handle(self.carrier().calls)
         self.run_calls([2])
         self.assertEqual([call.result(0) for call in calls], [None, None])
+
+    def test_worker_that_a_restart_strikes_or_a_full_daemon_refuses_is_asked_for_again_however_often(self):
+        def ends(**failed):
+            result = types.SimpleNamespace(error=types.SimpleNamespace(message="as it were", **failed), stdout="", stderr="")
+            return {"return_value": result}
+
+        engine, bell = mock.Mock(), mock.Mock()
+        for how, passes in ((ends(code="daemon_stopped"), True), (ends(code="daemon_lost"), True), (ends(code="worker_lost"), False),
+                            (ends(code="exception"), False), ({"side_effect": SubmissionError("full", "queue_full")}, True),
+                            ({"side_effect": SubmissionError("no", "not_allowed")}, False)):
+            tasks = Tasks(engine, bell, "", None, {})
+            engine.run_task = mock.Mock(**how)
+            self.keep()
+            self.submit(1)
+            for number in range(1, 6):
+                tasks._carry(number, types.SimpleNamespace(task_id="task"))
+                self.keeper._short_until = 0.0
+                self.keeper._look()
+                self.keeper._ended(tasks.ended.popleft())
+            self.assertEqual(bool(self.keeper.broken), not passes, how)
 
     def test_carrier_that_a_restarted_daemon_runs_again_is_replaced_once(self):
         for seen in (True, False):

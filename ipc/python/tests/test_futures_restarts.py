@@ -25,20 +25,21 @@ class Restart(unittest.TestCase):
         daemon = restarts.RestartedDaemon(type(self), restarts.EXCLUSIVE)
         engine = daemon.engine()
         self.addCleanup(engine.close)
-        path = os.path.join(daemon.folder, "long")
         with Executor(1, engine=engine, pool="io") as executor:
-            long = executor.submit(nap, path)
-            deadline = time.monotonic() + WAIT
-            while not os.path.exists(path):
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.005)
-            daemon.end(signal.SIGKILL)
-            others = [executor.submit(nap, os.path.join(daemon.folder, "short")) for _ in range(12)]
-            daemon.start()
-            self.assertIsInstance(long.exception(WAIT), WorkerLostError)
-            times = sorted(call.result(WAIT) for call in others)
-            self.assertEqual([b for (_, b), (c, _) in zip(times, times[1:]) if c < b], [], "no two at the same time")
-            self.assertIn((executor._pool.starting, len(executor._pool.carriers)), [(0, 0), (0, 1), (1, 0)])
+            for how in (signal.SIGKILL, signal.SIGTERM):
+                path = os.path.join(daemon.folder, how.name + "-long")
+                long = executor.submit(nap, path)
+                deadline = time.monotonic() + WAIT
+                while not os.path.exists(path):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.005)
+                daemon.end(how)
+                others = [executor.submit(nap, os.path.join(daemon.folder, "short")) for _ in range(12)]
+                daemon.start()
+                self.assertIsInstance(long.exception(WAIT), WorkerLostError)
+                times = sorted(call.result(WAIT) for call in others)
+                self.assertEqual([b for (_, b), (c, _) in zip(times, times[1:]) if c < b], [], "no two at the same time")
+                self.assertIn((executor._pool.starting, len(executor._pool.carriers)), [(0, 0), (0, 1), (1, 0)])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from .tasks import SHORTAGE, Ended, Tasks
 _HELD_SECONDS = 0.005  # calls behind one that has run for so long are given back
 _MOST_FAILURES = 3  # tasks in a row that ended before they could take calls
 _MEND_SECONDS = 1.0  # so often it is looked whether an interrupt has left a connection to nobody
-_SHORT_SECONDS = 0.2  # nobody is let in, and no task started, for so long after there was no descriptor or thread left
+_SHORT_SECONDS = 0.2  # nobody is let in, and no task started, for so long after there was no descriptor, thread or daemon for it
 _LONGEST_SECONDS = 3600.0  # of a wait; epoll takes no more than some days
 _NUMBER = struct.Struct("<Q")
 _log = logging.getLogger("concurrent.futures")
@@ -147,7 +147,7 @@ class Keeper:
             self._run_short()
 
     def _run_short(self) -> None:
-        """There is no descriptor left, or no thread: wait until there is."""
+        """There is no descriptor left, no thread, or no daemon with room: wait until there is."""
         self._short_until = time.monotonic() + _SHORT_SECONDS
         self._pool.poll.modify(self._door.descriptor, 0)  # it stays readable meanwhile
 
@@ -252,10 +252,10 @@ class Keeper:
             arrival.close()
         with self._pool.lock:
             self._pool.starting -= 1
-        if ended.reason:
-            self._failures += 1
+        if ended.passes or not ended.reason:  # without a reason it was turned away here
+            self._run_short()
         else:
-            self._run_short()  # it was turned away here
+            self._failures += 1
         if not self.broken and not self._pool.killed and (ended.final or self._failures >= _MOST_FAILURES):
             self._break(f"no worker could begin to take calls: {ended.reason or 'its task has ended'}")
 

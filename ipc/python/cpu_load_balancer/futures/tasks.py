@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Deque, Dict, Optional, Set
 
 from .. import CPULoadBalancerError, Engine, SubmissionError, Task
+from ..link import FULL
 from .bell import Bell
 
 _END_SECONDS = 10.0
+_RESTART = "daemon_lost", "daemon_stopped"  # how tasks end that a restart of the daemon has struck
 SHORTAGE = OSError, RuntimeError, MemoryError  # what says that no descriptor, thread or memory is left now
 
 
@@ -22,6 +24,7 @@ class Ended:
     task_id: str
     reason: str  # empty: it was done
     final: bool = False  # another one would end in the same way
+    passes: bool = False  # the daemon was being started again, or had no room: another one may begin later
 
 
 class Tasks:
@@ -54,24 +57,26 @@ class Tasks:
             raise
 
     def _carry(self, number: int, task: Any) -> None:
-        final, reason = False, ""
+        final, passes, reason = False, False, ""
         try:
             result = self._engine.run_task(task, timeout=None)
             if result.error is not None:
                 reason = f"{result.error.code}: {result.error.message}"
-                final = result.error.code not in ("worker_lost", "daemon_lost")
+                passes = result.error.code in _RESTART
+                final = not passes and result.error.code != "worker_lost"
             for text in (result.stdout, result.stderr):
                 if text:  # of C code and of what calls have started
                     reason += "\n" + text[-2000:]
         except SubmissionError as error:
-            reason, final = str(error), True
+            passes = error.code in FULL
+            reason, final = str(error), not passes
             if error.code == "not_allowed":
                 reason += "; an Executor's tasks bring their script's text, which takes access { source = true } in the daemon's configuration"
         except CPULoadBalancerError as error:
             reason = str(error)
         except BaseException as error:
             reason, final = repr(error), True
-        self.ended.append(Ended(number, task.task_id, reason, final))
+        self.ended.append(Ended(number, task.task_id, reason, final, passes))
         self._bell.ring()
         self._forget(number)
 
