@@ -13,10 +13,13 @@ from .connection import TIMEOUTS, connect
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError, from_problem
 
 _READ_BYTES = 256 << 10
+_LONGEST_SECONDS = 2_000_000  # that a socket waits, somewhat more than three weeks; who gives more waits for ever
 
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: Optional[float]):
+        if timeout is not None and timeout > _LONGEST_SECONDS:
+            timeout = None
         super().__init__("cpulb", timeout=timeout)
         self._path = path
         self._seconds = timeout

@@ -7,6 +7,7 @@ import time
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, TypeVar
 from urllib.parse import urlencode
 
+from . import bounds
 from .api import decoded
 from .async_api import call, follow
 from .batch import Batch
@@ -67,9 +68,12 @@ class AsyncCalls:
         answer: Dict[str, Any] = await self._ask("GET", path_of("batches", batch_id))
         return answer
 
-    async def batch_results(self, batch_id: str, timeout: Optional[float] = None) -> AsyncIterator[Result]:
+    def batch_results(self, batch_id: str, timeout: Optional[float] = None) -> AsyncIterator[Result]:
         """As Engine.batch_results."""
-        url = path_of("batches", batch_id) + "/results"
+        self._link.check_open()
+        return self._batch_results(path_of("batches", batch_id) + "/results", bounds.seconds(timeout, "timeout"))
+
+    async def _batch_results(self, url: str, timeout: Optional[float]) -> AsyncIterator[Result]:
         seen: Set[str] = set()
         async for line in self._followed(lambda: url, timeout):
             result = Result.from_json(line)
@@ -77,10 +81,13 @@ class AsyncCalls:
                 seen.add(result.task_id)
                 yield result
 
-    async def events(self, task_id: str, after: Optional[str] = None, timeout: Optional[float] = None) -> AsyncIterator[Event]:
+    def events(self, task_id: str, after: Optional[str] = None, timeout: Optional[float] = None) -> AsyncIterator[Event]:
         """As Engine.events."""
-        last = after
+        self._link.check_open()
+        path_of("tasks", task_id)
+        return self._events(task_id, after, bounds.seconds(timeout, "timeout"))
 
+    async def _events(self, task_id: str, last: Optional[str], timeout: Optional[float]) -> AsyncIterator[Event]:
         def url() -> str:
             return events_url(task_id, last)
         async for line in self._followed(url, timeout):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, AsyncGenerator, AsyncIterable, Iterable, Optional, Union
 
+from . import bounds
 from .async_calls import AsyncCalls
 from .async_many import AsyncCompleted, mapped
 from .async_stream import AsyncStream, wait
@@ -44,7 +45,7 @@ class AsyncEngine(AsyncCalls):
     @property
     def socket(self) -> str:
         """The path of the daemon's socket; empty for a private one that has not been started."""
-        return self._link.path
+        return self._link.socket
 
     @property
     def daemon_pid(self) -> Optional[int]:
@@ -52,6 +53,7 @@ class AsyncEngine(AsyncCalls):
         return self._link.daemon.pid if self._link.daemon else None
 
     async def _started(self) -> None:
+        self._link.check_open()  # a private daemon would have nobody who ends it
         if self._private is None or self._link.daemon is not None:
             return
         if self._starting is None:
@@ -66,7 +68,7 @@ class AsyncEngine(AsyncCalls):
     def _has_started(self, starting: asyncio.Future[PrivateDaemon]) -> None:
         if not starting.cancelled() and starting.exception() is None:
             self._link.daemon = starting.result()
-            self._link.path, self._link.met = self._link.daemon.socket, True
+            self._link.socket, self._link.met = self._link.daemon.socket, True
 
     async def __aenter__(self) -> AsyncEngine:
         await self._started()
@@ -106,14 +108,15 @@ class AsyncEngine(AsyncCalls):
     def as_completed(self, tasks: Union[Batch, Iterable[Union[Task, str]]], timeout: Optional[float] = None, *,
                      progress: bool = False) -> AsyncCompleted:
         """As Engine.as_completed: async for result in engine.as_completed(…). To be called in a coroutine."""
+        self._link.check_open()
         return AsyncCompleted(self._stream, list(tasks), timeout, progress)
 
     def map(self, script: Union[Script, Factory], iterable: Union[Iterable[Any], AsyncIterable[Any]], *,
             in_flight: int = IN_FLIGHT, timeout: Optional[float] = None, progress: bool = False,
             **options: Any) -> AsyncGenerator[Result, None]:
         """As Engine.map: async for result in engine.map(…). iterable may be asynchronous, too."""
-        if in_flight < 1:
-            raise ValueError(f"in_flight must be at least 1, not {in_flight}")
+        in_flight, timeout = bounds.count(in_flight, "in_flight"), bounds.seconds(timeout, "timeout")
+        self._link.check_open()
         make, line = factory(script, options), Progress(total(iterable)) if progress else None
         return mapped(self._stream, make, iterable, in_flight, timeout, line)
 

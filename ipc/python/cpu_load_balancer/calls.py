@@ -7,6 +7,7 @@ import time
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple, Union
 from urllib.parse import urlencode
 
+from . import bounds
 from .api import call, decoded, follow
 from .batch import Batch
 from .enums import TaskStatus
@@ -60,7 +61,10 @@ class Calls:
     def batch_results(self, batch_id: str, timeout: Optional[float] = None) -> Iterator[Result]:
         """Yield the Results of a batch in the order in which its tasks end, to the last. ResultTimeoutError when none
         comes for timeout seconds (None: wait for ever)."""
-        url = path_of("batches", batch_id) + "/results"
+        self._link.check_open()
+        return self._batch_results(path_of("batches", batch_id) + "/results", bounds.seconds(timeout, "timeout"))
+
+    def _batch_results(self, url: str, timeout: Optional[float]) -> Iterator[Result]:
         seen: Set[str] = set()
         for line in self._followed(lambda: url, timeout):
             result = Result.from_json(line)
@@ -72,8 +76,11 @@ class Calls:
         """Yield what happens to the task as Events: what is kept of it after a cursor, then what is to come, to the result.
         ResultTimeoutError when nothing comes for timeout seconds (None: wait for ever). When the daemon is restarted it goes
         on after the last cursor."""
-        last = after
+        self._link.check_open()
+        path_of("tasks", task_id)
+        return self._events(task_id, after, bounds.seconds(timeout, "timeout"))
 
+    def _events(self, task_id: str, last: Optional[str], timeout: Optional[float]) -> Iterator[Event]:
         def url() -> str:
             return events_url(task_id, last)
         for line in self._followed(url, timeout):

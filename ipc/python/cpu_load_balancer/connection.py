@@ -15,6 +15,7 @@ TIMEOUTS = (TimeoutError, socket.timeout)  # which is a class of its own before 
 
 DEFAULT_SOCKET = "/run/cpulb/cpulb.sock"
 
+_MOST_PATH_BYTES = 107
 _LEAST_SECONDS = 0.001  # 0 would be for ever
 _HINTS = {
     errno.ENOENT: "there is no such socket; is cpulbd running?",
@@ -50,6 +51,10 @@ def connect(path: str, seconds: Optional[float] = None) -> socket.socket:
 def unreachable(path: str, error: OSError) -> ConnectionLostError:
     """Return the error that says why nobody can connect to path."""
     reason = _HINTS.get(error.errno or 0) or error.strerror or str(error)
+    size = len(os.fsencode(path))
+    if size > _MOST_PATH_BYTES:
+        reason = (f"the path has {size} bytes, and a socket's may have at most {_MOST_PATH_BYTES}; "
+                  "use a shorter one, for example of a link to its folder")
     return ConnectionLostError(f"can't connect to cpulbd at {path}: {reason}", "no_daemon")
 
 

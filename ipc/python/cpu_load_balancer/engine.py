@@ -13,7 +13,7 @@ from .connection import remaining, socket_path
 from .exceptions import ConnectionLostError, CPULoadBalancerError, ResultTimeoutError, SubmissionError
 from .lines import LEAST_SECONDS
 from .link import RECONNECT_SECONDS, Link
-from .many import Many
+from .many import Many, deadline_after
 from .private import Place, PrivateDaemon
 from .result import Result
 from .orders import Found
@@ -107,7 +107,7 @@ class Engine(Calls, Many):
 
         def attempt() -> str:
             # Another one's id, if its idempotency_key says so.
-            return self._usable_stream(_deadline(ANSWER_SECONDS)).submit(task.task_id, text, ANSWER_SECONDS)
+            return self._usable_stream(deadline_after(ANSWER_SECONDS)).submit(task.task_id, text, ANSWER_SECONDS)
         try:
             return self._again(attempt)
         except ResultTimeoutError as error:
@@ -118,7 +118,7 @@ class Engine(Calls, Many):
         """Hand the task over and return its Result: submit_task and get_result at once, with one answer of the daemon
         less to wait for. After a ResultTimeoutError the task goes on, and get_result(task.task_id) has its Result, unless
         the daemon could not even be reached."""
-        text, deadline = task.to_text(), _deadline(timeout)
+        deadline, text = deadline_after(timeout), task.to_text()
 
         def attempt() -> Optional[Found]:
             return self._usable_stream(deadline).run(task.task_id, text, deadline)
@@ -179,7 +179,7 @@ class Engine(Calls, Many):
         """Return the Result, waiting up to timeout seconds (None: for ever) for
         the task's end; then ResultTimeoutError. TaskNotFoundError when the
         daemon does not know the task."""
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         try:
             found = self._streamed(task_id, deadline)
             return Result.from_json(*found) if found else Result.from_dict(self._asked(task_id, deadline))
@@ -211,10 +211,6 @@ class Engine(Calls, Many):
         late: Type[CPULoadBalancerError]
         more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
         return call(self._link.path, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
-
-
-def _deadline(timeout: Optional[float]) -> Optional[float]:
-    return None if timeout is None else time.monotonic() + timeout
 
 
 def _late(task_id: str, timeout: Optional[float]) -> ResultTimeoutError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable, FrozenSet, Optional, TypeVar
 
+from . import bounds
 from .exceptions import ConnectionLostError, CPULoadBalancerError
 from .private import PrivateDaemon
 
@@ -33,26 +34,32 @@ class Link:
     the Engine has been."""
 
     def __init__(self, path: str, seconds: Optional[float], daemon: Optional[PrivateDaemon] = None):
-        self._path = path
+        self.socket = path
         self.is_closed = False
-        self.seconds = float("inf") if seconds is None else seconds
+        limit = bounds.seconds(seconds, "reconnect")
+        self.seconds = float("inf") if limit is None else limit
         self.daemon = daemon
         self.met = daemon is not None
 
     @property
     def path(self) -> str:
-        """Of the socket; for who connects. ConnectionLostError when the Engine has been closed."""
+        """The socket's; for who connects. ConnectionLostError when the Engine has been closed."""
         self.check_open()
-        return self._path
-
-    @path.setter
-    def path(self, path: str) -> None:
-        self._path = path
+        return self.socket
 
     def check_open(self) -> None:
         """ConnectionLostError when the Engine has been closed."""
         if self.is_closed:
             raise ConnectionLostError("this Engine has been closed", "closed")
+
+    def check_alive(self, error: CPULoadBalancerError) -> None:
+        """ConnectionLostError, because of error, when the Engine has been closed, or had a private daemon that has ended."""
+        try:
+            self.check_open()
+            if self.daemon is not None and self.daemon.has_ended:
+                raise ConnectionLostError(f"the private daemon has ended, with status {self.daemon.status}, and is not started again", "no_daemon")
+        except ConnectionLostError as end:
+            raise end from error
 
     def retry(self, deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART) -> Retry:
         """Return the further tries of a call that has failed with one of these codes; none begins after deadline, of
@@ -94,15 +101,17 @@ class Retry:
 
     def next(self, error: CPULoadBalancerError) -> float:
         """Return for how many seconds to wait before the next try. Raise error when there is to be none: it does not
-        pass, or has lasted too long, or the daemon was a private one, which nobody starts again. A daemon that has no room
-        has not gone: that may last until the deadline."""
+        pass, or has lasted too long. Of a private daemon that has ended, which nobody starts again, or of an Engine that
+        was closed meanwhile, it is raised as what that is. A daemon that has no room has not gone: that may last until the
+        deadline."""
         link, now = self._link, time.monotonic()
-        gone = link.daemon is not None and link.daemon.has_ended
+        if error.code in RESTART:
+            link.check_alive(error)
         is_full = error.code in FULL
         if is_full:
             self._until = now + link.seconds
         left = min(self._deadline, float("inf") if is_full else self._until) - now
-        if error.code not in self.passing or gone or left <= 0 or (error.code == "no_daemon" and not link.met):
+        if error.code not in self.passing or left <= 0 or (error.code == "no_daemon" and not link.met):
             raise error
         link.met = True
         pause, self._pause = self._pause, longer(self._pause, _FIRST_PAUSE, _LONGEST_PAUSE)

@@ -8,6 +8,7 @@ from collections import deque
 from operator import length_hint
 from typing import Any, Callable, Deque, Dict, Generator, Iterable, Iterator, List, Optional, Tuple, Union
 
+from . import bounds
 from .batch import Batch
 from .calls import path_of
 from .exceptions import ResultTimeoutError
@@ -36,6 +37,7 @@ class Many:
         has been, by whomever. After timeout seconds from this call (None: never) it raises ResultTimeoutError. For a task
         that was refused, or is not known, it raises why, with its task_id; next goes on with the others. The
         tasks go on when nobody iterates any more. progress shows a line on the terminal."""
+        self._link.check_open()
         return Completed(self._link, list(tasks), timeout, progress)
 
     def map(self, script: Union[Script, Factory], iterable: Iterable[Any], *, in_flight: int = IN_FLIGHT,
@@ -46,8 +48,8 @@ class Many:
         whose Results were not yielded, so it may be endless. After timeout seconds from then (None: never) it raises
         ResultTimeoutError; and, in its place, the SubmissionError of a task that was refused. Whoever
         leaves before the end has what is under way cancelled. progress shows a line on the terminal."""
-        if in_flight < 1:
-            raise ValueError(f"in_flight must be at least 1, not {in_flight}")
+        in_flight, timeout = bounds.count(in_flight, "in_flight"), bounds.seconds(timeout, "timeout")
+        self._link.check_open()
         make, line = factory(script, options), Progress(total(iterable)) if progress else None
         return mapped(self._link, make, iterable, in_flight, timeout, line)
 
@@ -82,6 +84,7 @@ class Completed(Iterator[Result]):
         self._timeout = timeout
         self._deadline = deadline_after(timeout)
         self._line: Optional[Progress] = None
+        self._is_closed = False
         self._flow = Flow(link, self._waits)
         for task in tasks:
             if isinstance(task, Task):
@@ -96,7 +99,7 @@ class Completed(Iterator[Result]):
         return self
 
     def __next__(self) -> Result:
-        if not self._flow.open:
+        if self._is_closed or not self._flow.open:
             self.close()
             raise StopIteration
         if not self._flow.wait(self._deadline):
@@ -114,7 +117,8 @@ class Completed(Iterator[Result]):
         self.close()
 
     def close(self) -> None:
-        """End it."""
+        """End it: it yields no more."""
+        self._is_closed = True
         self._flow.close()
         if self._line is not None:
             self._line.close()
@@ -235,8 +239,9 @@ def total(iterable: object) -> Optional[int]:
 
 
 def deadline_after(timeout: Optional[float]) -> Optional[float]:
-    """Return when timeout seconds are over, by time.monotonic()."""
-    return None if timeout is None else time.monotonic() + timeout
+    """Return when timeout seconds are over, by time.monotonic(); None: never. TypeError or ValueError when it can't be a timeout."""
+    limit = bounds.seconds(timeout, "timeout")
+    return None if limit is None else time.monotonic() + limit
 
 
 def late(count: int, timeout: Optional[float]) -> ResultTimeoutError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 import weakref
-from typing import Union
+from typing import Optional, Union
 
 from .api import call
 from .exceptions import CPULoadBalancerError
@@ -19,6 +20,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 60  # above the default of limits.drain_timeout
 _POLL_SECONDS = 0.02
 _LAST_LINES = 20
+_MOST_SOCKET_BYTES = 55  # of the 107 that a socket's path may have; the workers' own, in a folder beside it, take the rest
+_SHORT_FOLDER = "/tmp"  # where TMPDIR is too long for that
 
 
 class PrivateDaemon:
@@ -29,7 +32,7 @@ class PrivateDaemon:
 
     def __init__(self, bin_dir: Place = None, config: Place = None):
         program = _find(bin_dir)
-        self.folder = tempfile.mkdtemp(prefix="cpulb-")
+        self.folder = _make_folder()
         self.socket = os.path.join(self.folder, "s")
         command = [program, "-private", "-until-eof", "-socket", self.socket, "-state-dir", os.path.join(self.folder, "state")]
         if config is not None:
@@ -61,6 +64,11 @@ class PrivateDaemon:
         """Whether the daemon runs no more."""
         return self._process.poll() is not None
 
+    @property
+    def status(self) -> Optional[int]:
+        """What it has ended with, as subprocess says it."""
+        return self._process.returncode
+
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         reason = ""
@@ -80,6 +88,26 @@ class PrivateDaemon:
     def _last_lines(self) -> str:
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-_LAST_LINES:]).rstrip()
+
+
+def _make_folder() -> str:
+    """Return a new folder of this user alone, with a path in which there is room for sockets."""
+    place = tempfile.gettempdir()
+    if len(os.fsencode(os.path.join(place, "cpulb-........", "s"))) <= _MOST_SOCKET_BYTES:
+        return tempfile.mkdtemp(prefix="cpulb-", dir=place)
+    try:
+        if not _is_safe(os.stat(_SHORT_FOLDER)):
+            raise PermissionError("others could replace what is in it")
+        return tempfile.mkdtemp(prefix="cpulb-", dir=_SHORT_FOLDER)
+    except OSError as error:
+        raise CPULoadBalancerError(f"the folder for temporary files, {place}, has too long a path for the sockets of a private daemon, and "
+                                   f"{_SHORT_FOLDER} can't be used in its place ({error}): set TMPDIR to a folder of yours whose path has at "
+                                   f"most {_MOST_SOCKET_BYTES - len('/cpulb-......../s')} bytes", "start_failed") from error
+
+
+def _is_safe(folder: os.stat_result) -> bool:
+    """Return whether nobody but root and this user can rename or remove what this user makes in folder."""
+    return folder.st_uid in (0, os.geteuid()) and (not folder.st_mode & 0o022 or bool(folder.st_mode & stat.S_ISVTX))
 
 
 def _find(bin_dir: Place) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Dict, Optional, Union
 
-from . import deep
+from . import bounds, deep
 from .enums import TaskType
 from .exceptions import SubmissionError
 from .ids import new_id
@@ -75,7 +75,7 @@ class Task:
             del wire["script_path"]
         for name in ("timeout", "delay", "retry_backoff", "result_ttl"):
             if (seconds := getattr(self, name)) is not None:
-                wire[name] = f"{seconds:.9f}s"
+                wire[name] = _duration(name, seconds)
         for name in ("run_at", "expires_at"):
             if (when := getattr(self, name)) is not None:
                 wire[name] = _moment(name, when)
@@ -129,6 +129,17 @@ def _make_head(task: Task) -> str:
     wire = task.to_dict()
     del wire["task_id"], wire["params"]
     return deep.dumps(wire)[1:-1]
+
+
+def _duration(name: str, seconds: Any) -> str:
+    """Return seconds as a Go duration."""
+    try:
+        limit = bounds.number(seconds, name)
+    except TypeError as error:
+        raise SubmissionError(str(error), "invalid_task") from error
+    if limit is None or limit != limit:
+        raise SubmissionError(f"{name} must be a number of seconds, or None for none given, not {seconds!r:.100}", "invalid_task")
+    return f"{limit:.9f}s"
 
 
 def _moment(name: str, when: Union[datetime, str]) -> str:

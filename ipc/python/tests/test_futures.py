@@ -116,7 +116,7 @@ class WithExecutor(unittest.TestCase):
 
     def test_thousands_of_calls_each_get_their_own_result(self):
         calls = [self.executor.submit(double, i) for i in range(5000)]
-        self.assertEqual([call.result(WAIT) for call in calls], [2 * i for i in range(5000)])
+        self.assertEqual([call.result() for call in calls], [2 * i for i in range(5000)])
         self.assertEqual(list(self.executor.map(double, range(1001), chunksize=100)), [2 * i for i in range(1001)])
         self.assertEqual(list(self.executor.map(pow, range(9), range(9), buffersize=2)), [n ** n for n in range(9)])
 

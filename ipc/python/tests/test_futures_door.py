@@ -1,6 +1,8 @@
 """Who connects to an Executor, what passes there, and with what it is made."""
 
+import concurrent.futures
 import errno
+import gc
 import os
 import pickle
 import resource
@@ -11,7 +13,7 @@ import unittest
 from unittest import mock
 
 from cpu_load_balancer import Engine
-from cpu_load_balancer.futures import Executor, TransferError, door, memory, results, turn, wire, worker
+from cpu_load_balancer.futures import Executor, TransferError, arguments, door, memory, results, turn, wire, worker
 from cpu_load_balancer.futures.bell import Bell
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.function import Function
@@ -218,6 +220,16 @@ class Given(unittest.TestCase):
         self.assertEqual([int.from_bytes(bytes(each)[:2], "big") for each in kept], list(range(300)))
 
 
+class Whole:
+    """A whole number of another library."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
 class Made(unittest.TestCase):
     def test_what_it_can_not_be_made_with_is_said_by_its_name(self):
         engine = Engine("/nowhere")
@@ -225,8 +237,8 @@ class Made(unittest.TestCase):
                 (TypeError, "max_workers must be an integer, not 1.5", {"max_workers": 1.5}),
                 (ValueError, "max_workers must be greater than 0", {"max_workers": 0}),
                 (TypeError, "max_tasks_per_child must be an integer, not '5'", {"max_tasks_per_child": "5"}),
-                (TypeError, "timeout must be a number of seconds or None, not '5'", {"timeout": "5"}),
-                (TypeError, "timeout must be a number of seconds or None, not True", {"timeout": True}),
+                (TypeError, "timeout must be a number of seconds, or None for no bound, not '5'", {"timeout": "5"}),
+                (TypeError, "timeout must be a number of seconds, or None for no bound, not True", {"timeout": True}),
                 (ValueError, "timeout must be greater than 0, not nan", {"timeout": float("nan")}),
                 (ValueError, "timeout must be greater than 0, not -1", {"timeout": -1}),
                 (TypeError, "env must have texts alone, not 'A': 1", {"env": {"A": 1}}),
@@ -234,7 +246,8 @@ class Made(unittest.TestCase):
                 (ValueError, "env has 'A=B': 'C'", {"env": {"A=B": "C"}}),
                 (ValueError, "env has 'A': 'B", {"env": {"A": "B\0"}}),
                 (TypeError, "initializer must be a callable, not 5", {"initializer": 5}),
-                (TypeError, "initargs must be a tuple, not 'x'", {"initializer": print, "initargs": "x"}),
+                (TypeError, "initargs must be an iterable, such as a tuple, not 5", {"initializer": print, "initargs": 5}),
+                (ValueError, "max_workers must be at most 1024, not 1000000000", {"max_workers": 10**9}),
                 (TypeError, "dumps must be a callable, not None", {"dumps": None}),
                 (TypeError, "engine must be an Engine or None, not '/run/s'", {"engine": "/run/s"}),
                 (TypeError, "pool must be a pool's name or None, not 5", {"engine": engine, "pool": 5}),
@@ -245,7 +258,34 @@ class Made(unittest.TestCase):
                     Executor(**options)
                 self.assertIn(words, str(raised.exception))
 
+    def test_what_concurrent_futures_takes_is_taken(self):
+        self.assertEqual([arguments.workers(value, None) for value in (True, Whole(3))], [1, 3])
+        self.assertEqual(arguments.workers(10**9, Engine("/nowhere")), 10**9)
+        self.assertEqual(arguments.items([1, 2], "initargs"), (1, 2))
+        self.assertEqual(arguments.seconds(float("inf"), "timeout"), None)
+        self.assertEqual(arguments.seconds(10**400, "timeout"), None)
+
+    def test_what_a_map_can_not_be_made_with_is_said_at_the_call(self):
+        executor = object.__new__(Executor)  # it gets no further
+        nan = float("nan")
+        for error, words, options in (
+                (TypeError, "chunksize must be an integer, not 1.5", {"chunksize": 1.5}),
+                (ValueError, "chunksize must be >= 1", {"chunksize": 0}),
+                (TypeError, "buffersize must be an integer, not '1'", {"buffersize": "1"}),
+                (ValueError, "buffersize must be None or > 0", {"buffersize": 0}),
+                (TypeError, "timeout must be a number of seconds, or None for no bound, not '1'", {"timeout": "1"}),
+                (ValueError, "timeout must be a number of seconds, not nan", {"timeout": nan})):
+            with self.subTest(words):
+                self.assertRaisesRegex(error, words, executor.map, print, [1], **options)
+        call = Call(1, wire.CALL, Function(0, None), (), {}, None)
+        call.begin()
+        for wait in (call.result, call.exception):
+            self.assertRaisesRegex(TypeError, "timeout must be a number of seconds", wait, "1")
+            self.assertRaisesRegex(ValueError, "timeout must be a number of seconds, not nan", wait, nan)
+            self.assertRaises(concurrent.futures.TimeoutError, wait, -1)
+
     def test_executor_that_can_not_be_made_leaves_nothing_open(self):
+        gc.collect()  # of what other tests have left
         before = os.listdir("/proc/self/fd")
         for step in ("private_engine", "check_version", "Door", "script", "Keeper"):
             with mock.patch("cpu_load_balancer.futures.executor.private_engine", return_value=(None, lambda: None)), \

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from numbers import Real
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from .. import Engine
+from .. import Engine, bounds
+
+_MOST_WORKERS = 1024  # that a pool of a private daemon has
 
 
-def check(max_workers: Any, mp_context: Any, initializer: Any, initargs: Any, max_tasks_per_child: Any, engine: Any, pool: Any,
-          bin_dir: Any, dumps: Any) -> None:
+def check(mp_context: Any, initializer: Any, max_tasks_per_child: Any, engine: Any, pool: Any, bin_dir: Any, dumps: Any) -> None:
     """TypeError or ValueError for what an Executor can't be made with."""
-    _check_count("max_workers", max_workers, "must be greater than 0")
-    _check_count("max_tasks_per_child", max_tasks_per_child, "must be >= 1")
     for name, function in (("initializer", initializer), ("dumps", dumps)):
         if not (callable(function) or function is None and name == "initializer"):
             raise TypeError(f"{name} must be a callable, not {function!r}")
-    if not isinstance(initargs, tuple):
-        raise TypeError(f"initargs must be a tuple, not {initargs!r}")
     if not (engine is None or isinstance(engine, Engine)):
         raise TypeError(f"engine must be an Engine or None, not {engine!r}")
     if not (pool is None or isinstance(pool, str)):
@@ -32,24 +29,59 @@ def check(max_workers: Any, mp_context: Any, initializer: Any, initargs: Any, ma
         raise ValueError('mp_context is "fork", and the workers are not forked: they load the main module anew, as with "spawn"')
 
 
-def _check_count(name: str, count: Any, bound: str) -> None:
-    if count is None:
-        return
-    if not isinstance(count, int):
-        raise TypeError(f"{name} must be an integer, not {count!r}")
-    if count <= 0:
+def workers(value: Any, engine: Optional[Engine]) -> int:
+    """Return how many workers there are to be at most."""
+    if value is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = _whole(value, "max_workers", "must be greater than 0")
+    if engine is None and count > _MOST_WORKERS:
+        raise ValueError(f"max_workers must be at most {_MOST_WORKERS}, not {count}")
+    return count
+
+
+def calls_each(value: Any) -> int:
+    """Return how many calls a process of a worker runs; 0: any number."""
+    return 0 if value is None else _whole(value, "max_tasks_per_child", "must be >= 1")
+
+
+def ahead(chunksize: Any, buffersize: Any) -> Tuple[int, Optional[int]]:
+    """Return how many items of a map are one call, and how many calls are ahead of what is taken (None: all)."""
+    buffer = None if buffersize is None else _whole(buffersize, "buffersize", "must be None or > 0")
+    return _whole(chunksize, "chunksize", "must be >= 1."), buffer
+
+
+def _whole(value: Any, name: str, bound: str) -> int:
+    """Return value, which may be True, as where concurrent.futures takes it."""
+    try:
+        count = int(operator.index(value))
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r:.100}") from None
+    if count < 1:
         raise ValueError(f"{name} {bound}")
+    return count
+
+
+def items(value: Any, name: str) -> Tuple[Any, ...]:
+    """Return the items of an iterable."""
+    try:
+        return tuple(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an iterable, such as a tuple, not {value!r:.100}") from None
 
 
 def seconds(value: Any, name: str) -> Optional[float]:
     """Return for how long a call may run."""
-    if value is None:
-        return None
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-    limit = float(value)
-    if not limit > 0:  # nan is not
-        raise ValueError(f"{name} must be greater than 0, not {value!r}")
+    limit = bounds.number(value, name)
+    if limit is not None and not limit > 0:  # nan is not
+        raise ValueError(f"{name} must be greater than 0, not {value!r:.100}")
+    return limit
+
+
+def wait_seconds(value: Any, name: str) -> Optional[float]:
+    """Return for how long a result is waited for. It may be less than 0, as for concurrent.futures."""
+    limit = value if isinstance(value, bool) else bounds.number(value, name)
+    if limit != limit:
+        raise ValueError(f"{name} must be a number of seconds, not {value!r:.100}")
     return limit
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from . import arguments
 from .condition import Condition
 from .interrupts import is_interrupt
 
@@ -60,30 +60,30 @@ class Call(Future):  # type: ignore[type-arg]
         return super().exception(timeout)
 
     def _lead(self, timeout: Optional[float]) -> Optional[float]:
-        """Read results while the call runs, if nobody else does; return what is left of timeout."""
+        """Read results while the call runs, if nobody else does; return timeout, None if it is for ever. A thread whose
+        time is bounded does not: what has to be unpickled may take any time."""
+        limit = arguments.wait_seconds(timeout, "timeout")
         if self._is_parents():
             raise RuntimeError("this call belongs to the process that has forked this one, and its result does, too")
         carrier = self.carrier
-        if carrier is None or timeout is not None and timeout <= 0:
-            return timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        carrier.lead(self, deadline)
-        return None if deadline is None else max(deadline - time.monotonic(), 0)
+        if carrier is not None and limit is None:
+            carrier.lead(self)
+        return limit
 
     def _is_parents(self) -> bool:
         """Whether the process that has made this call has forked this one, which can do nothing about it."""
         return self.function.process != os.getpid()
 
-    def sleep_or_read(self, carrier: "Carrier", deadline: Optional[float]) -> bool:
-        """Sleep until carrier's connection can be read, and return True; False once the call has ended, it has been woken,
-        or at deadline."""
+    def sleep_or_read(self, carrier: "Carrier") -> bool:
+        """Sleep until carrier's connection can be read, and return True; False once the call has ended, or it has been
+        woken."""
         condition = self._condition
         with condition:
             if self._state != RUNNING or carrier.unsent:
                 return False
             sleeper = condition.lay_down()
         try:
-            return bool(sleeper.sleep_or_read(carrier.calls, deadline))
+            return bool(sleeper.sleep_or_read(carrier.calls))
         finally:
             with condition:
                 condition.rise(sleeper)
@@ -107,7 +107,7 @@ class Call(Future):  # type: ignore[type-arg]
             for waiter in self._waiters:
                 waiter.add_cancelled(self)
             self._condition.notify_all()
-        self._invoke_callbacks()
+        self.invoke_callbacks()
         self._stop()
         return True
 
@@ -144,7 +144,7 @@ class Call(Future):  # type: ignore[type-arg]
         for sleeper in sleepers:  # without the lock, which who is woken takes
             sleeper.ring()
         if self._done_callbacks:
-            self._invoke_callbacks()
+            self._have_called_back()
 
     def fail(self, error: BaseException) -> bool:
         """End with error, unless it has ended; whether it had not."""
@@ -156,8 +156,20 @@ class Call(Future):  # type: ignore[type-arg]
             for waiter in self._waiters:
                 waiter.add_exception(self)
             self._condition.notify_all()
-        self._invoke_callbacks()
+        if self._done_callbacks:
+            self._have_called_back()
         return True
+
+    def _have_called_back(self) -> None:
+        carrier = self.carrier
+        if carrier is None:
+            self.invoke_callbacks()
+        else:
+            carrier.pool.callbacks.call(self)
+
+    def invoke_callbacks(self) -> None:
+        """Call what is to be called now that it has ended."""
+        self._invoke_callbacks()
 
     def _invoke_callbacks(self) -> None:
         try:

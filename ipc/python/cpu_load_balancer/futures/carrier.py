@@ -288,9 +288,8 @@ class Carrier:
             self.torn = True
             return 0
 
-    def lead(self, call: "Call", deadline: Optional[float]) -> None:
-        """Read results in the thread that waits for call, until it has ended or deadline has come: so it is
-        woken once, and by the worker itself. Without effect where another thread reads."""
+    def lead(self, call: "Call") -> None:
+        """Read results in the thread that waits for call, until it has ended: so it is woken once, and by the worker itself. Without effect where another thread reads."""
         if self.unsent or self.dead or self.retired:
             return
         poll, locked = self.pool.poll, False
@@ -301,7 +300,7 @@ class Carrier:
             self.led_by, self.unwatched = call, True
             poll.unregister(self.calls)  # type: ignore[arg-type]
             try:
-                while call.sleep_or_read(self, deadline) and self.read():
+                while call.sleep_or_read(self) and self.read():
                     self.pool.feed(self)
             finally:
                 self.led_by = None

@@ -41,12 +41,11 @@ class _Sleeper:
         """Return True once it has been rung, False after timeout seconds."""
         return bool(self._poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, _LONGEST_MILLISECONDS)))
 
-    def sleep_or_read(self, connection: Any, deadline: Optional[float]) -> bool:
-        """Return True once connection can be read, False when it has been rung or at deadline."""
+    def sleep_or_read(self, connection: Any) -> bool:
+        """Return True once connection can be read, False when it has been rung."""
         self._poll.register(connection, select.POLLIN)
         try:
-            left = None if deadline is None else min(max(deadline - time.monotonic(), 0) * 1000, _LONGEST_MILLISECONDS)
-            events = self._poll.poll(left)
+            events = self._poll.poll()
             if any(descriptor == self.descriptor for descriptor, _ in events):
                 self.drain()
                 return False
@@ -83,7 +82,7 @@ class _LockSleeper:
     def sleep(self, timeout: Optional[float]) -> bool:
         return self._lock.acquire(True, -1 if timeout is None else min(max(timeout, 0), _LONGEST_MILLISECONDS / 1000))
 
-    def sleep_or_read(self, connection: Any, deadline: Optional[float]) -> bool:
+    def sleep_or_read(self, connection: Any) -> bool:
         """It can't do both."""
         return False
 
@@ -131,15 +130,16 @@ class Condition(RLock):  # type: ignore[misc]
                 saved = 1, get_ident()
                 try:
                     saved = self._release_save()
-                    in_time = sleeper.sleep(None if deadline is None else deadline - time.monotonic())
+                    is_rung = sleeper.sleep(None if deadline is None else deadline - time.monotonic())
                 finally:
                     if not self._is_owned():  # an interrupt may come at any time
                         self._acquire_restore(saved)
                 if sleeper not in self._sleepers:
                     return True  # which notify_all alone does: a ring may be a late one
-                if not in_time:
+                if is_rung:
+                    sleeper.drain()
+                elif deadline is None or time.monotonic() >= deadline:  # else it was too long for one sleep
                     return False
-                sleeper.drain()
         finally:
             self.rise(sleeper)
 

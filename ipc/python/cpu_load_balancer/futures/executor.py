@@ -36,7 +36,7 @@ class Executor(futures.Executor):
     """Runs calls in worker processes of a daemon; takes the place of a ProcessPoolExecutor."""
 
     def __init__(self, max_workers: Optional[int] = None, mp_context: Any = None, initializer: Optional[Callable[..., object]] = None,
-                 initargs: Tuple[Any, ...] = (), *, max_tasks_per_child: Optional[int] = None, engine: Optional[Engine] = None,
+                 initargs: Iterable[Any] = (), *, max_tasks_per_child: Optional[int] = None, engine: Optional[Engine] = None,
                  pool: Optional[str] = None, bin_dir: Optional[str] = None, timeout: Optional[float] = None,
                  env: Optional[Mapping[str, str]] = None, dumps: Callable[..., bytes] = pickle.dumps) -> None:
         """The first five are ProcessPoolExecutor's; mp_context has to be spawn's or forkserver's, as workers are not forked.
@@ -44,18 +44,18 @@ class Executor(futures.Executor):
         private daemon, which bin_dir, CPULB_BIN or PATH has. timeout: for how many seconds each call may run. env: variables
         that the workers have beside this program's. dumps pickles calls and results, with pickle.dumps's arguments:
         cloudpickle.dumps does functions without a name, too."""
-        arguments.check(max_workers, mp_context, initializer, initargs, max_tasks_per_child, engine, pool, bin_dir, dumps)
+        arguments.check(mp_context, initializer, max_tasks_per_child, engine, pool, bin_dir, dumps)
         self._timeout = arguments.seconds(timeout, "timeout")
-        self._max_workers = max_workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        options = Options(self._max_workers, dumps, max_tasks_per_child or 0)
-        if max_tasks_per_child:
-            options.limits["calls"] = max_tasks_per_child
+        self._max_workers = arguments.workers(max_workers, engine)
+        options = Options(self._max_workers, dumps, arguments.calls_each(max_tasks_per_child))
+        if options.calls_each:
+            options.limits["calls"] = options.calls_each
         if engine is not None:
             options.limits.update(_TURN)
         self._functions = Functions(dumps is pickle.dumps)
         self._named = self._functions.named.setdefault(wire.CALL, {}).get
         self._numbers = itertools.count(1).__next__
-        prepared = memory.encode(preparation(initializer, initargs, arguments.environment(env), dumps))
+        prepared = memory.encode(preparation(initializer, arguments.items(initargs, "initargs"), arguments.environment(env), dumps))
         try:
             self._open(options, prepared, engine, pool, bin_dir)
         finally:
@@ -107,11 +107,9 @@ class Executor(futures.Executor):
         """Return what fn returns for the items of iterables, in their order. chunksize: so many are one call. buffersize: no
         more calls than that are submitted ahead of what is taken (None: all, at once). timeout: TimeoutError when a
         result is not there so many seconds after this call."""
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
-        if buffersize is not None and buffersize < 1:
-            raise ValueError("buffersize must be None or > 0")
-        until = None if timeout is None else time.monotonic() + timeout
+        chunksize, buffersize = arguments.ahead(chunksize, buffersize)
+        limit = arguments.wait_seconds(timeout, "timeout")
+        until = None if limit is None else time.monotonic() + limit
         items = zip(*iterables)
         if chunksize == 1:
             submits = (self.submit(fn, *each) for each in items)

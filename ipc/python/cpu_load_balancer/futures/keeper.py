@@ -14,6 +14,7 @@ from typing import Callable, Dict, List, Set
 
 from . import wire
 from .call import Call
+from .callbacks import Callbacks
 from .carrier import Carrier
 from .door import Arrival, Door
 from .errors import WorkerLostError
@@ -48,6 +49,7 @@ class Keeper:
         self._watch(pool.bell.descriptor, lambda events: pool.bell.hush())
 
     def _run(self) -> None:
+        self._pool.callbacks.begin()
         try:
             while not self._is_over():
                 for descriptor, events in self._pool.poll.poll(self._wait_seconds()):
@@ -71,6 +73,7 @@ class Keeper:
     def forget(self) -> None:
         """This is a forked process, and the executor its parent's."""
         self._pool.lock = threading.Lock()  # a thread that is not here may have held it
+        self._pool.callbacks = Callbacks(self._pool.bell)
         for carrier in self._pool.carriers.values():
             carrier.dead = True  # to read from it would take the parent's results
         self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
@@ -111,6 +114,7 @@ class Keeper:
     def _look(self) -> None:
         """Do what is due, and what other threads want."""
         pool = self._pool
+        pool.callbacks.call_all()
         while self._door.arrived:
             arrival = self._door.arrived.popleft()
             self._guard(functools.partial(self._arrive, arrival), arrival.close)
@@ -313,6 +317,7 @@ class Keeper:
         if pool.killed:
             for call in [*pool.all_calls(), *self._suspects.values()]:
                 call.cancel()
+        pool.callbacks.call_all()
         self._door.close()
         with pool.lock:
             carriers = list(pool.carriers.values())
@@ -325,6 +330,7 @@ class Keeper:
         self._tasks.close(set() if pool.killed else known)
         self._handlers.clear()  # they refer to this object
         self._close()
+        pool.callbacks.end()
         pool.close()
 
     # Results.

@@ -12,6 +12,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from .bell import Bell
 from .call import Call
+from .callbacks import Callbacks
 from .carrier import WINDOW_NS, Carrier
 
 _MOST_AT_ONCE = 1000  # calls in a message
@@ -45,6 +46,7 @@ class Pool:
         self.alert = False  # the pool's thread knows that a carrier has calls that wait for another
         self.stops: Deque[Tuple[Carrier, Call]] = deque()
         self.bell = Bell()
+        self.callbacks = Callbacks(self.bell)
         self.poll = select.epoll()
 
     def close(self) -> None:
