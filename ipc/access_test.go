@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,9 +25,15 @@ import (
 // answer with its status.
 const asOther = "CPULB_TEST_SOCKET"
 
+// asServer names the socket to a copy of this program that serves there, and prints a line then.
+const asServer = "CPULB_TEST_SERVES"
+
 func TestMain(m *testing.M) {
 	socket := os.Getenv(asOther)
-	if socket == "" {
+	switch serves := os.Getenv(asServer); {
+	case serves != "":
+		serveApart(serves)
+	case socket == "":
 		os.Exit(m.Run())
 	}
 	client := http.Client{Transport: &http.Transport{DialContext: dialTo(socket)}}
@@ -79,37 +86,66 @@ func (u user) expect(status int, code, request string) map[string]any {
 	return a
 }
 
+// serveApart serves until its stdin ends.
+func serveApart(socket string) {
+	l, err := ipc.Listen(ipc.ListenConfig{Path: socket, Mode: 0o666})
+	if err != nil {
+		panic(err)
+	}
+	server := ipc.NewServer(ipctest.New(), ipc.Options{BodyBytes: ipctest.BodyBytes})
+	go func() { panic(server.Serve(l)) }()
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
 // users serves e to everybody and returns users of it.
 func users(t *testing.T, e *ipctest.Engine, creds ...syscall.Credential) []user {
+	t.Helper()
+	needRoot(t)
+	return usersOf(t, ipctest.ServeAll(t, e, ipc.Options{}), creds...)
+}
+
+func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a client as somebody else")
 	}
-	socket := ipctest.ServeAll(t, e, ipc.Options{})
+}
+
+// usersOf returns users of the socket.
+func usersOf(t *testing.T, socket string, creds ...syscall.Credential) []user {
+	t.Helper()
 	var all []user
 	for _, cred := range creds {
-		// By this name it can be executed wherever it is.
-		c := exec.CommandContext(t.Context(), "/proc/self/exe")
-		c.Env, c.Dir, c.Stderr = []string{asOther + "=" + socket}, "/", os.Stderr
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &cred}
-		in, err := c.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			in.Close()
-			_ = c.Wait() // killed by the test's context, if that was first
-		})
+		in, out := copyOf(t, asOther+"="+socket, &syscall.SysProcAttr{Credential: &cred})
 		all = append(all, user{t, cred.Uid, in, json.NewDecoder(out)})
 	}
 	return all
+}
+
+// copyOf runs a copy of this program until the test ends.
+func copyOf(t *testing.T, env string, attr *syscall.SysProcAttr) (io.Writer, io.Reader) {
+	t.Helper()
+	// By this name it can be executed wherever it is.
+	c := exec.CommandContext(t.Context(), "/proc/self/exe")
+	c.Env, c.Dir, c.Stderr, c.SysProcAttr = []string{env}, "/", os.Stderr, attr
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = c.Wait() // killed by the test's context, if that was first
+	})
+	return in, out
 }
 
 func TestATaskIsItsOwnersAlone(t *testing.T) {
@@ -191,8 +227,7 @@ func TestARefusalNamesTheField(t *testing.T) {
 }
 
 func TestWhoHasNoUserHereMaySeeTheStatusAlone(t *testing.T) {
-	const overflow = 65534
-	nobody := users(t, ipctest.New(), syscall.Credential{Uid: overflow, Gid: overflow})[0]
+	nobody := usersOf(t, serveWithout(t, nobodyID), syscall.Credential{Uid: nobodyID, Gid: nobodyID})[0]
 	for _, request := range []string{"POST /v1/tasks {}", "GET /v1/tasks", "GET /v1/tasks/01890000-0000-7000-8000-000000000000", "POST /v1/batches", "POST /v1/stream", "POST /v1/drain", "GET /debug/pprof/"} {
 		nobody.expect(403, "not_allowed", request)
 	}
@@ -202,6 +237,36 @@ func TestWhoHasNoUserHereMaySeeTheStatusAlone(t *testing.T) {
 	for _, request := range []string{"GET /v1/status", "GET /v1/workers", "GET /v1/executors", "GET /v1/schedules", "GET /healthz", "GET /v1/openapi.json"} {
 		nobody.expect(200, "", request)
 	}
+}
+
+// nobodyID is nobody's, and what the kernel reports for users that a user namespace does not have.
+const nobodyID = 65534
+
+// serveWithout serves in a user namespace that has the uids below first alone, and returns the socket.
+func serveWithout(t *testing.T, first int) string {
+	t.Helper()
+	needRoot(t)
+	folder := ipctest.Folder(t)
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ids := []syscall.SysProcIDMap{{Size: first}}
+	socket := filepath.Join(folder, "s")
+	_, out := copyOf(t, asServer+"="+socket, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return socket
+}
+
+func TestNobodyIsAUserWhereTheDaemonCanTellHim(t *testing.T) {
+	all := users(t, ipctest.New(), syscall.Credential{Uid: nobodyID, Gid: nobodyID}, syscall.Credential{Uid: 3001, Gid: 3001})
+	id := all[0].expect(202, "", "POST /v1/tasks "+body(ipctest.Held, ""))["task_id"]
+	all[0].expect(200, "", fmt.Sprint("GET /v1/tasks/", id))
+	all[1].expect(404, "task_not_found", fmt.Sprint("GET /v1/tasks/", id))
+	all[0].expect(403, "not_allowed", "POST /v1/drain")
+	apart := usersOf(t, serveWithout(t, nobodyID), syscall.Credential{Uid: 3001, Gid: 3001})
+	apart[0].expect(202, "", "POST /v1/tasks "+body(ipctest.Held, ""))
 }
 
 // dialTo is for an http.Transport that knows one socket.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -23,8 +24,42 @@ type peerKey struct{}
 // defaultOverflowID is Linux's own, used where /proc has no other.
 const defaultOverflowID = 65534
 
-// overflowID is the uid that the kernel reports for users of other user namespaces;
-// it identifies nobody.
+const (
+	// noID is nobody's uid: to the kernel it means that there is none.
+	noID = math.MaxUint32
+	// allIDs is how many uids there can be, without noID.
+	allIDs = math.MaxUint32
+)
+
+// strangerID is the uid that the kernel reports for users whom the daemon's user namespace does
+// not have; it identifies nobody. Where the namespace has all users, as a machine's first one
+// does, that is noID, and the overflow uid is that of nobody(5) alone.
+func strangerID() uint32 {
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err == nil && hasAllUsers(string(users)) {
+		return noID
+	}
+	return overflowID()
+}
+
+// hasAllUsers reports whether the lines of a uid_map, "first first_outside count", map all uids.
+func hasAllUsers(lines string) bool {
+	var mapped uint64
+	for line := range strings.Lines(lines) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return false
+		}
+		count, err := strconv.ParseUint(fields[2], 10, 32)
+		if err != nil {
+			return false
+		}
+		mapped += count // the kernel lets none be mapped twice
+	}
+	return mapped == allIDs
+}
+
+// overflowID is what the kernel reports for a user who has no uid in a namespace.
 func overflowID() uint32 {
 	text, err := os.ReadFile("/proc/sys/kernel/overflowuid")
 	if err != nil {
@@ -43,7 +78,7 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, c.(*conn).who) // what bounded.Accept returns
 }
 
-// peer returns the caller of a request; one who is unknown has the overflow uid.
+// peer returns the caller of a request; one who is unknown has Server.overflow.
 func peer(r *http.Request) access.Identity {
 	return r.Context().Value(peerKey{}).(access.Identity) // which withPeer has added
 }
@@ -53,8 +88,9 @@ func peer(r *http.Request) access.Identity {
 func (s *Server) requireIdentity(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if peer(r).UID == s.overflow {
-			s.refuseBody(w, r, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d); "+
-				"such callers may only see the status", s.overflow)})
+			s.refuseBody(w, r, &access.Denied{Problem: fmt.Sprintf("your user has no uid of its own where the daemon runs (the kernel reports %d there "+
+				"for all whom its user namespace does not have); such callers may only see the status. Whoever really is uid %[1]d there, the daemon "+
+				"itself among them, has to be another user", s.overflow)})
 			return
 		}
 		h(w, r)

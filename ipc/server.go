@@ -156,7 +156,7 @@ type Server struct {
 	engine  Engine
 	options Options
 	http    *http.Server
-	// overflow is the uid of callers without one of their own; see overflowID.
+	// overflow is the uid of callers without one of their own; see strangerID.
 	overflow uint32
 	// inFlight is what is held for clients, in bytes.
 	inFlight *share.Pool
@@ -191,7 +191,7 @@ func NewServer(engine Engine, o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Server{engine: engine, options: o, overflow: overflowID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()),
+	s := &Server{engine: engine, options: o, overflow: strangerID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()),
 		unanswered: share.NewPool(maxUnanswered), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ConnContext: withPeer, ConnState: connState, ErrorLog: s.forClients()}

@@ -88,13 +88,14 @@ type answers struct {
 	script string
 }
 
-func newAnswers(t *testing.T) *answers {
+func newAnswers(t *testing.T, lacks int) *answers {
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := lay(t, nil, fmt.Sprintf(answersConfig, filepath.Join(bin, "cpulb-python")))
 	d.args = slices.DeleteFunc(d.args, func(arg string) bool { return arg == "-private" })
+	d.lacks = lacks
 	if err := os.Chmod(filepath.Dir(d.socket), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +318,7 @@ func TestEveryAnswerIsAsTheSecurityPageSays(t *testing.T) {
 		"`GET /v1/batches/{batch_id}/results`":              byBatch("/results"),
 	}
 	columns, table := rows(t, "| call | own |")
-	a := newAnswers(t)
+	a := newAnswers(t, 0)
 	subjects := a.subjects()
 	if len(columns) != len(subjects) || len(table) != len(calls) {
 		t.Errorf("%d columns and %d rows, of which %d and %d can be executed", len(columns), len(table), len(subjects), len(calls))

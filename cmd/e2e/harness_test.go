@@ -60,6 +60,7 @@ type daemon struct {
 	args   []string
 	env    []string // beside the test's own
 	user   *syscall.Credential
+	lacks  int               // uids from this on, which its user namespace does not have; 0: it has all
 	own    *owndaemon.Daemon // nil: it has never been ready
 	socket string
 	http   *http.Client
@@ -181,6 +182,10 @@ func (d *daemon) launched() bool {
 	cmd := exec.Command(d.args[0], d.args[1:]...)
 	cmd.Env = append(os.Environ(), d.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.user}
+	if d.lacks != 0 {
+		ids := []syscall.SysProcIDMap{{Size: d.lacks}}
+		cmd.SysProcAttr.Cloneflags, cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = syscall.CLONE_NEWUSER, ids, ids
+	}
 	d.log = &owndaemon.Log{}
 	var err error
 	if d.own, err = owndaemon.Start(d.t.Context(), cmd, d.log); err != nil && !errors.Is(err, owndaemon.ErrNotReady) {

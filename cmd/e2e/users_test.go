@@ -38,6 +38,21 @@ func folder(t *testing.T, mode os.FileMode) string {
 	return dir
 }
 
+func TestAPrivateDaemonOfNobodyIsForNobody(t *testing.T) {
+	t.Parallel()
+	d := startAs(t, nobody(t), testConfig).as(int(nobody(t).Uid))
+	if status, answer := d.call("POST", "/v1/resume", ""); status != 200 {
+		t.Errorf("he may not administer his own: %d %v", status, answer)
+	}
+	open := filepath.Join(folder(t, 0o755), "open.py")
+	if err := os.WriteFile(open, []byte(doubles), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := d.run(open, `{"value":1}`, "cpu_bound"); r["status"] != "completed" {
+		t.Errorf("his task: %v", r)
+	}
+}
+
 func TestAScriptThatTheDaemonMayNotReadIsRefused(t *testing.T) {
 	t.Parallel()
 	d := startAs(t, nobody(t), testConfig)

@@ -23,8 +23,9 @@ var (
 )
 
 // Identity is who is at the other end of a connection, as the kernel reports it
-// (SO_PEERCRED, SO_PEERGROUPS) of the moment at which it connected. A user of
-// another user namespace has the overflow uid, mostly 65534: give that no rights.
+// (SO_PEERCRED, SO_PEERGROUPS) of the moment at which it connected. Where the daemon's user
+// namespace does not have all users, the others have the overflow uid, mostly 65534: the
+// socket gives that no rights then.
 type Identity struct {
 	UID, GID uint32
 	Groups   []uint32
@@ -68,7 +69,8 @@ type Rules struct {
 	FirstUser uint32
 }
 
-// overflowUID stands for all users of other user namespaces (user_namespaces(7)).
+// overflowUID is nobody's (nss(5)), who is no person. Where the daemon's user namespace does not have
+// all users it stands for the others, too (user_namespaces(7)).
 const overflowUID = 65534
 
 // Action is a kind of request.

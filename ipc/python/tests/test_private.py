@@ -91,7 +91,7 @@ with Engine.private(sys.argv[1]) as engine:
                 for place in (folder, folder + "/none"):  # where others could replace it, or that is not there
                     os.chmod(folder, 0o777)
                     with mock.patch.object(tempfile, "tempdir", path), mock.patch.object(private, "_SHORT_FOLDER", place), \
-                            self.assertRaisesRegex(CPULoadBalancerError, "set TMPDIR to a folder of yours whose path has at most 39 bytes"):
+                            self.assertRaisesRegex(CPULoadBalancerError, "set TMPDIR to a folder of yours whose path has at most 38 bytes"):
                         Engine.private(BIN)
 
     def test_socket_with_too_long_a_path_is_said_with_the_remedy(self):
