@@ -204,7 +204,9 @@ func TestABatchOutlivesTheDaemon(t *testing.T) {
 func TestWhatIsGoneOfABatchGoesOnCounting(t *testing.T) {
 	for name, end := range map[string]func(f *daemontest.Farm){"in order": (*daemontest.Farm).Restart, "by a crash": (*daemontest.Farm).Crash} {
 		t.Run(name, func(t *testing.T) {
-			daemontest.Keeping(t, daemontest.One(1, 2), func(f *daemontest.Farm) {
+			c := daemontest.One(1, 2)
+			c.Results.TTL = time.Hour
+			daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 				tasks := echoes(f, 5)
 				for _, k := range tasks[:2] {
 					k.Extra.ResultTTL = task.Duration(time.Minute)
@@ -220,7 +222,7 @@ func TestWhatIsGoneOfABatchGoesOnCounting(t *testing.T) {
 				if v, err := f.Engine.Batch(daemontest.Who(), first.id); err != nil || v.Tasks["completed"] != 4 || !v.Done {
 					t.Errorf("%+v %v", v, err)
 				}
-				f.Pass(25 * time.Hour)
+				f.Pass(2 * time.Hour)
 				if _, err := f.Engine.Batch(daemontest.Who(), first.id); !errors.Is(err, api.ErrBatchNotFound) {
 					t.Errorf("none of its tasks is kept: %v", err)
 				}

@@ -3,7 +3,6 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,7 +86,7 @@ func (x *trial) wentBack(words string) {
 		x.Errorf("%+v does not say %q", s, words)
 	}
 	x.Pass(10 * time.Second)
-	allRun(x.Farm, os.Args[0], "p-0", "p-1")
+	allRun(x.Farm, daemontest.Program, "p-0", "p-1")
 	for _, p := range x.Launcher.Living() {
 		if p.Spec.Command == x.next {
 			x.Errorf("a canary lives on: %s", x.Launcher)
@@ -107,7 +106,7 @@ func TestACanaryGetsItsShareAndThenAll(t *testing.T) {
 					t.Errorf("ready are %s", got)
 				}
 				if a, b := x.Workers("p-canary")[0], x.Workers("p-control")[0]; a.Trial != "canary" || b.Trial != "control" || a.Executor != "fake" ||
-					x.Ready("p-canary").Spec.Command != x.next || x.Ready("p-control").Spec.Command != os.Args[0] {
+					x.Ready("p-canary").Spec.Command != x.next || x.Ready("p-control").Spec.Command != daemontest.Program {
 					t.Errorf("%+v %+v", a, b)
 				}
 				for n := range int64(200) {
@@ -282,7 +281,7 @@ func TestAReloadTriesAProgramAsItsBlockSays(t *testing.T) {
 		}
 		allRun(f, next, "p-0", "p-1")
 		f.Launcher.Acts = func(s supervisor.Spec, k *plugins.Task) *plugins.Task {
-			if s.Command == os.Args[0] {
+			if s.Command == daemontest.Program {
 				return as(fleettest.Crashes)(k)
 			}
 			return k

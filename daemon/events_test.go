@@ -178,7 +178,7 @@ func (m *eventModel) settle() {
 func TestEventLogsGoOnOverRestartsAndCrashes(t *testing.T) {
 	rounds := uint64(20)
 	if testing.Short() {
-		rounds = 4
+		rounds = 2
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -25,7 +25,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Each of rapid's rounds starts processes; `go test -rapid.checks=…` asks for more.
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("6") // a number
+		checks := "6"
+		if testing.Short() {
+			checks = "3"
+		}
+		_ = f.Value.Set(checks) // a number
 	}
 	os.Exit(m.Run())
 }

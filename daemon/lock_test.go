@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -112,7 +113,7 @@ func underLock(t *testing.T, path, pattern string, core ...string) []string {
 		}
 		files = append(files, f)
 	}
-	check := types.Config{Importer: importer.ForCompiler(s.fset, "gc", exports(t, path))}
+	check := types.Config{Importer: importer.ForCompiler(s.fset, "gc", exports(t))}
 	if s.pkg, err = check.Check(path, s.fset, files, &s.info); err != nil {
 		t.Fatal(err)
 	}
@@ -123,26 +124,34 @@ func underLock(t *testing.T, path, pattern string, core ...string) []string {
 	return s.found
 }
 
-// exports finds the compiled form of what a package imports.
-func exports(t *testing.T, path string) importer.Lookup {
-	t.Helper()
+// exported are the compiled forms of all that the engine, and so its fleet, import.
+var exported = sync.OnceValues(func() (map[string]string, error) {
 	// As make build compiles them: so they are there already.
-	c := exec.Command("go", "list", "-trimpath", "-export", "-deps", "-json=ImportPath,Export", path)
+	c := exec.Command("go", "list", "-trimpath", "-export", "-deps", "-json=ImportPath,Export", "cpulb/daemon")
 	c.Env = append(os.Environ(), "GOEXPERIMENT=", "CGO_ENABLED=0")
 	c.Stderr = os.Stderr
 	text, err := c.Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	files := map[string]string{}
 	for dec := json.NewDecoder(strings.NewReader(string(text))); ; {
 		var p struct{ ImportPath, Export string }
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			break
+			return files, nil
 		} else if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		files[p.ImportPath] = p.Export
+	}
+})
+
+// exports finds them for the type checker.
+func exports(t *testing.T) importer.Lookup {
+	t.Helper()
+	files, err := exported()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return func(path string) (io.ReadCloser, error) { return os.Open(files[path]) }
 }

@@ -37,7 +37,7 @@ func fullTask(f *daemontest.Farm, n int) *task.Task {
 // what their senders decide.
 func TestTasksResultsAndWatchesTakeNoMoreThanTheFormulaHasForThem(t *testing.T) {
 	c := daemontest.One(1, 1)
-	const n = 20_000
+	const n = 4_000
 	c.Queue.MaxTasks, c.Results.Max = 10*n, 10*n
 	daemontest.Keeping(t, c, func(f *daemontest.Farm) {
 		f.Submit(fleettest.Blocks)

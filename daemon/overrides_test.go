@@ -40,14 +40,14 @@ func TestASwapOutlivesTheDaemon(t *testing.T) {
 		f.Logged("executor \"fake\" was swapped at 2000-01-01")
 		f.Crash()
 		allRun(f, next, "p-0")
-		if x := f.Engine.Executors()[0]; x.Command != next || x.BeforeCommand != os.Args[0] {
+		if x := f.Engine.Executors()[0]; x.Command != next || x.BeforeCommand != daemontest.Program {
 			t.Errorf("%+v", x)
 		}
 		if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", 1<<40); err != nil {
 			t.Error(err)
 		}
 		f.Restart()
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 		if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", 1<<40); !errors.Is(err, api.ErrSwapConflict) {
 			t.Error(err)
 		}
@@ -61,9 +61,9 @@ func TestTheConfigurationWinsOnceItHasChanged(t *testing.T) {
 		f.Restart()
 		allRun(f, third, "p-0")
 		f.Logged("the configuration has changed since, and " + third + " runs as it says")
-		says(f, os.Args[0]) // what was replaced once: the swap is forgotten
+		says(f, daemontest.Program) // what was replaced once: the swap is forgotten
 		f.Restart()
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 	})
 	onSwapped(t, func(f *daemontest.Farm, next string) {
 		says(f, next) // as was swapped
@@ -73,7 +73,7 @@ func TestTheConfigurationWinsOnceItHasChanged(t *testing.T) {
 			t.Error(err)
 		}
 		f.Restart()
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 	})
 }
 
@@ -99,10 +99,10 @@ func TestASwappedProgramThatIsGoneOrDoesNotStartIsGivenUp(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.Restart()
-				allRun(f, os.Args[0], "p-0")
+				allRun(f, daemontest.Program, "p-0")
 				f.Logged("the configuration's run")
 				f.Logged("[ERROR]")
-				if x := f.Engine.Executors()[0]; x.Command != os.Args[0] || x.BeforeCommand != "" {
+				if x := f.Engine.Executors()[0]; x.Command != daemontest.Program || x.BeforeCommand != "" {
 					t.Errorf("%+v", x)
 				}
 			})
@@ -145,7 +145,7 @@ func TestOneSwappedProgramThatCannotBeUsedLeavesTheOthers(t *testing.T) {
 				}
 				for range 2 { // it is kept so
 					f.Restart()
-					if p, q := f.Ready("p-0").Spec.Command, f.Ready("q-0").Spec.Command; p != a || q != os.Args[0] {
+					if p, q := f.Ready("p-0").Spec.Command, f.Ready("q-0").Spec.Command; p != a || q != daemontest.Program {
 						t.Errorf("p runs %s, q runs %s", p, q)
 					}
 				}

@@ -65,7 +65,7 @@ func TestASwapAndItsRollbackExchangeAllWorkersAndRerunNothing(t *testing.T) {
 		runs := f.Many(4, fleettest.Sleeps, daemontest.Params("1h"))
 		waits := f.Many(4, fleettest.Sleeps, daemontest.Params("1s"))
 		status, err := swap(f, api.SwapRequest{Command: next})
-		if err != nil || status.Command != next || status.BeforeCommand != os.Args[0] || status.Swap.State != api.SwapDone || status.Swap.Ended == nil {
+		if err != nil || status.Command != next || status.BeforeCommand != daemontest.Program || status.Swap.State != api.SwapDone || status.Swap.Ended == nil {
 			t.Fatalf("%+v %v", status, err)
 		}
 		allRun(f, next, "p-0", "p-1")
@@ -75,11 +75,11 @@ func TestASwapAndItsRollbackExchangeAllWorkersAndRerunNothing(t *testing.T) {
 		}
 		f.Are(task.Running, runs...)
 		f.Ends("completed", 1, runs...)
-		if status, err = f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); err != nil || status.Command != os.Args[0] || status.Swap.By != "rollback" {
+		if status, err = f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); err != nil || status.Command != daemontest.Program || status.Swap.By != "rollback" {
 			t.Fatalf("%+v %v", status, err)
 		}
 		f.Pass(10 * time.Second)
-		allRun(f, os.Args[0], "p-0", "p-1")
+		allRun(f, daemontest.Program, "p-0", "p-1")
 		if _, err = f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); !errors.Is(err, api.ErrSwapConflict) {
 			t.Errorf("a second rollback: %v", err)
 		}
@@ -100,11 +100,11 @@ func TestASwapThatDoesNotStartLeavesAllAsItWas(t *testing.T) {
 		if s := swapState(f); !errors.Is(err, api.ErrSwapFailed) || s.State != api.SwapWentBack || !strings.Contains(s.Why, "exits at once") || s.Persists {
 			t.Errorf("%+v %v", s, err)
 		}
-		allRun(f, os.Args[0], "p-0", "p-1")
+		allRun(f, daemontest.Program, "p-0", "p-1")
 		if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", 0); !errors.Is(err, api.ErrSwapConflict) {
 			t.Errorf("there is nothing to go back to: %v", err)
 		}
-		if x := f.Engine.Executors()[0]; x.Command != os.Args[0] || x.BeforeCommand != "" {
+		if x := f.Engine.Executors()[0]; x.Command != daemontest.Program || x.BeforeCommand != "" {
 			t.Errorf("%+v", x)
 		}
 	})
@@ -129,7 +129,7 @@ func TestASwapGoesBackWhenAWorkerCannotBeExchanged(t *testing.T) {
 			t.Errorf("%+v %v", s, err)
 		}
 		f.Pass(10 * time.Second)
-		allRun(f, os.Args[0], "p-0", "p-1", "p-2")
+		allRun(f, daemontest.Program, "p-0", "p-1", "p-2")
 	})
 }
 
@@ -145,7 +145,7 @@ func TestASwapRunsTheProbeBeforeAnythingElse(t *testing.T) {
 			if !errors.Is(err, api.ErrSwapFailed) || !strings.Contains(err.Error(), words) {
 				t.Errorf("%s: %v", script, err)
 			}
-			allRun(f, os.Args[0], "p-0")
+			allRun(f, daemontest.Program, "p-0")
 		}
 		began := time.Now()
 		if _, err := swap(f, api.SwapRequest{Command: next, Probe: probe(fleettest.Sleeps)}); err != nil || time.Since(began) < 10*time.Second {
@@ -180,7 +180,7 @@ func TestASwapThatMakesNoSenseIsRefused(t *testing.T) {
 			{api.SwapRequest{Command: "/nowhere"}, api.ErrSwapFailed, "no such file"},
 			{api.SwapRequest{Command: text}, api.ErrSwapFailed, "not an executable"},
 			{api.SwapRequest{Command: next, SHA256: strings.Repeat("0", 64)}, api.ErrSwapFailed, "the sha256 of"},
-			{api.SwapRequest{Command: os.Args[0]}, api.ErrSwapConflict, "already"},
+			{api.SwapRequest{Command: daemontest.Program}, api.ErrSwapConflict, "already"},
 		} {
 			if _, err := swap(f, c.req); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%+v: %v", c.req, err)
@@ -223,7 +223,7 @@ func TestOneChangeOfTheWorkersAtATime(t *testing.T) {
 		if err != nil || status.Swap.State != api.SwapWentBack || !strings.Contains(status.Swap.Why, "rollback") {
 			t.Errorf("%+v %v", status.Swap, err)
 		}
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 		f.Launcher.Takes(0)
 		if _, err := swap(f, api.SwapRequest{Command: third}); err != nil {
 			t.Error(err)
@@ -261,7 +261,7 @@ func TestAProgramIsSwappedByAReloadAndStaysUntilTheConfigurationChanges(t *testi
 	}
 	daemontest.On(t, c, func(f *daemontest.Farm) {
 		says(first)(f)
-		if s := swapState(f); s.By != "reload" || s.State != api.SwapDone || s.Command != first || s.BeforeCommand != os.Args[0] {
+		if s := swapState(f); s.By != "reload" || s.State != api.SwapDone || s.Command != first || s.BeforeCommand != daemontest.Program {
 			t.Errorf("%+v", s)
 		}
 		allRun(f, first, "p-0", "p-1")
@@ -310,7 +310,7 @@ func TestAnExecutorWithoutPoolsIsNotSwapped(t *testing.T) {
 	c.Executors = append(c.Executors, other)
 	daemontest.On(t, c, func(f *daemontest.Farm) {
 		_, err := f.Engine.Swap(f.Context(), daemontest.Who(), "unused", &api.SwapRequest{Command: next}, time.Hour)
-		if x := f.Engine.Executors()[1]; !errors.Is(err, api.ErrSwapConflict) || !strings.Contains(err.Error(), "no pool uses") || x.Command != os.Args[0] || x.Swap != nil {
+		if x := f.Engine.Executors()[1]; !errors.Is(err, api.ErrSwapConflict) || !strings.Contains(err.Error(), "no pool uses") || x.Command != daemontest.Program || x.Swap != nil {
 			t.Errorf("%+v %v", x, err)
 		}
 	})

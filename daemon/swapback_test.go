@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,11 +29,11 @@ func TestASecondRollbackJoinsTheFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			status, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour)
-			if err != nil || status.Command != os.Args[0] || status.Swap.State != api.SwapDone || status.Swap.By != "rollback" {
+			if err != nil || status.Command != daemontest.Program || status.Swap.State != api.SwapDone || status.Swap.By != "rollback" {
 				t.Errorf("%s: %+v %v", after, status.Swap, err)
 			}
 			f.Pass(10 * time.Second)
-			allRun(f, os.Args[0], "p-0", "p-1")
+			allRun(f, daemontest.Program, "p-0", "p-1")
 		})
 	}
 }
@@ -54,7 +53,7 @@ func TestARollbackAndASwapWithoutAProbeRunNone(t *testing.T) {
 		if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 	})
 }
 
@@ -86,7 +85,7 @@ func TestASwapToAProgramThatTakesLessOfTasksIsRefused(t *testing.T) {
 			if !errors.Is(err, api.ErrSwapFailed) || !strings.Contains(err.Error(), words) {
 				t.Errorf("%q: %v", words, err)
 			}
-			allRun(f, os.Args[0], "p-0")
+			allRun(f, daemontest.Program, "p-0")
 			if _, err := swap(f, api.SwapRequest{Command: next, Canary: "10%"}); !errors.Is(err, api.ErrSwapFailed) {
 				t.Errorf("with a canary: %v", err)
 			}
@@ -106,7 +105,7 @@ func TestARollbackToAProgramThatTakesLessIsNotRefused(t *testing.T) {
 		if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); err != nil {
 			t.Error(err)
 		}
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 	})
 }
 
@@ -129,7 +128,7 @@ func TestANewWorkerThatFailsDuringTheExchangeTakesTheSwapBack(t *testing.T) {
 			if s := swapState(f); s.State != api.SwapWentBack || !strings.Contains(s.Why, words) {
 				t.Errorf("%+v does not say %q", s, words)
 			}
-			allRun(f, os.Args[0], "p-0", "p-1", "p-2")
+			allRun(f, daemontest.Program, "p-0", "p-1", "p-2")
 			if n := len(slices.DeleteFunc(f.Launcher.All(), func(p *fleettest.Process) bool { return p.Spec.Command != next })); n > 3 {
 				t.Errorf("the exchange went on: %s", f.Launcher)
 			}

@@ -23,19 +23,19 @@ func TestASwapIsRolledBackWhileWorkersAreExchanged(t *testing.T) {
 				t.Fatalf("%+v %v", status.Swap, err)
 			}
 			status, err = f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour)
-			if err != nil || status.Swap.State != api.SwapWentBack || status.Command != os.Args[0] || !strings.Contains(status.Swap.Why, "rollback") {
+			if err != nil || status.Swap.State != api.SwapWentBack || status.Command != daemontest.Program || !strings.Contains(status.Swap.Why, "rollback") {
 				t.Errorf("%s: %+v %v", after, status.Swap, err)
 			}
 			f.Launcher.Takes(0)
 			f.Pass(time.Minute)
-			allRun(f, os.Args[0], "p-0", "p-1", "p-2", "p-3")
+			allRun(f, daemontest.Program, "p-0", "p-1", "p-2", "p-3")
 			if _, err := swap(f, api.SwapRequest{Command: next}); err != nil { // at once
 				t.Error(err)
 			}
 			if _, err := f.Engine.Rollback(f.Context(), daemontest.Who(), "fake", time.Hour); err != nil {
 				t.Error(err)
 			}
-			allRun(f, os.Args[0], "p-0", "p-1", "p-2", "p-3")
+			allRun(f, daemontest.Program, "p-0", "p-1", "p-2", "p-3")
 		})
 	}
 }
@@ -52,7 +52,7 @@ func TestARollbackIsNeverLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.Pass(10 * time.Second)
-			allRun(f, os.Args[0], "p-0", "p-1")
+			allRun(f, daemontest.Program, "p-0", "p-1")
 		})
 	}
 }

@@ -39,7 +39,7 @@ func TestAnAdministratorMayOnlySwapToAProgramThatNobodyElseCanChange(t *testing.
 				t.Errorf("%s: %v", path, err)
 			}
 		}
-		allRun(f, os.Args[0], "p-0")
+		allRun(f, daemontest.Program, "p-0")
 		for _, who := range []access.Identity{daemontest.Who(), {UID: uint32(os.Geteuid())}} {
 			if _, err := f.Engine.Swap(f.Context(), who, "fake", &api.SwapRequest{Command: mine}, time.Hour); err != nil {
 				t.Error(err)

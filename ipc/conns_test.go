@@ -23,7 +23,7 @@ func TestAReaderWhoStallsHoldsUpNobody(t *testing.T) {
 	c := call(t, socket)
 	big := `"` + strings.Repeat("x", 1<<20-200) + `"`
 	var lines []string
-	for range 8 {
+	for range 2 {
 		_, v := c.do("POST", "/v1/tasks", body(ipctest.Echo, `,"params":`+big))
 		lines = append(lines, fmt.Sprint(v["task_id"]))
 	}
@@ -33,7 +33,7 @@ func TestAReaderWhoStallsHoldsUpNobody(t *testing.T) {
 		s.send("GET " + path + " HTTP/1.1\r\nHost: cpulb\r\n\r\n") // and reads nothing
 	}
 	engine.End(*a.TaskIDs[0], task.Result{Status: task.Completed, Data: []byte(big)}) // returns
-	resp, r := c.do("GET", "/v1/tasks/"+lines[7]+"/result", "")
+	resp, r := c.do("GET", "/v1/tasks/"+lines[1]+"/result", "")
 	if resp.StatusCode != 200 || r["status"] != "completed" {
 		t.Errorf("%s", resp.Status)
 	}

@@ -57,7 +57,7 @@ func leaving(t *testing.T) map[string]func(socket string) (leave func()) {
 		},
 		"a stream with keys": func(socket string) func() { // of which the answer names the tasks
 			s := open(t, socket)
-			for range 500 {
+			for range 100 {
 				s.submit(ipctest.Held, fmt.Sprintf(`,"idempotency_key":%q`, task.NewID()))
 			}
 			return func() { s.conn.Close() }
@@ -121,11 +121,15 @@ func TestAStreamThatReadsNothingNoticesThatItsClientGoes(t *testing.T) {
 
 // What races with a client that goes may be the answer.
 func TestAnAnswerThatComesAsItsClientGoesHarmsNobody(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 10
+	}
 	for name, send := range leaving(t) {
 		t.Run(name, func(t *testing.T) {
 			engine := ipctest.New()
 			socket, _ := ipctest.Serve(t, engine, ipc.Options{})
-			for n := range 50 {
+			for n := range rounds {
 				engine.HoldAnswers()
 				leave := send(socket)
 				if err := engine.AwaitTasks(t.Context(), n+1); err != nil {

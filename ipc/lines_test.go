@@ -51,17 +51,25 @@ func (o oddPieces) Read(p []byte) (int, error) {
 	return o.Reader.Read(p[:1+o.rnd.IntN(len(p))])
 }
 
+// letters is random text without newlines, which repeats itself only at distances that no
+// block of memory has.
+func letters(rnd *rand.Rand, size int) []byte {
+	some := make([]byte, 65_521) // a prime
+	for i := range some {
+		some[i] = 'a' + byte(rnd.IntN(26))
+	}
+	return bytes.Repeat(some, size/len(some)+1)[:size]
+}
+
 func TestLongLinesComeWholeWhateverStandsBeforeAndBehindThem(t *testing.T) {
-	const limit = 3 << 20
+	const limit = 1 << 20
 	rnd := rand.New(rand.NewPCG(1, 2))
-	sizes := []int{1, lineBuffer - 1, lineBuffer, firstBlock - 1, firstBlock, firstBlock + 1, 7 * lineBuffer, 1 << 20, limit - 1, limit, limit + 1, 2 * limit, 9, limit - aheadBytes, 3}
+	sizes := []int{1, lineBuffer - 1, lineBuffer, firstBlock - 1, firstBlock, firstBlock + 1, 7 * lineBuffer, limit / 3, limit - 1, limit, limit + 1, 2 * limit, 9, limit - aheadBytes, 3}
+	text := letters(rnd, 3*limit)
 	var parts [][]byte
 	for _, size := range append(sizes, sizes...) {
-		line := make([]byte, size)
-		for i := range line {
-			line[i] = 'a' + byte(rnd.IntN(26))
-		}
-		parts = append(parts, line, []byte("short"))
+		from := rnd.IntN(limit)
+		parts = append(parts, text[from:from+size:from+size], []byte("short"))
 	}
 	for _, read := range []func(io.Reader) io.Reader{
 		func(r io.Reader) io.Reader { return r },
@@ -105,11 +113,12 @@ func TestLongLinesComeWholeWhateverStandsBeforeAndBehindThem(t *testing.T) {
 }
 
 func TestALongLineIsMovedOnce(t *testing.T) {
-	text := append(bytes.Repeat([]byte("x"), 20<<20), '\n')
+	const size = 2*lastBlock + lastBlock/2 // some blocks of each size
+	text := append(bytes.Repeat([]byte("x"), size), '\n')
 	alloctest.Within(t, 2*len(text)+lastBlock, func() {
 		from := &ahead{Reader: bytes.NewReader(text)}
 		in := &lines{r: bufio.NewReaderSize(from, lineBuffer), ahead: from, limit: 1 << 30, ctx: t.Context(), hold: &hold{pool: share.NewPool(1 << 30)}}
-		if got, err := in.next(); err != nil || len(got) != 20<<20 {
+		if got, err := in.next(); err != nil || len(got) != size {
 			t.Error(len(got), err)
 		}
 	})

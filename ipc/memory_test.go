@@ -17,7 +17,7 @@ import (
 // flight.
 func TestAConnectionTakesNoMoreThanTheFormulaHasForIt(t *testing.T) {
 	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
-	const n = 100
+	const n = 40
 	var many strings.Builder
 	for i := range 2600 {
 		fmt.Fprintf(&many, "%x:\r\n", i)

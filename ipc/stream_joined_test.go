@@ -1,6 +1,7 @@
 package ipc_test
 
 import (
+	"flag"
 	"fmt"
 	"reflect"
 	"strings"
@@ -95,6 +96,10 @@ func TestLinesThatComeTogetherAreAnsweredAsIfEachCameAlone(t *testing.T) {
 	one, other := ipctest.New(), ipctest.New()
 	socket, _ := ipctest.Serve(t, one, ipc.Options{})
 	otherSocket, _ := ipctest.Serve(t, other, ipc.Options{})
+	if f := flag.Lookup("rapid.checks"); testing.Short() && f.Value.String() == f.DefValue {
+		_ = f.Value.Set("20") // a number
+		defer func() { _ = f.Value.Set(f.DefValue) }()
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		var ids []task.ID
 		var lines []string

@@ -72,11 +72,14 @@ func (l *Lines) String() string {
 	return l.text.String()
 }
 
+// Program is what the fakes are said to run: a small file, since a swap hashes it.
+const Program = "/bin/sh"
+
 // One is a configuration with one pool, of so many workers with so many threads.
 func One(workers, threads int) *config.Config {
 	c := config.Default()
 	c.Journal.Sync = "off"
-	c.Executors = []config.Executor{{Name: "fake", Command: os.Args[0]}}
+	c.Executors = []config.Executor{{Name: "fake", Command: Program}}
 	c.Pools = []config.Pool{{
 		Name: "p", Executor: "fake", TaskTypes: []string{"cpu_bound", "io_bound"},
 		Workers: workers, MinWorkers: 1, Threads: threads, IdleTimeout: time.Minute, Window: config.DefaultWindow,

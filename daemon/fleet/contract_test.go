@@ -155,7 +155,7 @@ func TestWordsThatDoNotSuitTheTaskCostTheWorker(t *testing.T) {
 				}
 				f.Ends("completed", 1, again)
 				w := f.Workers("p-0")[0]
-				if strings.Contains(x.log, "Partial") && (!strings.Contains(w.Degraded, x.log) || !strings.Contains(w.Degraded, os.Args[0])) {
+				if strings.Contains(x.log, "Partial") && (!strings.Contains(w.Degraded, x.log) || !strings.Contains(w.Degraded, daemontest.Program)) {
 					f.Errorf("the status says %q", w.Degraded)
 				}
 			})
