@@ -133,7 +133,7 @@ func timesOut(b *bench) {
 // cancelRaces cancels tasks at about the time when they start: each is taken back
 // or stopped.
 func cancelRaces(b *bench) {
-	for range 300 {
+	for range b.suite.races() {
 		seq := b.send(0, BlocksUntilStopped, "{}")
 		for range rand.IntN(4) {
 			if _, err := b.worker.Health(b.Context()); err != nil { // passes some time

@@ -9,6 +9,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -76,11 +77,15 @@ type Suite struct {
 	Scripts map[Behaviour]string
 	// Slots is how many slots a worker has, at least 2, which 0 means.
 	Slots int
+	// Races is how often what decides a race is tried, 0: 300 times.
+	Races int
 	// Patience is how long an answer may take, 0: as long as a Go test on a busy machine.
 	Patience time.Duration
 }
 
 func (s *Suite) slots() int { return max(2, s.Slots) }
+
+func (s *Suite) races() int { return cmp.Or(s.Races, 300) }
 
 func (s *Suite) patience() time.Duration {
 	if s.Patience > 0 {

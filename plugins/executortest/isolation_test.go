@@ -15,7 +15,7 @@ func TestThePythonExecutorConformsWithAProcessForEachTask(t *testing.T) {
 		"many tasks": {"isolation": "process", "interrupt_after": "0s", "max_tasks": "10"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if settings["max_tasks"] != "" && testing.Short() {
+			if settings["max_tasks"] == "" && testing.Short() { // a process for each of hundreds
 				t.Skip("-short: make test runs it")
 			}
 			start := executortest.Program(supervisor.Spec{Command: python(t), Settings: settings})

@@ -26,7 +26,11 @@ type Suite struct {
 
 // Run checks every promise of the contract.
 func Run(t *testing.T, s Suite) {
-	session := conformance.NewSession(t, conformance.Suite{Scripts: s.Scripts, Start: s.starter(t)})
+	suite := conformance.Suite{Scripts: s.Scripts, Start: s.starter(t)}
+	if testing.Short() {
+		suite.Races = 50
+	}
+	session := conformance.NewSession(t, suite)
 	for _, p := range conformance.Promises() {
 		t.Run(p.Name, func(t *testing.T) { session.Check(t, p) })
 	}
