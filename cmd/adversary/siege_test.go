@@ -56,7 +56,7 @@ limits {
 
 // hung is how long an answer may take before somebody would take the daemon for hung, on
 // however slow a machine.
-const hung = time.Minute
+const hung = 5 * time.Minute
 
 // lengthVariable says for how long each attack runs.
 const lengthVariable = "CPULB_ADVERSARY"
@@ -83,6 +83,9 @@ func TestNoCallerTakesTheServiceFromOthers(t *testing.T) {
 		t.Skip("only root can connect as several users")
 	}
 	length, long := 700*time.Millisecond, os.Getenv(lengthVariable)
+	if testing.Short() {
+		length = 300 * time.Millisecond
+	}
 	if long != "" {
 		var err error
 		if length, err = time.ParseDuration(long); err != nil {
@@ -127,7 +130,7 @@ type siege struct {
 func (s *siege) results(t *testing.T) (ids []string) {
 	t.Helper()
 	for range 5 {
-		code, text, err := ask(t.Context(), s.victim, "POST", "/v1/tasks?wait=1m", s.task(`,"result_ttl":"1h"`))
+		code, text, err := ask(t.Context(), s.victim, "POST", "/v1/tasks?wait=5m", s.task(`,"result_ttl":"1h"`))
 		if err != nil || code != http.StatusOK {
 			t.Fatalf("%d %s %v\n%s", code, text, err, s.log)
 		}
@@ -164,7 +167,7 @@ func (s *siege) trips(t *testing.T, length time.Duration) (took []time.Duration)
 	for end := time.Now().Add(length); time.Now().Before(end) || len(took) < 10; {
 		ctx, cancel := context.WithTimeout(t.Context(), hung)
 		began := time.Now()
-		code, text, err := ask(ctx, s.victim, "POST", "/v1/tasks?wait=1m", s.task(fmt.Sprintf(`,"task_type":%q`, types[len(took)%2])))
+		code, text, err := ask(ctx, s.victim, "POST", "/v1/tasks?wait=5m", s.task(fmt.Sprintf(`,"task_type":%q`, types[len(took)%2])))
 		cancel()
 		took = append(took, time.Since(began))
 		if err != nil || code != http.StatusOK || !strings.Contains(string(text), `"status":"completed"`) {
@@ -235,7 +238,7 @@ func (s *siege) withstand(t *testing.T, a attack) {
 	if now := s.metrics()["cpulb_worker_deaths_total"]; now != deaths && !a.deaths {
 		t.Errorf("%v workers died\n%s", now-deaths, s.log)
 	}
-	if hungry := time.Duration(s.hungry.Load()); hungry > hung {
+	if hungry := time.Duration(s.hungry.Load()); hungry > time.Minute {
 		t.Errorf("the watchdog was not fed for %s", hungry)
 	}
 }
