@@ -1,6 +1,7 @@
 package python
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,14 +109,15 @@ func TestAScriptThatKillsWhatForksCostsTheWorkerAndNotTheDaemon(t *testing.T) {
 func TestManyProcessesEndWithTheirTask(t *testing.T) {
 	p := openApart(t, nil)
 	p.said = make(chan string, 1)
-	p.hand(0, waitsWithOthers, `{"count": 100}`, nil)
+	many := inShort(30, 100)
+	p.hand(0, waitsWithOthers, fmt.Sprintf(`{"count": %d}`, many), nil)
 	pids := p.pids()
-	if len(pids) != 102 {
+	if len(pids) != many+2 {
 		t.Fatal(pids)
 	}
 	p.stop(plugins.StopCancelled)
 	wantError(t, <-p.ended, task.Cancelled, "cancelled")
-	for _, pid := range pids[:101] { // the last is the slot's process
+	for _, pid := range pids[:many+1] { // the last is the slot's process
 		if err := unix.Kill(pid, 0); err != unix.ESRCH {
 			t.Errorf("%d lives on: %v", pid, err)
 		}

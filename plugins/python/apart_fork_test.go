@@ -2,6 +2,7 @@ package python
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"cpulb/daemon/task"
+	"cpulb/plugins"
 )
 
 // ofModule are the lines of a traceback that a called function has not.
@@ -19,31 +21,45 @@ func TestAForkedChildEndsAsPythonsDoes(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/python3"); err != nil {
 		t.Skip(err)
 	}
+	path, err := filepath.Abs(script("forks_a_child_that_ends.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const parts = 4 // each with a worker of its own, beside each other
 	for _, most := range turnsOfProcesses() {
-		p := openApart(t, map[string]string{"max_tasks": most})
-		path, err := filepath.Abs(script("forks_a_child_that_ends.py"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ends []string
-		if err := json.Unmarshal(p.run(path, `"list"`).Data, &ends); err != nil || len(ends) < 30 {
-			t.Fatalf("%v %v", ends, err)
-		}
-		for _, end := range ends {
-			t.Run(most+"/"+end, func(t *testing.T) {
-				wantStdout, wantStderr := asPythonPrints(t, path, end)
-				o := p.runFunction(path, "__main__", `["`+end+`"]`)
-				o.Stderr = address.ReplaceAllString(o.Stderr, "")
-				if o.Status != task.Completed || o.Stdout != wantStdout || o.Stderr != wantStderr {
-					t.Errorf("as a plain script: %v %+v\n%s%s\npython3:\n%s%s", o.Status, o.Error, o.Stdout, o.Stderr, wantStdout, wantStderr)
+		for part := range parts {
+			t.Run(fmt.Sprintf("%s/%d", most, part), func(t *testing.T) {
+				t.Parallel()
+				p := openApart(t, map[string]string{"max_tasks": most})
+				var ends []string
+				if err := json.Unmarshal(p.run(path, `"list"`).Data, &ends); err != nil || len(ends) < 30 {
+					t.Fatalf("%v %v", ends, err)
 				}
-				o = p.run(path, `"`+end+`"`)
-				o.Stderr = address.ReplaceAllString(o.Stderr, "")
-				if wantStderr = ofModule.ReplaceAllString(wantStderr, ""); o.Status != task.Completed || o.Stdout != wantStdout || o.Stderr != wantStderr {
-					t.Errorf("as a function: %v %+v\n%s%s\npython3:\n%s%s", o.Status, o.Error, o.Stdout, o.Stderr, wantStdout, wantStderr)
+				for i, end := range ends {
+					if i%parts == part {
+						t.Run(end, func(t *testing.T) { p.endsAsPythons(t, path, end, i/parts) })
+					}
 				}
 			})
 		}
+	}
+}
+
+// endsAsPythons has a child end in that way, of a plain script and of a function; with -short of
+// one of them, in turn.
+func (p *process) endsAsPythons(t *testing.T, path, end string, turn int) {
+	wantStdout, wantStderr := asPythonPrints(t, path, end)
+	wants := func(what string, o plugins.Outcome, wantStderr string) {
+		o.Stderr = address.ReplaceAllString(o.Stderr, "")
+		if o.Status != task.Completed || o.Stdout != wantStdout || o.Stderr != wantStderr {
+			t.Errorf("as a %s: %v %+v\n%s%s\npython3:\n%s%s", what, o.Status, o.Error, o.Stdout, o.Stderr, wantStdout, wantStderr)
+		}
+	}
+	if itsTurn(turn, 0, 2) {
+		wants("plain script", p.runFunction(path, "__main__", `["`+end+`"]`), wantStderr)
+	}
+	if itsTurn(turn, 1, 2) {
+		wants("function", p.run(path, `"`+end+`"`), ofModule.ReplaceAllString(wantStderr, ""))
 	}
 }
 

@@ -50,15 +50,15 @@ func TestAChildsCPUTimeAndMemoryAreItsOwn(t *testing.T) {
 }
 
 func TestEachTaskOfAProcessHasItsCPUTimeAndMemory(t *testing.T) {
-	p := openApart(t, map[string]string{"cpu_time": "5s", "memory": strconv.Itoa(512 << 20), "max_tasks": "10"})
+	p := openApart(t, map[string]string{"cpu_time": "2s", "memory": strconv.Itoa(192 << 20), "max_tasks": "10"})
 	path := written(t, takes)
 	// More than one of them might have in all, and each far from it. Those that take the one take
 	// little of the other: on a busy machine memory alone is seconds of CPU time.
 	for range 2 {
-		wantData(t, p.run(path, `{"child": false, "seconds": 0, "size": 300000000}`), "300000000")
+		wantData(t, p.run(path, `{"child": false, "seconds": 0, "size": 110000000}`), "110000000")
 	}
-	for range 7 {
-		wantData(t, p.run(path, `{"child": false, "seconds": 0.8, "size": 1000}`), "1000")
+	for range 6 {
+		wantData(t, p.run(path, `{"child": false, "seconds": 0.4, "size": 1000}`), "1000")
 	}
 	wantError(t, p.run(path, `{"child": false, "seconds": 60, "size": 0}`), task.Failed, "cpu_time")
 }

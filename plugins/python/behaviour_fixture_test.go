@@ -171,6 +171,12 @@ func orElse(s, otherwise string) string {
 
 func (f *fixture) in(pool string) bool { return slices.Contains(strings.Fields(f.Pools), pool) }
 
+// itsTurn says whether the ith fixture is run in one of its kinds of worker.
+func (f *fixture) itsTurn(i int, kind string) bool {
+	kinds := strings.Fields(f.Pools)
+	return itsTurn(i, slices.Index(kinds, kind), len(kinds))
+}
+
 // lay puts the fixture's files into dir.
 func (f *fixture) lay(t *testing.T, dir string) {
 	t.Helper()

@@ -131,6 +131,17 @@ func openTestSlot(t testing.TB) *testSlot {
 	return s
 }
 
+// inShort is how often something is tried: few times with -short, as CI runs the tests.
+func inShort(few, many int) int {
+	if testing.Short() {
+		return few
+	}
+	return many
+}
+
+// itsTurn says whether the ith of many is tried in the nth of several kinds: with -short in one of them.
+func itsTurn(i, n, kinds int) bool { return !testing.Short() || i%kinds == n }
+
 func script(name string) string {
 	path, err := filepath.Abs(filepath.Join("testdata", name))
 	if err != nil {

@@ -53,13 +53,17 @@ func TestTheStandardLibrarysOwnTestsPassAsTasks(t *testing.T) {
 	for _, c := range []struct {
 		module  string
 		refused []string // tests of what docs/scripts.md refuses
+		long    bool     // it computes for seconds
 	}{
-		{module: "test_json"}, {module: "test_statistics"}, {module: "test_collections"}, {module: "test_itertools"},
-		{module: "test_struct"}, {module: "test_base64"}, {module: "test_textwrap"}, {module: "test_heapq"},
-		{module: "test_fractions"}, {module: "test_bisect"},
+		{module: "test_json"}, {module: "test_statistics", long: true}, {module: "test_collections"}, {module: "test_itertools", long: true},
+		{module: "test_struct"}, {module: "test_base64"}, {module: "test_textwrap"}, {module: "test_heapq", long: true},
+		{module: "test_fractions", long: true}, {module: "test_bisect"},
 		{module: "test_re", refused: []string{"test_locale_caching", "test_locale_compiled"}},
 	} {
 		t.Run(c.module, func(t *testing.T) {
+			if c.long && testing.Short() {
+				t.Skip("-short: make test runs it")
+			}
 			s := openTestSlot(t)
 			params, err := json.Marshal(c.module)
 			if err != nil {

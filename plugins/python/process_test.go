@@ -120,14 +120,14 @@ func (p *process) peak() int64 {
 const largeCopies = 5
 
 func TestLargeValuesPassWithinTheDocumentedMemory(t *testing.T) {
-	const size = 100 << 20
+	size := inShort(40, 100) << 20
 	for name, x := range map[string]struct{ script, params string }{
 		"params and result": {"returns_params.py", `"` + strings.Repeat("x", size) + `"`},
 		"params":            {"counts_params.py", `"` + strings.Repeat("x", size) + `"`},
 		"result":            {"returns_bytes_of_size.py", strconv.Itoa(size)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := openProcess(t, size+1024)
+			p := openProcess(t, int64(size+1024))
 			wantData(t, p.run(script("returns_params.py"), "1"), "1")
 			before := p.peak()
 			o := p.run(script(x.script), x.params)
@@ -135,8 +135,8 @@ func TestLargeValuesPassWithinTheDocumentedMemory(t *testing.T) {
 				t.Fatalf("%v %+v", o.Status, o.Error)
 			}
 			took := p.peak() - before
-			t.Logf("%.2f times the size", float64(took)/size)
-			if took > largeCopies*size && !raceEnabled && !asanEnabled {
+			t.Logf("%.2f times the size", float64(took)/float64(size))
+			if took > int64(largeCopies*size) && !raceEnabled && !asanEnabled {
 				t.Errorf("%d bytes passed, and the worker had %d more", size, took)
 			}
 		})

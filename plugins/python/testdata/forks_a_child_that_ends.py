@@ -1,7 +1,5 @@
 """Forks a child, which ends in the way that is asked for, and prints its status."""
-import asyncio
 import atexit
-import logging.handlers
 import os
 import sys
 import threading
@@ -163,6 +161,7 @@ def leaves_a_file():
 
 
 def leaves_records():
+    import logging.handlers
     handler = logging.handlers.MemoryHandler(100, target=logging.StreamHandler(sys.stdout))
     logging.getLogger("leaves").addHandler(handler)
     logging.getLogger("leaves").warning("record")
@@ -199,6 +198,8 @@ def forks_again():
 
 
 def awaits():
+    import asyncio
+
     async def raise_later():
         await asyncio.sleep(0)
         raises()
