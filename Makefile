@@ -85,7 +85,7 @@ GOTEST = CPULB_BIN=$(CURDIR)/bin $(GO) test $(if $(SHORT),-short) -count=1 -vet=
 .PHONY: test-of-programs
 test-of-programs: build
 	$(GOTEST) $(if $(SHORT),,-race) -p $$((2 * $$(nproc))) $(OF_PROGRAMS)
-	$(if $(SHORT),$(GOTEST) -race ./plugins/python -run 'Loop|Stop|Neighbour|Together')
+	$(if $(SHORT),$(GOTEST) -race ./plugins/python -run 'Loop|Neighbour|Together|TestStop|TestTaskStopped|NoStop')
 
 .PHONY: test-of-packages
 test-of-packages: build
