@@ -68,8 +68,8 @@ func New(socket string, options ...Option) *Client {
 		}
 		return conn, nil
 	}
-	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idleConnections, DisableCompression: true, DialContext: dial}}
-	c.httpOnce = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}}
+	c.http = &http.Client{Transport: gate{&c.shared, &http.Transport{MaxIdleConnsPerHost: idleConnections, DisableCompression: true, DialContext: dial}}}
+	c.httpOnce = &http.Client{Transport: gate{&c.shared, &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}}}
 	for _, set := range options {
 		set(c)
 	}
@@ -81,11 +81,14 @@ func New(socket string, options ...Option) *Client {
 func (c *Client) Reached() bool { return c.reached.Load() != nil }
 
 // Close ends the connections. What has been accepted goes on; calls of Run and Map that wait
-// fail with ErrClosed.
+// fail with ErrClosed, and so does every later call.
 func (c *Client) Close() {
 	c.shared.close()
 	c.http.CloseIdleConnections()
 }
+
+// maxPathBytes is what a Unix socket's path may have (unix(7)).
+const maxPathBytes = 107
 
 // The pauses between two tries to connect while too many others do.
 const minPause, maxPause = time.Millisecond, 50 * time.Millisecond
@@ -107,6 +110,10 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("%s may not be used by this user: is it in the socket's group? %w", c.socket, err)
+	}
+	if errors.Is(err, syscall.EINVAL) && len(c.socket) > maxPathBytes {
+		return nil, fmt.Errorf("%w: the path %s has %d bytes, and a socket's may have at most %d: use a shorter one, for example of a link to its folder",
+			ErrNoDaemon, c.socket, len(c.socket), maxPathBytes)
 	}
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// ErrClosed is returned by calls that need a connection after Close.
+// ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("the client is closed")
 
 // shared is the Stream over which all tasks of a Client go. It is opened when it is needed,
@@ -34,6 +34,16 @@ func (s *shared) current() (*Stream, error) {
 		return s.stream, nil
 	}
 	return nil, nil
+}
+
+// open returns ErrClosed after close.
+func (s *shared) open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 // set makes stream the current one. One before it, which takes no more tasks, still brings

@@ -68,6 +68,9 @@ type Stream struct {
 
 // OpenStream connects and upgrades. ctx bounds the opening, not the Stream.
 func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
+	if err := c.shared.open(); err != nil {
+		return nil, err
+	}
 	dialled, err := c.dial(ctx)
 	if err != nil {
 		return nil, because(ctx, err)
