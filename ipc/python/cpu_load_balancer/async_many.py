@@ -32,6 +32,7 @@ class AsyncCompleted(AsyncIterator[Result]):
                 future.add_done_callback(self._has_ended)
         self._left = len(self._open)
         self._line = Progress(self._left) if progress else None
+        self._tells_no_more = stream.waits.tell(self._line.waits) if self._line else None
 
     def _has_ended(self, future: Future[Any]) -> None:
         self._ready.append(future)
@@ -60,6 +61,9 @@ class AsyncCompleted(AsyncIterator[Result]):
             if not future.cancelled():
                 future.exception()
         self._open.clear()
+        if self._tells_no_more is not None:
+            self._tells_no_more()
+            self._tells_no_more = None
         if self._line is not None:
             self._line.close()
 
@@ -128,6 +132,7 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
     deadline, items = deadline_after(timeout), _Items(iterable)
     order: Deque[Tuple[str, Future[Any]]] = deque()
     stream.maps[id(order)] = order
+    tells_no_more = stream.waits.tell(line.waits) if line is not None else None
     try:
         while True:
             taken = 0
@@ -154,6 +159,8 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
             future.cancel()
             if not future.cancelled():
                 future.exception()
+        if tells_no_more is not None:
+            tells_no_more()
         if line is not None:
             line.close()
         try:

@@ -13,6 +13,7 @@ from .large import Large, joined
 from .link import RESTART, ROOM, Link, Retry
 from .mailbox import Mailbox
 from .orders import Answer, Found, Line, Orders
+from .progress import Waits
 from .result import Result
 from .room import Room
 from .splitter import Part
@@ -48,6 +49,7 @@ class AsyncStream:
         self._cancels: Dict[Future[Any], List[str]] = {}  # such a one -> the tasks that are to be cancelled before
         self.maps: Dict[int, Deque[Tuple[str, Future[Any]]]] = {}  # what each has under way, which is cancelled when the Engine is closed
         self._closed = False
+        self.waits = Waits()  # of all that is under way
 
     def accepted(self, task_id: str, text: Union[str, Large]) -> Future[Any]:
         """Submit the task and return the future of the id that the daemon knows it by, once it has accepted it."""
@@ -151,7 +153,9 @@ class AsyncStream:
             pause = self._retry.next(error)
         except CPULoadBalancerError:
             self._retry = None  # who calls later is as patient again
+            self.waits.say(None)
             raise
+        self.waits.say(error.code)
         await asyncio.sleep(pause)
 
     def _begin(self) -> None:
@@ -218,12 +222,14 @@ class AsyncStream:
 
     def _wait_for_room(self, task_id: str, error: CPULoadBalancerError) -> None:
         if self._room.refused(task_id, error):
+            self.waits.say(error.code)
             self._try_for_room()
             return
         self._refuse_all(list(self._room), error)
 
     def _refuse_all(self, task_ids: List[str], error: CPULoadBalancerError) -> None:
         self._room.clear()
+        self.waits.say(None)
         for task_id in task_ids:
             self._refuse(task_id, type(error)(str(error), error.code))
 
@@ -233,6 +239,8 @@ class AsyncStream:
             self._room.taken(task_id)
             assert self._loop is not None
             self._loop.call_soon(self._try_for_room)
+        if not self._room and self._upgraded is not None:
+            self.waits.say(None)
 
     def _try_for_room(self) -> None:
         if self._trial is not None:

@@ -5,11 +5,37 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import Callable, List, Optional, TextIO
+
+Tell = Callable[[Optional[str]], None]
 
 _EVERY_SECONDS = 0.1
 _BAR, _LEAST_BAR = 24, 5  # characters
 _WINDOW_SECONDS = 10.0  # of which the rate is the mean
+
+
+class Waits:
+    """What those who share a connection wait for."""
+
+    def __init__(self) -> None:
+        self._code: Optional[str] = None
+        self._tells: List[Tell] = []
+
+    def tell(self, tell: Tell) -> Callable[[], None]:
+        """Have tell called with the code of an error for which they wait, and with None after that, until what this returns
+        is called."""
+        self._tells.append(tell)
+        if self._code is not None:
+            tell(self._code)
+        return partial(self._tells.remove, tell)
+
+    def say(self, code: Optional[str]) -> None:
+        """They wait because of such an error; None: no longer."""
+        if code != self._code:
+            self._code = code
+            for tell in self._tells:
+                tell(code)
 
 
 class Progress:

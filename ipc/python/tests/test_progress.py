@@ -1,5 +1,6 @@
 """The line that says how far a map is: what it says, and that it comes on a terminal alone."""
 
+import asyncio
 import fcntl
 import io
 import json
@@ -76,6 +77,27 @@ class Lines(unittest.TestCase):
             sent.clear()
             self.assertEqual([r.data for r in engine.as_completed([Task.create("/x.py")], progress=True)], [1])
         self.assertEqual(told, ["queue_full", None] * 2)
+
+    def test_map_of_an_asynchronous_engine_tells_the_same(self):
+        told, sent = [], []
+
+        def answer(connection, command):
+            task_id = command["task"]["task_id"]
+            sent.append(task_id)
+            if len(sent) == 1:
+                line = {"event": "rejected", "task_id": task_id, "line": 1, "problem": {"code": "queue_full"}}
+                connection.sendall(json.dumps(line).encode() + b"\n")
+            else:
+                connection.sendall(result_line(task_id, 1))
+
+        async def run(call):
+            async with cpu_load_balancer.AsyncEngine(FakeDaemon(self, answer, refuses=1).path) as engine:
+                sent.clear()
+                self.assertEqual([r.data async for r in call(engine)], [1])
+        with mock.patch.object(Progress, "waits", lambda _, code: told.append(code)):
+            asyncio.run(run(lambda engine: engine.map("/x.py", [1], progress=True)))
+            asyncio.run(run(lambda engine: engine.as_completed([Task.create("/x.py")], progress=True)))
+        self.assertEqual(told, ["too_many_connections", "queue_full", None] * 2)
 
     def test_end_has_how_long_it_took(self):
         progress = self.progress(2)
