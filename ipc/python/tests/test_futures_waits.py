@@ -88,7 +88,7 @@ class Waits(unittest.TestCase):
 
     def test_forked_process_wakes_none_of_its_parents_threads(self):
         with self.call._condition:
-            self.call._condition.rise(self.call._condition.lay_down())
+            self.call._condition.rise_locked(self.call._condition.lay_down_locked())
         own = condition._sleeper()
         child = os.fork()
         if child == 0:

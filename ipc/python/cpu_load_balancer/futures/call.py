@@ -81,12 +81,12 @@ class Call(Future):  # type: ignore[type-arg]
         with condition:
             if self._state != RUNNING or carrier.unsent:
                 return False
-            sleeper = condition.lay_down()
+            sleeper = condition.lay_down_locked()
         try:
             return bool(sleeper.sleep_or_read(carrier.calls))
         finally:
             with condition:
-                condition.rise(sleeper)
+                condition.rise_locked(sleeper)
 
     def wake(self) -> None:
         """Wake who waits for it, to look around: it has not ended."""
@@ -140,7 +140,7 @@ class Call(Future):  # type: ignore[type-arg]
             if self._waiters:
                 for waiter in self._waiters:
                     waiter.add_result(self)
-            sleepers = self._condition.sleepers()
+            sleepers = self._condition.sleepers_locked()
         for sleeper in sleepers:  # without the lock, which who is woken takes
             sleeper.ring()
         if self._done_callbacks:

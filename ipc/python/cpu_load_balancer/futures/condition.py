@@ -124,7 +124,7 @@ class Condition(RLock):  # type: ignore[misc]
     def wait(self, timeout: Optional[float] = None) -> bool:
         """Sleep until notify_all, at most for timeout seconds; False when that was it. The lock is held."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        sleeper = self.lay_down()
+        sleeper = self.lay_down_locked()
         try:
             while True:
                 saved = 1, get_ident()
@@ -141,9 +141,9 @@ class Condition(RLock):  # type: ignore[misc]
                 elif deadline is None or time.monotonic() >= deadline:  # else it was too long for one sleep
                     return False
         finally:
-            self.rise(sleeper)
+            self.rise_locked(sleeper)
 
-    def lay_down(self) -> Any:
+    def lay_down_locked(self) -> Any:
         """Return the calling thread's sleeper, which is woken from now on. The lock is held."""
         sleeper = _sleeper()
         sleeper.hush()
@@ -153,12 +153,12 @@ class Condition(RLock):  # type: ignore[misc]
             self._sleepers = [sleeper]
         return sleeper
 
-    def rise(self, sleeper: Any) -> None:
+    def rise_locked(self, sleeper: Any) -> None:
         """sleeper is not to be woken any more. The lock is held."""
         if sleeper in self._sleepers:
             self._sleepers.remove(sleeper)
 
-    def sleepers(self) -> Sequence[Any]:
+    def sleepers_locked(self) -> Sequence[Any]:
         """Return those who are to be woken: now, or when the lock is free. The lock is held."""
         try:
             sleepers, self._sleepers = self._sleepers, []
@@ -173,5 +173,5 @@ class Condition(RLock):  # type: ignore[misc]
 
     def notify_all(self) -> None:
         """Wake everybody. The lock is held."""
-        for sleeper in self.sleepers():
+        for sleeper in self.sleepers_locked():
             sleeper.ring()
