@@ -42,7 +42,9 @@ func (b *batchCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 	if len(batch.Errors) == len(tasks) {
 		return exit(exitFailed)
 	}
-	fmt.Fprintln(t.out, batch.ID)
+	if err := t.printID(batch.ID, "batch %s has been submitted"); err != nil {
+		return err
+	}
 	if b.Wait {
 		err = t.results(ctx, c, batch.ID)
 	}

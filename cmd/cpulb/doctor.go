@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -54,7 +55,7 @@ func (t *terminal) finding(f *doctor.Finding) error {
 	if f.Remedy != "" {
 		line += fmt.Sprintf("%-24s → %s\n", "", printable.Escape(f.Remedy, ""))
 	}
-	_, err := t.raw.out.Write([]byte(line))
+	_, err := io.WriteString(t.asIs(), line)
 	return err
 }
 

@@ -60,7 +60,7 @@ func (g *grid) lines(colours bool, width int) []string {
 
 // print prints the table.
 func (g *grid) print(t *terminal) error {
-	_, err := io.WriteString(t.raw.out, strings.Join(g.lines(t.colours(), 0), "\n")+"\n")
+	_, err := io.WriteString(t.asIs(), strings.Join(g.lines(t.colours(), 0), "\n")+"\n")
 	return err
 }
 

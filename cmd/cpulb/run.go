@@ -51,9 +51,9 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 	}
 	switch {
 	case err == nil && r.Function == plainFunction:
-		return showPlain(result, t)
+		return keptBy(showPlain(result, t), x.ID)
 	case err == nil:
-		return show(result, t, true)
+		return keptBy(show(result, t, true), x.ID)
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 		t.cancelling("task "+x.ID.String(), leftRunning(x.ID))
@@ -61,12 +61,20 @@ func (r *runCommand) Run(ctx context.Context, c *client.Client, t *terminal) err
 		err = context.Cause(within)
 		t.cancelling("", leftRunning(x.ID))
 	default:
-		return lost(err, x.ID)
+		return keptBy(lost(err, x.ID), x.ID)
 	}
 	if bad := abandon(ctx, c, x.ID); bad != nil {
 		return fmt.Errorf("%w, and the task could not be cancelled (%v): %s", err, bad, leftRunning(x.ID))
 	}
 	return fmt.Errorf("%w; task %s is being cancelled", err, x.ID)
+}
+
+// keptBy adds to err where the result is that could not be written.
+func keptBy(err error, id task.ID) error {
+	if errors.As(err, new(*unwritten)) {
+		return fmt.Errorf("%w; cpulb result %s has the result", err, id)
+	}
+	return err
 }
 
 // leftRunning is what is said of a task that goes on.
@@ -115,8 +123,15 @@ func (s *submitCommand) Run(ctx context.Context, c *client.Client, t *terminal) 
 	if _, err := c.Submit(ctx, x); err != nil {
 		return lost(err, x.ID)
 	}
-	_, err = fmt.Fprintln(t.out, x.ID)
-	return err
+	return t.printID(x.ID, "task %s has been submitted")
+}
+
+// printID prints the id of what the daemon has now, which done says where that fails.
+func (t *terminal) printID(id task.ID, done string) error {
+	if _, err := fmt.Fprintln(t.out, id); err != nil {
+		return fmt.Errorf(done+", but %w", id, err)
+	}
+	return nil
 }
 
 type resultCommand struct {
@@ -201,6 +216,5 @@ func (r *rerunCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(t.out, v.ID)
-	return err
+	return t.printID(v.ID, "task %s has been submitted")
 }

@@ -20,7 +20,7 @@ func (c *completionCommand) Run(k *kong.Context, t *terminal) error {
 	if err != nil {
 		return usageError{err}
 	}
-	_, err = io.WriteString(t.raw.out, script)
+	_, err = io.WriteString(t.asIs(), script)
 	return err
 }
 
@@ -28,7 +28,7 @@ type manCommand struct{}
 
 // Run implements the command, which is for those who make packages.
 func (*manCommand) Run(k *kong.Context, t *terminal) error {
-	_, err := io.WriteString(t.raw.out, page(k.Model))
+	_, err := io.WriteString(t.asIs(), page(k.Model))
 	return err
 }
 

@@ -16,9 +16,12 @@ func showPlain(r *task.Result, t *terminal) error {
 		return show(r, t, true) // it was not the script that ended so
 	}
 	own := t.ownOutput(true)
-	fmt.Fprint(own.to[task.Stdout], r.Stdout)
+	_, lost := fmt.Fprint(own.to[task.Stdout], r.Stdout)
 	fmt.Fprint(own.to[task.Stderr], r.Stderr)
 	t.missing(r)
+	if lost != nil {
+		return lost
+	}
 	if r.Error != nil {
 		return exit(r.Error.ExitCode)
 	}

@@ -24,7 +24,7 @@ type terminal struct {
 	// left is what is said if a signal ends the program now; nil: nothing goes on then.
 	left atomic.Pointer[string]
 	// lost is why something that was written to stdout did not get there.
-	lost atomic.Pointer[error]
+	lost atomic.Pointer[unwritten]
 }
 
 // newTerminal returns one whose err may be written to by several goroutines.
@@ -60,25 +60,30 @@ type noting struct {
 // Write implements io.Writer.
 func (n noting) Write(p []byte) (int, error) {
 	written, err := n.Writer.Write(p)
-	if err != nil {
-		n.terminal.lost.CompareAndSwap(nil, &err)
+	if err == nil {
+		return written, nil
 	}
-	return written, err
+	lost := &unwritten{err}
+	n.terminal.lost.CompareAndSwap(nil, lost)
+	return written, lost
 }
+
+// asIs is stdout for what is printable already.
+func (t *terminal) asIs() io.Writer { return noting{t.raw.out, t} }
 
 // data is where JSON goes: unchanged to a program, with escapes to a person.
 func (t *terminal) data() io.Writer {
 	if isTerminal(t.raw.out) {
 		return t.out
 	}
-	return noting{t.raw.out, t}
+	return t.asIs()
 }
 
 // script is where a script's own output goes: as it is when it has been run just now, or a
 // program reads it; a person who looks at the result of a task, which may be somebody
 // else's, is shown escapes.
 func (t *terminal) script(ran bool) (out, err io.Writer) {
-	out, err = noting{t.raw.out, t}, t.raw.err
+	out, err = t.asIs(), t.raw.err
 	if !ran && isTerminal(t.raw.out) {
 		out = t.out
 	}
@@ -101,8 +106,8 @@ func (e usageError) Unwrap() error { return e.error }
 
 // report prints err, if there is one, and returns the exit code.
 func (t *terminal) report(err error) int {
-	if lost := t.lost.Load(); lost != nil && !errors.Is(err, *lost) {
-		err = *lost // it has cost what the command is for, whatever else there is
+	if lost := t.lost.Load(); lost != nil && !errors.As(err, new(*unwritten)) {
+		err = lost // it has cost what the command is for, whatever else there is
 	}
 	var e exit
 	var usage usageError

@@ -111,7 +111,7 @@ func (l *tasksCommand) changes(t *terminal) func([]task.View, bool) error {
 		if len(lines) == 0 {
 			return nil
 		}
-		_, err := io.WriteString(t.raw.out, strings.Join(lines, "\n")+"\n")
+		_, err := io.WriteString(t.asIs(), strings.Join(lines, "\n")+"\n")
 		return err
 	}
 }
