@@ -30,6 +30,9 @@ func (b *batchCommand) Run(ctx context.Context, c *client.Client, t *terminal) e
 		return usageError{fmt.Errorf("tasks: %s contains no task", b.File)}
 	}
 	batch, err := c.SubmitBatch(ctx, tasks)
+	if errors.Is(err, client.ErrNoAnswer) {
+		return fmt.Errorf("%w; it may have accepted the tasks, cpulb tasks lists them; to send those again is safe that have a task_id in the file", err)
+	}
 	if err != nil {
 		return err
 	}

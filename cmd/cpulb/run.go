@@ -84,6 +84,9 @@ func leftRunning(id task.ID) string {
 
 // lost adds to err, if the daemon went away before it answered, where the Result will be.
 func lost(err error, id task.ID) error {
+	if errors.Is(err, client.ErrNoAnswer) {
+		return fmt.Errorf("%w; if it had accepted the task, cpulb result %s knows the end, and cpulb cancel %s cancels it", err, id, id)
+	}
 	for _, end := range []error{client.ErrStreamEnded, client.ErrCutOff, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
 			return fmt.Errorf("the daemon went away before it answered (%w); if it had accepted the task, cpulb result %s knows the end", err, id)

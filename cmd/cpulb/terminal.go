@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"cpulb/cmd/cpulb/printable"
+	"cpulb/daemon/api"
+	"cpulb/ipc/client"
 )
 
 // terminal is where a command reads and writes. What comes through out and err is
@@ -104,6 +107,20 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// remedyOf says what to do about the daemon, where err is about that; "": nothing is known to help.
+func remedyOf(err error) string {
+	var socket *net.OpError
+	switch {
+	case errors.Is(err, client.ErrNoAnswer):
+		return "cpulb doctor looks for the cause, systemctl status cpulbd shows what the daemon does; systemctl restart cpulbd ends one that hangs, and keeps the tasks that are in the journal"
+	case errors.Is(err, api.ErrDraining):
+		return "a daemon drains while it stops, and the next one takes tasks, for which --patience waits; or an administrator has had it drain, which cpulb resume ends"
+	case errors.As(err, &socket) && errors.Is(socket, fs.ErrPermission):
+		return "cpulb doctor says who may use the socket, and how to become one of them"
+	}
+	return ""
+}
+
 // report prints err, if there is one, and returns the exit code.
 func (t *terminal) report(err error) int {
 	if lost := t.lost.Load(); lost != nil && !errors.As(err, new(*unwritten)) {
@@ -124,6 +141,9 @@ func (t *terminal) report(err error) int {
 		return exitUsage
 	default:
 		fmt.Fprintln(t.err, "cpulb:", err)
+		if remedy := remedyOf(err); remedy != "" {
+			fmt.Fprintln(t.err, "cpulb:", remedy)
+		}
 		return exitFailed
 	}
 }

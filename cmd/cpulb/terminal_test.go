@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
 
+	"cpulb/daemon/api"
+	"cpulb/daemon/task"
+	"cpulb/ipc/client"
 	"cpulb/ipc/ipctest"
 )
 
@@ -27,5 +33,21 @@ func TestWhatCouldNotBeWrittenIsAFailure(t *testing.T) {
 				t.Errorf("%v, %v: %d, %q", args, bad, got, said.String())
 			}
 		}
+	}
+}
+
+func TestAnErrorOfTheDaemonNamesTheRemedy(t *testing.T) {
+	for want, err := range map[string]error{
+		"cpulb doctor looks for the cause": lost(fmt.Errorf("the daemon on /s hangs: %w", client.ErrNoAnswer), task.ID{}),
+		"cpulb resume ends":                &api.Problem{Code: "draining", Status: 503},
+		"cpulb doctor says who may":        fmt.Errorf("/s: %w", &net.OpError{Op: "dial", Err: syscall.EACCES}),
+	} {
+		var said bytes.Buffer
+		if code := newTerminal(nil, &said, &said).report(err); code != exitFailed || !strings.Contains(said.String(), want) {
+			t.Errorf("%v: %d %q, want %q", err, code, said.String(), want)
+		}
+	}
+	if err := lost(client.ErrNoAnswer, task.ID{}); !strings.Contains(err.Error(), "if it had accepted the task") {
+		t.Error(err)
 	}
 }

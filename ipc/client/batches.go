@@ -32,7 +32,7 @@ func (c *Client) SubmitBatch(ctx context.Context, tasks []*task.Task) (*api.Batc
 	if slices.ContainsFunc(tasks, once) {
 		err = c.callOnce(ctx, http.MethodPost, "/v1/batches", body, b)
 	} else {
-		err = c.persist(ctx, func() error { return c.call(ctx, http.MethodPost, "/v1/batches", body, b) })
+		err = c.persist(ctx, func() error { return c.post(ctx, "/v1/batches", body, b) })
 	}
 	if err != nil {
 		return nil, err

@@ -23,7 +23,8 @@ const DefaultPatience = time.Minute
 var ErrNoDaemon = errors.New("no daemon answers")
 
 // ErrNoAnswer is matched where WithAnswerTimeout was not enough: there is a daemon, or something
-// else, that hangs.
+// else, that hangs. What was being submitted may have been accepted; to submit it again is safe, since
+// it has its id.
 var ErrNoAnswer = errors.New("no answer")
 
 // Client calls one daemon. It is safe for concurrent use.
@@ -38,6 +39,7 @@ type Client struct {
 	shared   shared
 	room     *room
 	waits    *waits
+	alive    alive
 	// reached is when a connection was last made, zero: never. answered: a call succeeded.
 	reached  atomic.Pointer[time.Time]
 	answered atomic.Bool
@@ -50,10 +52,14 @@ type Option func(*Client)
 // it, instead of DefaultPatience. With 0 it fails at once.
 func WithPatience(d time.Duration) Option { return func(c *Client) { c.patience = d } }
 
-// WithAnswerTimeout bounds the calls that a daemon answers at once: those that look at tasks, at
-// batches and at the daemon itself, and those that cancel. Where it does not, they fail with
-// ErrNoAnswer. Without it they are bounded by their contexts alone.
-func WithAnswerTimeout(d time.Duration) Option { return func(c *Client) { c.prompt = d } }
+// WithAnswerTimeout has calls fail with ErrNoAnswer where a daemon hangs for d. It bounds those that
+// a daemon answers at once: those that look at tasks, at batches and at the daemon itself, and those that
+// cancel. The others may rightly wait, e.g. for room in the queue; while they do the daemon is asked
+// whether it lives, and they fail when it does not answer that either. How long a task runs, once it has
+// been accepted, is not bounded. Without it calls are bounded by their contexts alone.
+func WithAnswerTimeout(d time.Duration) Option {
+	return func(c *Client) { c.prompt, c.alive.each = d, d/2 }
+}
 
 // idleConnections is how many connections are kept for calls that are made beside each other.
 const idleConnections = 16

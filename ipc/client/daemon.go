@@ -63,7 +63,9 @@ func (c *Client) Schedules(ctx context.Context) ([]api.ScheduleStatus, error) {
 // Stacks returns the stacks of a worker's threads, as text for people.
 func (c *Client) Stacks(ctx context.Context, worker string) (string, error) {
 	var answer struct{ Stacks string }
-	err := c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
+	err := c.whileAlive(ctx, nil, func(ctx context.Context) error {
+		return c.call(ctx, http.MethodGet, "/v1/workers/"+url.PathEscape(worker)+"/stacks", nil, &answer)
+	})
 	return answer.Stacks, err
 }
 

@@ -61,8 +61,15 @@ func (c *Client) late(err error) error {
 // callOnce is call for a request that is not to be made twice when nobody can say whether it
 // was carried out.
 func (c *Client) callOnce(ctx context.Context, method, path string, body []byte, answer any) error {
-	_, text, err := c.exchangeBy(ctx, c.httpOnce, method, path, body)
-	return decoded(text, err, answer)
+	return c.whileAlive(ctx, nil, func(ctx context.Context) error {
+		_, text, err := c.exchangeBy(ctx, c.httpOnce, method, path, body)
+		return decoded(text, err, answer)
+	})
+}
+
+// post is call for what may wait for room, and can be made again.
+func (c *Client) post(ctx context.Context, path string, body []byte, answer any) error {
+	return c.whileAlive(ctx, nil, func(ctx context.Context) error { return c.call(ctx, http.MethodPost, path, body, answer) })
 }
 
 func decoded(text []byte, err error, answer any) error {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -52,7 +53,7 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // has gone, is waited for as WithPatience says.
 //
 // A task that the daemon refuses for good yields a *TaskError in its place, and the others go
-// on. After the end of ctx, or an error that says that the daemon did not come back, Map
+// on. After the end of ctx, or an error that says that the daemon did not come back, or hangs, Map
 // yields nothing more: that is not what became of a task.
 //
 // When ctx ends, or the loop is left, also by a panic or runtime.Goexit, the tasks in flight are
@@ -221,7 +222,7 @@ func (m *mapping) deliver(ctx context.Context, yield func(*task.Result, error) b
 		case x == nil: // that was the last
 			return
 		case x.err != nil:
-			if !yield(nil, &TaskError{x.task, x.err}) || gone(x.err) || api.IsTemporary(x.err) {
+			if !yield(nil, &TaskError{x.task, x.err}) || gone(x.err) || errors.Is(x.err, ErrNoAnswer) || api.IsTemporary(x.err) {
 				return
 			}
 		case !yield(x.result, nil):

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 
@@ -39,14 +40,38 @@ func (s *sending) try(ctx context.Context, accepted func()) (*task.Result, error
 		r, err := s.client.Wait(ctx, s.task.ID)
 		return r, lost(err)
 	}
-	stream, err := s.client.stream(ctx)
+	var stream *Stream
+	err := s.client.promptly(ctx, 0, func(ctx context.Context) (err error) {
+		stream, err = s.client.stream(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.on.Store(stream)
 	p := &Pending{ID: s.task.ID, key: s.task.ID, stream: stream, attended: true, accepted: accepted}
-	r, err := stream.do(ctx, s.task, p)
-	s.sent = err == nil || !refused(err) && stream.wrote(p)
+	r, err := s.do(ctx, p)
+	// Only the end of the connection ends what is still being written.
+	s.sent = err == nil || !refused(err) && (errors.Is(err, ErrNoAnswer) || ctx.Err() != nil || stream.wrote(p))
+	return r, err
+}
+
+// do sends the task and waits for its end; for its acceptance only as long as the daemon lives.
+func (s *sending) do(ctx context.Context, p *Pending) (r *task.Result, err error) {
+	if s.client.prompt == 0 {
+		return p.stream.do(ctx, s.task, p)
+	}
+	taken, accepted := new(atomic.Bool), p.accepted
+	p.accepted = func() {
+		taken.Store(true)
+		if accepted != nil {
+			accepted()
+		}
+	}
+	err = s.client.whileAlive(ctx, func(int) bool { return taken.Load() }, func(ctx context.Context) (err error) {
+		r, err = p.stream.do(ctx, s.task, p)
+		return err
+	})
 	return r, err
 }
 

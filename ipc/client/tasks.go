@@ -51,14 +51,15 @@ func (c *Client) Submit(ctx context.Context, t *task.Task) (v task.View, err err
 	sent := false
 	err = c.persist(ctx, func() error {
 		if sent && once(t) {
-			err := c.call(ctx, http.MethodGet, "/v1/tasks/"+t.ID.String(), nil, &v)
+			err := c.ask(ctx, http.MethodGet, "/v1/tasks/"+t.ID.String(), nil, &v)
 			return lost(err)
 		}
-		post := c.call
+		var err error
 		if once(t) {
-			post = c.callOnce
+			err = c.callOnce(ctx, http.MethodPost, "/v1/tasks", body, &v)
+		} else {
+			err = c.post(ctx, "/v1/tasks", body, &v)
 		}
-		err := post(ctx, http.MethodPost, "/v1/tasks", body, &v)
 		sent = err == nil || !refused(err) && !errors.Is(err, ErrNoDaemon)
 		return err
 	})
@@ -98,9 +99,11 @@ func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) 
 		for {
 			left := max(0, timeout-time.Since(began))
 			part := min(left, longWait)
-			err := c.promptly(ctx, part, func(ctx context.Context) (err error) {
-				r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(part.String()))
-				return err
+			err := c.promptly(ctx, part, func(ctx context.Context) error {
+				return c.whileAlive(ctx, func(answers int) bool { return answers > 0 }, func(ctx context.Context) (err error) {
+					r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(part.String()))
+					return err
+				})
 			})
 			if part == left || !errors.Is(err, ErrNotEnded) {
 				return err
