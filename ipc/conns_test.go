@@ -1,6 +1,7 @@
 package ipc_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -138,6 +139,26 @@ func (s *stream) taken() {
 		var asked error
 		if err := raw.Control(func(fd uintptr) { left, asked = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil || asked != nil {
 			s.t.Fatal(err, asked)
+		}
+	}
+}
+
+// docs/protocol.md and docs/api.md say 16 KiB.
+func TestHeadersMayTakeAsMuchAsIsDocumented(t *testing.T) {
+	socket, _ := ipctest.Serve(t, ipctest.New(), ipc.Options{})
+	for size, want := range map[int]int{16 << 10: http.StatusSwitchingProtocols, 16<<10 + 1: http.StatusRequestHeaderFieldsTooLarge} {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		head := "POST /v1/stream HTTP/1.1\r\nHost: cpulb\r\nConnection: Upgrade\r\nUpgrade: cpulb\r\nX: "
+		if _, err := conn.Write([]byte(head + strings.Repeat("x", size-len(head)-4) + "\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%d bytes: %+v %v, want %d", size, resp, err, want)
 		}
 	}
 }

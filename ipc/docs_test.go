@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"cpulb/internal/share"
 )
 
 func readPage(t *testing.T, name string) string {
@@ -61,5 +64,26 @@ func TestEveryCallIsDocumentedWithAnExample(t *testing.T) {
 	slices.Sort(known)
 	if !slices.Equal(documented, known) {
 		t.Errorf("documented:\n%s\nserved:\n%s", strings.Join(documented, "\n"), strings.Join(known, "\n"))
+	}
+}
+
+// docs/protocol.md has the numbers of the code.
+func TestTheBoundsOfTheStreamAreThoseOfTheCode(t *testing.T) {
+	page := readPage(t, "protocol.md")
+	alone := int64(0) // what one caller can have
+	for share.Fits(maxUnanswered, alone, alone, 1, false) {
+		alone++
+	}
+	words := map[time.Duration]string{5 * time.Second: "five seconds", 10 * time.Second: "ten seconds"}
+	for what, text := range map[string]string{
+		"headerBytes":     fmt.Sprintf("have to fit into %d KiB.", headerBytes>>10),
+		"maxUnanswered":   fmt.Sprintf("| lines without an answer | %d of a caller's", alone),
+		"lineBuffer":      fmt.Sprintf("One longer than %d KiB for which there is none within about %s", lineBuffer>>10, words[roomTimeout]),
+		"backlogHeadroom": fmt.Sprintf("%d MiB more than `limits.body_size`", backlogHeadroom>>20),
+		"farewellTimeout": "what had been queued within " + words[farewellTimeout] + " finds a `goaway`",
+	} {
+		if !strings.Contains(page, text) {
+			t.Errorf("%s: %q is not on the page", what, text)
+		}
 	}
 }

@@ -146,6 +146,8 @@ const (
 	idleTimeout   = 2 * time.Minute
 	stallTimeout  = time.Minute
 	headerBytes   = 16 << 10
+	// headerSlack is what net/http reads beyond what it is told.
+	headerSlack = 4 << 10
 	// lingerTimeout is how long the sender of a body that is not read has to read why.
 	lingerTimeout   = time.Second
 	backlogHeadroom = 64 << 20
@@ -193,7 +195,7 @@ func NewServer(engine Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, overflow: strangerID(), inFlight: share.NewPool(o.InFlight()), turns: share.NewPool(turns()),
 		unanswered: share.NewPool(maxUnanswered), streams: map[*stream]struct{}{}, settled: make(chan struct{})}
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes - headerSlack,
 		ConnContext: withPeer, ConnState: connState, ErrorLog: s.forClients()}
 	return s
 }
