@@ -9,7 +9,7 @@ import (
 )
 
 type dashboardCommand struct {
-	Listen string `help:"Loopback address and port of the page; port 0 takes one that is free." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	Listen string `help:"Loopback address, or localhost, and port of the page; port 0 takes one that is free." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 }
 
 // Run implements the command.

@@ -115,7 +115,7 @@ func remedyOf(err error) string {
 		return "cpulb doctor looks for the cause, systemctl status cpulbd shows what the daemon does; systemctl restart cpulbd ends one that hangs, and keeps the tasks that are in the journal"
 	case errors.Is(err, api.ErrDraining):
 		return "a daemon drains while it stops, and the next one takes tasks, for which --patience waits; or an administrator has had it drain, which cpulb resume ends"
-	case errors.As(err, &socket) && errors.Is(socket, fs.ErrPermission):
+	case errors.As(err, &socket) && socket.Op == "dial" && errors.Is(socket, fs.ErrPermission):
 		return "cpulb doctor says who may use the socket, and how to become one of them"
 	}
 	return ""

@@ -47,6 +47,11 @@ func TestAnErrorOfTheDaemonNamesTheRemedy(t *testing.T) {
 			t.Errorf("%v: %d %q, want %q", err, code, said.String(), want)
 		}
 	}
+	var said bytes.Buffer
+	newTerminal(nil, &said, &said).report(&net.OpError{Op: "listen", Err: syscall.EACCES}) // which is not about the daemon
+	if strings.Contains(said.String(), "doctor") {
+		t.Error(said.String())
+	}
 	if err := lost(client.ErrNoAnswer, task.ID{}); !strings.Contains(err.Error(), "if it had accepted the task") {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"cpulb/daemon/api"
@@ -77,8 +78,11 @@ func code(t *testing.T, w *httptest.ResponseRecorder) string {
 }
 
 func TestOnlyLoopbackAddressesAreListenedOn(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "127.8.9.1:0", "localhost:0"} {
+	for _, address := range []string{"127.0.0.1:0", "127.8.9.1:0", "localhost:0", "LOCALHOST:0", "[::1]:0", "ip6-localhost:0"} {
 		l, err := Listen(t.Context(), address)
+		if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+			continue // a machine without IPv6
+		}
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue
@@ -90,7 +94,7 @@ func TestOnlyLoopbackAddressesAreListenedOn(t *testing.T) {
 	}
 	for address, words := range map[string]string{
 		"0.0.0.0:0": "other machines could reach it", ":8642": "other machines", "[::]:0": "other machines", "192.168.1.7:80": "other machines",
-		"example.org:80": "other machines", "[fe80::1%lo]:80": "other machines", "127.0.0.1": "a host and a port", "8642": "a host and a port", "127.0.0.1:99999": "a host and a port", "127.0.0.1:": "a host and a port", "": "a host and a port",
+		"example.org:80": "of names it takes localhost", "[fe80::1%lo]:80": "other machines", "127.0.0.1": "a host and a port", "8642": "a host and a port", "127.0.0.1:99999": "a host and a port", "127.0.0.1:": "a host and a port", "": "a host and a port",
 	} {
 		l, err := Listen(t.Context(), address)
 		if err == nil {
@@ -99,6 +103,17 @@ func TestOnlyLoopbackAddressesAreListenedOn(t *testing.T) {
 		if !errors.Is(err, ErrAddress) || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), address) {
 			t.Errorf("%q: %v", address, err)
 		}
+	}
+}
+
+func TestAPortThatIsTakenIsSaidToBe(t *testing.T) {
+	first, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if l, err := Listen(t.Context(), first.Addr().String()); err == nil || errors.Is(err, ErrAddress) || !strings.Contains(err.Error(), "choose another one, or 0") {
+		t.Errorf("%v %v", l, err)
 	}
 }
 
