@@ -32,10 +32,14 @@ func (c *chopped) Read(p []byte) (int, error) {
 
 func TestLinesComeWholeHoweverTheyAreRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 30 {
+	rounds := 30
+	if testing.Short() {
+		rounds = 8
+	}
+	for range rounds {
 		var want, given []string
 		for range 1 + r.IntN(20) {
-			n := []int{0, 1, 100, readBuffer - 1, readBuffer, 3 * readBuffer, 20 * readBuffer}[r.IntN(7)]
+			n := []int{0, 1, 100, readBuffer - 1, readBuffer, 3 * readBuffer, 8 * readBuffer}[r.IntN(7)]
 			want = append(want, strings.Repeat(string(rune('a'+r.IntN(26))), n)+"\n")
 		}
 		text := strings.Join(want, "") + "the rest"
