@@ -35,8 +35,9 @@ FUZZTIME ?= 10s
 
 # The packages whose tests are about programs that run beside them, and of the others those that take
 # longest. Those that take longest begin first: else the machine idles while the last of them runs alone.
-OF_PROGRAMS := ./cmd/e2e ./plugins/python ./plugins/executortest ./systemd ./examples/executors ./cmd/adversary ./cmd/cpulbd ./cmd/cpulb-conformance
-LONGEST     := ./daemon ./ipc ./plugins/supervisor ./plugins/wasm
+OF_PROGRAMS := ./cmd/e2e ./plugins/python ./plugins/executortest ./systemd ./examples/executors ./cmd/adversary ./cmd/cpulbd ./cmd/cpulb-conformance \
+               ./plugins/wasm ./plugins/exec ./examples/executors/go
+LONGEST     := ./daemon ./ipc ./plugins/supervisor
 
 # Of these each test is one goroutine: the race detector would find nothing, in ten times as long.
 OF_ONE      := ./cmd/arch ./balancer/simulation
@@ -78,7 +79,7 @@ demo: build ## Run the examples on a private daemon and show where each ran
 # Two groups of packages beside each other; where one fails, the other goes on.
 # The checks of cgo slow all of a program down: they are for the package that has it and the one that uses it.
 test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client (SHORT=1: of the long ones a part, and with the race detector what is the tests' own process)
-	@$(MAKE) --no-print-directory -k -j2 test-of-programs test-of-packages
+	@$(MAKE) --no-print-directory -k -j2 test-of-programs test-of-packages test-of-one
 	CPULB_BIN=$(CURDIR)/bin GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -vet=off -timeout 30m ./embedpy/... $(if $(SHORT),,./plugins/python/...)
 	@$(MAKE) --no-print-directory test-python
 
@@ -96,6 +97,9 @@ test-of-programs: build
 .PHONY: test-of-packages
 test-of-packages: build
 	$(GOTEST) -race -p $$(nproc) $(LONGEST) $$($(GO) list ./... | grep -vxF "$$($(GO) list $(OF_PROGRAMS) $(OF_ONE))")
+
+.PHONY: test-of-one
+test-of-one:
 	$(GOTEST) $(OF_ONE)
 
 .PHONY: test-python
