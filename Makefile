@@ -20,10 +20,7 @@ PYTHON      := $(firstword $(wildcard /usr/bin/python3) python3)
 IN_GIT      := $(shell git status --porcelain >/dev/null 2>&1 && echo yes)
 # Go takes the version from the repository's tags; VERSION=… is for sources without.
 VERSION     ?=
-LINKED      := $(if $(VERSION),-X cpulb/cmd/version.linked=$(VERSION))
-# cmd/cpulb/closed.go says what this is for, and internal/programs has it, too.
-START        = $(if $(wildcard cmd/cpulb/start_linux_$(shell $(GO) env GOARCH).s),-E=cpulb_start)
-BUILDFLAGS   = -trimpath -buildvcs=$(if $(IN_GIT),true,false) -ldflags '$(LINKED)' -ldflags 'cpulb/cmd/cpulb=$(START) $(LINKED)'
+BUILDFLAGS  := -trimpath -buildvcs=$(if $(IN_GIT),true,false) $(if $(VERSION),-ldflags '-X cpulb/cmd/version.linked=$(VERSION)')
 
 PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2

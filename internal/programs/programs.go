@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 )
 
 // Binaries is the environment variable with the folder of programs that are there.
@@ -38,11 +37,7 @@ func build(name, to string) error {
 	if name == "cpulb-python" {
 		cgo = "1"
 	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-o", to}
-	if name == "cpulb" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
-		args = append(args, "-ldflags=-E=cpulb_start") // as the Makefile has it
-	}
-	cmd := exec.Command("go", append(args, "cpulb/cmd/"+name)...)
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, "cpulb/cmd/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOEXPERIMENT=") // not those of the tests
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
