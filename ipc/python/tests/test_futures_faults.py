@@ -5,6 +5,7 @@ import contextlib
 import os
 import pickle
 import resource
+import socket
 import threading
 import traceback
 import types
@@ -12,7 +13,7 @@ import unittest
 from unittest import mock
 
 from cpu_load_balancer import SubmissionError
-from cpu_load_balancer.futures import TransferError, keeper, memory, wire
+from cpu_load_balancer.futures import TransferError, WorkerLostError, keeper, memory, wire
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.tasks import Ended, Tasks
 from cpu_load_balancer.futures.turn import OUTBOX_HEADER
@@ -265,6 +266,58 @@ class Faults(Played):
                 self.assertEqual((self.keeper.broken, self.pool.starting), ("", 1))
                 self.arrive(2)
                 self.assertEqual((len(self.pool.carriers), self.pool.starting, self.taken()), (1, 0, [2]))
+
+    def test_carrier_whose_task_is_said_to_have_ended_while_its_worker_goes_on_is_parted_from_whoever_waits_for_it(self):
+        for how in ("ended", "turned away", "not understood"):
+            with self.subTest(how):
+                self.numbers = 0
+                self.keep()
+                self.tasks.name = "task-{}".format
+                calls = self.submit(1)
+                self.keeper._look()
+                *ends, outbox = self.arrive()
+                calls += self.submit(2)
+                os.pwrite(outbox, OUTBOX_HEADER.pack(2, 0, 0), 0)
+                with concurrent.futures.ThreadPoolExecutor(2) as threads:
+                    led = threads.submit(calls[1].exception)
+                    while not calls[1]._condition.asleep():
+                        self.assertFalse(led.done())
+                    ends[0].sendall(wire.frame(wire.RESULT, 1, 1, b"N."))
+                    self.assertIsNone(calls[0].exception(SECONDS))
+                    try:
+                        parted = threads.submit(self.part, how)
+                        parted.result(SECONDS)
+                    finally:
+                        for end in ends:  # ends what else waited for ever
+                            end.shutdown(socket.SHUT_RDWR)
+                    self.assertIsInstance(led.result(SECONDS), WorkerLostError)
+                self.assertEqual(OUTBOX_HEADER.unpack(os.pread(outbox, OUTBOX_HEADER.size, 0))[2], 1, "it may begin another")
+                self.assertEqual((self.pool.carriers, list(self.pool.pending)), ({}, [calls[2]] if how != "not understood" else []))
+
+    def part(self, how):
+        if how == "turned away":
+            self.arrive()
+            return
+        if how == "not understood":
+            self.keeper._fail(self.carrier())
+        self.keeper._ended(Ended(1, "task-1", "this program has closed its connection"))
+
+    def test_carrier_is_parted_from_where_an_interrupt_has_left_its_connection_to_nobody(self):
+        for torn in (False, True):
+            with self.subTest(torn=torn):
+                self.numbers = 0
+                self.keep()
+                calls = self.submit(1)
+                self.keeper._look()
+                self.arrive()
+                calls += self.submit(1)
+                carrier = self.carrier()
+                with mock.patch.object(self.pool, "watch"), mock.patch.object(calls[0], "sleep_or_read", side_effect=KeyboardInterrupt):
+                    self.assertRaises(KeyboardInterrupt, carrier.lead, calls[0])
+                carrier.incoming._reads = torn
+                self.keeper._ended(Ended(1, "task-1", "this program has closed its connection"))
+                self.assertEqual([call.done() for call in calls], [torn, torn])
+                self.assertEqual(list(self.pool.pending), [] if torn else calls)
 
 
 if __name__ == "__main__":

@@ -99,9 +99,11 @@ class Carrier:
             self.retired = True
         self.retire()
 
-    def cut(self) -> None:
-        """Its connections are not to be used any more: who reads, or waits for that, ends."""
-        self.torn = True
+    def hang_up(self) -> None:
+        """Have its worker begin no other call, and its connections end: what has come can be read yet, and who reads, or
+        sleeps until there is something to read, comes to the end."""
+        assert self.outbox is not None
+        self.outbox[BARRED_AT] = 1
         for connection in (self.calls, self.control):
             try:
                 assert connection is not None
@@ -278,6 +280,7 @@ class Carrier:
     def read_last(self) -> int:
         """Read what is left of a worker that has ended, and return the number of the call that it had begun last. Who has
         locked reading may."""
+        self.torn = self.torn or self.incoming.is_torn()
         try:
             while self.read_rest():
                 pass
@@ -289,7 +292,8 @@ class Carrier:
             return 0
 
     def lead(self, call: "Call") -> None:
-        """Read results in the thread that waits for call, until it has ended: so it is woken once, and by the worker itself. Without effect where another thread reads."""
+        """Read results in the thread that waits for call, until it has ended: so it is woken once, and by the worker
+        itself. Without effect where another thread reads."""
         if self.unsent or self.dead or self.retired:
             return
         poll, locked = self.pool.poll, False

@@ -264,14 +264,16 @@ class Keeper:
             self._break(f"no worker could begin to take calls: {ended.reason or 'its task has ended'}")
 
     def _part(self, carrier: Carrier) -> None:
-        """A carrier takes no more calls: its turn is over, or it has died. What it had begun and not ended is suspect."""
+        """A carrier takes no more calls: its turn is over, it has died, or nobody waits for its task any more, while its
+        worker may go on. What it had begun and not ended is suspect."""
         pool = self._pool
         assert carrier.calls is not None and carrier.control is not None
         carrier.retired = True  # and dead when its connections are needed no more: who feeds it closes them then
+        carrier.hang_up()  # before reading is waited for: who has locked it may sleep for as long as a call runs
         with carrier.reading:
             for connection in (carrier.calls, carrier.control):
                 self._handlers.pop(connection.fileno(), None)
-                pool.poll.unregister(connection)
+                pool.unwatch(connection)
             number = carrier.read_last()
         if carrier.torn:
             for call in list(carrier.outstanding.values()):
@@ -297,7 +299,7 @@ class Keeper:
     def _fail(self, carrier: Carrier) -> None:
         """What a carrier says can't be understood."""
         if not carrier.dead:
-            carrier.cut()  # else who reads, or feeds it, may go on for long
+            carrier.torn = True
             self._part(carrier)
 
     def _break(self, why: str) -> None:

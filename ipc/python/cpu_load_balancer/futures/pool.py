@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import socket
 import threading
 import time
 from _thread import get_ident
@@ -198,6 +199,13 @@ class Pool:
                 carrier.led_by.wake()
         except (OSError, ValueError):
             pass  # it has ended
+
+    def unwatch(self, connection: socket.socket) -> None:
+        """Have nobody look after connection any more."""
+        try:
+            self.poll.unregister(connection)
+        except FileNotFoundError:
+            pass  # an interrupt has left it to nobody already
 
     def is_over(self) -> bool:
         """Whether all calls have ended and there will be none."""
