@@ -31,6 +31,9 @@ class PlayedTasks:
     def cancel(self, number):
         self.cancelled.append(number)
 
+    def close(self, connected):
+        pass
+
 
 class Played(unittest.TestCase):
     """Has a pool and its keeper, but neither a daemon nor a worker."""
@@ -43,7 +46,7 @@ class Played(unittest.TestCase):
     def keep(self, workers=1, calls_each=0):
         """Have a pool and its keeper, whose thread does not run."""
         self.pool = Pool(Options(workers, dumps=None, calls_each=calls_each))
-        door = types.SimpleNamespace(descriptor=os.eventfd(0), open=None, arrived=deque())
+        door = types.SimpleNamespace(descriptor=os.eventfd(0), open=None, arrived=deque(), close=lambda: None)
         self.addCleanup(os.close, door.descriptor)
         self.addCleanup(self.pool.bell.close)
         self.addCleanup(self.pool.poll.close)
@@ -72,7 +75,7 @@ class Played(unittest.TestCase):
         for _ in range(count):
             self.numbers += 1
             calls.append(Call(self.numbers, wire.CALL, self.function, (pow, 2, 3), {}, timeout))
-            calls[-1].payload = b"call"
+            calls[-1].encoded = b"call", None
             self.pool.add(calls[-1])
         for carrier in self.pool.carriers.values():
             self.pool.feed(carrier)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from . import arguments
+from . import arguments, memory
 from .condition import Condition
+from .descriptor import Descriptor
 from .interrupts import is_interrupt
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ _log = logging.getLogger("concurrent.futures")
 
 
 class Call(Future):  # type: ignore[type-arg]
-    """A call and its future. It differs from other futures in one thing: cancel stops it also while it runs."""
+    """A call and its future. It differs from other futures in one thing: cancel stops it also while it runs. Whatever gives
+    it its end has it let go of what running it took."""
 
     # Of most calls these never change: it is quicker not to set them.
     _state: str = PENDING
     _result = None
     _exception = None
     carrier: Optional["Carrier"] = None  # that it has been given to
-    payload: Optional[bytes] = None  # its arguments as they are sent
-    descriptor = -1  # of the memory with them
+    encoded: Optional[Tuple[bytes, Optional[Descriptor]]] = None  # its arguments as they are sent, and the memory with them
     cost = 0  # for how many nanoseconds it is expected to run
 
     def __init__(self, number: int, kind: int, function: "Function", args: Tuple[Any, ...], kwargs: Dict[str, Any],
@@ -99,22 +100,21 @@ class Call(Future):  # type: ignore[type-arg]
         if self._is_parents():
             return False
         if super().cancel():
+            self._release()
             return True
         with self._condition:
             if self._state != RUNNING:
                 return False
             self._state = CANCELLED_AND_NOTIFIED
+            carrier = self.carrier
             for waiter in self._waiters:
                 waiter.add_cancelled(self)
             self._condition.notify_all()
-        self.invoke_callbacks()
-        self._stop()
-        return True
-
-    def _stop(self) -> None:
-        carrier = self.carrier
+        self._release()
         if carrier is not None:
             carrier.stop(self)
+        self.invoke_callbacks()
+        return True
 
     def begin(self) -> bool:
         """Make it one that runs; False if it has been cancelled."""
@@ -128,12 +128,27 @@ class Call(Future):  # type: ignore[type-arg]
                 self._state = CANCELLED_AND_NOTIFIED
                 for waiter in self._waiters:
                     waiter.add_cancelled(self)
+        self._release()  # of what it has been given since it ended
         return False
+
+    def encode(self, dumps: Callable[..., bytes]) -> Tuple[bytes, Optional[Descriptor]]:
+        """Return its arguments as they are sent, and the memory with what is large of them. CancelledError if it has ended."""
+        encoded, args = self.encoded, self.args
+        if encoded is None:
+            if args is None:
+                raise CancelledError
+            payload, number = memory.encode((args, self.kwargs), dumps)
+            encoded = self.encoded = payload, Descriptor(number) if number >= 0 else None
+            self.args, self.kwargs = () if self.function.number else args[:1], None  # the rest is there
+            if self._state != RUNNING:
+                self._release()
+        return encoded
 
     def complete(self, value: Any) -> None:
         """End with value, unless it has ended."""
         with self._condition:
             if self._state != RUNNING:
+                self._release()  # an interrupt may have come before that was done
                 return
             self._result = value
             self._state = FINISHED
@@ -143,29 +158,35 @@ class Call(Future):  # type: ignore[type-arg]
             sleepers = self._condition.sleepers_locked()
         for sleeper in sleepers:  # without the lock, which who is woken takes
             sleeper.ring()
-        if self._done_callbacks:
-            self._have_called_back()
+        self._end()
 
     def fail(self, error: BaseException) -> bool:
         """End with error, unless it has ended; whether it had not."""
         with self._condition:
             if self._state in (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED):
+                self._release()
                 return False
             self._exception = error
             self._state = FINISHED
             for waiter in self._waiters:
                 waiter.add_exception(self)
             self._condition.notify_all()
-        if self._done_callbacks:
-            self._have_called_back()
+        self._end()
         return True
 
-    def _have_called_back(self) -> None:
+    def _end(self) -> None:
         carrier = self.carrier
+        self._release()
+        if not self._done_callbacks:
+            return
         if carrier is None:
             self.invoke_callbacks()
         else:
             carrier.pool.callbacks.call(self)
+
+    def _release(self) -> None:
+        """Let go of all that running it took."""
+        self.args = self.kwargs = self.encoded = self.carrier = None
 
     def invoke_callbacks(self) -> None:
         """Call what is to be called now that it has ended."""
@@ -178,13 +199,6 @@ class Call(Future):  # type: ignore[type-arg]
             if is_interrupt(error):
                 raise
             _log.exception("exception calling callback for %r", self)
-
-    def release(self) -> None:
-        """Let go of all that running it took."""
-        self.args = self.kwargs = self.payload = self.carrier = None
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
 
     def name(self) -> str:
         """How messages name it."""

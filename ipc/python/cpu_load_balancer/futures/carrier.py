@@ -12,7 +12,8 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
-from . import memory, wire
+from . import wire
+from .descriptor import Descriptor
 from .interrupts import is_interrupt
 from .results import give
 from .turn import BARRED_AT, OUTBOX_HEADER
@@ -53,7 +54,7 @@ class Carrier:
         self.stopping: Dict[int, float] = {}  # calls that it is to stop, and when it was last looked whether they run
         self.known: Set[int] = set()  # functions that it has been sent
         self.resting = False  # it is among the pool's idle ones
-        self.unsent: Deque[Tuple[Any, int]] = deque()
+        self.unsent: Deque[Tuple[Any, Optional[Descriptor]]] = deque()
         self.ran = 0  # calls, as its worker counts them; with the outstanding ones what max_tasks_per_child bounds
 
     def begin(self, calls: socket.socket, control: socket.socket, outbox: int) -> None:
@@ -74,7 +75,13 @@ class Carrier:
             self.give_up()
             raise
         if self.dead:
-            self.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """It has died while the calling thread fed it, and others are to run what it was given."""
+        self.close()
+        self.pool.feed_idle()
+        self.pool.bell.ring()
 
     def _feed(self, pool: "Pool") -> None:
         while True:
@@ -97,7 +104,11 @@ class Carrier:
                 return
             self.feeding = 0
             self.retired = True
+            if self.dead:
+                self.pool.reclaim_locked(self)
         self.retire()
+        if self.dead:
+            self._leave()
 
     def hang_up(self) -> None:
         """Have its worker begin no other call, and its connections end: what has come can be read yet, and who reads, or
@@ -144,9 +155,8 @@ class Carrier:
                     raise
                 self.drop(call)
                 call.fail(error)
-                call.release()
         if parts:
-            self._put(b"".join(parts), -1)
+            self._put(b"".join(parts), None)
 
     def _append(self, parts: List[bytes], call: "Call") -> None:
         function = call.function
@@ -154,20 +164,17 @@ class Carrier:
             text = pickle.dumps(function.call, 5)
             parts.append(wire.frame(wire.FUNCTION, 0, function.number, text))
             self.known.add(function.number)
-        payload = call.payload
-        if payload is None:
-            call.payload, call.descriptor = payload, descriptor = memory.encode((call.args, call.kwargs), self.pool.options.dumps)
-            call.args, call.kwargs = () if function.number else call.args[:1], None  # the rest is there
-        attached = call.descriptor >= 0
+        payload, memory = call.encode(self.pool.options.dumps)
+        attached = memory is not None
         if attached and parts:
-            self._put(b"".join(parts), -1)  # by itself: it is not to fail with what follows
+            self._put(b"".join(parts), None)  # by itself: it is not to fail with what follows
             parts.clear()
         parts.append(wire.HEADER.pack(call.number, len(payload), function.number, call.kind, attached))
         parts.append(payload)
         if attached:
             data = b"".join(parts)
             parts.clear()
-            self._put(data, call.descriptor)
+            self._put(data, memory)
 
     def drop(self, call: "Call") -> bool:
         """call is not among its calls any more; whether it was."""
@@ -183,13 +190,13 @@ class Carrier:
         call = self.outstanding.get(number)
         return (None, _NEVER) if call is None or call.done() else (call, deadline)
 
-    def _put(self, data: Any, descriptor: int) -> None:
+    def _put(self, data: Any, memory: Optional[Descriptor]) -> None:
         """Send data, as much of it as the connection takes, and keep the rest."""
         if self.unsent:
-            self.unsent.append((data, os.dup(descriptor) if descriptor >= 0 else -1))
+            self.unsent.append((data, memory))
             return
         try:
-            sent = wire.send(self.calls, data, descriptor)  # type: ignore[arg-type]
+            sent = self._sent(data, memory)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -198,25 +205,26 @@ class Carrier:
             self.retire()  # it has ended, as the pool's thread finds, too; or another is to run what can't be sent now
             return
         if sent < len(data):
-            left = -1 if sent or descriptor < 0 else os.dup(descriptor)
-            self.unsent.append((memoryview(data)[sent:], left))
+            self.unsent.append((memoryview(data)[sent:], None if sent else memory))
             self.pool.watch(self)
+
+    def _sent(self, data: Any, memory: Optional[Descriptor]) -> int:
+        assert self.calls is not None
+        return wire.send(self.calls, data, -1 if memory is None else memory.number)
 
     def send_rest(self) -> bool:
         """Send what the connection did not take; whether that was all."""
         while self.unsent:
-            data, descriptor = self.unsent[0]
+            data, memory = self.unsent[0]
             try:
-                sent = wire.send(self.calls, data, descriptor)  # type: ignore[arg-type]
+                sent = self._sent(data, memory)
             except BlockingIOError:
                 return False
             except OSError:
                 self.retire()
                 sent = len(data)
-            if descriptor >= 0:
-                os.close(descriptor)
             if sent < len(data):
-                self.unsent[0] = memoryview(data)[sent:], -1
+                self.unsent[0] = memoryview(data)[sent:], None if sent else memory
             else:
                 self.unsent.popleft()
         return True
@@ -234,10 +242,8 @@ class Carrier:
                 if descriptor >= 0:
                     frames[at] = kind, number, taken, payload, -1  # before: an interrupt may have this done again
                     os.close(descriptor)
-                if call is not None:
-                    call.release()
-                    if self.drop(call):  # at last, too
-                        self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
+                if call is not None and self.drop(call):  # at last, too
+                    self.ran += 1  # too few after an interrupt: the worker leaves what is too much, and another runs it
         finally:
             self.receiver = 0
 
@@ -317,20 +323,33 @@ class Carrier:
         finally:
             if locked:
                 self.reading.release()
+                if self.dead:
+                    self.close()
             if self.unwatched or self.incoming.is_left():
                 self.pool.bell.ring()  # its thread mends what an interrupt has left
 
     def close(self) -> None:
-        """Let go of its connections, which ends its task."""
+        """Let go of its connections, which ends its task; of a dead one a thread that feeds it, or reads, does that when it
+        is done: till then their numbers must not become others'."""
+        with self.pool.lock:
+            is_fed = self.feeding
+        if not is_fed and self.reading.acquire(False):
+            try:
+                self._close()
+            finally:
+                self.reading.release()
+
+    def _close(self) -> None:
         for connection in (self.calls, self.control):
             if connection is not None:
                 connection.close()
-        self.incoming.close()
-        self.answers.close()
-        while self.unsent:
-            _, descriptor = self.unsent.popleft()
+        for _, _, _, _, descriptor in self.incoming.frames:  # which an interrupt has left
             if descriptor >= 0:
                 os.close(descriptor)
+        self.incoming.frames = []
+        self.incoming.close()
+        self.answers.close()
+        self.unsent.clear()
         if self.outbox is not None:
             self.outbox.close()
 

@@ -43,15 +43,14 @@ class _Sleeper:
 
     def sleep_or_read(self, connection: Any) -> bool:
         """Return True once connection can be read, False when it has been rung."""
-        self._poll.register(connection, select.POLLIN)
-        try:
-            events = self._poll.poll()
-            if any(descriptor == self.descriptor for descriptor, _ in events):
-                self.drain()
-                return False
-            return bool(events)
-        finally:
-            self._poll.unregister(connection)
+        poll = select.poll()  # for this once: its number may be another's later, however this ends
+        poll.register(self.descriptor, select.POLLIN)
+        poll.register(connection, select.POLLIN)
+        events = poll.poll()
+        if any(descriptor == self.descriptor for descriptor, _ in events):
+            self.drain()
+            return False
+        return bool(events)
 
     def ring(self) -> None:
         if self._thread != get_ident():  # else it does not sleep

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import select
+import socket
 import struct
 import sys
 import threading
@@ -90,6 +91,10 @@ class Keeper:
     def _watch(self, descriptor: int, handler: Callable[[int], None]) -> None:
         self._handlers[descriptor] = handler
         self._pool.poll.register(descriptor, select.EPOLLIN)
+
+    def _unwatch(self, connection: socket.socket) -> None:
+        self._handlers.pop(connection.fileno(), None)
+        self._pool.unwatch(connection)
 
     def _wait_seconds(self) -> float:
         """Return for how long nothing is due; -1: for ever."""
@@ -184,6 +189,7 @@ class Keeper:
             _log.critical("Exception in initializer:\n%s", arrival.failure)
             self._break("the worker's initializer, or the main module, failed:\n" + arrival.failure)
         elif arrival.version != here:
+            arrival.close()
             self._break(f"the workers run Python {arrival.version} and this is {here}: pickles of one are not for the other")
         elif arrival.connection is not None and arrival.what != "prepare":
             if self._has_served(arrival.number):
@@ -214,22 +220,24 @@ class Keeper:
     def _lose(self, suspect: Call, number: int, reason: str, task_id: str = "") -> None:
         task = task_id or self._tasks.name(number)
         suspect.fail(WorkerLostError(f"the worker died while it ran {suspect.name()} (task {task}): {reason}"))
-        suspect.release()
 
     def _begin(self, calls: Arrival, control: Arrival) -> None:
         assert calls.connection is not None and control.connection is not None
         pool = self._pool
         carrier = Carrier(pool, calls.number, calls.pid)
+        outbox, calls.outbox = calls.outbox, -1
         descriptors = calls.connection.fileno(), control.connection.fileno()
         fail = functools.partial(self._fail, carrier)
         try:
-            carrier.begin(calls.connection, control.connection, calls.outbox)
+            carrier.begin(calls.connection, control.connection, outbox)
             self._watch(descriptors[0], lambda events: self._guard(lambda: self._results(carrier, events), fail))
             self._watch(descriptors[1], lambda events: self._guard(lambda: self._answers(carrier), fail))
-        except SHORTAGE:
-            for descriptor in descriptors:
-                self._handlers.pop(descriptor, None)
+        except Exception as error:
+            for connection in (calls.connection, control.connection):
+                self._unwatch(connection)
             carrier.close()  # its task ends without a reason, and is replaced
+            if not isinstance(error, SHORTAGE):
+                raise
             return
         carrier.feeding = threading.get_ident()
         self._failures = 0
@@ -272,8 +280,7 @@ class Keeper:
         carrier.hang_up()  # before reading is waited for: who has locked it may sleep for as long as a call runs
         with carrier.reading:
             for connection in (carrier.calls, carrier.control):
-                self._handlers.pop(connection.fileno(), None)
-                pool.unwatch(connection)
+                self._unwatch(connection)
             number = carrier.read_last()
         if carrier.torn:
             for call in list(carrier.outstanding.values()):
@@ -283,17 +290,12 @@ class Keeper:
             if carrier.resting:
                 pool.idle.remove(carrier)
             suspect = carrier.outstanding.pop(number, None)
-            closes = not carrier.feeding  # else who feeds it does
-            if closes:
+            if not carrier.feeding:  # else who feeds it does
                 pool.reclaim_locked(carrier)
         self._parted.add(carrier.number)
-        if suspect is not None:
-            if suspect.done():  # it was stopped
-                suspect.release()
-            else:
-                self._suspects[carrier.number] = suspect
-        if closes:
-            carrier.close()
+        if suspect is not None and not suspect.done():  # else it was stopped
+            self._suspects[carrier.number] = suspect
+        carrier.close()
         pool.feed_idle()
 
     def _fail(self, carrier: Carrier) -> None:
@@ -325,6 +327,10 @@ class Keeper:
             carriers = list(pool.carriers.values())
             known = {*pool.carriers, *self._parted}
         for carrier in carriers:
+            if not carrier.dead:  # else it has, and who feeds it may have closed it
+                carrier.hang_up()
+            with pool.lock:
+                carrier.dead = True
             carrier.close()
         for parts in self._arriving.values():
             for arrival in parts.values():

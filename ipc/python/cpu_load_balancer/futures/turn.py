@@ -80,6 +80,7 @@ class Turn:
                 frames += self.incoming.read()
         except (EOFError, OSError):
             self.last = True  # the Executor has ended, or has turned it away
+            _close_memory(frames)
             return
         self.output.begin([frame[4] for frame in frames[:2]])
         self._keep(frames[2:])
@@ -164,16 +165,18 @@ class Turn:
     def _write(self, kind: int, number: int, taken: int, payload: bytes, descriptor: int, now: int) -> None:
         """Put a result into the outbox, or send it if it is large."""
         size = wire.HEADER.size + len(payload)
-        with self.writing:
-            if descriptor >= 0 or self.used + size > _START + OUTBOX_BYTES:
-                self._send()
-            if descriptor >= 0 or size > OUTBOX_BYTES:
-                try:
+        if descriptor >= 0 or size > OUTBOX_BYTES:
+            try:
+                with self.writing:
+                    self._send()
                     wire.send_all(self.connection, wire.frame(kind, number, taken, payload, descriptor >= 0), descriptor)
-                finally:
-                    if descriptor >= 0:
-                        os.close(descriptor)
-                return
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            return
+        with self.writing:
+            if self.used + size > _START + OUTBOX_BYTES:
+                self._send()
             used = self.used
             if used == _START:
                 self.since = now

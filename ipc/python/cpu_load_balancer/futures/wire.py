@@ -100,6 +100,9 @@ class Incoming:
 
     def close(self) -> None:
         """Close the descriptors that came and were not asked for."""
+        got, self._got = self._got, None
+        if got is not None:
+            self._descriptors.extend(_descriptors(got[1]))
         while self._descriptors:
             descriptor = self._descriptors.popleft()
             if descriptor >= 0:
