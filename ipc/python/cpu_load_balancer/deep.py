@@ -11,7 +11,7 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 T = TypeVar("T")
 
 _MORE = 3000
-_raised = threading.Lock()
+_raised = threading.RLock()  # a garbage collection may end a map meanwhile, whose cancelling reads JSON, too
 
 
 def _encoder() -> Callable[[Any], str]:

@@ -62,12 +62,21 @@ class PrivateDaemon:
     @property
     def has_ended(self) -> bool:
         """Whether the daemon runs no more."""
-        return self._process.poll() is not None
+        return self.status is not None
 
     @property
     def status(self) -> Optional[int]:
-        """What it has ended with, as subprocess says it."""
-        return self._process.returncode
+        """What it has ended with, as subprocess says it; None: it runs. Popen.poll would hold a lock for which stop waits,
+        which a signal's handler may call here."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        try:
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return self._process.returncode or 0  # another thread has just waited for it, or this is no child of this process
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

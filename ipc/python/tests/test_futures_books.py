@@ -1,13 +1,15 @@
 """What an Executor keeps account of, on workers that the test plays: who is given what, and who is stopped."""
 
+import gc
 import os
+import threading
 import unittest
 import weakref
 from unittest import mock
 
-from cpu_load_balancer.futures import CallTimeoutError, keeper, wire
+from cpu_load_balancer.futures import CallTimeoutError, Executor, keeper, wire
 from cpu_load_balancer.futures.turn import OUTBOX_HEADER
-from played import Played
+from played import SECONDS, Played
 
 
 class LateLock:
@@ -134,6 +136,30 @@ class Books(Played):
     def test_cancelled_call_that_holds_the_interpreter_is_stopped_and_none_begins_behind_it(self):
         barred = self.stop_second_of(running=2)
         self.assertEqual((self.tasks.cancelled, barred), ([1], 1))
+
+    def test_executor_that_is_collected_where_the_lock_of_its_calls_is_held_ends_when_these_have(self):
+        self.keep()
+        call, = self.submit(1)
+        with mock.patch.object(Executor, "_open", lambda executor, *_: executor.__dict__.update(_pool=self.pool)):
+            executor = Executor(1)
+        executor.itself = executor
+        del executor
+        self.pool.bell.hush()
+
+        def collect():
+            with self.pool.lock:
+                gc.collect()
+        thread = threading.Thread(target=collect, daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        self.assertFalse(thread.is_alive(), "it waits for what its own thread holds")
+        self.assertRaisesRegex(RuntimeError, "the executor is gone", self.submit, 1)
+        self.assertIn(self.pool.bell.descriptor, [descriptor for descriptor, _ in self.pool.poll.poll(0)])
+        self.assertFalse(self.keeper._is_over())
+        self.keeper._look()
+        self.arrive()
+        self.run_calls([1])
+        self.assertTrue(call.done() and self.keeper._is_over())
 
 
 if __name__ == "__main__":

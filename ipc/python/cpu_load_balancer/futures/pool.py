@@ -30,7 +30,7 @@ class Options:
 
 
 class Pool:
-    """Its lock guards all of it, and of each carrier load, feeding, resting, dead and, but for what the carrier says
+    """Its lock guards all of it but refusal, which is set once and looked at under the lock, and of each carrier load, feeding, resting, dead and, but for what the carrier says
     of it, outstanding."""
 
     def __init__(self, options: Options) -> None:
@@ -168,13 +168,14 @@ class Pool:
 
     def refuse(self, why: Exception, cancel: bool = False) -> None:
         """Take no more calls, and end when those that there are have ended; with cancel those that have not begun are
-        cancelled."""
-        with self.lock:
-            self.refusal = self.refusal or why
-            waiting = list(self.pending) if cancel else ()
-        for call in waiting:
-            if not call.running():
-                call.cancel()
+        cancelled. Without cancel it takes no lock: a finalizer calls it, in whichever thread collects, which may hold any."""
+        self.refusal = self.refusal or why
+        if cancel:
+            with self.lock:
+                waiting = list(self.pending)
+            for call in waiting:
+                if not call.running():
+                    call.cancel()
         self.bell.ring()
 
     def kill(self) -> None:
