@@ -52,7 +52,7 @@ def call(path: str, method: str, url: str, timeout: Optional[float], body: Union
 
 
 def follow(path: str, url: str, timeout: Optional[float]) -> Iterator[List[bytes]]:
-    """Yield the lines of a long answer, each time as a list of those that came together. ResultTimeoutError when nothing
+    """Yield the lines of a long answer, each time as a list of those that came together; an empty one when it begins. ResultTimeoutError when nothing
     comes for timeout seconds (None: wait for ever); ConnectionLostError when the answer ends before it is complete."""
     connection = _Connection(path, timeout)
     try:
@@ -62,6 +62,7 @@ def follow(path: str, url: str, timeout: Optional[float]) -> Iterator[List[bytes
             problem = response.read() if response.status >= 400 else None
         if problem is not None:
             raise from_problem(_decoded(response, problem))
+        yield []
         body = Chunks()
         rest: List[bytes] = []  # of a line that is not complete
         while not body.ended:

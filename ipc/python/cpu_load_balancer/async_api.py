@@ -109,6 +109,7 @@ async def follow(path: str, url: str, seconds: Optional[float]) -> AsyncIterator
         await _heard(what, exchange.begin(), ResultTimeoutError)
         if exchange.status >= 400:
             await _heard(what, exchange.json(), ResultTimeoutError)
+        yield []
         rest: List[bytes] = []  # of a line that is not complete
         pieces = exchange.pieces()
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, TypeVar
 from urllib.parse import urlencode
 
@@ -43,7 +42,7 @@ class AsyncCalls:
             except CPULoadBalancerError as error:
                 failed = error
             else:
-                self._link.met = True
+                self._link.heard()
                 return done
             retry = retry or self._link.retry(passing=passing)
             await asyncio.sleep(retry.next(failed))
@@ -99,18 +98,16 @@ class AsyncCalls:
 
     async def _followed(self, url: Callable[[], str], timeout: Optional[float]) -> AsyncIterator[bytes]:
         await self._started()
-        retry = None
+        retry = self._link.retry(most=timeout)
         while True:
             try:
                 async for lines in follow(self._link.path, url(), timeout):
-                    retry = None
-                    self._link.met = True
+                    self._link.heard()
                     for line in lines:
                         yield line
                 return
             except CPULoadBalancerError as error:
                 lost = error
-            retry = retry or self._link.retry(None if timeout is None else time.monotonic() + timeout)
             await asyncio.sleep(retry.next(lost))
 
     async def get_task(self, task_id: str) -> TaskView:

@@ -39,7 +39,6 @@ class AsyncStream:
         self._unsent: List[Line] = []
         self._connector: Optional[asyncio.Task[None]] = None  # makes the next connection
         self._retry: Optional[Retry] = None  # its tries
-        self._useful = False  # something came on the connection
         self._passing: Dict[str, FrozenSet[str]] = {}  # id -> for which refusals it waits for room; others wait for a restart
         self._room = Room(link.seconds)
         self._trial: Optional[asyncio.TimerHandle] = None  # the next one of what waits for room
@@ -136,6 +135,7 @@ class AsyncStream:
                 else:
                     self._begin()
                     return
+            self._retry = None
         except CPULoadBalancerError as error:
             self._fail(error)
         finally:
@@ -146,8 +146,7 @@ class AsyncStream:
         return bool(self._ends or self._accepts or self._cancels)
 
     async def _pause(self, error: CPULoadBalancerError) -> None:
-        if self._useful or self._retry is None:
-            self._useful, self._retry = False, self._link.retry()
+        self._retry = self._retry or self._link.retry()
         self._retry.passing = ROOM if self._passing else RESTART  # what is mapped waits for room
         try:
             pause = self._retry.next(error)
@@ -159,11 +158,12 @@ class AsyncStream:
         await asyncio.sleep(pause)
 
     def _begin(self) -> None:
-        self._link.met = True
+        self._link.heard()
         for task_id in list(self._orders):
             if task_id not in self._ends and task_id not in self._accepts:
                 self._forget(task_id)  # who wants it later asks for it
         self._put_off.clear()
+        self._busy = None
         self._room.clear()
         self._unsent = list(self._orders.begin())
         for barrier in self._cancels:
@@ -177,6 +177,8 @@ class AsyncStream:
         self._barriers.clear()
         if self._loop is not None and self._is_needed:
             self._connector = self._loop.create_task(self._again(error))
+        else:
+            self._retry = None  # nobody looks for it: who calls later is as patient as ever
 
     async def _again(self, error: ConnectionLostError) -> None:
         try:
@@ -188,7 +190,6 @@ class AsyncStream:
         await self._keep()
 
     def _take(self, lines: List[Part]) -> None:
-        self._useful = True
         try:
             for line in lines:
                 for answer in self._orders.deliver(line):
@@ -217,6 +218,7 @@ class AsyncStream:
             self._taken(task_id)
             self._end_of(task_id, answer.found)
         elif answer.known_as is not None:
+            self._busy = None
             self._taken(task_id)
             self._is_accepted(task_id, answer.known_as)
 

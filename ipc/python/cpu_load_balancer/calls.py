@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple, Union
 from urllib.parse import urlencode
 
@@ -92,17 +91,15 @@ class Calls:
 
     def _followed(self, url: Callable[[], str], timeout: Optional[float]) -> Iterator[bytes]:
         """Yield the lines of what url returns, which is asked again when the daemon has gone."""
-        retry = None
+        retry = self._link.retry(most=timeout)
         while True:
             try:
                 for lines in follow(self._link.path, url(), timeout):
-                    retry = None
-                    self._link.met = True
+                    self._link.heard()
                     yield from lines
                 return
             except CPULoadBalancerError as error:
                 lost = error
-            retry = retry or self._link.retry(None if timeout is None else time.monotonic() + timeout)
             retry.wait(lost)
 
     def get_task(self, task_id: str) -> TaskView:

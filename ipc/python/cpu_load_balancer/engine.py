@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.001  # so often who waits for another thread's connection looks for it
 _LONGEST_WAIT_SECONDS = 3600  # of one request; longer waits ask again
+_BACK_SECONDS = 1  # of the first one after a daemon was lost, by whose answer the next one is known to be there
 
 
 class _Own:
@@ -44,7 +45,8 @@ class Engine(Calls, Many):
     another Engine, and the other way round: the id is enough.
 
     When the daemon goes away and comes back, as it does when it is restarted, calls go on, each for
-    reconnect seconds at most: what was not answered is asked, or sent, again, which is safe, because the id is the same."""
+    reconnect seconds at most each time: what was not answered is asked, or sent, again, which is safe, because the id is
+    the same."""
 
     def __init__(self, socket: Place = None, reconnect: Optional[float] = RECONNECT_SECONDS):
         """socket is the daemon's path; without it CPULB_SOCKET, else
@@ -156,7 +158,7 @@ class Engine(Calls, Many):
                 if not connects:
                     self._wait_for_connector(until)
             stream = Stream(self._link.path, deadline)
-            self._link.met = True
+            self._link.heard()
             own.stream, before = stream, own.stream
             if before is not None:
                 before.close()  # its tasks go on, their results are found by id
@@ -196,21 +198,30 @@ class Engine(Calls, Many):
             return None  # the daemon may be back, or have only this connection ended
 
     def _asked(self, task_id: str, deadline: Optional[float]) -> Dict[str, Any]:
-        target = path_of("tasks", task_id)
+        target, most = path_of("tasks", task_id), _LONGEST_WAIT_SECONDS
+
+        def attempt() -> Tuple[int, Any]:
+            nonlocal most
+            longest, most = most, _BACK_SECONDS
+            answered = self._ask_result(target, deadline, longest)
+            most = _LONGEST_WAIT_SECONDS
+            return answered
         while True:
-            status, answer = self._link.call(lambda: self._ask_result(target, deadline), deadline)
+            status, answer = self._link.call(attempt, deadline)
             body: Dict[str, Any] = answer
             if status == 200:
                 return body
             if remaining(deadline) == 0:
                 raise ResultTimeoutError(f"task {task_id} is {body.get('status')}")
 
-    def _ask_result(self, target: str, deadline: Optional[float]) -> Tuple[int, Any]:
+    def _ask_result(self, target: str, deadline: Optional[float], most: float) -> Tuple[int, Any]:
         left = remaining(deadline)
-        wait = _LONGEST_WAIT_SECONDS if left is None else min(left, _LONGEST_WAIT_SECONDS)
-        late: Type[CPULoadBalancerError]
-        more, late = (LEAST_SECONDS, ResultTimeoutError) if wait == left else (ANSWER_SECONDS, ConnectionLostError)
-        return call(self._link.path, "GET", f"{target}/result?timeout={wait:.6f}s", wait + more, late=late)
+        wait = most if left is None else min(left, most)
+        late: Type[CPULoadBalancerError] = ConnectionLostError
+        seconds = wait + max(ANSWER_SECONDS, self._link.seconds)  # who takes the connection may have to be started
+        if left is not None and left + LEAST_SECONDS < seconds:
+            seconds, late = left + LEAST_SECONDS, ResultTimeoutError
+        return call(self._link.path, "GET", f"{target}/result?timeout={wait:.6f}s", seconds, late=late)
 
 
 def _late(task_id: str, timeout: Optional[float]) -> ResultTimeoutError:

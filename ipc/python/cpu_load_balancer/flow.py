@@ -49,7 +49,6 @@ class Flow:
         self._room = Room(link.seconds)  # what waits for room
         self._tried: Tuple[str, int] = ("", 0)  # a watch of that, and the number by which it is known to be taken
         self._lost: Optional[Retry] = None  # the tries to connect anew
-        self._useful = False  # something came on this connection
 
     @property
     def open(self) -> int:
@@ -114,8 +113,7 @@ class Flow:
             self._drop()
             if deadline == _AT_ONCE:
                 return  # who waits finds out
-            if self._useful or self._lost is None:
-                self._useful, self._lost = False, self._link.retry(deadline, ROOM)
+            self._lost = self._lost or self._link.retry(deadline, ROOM)
             self._wait_for_daemon(self._lost, error)
         except BaseException:  # an interrupt
             self._is_stale = True
@@ -145,9 +143,7 @@ class Flow:
             self._try_for_room()
             self._send(lines)
             wait = _sooner(remaining(deadline), self._room.seconds())
-            came = lines.receive(0.0 if self._ready else wait, self._rest is not None)
-            self._useful = self._useful or bool(came)
-            for line in came:
+            for line in lines.receive(0.0 if self._ready else wait, self._rest is not None):
                 self._take(line)
             if 0 < self._tried[1] <= self._orders.refused:
                 self._is_taken(self._tried[0])
@@ -158,7 +154,7 @@ class Flow:
 
     def _connect(self, deadline: Optional[float]) -> None:
         self._lines = Lines(self._link.path, deadline)
-        self._link.met = True
+        self._link.heard()
         self._unsent, self._rest, self._sent_lines = self._orders.begin(), None, 0
         self._room.clear()
         self._tried = ("", 0)

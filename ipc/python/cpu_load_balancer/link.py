@@ -22,6 +22,7 @@ NOT_REACHED = frozenset(("no_daemon", "draining"))  # the same, where nothing ca
 FULL_PAUSE, LONGEST_FULL_PAUSE = 1.0, 5.0  # the first one before what was refused as FULL is tried again, and the longest
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 _LONGER = 1.5
+_STAY_SECONDS = 1.0  # a daemon that is there for so long has come back, and does not just die again
 
 
 def longer(pause: float, first: float, longest: float) -> float:
@@ -30,8 +31,8 @@ def longer(pause: float, first: float, longest: float) -> float:
 
 
 class Link:
-    """Of one Engine. met is whether its daemon has been there: only then it is looked for when it is not. is_closed is whether
-    the Engine has been."""
+    """Of one Engine. met is whether its daemon has been there: only then it is looked for when it is not. stayed is until when
+    it is known to have been there for a while, by time.monotonic(). is_closed is whether the Engine has been closed."""
 
     def __init__(self, path: str, seconds: Optional[float], daemon: Optional[PrivateDaemon] = None):
         self.socket = path
@@ -40,6 +41,8 @@ class Link:
         self.seconds = float("inf") if limit is None else limit
         self.daemon = daemon
         self.met = daemon is not None
+        self.stayed = float("-inf")
+        self._there_since: Optional[float] = None  # it has answered, and no call has lost it since
 
     @property
     def path(self) -> str:
@@ -61,10 +64,22 @@ class Link:
         except ConnectionLostError as end:
             raise end from error
 
-    def retry(self, deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART) -> Retry:
+    def heard(self) -> None:
+        """Note that the daemon has answered."""
+        self.met = True
+        if self._there_since is None:
+            self._there_since = time.monotonic()
+
+    def lost(self) -> None:
+        """Note that a call has lost the daemon, or has not found it."""
+        since, self._there_since, now = self._there_since, None, time.monotonic()
+        if since is not None and now - since >= min(_STAY_SECONDS, self.seconds):
+            self.stayed = now
+
+    def retry(self, deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART, most: Optional[float] = None) -> Retry:
         """Return the further tries of a call that has failed with one of these codes; none begins after deadline, of
-        time.monotonic()."""
-        return Retry(self, deadline, passing)
+        time.monotonic(), or more than most seconds after the daemon has gone."""
+        return Retry(self, deadline, passing, self.seconds if most is None else min(most, self.seconds))
 
     def call(self, attempt: Callable[[], T], deadline: Optional[float] = None, passing: FrozenSet[str] = RESTART) -> T:
         """Return what attempt does, as long as it takes."""
@@ -73,7 +88,7 @@ class Link:
         except CPULoadBalancerError as error:
             failed = error
         else:
-            self.met = True
+            self.heard()
             return done
         return self.again(attempt, failed, deadline, passing)
 
@@ -84,19 +99,24 @@ class Link:
         while True:
             retry.wait(failed)
             try:
-                return attempt()
+                done = attempt()
             except CPULoadBalancerError as error:
                 failed = error
+            else:
+                self.heard()
+                return done
 
 
 class Retry:
-    """When a call is tried again. A restart takes a while: a daemon that stops refuses tasks, then there is none."""
+    """When a call is tried again. A restart takes a while: a daemon that stops refuses tasks, then there is none. A call
+    that outlives one is as patient at the next; a daemon that comes back only to die at once has not been back."""
 
-    def __init__(self, link: Link, deadline: Optional[float], passing: FrozenSet[str]):
+    def __init__(self, link: Link, deadline: Optional[float], passing: FrozenSet[str], seconds: float):
         self._link = link
         self.passing = passing
         self._deadline = float("inf") if deadline is None else deadline
-        self._until = time.monotonic() + link.seconds
+        self._seconds = seconds
+        self._gone_since: Optional[float] = None  # the first failure after the daemon was there
         self._pause = self._full_pause = 0.0
 
     def next(self, error: CPULoadBalancerError) -> float:
@@ -104,13 +124,16 @@ class Retry:
         pass, or has lasted too long. Of a private daemon that has ended, which nobody starts again, or of an Engine that
         was closed meanwhile, it is raised as what that is. A daemon that has no room has not gone: that may last until the
         deadline."""
-        link, now = self._link, time.monotonic()
+        link = self._link
         if error.code in RESTART:
             link.check_alive(error)
-        is_full = error.code in FULL
-        if is_full:
-            self._until = now + link.seconds
-        left = min(self._deadline, float("inf") if is_full else self._until) - now
+            link.lost()
+        now, is_full = time.monotonic(), error.code in FULL
+        if self._gone_since is None or link.stayed > self._gone_since:
+            self._gone_since, self._pause = now, 0.0
+        elif is_full:
+            self._gone_since = now
+        left = min(self._deadline, float("inf") if is_full else self._gone_since + self._seconds) - now
         if error.code not in self.passing or left <= 0 or (error.code == "no_daemon" and not link.met):
             raise error
         link.met = True

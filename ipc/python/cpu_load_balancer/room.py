@@ -97,3 +97,4 @@ class Room:
         """All is sent anew, on another connection."""
         self._line.clear()
         self._tried, self._is_full, self._is_elsewhere, self._places = None, False, False, 0
+        self._going_since = None

@@ -94,6 +94,12 @@ class Line(unittest.TestCase):
         self.room.due()
         self.assertFalse(self.room.refused("a", DRAINING))
 
+    def test_the_next_daemon_may_be_about_to_go_for_as_long(self):
+        self.refuse("a", error=DRAINING)
+        self.room.clear()
+        self.now += 3600
+        self.refuse("a", error=DRAINING)
+
     def test_a_full_queue_is_waited_for_without_end(self):
         for _ in range(1000):
             self.refuse("a")
