@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Deque, Dict, Optional, Set
+from typing import Any, Deque, Dict, Iterable, Optional, Set
 
 from .. import CPULoadBalancerError, Engine, SubmissionError, Task
+from ..api import call
+from ..flow import Flow
 from ..link import FULL
 from .bell import Bell
 
-_END_SECONDS = 10.0
+_END_SECONDS = 10.0  # all tasks together have so long to end
+_LOOK_SECONDS = 1.0  # after that it is looked whether there is a daemon, which has so long to answer
 _RESTART = "daemon_lost", "daemon_stopped"  # how tasks end that a restart of the daemon has struck
 SHORTAGE = OSError, RuntimeError, MemoryError  # what says that no descriptor, thread or memory is left now
 
@@ -103,11 +107,30 @@ class Tasks:
             pass  # it has ended, or the daemon has
 
     def close(self, connected: Set[int]) -> None:
-        """Return when all have ended; those that are not connected may wait yet, and are cancelled."""
+        """Return when all have ended, after some seconds at most. Those that are not connected may wait yet, and are
+        cancelled. Nothing is waited for that a daemon would have to do which does not answer."""
+        until = time.monotonic() + _END_SECONDS
         with self._lock:
             threads = list(self._threads.values())
             waiting = [task_id for number, task_id in self._ids.items() if number not in connected]
+        flow = Flow(self._engine._link)
         for task_id in waiting:
-            self._cancel(task_id)
-        for thread in threads:
-            thread.join(_END_SECONDS)
+            flow.watch(task_id)
+        flow.cancel()
+        flow.close()
+        if not _have_ended(threads, time.monotonic() + _LOOK_SECONDS) and self._is_there():
+            _have_ended(threads, until)
+
+    def _is_there(self) -> bool:
+        try:
+            call(self._engine.socket, "GET", "/v1/status", _LOOK_SECONDS)
+        except CPULoadBalancerError:
+            return False
+        return True
+
+
+def _have_ended(threads: Iterable[threading.Thread], deadline: float) -> bool:
+    """Wait until they have ended, or for the deadline, and return whether they have."""
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
