@@ -178,22 +178,29 @@ class Faults(Played):
             os.close(other)
         self.assertEqual([len(call.result(0) or "") for call in calls], [100_000, 100_000, 0])
 
-    def test_done_callback_may_shut_the_executor_down_in_whichever_thread_it_is_called(self):
+    def test_what_the_program_has_called_while_a_call_is_pickled_unpickled_or_ended_may_shut_the_executor_down(self):
         self.keep()
         calls = self.submit(1)
         self.keeper._look()
         self.arrive()
         calls += self.submit(1)
-        calls.append(Call(3, wire.CALL, self.function, (Exits(ValueError),), {}, None))
-        self.pool.options.dumps = pickle.dumps
-        called = []
-        for call in calls[1:]:
-            call.add_done_callback(lambda _: called.append(self.keeper.is_called_back()))
-        self.assertFalse(self.keeper.is_called_back())
-        self.run_calls([1, 2])
+        asked = []
+
+        def ask(*_, **__):
+            asked.append(self.keeper.is_waiting_for_caller())
+            return b""
+        self.assertFalse(self.keeper.is_waiting_for_caller())
+        with mock.patch("cpu_load_balancer.futures.carrier.give", ask):
+            self.run_calls([1, 2])
+        self.pool.options.dumps = ask
+        calls.append(Call(3, wire.CALL, self.function, (object(),), {}, None))
         self.pool.add(calls[2])
         self.pool.feed(self.carrier())
-        self.assertEqual((called, self.keeper.is_called_back()), ([True, True], False))
+        self.assertEqual((asked, self.keeper.is_waiting_for_caller()), ([True] * 3, False))
+        calls[2].add_done_callback(ask)
+        with mock.patch.object(self.keeper.thread, "_ident", threading.get_ident()):
+            calls[2].fail(ValueError())
+        self.assertEqual((asked, self.keeper.is_waiting_for_caller()), ([True] * 4, False))
 
     def test_forked_child_does_nothing_about_its_parents_calls(self):
         self.keep()

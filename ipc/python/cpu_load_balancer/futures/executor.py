@@ -135,9 +135,10 @@ class Executor(futures.Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and end when those that there are have ended. wait: return after that. cancel_futures: those
-        that have not begun are cancelled. An interrupt that comes meanwhile stops all. A done callback does not wait."""
+        that have not begun are cancelled. An interrupt that comes meanwhile stops all. A done callback does not wait, nor what pickles or
+        unpickles for a call."""
         self._pool.refuse(RuntimeError("cannot schedule new futures after shutdown"), cancel_futures)
-        if wait and not self._keeper.is_called_back():
+        if wait and not self._keeper.is_waiting_for_caller():
             try:
                 self._keeper.thread.join()
             except KeyboardInterrupt:
@@ -147,7 +148,7 @@ class Executor(futures.Executor):
     def terminate(self) -> None:
         """Take no more calls, and cancel all that there are, also those that run."""
         self._pool.kill()
-        if not self._keeper.is_called_back():
+        if not self._keeper.is_waiting_for_caller():
             self._keeper.thread.join()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:

@@ -79,8 +79,9 @@ class Keeper:
             carrier.dead = True  # to read from it would take the parent's results
         self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
 
-    def is_called_back(self) -> bool:
-        """Whether a done callback calls this, in whichever thread gives a call its end: it can't wait for the keeper's end."""
+    def is_waiting_for_caller(self) -> bool:
+        """Whether the keeper's end waits for the calling thread, which can't wait for that then: it is the keeper, and so a done
+        callback, or it pickles what a call is given, or unpickles its result, and code of the program is called for that."""
         here = threading.get_ident()
         carriers = list(self._pool.carriers.values())
         return here == self.thread.ident or any(here in (carrier.feeding, carrier.receiver) for carrier in carriers)
