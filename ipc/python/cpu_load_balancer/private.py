@@ -12,12 +12,14 @@ import weakref
 from typing import Optional, Union
 
 from .api import call
-from .exceptions import CPULoadBalancerError
+from .exceptions import CPULoadBalancerError, ResultTimeoutError
 
 Place = Union[None, str, "os.PathLike[str]"]
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60  # above the default of limits.drain_timeout
+_USUAL_SECONDS = 5  # after which it is asked whether it hangs, ...
+_ANSWER_SECONDS = 5  # ... and answers within these, if not
 _POLL_SECONDS = 0.02
 _LAST_LINES = 20
 _MOST_SOCKET_BYTES = 55  # of the 107 that a socket's path may have; the workers' own, in a folder beside it, take the rest
@@ -47,7 +49,7 @@ class PrivateDaemon:
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self.stop = weakref.finalize(self, _stop, self._process, self.folder, os.getpid())
+        self.stop = weakref.finalize(self, _stop, self._process, self.socket, os.getpid())
         try:
             self._await_ready()
         except BaseException:
@@ -129,16 +131,34 @@ def _find(bin_dir: Place) -> str:
     return program
 
 
-def _stop(process: subprocess.Popen[bytes], folder: str, owner: int) -> None:
+def _stop(process: subprocess.Popen[bytes], socket: str, owner: int) -> None:
     if os.getpid() != owner:
         return  # a forked child that ends; the daemon is its parent's
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()  # its workers see its end and end too
-        process.wait()
+        if not _ends(process, _USUAL_SECONDS) and (_hangs(socket) or not _ends(process, _STOP_SECONDS)):
+            process.kill()  # its workers see its end and end too
+            process.wait()
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(os.path.dirname(socket), ignore_errors=True)
+
+
+def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _hangs(socket: str) -> bool:
+    """Return whether the daemon answers nothing: one that only waits for its tasks does answer."""
+    try:
+        call(socket, "GET", "/healthz", _ANSWER_SECONDS, late=ResultTimeoutError)
+    except ResultTimeoutError:
+        return True
+    except CPULoadBalancerError:
+        pass  # its socket has gone, and it ends
+    return False

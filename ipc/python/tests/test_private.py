@@ -29,6 +29,23 @@ class PrivateDaemon(unittest.TestCase):
         self.assertRaises(ProcessLookupError, os.kill, engine.daemon_pid, 0)
         self.assertRaises(ConnectionLostError, engine.submit_task, Task.create("x.py"))
 
+    def test_close_waits_for_a_daemon_that_answers_and_kills_one_that_hangs(self):
+        with mock.patch.multiple(private, _USUAL_SECONDS=0, _ANSWER_SECONDS=1, _STOP_SECONDS=3600):
+            engine = Engine.private(BIN)
+            os.kill(engine.daemon_pid, signal.SIGSTOP)
+            engine.close()
+            self.assertRaises(ProcessLookupError, os.kill, engine.daemon_pid, 0)
+            self.assertFalse(os.path.exists(os.path.dirname(engine.socket)))
+        with tempfile.TemporaryDirectory() as folder, mock.patch.multiple(private, _USUAL_SECONDS=0, _ANSWER_SECONDS=60):
+            script, ready = os.path.join(folder, "x.py"), os.path.join(folder, "ready")
+            os.mkfifo(ready)
+            with open(script, "w", encoding="utf-8") as file:
+                file.write(f"import time\ndef main(params, context):\n open({ready!r}, 'w').close()\n time.sleep(1)\n open({ready + 'x'!r}, 'w').close()\n")
+            with Engine.private(BIN) as engine:
+                engine.submit_task(Task.create(script))
+                open(ready, encoding="utf-8").close()
+            self.assertTrue(os.path.exists(ready + "x"))
+
     def test_forked_child_that_ends_leaves_the_daemon_alone(self):
         program = """
 import os, sys
