@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,4 +95,18 @@ func TestManyCallsAskTheDaemonOnce(t *testing.T) {
 			t.Errorf("asked %d times in a minute", d.asked.Load())
 		}
 	})
+}
+
+func TestADialThatIsNotWaitedForAnyLongerSaysWhy(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Now(), ErrNoAnswer)
+	defer cancel()
+	if _, err := New(socket).dial(ctx); !errors.Is(err, ErrNoAnswer) {
+		t.Error(err)
+	}
 }

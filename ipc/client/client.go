@@ -112,6 +112,8 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil: // which net calls a timeout of its own
+		return nil, ended(ctx)
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)
 	case errors.Is(err, os.ErrPermission):
