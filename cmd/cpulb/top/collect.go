@@ -107,7 +107,8 @@ func (c *Collector) ask(ctx context.Context) (Snapshot, counts, error) {
 	s := st.snapshot(c.now())
 	input := st.Components.Input.Metrics
 	n := counts{put: input.Put, ended: st.Components.Output.Metrics.Put, dropped: input.Dropped}
-	return s, n, c.tasks(ctx, &s)
+	err = c.tasks(ctx, &s) // which fills s: in one statement with it Go might copy s before
+	return s, n, err
 }
 
 func (st *status) snapshot(at time.Time) Snapshot {
