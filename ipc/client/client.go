@@ -40,16 +40,16 @@ type Client struct {
 	room     *room
 	waits    *waits
 	alive    alive
-	// reached is when a connection was last made, zero: never. answered: a call succeeded.
-	reached  atomic.Pointer[time.Time]
-	answered atomic.Bool
+	presence *presence
+	// reached: a connection was made. answered: a call succeeded.
+	reached, answered atomic.Bool
 }
 
 // Option changes how a Client behaves.
 type Option func(*Client)
 
 // WithPatience sets how long a call waits for a daemon that has gone away in the middle of
-// it, instead of DefaultPatience. With 0 it fails at once.
+// it, instead of DefaultPatience: for each restart that it outlives. With 0 it fails at once.
 func WithPatience(d time.Duration) Option { return func(c *Client) { c.patience = d } }
 
 // WithAnswerTimeout has calls fail with ErrNoAnswer where a daemon hangs for d. It bounds those that
@@ -80,11 +80,12 @@ func New(socket string, options ...Option) *Client {
 		set(c)
 	}
 	c.room = newRoom(c.patience, c.waits)
+	c.presence = newPresence(c.patience)
 	return c
 }
 
 // Reached reports whether a connection to a daemon was ever made.
-func (c *Client) Reached() bool { return c.reached.Load() != nil }
+func (c *Client) Reached() bool { return c.reached.Load() }
 
 // Close ends the connections. What has been accepted goes on; calls of Run and Map that wait
 // fail with ErrClosed, and so does every later call.
@@ -126,7 +127,6 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	c.reached.Store(&now)
+	c.reached.Store(true)
 	return conn.(*net.UnixConn), nil
 }

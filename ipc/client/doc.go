@@ -19,7 +19,8 @@
 // When a daemon is restarted, or dies, in the middle of a call about tasks, the call goes on
 // with the next one: tasks are sent again by their ids, which makes them the same tasks, and
 // events are read on from the last cursor. A call waits for the next daemon as long as
-// WithPatience says. It fails at once, with ErrNoDaemon, if no daemon has ever answered this
+// WithPatience says, anew for each restart that it outlives; a daemon that comes back but does
+// not stay for a second has not been back. It fails at once, with ErrNoDaemon, if no daemon has ever answered this
 // Client: most likely there is none.
 //
 // A task with on_worker_lost = "fail" is to run once at most, and is not sent again after it

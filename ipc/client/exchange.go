@@ -92,6 +92,7 @@ func (c *Client) exchangeBy(ctx context.Context, by *http.Client, method, path s
 	if err != nil {
 		return 0, nil, err
 	}
+	c.presence.heard()
 	defer resp.Body.Close()
 	text, err = io.ReadAll(resp.Body)
 	if err != nil {

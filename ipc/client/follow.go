@@ -103,6 +103,7 @@ func follow[T any](ctx context.Context, c *Client, path string, decode func([]by
 			yield(nil, err)
 			return
 		}
+		c.presence.heard()
 		defer resp.Body.Close()
 		in := lines{r: resp.Body}
 		for err := error(nil); ; err = in.more() {

@@ -20,15 +20,16 @@ var ErrLost = errors.New("the daemon does not know the task any more, which may 
 const minAway, maxAway = 5 * time.Millisecond, 500 * time.Millisecond
 
 // persist calls f until it succeeds, or fails in another way than by a daemon that has gone
-// away or is about to, or that has been away for as long as c is patient. f says by its
-// error how it went; what it does must be safe to do again.
+// away or is about to, or that has been away for as long as c is patient: each time anew, if
+// it was back meanwhile and stayed. f says by its error how it went; what it does must be safe
+// to do again.
 func (c *Client) persist(ctx context.Context, f func() error) error {
 	return c.retry(ctx, c.passes, f)
 }
 
 // retry is persist for those errors that passing reports.
 func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() error) error {
-	var first time.Time // of the failures
+	away := outage{presence: c.presence}
 	call := &waiter{all: c.waits}
 	defer call.end()
 	for pause := minAway; ; pause = min(2*pause, maxAway) {
@@ -43,15 +44,7 @@ func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() e
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w; until then: %w", ended(ctx), err)
 		}
-		if first.IsZero() {
-			first = time.Now()
-		}
-		since := first
-		// A daemon that was back meanwhile begins anew; one that refuses has not been away.
-		if at := c.reached.Load(); gone(err) && at.After(since) {
-			since = *at
-		}
-		if time.Since(since) >= c.patience {
+		if away.lasts() >= c.patience {
 			return err
 		}
 		call.begin(err)
@@ -66,7 +59,7 @@ func (c *Client) retry(ctx context.Context, passing func(error) bool, f func() e
 
 // passes reports whether err may be over soon: the daemon is restarted.
 func (c *Client) passes(err error) bool {
-	return c.reached.Load() != nil && gone(err) || c.answered.Load() && errors.Is(err, api.ErrDraining)
+	return c.reached.Load() && gone(err) || c.answered.Load() && errors.Is(err, api.ErrDraining)
 }
 
 // stops is passes for who waits for a task to end, whom no daemon refuses but one that stops.

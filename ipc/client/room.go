@@ -80,6 +80,7 @@ func (r *room) through(waits context.Context, try func(accepted func()) error) e
 	call := &waiter{all: r.waits}
 	defer call.end()
 	var stopping time.Time // since when the daemon is about to go
+	var taken atomic.Bool  // so it was not, meanwhile
 	for refused := error(nil); ; {
 		if r.isFull() || refused != nil {
 			call.begin(refused)
@@ -94,7 +95,7 @@ func (r *room) through(waits context.Context, try func(accepted func()) error) e
 		}
 		var accepted func() // who is not in the line need not know
 		if at != nil {
-			accepted = func() { at.accepted(); call.end() }
+			accepted = func() { taken.Store(true); at.accepted(); call.end() }
 		}
 		err := try(accepted)
 		if err == nil {
@@ -103,9 +104,7 @@ func (r *room) through(waits context.Context, try func(accepted func()) error) e
 		if refused = err; !api.IsTemporary(err) {
 			return err
 		}
-		if !goes(err) {
-			stopping = time.Time{}
-		} else if stopping.IsZero() {
+		if taken.Swap(false) || !goes(err) || stopping.IsZero() {
 			stopping = time.Now()
 		}
 		if goes(err) && time.Since(stopping) >= r.patience {

@@ -88,6 +88,7 @@ func (c *Client) OpenStream(ctx context.Context) (*Stream, error) {
 		conn.Close()
 		return nil, err
 	}
+	c.presence.heard()
 	return s, nil
 }
 

@@ -78,8 +78,9 @@ func (c *Client) Cancel(ctx context.Context, id task.ID) (v task.View, err error
 	return v, err
 }
 
-// longWait is the longest single wait for a Result; the daemon bounds it, too.
-const longWait = time.Hour
+// longWait is the longest single wait for a Result; the daemon bounds it, too. backWait is that
+// of the first one after a daemon was lost: its answer shows that the next one is there.
+const longWait, backWait = time.Hour, time.Second
 
 // Wait waits for the task's end, however long that takes.
 func (c *Client) Wait(ctx context.Context, id task.ID) (*task.Result, error) {
@@ -94,11 +95,11 @@ func (c *Client) Wait(ctx context.Context, id task.ID) (*task.Result, error) {
 // Result waits for the task's end, at most timeout, of any length. It fails with ErrNotEnded
 // when that was too short.
 func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) (r *task.Result, err error) {
-	began := time.Now()
+	began, longest := time.Now(), longWait
 	err = c.retry(ctx, c.stops, func() error {
 		for {
 			left := max(0, timeout-time.Since(began))
-			part := min(left, longWait)
+			part := min(left, longest)
 			err := c.promptly(ctx, part, func(ctx context.Context) error {
 				return c.whileAlive(ctx, func(answers int) bool { return answers > 0 }, func(ctx context.Context) (err error) {
 					r, err = c.result(ctx, "/v1/tasks/"+id.String()+"/result?timeout="+url.QueryEscape(part.String()))
@@ -106,8 +107,10 @@ func (c *Client) Result(ctx context.Context, id task.ID, timeout time.Duration) 
 				})
 			})
 			if part == left || !errors.Is(err, ErrNotEnded) {
+				longest = backWait
 				return err
 			}
+			longest = longWait
 		}
 	})
 	if err != nil {
