@@ -37,6 +37,12 @@ async def connect(path: str, seconds: float) -> socket.socket:
         raise
 
 
+def _seen(future: asyncio.Future[None]) -> None:
+    """Whoever waited for this may have given up: then nobody misses what it has ended by."""
+    if not future.cancelled():
+        future.exception()
+
+
 class Upgraded(asyncio.Protocol):
     """A stream: it calls take with the lines that come, and lost, once, when it has ended."""
 
@@ -45,6 +51,7 @@ class Upgraded(asyncio.Protocol):
         self._head: Optional[bytes] = b""  # of the answer to the upgrade, as far as it has come
         self._splitter = Splitter()
         self._is_open = asyncio.get_running_loop().create_future()
+        self._is_open.add_done_callback(_seen)
         self._transport: Optional[asyncio.Transport] = None
 
     @classmethod

@@ -139,6 +139,10 @@ def _stop(process: subprocess.Popen[bytes], socket: str, owner: int) -> None:
         if not _ends(process, _USUAL_SECONDS) and (_hangs(socket) or not _ends(process, _STOP_SECONDS)):
             process.kill()  # its workers see its end and end too
             process.wait()
+    except BaseException:  # an interrupt: else it would write to its folder behind our back
+        process.kill()
+        process.wait()
+        raise
     finally:
         assert process.stdin is not None
         process.stdin.close()

@@ -1,16 +1,19 @@
 """AsyncEngine against a real, private daemon, and one whose every line the test chooses."""
 
 import asyncio
+import gc
 import itertools
 import json
 import os
 import random
+import socket
 import tempfile
 import unittest
 from unittest import mock
 
 from cpu_load_balancer import (AsyncEngine, ConnectionLostError, Engine, ResultTimeoutError, SubmissionError, Task,
                                TaskNotFoundError, TaskStatus, link)
+from cpu_load_balancer.async_connection import Upgraded
 from fake import FakeDaemon, accepted_line, result_line
 
 BIN = os.environ.get("CPULB_BIN") or os.path.join(os.path.dirname(__file__), "../../../bin")
@@ -363,6 +366,30 @@ class WithFakes(unittest.IsolatedAsyncioTestCase):
         self.assertEqual({r for r in results if not isinstance(r, asyncio.CancelledError)}, {"done"})
         stream = engine._stream
         self.assertEqual((dict(stream._ends), dict(stream._accepts), stream._passing, stream._put_off, bool(stream._room)), ({}, {}, {}, {}, False))
+
+
+class Opening(unittest.IsolatedAsyncioTestCase):
+    async def test_stream_that_is_given_up_while_it_opens_leaves_no_exception_to_retrieve(self):
+        loop, said = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: said.append(context))
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.join(folder, "s"))
+            listener.listen()
+            listener.setblocking(False)
+            opening = asyncio.create_task(Upgraded.open(listener.getsockname(), said.append, lambda *_: None))
+            connection, _ = await loop.sock_accept(listener)
+            with connection:
+                await loop.sock_recv(connection, 1)  # it has asked
+                opening.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await opening
+                while await loop.sock_recv(connection, 1 << 16):
+                    pass
+        await asyncio.sleep(0)
+        del opening
+        gc.collect()
+        self.assertEqual(said, [])
+
 
 
 if __name__ == "__main__":

@@ -46,6 +46,14 @@ class PrivateDaemon(unittest.TestCase):
                 open(ready, encoding="utf-8").close()
             self.assertTrue(os.path.exists(ready + "x"))
 
+    def test_close_that_is_interrupted_leaves_neither_process_nor_folder(self):
+        engine = Engine.private(BIN)
+        os.kill(engine.daemon_pid, signal.SIGSTOP)
+        with mock.patch.object(private, "_ends", side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, engine.close)
+        self.assertRaises(ProcessLookupError, os.kill, engine.daemon_pid, 0)
+        self.assertFalse(os.path.exists(os.path.dirname(engine.socket)))
+
     def test_forked_child_that_ends_leaves_the_daemon_alone(self):
         program = """
 import os, sys
