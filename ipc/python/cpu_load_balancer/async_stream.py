@@ -159,6 +159,7 @@ class AsyncStream:
 
     def _begin(self) -> None:
         self._link.heard()
+        self.waits.say(None)
         for task_id in list(self._orders):
             if task_id not in self._ends and task_id not in self._accepts:
                 self._forget(task_id)  # who wants it later asks for it

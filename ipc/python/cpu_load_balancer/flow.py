@@ -158,6 +158,7 @@ class Flow:
         self._unsent, self._rest, self._sent_lines = self._orders.begin(), None, 0
         self._room.clear()
         self._tried = ("", 0)
+        self._say(None)  # the daemon is there, however long it takes until something ends
 
     def _send(self, lines: Lines) -> None:
         """Send as much as the connection takes: the daemon may wait until what it has sent is read."""

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import socket
 import struct
 import subprocess
 import sys
@@ -97,7 +98,34 @@ class Lines(unittest.TestCase):
         with mock.patch.object(Progress, "waits", lambda _, code: told.append(code)):
             asyncio.run(run(lambda engine: engine.map("/x.py", [1], progress=True)))
             asyncio.run(run(lambda engine: engine.as_completed([Task.create("/x.py")], progress=True)))
-        self.assertEqual(told, ["too_many_connections", "queue_full", None] * 2)
+        self.assertEqual(told, ["too_many_connections", None, "queue_full", None] * 2)
+
+    def test_map_waits_for_no_daemon_any_more_once_the_next_one_is_there_however_long_its_tasks_run(self):
+        async def run(path):
+            async with cpu_load_balancer.AsyncEngine(path) as engine:
+                return [r.data async for r in engine.map("/x.py", [1], progress=True)]
+
+        def run_here(path):
+            with cpu_load_balancer.Engine(path) as engine:
+                return [r.data for r in engine.map("/x.py", [1], progress=True)]
+        for call in (run_here, lambda path: asyncio.run(run(path))):
+            told, sent, seen, back = [], [], [], threading.Event()
+
+            def answer(connection, command):
+                sent.append(command)
+                if len(sent) == 1:
+                    connection.shutdown(socket.SHUT_RDWR)
+                else:
+                    seen.append(back.wait(5))  # for which it would wait in vain, were it told by the result alone
+                    connection.sendall(result_line(command["task"]["task_id"], 1))
+
+            def waits(_, code):
+                told.append(code)
+                if code is None and len(told) > 1:
+                    back.set()
+            with mock.patch.object(Progress, "waits", waits):
+                self.assertEqual(call(FakeDaemon(self, answer).path), [1])
+            self.assertEqual((told, seen), (["connection_lost", None], [True]))
 
     def test_end_has_how_long_it_took(self):
         progress = self.progress(2)
