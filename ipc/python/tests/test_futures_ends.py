@@ -10,7 +10,7 @@ import types
 import unittest
 from unittest import mock
 
-from cpu_load_balancer.futures import condition, memory, wire
+from cpu_load_balancer.futures import condition, executor, memory, wire
 from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.door import Arrival
 from cpu_load_balancer.futures.tasks import Ended
@@ -28,6 +28,18 @@ def memories(of="cpulb-futures"):
         with contextlib.suppress(OSError):  # the one that lists
             count += os.readlink(os.path.join(FOLDER, number)).startswith(f"/memfd:{of} ")
     return count
+
+
+class Exit(unittest.TestCase):
+    def test_interrupt_that_an_interactive_session_has_outlived_cancels_nothing_at_its_end(self):
+        for interactive, at_once in ((False, True), (True, False)):
+            keeper = mock.Mock()
+            with mock.patch.object(executor, "_open", [keeper]), mock.patch.object(executor, "sys") as shell:
+                shell.last_type = KeyboardInterrupt
+                if not interactive:
+                    del shell.ps1
+                executor._at_exit()
+            keeper.end.assert_called_once_with(at_once)
 
 
 class Large(Played):

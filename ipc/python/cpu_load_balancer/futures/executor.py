@@ -183,8 +183,9 @@ def _nothing() -> None:
 
 
 def _at_exit() -> None:
-    """The interpreter ends: after an interrupt at once, else when all calls have ended."""
-    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+    """The interpreter ends: after an interrupt at once, else when all calls have ended. An interactive one goes on after an
+    interrupt, and keeps it."""
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1")
     keepers = list(_open)
     for keeper in keepers:
         keeper.end(interrupted)
