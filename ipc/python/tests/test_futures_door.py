@@ -85,6 +85,29 @@ class Doors(unittest.TestCase):
         self.assertFalse(self.greeted(self.guest(opened, 1001)))
         self.assertTrue(self.greeted(self.guest(opened, 1000)))
 
+    def test_preparation_that_is_being_sent_when_it_closes_stays_what_it_is(self):
+        sent, number = [], memory.encode(b"x" * (4 << 20))[1]
+        opened = door.Door(self.bell, (b"", number))
+        os.close(number)
+
+        def send_all(connection, data, descriptor=-1):
+            opened.close()
+            sent.append(os.fstat(descriptor).st_size)
+            raise EOFError
+        ours, theirs = socket.socketpair()
+        with ours, theirs, mock.patch.object(wire, "send_all", send_all):
+            opened._prepare(ours, wire.Incoming(ours), door.Arrival("prepare", 1))
+        self.assertGreater(sent[0], 0)
+
+    def test_threads_that_turn_away_the_same_arrival_do_not_disturb_each_other(self):
+        opened = self.open()
+        arrival = mock.Mock()
+        arrivals = mock.MagicMock(**{"popleft.side_effect": [arrival, IndexError]})  # another one has taken the last
+        arrivals.__bool__.return_value = True
+        with mock.patch.object(opened, "arrived", arrivals):
+            opened._turn_away()
+        arrival.close.assert_called_once_with()
+
     def test_kernel_says_who_it_is(self):
         ours, theirs = socket.socketpair()
         with ours, theirs:

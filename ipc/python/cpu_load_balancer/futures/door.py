@@ -9,11 +9,13 @@ import socket
 import struct
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Deque, Dict, List, Optional, Tuple
 
 from . import wire
 from .bell import Bell
+from .descriptor import Descriptor
 
 _GREETING_SECONDS = 5
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -56,8 +58,8 @@ class Door:
         self.secret = secrets.token_bytes(32)
         self.arrived: Deque[Arrival] = deque()
         self._bell = bell
-        payload, memory = preparation
-        self._preparation = payload, os.dup(memory) if memory >= 0 else -1
+        self._payload, memory = preparation
+        self._memory = Descriptor(os.dup(memory)) if memory >= 0 else None
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind("\0" + self.address)
         self._listener.listen(128)
@@ -104,17 +106,19 @@ class Door:
                 del self._guests[user]
 
     def _turn_away(self) -> None:
-        """Close the connections that nobody takes any more."""
-        while self.arrived:
-            self.arrived.popleft().close()
+        """Close the connections that nobody takes any more; several threads may."""
+        with suppress(IndexError):
+            while True:
+                self.arrived.popleft().close()
 
     def close(self) -> None:
         self._closed = True
         self._turn_away()
         self._listener.close()
-        if self._preparation[1] >= 0:
-            os.close(self._preparation[1])
-        for connection in self._preparing:
+        with self._lock:
+            self._memory = None  # who sends it has it yet
+            preparing = list(self._preparing)
+        for connection in preparing:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -148,12 +152,16 @@ class Door:
 
     def _prepare(self, connection: socket.socket, incoming: wire.Incoming, arrival: Arrival) -> Arrival:
         """Send a worker what it needs before its first call, and wait until it is ready."""
-        self._preparing.append(connection)
+        with self._lock:
+            if self._closed:
+                return arrival
+            self._preparing.append(connection)
+            memory = self._memory
         try:
             with connection:
                 connection.settimeout(None)  # an initializer may take its time
-                payload, descriptor = self._preparation
-                wire.send_all(connection, wire.frame(wire.PREPARE, 0, 0, payload, descriptor >= 0), descriptor)
+                number = -1 if memory is None else memory.number
+                wire.send_all(connection, wire.frame(wire.PREPARE, 0, 0, self._payload, number >= 0), number)
                 _send_output(connection)
                 kind, _, _, text, _ = _frames(incoming, 1)[0]
                 if kind == wire.FAILED:
@@ -161,7 +169,8 @@ class Door:
         except (OSError, EOFError):
             pass  # the worker has died; its task says so
         finally:
-            self._preparing.remove(connection)
+            with self._lock:
+                self._preparing.remove(connection)
         return arrival
 
 
