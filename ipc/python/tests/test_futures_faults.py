@@ -5,6 +5,7 @@ import contextlib
 import os
 import pickle
 import resource
+import select
 import socket
 import threading
 import traceback
@@ -15,6 +16,7 @@ from unittest import mock
 from cpu_load_balancer import SubmissionError
 from cpu_load_balancer.futures import TransferError, WorkerLostError, keeper, memory, wire
 from cpu_load_balancer.futures.call import Call
+from cpu_load_balancer.futures.pause import Pause
 from cpu_load_balancer.futures.tasks import Ended, Tasks
 from cpu_load_balancer.futures.turn import OUTBOX_HEADER
 from played import Played
@@ -110,6 +112,38 @@ class Faults(Played):
         for _ in range(5):
             self.keeper._ended(Ended(1, "task-1", ""))
         self.assertEqual((self.keeper.broken, self.pool.carriers), ("", {}))
+
+    def test_daemon_that_has_no_room_is_asked_about_once_a_second_and_less_often_with_each_refusal(self):
+        self.keep(workers=2)
+        now, asked = [1000.0], []
+        self.keeper._pause = Pause(lambda: now[0], lambda: 0.5)
+        self.submit(2)
+        for number in range(1, 14, 2):
+            started = self.tasks.started
+            self.keeper._look()
+            while self.tasks.started == started:
+                now[0] = self.keeper._pause.until
+                self.keeper._look()
+            asked.append(now[0])
+            for refused in (number, number + 1):
+                self.keeper._ended(Ended(refused, "task", "full", passes=True, full=True))
+            self.assertEqual(self.keeper._short_until, 0.0, "whoever connects is let in meanwhile")
+        self.assertEqual([after - before for before, after in zip(asked, asked[1:])], [1.0, 1.5, 2.25, 3.375, 5.0, 5.0])
+        self.keeper._look()
+        self.assertLess(self.keeper._wait_seconds(), 3600)
+        self.arrive(14)
+        self.assertEqual(self.keeper._pause.until, 0.0)
+
+    def test_carrier_to_which_the_rest_can_not_be_sent_is_parted_from_and_gives_its_descriptors_back(self):
+        self.keep()
+        self.arrive()
+        carrier = self.carrier()
+        calls = self.submit(1)
+        carrier.unsent.append((b"rest", None))
+        with mock.patch.object(carrier, "_sent", side_effect=MemoryError), self.assertLogs("concurrent.futures"):
+            self.keeper._handlers[carrier.calls.fileno()](select.EPOLLOUT)
+        self.assertEqual((carrier.feeding, carrier.dead, carrier.calls.fileno()), (0, True, -1))
+        self.assertEqual((self.pool.carriers, calls[0].done()), ({}, True))  # what it had begun is not known any more
 
     def test_call_that_can_not_be_stopped_now_is_stopped_later(self):
         self.keep()

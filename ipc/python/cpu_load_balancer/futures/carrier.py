@@ -66,10 +66,13 @@ class Carrier:
         calls.setblocking(False)
         control.setblocking(False)
 
-    def feed(self) -> None:
-        """Send calls for as long as there is room for them. The caller has set feeding."""
+    def feed(self, rest: bool = False) -> None:
+        """Send calls for as long as there is room for them. The caller has set feeding. rest: send first what there was no
+        room for."""
         pool = self.pool
         try:
+            if rest and self.send_rest():
+                pool.watch(self)
             self._feed(pool)
         except BaseException:
             self.give_up()

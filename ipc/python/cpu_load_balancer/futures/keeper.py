@@ -19,6 +19,7 @@ from .callbacks import Callbacks
 from .carrier import Carrier
 from .door import Arrival, Door
 from .errors import WorkerLostError
+from .pause import Pause
 from .pool import Pool
 from .stops import STOP_SECONDS, Stops
 from .tasks import SHORTAGE, Ended, Tasks
@@ -45,6 +46,7 @@ class Keeper:
         self._parted: Set[int] = set()  # carriers that took calls and do not any more, and whose tasks have not ended
         self._failures = 0
         self._short_until = 0.0  # see _SHORT_SECONDS
+        self._pause = Pause()  # before tasks are submitted again for which the daemon had no room
         self.thread = threading.Thread(target=self._run, name="cpulb futures keeper")
         self._watch(door.descriptor, lambda events: self._open_door())
         self._watch(pool.bell.descriptor, lambda events: pool.bell.hush())
@@ -110,8 +112,7 @@ class Keeper:
                 pool.alert = True
                 due.append(carrier.moved + _HELD_SECONDS)
             due.extend(looked + STOP_SECONDS for looked in carrier.stopping.values())
-        if self._short_until:
-            due.append(self._short_until)
+        due.extend(until for until in (self._short_until, self._pause.until) if until)
         if not due:
             return -1
         pool.looks_at = min(due)
@@ -139,6 +140,8 @@ class Keeper:
         if self._short_until:
             self._short_until = 0.0
             pool.poll.modify(self._door.descriptor, select.EPOLLIN)
+        if not self._pause.is_over():
+            return
         with pool.lock:
             if not self.broken:
                 pool.is_to_start_locked()
@@ -157,7 +160,7 @@ class Keeper:
             self._run_short()
 
     def _run_short(self) -> None:
-        """There is no descriptor left, no thread, or no daemon with room: wait until there is."""
+        """There is no descriptor left, no thread, or no daemon: wait until there is."""
         self._short_until = time.monotonic() + _SHORT_SECONDS
         self._pool.poll.modify(self._door.descriptor, 0)  # it stays readable meanwhile
 
@@ -242,6 +245,7 @@ class Keeper:
             return
         carrier.feeding = threading.get_ident()
         self._failures = 0
+        self._pause.end()
         with pool.lock:
             pool.starting -= 1
             pool.carriers[calls.number] = carrier
@@ -265,7 +269,9 @@ class Keeper:
             arrival.close()
         with self._pool.lock:
             self._pool.starting -= 1
-        if ended.passes or not ended.reason:  # without a reason it was turned away here
+        if ended.full:
+            self._pause.refused()
+        elif ended.passes or not ended.reason:  # without a reason it was turned away here
             self._run_short()
         else:
             self._failures += 1
@@ -352,9 +358,7 @@ class Keeper:
                 if carrier.feeding or carrier.dead:
                     return
                 carrier.feeding = threading.get_ident()
-            if carrier.send_rest():
-                pool.watch(carrier)
-            carrier.feed()
+            carrier.feed(rest=True)
         if events & ~select.EPOLLOUT and carrier.reading.acquire(False):  # else another thread reads, and leaves us the end
             try:
                 goes_on = carrier.read()

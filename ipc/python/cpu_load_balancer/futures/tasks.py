@@ -29,6 +29,7 @@ class Ended:
     reason: str  # empty: it was done
     final: bool = False  # another one would end in the same way
     passes: bool = False  # the daemon was being started again, or had no room: another one may begin later
+    full: bool = False  # of these: it had no room
 
 
 class Tasks:
@@ -61,7 +62,7 @@ class Tasks:
             raise
 
     def _carry(self, number: int, task: Any) -> None:
-        final, passes, reason = False, False, ""
+        final, passes, full, reason = False, False, False, ""
         try:
             result = self._engine.run_task(task, timeout=None)
             if result.error is not None:
@@ -72,7 +73,7 @@ class Tasks:
                 if text:  # of C code and of what calls have started
                     reason += "\n" + text[-2000:]
         except SubmissionError as error:
-            passes = error.code in FULL
+            passes = full = error.code in FULL
             reason, final = str(error), not passes
             if error.code == "not_allowed":
                 reason += "; an Executor's tasks bring their script's text, which takes access { source = true } in the daemon's configuration"
@@ -80,7 +81,7 @@ class Tasks:
             reason = str(error)
         except BaseException as error:
             reason, final = repr(error), True
-        self.ended.append(Ended(number, task.task_id, reason, final, passes))
+        self.ended.append(Ended(number, task.task_id, reason, final, passes, full))
         self._bell.ring()
         self._forget(number)
 
