@@ -41,6 +41,16 @@ class Exit(unittest.TestCase):
                 executor._at_exit()
             keeper.end.assert_called_once_with(at_once)
 
+    def test_interrupt_while_the_end_of_the_program_waits_for_calls_cancels_them_and_is_waited_out(self):
+        keepers = [mock.Mock(), mock.Mock()]
+        keepers[0].over.wait.side_effect = [KeyboardInterrupt, True]
+        with mock.patch.object(executor, "_open", keepers), self.assertRaises(KeyboardInterrupt):
+            executor._at_exit()
+        for keeper in keepers:
+            self.assertEqual(keeper.end.call_args, mock.call(at_once=True))
+            self.assertEqual(keeper.over.wait.call_args_list[-1], mock.call())
+            keeper.thread.join.assert_called_once_with()  # which is not to be interrupted, and so comes behind its end
+
 
 class Large(Played):
     """Calls whose arguments go in memory of their own."""

@@ -140,7 +140,7 @@ class Executor(futures.Executor):
         self._pool.refuse(RuntimeError("cannot schedule new futures after shutdown"), cancel_futures)
         if wait and not self._keeper.is_waiting_for_caller():
             try:
-                self._keeper.thread.join()
+                _await(self._keeper)
             except KeyboardInterrupt:
                 self.terminate()
                 raise
@@ -149,7 +149,7 @@ class Executor(futures.Executor):
         """Take no more calls, and cancel all that there are, also those that run."""
         self._pool.kill()
         if not self._keeper.is_waiting_for_caller():
-            self._keeper.thread.join()
+            _await(self._keeper)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
@@ -189,8 +189,22 @@ def _at_exit() -> None:
     keepers = list(_open)
     for keeper in keepers:
         keeper.end(interrupted)
-    for keeper in keepers:
-        keeper.thread.join()
+    try:
+        for keeper in keepers:
+            _await(keeper)
+    except KeyboardInterrupt:
+        for keeper in keepers:
+            keeper.end(at_once=True)
+        for keeper in keepers:
+            _await(keeper)
+        raise
+
+
+def _await(keeper: Keeper) -> None:
+    """Return when it has ended. Its thread is not joined before that: an interrupted join takes a thread for ended up to Python
+    3.12 (bpo-45274), and whoever joined it again would not wait."""
+    keeper.over.wait()
+    keeper.thread.join()
 
 
 def _in_child() -> None:

@@ -15,7 +15,6 @@ from typing import Callable, Dict, List, Set
 
 from . import wire
 from .call import Call
-from .callbacks import Callbacks
 from .carrier import Carrier
 from .door import Arrival, Door
 from .errors import WorkerLostError
@@ -48,6 +47,7 @@ class Keeper:
         self._short_until = 0.0  # see _SHORT_SECONDS
         self._pause = Pause()  # before tasks are submitted again for which the daemon had no room
         self.thread = threading.Thread(target=self._run, name="cpulb futures keeper")
+        self.over = threading.Event()
         self._watch(door.descriptor, lambda events: self._open_door())
         self._watch(pool.bell.descriptor, lambda events: pool.bell.hush())
 
@@ -64,7 +64,10 @@ class Keeper:
             self._break(f"the executor's thread has failed: {error!r}")
             raise
         finally:
-            self._finish()
+            try:
+                self._finish()
+            finally:
+                self.over.set()
 
     def end(self, at_once: bool) -> None:
         """The interpreter ends."""
@@ -75,11 +78,7 @@ class Keeper:
 
     def forget(self) -> None:
         """This is a forked process, and the executor its parent's."""
-        self._pool.lock = threading.Lock()  # a thread that is not here may have held it
-        self._pool.callbacks = Callbacks(self._pool.bell)
-        for carrier in self._pool.carriers.values():
-            carrier.dead = True  # to read from it would take the parent's results
-        self._pool.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
+        self._pool.forget()
 
     def is_waiting_for_caller(self) -> bool:
         """Whether the keeper's end waits for the calling thread, which can't wait for that then: it is the keeper, and so a done

@@ -183,6 +183,14 @@ class Pool:
         self.killed = True
         self.refuse(RuntimeError("cannot schedule new futures after shutdown"), cancel=True)
 
+    def forget(self) -> None:
+        """This is a forked process, and all of it its parent's."""
+        self.lock = threading.Lock()  # a thread that is not here may have held it
+        self.callbacks = Callbacks(self.bell)
+        for carrier in self.carriers.values():
+            carrier.dead = True  # to read from it would take the parent's results
+        self.refusal = RuntimeError("this executor belongs to the process that has forked this one: make another here")
+
     def ask_to_stop(self, carrier: Carrier, call: Call) -> None:
         """Have a call stopped that has been cancelled."""
         self.stops.append((carrier, call))
