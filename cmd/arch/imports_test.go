@@ -125,7 +125,7 @@ var forTests = map[string][]string{
 	"cmd/cpulb":            {"daemon/access", "internal/owndaemon", "internal/programs", "ipc", "ipc/ipctest"},
 	"cmd/cpulb/dashboard":  {"daemon/access", "internal/owndaemon", "internal/programs", "ipc", "ipc/ipctest"},
 	"ipc":                  {"daemon/config", "internal/alloctest", "ipc/ipctest"},
-	"ipc/client":           {"ipc", "ipc/ipctest"},
+	"ipc/client":           {"internal/alloctest", "ipc", "ipc/ipctest"},
 	"plugins/python":       {"plugins/executortest", "plugins/supervisor"},
 	"plugins/wasm":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
 	"plugins/exec":         {"internal/programs", "plugins/executortest", "plugins/supervisor"},
