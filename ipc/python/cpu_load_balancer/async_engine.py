@@ -6,9 +6,10 @@ import asyncio
 from typing import Any, AsyncGenerator, AsyncIterable, Iterable, Optional, Union
 
 from . import bounds
+from .alarm import wait
 from .async_calls import AsyncCalls
 from .async_many import AsyncCompleted, mapped
-from .async_stream import AsyncStream, wait
+from .async_stream import AsyncStream
 from .batch import Batch
 from .connection import socket_path
 from .exceptions import ResultTimeoutError, SubmissionError

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from typing import Any, AsyncGenerator, AsyncIterable, AsyncIterator, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
-from .async_stream import AsyncStream, Future, wait
+from .alarm import wait
+from .async_stream import AsyncStream, Future
+from .connection import remaining
 from .exceptions import CPULoadBalancerError, ResultTimeoutError
 from .link import FOR_NOW
-from .many import TAKEN, Factory, deadline_after, entered, given, late
+from .many import Factory, deadline_after, entered, given, late, taken_at_once
 from .progress import Progress
 from .result import Result
 from .task import Task
@@ -92,6 +94,7 @@ class _Items:
 
     def __init__(self, iterable: Union[Iterable[Any], AsyncIterable[Any]]):
         self.more = True
+        self.at_once = taken_at_once(iterable)
         self._items: Any = None
         self._later: Any = None
         self._coming: Optional[Future[Any]] = None
@@ -100,8 +103,9 @@ class _Items:
         else:
             self._items = iter(iterable)
 
-    async def next(self, first: Optional[Future[Any]]) -> List[Any]:
-        """Return the next item as the only one of a list; none at the end, or when first is done before it has come."""
+    async def next(self, first: Optional[Future[Any]], deadline: Optional[float]) -> List[Any]:
+        """Return the next item as the only one of a list; none at the end, or when first is done, or the time over, before it
+        has come."""
         if self._later is None:
             for item in self._items:
                 return [item]
@@ -109,8 +113,11 @@ class _Items:
             return []
         if self._coming is None:
             self._coming = asyncio.ensure_future(self._later.__anext__())
-        await asyncio.wait({self._coming} if first is None else {self._coming, first}, return_when=asyncio.FIRST_COMPLETED)
+        either = {self._coming} if first is None else {self._coming, first}
+        await asyncio.wait(either, timeout=remaining(deadline), return_when=asyncio.FIRST_COMPLETED)
         if not self._coming.done():
+            if first is None:
+                raise ResultTimeoutError("the iterable of a map has given no item in the time given")
             return []
         coming, self._coming = self._coming, None
         try:
@@ -126,6 +133,21 @@ class _Items:
             await asyncio.wait({self._coming})
 
 
+async def _take(stream: AsyncStream, make: Factory, items: _Items, order: Deque[Tuple[str, Future[Any]]], in_flight: int,
+                deadline: Optional[float]) -> None:
+    """Submit items, until there are so many or none, the first has ended or the time is over."""
+    taken = 0
+    while items.more and len(order) < in_flight and (taken < items.at_once or not order[0][1].done()):
+        came = await items.next(order[0][1] if order else None, deadline)
+        if not came:
+            return
+        task = make(came[0])
+        order.append((task.task_id, stream.ended(task.task_id, task.to_text(), FOR_NOW)))
+        taken += 1
+        if taken % items.at_once == 0 and not await stream.send_now(order[0][1], deadline):
+            return
+
+
 async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[Any], AsyncIterable[Any]], in_flight: int,
                  timeout: Optional[float], line: Optional[Progress]) -> AsyncGenerator[Result, None]:
     """Yield what AsyncEngine.map does."""
@@ -133,19 +155,17 @@ async def mapped(stream: AsyncStream, make: Factory, iterable: Union[Iterable[An
     order: Deque[Tuple[str, Future[Any]]] = deque()
     stream.maps[id(order)] = order
     tells_no_more = stream.waits.tell(line.waits) if line is not None else None
+    failed: Optional[Exception] = None
     try:
         while True:
-            taken = 0
-            while items.more and len(order) < in_flight and (taken < TAKEN or not order[0][1].done()):
-                came = await items.next(order[0][1] if order else None)
-                if not came:
-                    break
-                task = make(came[0])
-                order.append((task.task_id, stream.ended(task.task_id, task.to_text(), FOR_NOW)))
-                taken += 1
-                if taken % TAKEN == 0:
-                    await asyncio.sleep(0)
+            if failed is None:
+                try:
+                    await _take(stream, make, items, order, in_flight, deadline)
+                except Exception as error:  # of the items, which ends them: those before it have their Results
+                    failed = error
             if not order:
+                if failed is not None:
+                    raise failed
                 return
             try:
                 outcome = await wait(order[0][1], deadline, late(len(order), timeout))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from typing import Any, Awaitable, Callable, Deque, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, Union
 
 from .async_connection import Upgraded
+from .connection import remaining
 from .exceptions import ConnectionLostError, CPULoadBalancerError
 from .large import Large, joined
 from .link import RESTART, ROOM, Link, Retry
@@ -117,6 +117,14 @@ class AsyncStream:
         if self._upgraded is not None and self._unsent:
             unsent, self._unsent = self._unsent, []
             self._upgraded.write(list(joined(unsent)))
+
+    async def send_now(self, ended: Future[Any], deadline: Optional[float]) -> bool:
+        """Send what is to be sent, once there is a connection. Return False when ended is done, or the time over, before that."""
+        if self._connector is not None:
+            await asyncio.wait({self._connector, ended}, timeout=remaining(deadline), return_when=asyncio.FIRST_COMPLETED)
+        self._flush()
+        await asyncio.sleep(0)  # what has come meanwhile is read
+        return self._upgraded is not None
 
     def _connect(self) -> None:
         if self._connector is None:
@@ -378,20 +386,3 @@ class AsyncStream:
 def _set(future: Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
-
-
-async def wait(future: Future[Any], deadline: Optional[float], late: CPULoadBalancerError) -> Any:
-    """Return the future's result. Raise late after deadline, of time.monotonic(). Who is cancelled gives the future up."""
-    if deadline is None or future.done():
-        return await future
-    loop = asyncio.get_running_loop()
-    alarm = loop.call_later(max(0.0, deadline - time.monotonic()), _expire, future, late)
-    try:
-        return await future
-    finally:
-        alarm.cancel()
-
-
-def _expire(future: Future[Any], late: CPULoadBalancerError) -> None:
-    if not future.done():
-        future.set_exception(late)

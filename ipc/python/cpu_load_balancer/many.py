@@ -19,8 +19,8 @@ from .result import Result
 from .task import Task
 
 IN_FLIGHT = 256
-TAKEN = 16  # items, before it is looked whether a result is there
-_AT_HAND = (list, tuple, range, set, frozenset, dict)  # of others the next item may be long in coming
+_TAKEN = 16  # items, before it is looked whether a result is there
+_AT_HAND = (list, tuple, range, set, frozenset, dict)
 
 Script = Union[str, "os.PathLike[str]"]
 Factory = Callable[[Any], Task]
@@ -165,7 +165,7 @@ def mapped(link: Link, make: Factory, iterable: Iterable[Any], in_flight: int, t
     deadline = deadline_after(timeout)
     flow, order, items = Flow(link, line.waits) if line else Flow(link), InOrder(), iter(iterable)
     more, failed = True, None
-    at_once = TAKEN if isinstance(iterable, _AT_HAND) else 1
+    at_once = taken_at_once(iterable)
     try:
         while True:
             taken = 0
@@ -212,6 +212,11 @@ def _collect(flow: Flow, order: InOrder, deadline: Optional[float]) -> bool:
     while flow.is_ready:
         order.end(*flow.take())
     return came
+
+
+def taken_at_once(iterable: object) -> int:
+    """Return how many items are taken before they are sent: where they are not at hand the next one may be long in coming."""
+    return _TAKEN if isinstance(iterable, _AT_HAND) else 1
 
 
 def entered(task: Union[Task, str]) -> str:

@@ -177,7 +177,7 @@ class WithDaemon(unittest.IsolatedAsyncioTestCase):
                 def make(params):
                     made.append(self.task(params))
                     return made[-1]
-                await leave(engine.map(make, itertools.chain(["first"], itertools.repeat("hold")), in_flight=5,
+                await leave(engine.map(make, ["first"] + ["hold"] * 99, in_flight=5,
                                        timeout=0.2 if leave is take_too_long else SECONDS))
                 await engine.close()
                 ended = [await self.engine.get_result(task.task_id, SECONDS) for task in made[1:]]

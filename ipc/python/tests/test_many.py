@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import tempfile
-import threading
 import time
 import unittest
 from unittest import mock
@@ -188,21 +187,6 @@ class WithFakes(unittest.TestCase):
             self.assertLessEqual(len(taken), n + 4)
         results.close()
 
-    def test_a_first_result_is_given_before_an_iterable_has_filled_the_bound(self):
-        def answer(connection, command):
-            if command["op"] == "submit":
-                connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
-        taken = []
-
-        def items():
-            for n in range(10_000):
-                taken.append(n)
-                yield n
-        results = self.engine(self.daemon(answer)).map("/x.py", items(), in_flight=10_000)
-        self.assertEqual(next(results).data, 0)
-        self.assertLess(len(taken), 10_000)
-        self.assertEqual(sum(r.data for r in results), sum(range(1, 10_000)))
-
     def test_each_result_comes_once_however_often_the_connection_is_lost(self):
         sent = {}
 
@@ -219,30 +203,6 @@ class WithFakes(unittest.TestCase):
         results = self.engine(daemon).as_completed(Task.create("/x.py", n) for n in range(100, 150))
         self.assertEqual(sorted(r.data for r in results), list(range(100, 150)))
         self.assertGreater(daemon.connections, 10)
-
-    def test_an_item_is_sent_before_the_next_one_is_asked_for(self):
-        came = threading.Event()
-
-        def answer(connection, command):
-            came.set()
-            connection.sendall(result_line(command["task"]["task_id"], command["task"]["params"]))
-
-        def items():
-            for n in range(5):
-                yield n
-                self.assertTrue(came.wait(SECONDS))
-                came.clear()
-        self.assertEqual([r.data for r in self.engine(self.daemon(answer)).map("/x.py", items())], list(range(5)))
-
-    def test_items_before_one_that_can_not_be_had_have_their_results(self):
-        def items():
-            yield from range(3)
-            raise KeyError("no more")
-        daemon = self.daemon(lambda c, command: c.sendall(result_line(command["task"]["task_id"], command["task"]["params"])))
-        results = self.engine(daemon).map("/x.py", items())
-        self.assertEqual([next(results).data for _ in range(3)], [0, 1, 2])
-        with self.assertRaisesRegex(KeyError, "no more"):
-            next(results)
 
     @mock.patch.multiple(link, FULL_PAUSE=0.01, LONGEST_FULL_PAUSE=0.01)
     def test_what_is_refused_for_now_is_sent_again(self):
