@@ -8,10 +8,14 @@ import (
 	"syscall"
 )
 
+// signalled is what a shell adds to the number of the signal that has ended a command.
+const signalled = 128
+
 // interruptible returns a context that the first SIGINT or SIGTERM ends. The second ends the
 // program at once: what goes on then is said before.
 func interruptible(t *terminal) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
+	ignored := signal.Ignored(os.Interrupt) // as in a script's command with &, and so it is again after Reset
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -20,6 +24,9 @@ func interruptible(t *terminal) context.Context {
 		s := <-signals
 		t.leave()
 		signal.Reset(s)
+		if s == os.Interrupt && ignored {
+			os.Exit(signalled + int(syscall.SIGINT))
+		}
 		_ = syscall.Kill(os.Getpid(), s.(syscall.Signal)) // to be seen to have ended by it, as shells and make want it
 	}()
 	return ctx

@@ -74,30 +74,48 @@ func TestASecondInterruptSaysWhatGoesOn(t *testing.T) {
 		"map": {[]string{"map", "/x.py"}, 2, "cpulb: cancelling 2 tasks; ", "cpulb: tasks of this map may go on; cpulb cancel --label cpulb.map="},
 	} {
 		socket, came := deaf(t)
-		command := exec.CommandContext(t.Context(), os.Args[0], append([]string{"--socket", socket}, c.args...)...)
-		command.Env = append(os.Environ(), asCommand+"=1")
-		command.Stdin = strings.NewReader("1\n2\n")
-		said, err := command.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
+		args := append([]string{os.Args[0], "--socket", socket}, c.args...)
+		status := interruptedTwice(t, args, c.tasks, came, c.first, c.last)
+		if status.Signal() != syscall.SIGINT {
+			t.Errorf("%s: %v, not by the signal", name, status)
 		}
-		if err := command.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for range c.tasks {
-			<-came
-		}
-		lines := bufio.NewScanner(said)
-		for _, want := range []string{c.first, c.last} {
-			_ = command.Process.Signal(os.Interrupt)
-			if !lines.Scan() || !strings.Contains(lines.Text(), want) {
-				t.Errorf("%s: %q, want %q", name, lines.Text(), want)
-			}
-		}
-		var exit *exec.ExitError
-		err = command.Wait()
-		if status, ok := command.ProcessState.Sys().(syscall.WaitStatus); !errors.As(err, &exit) || !ok || status.Signal() != syscall.SIGINT {
-			t.Errorf("%s: %v, not by the signal", name, err)
+		// A shell script's command with & begins with SIGINT ignored.
+		socket, came = deaf(t)
+		args = append([]string{"sh", "-c", `trap "" INT; exec "$0" "$@"`, os.Args[0], "--socket", socket}, c.args...)
+		status = interruptedTwice(t, args, c.tasks, came, c.first, c.last)
+		if status.ExitStatus() != 128+int(syscall.SIGINT) {
+			t.Errorf("%s that began with it ignored: %v", name, status)
 		}
 	}
+}
+
+// interruptedTwice runs a command, interrupts it once tasks have come and after its first line, and
+// returns how it has ended.
+func interruptedTwice(t *testing.T, args []string, tasks int, came <-chan struct{}, first, last string) syscall.WaitStatus {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	command.Env = append(os.Environ(), asCommand+"=1")
+	command.Stdin = strings.NewReader("1\n2\n")
+	said, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range tasks {
+		<-came
+	}
+	lines := bufio.NewScanner(said)
+	for _, want := range []string{first, last} {
+		_ = command.Process.Signal(os.Interrupt)
+		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
+			t.Errorf("%q, want %q", lines.Text(), want)
+		}
+	}
+	var exit *exec.ExitError
+	if err := command.Wait(); !errors.As(err, &exit) {
+		t.Error(err)
+	}
+	return command.ProcessState.Sys().(syscall.WaitStatus)
 }

@@ -112,8 +112,11 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 		}
 		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	}
+	if _, bounded := ctx.Deadline(); bounded && errors.Is(err, os.ErrDeadlineExceeded) {
+		<-ctx.Done() // net has a clock of its own for it, which may be a moment ahead
+	}
 	switch {
-	case err != nil && ctx.Err() != nil: // which net calls a timeout of its own
+	case err != nil && ctx.Err() != nil: // which net calls a timeout
 		return nil, ended(ctx)
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w on %s: is cpulbd running?", ErrNoDaemon, c.socket)

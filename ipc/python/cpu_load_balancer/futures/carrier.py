@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Sequence, Se
 
 from . import wire
 from .descriptor import Descriptor
-from .interrupts import is_interrupt
+from .interrupts import Locked, is_interrupt
 from .results import give
 from .turn import BARRED_AT, OUTBOX_HEADER
 
@@ -305,10 +305,9 @@ class Carrier:
         itself. Without effect where another thread reads."""
         if self.unsent or self.dead or self.retired:
             return
-        poll, locked = self.pool.poll, False
+        poll, locked = self.pool.poll, Locked()
         try:
-            locked = self.reading.acquire(False)
-            if not locked or self.unwatched or self.incoming.is_left():
+            if not locked.take(self.reading) or self.unwatched or self.incoming.is_left():
                 return  # the pool's thread has to mend it first
             self.led_by, self.unwatched = call, True
             poll.unregister(self.calls)  # type: ignore[arg-type]
@@ -324,7 +323,7 @@ class Carrier:
                 raise
             # It has ended, or the pool's thread finds out what is wrong: it is not this call's.
         finally:
-            if locked:
+            if locked and locked[0]:  # without a call, behind which an interrupt may come
                 self.reading.release()
                 if self.dead:
                     self.close()
@@ -336,10 +335,12 @@ class Carrier:
         is done: till then their numbers must not become others'."""
         with self.pool.lock:
             is_fed = self.feeding
-        if not is_fed and self.reading.acquire(False):
-            try:
+        locked = Locked()
+        try:
+            if not is_fed and locked.take(self.reading):
                 self._close()
-            finally:
+        finally:
+            if locked and locked[0]:  # without a call, behind which an interrupt may come
                 self.reading.release()
 
     def _close(self) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any, Iterator
+from typing import Any, Iterator, List
+
+
+class Locked(List[bool]):
+    """Has whether a lock has been taken, for who may be interrupted."""
+
+    def take(self, lock: threading.Lock) -> bool:
+        """Take lock if nobody has it. An interrupt comes behind a call at the earliest, and one call takes the lock here and notes it."""
+        self.extend(map(lock.acquire, (False,)))
+        return self[0]
 
 
 def is_interrupt(error: BaseException) -> bool:

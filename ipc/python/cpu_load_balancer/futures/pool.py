@@ -86,19 +86,29 @@ class Pool:
     def feed_idle(self) -> None:
         """Give what waits to carriers that have nothing to do."""
         while True:
-            with self.lock:
-                if not self.idle or not self.pending:
-                    return
-                carrier = self._wake_one_locked()
-            carrier.feed()
+            carrier = None
+            try:
+                with self.lock:
+                    if not self.idle or not self.pending:
+                        return
+                    carrier = self._wake_one_locked()
+                carrier.feed()
+            except BaseException:
+                if carrier is not None:
+                    carrier.give_up()
+                raise
 
     def feed(self, carrier: Carrier) -> None:
         """Give carrier more, if there is room and nobody else does."""
-        with self.lock:
-            if carrier.feeding or carrier.resting:
-                return
-            carrier.feeding = get_ident()
-        carrier.feed()
+        try:
+            with self.lock:
+                if carrier.feeding or carrier.resting:
+                    return
+                carrier.feeding = get_ident()
+            carrier.feed()
+        except BaseException:  # an interrupt may have come between the two
+            carrier.give_up()
+            raise
 
     def is_to_start_locked(self) -> bool:
         """Whether another carrier is wanted, which is counted then."""
