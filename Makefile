@@ -73,7 +73,8 @@ demo: build ## Run the examples on a private daemon and show where each ran
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) examples/demo.py bin
 
 .PHONY: test
-# Two groups of packages beside each other; where one fails, the other goes on.
+# Two groups of packages beside each other, each with as many at a time as there are CPUs: more take
+# longer, as the processes that they start are in each other's way. Where one fails, the other goes on.
 # The checks of cgo slow all of a program down: they are for the package that has it and the one that uses it.
 test: build ## Run all tests: Go with the race detector and the checks of cgo, the Python client (SHORT=1: of the long ones a part, and with the race detector what is the tests' own process)
 	@$(MAKE) --no-print-directory -k -j2 test-of-programs test-of-packages test-of-one
@@ -83,12 +84,11 @@ test: build ## Run all tests: Go with the race detector and the checks of cgo, t
 # Tests run the built programs; of those Go's cache of test results knows nothing. What go vet has to say, make lint says.
 GOTEST = CPULB_BIN=$(CURDIR)/bin $(GO) test $(if $(SHORT),-short) -count=1 -vet=off -timeout 30m
 
-# Most of the time of these tests is waiting for processes: so twice as many packages as CPUs at a time.
 # With SHORT the race detector sees only those of plugins/python in which slots meet; the programs
 # have none anyway, but for the daemon that cmd/e2e builds with it.
 .PHONY: test-of-programs
 test-of-programs: build
-	$(GOTEST) $(if $(SHORT),,-race) -p $$((2 * $$(nproc))) $(OF_PROGRAMS)
+	$(GOTEST) $(if $(SHORT),,-race) -p $$(nproc) $(OF_PROGRAMS)
 	$(if $(SHORT),$(GOTEST) -race ./plugins/python -run 'Loop|Neighbour|Together|TestStop|TestTaskStopped|NoStop')
 
 .PHONY: test-of-packages
