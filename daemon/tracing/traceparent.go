@@ -52,7 +52,7 @@ const size = 55
 const known = 3
 
 // Parse reads a traceparent; false: it is not one, by the rules of W3C Trace Context,
-// section 3.2.2.
+// section 3.2.2, as OpenTelemetry's SDK reads them: version 00 has no other flags.
 func Parse(text string) (c Context, ok bool) {
 	if len(text) < size || text[2] != '-' || text[35] != '-' || text[52] != '-' || strings.ToLower(text[:size]) != text[:size] {
 		return Context{}, false
@@ -67,7 +67,7 @@ func Parse(text string) (c Context, ok bool) {
 		}
 	}
 	switch {
-	case version[0] == 0xff, version[0] == 0 && len(text) != size, len(text) > size && text[size] != '-', !c.Valid():
+	case version[0] == 0xff, version[0] == 0 && (len(text) != size || flags[0]&^known != 0), len(text) > size && text[size] != '-', !c.Valid():
 		return Context{}, false
 	}
 	c.Flags = flags[0] & known

@@ -203,6 +203,8 @@ func TestOfABatchThatIsTakenInPartTheRestIsCounted(t *testing.T) {
 func FuzzTraceparent(f *testing.F) {
 	f.Add(caller)
 	f.Add("cc" + caller[2:] + "-more")
+	f.Add(caller[:53] + "30") // flags that version 00 has not
+	f.Add("cc" + caller[2:53] + "30")
 	f.Add("ff" + caller[2:])
 	f.Add("00-" + strings.Repeat("0", 32) + "-b7ad6b7169203331-01")
 	f.Fuzz(func(t *testing.T, text string) {
