@@ -61,6 +61,9 @@ func TestMapYieldsAsTasksEndIfThatIsWanted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if order = append(order, r.ID); len(order) == len(rest) {
+			if err := engine.AwaitTasks(t.Context(), 3); err != nil { // the first may come last
+				t.Fatal(err)
+			}
 			engine.End(first.ID, task.Result{Status: task.Completed})
 		}
 	}
