@@ -95,8 +95,9 @@ func TestAnExecutorThatDoesNotEndIsEnded(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
 			p.Stop(ctx)
-			if p.Exit() != "signal: killed" {
-				t.Errorf("it ended with %q", p.Exit())
+			// One that only does not drain may end by itself once its connection has gone, before it is killed.
+			if end := p.Exit(); end != "signal: killed" && (way == impostor.IgnoresShutdown || end != "exit status 0") {
+				t.Errorf("it ended with %q", end)
 			}
 		})
 	}
