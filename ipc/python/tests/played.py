@@ -19,6 +19,22 @@ SECONDS = 60
 VERSION = "%d.%d" % sys.version_info[:2]
 
 
+class Exits:
+    """Raises error when it is pickled, or when it is unpickled."""
+
+    def __init__(self, error, unpickled=0):
+        self.error, self.unpickled = error, unpickled
+
+    def __reduce__(self):
+        if not self.unpickled:
+            raise self.error("of the call")
+        return exits, (self.error,)
+
+
+def exits(error):
+    raise error("of the call")
+
+
 class PlayedTasks:
     """Tasks of the daemon that only exist in the test's mind."""
 

@@ -19,25 +19,9 @@ from cpu_load_balancer.futures.call import Call
 from cpu_load_balancer.futures.pause import Pause
 from cpu_load_balancer.futures.tasks import Ended, Tasks
 from cpu_load_balancer.futures.turn import OUTBOX_HEADER
-from played import Played
+from played import Exits, Played
 
 SECONDS = 60
-
-
-class Exits:
-    """Raises error when it is pickled, or when it is unpickled."""
-
-    def __init__(self, error, unpickled=0):
-        self.error, self.unpickled = error, unpickled
-
-    def __reduce__(self):
-        if not self.unpickled:
-            raise self.error("of the call")
-        return exits, (self.error,)
-
-
-def exits(error):
-    raise error("of the call")
 
 
 class Faults(Played):

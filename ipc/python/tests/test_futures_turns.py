@@ -12,24 +12,9 @@ from unittest import mock
 
 from cpu_load_balancer.futures import wire
 from cpu_load_balancer.futures.turn import BARRED_AT, OUTBOX_HEADER, Turn
+from played import Exits
 
 SECONDS = 60
-
-
-class Exits:
-    """Raises error when it is pickled, or when it is unpickled."""
-
-    def __init__(self, error, unpickled=0):
-        self.error, self.unpickled = error, unpickled
-
-    def __reduce__(self):
-        if not self.unpickled:
-            raise self.error("of the call")
-        return exits, (self.error,)
-
-
-def exits(error):
-    raise error("of the call")
 
 
 class Cancelled(BaseException):

@@ -30,6 +30,19 @@ with Engine(sys.argv[1]) as engine:
 """
 
 
+def full_once(sent):
+    """Return what refuses the first task, for want of room, and gives each other its result; sent gets their ids."""
+    def answer(connection, command):
+        task_id = command["task"]["task_id"]
+        sent.append(task_id)
+        if len(sent) == 1:
+            line = {"event": "rejected", "task_id": task_id, "line": 1, "problem": {"code": "queue_full"}}
+            connection.sendall(json.dumps(line).encode() + b"\n")
+        else:
+            connection.sendall(result_line(task_id, 1))
+    return answer
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -62,16 +75,7 @@ class Lines(unittest.TestCase):
 
     def test_a_map_tells_its_line_what_it_waits_for(self):
         told, sent = [], []
-
-        def answer(connection, command):
-            task_id = command["task"]["task_id"]
-            sent.append(task_id)
-            if len(sent) == 1:
-                line = {"event": "rejected", "task_id": task_id, "line": 1, "problem": {"code": "queue_full"}}
-                connection.sendall(json.dumps(line).encode() + b"\n")
-            else:
-                connection.sendall(result_line(task_id, 1))
-        engine = cpu_load_balancer.Engine(FakeDaemon(self, answer).path)
+        engine = cpu_load_balancer.Engine(FakeDaemon(self, full_once(sent)).path)
         self.addCleanup(engine.close)
         with mock.patch.object(Progress, "waits", lambda _, code: told.append(code)):
             self.assertEqual([r.data for r in engine.map("/x.py", [1], progress=True)], [1])
@@ -82,17 +86,8 @@ class Lines(unittest.TestCase):
     def test_map_of_an_asynchronous_engine_tells_the_same(self):
         told, sent = [], []
 
-        def answer(connection, command):
-            task_id = command["task"]["task_id"]
-            sent.append(task_id)
-            if len(sent) == 1:
-                line = {"event": "rejected", "task_id": task_id, "line": 1, "problem": {"code": "queue_full"}}
-                connection.sendall(json.dumps(line).encode() + b"\n")
-            else:
-                connection.sendall(result_line(task_id, 1))
-
         async def run(call):
-            async with cpu_load_balancer.AsyncEngine(FakeDaemon(self, answer, refuses=1).path) as engine:
+            async with cpu_load_balancer.AsyncEngine(FakeDaemon(self, full_once(sent), refuses=1).path) as engine:
                 sent.clear()
                 self.assertEqual([r.data async for r in call(engine)], [1])
         with mock.patch.object(Progress, "waits", lambda _, code: told.append(code)):
